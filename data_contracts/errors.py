@@ -1,0 +1,52 @@
+"""The errors that Undertone raises on purpose, one small tree.
+
+    UndertoneError
+    ├── UsageError             wrong settings or arguments                         exit 2
+    ├── ValidationStopped      a critical expectation failed, nothing published    exit 3
+    ├── CorpusError            the audio's place cannot be listed or read          exit 1
+    ├── LakeError              the lake cannot be read or written                  exit 1
+    │   └── PublishConflict    another run published first: stage again
+    ├── ModelError             no such model, or one that does not fit             exit 1
+    └── TransientError         the network or a server hiccuped: the only one retried
+
+A file that cannot be used is no error: it is a `Reject` with a reason (`data_contracts.reasons`).
+Every message says what was expected, what was found, where, and what to do.
+"""
+
+
+class UndertoneError(Exception):
+    """The root: `exit_code` is what the command returns."""
+
+    exit_code = 1
+
+
+class UsageError(UndertoneError):
+    """Settings or arguments that cannot work."""
+
+    exit_code = 2
+
+
+class ValidationStopped(UndertoneError):  # noqa: N818 - it names what happened; the audit did its work
+    """A critical expectation failed; the analytics tables are as they were."""
+
+    exit_code = 3
+
+
+class CorpusError(UndertoneError):
+    """The corpus or a manifest cannot be listed or read."""
+
+
+class LakeError(UndertoneError):
+    """The lake cannot be read or written."""
+
+
+class PublishConflict(LakeError):  # noqa: N818
+    """Another run published between this run's reading and its publishing."""
+
+
+class ModelError(UndertoneError):
+    """A model is missing, or does not fit the features it is given."""
+
+
+class TransientError(UndertoneError):
+    """Something that trying again may mend: time-outs, resets, throttling."""

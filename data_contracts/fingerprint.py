@@ -1,0 +1,31 @@
+"""Short, stable names for content: configurations, shards, weights."""
+
+import dataclasses
+import hashlib
+import json
+from typing import Any
+
+
+def digest(data: bytes, length: int = 32) -> str:
+    """The first `length` hex digits of SHA-256.
+
+    >>> digest(b"")
+    'e3b0c44298fc1c149afbf4c8996fb924'
+    """
+    return hashlib.sha256(data).hexdigest()[:length]
+
+
+def fingerprint(*parts: Any, length: int = 12) -> str:
+    """A hash of `parts` (dataclasses, numbers, strings, lists, dicts of them): same content, same name, on any machine.
+
+    >>> fingerprint({"b": 1, "a": 2.5}) == fingerprint({"a": 2.5, "b": 1})
+    True
+    """
+    text = json.dumps(parts, default=_plain, sort_keys=True, separators=(",", ":"))
+    return digest(text.encode(), length)
+
+
+def _plain(part: Any) -> Any:
+    if dataclasses.is_dataclass(part) and not isinstance(part, type):
+        return {"__type__": type(part).__name__, **dataclasses.asdict(part)}
+    raise TypeError(f"cannot fingerprint {type(part).__name__}: expected dataclasses, numbers, strings, lists or dicts")

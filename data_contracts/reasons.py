@@ -1,0 +1,25 @@
+"""Why a file could not be used: a fixed vocabulary that tables, tests and dashboards share."""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """One word a cause; the decoder's or the store's own message goes beside it, in `error`."""
+
+    EMPTY = "empty"  # no bytes, or a container without one sample
+    NOT_AUDIO = "not_audio"  # the content is no audio format, whatever the name says
+    TRUNCATED = "truncated"  # shorter than its own header says
+    CORRUPT = "corrupt"  # an audio format that does not decode
+    TOO_SHORT = "too_short"
+    TOO_LONG = "too_long"
+    NO_SPEECH = "no_speech"  # sound, but no speech was found
+    SILENT = "silent"
+    UNSUPPORTED = "unsupported"  # audio, but a codec or layout that we do not read
+    UNREADABLE = "unreadable"  # the store failed, again and again
+    VANISHED = "vanished"  # listed, and gone (or another) when it was read
+    ACCESS_DENIED = "access_denied"
+    NON_FINITE = "non_finite"  # NaN or infinite samples
+
+
+PASSING = frozenset({Reason.UNREADABLE, Reason.VANISHED, Reason.ACCESS_DENIED})
+"""Reasons that another night may mend: such a file is tried again, up to three times."""
