@@ -1,0 +1,96 @@
+"""Which samples make a frame, which frames count, and statistics over those that do.
+
+A frame counts when it lies wholly inside its row's `lengths`; a row shorter than one window has one, zero-padded.
+Samples beyond `lengths` are taken as zero, so neither padding nor neighbours change a row.
+"""
+
+import torch
+from torch import Tensor
+
+from data_contracts.errors import UsageError
+
+
+def samples(seconds: float, sample_rate: int) -> int:
+    """`seconds` as a whole number of samples, at least one.
+
+    >>> samples(0.025, 16_000)
+    400
+    """
+    return max(1, round(seconds * sample_rate))
+
+
+def count(lengths: Tensor, *, window: int, hop: int) -> Tensor:
+    """Frames that count: `max(1, 1 + (length - window) // hop)`, (batch,) int64; sizes in samples.
+
+    >>> count(torch.tensor([0, 399, 400, 560]), window=400, hop=160).tolist()
+    [1, 1, 1, 2]
+    """
+    return (1 + torch.div(lengths.long() - window, hop, rounding_mode="floor")).clamp_min(1)
+
+
+def room(time: int, *, window: int, hop: int) -> int:
+    """The number of frames that `time` samples have room for: the width of every frame-wise tensor."""
+    return max(1, 1 + (time - window) // hop)
+
+
+def silence_padding(waveform: Tensor, lengths: Tensor) -> Tensor:
+    """`waveform` (batch, time) with zeros beyond `lengths` (batch,).
+
+    Raises UsageError when the shapes do not fit, or a length is negative or beyond `time`.
+    """
+    if waveform.ndim != 2 or lengths.shape != waveform.shape[:1]:
+        raise UsageError(
+            f"expected waveform (batch, time) and lengths (batch,), found {tuple(waveform.shape)} and "
+            f"{tuple(lengths.shape)}: add the batch dimension, and one length a row"
+        )
+    time = waveform.shape[1]
+    if lengths.numel() and bool(((lengths < 0) | (lengths > time)).any()):
+        raise UsageError(
+            f"expected lengths from 0 to {time} samples, found {lengths.min()} to {lengths.max()}: "
+            "pass valid samples a row"
+        )
+    return torch.where(mask(lengths, time), waveform, waveform.new_zeros(()))
+
+
+def split(waveform: Tensor, *, window: int, hop: int) -> Tensor:
+    """Frames of `waveform` (batch, time): a view (batch, frames, window), zero-padded where not even one fits."""
+    missing = window - waveform.shape[-1]
+    if missing > 0:
+        waveform = torch.nn.functional.pad(waveform, (0, missing))
+    return waveform.unfold(-1, window, hop)
+
+
+def mask(n_valid: Tensor, size: int) -> Tensor:
+    """True where a position counts: (batch, size) bool from `n_valid` (batch,).
+
+    >>> mask(torch.tensor([1, 3]), 3).tolist()
+    [[True, False, False], [True, True, True]]
+    """
+    return torch.arange(size, device=n_valid.device) < n_valid[:, None]
+
+
+def masked_mean(values: Tensor, valid: Tensor) -> Tensor:
+    """Mean over the last dimension where `valid` (broadcast to `values`) holds; 0 where nothing does."""
+    total = torch.where(valid, values, 0.0).sum(-1)
+    return total / valid.sum(-1).clamp_min(1)
+
+
+def masked_sd(values: Tensor, valid: Tensor) -> Tensor:
+    """Population standard deviation over the last dimension where `valid` holds; 0 for fewer than two."""
+    centred = values - masked_mean(values, valid)[..., None]
+    return masked_mean(centred.square(), valid).sqrt()
+
+
+def masked_quantiles(values: Tensor, valid: Tensor, at: tuple[float, ...]) -> Tensor:
+    """Quantiles over the last dimension where `valid` holds, linearly interpolated as NumPy does: (..., len(at)).
+
+    `at` in [0, 1]; a row in which nothing is valid gives 0. One sort serves all of them.
+    """
+    valid = valid.expand_as(values)
+    n_valid = valid.sum(-1, keepdim=True)
+    ordered = torch.where(valid, values, torch.inf).sort(dim=-1).values
+    position = (n_valid - 1).clamp_min(0) * torch.tensor(at, device=values.device, dtype=values.dtype)
+    below = position.long()
+    above = torch.minimum(below + 1, (n_valid - 1).clamp_min(0))
+    low, high = ordered.gather(-1, below), ordered.gather(-1, above)
+    return torch.where(n_valid > 0, low + (high - low) * (position - below), 0.0)
