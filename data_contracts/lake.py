@@ -1,0 +1,195 @@
+"""The lake: one root that holds features, staging, analytics and validation, local or in an object store.
+
+    from data_contracts import lake
+    lake.open("s3://bucket/undertone").scan("utterances")      # a polars LazyFrame
+"""
+
+import contextlib
+import io
+import json
+import os
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+from deltalake import DeltaTable
+
+from data_contracts.errors import LakeError, TransientError, UsageError
+from data_contracts.schemas import FEATURE_SETS, SCHEMA_VERSION, TABLE_KEYS
+
+_ATOMIC_PUT = {"s3", "s3a", "gs", "gcs", "az", "abfs", "memory"}
+_DELTA_CAN_WRITE = {"file", "local", "s3", "s3a", "gs", "gcs", "az", "abfs"}
+
+
+def open(uri: str) -> "Lake":  # noqa: A001 - `lake.open(URI)` is how people say it
+    """The lake at `uri`, a folder or any URL that both fsspec and Delta know. Raises UsageError for other URLs."""
+    protocol = fsspec.utils.get_protocol(uri)
+    if protocol not in _DELTA_CAN_WRITE:
+        raise UsageError(f"the lake must be a folder or an s3://, gs:// or az:// URL; found {uri!r}; set UNDERTONE_LAKE")
+    return Lake(uri)
+
+
+def storage_options(uri: str, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """What Polars and Delta need beside `uri` to reach S3: the endpoint, taken from the usual AWS settings."""
+    if fsspec.utils.get_protocol(uri) not in {"s3", "s3a"}:
+        return {}
+    options = {"aws_region": environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or "us-east-1"}
+    endpoint = environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL")
+    if endpoint:
+        options |= {"aws_endpoint_url": endpoint, "aws_allow_http": str(endpoint.startswith("http://")).lower()}
+    for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        if key in environ:
+            options[key.lower()] = environ[key]
+    return options
+
+
+@contextlib.contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Foreign storage errors become ours, here and nowhere else; FileNotFoundError passes, callers expect it."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except PermissionError as error:
+        raise LakeError(f"{doing}: access denied ({error}); check the credentials and the bucket's policy") from error
+    except (TimeoutError, ConnectionError) as error:
+        raise TransientError(f"{doing}: {error}") from error
+    except OSError as error:
+        raise LakeError(f"{doing}: {error}; `undertone doctor` shows what can be reached") from error
+
+
+class Lake:
+    """Paths below one root, atomic writes, and reading by name. Picklable: workers open their own connection."""
+
+    def __init__(self, uri: str) -> None:
+        protocol = fsspec.utils.get_protocol(uri)
+        self.is_local = protocol in {"file", "local"}
+        self.protocol = protocol
+        if self.is_local:
+            uri = str(Path(uri.removeprefix("file://")).expanduser().absolute())
+        self.uri = uri.rstrip("/")
+        options = {"use_listings_cache": False} if protocol in {"s3", "s3a"} else {}
+        self.fs, self.path = fsspec.core.url_to_fs(self.uri, **options)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Lake, (self.uri,))
+
+    def at(self, *parts: str) -> str:
+        """The full URI of a path below the root."""
+        return "/".join((self.uri, *parts))
+
+    @property
+    def storage_options(self) -> dict[str, str]:
+        return storage_options(self.uri)
+
+    # -- files ---------------------------------------------------------------------------------------------------
+
+    def _full(self, path: str) -> str:
+        return f"{self.path}/{path}"
+
+    def write(self, path: str, data: bytes) -> None:
+        """The file appears whole or not at all: object stores put atomically, elsewhere it is renamed into place."""
+        full = self._full(path)
+        with translated(f"writing {self.at(path)}"):
+            if self.protocol in _ATOMIC_PUT:
+                self.fs.pipe_file(full, data)
+                return
+            target = Path(full)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            draft = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
+            try:
+                draft.write_bytes(data)
+                draft.replace(target)
+            finally:
+                draft.unlink(missing_ok=True)
+
+    def read(self, path: str) -> bytes:
+        """The file's bytes. Raises FileNotFoundError."""
+        with translated(f"reading {self.at(path)}"):
+            return bytes(self.fs.cat_file(self._full(path)))
+
+    def names(self, folder: str) -> list[str]:
+        """Names of what stands directly in `folder`, sorted; empty where there is none."""
+        with translated(f"listing {self.at(folder)}"):
+            try:
+                entries = self.fs.ls(self._full(folder), detail=False)
+            except FileNotFoundError:
+                return []
+        return sorted(name for entry in entries if not (name := entry.rstrip("/").rsplit("/", 1)[-1]).startswith("."))
+
+    def exists(self, path: str) -> bool:
+        with translated(f"looking for {self.at(path)}"):
+            return bool(self.fs.exists(self._full(path)))
+
+    def remove(self, folder: str) -> None:
+        """Takes a folder away, if it is there."""
+        with translated(f"removing {self.at(folder)}"), contextlib.suppress(FileNotFoundError):
+            self.fs.rm(self._full(folder), recursive=True)
+
+    def write_json(self, path: str, value: Any) -> None:
+        self.write(path, json.dumps(value, indent=2, default=str).encode())
+
+    def read_json(self, path: str) -> Any:
+        return json.loads(self.read(path))
+
+    def write_parquet(self, path: str, table: pa.Table, metadata: Mapping[str, str] | None = None) -> None:
+        """zstd Parquet; the schema's version and `metadata` go into the file's own metadata."""
+        stamped = {"undertone.schema_version": SCHEMA_VERSION, **(metadata or {})}
+        sink = io.BytesIO()
+        pq.write_table(
+            table.replace_schema_metadata({**(table.schema.metadata or {}), **stamped}), sink, compression="zstd"
+        )
+        self.write(path, sink.getvalue())
+
+    def read_parquet(self, path: str, columns: list[str] | None = None) -> pa.Table:
+        """Raises FileNotFoundError."""
+        with translated(f"reading {self.at(path)}"):
+            return pq.read_table(self._full(path), filesystem=self.fs, columns=columns, partitioning=None)
+
+    # -- tables --------------------------------------------------------------------------------------------------
+
+    def delta(self, table: str) -> DeltaTable | None:
+        """The analytics table, or None before its first publication."""
+        uri, options = self.at("analytics", table), self.storage_options
+        if self.is_local and not (Path(uri) / "_delta_log").is_dir():
+            return None
+        if not DeltaTable.is_deltatable(uri, storage_options=options):
+            return None
+        return DeltaTable(uri, storage_options=options)
+
+    def frame(self, table: str, schema: pa.Schema) -> pl.LazyFrame:
+        """The analytics table, lazily; an empty frame of `schema` before its first publication."""
+        delta = self.delta(table)
+        if delta is None:
+            return pl.DataFrame(schema.empty_table()).lazy()
+        return pl.scan_delta(delta)
+
+    def scan_files(self, paths: list[str]) -> pl.LazyFrame:
+        """Parquet files below the root, lazily; the file's path stands in the column `path`."""
+        return pl.scan_parquet(
+            [self.at(path) for path in paths],
+            storage_options=self.storage_options or None,
+            hive_partitioning=False,
+            include_file_paths="path",
+        )
+
+    def scan(self, name: str) -> pl.LazyFrame:
+        """A table, or a feature set, by its name. Raises UsageError where there is no such thing (yet)."""
+        if name in TABLE_KEYS:
+            delta = self.delta(name)
+            if delta is None:
+                raise UsageError(f"{self.at('analytics', name)} has nothing published yet; run `undertone backfill`")
+            return pl.scan_delta(delta)
+        if name not in FEATURE_SETS:
+            known = ", ".join([*TABLE_KEYS, *FEATURE_SETS[1:]])
+            raise UsageError(f"expected one of {known}; found {name!r}")
+        return pl.scan_parquet(
+            self.at("features", name, "**", "*.parquet"),
+            storage_options=self.storage_options or None,
+            hive_partitioning=True,
+        )

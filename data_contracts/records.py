@@ -1,0 +1,70 @@
+"""The small values that stages hand to each other: objects, shards, counts, model references."""
+
+import datetime as dt
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Self
+
+
+@dataclass(frozen=True)
+class AudioObject:
+    """One object of the corpus as it was listed. `tries` counts earlier attempts that another night may mend."""
+
+    uri: str
+    etag: str
+    bytes: int
+    date: dt.date
+    modified: dt.datetime  # UTC
+    attributes: str | None = None  # a manifest's further columns, as JSON
+    tries: int = 0
+
+
+@dataclass(frozen=True)
+class ShardRef:
+    """Where a shard's members are written down; this, never the members, travels through the scheduler."""
+
+    id: str
+    date: dt.date
+    plan: str  # path of the Parquet file that lists the members, below the lake's root
+    n_objects: int
+    n_bytes: int
+
+
+@dataclass(frozen=True)
+class ModelRef:
+    """One registered version of a model, and all that a worker needs to load it."""
+
+    name: str
+    version: str
+    uri: str  # the artifact's folder
+    digest: str  # of the artifact's weights and configuration
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """What published rows carry: `emotion/3+9f86d081`, unmistakable even between registries."""
+        return f"{self.name}/{self.version}+{self.digest[:8]}"
+
+
+@dataclass
+class Counts:
+    """What extraction did, in numbers that add up."""
+
+    n_objects: int = 0
+    n_bytes: int = 0
+    n_ok: int = 0
+    n_rejected: int = 0
+    n_duplicates: int = 0  # of n_ok: another name for a recording of the same shard
+    n_segments: int = 0
+    audio_s: float = 0.0
+    speech_s: float = 0.0
+    read_s: float = 0.0
+    vad_s: float = 0.0
+    functionals_s: float = 0.0
+    embed_s: float = 0.0
+    write_s: float = 0.0
+
+    def __add__(self, other: Self) -> Self:
+        return type(self)(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)})
+
+    def as_dict(self) -> dict[str, float]:
+        return asdict(self)

@@ -1,0 +1,187 @@
+"""The columns of every file and table, in one place.
+
+Feature sets are plain Parquet in hive folders, so `version` and `date` stand in the path and not in the file.
+Times are seconds from the start of the recording; levels are dB relative to full scale (dBFS).
+"""
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+SCHEMA_VERSION = "1"
+
+UTTERANCE_KEY = ("recording_id", "channel", "segment")
+
+_KEY = [
+    pa.field("recording_id", pa.string(), nullable=False),
+    pa.field("channel", pa.int16(), nullable=False),
+    pa.field("segment", pa.int32(), nullable=False),
+]
+
+_OBJECT = [
+    pa.field("uri", pa.string(), nullable=False),
+    pa.field("etag", pa.string(), nullable=False),
+    pa.field("bytes", pa.int64(), nullable=False),
+    pa.field("modified", pa.timestamp("us", tz="UTC"), nullable=False),
+    pa.field("attributes", pa.string()),
+    pa.field("tries", pa.int16(), nullable=False),
+]
+
+_QUALITY = [
+    pa.field("recording_id", pa.string()),
+    pa.field("codec", pa.string()),
+    pa.field("sample_rate_hz", pa.int32()),
+    pa.field("n_channels", pa.int32()),
+    pa.field("seconds", pa.float64()),
+    pa.field("speech_s", pa.float64()),
+    pa.field("n_segments", pa.int32()),
+    pa.field("peak_db", pa.float32()),
+    pa.field("level_db", pa.float32()),
+    pa.field("clipped_share", pa.float32()),
+    pa.field("status", pa.string(), nullable=False),
+    pa.field("reason", pa.string()),
+    pa.field("error", pa.string()),
+]
+
+_VERSIONS = [
+    pa.field("emotion_model", pa.string(), nullable=False),
+    pa.field("speaker_model", pa.string(), nullable=False),
+    pa.field("feature_version", pa.string(), nullable=False),
+    pa.field("run_id", pa.string(), nullable=False),
+]
+
+_DATE = pa.field("date", pa.date32(), nullable=False)
+
+PLAN = pa.schema(_OBJECT)
+RECORDING_FEATURES = pa.schema([*_OBJECT, *_QUALITY])
+SEGMENTS = pa.schema(
+    [
+        *_KEY,
+        pa.field("start_s", pa.float64(), nullable=False),
+        pa.field("end_s", pa.float64(), nullable=False),
+        pa.field("level_db", pa.float32(), nullable=False),
+    ]
+)
+
+
+def functionals(names: Sequence[str]) -> pa.Schema:
+    """One float32 column a functional."""
+    return pa.schema([*_KEY, *(pa.field(name, pa.float32(), nullable=False) for name in names)])
+
+
+def embeddings(dim: int) -> pa.Schema:
+    """The speaker embedding, L2-normalised."""
+    return pa.schema([*_KEY, pa.field("embedding", pa.list_(pa.float16(), dim), nullable=False)])
+
+
+LOGMEL = pa.schema(
+    [
+        *_KEY,
+        pa.field("n_frames", pa.int32(), nullable=False),
+        pa.field("n_mels", pa.int16(), nullable=False),
+        pa.field("logmel", pa.list_(pa.float16()), nullable=False),  # frame by frame
+    ]
+)
+
+RECORDINGS = pa.schema([*_OBJECT, *_QUALITY, _DATE, *_VERSIONS])
+
+
+def utterances(classes: Sequence[str]) -> pa.Schema:
+    """One `score_…` column an emotion class of the model that scored."""
+    return pa.schema(
+        [
+            *_KEY,
+            pa.field("start_s", pa.float64(), nullable=False),
+            pa.field("end_s", pa.float64(), nullable=False),
+            pa.field("emotion", pa.string()),
+            *(pa.field(f"score_{name}", pa.float64()) for name in classes),
+            pa.field("speaker_id", pa.string(), nullable=False),
+            pa.field("speaker_score", pa.float64(), nullable=False),
+            pa.field("speaker_known", pa.bool_(), nullable=False),
+            *_VERSIONS,
+            _DATE,
+        ]
+    )
+
+
+SPEAKERS = pa.schema(
+    [
+        pa.field("speaker_id", pa.string(), nullable=False),
+        pa.field("name", pa.string(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),  # enrolled | found
+        pa.field("first_seen", pa.date32()),
+        pa.field("last_seen", pa.date32()),
+        pa.field("n_utterances", pa.int64(), nullable=False),
+        pa.field("speech_s", pa.float64(), nullable=False),
+        pa.field("centroid", pa.list_(pa.float32()), nullable=False),
+        pa.field("extractor", pa.string(), nullable=False),  # whose space the centroid lies in
+        pa.field("sources", pa.list_(pa.string()), nullable=False),  # the recordings of an enrolment
+        pa.field("run_id", pa.string(), nullable=False),
+    ]
+)
+
+REJECTS = pa.schema(
+    [
+        pa.field("uri", pa.string(), nullable=False),
+        pa.field("etag", pa.string(), nullable=False),
+        _DATE,
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("error", pa.string()),
+        pa.field("tries", pa.int16(), nullable=False),
+        pa.field("run_id", pa.string(), nullable=False),
+    ]
+)
+
+_TALLY = [pa.field("n_utterances", pa.int64(), nullable=False), pa.field("speech_s", pa.float64(), nullable=False)]
+EMOTION_DAILY = pa.schema(
+    [_DATE, pa.field("emotion", pa.string(), nullable=False), *_TALLY, pa.field("mean_score", pa.float64())]
+)
+SPEAKER_DAILY = pa.schema(
+    [
+        _DATE,
+        pa.field("speaker_id", pa.string(), nullable=False),
+        pa.field("emotion", pa.string(), nullable=False),
+        *_TALLY,
+    ]
+)
+
+STAGES = ("discover", "plan", "extract", "identify", "score", "integrate", "audit", "publish")
+RUNS = pa.schema(
+    [
+        pa.field("run_id", pa.string(), nullable=False),
+        pa.field("flow", pa.string(), nullable=False),
+        pa.field("status", pa.string(), nullable=False),
+        pa.field("window_from", pa.date32()),
+        pa.field("window_to", pa.date32()),
+        pa.field("started", pa.timestamp("us", tz="UTC"), nullable=False),
+        pa.field("finished", pa.timestamp("us", tz="UTC"), nullable=False),
+        pa.field("code_version", pa.string(), nullable=False),
+        *_VERSIONS[:3],
+        pa.field("n_listed", pa.int64(), nullable=False),
+        pa.field("n_known", pa.int64(), nullable=False),
+        pa.field("n_read", pa.int64(), nullable=False),
+        pa.field("n_ok", pa.int64(), nullable=False),
+        pa.field("n_rejected", pa.int64(), nullable=False),
+        pa.field("n_published_recordings", pa.int64(), nullable=False),
+        pa.field("n_published_utterances", pa.int64(), nullable=False),
+        pa.field("n_new_speakers", pa.int64(), nullable=False),
+        pa.field("audio_hours", pa.float64(), nullable=False),
+        pa.field("rtfx", pa.float64()),
+        *(pa.field(f"{stage}_s", pa.float64()) for stage in STAGES),
+        pa.field("verdict", pa.string(), nullable=False),  # passed | warned | nothing_to_check
+        pa.field("validation", pa.string()),  # where the Data Docs are
+    ]
+)
+
+TABLE_KEYS: dict[str, tuple[str, ...]] = {
+    "recordings": ("uri",),
+    "utterances": UTTERANCE_KEY,
+    "speakers": ("speaker_id",),
+    "emotion_daily": ("date", "emotion"),
+    "speaker_daily": ("date", "speaker_id", "emotion"),
+    "rejects": ("uri", "etag"),
+    "runs": ("run_id",),
+}
+"""The analytics tables in the order they are published, with their keys; `runs`, the ledger, comes last."""
+
+FEATURE_SETS = ("recordings", "segments", "functionals", "embeddings", "logmel")

@@ -1,0 +1,159 @@
+"""Stage 3: extract_block(recordings) <- extract_shard(shard). From a shard's audio to its feature files."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from data_contracts.lake import Lake
+from data_contracts.records import Counts, ShardRef
+from features import shards, store
+from features.audio import SAMPLE_RATE, Decoded
+from features.batches import padded, sorted_batches
+from features.config import FeatureConfig
+from features.functionals import functionals
+from features.mel import log_mel
+from features.prefetch import Fetched, fetch_ahead
+from features.segments import Span, speech_segments
+from features.tables import CHANNEL, ShardTables, object_columns, quality_columns
+from features.vad import VadConfig, speech_probabilities
+
+Embed = Callable[[Tensor, Tensor], np.ndarray]
+"""(batch, time) waveforms and (batch,) lengths to (batch, dim) L2-normalised embeddings."""
+
+_BLOCK_S = 900.0  # of decoded audio held at a time
+_BATCH_SAMPLES = 160 * SAMPLE_RATE
+
+
+def extract_shard(
+    lake: Lake, shard: ShardRef, *, version: str, config: FeatureConfig, embed: Embed, dim: int, n_readers: int = 16
+) -> Counts:
+    """Reads, decodes, finds speech, computes, and writes one Parquet file a feature set. Returns what it counted.
+
+    Rejected files become rows with their reason. The same content twice in a shard is computed once.
+    """
+    counts, tables = Counts(), ShardTables(dim=dim, logmel=config.logmel)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    members = shards.read_plan(lake, shard)
+    quality: dict[str, dict[str, object]] = {}  # by content
+    fetched = _timed(fetch_ahead(members, config=config.audio, n_readers=n_readers), counts)
+    for block in _blocks(fetched):
+        fresh = {
+            item.sha256: item.audio.waveform
+            for item in block
+            if item.sha256 and isinstance(item.audio, Decoded) and item.sha256 not in quality
+        }
+        spans = extract_block(fresh, tables, config=config, embed=embed, device=device, counts=counts)
+        for item in block:
+            content = item.sha256 or item.item.uri
+            if content in quality:
+                counts.n_duplicates += 1
+            else:
+                quality[content] = quality_columns(item.audio, spans.get(content, []))
+            tables.recordings.append(
+                object_columns(item.item) | {"recording_id": item.sha256} | quality[content]
+            )
+    started = time.perf_counter()
+    store.write_shard(
+        lake, tables.arrow(), version=version, date=shard.date, shard=shard.id, configuration=repr(config)
+    )
+    counts.write_s += time.perf_counter() - started
+    return tables.tally(counts)
+
+
+def extract_block(
+    waveforms: dict[str, np.ndarray],  # recording_id: (time,) float32 at 16 kHz
+    tables: ShardTables,
+    *,
+    config: FeatureConfig,
+    embed: Embed,
+    device: torch.device,
+    counts: Counts,
+) -> dict[str, list[Span]]:
+    """Finds the speech of some recordings and adds each utterance's features to `tables`. Returns the spans."""
+    started = time.perf_counter()
+    spans = dict(zip(waveforms, find_speech(list(waveforms.values()), config.vad, device), strict=True))
+    counts.vad_s += time.perf_counter() - started
+    pieces: list[np.ndarray] = []
+    for recording_id, found in spans.items():
+        for segment, span in enumerate(found):
+            piece = waveforms[recording_id][round(span.start_s * SAMPLE_RATE) : round(span.end_s * SAMPLE_RATE)]
+            pieces.append(piece)
+            tables.keys.append((recording_id, CHANNEL, segment))
+            tables.spans.append(span)
+            tables.levels_db.append(level_db(piece))
+    _compute(pieces, tables, config=config, embed=embed, device=device, counts=counts)
+    return spans
+
+
+def find_speech(waveforms: Sequence[np.ndarray], config: VadConfig, device: torch.device) -> list[list[Span]]:
+    """Speech segments of each (time,) waveform, found in batches of similar length."""
+    found: list[list[Span]] = [[] for _ in waveforms]
+    for batch in sorted_batches([len(waveform) for waveform in waveforms], most_samples=4 * _BATCH_SAMPLES):
+        chosen = [waveforms[index] for index in batch]
+        probabilities = speech_probabilities(*padded(chosen, device)).cpu().numpy()
+        for index, row in zip(batch, probabilities, strict=True):
+            found[index] = speech_segments(row, seconds=len(waveforms[index]) / SAMPLE_RATE, config=config)
+    return found
+
+
+def level_db(waveform: np.ndarray) -> float:
+    """Root mean square, dB relative to full scale; -120 for digital silence."""
+    power = float(np.mean(np.square(waveform, dtype=np.float64))) if len(waveform) else 0.0
+    return 10 * float(np.log10(max(power, 1e-12)))
+
+
+def _compute(
+    pieces: list[np.ndarray],
+    tables: ShardTables,
+    *,
+    config: FeatureConfig,
+    embed: Embed,
+    device: torch.device,
+    counts: Counts,
+) -> None:
+    n, none = len(pieces), np.empty(0, np.float32)
+    values, vectors, frames = [none] * n, [none] * n, [none] * n
+    for batch in sorted_batches([len(piece) for piece in pieces], most_samples=_BATCH_SAMPLES):
+        waveform, lengths = padded([pieces[index] for index in batch], device)
+        started = time.perf_counter()
+        rows = functionals(waveform, lengths, config=config.functionals).cpu().numpy()
+        computed = time.perf_counter()
+        embedded = embed(waveform, lengths)
+        counts.functionals_s += computed - started
+        counts.embed_s += time.perf_counter() - computed
+        mels, n_frames = log_mel(waveform, lengths, config=config.mel) if config.logmel else (None, None)
+        for place, index in enumerate(batch):
+            values[index], vectors[index] = rows[place], embedded[place]
+            if mels is not None and n_frames is not None:
+                frames[index] = mels[place, : int(n_frames[place])].cpu().numpy()
+    tables.functionals += values
+    tables.embeddings += vectors
+    tables.logmels += frames if config.logmel else []
+
+
+def _blocks(fetched: Iterable[Fetched]) -> Iterator[list[Fetched]]:
+    """Groups of about `_BLOCK_S` seconds of decoded audio: what is in memory at a time."""
+    block: list[Fetched] = []
+    seconds = 0.0
+    for item in fetched:
+        block.append(item)
+        seconds += item.audio.seconds if isinstance(item.audio, Decoded) else 0.0
+        if seconds >= _BLOCK_S:
+            yield block
+            block, seconds = [], 0.0
+    if block:
+        yield block
+
+
+def _timed(fetched: Iterator[Fetched], counts: Counts) -> Iterator[Fetched]:
+    """Adds to `counts.read_s` what the compute had to wait for reading and decoding."""
+    while True:
+        started = time.perf_counter()
+        item = next(fetched, None)
+        counts.read_s += time.perf_counter() - started
+        if item is None:
+            return
+        yield item

@@ -1,0 +1,76 @@
+"""A manifest instead of a listing: Parquet, CSV or JSONL with a `uri` column; further columns are kept as attributes."""
+
+import datetime as dt
+import json
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import fsspec
+import polars as pl
+
+from data_contracts.errors import CorpusError, UsageError
+from data_contracts.lake import storage_options, translated
+from data_contracts.records import AudioObject
+from features.corpus import date_in_path, s3_settings, to_object
+
+_OURS = {"uri", "date"}
+_BATCH = 1_000
+
+
+def manifest_objects(
+    manifest: str, dates: Sequence[dt.date] | None, *, layout: str, root: str
+) -> Iterator[AudioObject]:
+    """The manifest's objects of `dates` (all where None).
+
+    The date is the manifest's `date` column where it has one, else what `layout` finds in the path, else the day of
+    the last modification. An object that is not there still comes, with etag `missing`: reading it will say so.
+    Relative URIs start at the corpus' root.
+    """
+    rows = _scan(manifest)
+    columns = rows.collect_schema().names()
+    if "uri" not in columns:
+        raise UsageError(f"manifest {manifest}: expected a column `uri`; found {', '.join(columns) or 'none'}")
+    if "date" in columns:
+        rows = rows.with_columns(pl.col("date").cast(pl.String).str.to_date(strict=False))
+        rows = rows if dates is None else rows.filter(pl.col("date").is_in(list(dates)))
+    wanted = None if dates is None else set(dates)
+    with ThreadPoolExecutor(16, thread_name_prefix="stat") as pool:
+        for batch in rows.collect_batches(chunk_size=_BATCH, maintain_order=True):
+            found = pool.map(lambda row: _object(row, layout=layout, root=root), batch.iter_rows(named=True))
+            yield from (item for item in found if wanted is None or item.date in wanted)
+
+
+def _scan(manifest: str) -> pl.LazyFrame:
+    options = storage_options(manifest) or None
+    suffix = manifest.rsplit(".", 1)[-1].lower()
+    try:
+        if suffix in {"parquet", "pq"}:
+            rows = pl.scan_parquet(manifest, storage_options=options)
+        elif suffix == "csv":
+            rows = pl.scan_csv(manifest, storage_options=options, infer_schema=False)
+        elif suffix in {"jsonl", "ndjson"}:
+            rows = pl.scan_ndjson(manifest, storage_options=options)
+        else:
+            raise UsageError(f"manifest: expected .parquet, .csv or .jsonl; found {manifest}")
+        rows.collect_schema()
+    except (FileNotFoundError, pl.exceptions.PolarsError, OSError) as error:
+        raise CorpusError(f"the manifest {manifest} cannot be read: {error}") from error
+    return rows
+
+
+def _object(row: dict[str, Any], *, layout: str, root: str) -> AudioObject:
+    uri = str(row["uri"])
+    if "://" not in uri and not uri.startswith("/"):
+        uri = f"{root.rstrip('/')}/{uri}" if root else uri
+    date = row.get("date") or date_in_path(uri, layout, root)
+    attributes = {name: value for name, value in row.items() if name not in _OURS and value is not None}
+    packed = json.dumps(attributes, default=str, sort_keys=True) if attributes else None
+    fs, path = fsspec.core.url_to_fs(uri, **s3_settings(uri))
+    try:
+        with translated(f"looking at {uri}"):
+            return replace(to_object(fs, fs.info(path), date), attributes=packed)
+    except FileNotFoundError:
+        epoch = dt.datetime.fromtimestamp(0, dt.UTC)
+        return AudioObject(uri, "missing", 0, date or epoch.date(), epoch, packed)

@@ -1,0 +1,115 @@
+"""What a shard found, gathered row by row and turned into one Arrow table a feature set."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from data_contracts import schemas
+from data_contracts.reasons import Reason
+from data_contracts.records import AudioObject, Counts
+from features.audio import Decoded, Reject
+from features.functionals import FUNCTIONAL_NAMES
+from features.segments import Span
+
+CHANNEL = 0  # the mix of all channels
+
+
+@dataclass
+class ShardTables:
+    """Grows by recording and utterance; memory is that of the features, never of the audio."""
+
+    dim: int  # of the speaker embedding
+    logmel: bool
+    recordings: list[dict[str, Any]] = field(default_factory=list)
+    keys: list[tuple[str, int, int]] = field(default_factory=list)
+    spans: list[Span] = field(default_factory=list)
+    levels_db: list[float] = field(default_factory=list)
+    functionals: list[np.ndarray] = field(default_factory=list)  # (len(FUNCTIONAL_NAMES),)
+    embeddings: list[np.ndarray] = field(default_factory=list)  # (dim,)
+    logmels: list[np.ndarray] = field(default_factory=list)  # (frames, n_mels)
+
+    def arrow(self) -> dict[str, pa.Table]:
+        """The tables by feature set, in the columns of `data_contracts.schemas`."""
+        n = len(self.keys)
+        keys = [[key[i] for key in self.keys] for i in range(3)]
+        values = np.stack(self.functionals) if n else np.empty((0, len(FUNCTIONAL_NAMES)), np.float32)
+        vectors = np.stack(self.embeddings).astype(np.float16) if n else np.empty((0, self.dim), np.float16)
+        starts, ends = [span.start_s for span in self.spans], [span.end_s for span in self.spans]
+        tables = {
+            "segments": _table([*keys, starts, ends, self.levels_db], schemas.SEGMENTS),
+            "functionals": _table([*keys, *values.T], schemas.functionals(FUNCTIONAL_NAMES)),
+            "embeddings": _table(
+                [*keys, pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), self.dim)],
+                schemas.embeddings(self.dim),
+            ),
+            "recordings": pa.Table.from_pylist(self.recordings, schema=schemas.RECORDING_FEATURES),
+        }
+        if self.logmel:
+            frames = [np.ascontiguousarray(item, np.float16) for item in self.logmels]
+            shapes = [[item.shape[i] for item in frames] for i in (0, 1)]
+            tables["logmel"] = _table([*keys, *shapes, [item.ravel() for item in frames]], schemas.LOGMEL)
+        return tables
+
+    def tally(self, counts: Counts) -> Counts:
+        """Adds what the rows say: read, usable, rejected, seconds."""
+        usable = [row for row in self.recordings if row["status"] == "ok"]
+        counts.n_objects += len(self.recordings)
+        counts.n_bytes += sum(row["bytes"] for row in self.recordings)
+        counts.n_ok += len(usable)
+        counts.n_rejected += len(self.recordings) - len(usable)
+        counts.n_segments += len(self.keys)
+        counts.audio_s += sum(row["seconds"] for row in usable)
+        counts.speech_s += sum(row["speech_s"] for row in usable)
+        return counts
+
+
+def object_columns(item: AudioObject) -> dict[str, Any]:
+    """What the listing said; this attempt counts as a try."""
+    return {
+        "uri": item.uri,
+        "etag": item.etag,
+        "bytes": item.bytes,
+        "modified": item.modified,
+        "attributes": item.attributes,
+        "tries": item.tries + 1,
+    }
+
+
+def quality_columns(audio: Decoded | Reject, spans: list[Span]) -> dict[str, Any]:
+    """What reading it showed; a recording in which nobody speaks is rejected too."""
+    if isinstance(audio, Reject):
+        return {
+            "codec": audio.codec,
+            "sample_rate_hz": audio.sample_rate_hz,
+            "n_channels": audio.n_channels,
+            "seconds": audio.seconds,
+            "speech_s": 0.0,
+            "n_segments": 0,
+            "status": "rejected",
+            "reason": str(audio.reason),
+            "error": audio.error,
+        }
+    return {
+        "codec": audio.codec,
+        "sample_rate_hz": audio.sample_rate_hz,
+        "n_channels": audio.n_channels,
+        "seconds": audio.seconds,
+        "peak_db": audio.peak_db,
+        "level_db": audio.level_db,
+        "clipped_share": audio.clipped_share,
+        "speech_s": sum(span.end_s - span.start_s for span in spans),
+        "n_segments": len(spans),
+        "status": "ok" if spans else "rejected",
+        "reason": None if spans else str(Reason.NO_SPEECH),
+        "error": None if spans else f"no speech found in {audio.seconds:.1f} s of sound",
+    }
+
+
+def _table(columns: list[Any], schema: pa.Schema) -> pa.Table:
+    arrays = [
+        column if isinstance(column, pa.Array) else pa.array(column, field.type)
+        for column, field in zip(columns, schema, strict=True)
+    ]
+    return pa.Table.from_arrays(arrays, schema=schema)
