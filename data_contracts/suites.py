@@ -1,0 +1,105 @@
+"""What each staged table promises, as Great Expectations suites. A critical one that fails stops the publication.
+
+Some expectations read columns that the audit adds beside the published ones: `recording_s` (the recording's length,
+null where the utterance has no recording), `score_sum`, and the one-row frame `run` (what was counted against what is
+staged, and how the night compares with the nights before).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from data_contracts.reasons import Reason
+
+ROUNDING_S = 0.04  # one VAD chunk: a segment's end may round past the last sample
+CLASS_SHIFT_WARNING = 0.35  # Jensen-Shannon distance of the class mix to the nights before, 0 to 1
+VOLUME_WARNING = (0.2, 5.0)  # utterances against the mean of the runs before
+
+
+def suites(classes: Sequence[str]) -> dict[str, list[Any]]:
+    """The expectations by staged table; `classes` are the emotion model's."""
+    import great_expectations.expectations as gxe
+
+    def critical(kind: str, **arguments: Any) -> Any:
+        return getattr(gxe, f"Expect{kind}")(severity="critical", **arguments)
+
+    def warning(kind: str, **arguments: Any) -> Any:
+        return getattr(gxe, f"Expect{kind}")(severity="warning", **arguments)
+
+    def present(*columns: str) -> list[Any]:
+        return [critical("ColumnValuesToNotBeNull", column=column) for column in columns]
+
+    def between(column: str, low: float | None, high: float | None) -> Any:
+        return critical("ColumnValuesToBeBetween", column=column, min_value=low, max_value=high)
+
+    def one_of(column: str, values: Sequence[str]) -> Any:
+        return critical("ColumnValuesToBeInSet", column=column, value_set=list(values))
+
+    def at_least(larger: str, smaller: str, *, or_equal: bool = False) -> Any:
+        return critical(
+            "ColumnPairValuesAToBeGreaterThanB", column_A=larger, column_B=smaller, or_equal=or_equal
+        )
+
+    def unique(*columns: str) -> Any:
+        if len(columns) == 1:
+            return critical("ColumnValuesToBeUnique", column=columns[0])
+        return critical("CompoundColumnsToBeUnique", column_list=list(columns))
+
+    scores = [f"score_{name}" for name in classes]
+    return {
+        "recordings": [
+            *present("uri", "etag", "date", "status", "feature_version", "run_id"),
+            unique("uri"),
+            one_of("status", ["ok", "rejected"]),
+            one_of("reason", [str(reason) for reason in Reason]),
+            between("bytes", 0, None),
+            between("seconds", 0, None),
+            between("clipped_share", 0, 1),
+            between("unexplained", 0, 0),
+        ],
+        "utterances": [
+            *present("recording_id", "channel", "segment", "start_s", "end_s", "speaker_id", *scores),
+            *present("emotion_model", "speaker_model", "feature_version", "run_id", "date"),
+            unique("recording_id", "channel", "segment"),
+            *present("recording_s"),
+            between("start_s", 0, None),
+            at_least("end_s", "start_s"),
+            at_least("recording_s_rounded", "end_s", or_equal=True),
+            *(between(score, 0, 1) for score in scores),
+            between("score_sum", 0.999, 1.001),
+            one_of("emotion", classes),
+            between("speaker_score", 0, 1),
+        ],
+        "speakers": [
+            *present("speaker_id", "name", "kind", "extractor"),
+            unique("speaker_id"),
+            one_of("kind", ["enrolled", "found"]),
+            between("n_utterances", 0, None),
+            between("speech_s", 0, None),
+        ],
+        "rejects": [
+            *present("uri", "etag", "reason"),
+            unique("uri", "etag"),
+            one_of("reason", [str(reason) for reason in Reason]),
+            between("tries", 1, None),
+        ],
+        "emotion_daily": [*present("date", "emotion"), unique("date", "emotion"), between("n_utterances", 1, None)],
+        "speaker_daily": [
+            *present("date", "speaker_id", "emotion"),
+            unique("date", "speaker_id", "emotion"),
+            between("n_utterances", 1, None),
+        ],
+        "run": [
+            between("recordings_missing", 0, 0),
+            between("utterances_missing", 0, 0),
+            between("daily_utterances_missing", 0, 0),
+            warning(
+                "ColumnValuesToBeBetween",
+                column="volume_ratio",
+                min_value=VOLUME_WARNING[0],
+                max_value=VOLUME_WARNING[1],
+            ),
+            warning(
+                "ColumnValuesToBeBetween", column="class_shift", min_value=0, max_value=CLASS_SHIFT_WARNING
+            ),
+        ],
+    }

@@ -1,0 +1,109 @@
+"""Running the suites with Great Expectations, and writing its Data Docs. The only file that starts it."""
+
+import logging
+import os
+import tempfile
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from data_contracts.suites import suites
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One expectation that did not hold."""
+
+    table: str
+    expectation: str
+    columns: str
+    severity: str
+    found: str
+
+    def __str__(self) -> str:
+        return f"{self.table}: {self.expectation}({self.columns}): {self.found}"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`passed` unless a critical expectation failed; `docs` are the Data Docs' files by path."""
+
+    n_expectations: int
+    failures: list[Failure] = field(default_factory=list)
+    docs: dict[str, bytes] = field(default_factory=dict)
+
+    @property
+    def critical(self) -> list[Failure]:
+        return [failure for failure in self.failures if failure.severity == "critical"]
+
+    @property
+    def word(self) -> str:
+        """For the ledger: passed, warned or stopped."""
+        return "stopped" if self.critical else "warned" if self.failures else "passed"
+
+
+def validate(frames: Mapping[str, Any], classes: list[str], *, run_id: str) -> Verdict:
+    """Checks staged pandas frames by table name; frames without a suite, or without rows, are left out."""
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
+        warnings.simplefilter("ignore")  # of Great Expectations' own dependencies
+        import great_expectations as gx
+
+        logging.getLogger("great_expectations").setLevel(logging.ERROR)
+        context = gx.get_context(mode="file", project_root_dir=folder)
+        context.variables.progress_bars = {"globally": False}
+        source = context.data_sources.add_pandas("staging")
+        results = {}
+        for table, expectations in suites(classes).items():
+            frame = frames.get(table)
+            if frame is None or not len(frame):
+                continue
+            suite = context.suites.add(gx.ExpectationSuite(name=table, expectations=expectations))
+            batch = source.add_dataframe_asset(name=table).add_batch_definition_whole_dataframe(table)
+            check = context.validation_definitions.add(gx.ValidationDefinition(name=table, data=batch, suite=suite))
+            name = gx.core.RunIdentifier(run_name=run_id)
+            results[table] = check.run(batch_parameters={"dataframe": frame}, run_id=name)
+        context.build_data_docs()
+        docs = _docs(Path(folder))
+    failures = [failure for table, result in results.items() for failure in _failures(table, result)]
+    return Verdict(sum(len(result.results) for result in results.values()), failures, docs)
+
+
+def _failures(table: str, result: Any) -> list[Failure]:
+    return [
+        Failure(
+            table=table,
+            expectation=item.expectation_config.type,
+            columns=_columns(item.expectation_config.kwargs),
+            severity=str(getattr(item.expectation_config.severity, "value", item.expectation_config.severity)),
+            found=_found(item),
+        )
+        for item in result.results
+        if not item.success
+    ]
+
+
+def _columns(arguments: Mapping[str, Any]) -> str:
+    names = [arguments.get(key) for key in ("column", "column_A", "column_B")]
+    return ", ".join([name for name in names if name] or arguments.get("column_list", []))
+
+
+def _found(item: Any) -> str:
+    error = (item.exception_info or {}).get("exception_message")
+    if error:
+        return str(error)
+    values = item.result or {}
+    if "unexpected_count" not in values:
+        return f"observed {values.get('observed_value')}"
+    examples = ", ".join(f"{value:.4g}" if isinstance(value, float) else str(value)
+                         for value in values.get("partial_unexpected_list", [])[:3])
+    return f"{values['unexpected_count']} of {values['element_count']} rows; for example {examples}"
+
+
+def _docs(folder: Path) -> dict[str, bytes]:
+    sites = [path for path in folder.rglob("data_docs/local_site") if path.is_dir()]
+    return {
+        str(path.relative_to(site)): path.read_bytes() for site in sites for path in site.rglob("*") if path.is_file()
+    }

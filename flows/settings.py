@@ -1,0 +1,96 @@
+"""Where Undertone runs: settings from `undertone.toml`, `UNDERTONE_…` variables and flags, in rising order."""
+
+import datetime as dt
+import hashlib
+import os
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from data_contracts import lake as lakes
+from data_contracts.errors import UsageError
+from data_contracts.lake import Lake
+from features.corpus import DEFAULT_LAYOUT, Corpus
+from features.shards import SHARD_BYTES
+
+
+class Settings(BaseSettings):
+    """Every setting with its meaning; `undertone doctor` shows what is in force and where it came from."""
+
+    model_config = SettingsConfigDict(env_prefix="UNDERTONE_", toml_file="undertone.toml", extra="forbid", frozen=True)
+
+    corpus: str = Field("", description="where the audio is: a folder or any fsspec URL")
+    lake: str = Field("", description="where features and tables go: a folder or an s3://, gs:// or az:// URL")
+    layout: str = Field(DEFAULT_LAYOUT, description="how objects lie by date: a template with {date:…}, or 'modified'")
+    manifest: str | None = Field(None, description="a Parquet, CSV or JSONL with a `uri` column, instead of a listing")
+    look_back_days: int = Field(3, ge=0, description="nights before the nightly's date in which late objects are sought")
+    shard_bytes: int = Field(SHARD_BYTES, gt=0, description="audio bytes in a shard, at most")
+    cluster: str = Field("auto", description="auto, threads, processes, cuda, or tcp://… of a standing Dask scheduler")
+    workers: int = Field(0, ge=0, description="workers of a cluster of our own; 0: one a core, or one a GPU")
+    readers: int = Field(16, ge=1, description="objects that a worker reads at a time")
+    logmel: bool = Field(False, description="store log-mel frames too, for those who train")
+    registry: str = Field("", description="MLflow tracking URI; else MLFLOW_TRACKING_URI; else a database beside the lake")
+    pseudonym_key: str = Field("undertone", description="the secret in the hash that names unknown speakers")
+    shard_tries: int = Field(3, ge=1, description="how often a shard is tried when the network or a worker fails")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags before the environment before the file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @classmethod
+    def load(cls, **flags: Any) -> Self:
+        """The settings in force. Raises UsageError that names the setting, what it holds and what it should."""
+        try:
+            return cls(**{name: value for name, value in flags.items() if value is not None})
+        except ValidationError as error:
+            lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}; found {e['input']!r}" for e in error.errors()]
+            raise UsageError("settings: " + "; ".join(lines)) from error
+
+    @field_validator("corpus", "lake", "manifest")
+    @classmethod
+    def _absolute(cls, value: str | None) -> str | None:
+        """Folders become absolute: workers start elsewhere."""
+        if not value or "://" in value:
+            return value.rstrip("/") if value else value
+        return str(Path(value).expanduser().absolute())
+
+    @field_validator("cluster")
+    @classmethod
+    def _known_cluster(cls, value: str) -> str:
+        if value in {"auto", "threads", "processes", "cuda"} or value.startswith(("tcp://", "tls://")):
+            return value
+        raise ValueError("expected auto, threads, processes, cuda or tcp://HOST:PORT")
+
+    def open_lake(self) -> Lake:
+        if not self.lake:
+            raise UsageError("where is the lake? Found none; give --lake DIR_OR_URL or set UNDERTONE_LAKE")
+        return lakes.open(self.lake)
+
+    def open_corpus(self) -> Corpus:
+        return Corpus(self.corpus, layout=self.layout, manifest=self.manifest)
+
+    def registry_uri(self, lake: Lake) -> str:
+        """MLflow's address: as set, or a database beside a local lake, or one a lake in the user's state folder."""
+        chosen = self.registry or os.environ.get("MLFLOW_TRACKING_URI")
+        if chosen:
+            return chosen
+        if lake.is_local:
+            return f"sqlite:///{lake.at('registry', 'mlflow.db')}"
+        name = hashlib.sha256(lake.uri.encode()).hexdigest()[:12]
+        state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+        return f"sqlite:///{state / 'undertone' / name / 'mlflow.db'}"
+
+
+def yesterday() -> dt.date:
+    """The day that a nightly run is for, in UTC."""
+    return dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)

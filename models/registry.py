@@ -1,0 +1,218 @@
+"""MLflow's registry: the models' versions, `@champion` among them. The only file that imports mlflow.
+
+A model is a folder (`weights.safetensors`, `config.json`, `README.md`: its card) that MLflow loads with the code in
+`models.<name>` (`_load_pyfunc`); nothing is pickled. The shipped folders are registered on first use.
+"""
+
+import functools
+import json
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import mlflow
+import mlflow.pyfunc
+import numpy as np
+import pandas as pd
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, DataType, Schema, TensorSpec
+
+from data_contracts.errors import ModelError, TransientError
+from data_contracts.fingerprint import digest
+from data_contracts.records import ModelRef
+
+NAMES = ("emotion", "speaker")
+CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous", "challenger"
+_EXPERIMENT = "undertone"
+_SHIPPED = Path(__file__).parent / "weights"
+
+
+@dataclass(frozen=True)
+class Version:
+    """A registered version as `undertone models list` shows it."""
+
+    name: str
+    version: str
+    aliases: tuple[str, ...]
+    digest: str
+    created_ms: int
+    description: str
+
+
+class Registry:
+    """One MLflow tracking server or database; `artifacts` is where a new experiment keeps its files."""
+
+    def __init__(self, uri: str, artifacts: str | None = None) -> None:
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        self.uri, self.artifacts = uri, artifacts
+        if uri.startswith("sqlite:///"):
+            Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+    def champion(self, name: str) -> ModelRef:
+        """The version that `@champion` names; the shipped model is registered where there is none yet."""
+        try:
+            found = self._client.get_model_version_by_alias(name, CHAMPION)
+        except MlflowException as error:
+            if error.error_code not in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+                raise self._translated(error) from error
+            if self._has(name):
+                raise ModelError(
+                    f"model {name!r} has versions but no @champion in {self.uri}; run `undertone models promote {name} N`"
+                ) from error
+            return self.register(name, _SHIPPED / name, alias=CHAMPION, description="shipped with Undertone")
+        return self._ref(name, found.version)
+
+    def version(self, name: str, version: str) -> ModelRef:
+        """One version by its number, or by an alias such as `challenger`. Raises ModelError where there is none."""
+        try:
+            if not version.isdigit():
+                version = self._client.get_model_version_by_alias(name, version.removeprefix("@")).version
+            return self._ref(name, version)
+        except MlflowException as error:
+            known = ", ".join(item.version for item in self.versions(name)) or "none"
+            raise ModelError(f"{name} has no version {version!r} in {self.uri}; found versions: {known}") from error
+
+    def versions(self, name: str) -> list[Version]:
+        """All versions, newest first."""
+        found = self._client.search_model_versions(f"name='{name}'")
+        aliases = self._client.get_registered_model(name).aliases if found else {}
+        return sorted(
+            (
+                Version(
+                    name,
+                    str(item.version),
+                    tuple(sorted(alias for alias, version in aliases.items() if str(version) == str(item.version))),
+                    item.tags.get("digest", ""),
+                    item.creation_timestamp,
+                    item.description or "",
+                )
+                for item in found
+            ),
+            key=lambda item: -int(item.version),
+        )
+
+    def register(self, name: str, folder: Path, *, alias: str, description: str, metrics: Any = None) -> ModelRef:
+        """A new version from a model folder. `metrics` (numbers by name) go to the version's MLflow run."""
+        config = json.loads((folder / "config.json").read_text())
+        content = _folder_digest(folder)
+        signature, example = _signature(name, config)
+        mlflow.set_tracking_uri(self.uri)
+        mlflow.set_registry_uri(self.uri)
+        with mlflow.start_run(experiment_id=self._experiment(), run_name=f"{name}-{content[:8]}"):
+            mlflow.log_params({"digest": content})
+            mlflow.log_metrics({key: float(value) for key, value in (metrics or {}).items()})
+            mlflow.log_artifact(str(folder / "README.md"), "card")
+            logged = mlflow.pyfunc.log_model(
+                name=name,
+                loader_module=f"models.{name}",
+                data_path=str(folder),
+                signature=signature,
+                input_example=example,
+                registered_model_name=name,
+                pip_requirements=["undertone"],
+                metadata={"digest": content, **_metadata(name, config)},
+            )
+        version = str(logged.registered_model_version)
+        self._client.update_model_version(name, version, description=description)
+        self._client.set_model_version_tag(name, version, "digest", content)
+        self._client.set_registered_model_alias(name, alias, version)
+        return self._ref(name, version)
+
+    def promote(self, name: str, version: str) -> ModelRef:
+        """Moves `@champion` to a version and keeps the one before as `@previous`."""
+        chosen = self.version(name, version)
+        try:
+            before = self._client.get_model_version_by_alias(name, CHAMPION).version
+        except MlflowException:
+            before = None
+        if before is not None and str(before) != chosen.version:
+            self._client.set_registered_model_alias(name, PREVIOUS, str(before))
+        self._client.set_registered_model_alias(name, CHAMPION, chosen.version)
+        return chosen
+
+    def _has(self, name: str) -> bool:
+        return bool(self._client.search_model_versions(f"name='{name}'", max_results=1))
+
+    def _experiment(self) -> str:
+        found = self._client.get_experiment_by_name(_EXPERIMENT)
+        if found is not None:
+            return str(found.experiment_id)
+        artifacts = self.artifacts if self.uri.startswith("sqlite:") else None
+        return str(self._client.create_experiment(_EXPERIMENT, artifact_location=artifacts))
+
+    def _ref(self, name: str, version: str) -> ModelRef:
+        uri = self._client.get_model_version_download_uri(name, str(version))
+        info = mlflow.models.get_model_info(uri)
+        metadata = dict(info.metadata or {})
+        if name == "emotion" and "classes" not in metadata and info.signature and info.signature.outputs:
+            metadata["classes"] = info.signature.outputs.input_names()
+        if self.uri.startswith("http"):
+            metadata["registry"] = self.uri
+        content = metadata.get("digest") or digest(str(info.model_uuid or uri).encode())
+        return ModelRef(name, str(version), uri, content, metadata)
+
+    def _translated(self, error: MlflowException) -> Exception:
+        if error.error_code in {"TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR"}:
+            return TransientError(f"the model registry {self.uri} does not answer: {error}")
+        return ModelError(f"the model registry {self.uri}: {error}; check UNDERTONE_REGISTRY")
+
+
+@functools.lru_cache(maxsize=8)
+def _load(uri: str, registry: str | None) -> Any:
+    if registry:
+        mlflow.set_tracking_uri(registry)
+    return mlflow.pyfunc.load_model(uri)
+
+
+def load(ref: ModelRef) -> Any:
+    """The version as a pyfunc, loaded once a process. Raises ModelError where it cannot be loaded."""
+    try:
+        return _load(ref.uri, ref.metadata.get("registry"))
+    except (MlflowException, OSError, ImportError) as error:
+        raise ModelError(f"{ref.label} cannot be loaded from {ref.uri}: {error}") from error
+
+
+def predict(ref: ModelRef, data: Any) -> Any:
+    """What the version says of `data`. Raises ModelError where the data does not fit its signature."""
+    try:
+        return load(ref).predict(data)
+    except MlflowException as error:
+        raise ModelError(f"{ref.label} does not take these features: {error.message}; train or promote one that does") from error
+
+
+def _signature(name: str, config: dict[str, Any]) -> tuple[ModelSignature, Any]:
+    if name == "emotion":
+        features, classes = config["feature_names"], config["classes"]
+        inputs = Schema([ColSpec(DataType.float, feature) for feature in features])
+        outputs = Schema([ColSpec(DataType.double, label) for label in classes])
+        return ModelSignature(inputs, outputs), pd.DataFrame(np.zeros((1, len(features)), np.float32), columns=features)
+    if name == "speaker":
+        waveform, lengths = np.zeros((1, 32_000), np.float32), np.array([32_000], np.int64)
+        inputs = Schema([TensorSpec(waveform.dtype, (-1, -1), "waveform"), TensorSpec(lengths.dtype, (-1,), "lengths")])
+        outputs = Schema([TensorSpec(np.dtype(np.float32), (-1, int(config["dim"])))])
+        return ModelSignature(inputs, outputs), {"waveform": waveform, "lengths": lengths}
+    raise ModelError(f"expected one of {', '.join(NAMES)}; found {name!r}")
+
+
+def _metadata(name: str, config: dict[str, Any]) -> dict[str, Any]:
+    keep = {
+        "emotion": ("classes", "functionals"),
+        "speaker": ("dim", "threshold", "calibration", "extractor_digest"),
+    }[name]
+    return {key: config[key] for key in keep if key in config}
+
+
+def _folder_digest(folder: Path) -> str:
+    """Of weights and configuration; the card's words do not make another model."""
+    files = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix != ".md")
+    return digest("".join(f"{path.name}:{digest(path.read_bytes())}" for path in files).encode())
