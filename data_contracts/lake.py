@@ -108,6 +108,18 @@ class Lake:
             finally:
                 draft.unlink(missing_ok=True)
 
+    def create(self, path: str, data: bytes) -> bool:
+        """Writes the file only where there is none; False where there is one. Atomic, by the store's own condition."""
+        full = self._full(path)
+        if self.is_local:
+            Path(full).parent.mkdir(parents=True, exist_ok=True)
+        with translated(f"creating {self.at(path)}"):
+            try:
+                self.fs.pipe_file(full, data, mode="create")
+            except FileExistsError:
+                return False
+        return True
+
     def read(self, path: str) -> bytes:
         """The file's bytes. Raises FileNotFoundError."""
         with translated(f"reading {self.at(path)}"):

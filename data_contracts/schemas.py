@@ -174,14 +174,17 @@ RUNS = pa.schema(
 )
 
 TABLE_KEYS: dict[str, tuple[str, ...]] = {
-    "recordings": ("uri",),
     "utterances": UTTERANCE_KEY,
     "speakers": ("speaker_id",),
     "emotion_daily": ("date", "emotion"),
     "speaker_daily": ("date", "speaker_id", "emotion"),
     "rejects": ("uri", "etag"),
+    "recordings": ("uri",),
     "runs": ("run_id",),
 }
-"""The analytics tables in the order they are published, with their keys; `runs`, the ledger, comes last."""
+"""The analytics tables with their keys, in the order they are published.
+
+What `recordings` holds is taken as published, so it follows what it vouches for; `runs`, the ledger, comes last.
+"""
 
 FEATURE_SETS = ("recordings", "segments", "functionals", "embeddings", "logmel")

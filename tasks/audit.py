@@ -1,0 +1,111 @@
+"""Stage 7: nothing is published that broke a contract."""
+
+import math
+from typing import Any
+
+import polars as pl
+
+from data_contracts import schemas
+from data_contracts.suites import ROUNDING_S
+from data_contracts.validation import Verdict, validate
+from tasks.run import Run
+from tasks.select import Pending, pending
+from tasks.stage import stage
+
+_NIGHTS = 28
+
+
+@stage
+def audit(run: Run, waiting: Pending, n_extracted: int) -> Verdict:
+    """Checks every staged table and writes the verdict and the Data Docs to `validation/run=…/`."""
+    tables = {table: pl.DataFrame(run.lake.read_parquet(run.staged(table))) for table in list(schemas.TABLE_KEYS)[:-1]}
+    frames = {name: frame.to_pandas() for name, frame in tables.items()}
+    frames["recordings"] = _explained(tables["recordings"]).to_pandas()
+    frames["utterances"] = _placed(run, tables["utterances"]).to_pandas()
+    frames["run"] = pl.DataFrame([_reconciled(run, waiting, n_extracted, tables)]).to_pandas()
+    verdict = validate(frames, run.classes, run_id=run.id)
+    for path, content in verdict.docs.items():
+        run.lake.write(f"{run.validation}/docs/{path}", content)
+    summary = {
+        "verdict": verdict.word,
+        "expectations": verdict.n_expectations,
+        "failures": [vars(failure) for failure in verdict.failures],
+    }
+    run.lake.write_json(f"{run.validation}/verdict.json", summary)
+    return Verdict(verdict.n_expectations, verdict.failures)
+
+
+def docs_uri(run: Run) -> str:
+    """Where a person opens the Data Docs."""
+    return run.lake.at(run.validation, "docs", "index.html")
+
+
+def _explained(recordings: pl.DataFrame) -> pl.DataFrame:
+    """`unexplained` counts rejected recordings without a reason, and usable ones with one."""
+    odd = (pl.col("status") == "rejected") == pl.col("reason").is_null()
+    return recordings.drop("attributes").with_columns(unexplained=odd.cast(pl.Int64))
+
+
+def _placed(run: Run, utterances: pl.DataFrame) -> pl.DataFrame:
+    lengths = (
+        pending(run)
+        .filter(pl.col("status") == "ok")
+        .group_by("recording_id")
+        .agg(recording_s=pl.col("seconds").max())
+        .with_columns(recording_s_rounded=pl.col("recording_s") + ROUNDING_S)
+    )
+    total = pl.sum_horizontal([f"score_{label}" for label in run.classes], ignore_nulls=False)
+    return utterances.join(lengths, on="recording_id", how="left").with_columns(score_sum=total)
+
+
+def _reconciled(run: Run, waiting: Pending, n_extracted: int, tables: dict[str, pl.DataFrame]) -> dict[str, Any]:
+    """What was counted on the way against what is staged, and this run against those before."""
+    rows = pending(run)
+    counted = rows.filter("counted")
+    planned = int(rows.filter(pl.col("uri").is_in(_planned(run).implode())).height)
+    utterances, daily = tables["utterances"], tables["emotion_daily"]
+    own = utterances.group_by("date").len().join(
+        daily.group_by("date").agg(pl.col("n_utterances").sum()), on="date", how="left"
+    )
+    mix = {emotion: n for emotion, n in utterances["emotion"].value_counts().iter_rows()}
+    past_volume, past_mix = _past(run)
+    return {
+        "recordings_missing": (waiting.n_recordings - tables["recordings"].height) + (n_extracted - planned),
+        "utterances_missing": int(counted["n_segments"].sum() or 0) - utterances.height,
+        "daily_utterances_missing": int((own["len"] > own["n_utterances"].fill_null(0)).sum()),
+        "volume_ratio": utterances.height / past_volume if past_volume and utterances.height else None,
+        "class_shift": js_distance(mix, past_mix) if past_mix and mix else None,
+    }
+
+
+def _planned(run: Run) -> pl.Series:
+    """The URIs that this run itself extracted."""
+    uris: list[str] = []
+    for folder in run.lake.names(f"{run.staging}/plan"):
+        for name in run.lake.names(f"{run.staging}/plan/{folder}"):
+            uris += run.lake.read_parquet(f"{run.staging}/plan/{folder}/{name}", ["uri"])["uri"].to_pylist()
+    return pl.Series(uris, dtype=pl.String)
+
+
+def _past(run: Run) -> tuple[float | None, dict[str, int]]:
+    """Mean utterances of the last runs that published any, and the class mix of the newest published days."""
+    runs = run.lake.frame("runs", schemas.RUNS).filter(pl.col("n_published_utterances") > 0)
+    volume = runs.sort("started").tail(_NIGHTS).select(pl.col("n_published_utterances").mean()).collect().item()
+    daily = run.lake.frame("emotion_daily", schemas.EMOTION_DAILY).collect()
+    newest = daily["date"].unique().sort().tail(_NIGHTS)
+    mix = daily.filter(pl.col("date").is_in(newest.implode())).group_by("emotion").agg(pl.col("n_utterances").sum())
+    return volume, {emotion: n for emotion, n in mix.iter_rows()}
+
+
+def js_distance(left: dict[str, int], right: dict[str, int]) -> float:
+    """Jensen-Shannon distance (base 2, Endres and Schindelin 2003) of two tallies, from 0 (the same) to 1.
+
+    >>> js_distance({"a": 3, "b": 1}, {"a": 6, "b": 2}), js_distance({"a": 1}, {"b": 1})
+    (0.0, 1.0)
+    """
+    p, q = ({key: n / sum(tally.values()) for key, n in tally.items()} for tally in (left, right))
+    divergence = 0.0
+    for key in p.keys() | q.keys():
+        middle = (p.get(key, 0.0) + q.get(key, 0.0)) / 2
+        divergence += sum(share / 2 * math.log2(share / middle) for share in (p.get(key, 0.0), q.get(key, 0.0)) if share)
+    return math.sqrt(max(0.0, divergence))

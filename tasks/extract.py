@@ -1,0 +1,55 @@
+"""Stage 3: one Dask future a shard."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from distributed import Client
+from torch import Tensor
+
+from data_contracts.records import Counts, ModelRef, ShardRef
+from features.extract import Embed, extract_shard
+from tasks.run import Run
+from tasks.scatter import scatter
+from tasks.stage import stage
+
+
+@stage
+def extract(
+    run: Run, refs: list[ShardRef], client: Client | None, *, progress: Callable[[Counts], Any] | None = None
+) -> Counts:
+    """Extracts every shard and returns the counts of all; `progress` hears of each as it comes."""
+    total = Counts()
+    largest_first = sorted(refs, key=lambda ref: (-ref.n_bytes, ref.id))
+    for counts in scatter(client, extract_one, [(run, ref) for ref in largest_first], tries=run.shard_tries):
+        total += counts
+        if progress:
+            progress(counts)
+    return total
+
+
+def extract_one(run: Run, shard: ShardRef) -> Counts:
+    """What a worker does: it opens the encoder and the lake, and returns counts."""
+    import torch
+
+    torch.set_num_threads(1)  # a worker a core
+    return extract_shard(
+        run.lake,
+        shard,
+        version=run.feature_version,
+        config=run.config,
+        embed=encoder(run.speaker),
+        dim=int(run.speaker.metadata["dim"]),
+        n_readers=run.readers,
+    )
+
+
+def encoder(ref: ModelRef) -> Embed:
+    """The speaker model as a function of waveforms and lengths."""
+    from models import registry
+
+    def embed(waveform: Tensor, lengths: Tensor) -> np.ndarray:
+        asked = {"waveform": waveform.cpu().numpy(), "lengths": lengths.cpu().numpy().astype(np.int64)}
+        return np.asarray(registry.predict(ref, asked), np.float32)
+
+    return embed

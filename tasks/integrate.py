@@ -1,0 +1,155 @@
+"""Stage 6: one row an utterance, and everything that follows from it, staged as it is to be published.
+
+Staged tables hold what to write; `deletes/` hold keys that the tables must lose: utterances that a new version of the
+features does not have any more, rejects that turned out well, found speakers whom nobody is any more.
+"""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from data_contracts import schemas
+from data_contracts.schemas import TABLE_KEYS
+from tasks.identify import KEY
+from tasks.run import Run
+from tasks.scores import utterances_with_scores
+from tasks.select import Pending, pending
+from tasks.stage import stage
+
+
+@dataclass(frozen=True)
+class Staged:
+    """How many recordings and utterances wait for the audit."""
+
+    n_recordings: int
+    n_utterances: int
+
+
+@stage
+def integrate(run: Run, waiting: Pending) -> Staged:
+    """Writes the staged tables and deletes below `staging/run=…/`."""
+    recordings = _recordings(run)
+    utterances = utterances_with_scores(run, waiting)
+    schema = schemas.utterances(run.classes)
+    published = run.lake.frame("utterances", schema)
+    stale = _stale_utterances(run, recordings, utterances, published)
+    rejects, mended = _rejects(run, recordings)
+    tables = {"recordings": recordings, "utterances": utterances, "rejects": rejects}
+    deletes = {"utterances": stale.select(KEY), "rejects": mended}
+    touched = pl.concat([_places(utterances), _places(stale)])
+    after = _after(published, utterances, stale)
+    tables["speakers"], deletes["speakers"] = _speakers(run, touched, after)
+    tables |= _daily(touched, after)
+    for table, frame in tables.items():
+        run.lake.write_parquet(run.staged(table), _as(frame, table, run).to_arrow())
+    deletes["dates"] = touched.select("date").unique().sort("date")
+    for table, frame in deletes.items():
+        run.lake.write_parquet(f"{run.staging}/deletes/{table}.parquet", frame.to_arrow())
+    return Staged(len(recordings), len(utterances))
+
+
+def _recordings(run: Run) -> pl.DataFrame:
+    return pending(run).with_columns(
+        emotion_model=pl.lit(run.emotion.label),
+        speaker_model=pl.lit(run.speaker.label),
+        feature_version=pl.lit(run.feature_version),
+        run_id=pl.lit(run.id),
+    )
+
+
+def _stale_utterances(
+    run: Run, recordings: pl.DataFrame, utterances: pl.DataFrame, published: pl.LazyFrame
+) -> pl.DataFrame:
+    """Published utterances of the touched recordings that are not staged again, and those of overwritten content."""
+    shown = run.lake.frame("recordings", schemas.RECORDINGS)
+    before = shown.join(recordings.lazy().select("uri"), on="uri", how="semi").select("recording_id", "uri")
+    others = shown.join(recordings.lazy().select("uri"), on="uri", how="anti").filter(pl.col("status") == "ok")
+    gone = before.join(recordings.lazy(), on="recording_id", how="anti").join(others, on="recording_id", how="anti")
+    unusable = recordings.lazy().filter(pl.col("status") != "ok").join(others, on="recording_id", how="anti")
+    again = recordings.lazy().filter("counted")
+    touched = pl.concat([frame.select("recording_id") for frame in (gone, unusable, again)]).drop_nulls().unique()
+    return (
+        published.join(touched, on="recording_id", how="semi").join(utterances.lazy(), on=KEY, how="anti").collect()
+    )
+
+
+def _rejects(run: Run, recordings: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    rejected = recordings.filter(pl.col("status") == "rejected").select(schemas.REJECTS.names)
+    key = list(TABLE_KEYS["rejects"])
+    before = run.lake.frame("rejects", schemas.REJECTS).join(recordings.lazy().select("uri"), on="uri", how="semi")
+    return rejected, before.join(rejected.lazy(), on=key, how="anti").select(key).collect()
+
+
+def _places(utterances: pl.DataFrame) -> pl.DataFrame:
+    return utterances.select("date", "speaker_id").unique()
+
+
+def _after(published: pl.LazyFrame, utterances: pl.DataFrame, stale: pl.DataFrame) -> pl.LazyFrame:
+    """The utterances as they will stand once this run is published."""
+    kept = published.join(pl.concat([utterances.select(KEY), stale.select(KEY)]).lazy(), on=KEY, how="anti")
+    return pl.concat([kept, utterances.lazy()], how="diagonal")
+
+
+def _speakers(run: Run, touched: pl.DataFrame, after: pl.LazyFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The touched speakers with their sums over all utterances, and the found ones who have none left."""
+    replaced = _speakers_replaced(run, touched)
+    sums = (
+        after.join(replaced.lazy(), on="speaker_id", how="semi")
+        .group_by("speaker_id")
+        .agg(
+            first_seen=pl.col("date").min(),
+            last_seen=pl.col("date").max(),
+            n_utterances=pl.len().cast(pl.Int64),
+            speech_s=(pl.col("end_s") - pl.col("start_s")).sort_by(KEY).sum(),
+        )
+        .collect()
+    )
+    remembered = run.lake.frame("speakers", schemas.SPEAKERS).collect()
+    founded = pl.DataFrame(run.lake.read_parquet(f"{run.staging}/founded.parquet")).with_columns(
+        name=pl.col("speaker_id"),
+        kind=pl.lit("found"),
+        extractor=pl.lit(run.speaker.metadata["extractor_digest"]),
+        sources=pl.lit([], dtype=pl.List(pl.String)),
+    )
+    identity = ["speaker_id", "name", "kind", "centroid", "extractor", "sources"]
+    people = pl.concat([remembered.select(identity), founded.select(identity)]).join(
+        replaced, on="speaker_id", how="semi"
+    )
+    rows = people.join(sums, on="speaker_id", how="left").with_columns(
+        pl.col("n_utterances").fill_null(0), pl.col("speech_s").fill_null(0.0), run_id=pl.lit(run.id)
+    )
+    nobody = (pl.col("kind") == "found") & (pl.col("n_utterances") == 0)
+    return rows.filter(~nobody).sort("speaker_id"), rows.filter(nobody).select("speaker_id")
+
+
+def _speakers_replaced(run: Run, touched: pl.DataFrame) -> pl.DataFrame:
+    """Everyone who gains or may lose an utterance: those of the staged rows, and those the same rows named before."""
+    staged_keys = pl.DataFrame(run.lake.read_parquet(f"{run.staging}/identities.parquet")).lazy().select(KEY)
+    before = run.lake.frame("utterances", schemas.utterances(run.classes)).join(staged_keys, on=KEY, how="semi")
+    return pl.concat([touched.select("speaker_id"), before.select("speaker_id").collect()]).unique()
+
+
+def _daily(touched: pl.DataFrame, after: pl.LazyFrame) -> dict[str, pl.DataFrame]:
+    day = after.join(touched.lazy().select("date").unique(), on="date", how="semi").filter(
+        pl.col("emotion").is_not_null()
+    )
+    scores = [name for name in after.collect_schema().names() if name.startswith("score_")]
+    tally = {
+        "n_utterances": pl.len().cast(pl.Int64),
+        "speech_s": (pl.col("end_s") - pl.col("start_s")).sort_by(KEY).sum(),
+    }
+    best = pl.max_horizontal(scores).sort_by(KEY).mean()
+    return {
+        "emotion_daily": day.group_by("date", "emotion").agg(**tally, mean_score=best).collect().sort("date", "emotion"),
+        "speaker_daily": day.group_by("date", "speaker_id", "emotion")
+        .agg(**tally)
+        .collect()
+        .sort("date", "speaker_id", "emotion"),
+    }
+
+
+def _as(frame: pl.DataFrame, table: str, run: Run) -> pl.DataFrame:
+    """Exactly the columns and types of the table's schema."""
+    schema = schemas.utterances(run.classes) if table == "utterances" else getattr(schemas, table.upper())
+    empty = pl.DataFrame(schema.empty_table())
+    return frame.select(pl.col(name).cast(kind) for name, kind in empty.schema.items())

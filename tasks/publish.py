@@ -1,0 +1,147 @@
+"""Stage 8: staged tables into Delta, one commit a table, the run's id in each, the ledger last.
+
+A run that was audited leaves `ready.json`; one that died between two tables' commits is rolled forward by the next.
+"""
+
+import datetime as dt
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError
+
+from data_contracts.errors import LakeError, PublishConflict
+from data_contracts.lake import Lake
+from data_contracts.schemas import RUNS, TABLE_KEYS
+from tasks.lock import publishing
+from tasks.run import Ledger, Run
+from tasks.select import versions
+from tasks.stage import stage
+
+RUN_ID = "undertone.run_id"
+_DAILY = ("emotion_daily", "speaker_daily")
+
+
+@stage
+def publish(run: Run, ledger: Ledger, base: dict[str, int]) -> None:
+    """Marks the run as audited, publishes it, and takes its staging away. Raises PublishConflict: stage again."""
+    run.lake.write_json(f"{run.staging}/ready.json", {"base": base})
+    publish_staged(run.lake, ledger, base)
+
+
+@stage
+def roll_forward(lake: Lake) -> list[str]:
+    """Publishes what runs before left audited and unpublished. Returns their ids."""
+    rolled = []
+    for folder in lake.names("staging"):
+        path = f"staging/{folder}/ready.json"
+        if not folder.startswith("run=") or not lake.exists(path):
+            continue
+        ledger = Ledger.restore(lake.read_json(f"staging/{folder}/run.json"))
+        try:
+            publish_staged(lake, ledger, lake.read_json(path)["base"])
+            rolled.append(ledger.run_id)
+        except PublishConflict:  # others went ahead: what it staged is still in the store, and is staged anew
+            lake.remove(f"staging/{folder}")
+    return rolled
+
+
+def publish_staged(lake: Lake, ledger: Ledger, base: dict[str, int]) -> None:
+    """Merges every staged table once, then the ledger's row, under the publisher's lock."""
+    staging = f"staging/run={ledger.run_id}"
+    with publishing(lake, ledger.run_id), ledger.timed("publish"):
+        _check_base(lake, ledger.run_id, base)
+        for table in list(TABLE_KEYS)[:-1]:
+            rows = lake.read_parquet(f"{staging}/tables/{table}.parquet")
+            if table in _DAILY:
+                dates = lake.read_parquet(f"{staging}/deletes/dates.parquet")["date"].to_pylist()
+                _commit(lake, table, ledger.run_id, rows, replace_dates=dates)
+            else:
+                gone = f"{staging}/deletes/{table}.parquet"
+                _commit(lake, table, ledger.run_id, rows, gone=lake.read_parquet(gone) if lake.exists(gone) else None)
+    write_ledger(lake, ledger)
+
+
+def write_ledger(lake: Lake, ledger: Ledger) -> None:
+    """The run's row, which says that all the others are there; then its staging goes."""
+    ledger.status, ledger.finished = "done", dt.datetime.now(dt.UTC)
+    _commit(lake, "runs", ledger.run_id, pa.Table.from_pylist([ledger.row()], schema=RUNS))
+    lake.remove(f"staging/run={ledger.run_id}")
+
+
+def upsert(lake: Lake, table: str, run_id: str, rows: pa.Table, gone: pa.Table | None = None) -> None:
+    """Rows into one table outside of a run (an enrolment), under the same lock."""
+    with publishing(lake, run_id):
+        _commit(lake, table, run_id, rows, gone=gone)
+
+
+def _check_base(lake: Lake, run_id: str, base: dict[str, int]) -> None:
+    for table, version in versions(lake).items():
+        if version == base[table]:
+            continue
+        newest = lake.delta(table)
+        commits = newest.history(version - base[table]) if newest is not None else []
+        if any(commit.get(RUN_ID) != run_id for commit in commits):
+            raise PublishConflict(f"{table} went from version {base[table]} to {version} while {run_id} was staged")
+
+
+def _commit(
+    lake: Lake,
+    table: str,
+    run_id: str,
+    rows: pa.Table,
+    *,
+    gone: pa.Table | None = None,
+    replace_dates: list[dt.date] | None = None,
+) -> None:
+    n_gone = gone.num_rows if gone is not None else 0
+    if not rows.num_rows and not n_gone and not replace_dates:
+        return
+    target = lake.delta(table)
+    if target is not None and any(commit.get(RUN_ID) == run_id for commit in target.history(100)):
+        return  # this run has been here: a table is published once
+    properties = CommitProperties(custom_metadata={RUN_ID: run_id}, max_commit_retries=100)
+    try:
+        if target is None:
+            uri, options = lake.at("analytics", table), lake.storage_options
+            write_deltalake(uri, rows, mode="error", storage_options=options, commit_properties=properties)
+        elif replace_dates is not None:
+            _replace(target, rows, replace_dates, properties)
+        else:
+            _merge(target, table, rows, gone, properties)
+    except CommitFailedError as error:
+        raise PublishConflict(f"{table}: another commit came first: {error}") from error
+    except DeltaError as error:
+        raise LakeError(f"publishing {lake.at('analytics', table)}: {error}") from error
+
+
+def _replace(target: DeltaTable, rows: pa.Table, dates: list[dt.date], properties: CommitProperties) -> None:
+    days = ", ".join(f"CAST('{date.isoformat()}' AS DATE)" for date in sorted(dates))
+    write_deltalake(target, rows, mode="overwrite", predicate=f"date IN ({days})", commit_properties=properties)
+
+
+def _merge(
+    target: DeltaTable, table: str, rows: pa.Table, gone: pa.Table | None, properties: CommitProperties
+) -> None:
+    """One merge that updates, inserts, and deletes the keys in `gone`."""
+    key = TABLE_KEYS[table]
+    frames = [pl.DataFrame(rows).with_columns(gone_=pl.lit(False))]
+    if gone is not None and gone.num_rows:
+        frames.append(pl.DataFrame(gone).with_columns(gone_=pl.lit(True)))
+    source: Any = pl.concat(frames, how="diagonal").to_arrow()
+    columns = {name: f"s.{name}" for name in rows.column_names}
+    (
+        target.merge(
+            source,
+            predicate=" AND ".join(f"t.{name} = s.{name}" for name in key),
+            source_alias="s",
+            target_alias="t",
+            merge_schema=True,
+            commit_properties=properties,
+        )
+        .when_matched_delete("s.gone_")
+        .when_matched_update(columns)
+        .when_not_matched_insert(columns, "NOT s.gone_")
+        .execute()
+    )

@@ -1,0 +1,35 @@
+"""How a stage becomes a Prefect task: never cached, tried again only for what trying again may mend."""
+
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.tasks import Task
+
+from data_contracts.errors import TransientError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def stage(function: Callable[P, R]) -> Task[P, R]:
+    """Decorates a stage. The cache is off because Prefect's default looks at the task's own lines alone."""
+    return task(
+        function,
+        cache_policy=NO_CACHE,
+        persist_result=False,
+        retries=2,
+        retry_delay_seconds=[2, 15],
+        retry_condition_fn=_is_transient,
+    )
+
+
+def _is_transient(_task: Any, _run: Any, state: Any) -> bool:
+    try:
+        state.result()
+    except TransientError:
+        return True
+    except Exception:  # noqa: BLE001 - only asked whether to try again; Prefect raises it
+        return False
+    return False
