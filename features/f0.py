@@ -18,7 +18,6 @@ from features import frames
 from features.spectrum import hann
 
 VERSION = "f0-1"
-GRID_S = 0.025  # frames are the log-mel's; the analysis window, longer, lies centred on each
 PERIODS = 3  # of the lowest F0 in the analysis window
 N_CANDIDATES = 5
 PASS_HZ, STOP_HZ = 2000.0, 4000.0  # where the low-pass on the autocorrelation begins and ends
@@ -59,18 +58,20 @@ def f0_track(
     f0_min_hz: float = 55.0,
     f0_max_hz: float = 600.0,
     hop_s: float = 0.010,
+    frame_s: float = 0.025,
 ) -> F0Track:
     """F0 in Hz within [f0_min_hz, f0_max_hz], 0 where unvoiced, and voicing in [0, 1], on the frames of `log_mel`.
 
-    Frames beyond a row's own are 0 and 0, and so are silence and a constant. Raises UsageError when the range is empty
-    or beyond a quarter of the sample rate, or the shapes do not fit.
+    The analysis window, three periods of `f0_min_hz`, lies centred on each frame of `frame_s`. Frames beyond a row's own
+    are 0 and 0, and so are silence and a constant. Raises UsageError when the range is empty or beyond a quarter of the
+    sample rate, or the shapes do not fit.
     """
     if not 0 < f0_min_hz < f0_max_hz <= sample_rate / 4:
         raise UsageError(
             f"expected 0 < f0_min_hz < f0_max_hz <= {sample_rate / 4:g} Hz, found {f0_min_hz:g} to {f0_max_hz:g}: "
             "change the F0 range"
         )
-    grid, hop = frames.samples(GRID_S, sample_rate), frames.samples(hop_s, sample_rate)
+    grid, hop = frames.samples(frame_s, sample_rate), frames.samples(hop_s, sample_rate)
     width = frames.room(waveform.shape[1], window=grid, hop=hop)
     valid = frames.mask(frames.count(lengths, window=grid, hop=hop), width)
     found = _candidates(

@@ -15,11 +15,10 @@ from torch import Tensor
 from data_contracts.errors import UsageError
 from data_contracts.fingerprint import fingerprint
 from features import frames
-from features.spectrum import power_spectrum
+from features.spectrum import power_in_chunks
 
 VERSION = "mel-1"
 FLOOR = 1e-10  # just below what the rounding to 16 bits alone puts into a mel band
-CHUNK_FRAMES = 4096  # frames in flight at once: bounds memory, and fits a core's cache
 
 
 @dataclass(frozen=True)
@@ -52,23 +51,13 @@ def log_mel(
     window, hop = frames.samples(config.frame_s, sample_rate), frames.samples(config.hop_s, sample_rate)
     waveform = frames.silence_padding(waveform, lengths)
     n_frames = frames.count(lengths, window=window, hop=hop)
-    width = frames.room(waveform.shape[1], window=window, hop=hop)
-    step = max(1, CHUNK_FRAMES // max(1, waveform.shape[0]))
     chunks = [
-        log_mel_of_power(
-            power_spectrum(
-                waveform[:, first * hop : (min(first + step, width) - 1) * hop + window],
-                window=window,
-                hop=hop,
-                n_fft=config.n_fft,
-            ),
-            config=config,
-            sample_rate=sample_rate,
-        )
-        for first in range(0, width, step)
+        log_mel_of_power(power, config=config, sample_rate=sample_rate)
+        for power in power_in_chunks(waveform, window=window, hop=hop, n_fft=config.n_fft)
     ]
-    counts = frames.mask(n_frames, width)[..., None]
-    return torch.where(counts, torch.cat(chunks, dim=1), 0.0), n_frames
+    values = torch.cat(chunks, dim=1)
+    counts = frames.mask(n_frames, values.shape[1])[..., None]
+    return torch.where(counts, values, 0.0), n_frames
 
 
 def log_mel_of_power(power: Tensor, *, config: MelConfig, sample_rate: int) -> Tensor:
