@@ -216,3 +216,15 @@ def _folder_digest(folder: Path) -> str:
     """Of weights and configuration; the card's words do not make another model."""
     files = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix != ".md")
     return digest("".join(f"{path.name}:{digest(path.read_bytes())}" for path in files).encode())
+
+
+def weights_folder(ref: ModelRef) -> Path:
+    """The version's weights and configuration, fetched to this machine. Raises ModelError where they are not to be had."""
+    try:
+        root = Path(mlflow.artifacts.download_artifacts(artifact_uri=ref.uri)) / "data"
+    except (MlflowException, OSError) as error:
+        raise ModelError(f"{ref.label} cannot be fetched from {ref.uri}: {error}") from error
+    folders = [path.parent for path in root.rglob("config.json")]
+    if not folders:
+        raise ModelError(f"{ref.label} holds no config.json: it is not one of Undertone's own; evaluate it where it was made")
+    return folders[0]

@@ -1,0 +1,18 @@
+"""Prefect flows over the eight stages, their settings and runners, and the `undertone` command.
+
+Nothing is reported to anybody unless somebody asks for it: the defaults below stand wherever these flows are imported.
+"""
+
+import os
+
+QUIET = {
+    "DO_NOT_TRACK": "true",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "GX_ANALYTICS_ENABLED": "false",
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+}
+for _name, _value in QUIET.items():
+    os.environ.setdefault(_name, _value)

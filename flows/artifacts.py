@@ -1,0 +1,18 @@
+"""What a run leaves in Prefect's UI: a table of counts, and the way to the Data Docs."""
+
+from prefect.artifacts import create_link_artifact, create_table_artifact
+from prefect.context import FlowRunContext
+
+from tasks.run import Ledger
+
+
+def leave(ledger: Ledger) -> None:
+    """Inside a flow run; elsewhere nothing happens."""
+    if FlowRunContext.get() is None:
+        return
+    row = ledger.row()
+    counts = [{"what": name, "value": str(value)} for name, value in row.items() if value is not None]
+    create_table_artifact(key="undertone-run", table=counts, description=f"Run {ledger.run_id}: {ledger.status}")
+    if ledger.validation:
+        link = ledger.validation if "://" in ledger.validation else f"file://{ledger.validation}"
+        create_link_artifact(key="undertone-validation", link=link, link_text=f"Data Docs: {ledger.verdict}")

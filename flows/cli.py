@@ -1,0 +1,193 @@
+"""The `undertone` command: the main jobs. What reads the tables is in `flows.cli_tables`, models in `flows.cli_models`."""
+
+import datetime as dt
+import json
+import sys
+import traceback
+from dataclasses import asdict
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from data_contracts.errors import UndertoneError, UsageError
+from flows import cli_models, cli_tables
+from flows.options import Corpus, Force, Json, Lake, Layout, Manifest, settings_of
+
+app = typer.Typer(
+    name="undertone",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="From a corpus of speech to tables of who spoke, and with what emotion.\n\n"
+    "Two things are needed: where the audio is ([bold]--corpus[/bold], UNDERTONE_CORPUS) and where the lake is "
+    "([bold]--lake[/bold], UNDERTONE_LAKE); both take a folder or a URL such as s3://bucket/prefix. "
+    "Begin with [bold]undertone demo[/bold].",
+    epilog="Exit codes: 0 done · 1 the run failed · 2 wrong usage · 3 validation stopped the publication.",
+)
+cli_tables.add_to(app)
+app.add_typer(cli_models.app, name="models")
+
+console = Console(stderr=False)
+errors = Console(stderr=True)
+_debug = False
+
+
+class StageName(StrEnum):
+    features = "features"
+    score = "score"
+
+
+@app.callback()
+def _options(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and Prefect's log.")] = False) -> None:
+    global _debug  # noqa: PLW0603 - the one thing that main() must know of a command that failed
+    _debug = debug
+    from flows.quiet import quieten
+
+    quieten(debug=debug)
+
+
+@app.command()
+def nightly(
+    date: Annotated[dt.datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Default: yesterday, UTC.")] = None,
+    corpus: Corpus = None,
+    lake: Lake = None,
+    layout: Layout = None,
+    manifest: Manifest = None,
+    cluster: Annotated[str | None, typer.Option(help="auto, threads, processes, cuda or tcp://HOST:PORT.")] = None,
+    as_json: Json = False,
+) -> None:
+    """What the schedule runs: a date, and whatever came late in the look-back window before it.
+
+    Killed at any point, it is simply run again: what is done stays done.
+    """
+    from flows.nightly import nightly as flow
+
+    flags = settings_of(corpus=corpus, lake=lake, layout=layout, manifest=manifest, cluster=cluster)
+    _run(lambda: flow(date=date.date() if date else None, settings=flags), as_json=as_json)
+
+
+@app.command()
+def backfill(
+    start: Annotated[dt.datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First date.")] = None,
+    end: Annotated[dt.datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last date, included.")] = None,
+    stage: Annotated[
+        StageName | None,
+        typer.Option(help="features: extract, publish nothing. score: from stored features, no audio is read."),
+    ] = None,
+    force: Force = False,
+    corpus: Corpus = None,
+    lake: Lake = None,
+    layout: Layout = None,
+    manifest: Manifest = None,
+    cluster: Annotated[str | None, typer.Option(help="auto, threads, processes, cuda or tcp://HOST:PORT.")] = None,
+    shard_bytes: Annotated[int | None, typer.Option(help="Audio bytes in a shard, at most.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Workers of a cluster of our own; default one a core.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Runs over a range of dates, or over everything where no range is given.
+
+    After a new emotion model was promoted, [bold]backfill --from D --to D --stage score[/bold] scores again from the
+    stored features.
+    """
+    from flows.backfill import backfill as flow
+
+    flags = settings_of(
+        corpus=corpus,
+        lake=lake,
+        layout=layout,
+        manifest=manifest,
+        cluster=cluster,
+        shard_bytes=shard_bytes,
+        workers=workers,
+    )
+    first, last = (day.date() if day else None for day in (start, end))
+    chosen: Any = stage.value if stage else None
+    _run(lambda: flow(start=first, end=last, stage=chosen, force=force, settings=flags), as_json=as_json)
+
+
+@app.command()
+def enroll(
+    name: Annotated[str, typer.Argument(help="Who it is.")],
+    uris: Annotated[list[str], typer.Argument(help="One or more recordings in which only this person speaks.")],
+    lake: Lake = None,
+    as_json: Json = False,
+) -> None:
+    """Makes a voice known by name. Nights to come recognise it; for nights gone, run backfill --stage score --force."""
+    from flows.enroll import enroll as enrol
+    from flows.settings import Settings
+
+    speaker = enrol(Settings.load(**settings_of(lake=lake)), name, uris)
+    if as_json:
+        print(json.dumps(speaker, default=str))
+        return
+    console.print(
+        f"[bold]{escape(name)}[/bold] is enrolled as {speaker['speaker_id']}, from {speaker['speech_s']:.1f} s of speech "
+        f"in {len(uris)} recording(s)."
+    )
+
+
+@app.command()
+def demo(
+    corpus: Annotated[str | None, typer.Option(help="Your own folder; default: the synthetic sample corpus.")] = None,
+    lake: Annotated[str, typer.Option(help="Where the demo's lake goes.")] = "demo-lake",
+    s3: Annotated[bool, typer.Option("--s3", help="Serve corpus and lake from an embedded S3 server.")] = False,
+) -> None:
+    """Everything embedded, from nothing to tables. Run it twice: the second run does nothing, and says so."""
+    from flows.demo import demo as run_demo
+
+    run_demo(console, corpus=corpus, lake=lake, s3=s3)
+
+
+@app.command()
+def doctor(corpus: Corpus = None, lake: Lake = None, as_json: Json = False) -> None:
+    """What is configured, what can be reached, and what is missing; with what to do about it."""
+    from flows.doctor import examine, print_findings
+
+    findings = examine(settings_of(corpus=corpus, lake=lake))
+    if as_json:
+        print(json.dumps([asdict(finding) for finding in findings]))
+    else:
+        print_findings(console, findings)
+    if any(finding.state == "missing" for finding in findings):
+        raise typer.Exit(1)
+
+
+def _run(job: Any, *, as_json: bool) -> None:
+    from flows.progress import Terminal, reporter
+    from flows.show import summary
+
+    if as_json:
+        print(json.dumps(job().row(), default=str))
+        return
+    token = reporter.set(Terminal(console))
+    try:
+        summary(console, job())
+    finally:
+        reporter.reset(token)
+
+
+def main() -> None:
+    """The console script: errors become one clear message and an exit code."""
+    try:
+        app(standalone_mode=True)
+    except UndertoneError as error:
+        _fail(error, error.exit_code)
+    except KeyboardInterrupt:
+        errors.print("[red]Stopped.[/red] Run the same command again: it goes on where this one ended.")
+        sys.exit(130)
+    except Exception as error:  # noqa: BLE001 - the last boundary: a message, and the traceback for who asks
+        _fail(error, 1)
+
+
+def _fail(error: Exception, code: int) -> None:
+    if _debug:
+        traceback.print_exception(error)
+    kind = "Wrong usage" if isinstance(error, UsageError) else "Stopped" if code == 3 else "Failed"
+    words = str(error) if isinstance(error, UndertoneError) else f"{type(error).__name__}: {error}"
+    hint = "" if isinstance(error, UndertoneError) or _debug else "\nWith --debug before the command you see where."
+    errors.print(f"[bold red]{kind}:[/bold red] {escape(words)}{hint}", highlight=False, soft_wrap=True)
+    sys.exit(code)

@@ -1,0 +1,72 @@
+"""The commands that read what was published: query, runs, rejects, speakers."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from flows.options import Json, Lake, settings_of
+from flows.show import Format
+
+console = Console()
+Limit = Annotated[int, typer.Option(help="Rows at most.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Registers the commands."""
+    for command in (query, runs, rejects, speakers):
+        app.command()(command)
+
+
+def query(
+    sql: Annotated[str, typer.Argument(help='For example "SELECT emotion, count(*) FROM utterances GROUP BY 1".')],
+    lake: Lake = None,
+    style: Annotated[Format, typer.Option("--format", help="table, csv, json or parquet.")] = "table",
+    output: Annotated[Path | None, typer.Option(help="Write to this file.")] = None,
+) -> None:
+    """SQL (DuckDB) over every table and feature set by its name.
+
+    Tables: utterances, speakers, recordings, rejects, emotion_daily, speaker_daily, runs.
+    Feature sets: segments, functionals, embeddings, logmel, features_recordings.
+    """
+    from flows.query import query as ask
+    from flows.show import rows
+
+    rows(console, ask(_lake(lake), sql), style=style, output=output)
+
+
+def runs(lake: Lake = None, limit: Limit = 20, as_json: Json = False) -> None:
+    """The ledger: what each run did, newest first; those that failed or were stopped too."""
+    from flows.ledger import recent
+
+    _show(recent(_lake(lake), limit), as_json=as_json)
+
+
+def rejects(lake: Lake = None, limit: Limit = 100, as_json: Json = False) -> None:
+    """The files that could not be used, and why."""
+    _ask(lake, f"SELECT date, reason, uri, error, tries FROM rejects ORDER BY date DESC, uri LIMIT {limit:d}", as_json)
+
+
+def speakers(lake: Lake = None, limit: Limit = 100, as_json: Json = False) -> None:
+    """Who was heard: the enrolled by name, the others by a stable pseudonym."""
+    columns = "name, speaker_id, kind, n_utterances, speech_s, first_seen, last_seen"
+    _ask(lake, f"SELECT {columns} FROM speakers ORDER BY n_utterances DESC, speaker_id LIMIT {limit:d}", as_json)
+
+
+def _ask(lake: str | None, sql: str, as_json: bool) -> None:
+    from flows.query import query as ask
+
+    _show(ask(_lake(lake), sql), as_json=as_json)
+
+
+def _show(answer: object, *, as_json: bool) -> None:
+    from flows.show import rows
+
+    rows(console, answer, style="json" if as_json else "table")  # type: ignore[arg-type]
+
+
+def _lake(uri: str | None) -> object:
+    from flows.settings import Settings
+
+    return Settings.load(**settings_of(lake=uri)).open_lake()

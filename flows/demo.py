@@ -1,0 +1,107 @@
+"""`undertone demo`: everything embedded, from nothing to tables."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from data_contracts.errors import UsageError
+from data_contracts.lake import Lake
+
+SAMPLE = Path(__file__).parent / "sample" / "corpus"
+
+TABLES = {
+    "Who spoke, and how": """
+        SELECT speaker_id AS speaker, count(*) AS utterances, round(sum(end_s - start_s), 1) AS speech_s,
+               count(DISTINCT date) AS nights, mode(emotion) AS mostly, round(avg(speaker_score), 2) AS speaker_score
+        FROM utterances GROUP BY 1 ORDER BY utterances DESC, speaker LIMIT 10""",
+    "Some utterances": """
+        SELECT u.date, regexp_extract(r.uri, '[^/]+$') AS recording, round(u.start_s, 2) AS start_s,
+               round(u.end_s, 2) AS end_s, u.emotion, u.speaker_id AS speaker
+        FROM utterances u JOIN (SELECT recording_id, min(uri) AS uri FROM recordings GROUP BY 1) r USING (recording_id)
+        ORDER BY u.date, recording, u.start_s LIMIT 8""",
+    "Emotions": "SELECT emotion, count(*) AS utterances FROM utterances GROUP BY 1 ORDER BY 2 DESC",
+    "What could not be used": """
+        SELECT regexp_extract(uri, '[^/]+$') AS file, reason, error FROM rejects ORDER BY uri LIMIT 8""",
+}
+
+
+def demo(console: Console, *, corpus: str | None, lake: str, s3: bool) -> None:
+    """Runs a backfill over the sample corpus (or the user's folder), shows the tables, and says how to go on."""
+    if corpus and "://" not in corpus and not Path(corpus).expanduser().is_dir():
+        raise UsageError(f"--corpus: expected a folder or a URL; found {corpus!r}")
+    if s3:
+        _over_s3(console, corpus)
+        return
+    layout = "modified" if corpus else None
+    if corpus is None:
+        corpus = str(_sample_copy(Path(lake).expanduser().absolute().parent / "demo-corpus"))
+        console.print(f"Corpus: 30 short clips of six [bold]synthetic[/bold] voices (espeak-ng), in {corpus}")
+    _run(console, corpus=corpus, lake=lake, layout=layout)
+    wrote = _remember(lake, corpus, layout)
+    console.print()
+    console.print("Go on from here:" + (f"   ({wrote} names this lake)" if wrote else ""))
+    flag = "" if wrote else f" --lake {lake}"
+    for line in (
+        f'undertone query{flag} "SELECT emotion, count(*) FROM utterances GROUP BY 1"',
+        f"undertone speakers{flag}",
+        f"undertone runs{flag}",
+    ):
+        console.print(f"  {line}", highlight=False)
+
+
+def _over_s3(console: Console, corpus: str | None) -> None:
+    from flows.embedded_s3 import embedded_s3, upload
+
+    with embedded_s3("corpus", "lake") as endpoint:
+        n_files = upload(Path(corpus).expanduser() if corpus else SAMPLE, "corpus")
+        console.print(f"S3 at {endpoint}: {n_files} objects in s3://corpus, the lake in s3://lake/undertone")
+        layout = "modified" if corpus else None
+        _run(console, corpus="s3://corpus", lake="s3://lake/undertone", layout=layout)
+    console.print("\nThe S3 server lived in memory and is gone. Without --s3 the lake stays.")
+
+
+def _run(console: Console, *, corpus: str, lake: str, layout: str | None) -> None:
+    from flows.backfill import backfill
+    from flows.options import settings_of
+    from flows.progress import Terminal, reporter
+    from flows.show import summary
+
+    settings: dict[str, Any] = settings_of(corpus=corpus, lake=lake, layout=layout)
+    token = reporter.set(Terminal(console))
+    try:
+        ledger = backfill(settings=settings)
+    finally:
+        reporter.reset(token)
+    summary(console, ledger)
+    _show(console, Lake(lake))
+
+
+def _show(console: Console, lake: Lake) -> None:
+    from flows.query import query
+    from flows.show import grid
+
+    for title, sql in TABLES.items():
+        answer = query(lake, sql)
+        if answer.num_rows:
+            console.print()
+            console.print(grid(answer, title))
+
+
+def _sample_copy(folder: Path) -> Path:
+    """The sample, copied once: the same files keep their times, so that a second demo finds nothing new."""
+    if not folder.exists():
+        shutil.copytree(SAMPLE, folder)
+    return folder
+
+
+def _remember(lake: str, corpus: str, layout: str | None) -> str | None:
+    """Writes undertone.toml where there is none, so that the next commands need no flags. Returns its name."""
+    path = Path("undertone.toml")
+    lines = [f'corpus = "{corpus}"', f'lake = "{Path(lake).expanduser().absolute()}"']
+    lines += [f'layout = "{layout}"'] if layout else []
+    content = "\n".join(["# written by `undertone demo`; yours to change", *lines, ""])
+    if not path.exists():
+        path.write_text(content)
+    return path.name if lines[1] in path.read_text() else None

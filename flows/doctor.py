@@ -1,0 +1,124 @@
+"""`undertone doctor`: what is configured, reachable and missing, with what to do about it."""
+
+import importlib.util
+import itertools
+import os
+import platform
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any, Literal
+
+from rich.console import Console
+from rich.markup import escape
+
+from data_contracts.errors import UndertoneError
+from flows.settings import Settings
+
+State = Literal["ok", "note", "missing"]
+_SIGNS = {"ok": "[green]ok     [/green]", "note": "[yellow]note   [/yellow]", "missing": "[red]missing[/red]"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    what: str
+    state: State
+    words: str
+
+
+def examine(flags: dict[str, Any]) -> list[Finding]:
+    """Looks at everything; one thing that fails does not hide the next."""
+    try:
+        settings = Settings.load(**flags)
+    except UndertoneError as error:
+        return [_python(), Finding("settings", "missing", str(error))]
+    checks: dict[str, Callable[[Settings], tuple[State, str]]] = {
+        "corpus": _corpus,
+        "lake": _lake,
+        "registry": _registry,
+        "compute": _compute,
+        "prefect": _prefect,
+        "extras": _extras,
+    }
+    findings = [_python()]
+    for what, check in checks.items():
+        try:
+            findings.append(Finding(what, *check(settings)))
+        except Exception as error:  # noqa: BLE001 - whatever is wrong there is what was asked for
+            words = str(error) if isinstance(error, UndertoneError) else f"{type(error).__name__}: {error}"
+            findings.append(Finding(what, "missing", words))
+    return findings
+
+
+def print_findings(console: Console, findings: list[Finding]) -> None:
+    for finding in findings:
+        console.print(f"{_SIGNS[finding.state]} [bold]{finding.what:<9}[/bold]{escape(finding.words)}", highlight=False)
+
+
+def _python() -> Finding:
+    words = f"Undertone {version('undertone')}, Python {platform.python_version()}, torch {version('torch')}"
+    return Finding("versions", "ok", words)
+
+
+def _corpus(settings: Settings) -> tuple[State, str]:
+    from features.corpus import list_objects
+
+    corpus = settings.open_corpus()
+    found = list(itertools.islice(list_objects(corpus, None), 3))
+    where = corpus.manifest or corpus.root
+    if not found:
+        return "note", f"{where} can be listed and is empty"
+    return "ok", f"{where}, layout {corpus.layout}; for example {found[0].uri} of {found[0].date}"
+
+
+def _lake(settings: Settings) -> tuple[State, str]:
+    lake = settings.open_lake()
+    probe = f"staging/doctor-{uuid.uuid4().hex[:8]}"
+    first, second = lake.create(probe, b"?"), lake.create(probe, b"?")
+    lake.remove(probe)
+    if not first or second:
+        return "missing", f"{lake.uri} takes no conditional writes: publishing there could lose rows. Use another store"
+    tables = [name for name in lake.names("analytics")]
+    return "ok", f"{lake.uri} can be written, conditionally too; tables: {', '.join(tables) or 'none yet'}"
+
+
+def _registry(settings: Settings) -> tuple[State, str]:
+    from models.registry import NAMES, Registry
+
+    lake = settings.open_lake()
+    uri = settings.registry_uri(lake)
+    registry = Registry(uri, lake.at("registry", "artifacts"))
+    champions = ", ".join(registry.champion(name).label for name in NAMES)
+    if uri.startswith("sqlite") and not lake.is_local:
+        return "note", f"{uri} is this machine's own; set UNDERTONE_REGISTRY to a shared MLflow server. @champion: {champions}"
+    return "ok", f"{uri}; @champion: {champions}"
+
+
+def _compute(settings: Settings) -> tuple[State, str]:
+    import torch
+
+    from flows.runners import kind, n_workers
+
+    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    chosen = kind(settings)
+    if gpus and chosen != "cuda":
+        return "note", f"{', '.join(gpus)} would be used with the extra: pip install 'undertone[cuda]'"
+    return "ok", f"cluster {chosen}, {n_workers(settings)} workers; GPUs: {', '.join(gpus) or 'none'}"
+
+
+def _prefect(settings: Settings) -> tuple[State, str]:  # noqa: ARG001 - every check has this form
+    api = os.environ.get("PREFECT_API_URL")
+    if not api:
+        return "ok", "no server is set (PREFECT_API_URL): the command runs its flows by itself"
+    import httpx
+
+    answer = httpx.get(f"{api}/health", timeout=5)
+    return ("ok", api) if answer.is_success else ("missing", f"{api} answers {answer.status_code}")
+
+
+def _extras(settings: Settings) -> tuple[State, str]:  # noqa: ARG001
+    there = {name: importlib.util.find_spec(module) is not None for name, module in (("demo", "moto"), ("cuda", "dask_cuda"))}
+    return "ok", ", ".join(f"{name} {'installed' if have else 'not installed'}" for name, have in there.items())

@@ -1,0 +1,25 @@
+"""The flow that the schedule runs: a date, and what came late for the nights before it."""
+
+import datetime as dt
+from typing import Any
+
+from prefect import flow
+
+from flows.artifacts import leave
+from flows.pipeline import process
+from flows.settings import Settings, yesterday
+from tasks.run import Ledger
+
+
+@flow(name="nightly")
+def nightly(date: dt.date | None = None, settings: dict[str, Any] | None = None) -> Ledger:
+    """Processes `date` (default: yesterday, UTC) and the look-back window before it.
+
+    `settings` are the flags by name; what they leave out comes from the environment and undertone.toml.
+    """
+    chosen = Settings.load(**(settings or {}))
+    last = date or yesterday()
+    dates = [last - dt.timedelta(days=back) for back in range(chosen.look_back_days, -1, -1)]
+    ledger = process(chosen, flow="nightly", dates=dates)
+    leave(ledger)
+    return ledger

@@ -1,0 +1,20 @@
+"""The flags that several commands share."""
+
+from typing import Annotated, Any
+
+import typer
+
+Corpus = Annotated[str | None, typer.Option(help="Where the audio is (UNDERTONE_CORPUS).", show_default=False)]
+Lake = Annotated[str | None, typer.Option(help="Where features and tables are (UNDERTONE_LAKE).", show_default=False)]
+Layout = Annotated[
+    str | None,
+    typer.Option(help="How objects lie by date: a template such as '{root}/{date:%Y/%m/%d}/', or 'modified'."),
+]
+Manifest = Annotated[str | None, typer.Option(help="A Parquet, CSV or JSONL with a `uri` column, instead of a listing.")]
+Force = Annotated[bool, typer.Option("--force", help="Do again what is done already.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")]
+
+
+def settings_of(**flags: Any) -> dict[str, Any]:
+    """The flags that were given."""
+    return {name: value for name, value in flags.items() if value is not None}

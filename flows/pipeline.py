@@ -1,0 +1,219 @@
+"""The main job: a recording's way through the eight stages, from the corpus to the published tables."""
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal
+
+from data_contracts.errors import PublishConflict, ValidationStopped
+from data_contracts.records import Counts, ShardRef
+from features.config import FeatureConfig
+from flows.progress import reporter
+from flows.runners import cluster, n_workers
+from flows.settings import Settings
+from tasks.audit import audit, docs_uri
+from tasks.discover import discover
+from tasks.extract import extract
+from tasks.identify import identify
+from tasks.integrate import integrate
+from tasks.plan import plan
+from tasks.publish import publish, roll_forward, write_ledger
+from tasks.run import Ledger, Run, new_id
+from tasks.score import score
+from tasks.select import Pending, select
+
+Stage = Literal["features", "score"]
+_ATTEMPTS = 5
+
+
+def process(
+    settings: Settings,
+    *,
+    flow: str,
+    dates: Sequence[dt.date] | None,
+    stage: Stage | None = None,
+    force: bool = False,
+    rescore: bool = False,
+) -> Ledger:
+    """Runs the stages over `dates` (None: all there are) and returns the ledger.
+
+    `features` ends after extraction, `score` starts after it. `force` does again what is done; `rescore` also takes
+    what other model versions have published. Raises ValidationStopped where the audit says no.
+    """
+    run = open_run(settings, flow=flow, dates=dates, force=force, rescore=rescore)
+    ledger = _open_ledger(run)
+    try:
+        for run_id in roll_forward(run.lake):
+            reporter.get().say("publish", f"finished what run {run_id} had audited and not yet published")
+        with _workers(settings) as workers:
+            if stage != "score":
+                _extract(run, ledger, settings, workers)
+            if stage == "features" or not _publish(run, ledger, workers):
+                write_ledger(run.lake, ledger)
+    except ValidationStopped as error:
+        _close(run, ledger, "stopped", error)
+        raise
+    except BaseException as error:
+        _close(run, ledger, "failed", error)
+        raise
+    return ledger
+
+
+def open_run(
+    settings: Settings,
+    *,
+    flow: str,
+    dates: Sequence[dt.date] | None,
+    force: bool = False,
+    rescore: bool = False,
+) -> Run:
+    """Settles where the run works and with which versions: the registry's champions, of now."""
+    from models.registry import Registry
+
+    lake, corpus, config = settings.open_lake(), settings.open_corpus(), FeatureConfig(logmel=settings.logmel)
+    registry = Registry(settings.registry_uri(lake), lake.at("registry", "artifacts"))
+    emotion, speaker = registry.champion("emotion"), registry.champion("speaker")
+    return Run(
+        id=new_id(dt.datetime.now(dt.UTC)),
+        flow=flow,
+        lake=lake,
+        corpus=corpus,
+        dates=None if dates is None else tuple(dates),
+        emotion=emotion,
+        speaker=speaker,
+        config=config,
+        feature_version=config.version(str(speaker.metadata["extractor_digest"])),
+        shard_bytes=settings.shard_bytes,
+        readers=settings.readers,
+        pseudonym_key=settings.pseudonym_key,
+        shard_tries=settings.shard_tries,
+        force=force,
+        rescore=rescore,
+    )
+
+
+def _extract(run: Run, ledger: Ledger, settings: Settings, workers: "_Workers") -> None:
+    """Stages 1 to 3."""
+    tell = reporter.get()
+    with ledger.timed("discover"):
+        found = discover(run)
+    ledger.n_listed, ledger.n_known = found.n_listed, found.n_known
+    tell.say("discover", f"{found.n_listed:,} objects listed, {found.n_known:,} of them known already")
+    if not found.dates:
+        return
+    with ledger.timed("plan"):
+        refs: list[ShardRef] = plan(run, found, n_workers=n_workers(settings))
+    tell.say("plan", f"{sum(ref.n_objects for ref in refs):,} objects, {found.n_bytes / 1e6:,.1f} MB, {len(refs)} shards")
+    with ledger.timed("extract"), tell.extraction(found.n_bytes) as bar:
+        ledger.extracted = extract(run, refs, workers.client(), progress=bar)
+    done: Counts = ledger.extracted
+    rate = done.audio_s / ledger.seconds["extract"]
+    tell.say(
+        "extract",
+        f"{done.audio_s / 60:,.1f} min of audio, {done.n_segments:,} utterances, {done.n_rejected} rejected, {rate:.0f}x real time",
+    )
+
+
+def _publish(run: Run, ledger: Ledger, workers: "_Workers") -> bool:
+    """Stages 4 to 8; False where nothing waits. Staged again where another run published in between."""
+    for attempt in range(_ATTEMPTS):
+        ledger.attempt = attempt
+        with ledger.timed("integrate"):
+            waiting = select(run)
+        if not waiting.n_recordings:
+            reporter.get().say("publish", "nothing new: the tables are as they were")
+            return False
+        _stage(run, ledger, waiting, workers)
+        try:
+            ledger.save(run.lake)
+            publish(run, ledger, waiting.base)
+        except PublishConflict:
+            if attempt == _ATTEMPTS - 1:
+                raise
+            reporter.get().say("publish", "another run published first: staging again on top of it")
+            continue
+        reporter.get().say(
+            "publish", f"{ledger.n_published_recordings:,} recordings, {ledger.n_published_utterances:,} utterances"
+        )
+        return True
+    return False
+
+
+def _stage(run: Run, ledger: Ledger, waiting: Pending, workers: "_Workers") -> None:
+    """Stages 4 to 7. Raises ValidationStopped."""
+    tell = reporter.get()
+    with ledger.timed("identify"):
+        ledger.n_new_speakers = identify(run, waiting)
+    tell.say("identify", f"{ledger.n_new_speakers} speakers heard for the first time")
+    with ledger.timed("score"):
+        n_scored = score(run, waiting, workers.client_for(waiting))
+    tell.say("score", f"{n_scored:,} utterances by {run.emotion.label}")
+    with ledger.timed("integrate"):
+        staged = integrate(run, waiting)
+    ledger.n_published_recordings, ledger.n_published_utterances = staged.n_recordings, staged.n_utterances
+    with ledger.timed("audit"):
+        verdict = audit(run, waiting, ledger.extracted.n_objects)
+    ledger.verdict, ledger.validation = verdict.word, docs_uri(run)
+    ledger.failures = [str(failure) for failure in verdict.failures]
+    tell.say("audit", f"{verdict.n_expectations} expectations, {verdict.word}: {ledger.validation}")
+    for failure in verdict.failures:
+        tell.say("", f"[yellow]{failure.severity}[/yellow] {failure}")
+    if verdict.critical:
+        raise ValidationStopped(
+            f"{len(verdict.critical)} of {verdict.n_expectations} expectations failed, nothing was published; first: "
+            f"{verdict.critical[0]}. See {ledger.validation}, mend the model or the data, and run again"
+        )
+
+
+class _Workers:
+    """The cluster, started when a stage first needs it: an empty night starts none."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._open: Any = None
+        self._client: Any = None
+
+    def client(self) -> Any:
+        if self._client is None:
+            self._open = cluster(self._settings)
+            self._client = self._open.__enter__()
+        return self._client
+
+    def client_for(self, waiting: Pending) -> Any:
+        """The cluster for scoring, unless the shards are too few to start one for."""
+        few = sum(map(len, waiting.shards.values())) <= 8
+        return None if self._client is None and few else self.client()
+
+    def close(self) -> None:
+        if self._open is not None:
+            self._open.__exit__(None, None, None)
+
+
+@contextmanager
+def _workers(settings: Settings) -> Iterator[_Workers]:
+    workers = _Workers(settings)
+    try:
+        yield workers
+    finally:
+        workers.close()
+
+
+def _open_ledger(run: Run) -> Ledger:
+    ledger = Ledger(
+        run_id=run.id,
+        flow=run.flow,
+        started=dt.datetime.now(dt.UTC),
+        window_from=min(run.dates) if run.dates else None,
+        window_to=max(run.dates) if run.dates else None,
+        emotion_model=run.emotion.label,
+        speaker_model=run.speaker.label,
+        feature_version=run.feature_version,
+    )
+    ledger.save(run.lake)
+    return ledger
+
+
+def _close(run: Run, ledger: Ledger, status: str, error: BaseException) -> None:
+    """A run that did not publish keeps its ledger in staging, where `undertone runs` finds it."""
+    ledger.status, ledger.finished, ledger.error = status, dt.datetime.now(dt.UTC), f"{type(error).__name__}: {error}"
+    ledger.save(run.lake)

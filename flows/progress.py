@@ -1,0 +1,64 @@
+"""What a run tells whoever watches: a line a stage, a bar with the audio hours done, and the RTFx."""
+
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from data_contracts.records import Counts
+
+
+class Reporter(Protocol):
+    """The flow speaks to this; who runs it decides what is heard."""
+
+    def say(self, stage: str, words: str) -> None: ...
+
+    def extraction(self, n_bytes: int) -> AbstractContextManager["Bar"]: ...
+
+
+class Bar(Protocol):
+    def __call__(self, counts: Counts) -> None: ...
+
+
+class Silence:
+    """For scripts and schedules: Prefect's own log tells enough."""
+
+    def say(self, stage: str, words: str) -> None:
+        """Nothing."""
+
+    def extraction(self, n_bytes: int) -> AbstractContextManager[Bar]:
+        return nullcontext(lambda counts: None)
+
+
+class Terminal:
+    """For people."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    def say(self, stage: str, words: str) -> None:
+        self.console.print(f"  [bold]{stage:<10}[/bold]{words}", highlight=False)
+
+    @contextmanager
+    def extraction(self, n_bytes: int) -> Iterator[Bar]:
+        """A bar over the audio's bytes; transient, so that only the closing line stays."""
+        columns = (TextColumn("  [bold]extract   [/bold]"), BarColumn(), TextColumn("{task.fields[done]}"))
+        started, total = time.perf_counter(), Counts()
+        with Progress(*columns, TimeRemainingColumn(), console=self.console, transient=True) as progress:
+            bar = progress.add_task("extract", total=max(1, n_bytes), done="starting workers")
+
+            def advance(counts: Counts) -> None:
+                nonlocal total
+                total += counts
+                rate = total.audio_s / (time.perf_counter() - started)
+                done = f"{total.audio_s / 3600:.2f} h of audio, {rate:.0f}x real time"
+                progress.update(bar, advance=counts.n_bytes, done=done)
+
+            yield advance
+
+
+reporter: ContextVar[Reporter] = ContextVar("reporter", default=Silence())

@@ -1,0 +1,17 @@
+"""How much the libraries underneath may say in a terminal."""
+
+import logging
+import os
+import warnings
+
+
+def quieten(*, debug: bool) -> None:
+    """Only warnings of our own and errors of theirs, unless somebody looks for one."""
+    if debug:
+        return
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "ERROR")
+    os.environ.setdefault("PREFECT_LOGGING_SERVER_LEVEL", "CRITICAL")
+    os.environ.setdefault("PYTHONWARNINGS", "ignore")
+    warnings.simplefilter("ignore")
+    for name in ("distributed", "distributed.worker", "distributed.nanny", "mlflow", "alembic", "great_expectations"):
+        logging.getLogger(name).setLevel(logging.ERROR)

@@ -1,0 +1,96 @@
+"""Tables for people: the closing summary, and rows as text, CSV, JSON or Parquet."""
+
+import datetime as dt
+import io
+import sys
+from pathlib import Path
+from typing import Any, Literal
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+from rich.console import Console
+from rich.table import Table
+
+from data_contracts.errors import UsageError
+from tasks.run import Ledger
+
+Format = Literal["table", "csv", "json", "parquet"]
+_MOST_ROWS = 200
+
+
+def rows(console: Console, answer: pa.Table, *, style: Format = "table", output: Path | None = None) -> None:
+    """Prints an answer, or writes it to a file. Parquet goes to a file or a pipe, never to a terminal."""
+    if style == "table" and output is None:
+        console.print(grid(answer.slice(0, _MOST_ROWS)))
+        if answer.num_rows > _MOST_ROWS:
+            console.print(f"{_MOST_ROWS} of {answer.num_rows:,} rows; --format csv, json or parquet gives all")
+        return
+    if style == "parquet" and output is None and sys.stdout.isatty():
+        raise UsageError("Parquet is not for a terminal: give --output FILE, or a pipe")
+    data = _encoded(answer, style)
+    if output:
+        output.write_bytes(data)
+    else:
+        sys.stdout.buffer.write(data)
+        sys.stdout.flush()
+
+
+def grid(answer: pa.Table, title: str | None = None) -> Table:
+    """A rich table; numbers to the right, and no more digits than one reads."""
+    table = Table(title=title, title_justify="left", header_style="bold", title_style="bold")
+    for field in answer.schema:
+        numeric = pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
+        table.add_column(field.name, justify="right" if numeric else "left", overflow="fold")
+    for row in answer.to_pylist():
+        table.add_row(*(text(value) for value in row.values()))
+    return table
+
+
+def text(value: Any) -> str:
+    """A cell, for eyes."""
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:,.3f}".rstrip("0").rstrip(".") if abs(value) < 1000 else f"{value:,.0f}"
+    if isinstance(value, dt.datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    if isinstance(value, list) and len(value) > 4:
+        return f"[{', '.join(text(item) for item in value[:3])}, … {len(value)}]"
+    return str(value)
+
+
+def summary(console: Console, ledger: Ledger) -> None:
+    """What a run did, in a few lines."""
+    done, elapsed_s = ledger.extracted, ledger.elapsed_s
+    if not ledger.n_published_recordings and not done.n_objects:
+        console.print(
+            f"[bold]Nothing to do.[/bold] {ledger.n_listed:,} objects listed, all {ledger.n_known:,} known and published; "
+            f"no row was written twice. ({elapsed_s:.1f} s, run {ledger.run_id})",
+            highlight=False,
+        )
+        return
+    speed = f", {done.audio_s / elapsed_s:.0f}x real time" if done.audio_s else ""
+    console.print(
+        f"[bold green]Done[/bold green] in {elapsed_s:.1f} s{speed}: {done.audio_s / 3600:.2f} h of audio, "
+        f"{ledger.n_published_recordings:,} recordings and {ledger.n_published_utterances:,} utterances published, "
+        f"{done.n_rejected} files rejected, {ledger.n_new_speakers} new speakers.",
+        highlight=False,
+    )
+    times = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in ledger.seconds.items())
+    console.print(f"  seconds by stage: {times}", highlight=False)
+    console.print(f"  run {ledger.run_id} · {ledger.emotion_model} · {ledger.speaker_model}", highlight=False)
+    console.print(f"  validation {ledger.verdict}: {ledger.validation or 'nothing to check'}", highlight=False)
+
+
+def _encoded(answer: pa.Table, style: Format) -> bytes:
+    frame, sink = pl.DataFrame(answer), io.BytesIO()
+    if style == "parquet":
+        pq.write_table(answer, sink)
+        return sink.getvalue()
+    if style == "json":
+        return frame.write_json().encode() + b"\n"
+    nested = [name for name, kind in frame.schema.items() if kind.is_nested()]
+    flat = frame.with_columns(pl.col(name).map_elements(str, return_dtype=pl.String) for name in nested)
+    separator = "," if style == "csv" else "\t"
+    return flat.write_csv(separator=separator).encode()
