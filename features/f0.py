@@ -62,9 +62,9 @@ def f0_track(
 ) -> F0Track:
     """F0 in Hz within [f0_min_hz, f0_max_hz], 0 where unvoiced, and voicing in [0, 1], on the frames of `log_mel`.
 
-    The analysis window, three periods of `f0_min_hz`, lies centred on each frame of `frame_s`. Frames beyond a row's own
-    are 0 and 0, and so are silence and a constant. Raises UsageError when the range is empty or beyond a quarter of the
-    sample rate, or the shapes do not fit.
+    The analysis window, three periods of `f0_min_hz`, lies centred on each frame of `frame_s`. Frames beyond a row's
+    own are 0 and 0, and so are silence and a constant. Raises UsageError when the range is empty or beyond a quarter of
+    the sample rate, or the shapes do not fit.
     """
     if not 0 < f0_min_hz < f0_max_hz <= sample_rate / 4:
         raise UsageError(
