@@ -1,7 +1,7 @@
 """The lake: one root that holds features, staging, analytics and validation, local or in an object store.
 
-    from data_contracts import lake
-    lake.open("s3://bucket/undertone").scan("utterances")      # a polars LazyFrame
+from data_contracts import lake
+lake.open("s3://bucket/undertone").scan("utterances")      # a polars LazyFrame
 """
 
 import contextlib
@@ -30,7 +30,9 @@ def open(uri: str) -> "Lake":  # noqa: A001 - `lake.open(URI)` is how people say
     """The lake at `uri`, a folder or any URL that both fsspec and Delta know. Raises UsageError for other URLs."""
     protocol = fsspec.utils.get_protocol(uri)
     if protocol not in _DELTA_CAN_WRITE:
-        raise UsageError(f"the lake must be a folder or an s3://, gs:// or az:// URL; found {uri!r}; set UNDERTONE_LAKE")
+        raise UsageError(
+            f"the lake must be a folder or an s3://, gs:// or az:// URL; found {uri!r}; set UNDERTONE_LAKE"
+        )
     return Lake(uri)
 
 

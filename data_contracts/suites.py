@@ -35,9 +35,7 @@ def suites(classes: Sequence[str]) -> dict[str, list[Any]]:
         return critical("ColumnValuesToBeInSet", column=column, value_set=list(values))
 
     def at_least(larger: str, smaller: str, *, or_equal: bool = False) -> Any:
-        return critical(
-            "ColumnPairValuesAToBeGreaterThanB", column_A=larger, column_B=smaller, or_equal=or_equal
-        )
+        return critical("ColumnPairValuesAToBeGreaterThanB", column_A=larger, column_B=smaller, or_equal=or_equal)
 
     def unique(*columns: str) -> Any:
         if len(columns) == 1:
@@ -98,8 +96,6 @@ def suites(classes: Sequence[str]) -> dict[str, list[Any]]:
                 min_value=VOLUME_WARNING[0],
                 max_value=VOLUME_WARNING[1],
             ),
-            warning(
-                "ColumnValuesToBeBetween", column="class_shift", min_value=0, max_value=CLASS_SHIFT_WARNING
-            ),
+            warning("ColumnValuesToBeBetween", column="class_shift", min_value=0, max_value=CLASS_SHIFT_WARNING),
         ],
     }

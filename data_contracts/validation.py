@@ -97,8 +97,10 @@ def _found(item: Any) -> str:
     values = item.result or {}
     if "unexpected_count" not in values:
         return f"observed {values.get('observed_value')}"
-    examples = ", ".join(f"{value:.4g}" if isinstance(value, float) else str(value)
-                         for value in values.get("partial_unexpected_list", [])[:3])
+    examples = ", ".join(
+        f"{value:.4g}" if isinstance(value, float) else str(value)
+        for value in values.get("partial_unexpected_list", [])[:3]
+    )
     return f"{values['unexpected_count']} of {values['element_count']} rows; for example {examples}"
 
 

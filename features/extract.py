@@ -52,9 +52,7 @@ def extract_shard(
                 counts.n_duplicates += 1
             else:
                 quality[content] = quality_columns(item.audio, spans.get(content, []))
-            tables.recordings.append(
-                object_columns(item.item) | {"recording_id": item.sha256} | quality[content]
-            )
+            tables.recordings.append(object_columns(item.item) | {"recording_id": item.sha256} | quality[content])
     started = time.perf_counter()
     store.write_shard(
         lake, tables.arrow(), version=version, date=shard.date, shard=shard.id, configuration=repr(config)

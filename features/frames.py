@@ -36,15 +36,17 @@ def room(time: int, *, window: int, hop: int) -> int:
 def silence_padding(waveform: Tensor, lengths: Tensor) -> Tensor:
     """`waveform` (batch, time) with zeros beyond `lengths` (batch,).
 
-    Raises UsageError when the shapes do not fit, or a length is negative or beyond `time`.
+    Raises UsageError when the batch is empty, the shapes do not fit, or a length is negative or beyond `time`.
     """
     if waveform.ndim != 2 or lengths.shape != waveform.shape[:1]:
         raise UsageError(
             f"expected waveform (batch, time) and lengths (batch,), found {tuple(waveform.shape)} and "
             f"{tuple(lengths.shape)}: add the batch dimension, and one length a row"
         )
+    if len(waveform) == 0:
+        raise UsageError("expected at least one row, found an empty batch: leave it out")
     time = waveform.shape[1]
-    if lengths.numel() and bool(((lengths < 0) | (lengths > time)).any()):
+    if bool(((lengths < 0) | (lengths > time)).any()):
         raise UsageError(
             f"expected lengths from 0 to {time} samples, found {lengths.min()} to {lengths.max()}: "
             "pass valid samples a row"

@@ -1,4 +1,4 @@
-"""A manifest instead of a listing: Parquet, CSV or JSONL with a `uri` column; further columns are kept as attributes."""
+"""A manifest instead of a listing: Parquet, CSV or JSONL with a `uri`; further columns are kept as attributes."""
 
 import datetime as dt
 import json

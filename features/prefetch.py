@@ -21,7 +21,7 @@ _BYTES_IN_FLIGHT = 256_000_000
 
 @dataclass(frozen=True)
 class Fetched:
-    """An object's content: the digest of its bytes (None where they could not be read) and what decoding made of them."""
+    """An object's content: the digest of its bytes (None where they could not be read) and what they decoded to."""
 
     item: AudioObject
     sha256: str | None
@@ -29,7 +29,11 @@ class Fetched:
 
 
 def fetch_ahead(
-    items: Iterable[AudioObject], *, config: AudioConfig, n_readers: int = 16, read: Callable[[str], bytes] | None = None
+    items: Iterable[AudioObject],
+    *,
+    config: AudioConfig,
+    n_readers: int = 16,
+    read: Callable[[str], bytes] | None = None,
 ) -> Iterator[Fetched]:
     """Reads and decodes in threads, at most `n_readers` objects or 256 MB ahead; yields in the order of `items`."""
     waiting: deque[tuple[int, Future[Fetched]]] = deque()

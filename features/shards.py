@@ -24,7 +24,7 @@ def shard_bytes(total_bytes: int, *, n_workers: int, most: int = SHARD_BYTES) ->
 
 
 def pack(objects: Sequence[AudioObject], *, most_bytes: int) -> Iterator[list[AudioObject]]:
-    """Shards of one date's objects, in the order of their URIs; a shard exceeds `most_bytes` only by a single object."""
+    """Shards of one date's objects, in the order of their URIs; only a single object may exceed `most_bytes`."""
     shard: list[AudioObject] = []
     n_bytes = 0
     for item in sorted(objects, key=lambda item: (item.uri, item.etag)):

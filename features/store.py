@@ -6,14 +6,14 @@ A shard is done when its `recordings` file is there: it is written last.
 """
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import polars as pl
 import pyarrow as pa
 
 from data_contracts.lake import Lake
 from data_contracts.reasons import PASSING
-from data_contracts.schemas import FEATURE_SETS, RECORDING_FEATURES
+from data_contracts.schemas import RECORDING_FEATURES
 
 MOST_TRIES = 3
 
@@ -47,7 +47,7 @@ def dates(lake: Lake, version: str) -> list[dt.date]:
 
 
 def recordings(lake: Lake, version: str, date: dt.date) -> pl.LazyFrame:
-    """A date's objects as they were read, with `shard` and `date`: per URI its newest content and that one's last try."""
+    """A date's objects as they were read, with `shard` and `date`: a URI's newest content, and that one's last try."""
     files = [path("recordings", version, date, shard) for shard in shards(lake, version, date)]
     if not files:
         empty = pl.DataFrame(RECORDING_FEATURES.empty_table())
@@ -90,11 +90,6 @@ def members(lake: Lake, version: str, date: dt.date) -> dict[tuple[str, str], st
     return {(uri, etag): shard for uri, etag, shard in frame.iter_rows()}
 
 
-def read(
-    lake: Lake, feature_set: str, version: str, date: dt.date, shard_ids: Iterable[str], columns: list[str] | None = None
-) -> pa.Table:
-    """The rows of some shards, in the order of their ids."""
-    if feature_set not in FEATURE_SETS:
-        raise KeyError(f"expected one of {FEATURE_SETS}; found {feature_set!r}")
-    tables = [lake.read_parquet(path(feature_set, version, date, shard), columns) for shard in sorted(shard_ids)]
-    return pa.concat_tables(tables)
+def read(lake: Lake, feature_set: str, version: str, date: dt.date, shard: str) -> pa.Table:
+    """A shard's rows of one feature set. Raises FileNotFoundError."""
+    return lake.read_parquet(path(feature_set, version, date, shard))

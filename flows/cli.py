@@ -1,4 +1,4 @@
-"""The `undertone` command: the main jobs. What reads the tables is in `flows.cli_tables`, models in `flows.cli_models`."""
+"""The `undertone` command: the main jobs. What reads tables is in `flows.cli_tables`, models in `flows.cli_models`."""
 
 import datetime as dt
 import json
@@ -42,7 +42,9 @@ class StageName(StrEnum):
 
 
 @app.callback()
-def _options(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and Prefect's log.")] = False) -> None:
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and Prefect's log.")] = False,
+) -> None:
     global _debug  # noqa: PLW0603 - the one thing that main() must know of a command that failed
     _debug = debug
     from flows.quiet import quieten
@@ -125,8 +127,8 @@ def enroll(
         print(json.dumps(speaker, default=str))
         return
     console.print(
-        f"[bold]{escape(name)}[/bold] is enrolled as {speaker['speaker_id']}, from {speaker['speech_s']:.1f} s of speech "
-        f"in {len(uris)} recording(s)."
+        f"[bold]{escape(name)}[/bold] is enrolled as {speaker['speaker_id']}, from {speaker['speech_s']:.1f} s "
+        f"of speech in {len(uris)} recording(s)."
     )
 
 

@@ -81,7 +81,7 @@ def _lake(settings: Settings) -> tuple[State, str]:
     lake.remove(probe)
     if not first or second:
         return "missing", f"{lake.uri} takes no conditional writes: publishing there could lose rows. Use another store"
-    tables = [name for name in lake.names("analytics")]
+    tables = lake.names("analytics")
     return "ok", f"{lake.uri} can be written, conditionally too; tables: {', '.join(tables) or 'none yet'}"
 
 
@@ -93,7 +93,10 @@ def _registry(settings: Settings) -> tuple[State, str]:
     registry = Registry(uri, lake.at("registry", "artifacts"))
     champions = ", ".join(registry.champion(name).label for name in NAMES)
     if uri.startswith("sqlite") and not lake.is_local:
-        return "note", f"{uri} is this machine's own; set UNDERTONE_REGISTRY to a shared MLflow server. @champion: {champions}"
+        return (
+            "note",
+            f"{uri} is this machine's own; set UNDERTONE_REGISTRY to a shared MLflow server. @champion: {champions}",
+        )
     return "ok", f"{uri}; @champion: {champions}"
 
 
@@ -120,5 +123,7 @@ def _prefect(settings: Settings) -> tuple[State, str]:  # noqa: ARG001 - every c
 
 
 def _extras(settings: Settings) -> tuple[State, str]:  # noqa: ARG001
-    there = {name: importlib.util.find_spec(module) is not None for name, module in (("demo", "moto"), ("cuda", "dask_cuda"))}
+    there = {
+        name: importlib.util.find_spec(module) is not None for name, module in (("demo", "moto"), ("cuda", "dask_cuda"))
+    }
     return "ok", ", ".join(f"{name} {'installed' if have else 'not installed'}" for name, have in there.items())

@@ -8,11 +8,11 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import torch
+from features.audio import SAMPLE_RATE, Decoded, Reject, decode
 
 from data_contracts import schemas
 from data_contracts.errors import CorpusError, UsageError, ValidationStopped
 from data_contracts.validation import validate
-from features.audio import SAMPLE_RATE, Decoded, Reject, decode
 from features.batches import padded
 from features.config import FeatureConfig
 from features.extract import find_speech
@@ -43,13 +43,17 @@ def enroll(settings: Settings, name: str, uris: list[str]) -> dict[str, Any]:
     ]
     seconds = np.array([len(piece) / SAMPLE_RATE for piece in pieces])
     if seconds.sum() < _LEAST_S:
-        raise UsageError(f"enrolling needs {_LEAST_S:.0f} s of speech; found {seconds.sum():.1f} s in {', '.join(uris)}")
+        raise UsageError(
+            f"enrolling needs {_LEAST_S:.0f} s of speech; found {seconds.sum():.1f} s in {', '.join(uris)}"
+        )
     embed = encoder(model)
     vectors = np.concatenate([embed(*padded([piece], device)) for piece in pieces])
     centroid = np.average(vectors, axis=0, weights=seconds)
     run_id = new_id(dt.datetime.now(dt.UTC))
     before = lake.frame("speakers", schemas.SPEAKERS).filter(pl.col("speaker_id") == speaker_id).collect().to_dicts()
-    seen = {key: before[0][key] for key in ("first_seen", "last_seen", "n_utterances")} if before else {"n_utterances": 0}
+    seen = (
+        {key: before[0][key] for key in ("first_seen", "last_seen", "n_utterances")} if before else {"n_utterances": 0}
+    )
     row = {
         **seen,
         "speaker_id": speaker_id,
@@ -77,5 +81,3 @@ def _waveform(uri: str, config: FeatureConfig) -> np.ndarray:
     if isinstance(audio, Reject):
         raise CorpusError(f"{uri} cannot be used: {audio.reason} ({audio.error})")
     return audio.waveform
-
-

@@ -10,7 +10,9 @@ Layout = Annotated[
     str | None,
     typer.Option(help="How objects lie by date: a template such as '{root}/{date:%Y/%m/%d}/', or 'modified'."),
 ]
-Manifest = Annotated[str | None, typer.Option(help="A Parquet, CSV or JSONL with a `uri` column, instead of a listing.")]
+Manifest = Annotated[
+    str | None, typer.Option(help="A Parquet, CSV or JSONL with a `uri` column, instead of a listing.")
+]
 Force = Annotated[bool, typer.Option("--force", help="Do again what is done already.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")]
 

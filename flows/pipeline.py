@@ -103,14 +103,17 @@ def _extract(run: Run, ledger: Ledger, settings: Settings, workers: "_Workers") 
         return
     with ledger.timed("plan"):
         refs: list[ShardRef] = plan(run, found, n_workers=n_workers(settings))
-    tell.say("plan", f"{sum(ref.n_objects for ref in refs):,} objects, {found.n_bytes / 1e6:,.1f} MB, {len(refs)} shards")
+    tell.say(
+        "plan", f"{sum(ref.n_objects for ref in refs):,} objects, {found.n_bytes / 1e6:,.1f} MB, {len(refs)} shards"
+    )
     with ledger.timed("extract"), tell.extraction(found.n_bytes) as bar:
         ledger.extracted = extract(run, refs, workers.client(), progress=bar)
     done: Counts = ledger.extracted
     rate = done.audio_s / ledger.seconds["extract"]
     tell.say(
         "extract",
-        f"{done.audio_s / 60:,.1f} min of audio, {done.n_segments:,} utterances, {done.n_rejected} rejected, {rate:.0f}x real time",
+        f"{done.audio_s / 60:,.1f} min of audio, {done.n_segments:,} utterances, {done.n_rejected} rejected, "
+        f"{rate:.0f}x real time",
     )
 
 

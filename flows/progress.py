@@ -15,23 +15,23 @@ from data_contracts.records import Counts
 class Reporter(Protocol):
     """The flow speaks to this; who runs it decides what is heard."""
 
-    def say(self, stage: str, words: str) -> None: ...
+    def say(self, stage: str, words: str, /) -> None: ...
 
-    def extraction(self, n_bytes: int) -> AbstractContextManager["Bar"]: ...
+    def extraction(self, n_bytes: int, /) -> AbstractContextManager["Bar"]: ...
 
 
 class Bar(Protocol):
-    def __call__(self, counts: Counts) -> None: ...
+    def __call__(self, counts: Counts, /) -> None: ...
 
 
 class Silence:
     """For scripts and schedules: Prefect's own log tells enough."""
 
-    def say(self, stage: str, words: str) -> None:
+    def say(self, _stage: str, _words: str) -> None:
         """Nothing."""
 
-    def extraction(self, n_bytes: int) -> AbstractContextManager[Bar]:
-        return nullcontext(lambda counts: None)
+    def extraction(self, _n_bytes: int) -> AbstractContextManager[Bar]:
+        return nullcontext(lambda _counts: None)
 
 
 class Terminal:
@@ -61,4 +61,5 @@ class Terminal:
             yield advance
 
 
-reporter: ContextVar[Reporter] = ContextVar("reporter", default=Silence())
+_SILENCE = Silence()
+reporter: ContextVar[Reporter] = ContextVar("reporter", default=_SILENCE)

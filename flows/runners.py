@@ -43,7 +43,9 @@ def cluster(settings: Settings) -> Iterator[Any]:
         try:
             client = Client(chosen, timeout="20s")
         except OSError as error:
-            raise TransientError(f"no Dask scheduler answers at {chosen}: {error}; start it, or set --cluster auto") from error
+            raise TransientError(
+                f"no Dask scheduler answers at {chosen}: {error}; start it, or set --cluster auto"
+            ) from error
         with client:
             yield client
         return

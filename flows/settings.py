@@ -25,13 +25,17 @@ class Settings(BaseSettings):
     lake: str = Field("", description="where features and tables go: a folder or an s3://, gs:// or az:// URL")
     layout: str = Field(DEFAULT_LAYOUT, description="how objects lie by date: a template with {date:…}, or 'modified'")
     manifest: str | None = Field(None, description="a Parquet, CSV or JSONL with a `uri` column, instead of a listing")
-    look_back_days: int = Field(3, ge=0, description="nights before the nightly's date in which late objects are sought")
+    look_back_days: int = Field(
+        3, ge=0, description="nights before the nightly's date in which late objects are sought"
+    )
     shard_bytes: int = Field(SHARD_BYTES, gt=0, description="audio bytes in a shard, at most")
     cluster: str = Field("auto", description="auto, threads, processes, cuda, or tcp://… of a standing Dask scheduler")
     workers: int = Field(0, ge=0, description="workers of a cluster of our own; 0: one a core, or one a GPU")
     readers: int = Field(16, ge=1, description="objects that a worker reads at a time")
     logmel: bool = Field(False, description="store log-mel frames too, for those who train")
-    registry: str = Field("", description="MLflow tracking URI; else MLFLOW_TRACKING_URI; else a database beside the lake")
+    registry: str = Field(
+        "", description="MLflow tracking URI; else MLFLOW_TRACKING_URI; else a database beside the lake"
+    )
     pseudonym_key: str = Field("undertone", description="the secret in the hash that names unknown speakers")
     shard_tries: int = Field(3, ge=1, description="how often a shard is tried when the network or a worker fails")
 
@@ -41,8 +45,8 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic passes it
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags before the environment before the file."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)

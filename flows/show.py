@@ -65,8 +65,8 @@ def summary(console: Console, ledger: Ledger) -> None:
     done, elapsed_s = ledger.extracted, ledger.elapsed_s
     if not ledger.n_published_recordings and not done.n_objects:
         console.print(
-            f"[bold]Nothing to do.[/bold] {ledger.n_listed:,} objects listed, all {ledger.n_known:,} known and published; "
-            f"no row was written twice. ({elapsed_s:.1f} s, run {ledger.run_id})",
+            f"[bold]Nothing to do.[/bold] {ledger.n_listed:,} objects listed, all {ledger.n_known:,} known and "
+            f"published; no row was written twice. ({elapsed_s:.1f} s, run {ledger.run_id})",
             highlight=False,
         )
         return

@@ -38,9 +38,7 @@ def fit(name: str, corpora: list[Path], out: Path, *, seed: int) -> dict[str, An
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
-def register(
-    settings: Settings, name: str, folder: Path, metrics: dict[str, Any], corpora: list[str]
-) -> ModelRef:
+def register(settings: Settings, name: str, folder: Path, metrics: dict[str, Any], corpora: list[str]) -> ModelRef:
     """A new version under `@challenger`; the champion stays."""
     from models.registry import CHALLENGER, Registry
 

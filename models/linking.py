@@ -18,7 +18,7 @@ _MOST_AT_ONCE = 2_000  # utterances of a recording clustered together; its memor
 
 @dataclass(frozen=True)
 class Voiceprint:
-    """A speaker to compare with: `centroid` (dim,) L2-normalised; `known` where somebody enrolled it by name."""
+    """A speaker to compare with: `centroid` (dim,) L2-normalised; `known` where it was enrolled by name."""
 
     speaker_id: str
     centroid: np.ndarray

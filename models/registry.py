@@ -67,7 +67,7 @@ class Registry:
                 raise self._translated(error) from error
             if self._has(name):
                 raise ModelError(
-                    f"model {name!r} has versions but no @champion in {self.uri}; run `undertone models promote {name} N`"
+                    f"{name!r} has versions but no @champion in {self.uri}; run `undertone models promote {name} N`"
                 ) from error
             return self.register(name, _SHIPPED / name, alias=CHAMPION, description="shipped with Undertone")
         return self._ref(name, found.version)
@@ -187,7 +187,9 @@ def predict(ref: ModelRef, data: Any) -> Any:
     try:
         return load(ref).predict(data)
     except MlflowException as error:
-        raise ModelError(f"{ref.label} does not take these features: {error.message}; train or promote one that does") from error
+        raise ModelError(
+            f"{ref.label} does not take these features: {error.message}; train or promote one that does"
+        ) from error
 
 
 def _signature(name: str, config: dict[str, Any]) -> tuple[ModelSignature, Any]:
@@ -226,5 +228,5 @@ def weights_folder(ref: ModelRef) -> Path:
         raise ModelError(f"{ref.label} cannot be fetched from {ref.uri}: {error}") from error
     folders = [path.parent for path in root.rglob("config.json")]
     if not folders:
-        raise ModelError(f"{ref.label} holds no config.json: it is not one of Undertone's own; evaluate it where it was made")
+        raise ModelError(f"{ref.label} holds no config.json: it is not one of Undertone's own models")
     return folders[0]

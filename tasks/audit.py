@@ -64,10 +64,12 @@ def _reconciled(run: Run, waiting: Pending, n_extracted: int, tables: dict[str, 
     counted = rows.filter("counted")
     planned = int(rows.filter(pl.col("uri").is_in(_planned(run).implode())).height)
     utterances, daily = tables["utterances"], tables["emotion_daily"]
-    own = utterances.group_by("date").len().join(
-        daily.group_by("date").agg(pl.col("n_utterances").sum()), on="date", how="left"
+    own = (
+        utterances.group_by("date")
+        .len()
+        .join(daily.group_by("date").agg(pl.col("n_utterances").sum()), on="date", how="left")
     )
-    mix = {emotion: n for emotion, n in utterances["emotion"].value_counts().iter_rows()}
+    mix = dict(utterances["emotion"].drop_nulls().value_counts().iter_rows())
     past_volume, past_mix = _past(run)
     return {
         "recordings_missing": (waiting.n_recordings - tables["recordings"].height) + (n_extracted - planned),
@@ -94,7 +96,7 @@ def _past(run: Run) -> tuple[float | None, dict[str, int]]:
     daily = run.lake.frame("emotion_daily", schemas.EMOTION_DAILY).collect()
     newest = daily["date"].unique().sort().tail(_NIGHTS)
     mix = daily.filter(pl.col("date").is_in(newest.implode())).group_by("emotion").agg(pl.col("n_utterances").sum())
-    return volume, {emotion: n for emotion, n in mix.iter_rows()}
+    return volume, dict(mix.iter_rows())
 
 
 def js_distance(left: dict[str, int], right: dict[str, int]) -> float:
@@ -107,5 +109,7 @@ def js_distance(left: dict[str, int], right: dict[str, int]) -> float:
     divergence = 0.0
     for key in p.keys() | q.keys():
         middle = (p.get(key, 0.0) + q.get(key, 0.0)) / 2
-        divergence += sum(share / 2 * math.log2(share / middle) for share in (p.get(key, 0.0), q.get(key, 0.0)) if share)
+        divergence += sum(
+            share / 2 * math.log2(share / middle) for share in (p.get(key, 0.0), q.get(key, 0.0)) if share
+        )
     return math.sqrt(max(0.0, divergence))

@@ -4,9 +4,10 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from data_contracts.schemas import SPEAKERS, UTTERANCE_KEY
+from data_contracts.schemas import SPEAKERS, UTTERANCE_KEY, utterances
 from features import store
-from models.linking import Decision, Voiceprint, identify as identify_speakers
+from models.linking import Decision, Voiceprint
+from models.linking import identify as identify_speakers
 from tasks.run import Run
 from tasks.select import Pending, pending
 from tasks.stage import stage
@@ -25,18 +26,16 @@ def identify(run: Run, waiting: Pending) -> int:
     ]
     counted = pending(run).filter("counted")
     decision = Decision(float(run.speaker.metadata["threshold"]), *map(float, run.speaker.metadata["calibration"]))
-    n_before, frames = len(speakers), []
+    n_before, frames = len(speakers), [_nobody()]
     for date, shards in sorted(waiting.shards.items()):
-        utterances = voices(run, counted, date, shards)
-        keys = list(utterances.select(KEY).iter_rows())
-        vectors = np.stack(utterances["embedding"].to_list()).astype(np.float32)
-        seconds = (utterances["end_s"] - utterances["start_s"]).to_numpy()
-        answer = identify_speakers(
-            keys, vectors, seconds, speakers, decision=decision, pseudonym_key=run.pseudonym_key
-        )
+        heard = voices(run, counted, date, shards)
+        keys = list(heard.select(KEY).iter_rows())
+        vectors = np.stack(heard["embedding"].to_list()).astype(np.float32)
+        seconds = (heard["end_s"] - heard["start_s"]).to_numpy()
+        answer = identify_speakers(keys, vectors, seconds, speakers, decision=decision, pseudonym_key=run.pseudonym_key)
         speakers += answer.founded
         frames.append(
-            utterances.select(KEY).with_columns(
+            heard.select(KEY).with_columns(
                 speaker_id=pl.Series(answer.speaker_ids, dtype=pl.String),
                 speaker_score=pl.Series(answer.scores, dtype=pl.Float64),
                 speaker_known=pl.Series(answer.known, dtype=pl.Boolean),
@@ -55,10 +54,16 @@ def voices(run: Run, counted: pl.DataFrame, date: object, shards: list[str]) -> 
     parts = []
     for shard in shards:
         ids = wanted.filter(pl.col("shard") == shard).select("recording_id")
-        tables = [store.read(run.lake, name, run.feature_version, date, [shard]) for name in ("segments", "embeddings")]  # type: ignore[arg-type]
+        tables = [store.read(run.lake, name, run.feature_version, date, shard) for name in ("segments", "embeddings")]  # type: ignore[arg-type]
         segments, embeddings = (_frame(table).join(ids, on="recording_id", how="semi") for table in tables)
         parts.append(segments.join(embeddings, on=KEY, how="inner"))
     return pl.concat(parts).unique(KEY, keep="first").sort(KEY)
+
+
+def _nobody() -> pl.DataFrame:
+    schema = utterances(())
+    columns = [*KEY, "speaker_id", "speaker_score", "speaker_known"]
+    return pl.DataFrame(pa.schema([schema.field(name) for name in columns]).empty_table())
 
 
 def _frame(table: pa.Table) -> pl.DataFrame:

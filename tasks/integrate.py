@@ -68,9 +68,7 @@ def _stale_utterances(
     unusable = recordings.lazy().filter(pl.col("status") != "ok").join(others, on="recording_id", how="anti")
     again = recordings.lazy().filter("counted")
     touched = pl.concat([frame.select("recording_id") for frame in (gone, unusable, again)]).drop_nulls().unique()
-    return (
-        published.join(touched, on="recording_id", how="semi").join(utterances.lazy(), on=KEY, how="anti").collect()
-    )
+    return published.join(touched, on="recording_id", how="semi").join(utterances.lazy(), on=KEY, how="anti").collect()
 
 
 def _rejects(run: Run, recordings: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -140,7 +138,10 @@ def _daily(touched: pl.DataFrame, after: pl.LazyFrame) -> dict[str, pl.DataFrame
     }
     best = pl.max_horizontal(scores).sort_by(KEY).mean()
     return {
-        "emotion_daily": day.group_by("date", "emotion").agg(**tally, mean_score=best).collect().sort("date", "emotion"),
+        "emotion_daily": day.group_by("date", "emotion")
+        .agg(**tally, mean_score=best)
+        .collect()
+        .sort("date", "emotion"),
         "speaker_daily": day.group_by("date", "speaker_id", "emotion")
         .agg(**tally)
         .collect()

@@ -25,7 +25,9 @@ def publishing(lake: Lake, holder: str, *, patience_s: float = 600.0) -> Iterato
             lake.remove(_PATH)
             continue
         if waited_s >= patience_s:
-            raise LakeError(f"{lake.at(_PATH)} is held by another run since {_since(lake)}; if that run is dead, delete it")
+            raise LakeError(
+                f"{lake.at(_PATH)} is held by another run since {_since(lake)}; if that run is dead, delete it"
+            )
         time.sleep(0.25)
         waited_s += 0.25
     try:

@@ -19,7 +19,7 @@ from tasks.run import Ledger, Run
 from tasks.select import versions
 from tasks.stage import stage
 
-RUN_ID = "undertone.run_id"
+RUN_ID, ATTEMPT = "undertone.run_id", "undertone.attempt"
 _DAILY = ("emotion_daily", "speaker_daily")
 
 
@@ -56,24 +56,29 @@ def publish_staged(lake: Lake, ledger: Ledger, base: dict[str, int]) -> None:
             rows = lake.read_parquet(f"{staging}/tables/{table}.parquet")
             if table in _DAILY:
                 dates = lake.read_parquet(f"{staging}/deletes/dates.parquet")["date"].to_pylist()
-                _commit(lake, table, ledger.run_id, rows, replace_dates=dates)
+                _commit(lake, table, _stamp(ledger), rows, replace_dates=dates)
             else:
                 gone = f"{staging}/deletes/{table}.parquet"
-                _commit(lake, table, ledger.run_id, rows, gone=lake.read_parquet(gone) if lake.exists(gone) else None)
+                _commit(lake, table, _stamp(ledger), rows, gone=lake.read_parquet(gone) if lake.exists(gone) else None)
     write_ledger(lake, ledger)
 
 
 def write_ledger(lake: Lake, ledger: Ledger) -> None:
     """The run's row, which says that all the others are there; then its staging goes."""
     ledger.status, ledger.finished = "done", dt.datetime.now(dt.UTC)
-    _commit(lake, "runs", ledger.run_id, pa.Table.from_pylist([ledger.row()], schema=RUNS))
+    _commit(lake, "runs", _stamp(ledger), pa.Table.from_pylist([ledger.row()], schema=RUNS))
     lake.remove(f"staging/run={ledger.run_id}")
 
 
 def upsert(lake: Lake, table: str, run_id: str, rows: pa.Table, gone: pa.Table | None = None) -> None:
     """Rows into one table outside of a run (an enrolment), under the same lock."""
     with publishing(lake, run_id):
-        _commit(lake, table, run_id, rows, gone=gone)
+        _commit(lake, table, {RUN_ID: run_id, ATTEMPT: "0"}, rows, gone=gone)
+
+
+def _stamp(ledger: Ledger) -> dict[str, str]:
+    """What a commit's metadata says of whence it came."""
+    return {RUN_ID: ledger.run_id, ATTEMPT: str(ledger.attempt)}
 
 
 def _check_base(lake: Lake, run_id: str, base: dict[str, int]) -> None:
@@ -89,7 +94,7 @@ def _check_base(lake: Lake, run_id: str, base: dict[str, int]) -> None:
 def _commit(
     lake: Lake,
     table: str,
-    run_id: str,
+    stamp: dict[str, str],
     rows: pa.Table,
     *,
     gone: pa.Table | None = None,
@@ -99,9 +104,9 @@ def _commit(
     if not rows.num_rows and not n_gone and not replace_dates:
         return
     target = lake.delta(table)
-    if target is not None and any(commit.get(RUN_ID) == run_id for commit in target.history(100)):
+    if target is not None and any(stamp.items() <= commit.items() for commit in target.history(100)):
         return  # this run has been here: a table is published once
-    properties = CommitProperties(custom_metadata={RUN_ID: run_id}, max_commit_retries=100)
+    properties = CommitProperties(custom_metadata=stamp, max_commit_retries=100)
     try:
         if target is None:
             uri, options = lake.at("analytics", table), lake.storage_options
@@ -121,9 +126,7 @@ def _replace(target: DeltaTable, rows: pa.Table, dates: list[dt.date], propertie
     write_deltalake(target, rows, mode="overwrite", predicate=f"date IN ({days})", commit_properties=properties)
 
 
-def _merge(
-    target: DeltaTable, table: str, rows: pa.Table, gone: pa.Table | None, properties: CommitProperties
-) -> None:
+def _merge(target: DeltaTable, table: str, rows: pa.Table, gone: pa.Table | None, properties: CommitProperties) -> None:
     """One merge that updates, inserts, and deletes the keys in `gone`."""
     key = TABLE_KEYS[table]
     frames = [pl.DataFrame(rows).with_columns(gone_=pl.lit(False))]

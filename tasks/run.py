@@ -88,6 +88,7 @@ class Ledger:
     validation: str | None = None
     failures: list[str] = field(default_factory=list)
     error: str | None = None
+    attempt: int = 0  # of staging: another run published first, so it was staged again
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:

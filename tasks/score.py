@@ -34,7 +34,7 @@ def score_one(run: Run, date: dt.date, shard: str) -> int:
     """What a worker does for one shard: read the functionals, ask the model, write the scores."""
     here = (pl.col("date") == date) & (pl.col("shard") == shard) & pl.col("counted")
     waiting = pl.DataFrame(run.lake.read_parquet(pending_path(run))).filter(here).select("recording_id")
-    rows = pl.DataFrame(store.read(run.lake, "functionals", run.feature_version, date, [shard]))
+    rows = pl.DataFrame(store.read(run.lake, "functionals", run.feature_version, date, shard))
     rows = rows.join(waiting, on="recording_id", how="semi")
     scores = registry.predict(run.emotion, rows.select(FUNCTIONAL_NAMES).to_pandas())
     missing = [label for label in run.classes if label not in scores]

@@ -20,7 +20,7 @@ def utterances_with_scores(run: Run, waiting: Pending) -> pl.DataFrame:
     for date, shards in waiting.shards.items():
         for shard in shards:
             ids = counted.filter(pl.col("date") == date, pl.col("shard") == shard).select("recording_id")
-            segments = pl.DataFrame(store.read(run.lake, "segments", run.feature_version, date, [shard]))
+            segments = pl.DataFrame(store.read(run.lake, "segments", run.feature_version, date, shard))
             scores = pl.DataFrame(run.lake.read_parquet(scores_path(run, date, shard)))
             rows = segments.join(ids, on="recording_id", how="semi").join(scores, on=KEY, how="left")
             parts.append(rows.with_columns(date=pl.lit(date)))

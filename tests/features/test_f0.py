@@ -13,7 +13,9 @@ RATE = 16_000
 
 
 def pulses(hz, seconds=1.0, rate=RATE):
-    turns = torch.floor(torch.arange(round(seconds * rate), dtype=torch.float64) / rate * hz + 0.25)
+    turns = torch.floor(
+        torch.arange(round(seconds * rate), dtype=torch.float64) / rate * hz + 1e-4
+    )  # no pulse on the edge of rounding
     return 0.8 * (torch.diff(turns, prepend=turns[:1] - 1) > 0).float()
 
 

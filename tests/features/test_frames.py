@@ -46,6 +46,11 @@ def test_lengths_that_cannot_be_are_refused(lengths):
         frames.silence_padding(torch.zeros(1, 3), torch.tensor(lengths))
 
 
+def test_an_empty_batch_is_refused():
+    with pytest.raises(UsageError, match="at least one row"):
+        frames.silence_padding(torch.zeros(0, 3), torch.zeros(0, dtype=torch.int64))
+
+
 @given(sizes=st.lists(st.integers(0, 40), min_size=1, max_size=6), seed=st.integers(0, 2**16))
 @settings(deadline=None, max_examples=60)
 def test_masked_statistics_match_numpy(sizes, seed):
