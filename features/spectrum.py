@@ -91,14 +91,13 @@ def descriptors(
     total, moment, moment_2, low_band, high_band = (power @ of_power).unbind(-1)
     log_mean, slope_0_500, slope_500_1500 = (log_power @ of_log).unbind(-1)
     centroid = moment / total
-    below_rolloff = (power.cumsum(-1) < ROLLOFF * total[..., None]).sum(-1)
     mean_power = total / n_bins
     up_to_2k, up_to_5k = (log_power[..., _bins(n_bins, sample_rate, *band)] for band in ((0, 2000), (2000, 5000)))
     columns = (
         10 * mean_power.log10(),
         1000 * centroid,
         1000 * (moment_2 / total - centroid.square()).clamp_min(0).sqrt(),
-        below_rolloff * (sample_rate / 2 / (n_bins - 1)),
+        _rolloff_bins(power) * (sample_rate / 2 / (n_bins - 1)),
         (log_mean - mean_power.log()).exp().clamp_max(1),
         _flux((power / total[..., None]).sqrt()),
         slope_0_500,
@@ -107,6 +106,15 @@ def descriptors(
         _DB * (up_to_2k.amax(-1) - up_to_5k.amax(-1)),
     )
     return torch.stack(columns, dim=-1)
+
+
+def _rolloff_bins(power: Tensor) -> Tensor:
+    """Where the running sum reaches ROLLOFF of the whole, between bins: a whole bin would jump with the last digit."""
+    running = power.cumsum(-1)
+    target = ROLLOFF * running[..., -1:]
+    at = (running < target).sum(-1, keepdim=True)
+    over = (running.gather(-1, at) - target) / power.gather(-1, at)
+    return (at - over.clamp(0, 1)).squeeze(-1).clamp_min(0)
 
 
 def _flux(shape: Tensor) -> Tensor:

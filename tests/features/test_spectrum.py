@@ -102,7 +102,7 @@ def test_flux_of_two_tones_that_share_nothing_is_the_square_root_of_two(device):
 
 
 def test_matches_librosa(device):
-    """Within 1e-3: librosa's own descriptors of the magnitudes' squares."""
+    """Within 1e-3, the roll-off within a bin (librosa names the bin): librosa's descriptors of the same powers."""
     power = power_spectrum(noise(1, device), **STFT)
     values = descriptors(power)[0].cpu()
     s = power[0].T.cpu().numpy()
@@ -111,7 +111,8 @@ def test_matches_librosa(device):
     spread = librosa.feature.spectral_bandwidth(S=s, sr=RATE, n_fft=512)[0]
     np.testing.assert_allclose(column(values, "spread_hz"), spread, rtol=1e-3)
     rolloff = librosa.feature.spectral_rolloff(S=s, sr=RATE, n_fft=512, roll_percent=0.85)[0]
-    np.testing.assert_allclose(column(values, "rolloff_hz"), rolloff, rtol=1e-3)
+    behind_hz = rolloff - column(values, "rolloff_hz").numpy()
+    assert ((behind_hz >= -0.1) & (behind_hz <= RATE / 512 + 0.1)).all()
     flatness = librosa.feature.spectral_flatness(S=s, power=1.0)[0]
     np.testing.assert_allclose(column(values, "flatness"), flatness, rtol=1e-3)
 
