@@ -53,7 +53,7 @@ def validate(frames: Mapping[str, Any], classes: list[str], *, run_id: str) -> V
 
         logging.getLogger("great_expectations").setLevel(logging.ERROR)
         context = gx.get_context(mode="file", project_root_dir=folder)
-        context.variables.progress_bars = {"globally": False}
+        context.variables.progress_bars = {"globally": False}  # type: ignore[assignment]
         source = context.data_sources.add_pandas("staging")
         results = {}
         for table, expectations in suites(classes).items():

@@ -28,9 +28,6 @@ app = typer.Typer(
     "Begin with [bold]undertone demo[/bold].",
     epilog="Exit codes: 0 done · 1 the run failed · 2 wrong usage · 3 validation stopped the publication.",
 )
-cli_tables.add_to(app)
-app.add_typer(cli_models.app, name="models")
-
 console = Console(stderr=False)
 errors = Console(stderr=True)
 _debug = False
@@ -50,6 +47,18 @@ def _options(
     from flows.quiet import quieten
 
     quieten(debug=debug)
+
+
+@app.command()
+def demo(
+    corpus: Annotated[str | None, typer.Option(help="Your own folder; default: the synthetic sample corpus.")] = None,
+    lake: Annotated[str, typer.Option(help="Where the demo's lake goes.")] = "demo-lake",
+    s3: Annotated[bool, typer.Option("--s3", help="Serve corpus and lake from an embedded S3 server.")] = False,
+) -> None:
+    """Everything embedded, from nothing to tables. Run it twice: the second run does nothing, and says so."""
+    from flows.demo import demo as run_demo
+
+    run_demo(console, corpus=corpus, lake=lake, s3=s3)
 
 
 @app.command()
@@ -92,8 +101,7 @@ def backfill(
 ) -> None:
     """Runs over a range of dates, or over everything where no range is given.
 
-    After a new emotion model was promoted, [bold]backfill --from D --to D --stage score[/bold] scores again from the
-    stored features.
+    After a new emotion model was promoted, [bold]--stage score[/bold] scores again from the stored features.
     """
     from flows.backfill import backfill as flow
 
@@ -133,18 +141,6 @@ def enroll(
 
 
 @app.command()
-def demo(
-    corpus: Annotated[str | None, typer.Option(help="Your own folder; default: the synthetic sample corpus.")] = None,
-    lake: Annotated[str, typer.Option(help="Where the demo's lake goes.")] = "demo-lake",
-    s3: Annotated[bool, typer.Option("--s3", help="Serve corpus and lake from an embedded S3 server.")] = False,
-) -> None:
-    """Everything embedded, from nothing to tables. Run it twice: the second run does nothing, and says so."""
-    from flows.demo import demo as run_demo
-
-    run_demo(console, corpus=corpus, lake=lake, s3=s3)
-
-
-@app.command()
 def doctor(corpus: Corpus = None, lake: Lake = None, as_json: Json = False) -> None:
     """What is configured, what can be reached, and what is missing; with what to do about it."""
     from flows.doctor import examine, print_findings
@@ -156,6 +152,10 @@ def doctor(corpus: Corpus = None, lake: Lake = None, as_json: Json = False) -> N
         print_findings(console, findings)
     if any(finding.state == "missing" for finding in findings):
         raise typer.Exit(1)
+
+
+cli_tables.add_to(app)
+app.add_typer(cli_models.app, name="models")
 
 
 def _run(job: Any, *, as_json: bool) -> None:

@@ -1,13 +1,18 @@
 """The commands that read what was published: query, runs, rejects, speakers."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from flows.options import Json, Lake, settings_of
 from flows.show import Format
+
+if TYPE_CHECKING:
+    from pyarrow import Table as Answer
+
+    from data_contracts.lake import Lake as Opened
 
 console = Console()
 Limit = Annotated[int, typer.Option(help="Rows at most.")]
@@ -60,13 +65,13 @@ def _ask(lake: str | None, sql: str, as_json: bool) -> None:
     _show(ask(_lake(lake), sql), as_json=as_json)
 
 
-def _show(answer: object, *, as_json: bool) -> None:
+def _show(answer: "Answer", *, as_json: bool) -> None:
     from flows.show import rows
 
-    rows(console, answer, style="json" if as_json else "table")  # type: ignore[arg-type]
+    rows(console, answer, style="json" if as_json else "table")
 
 
-def _lake(uri: str | None) -> object:
+def _lake(uri: str | None) -> "Opened":
     from flows.settings import Settings
 
     return Settings.load(**settings_of(lake=uri)).open_lake()

@@ -8,11 +8,11 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import torch
-from features.audio import SAMPLE_RATE, Decoded, Reject, decode
 
 from data_contracts import schemas
 from data_contracts.errors import CorpusError, UsageError, ValidationStopped
 from data_contracts.validation import validate
+from features.audio import SAMPLE_RATE, Decoded, Reject, decode
 from features.batches import padded
 from features.config import FeatureConfig
 from features.extract import find_speech

@@ -49,7 +49,7 @@ def select(run: Run) -> Pending:
     run.lake.write_parquet(pending_path(run), pending.to_arrow())
     counted = pending.filter("counted").select("date", "shard").unique().sort("date", "shard")
     shards = {date: group["shard"].to_list() for (date,), group in counted.group_by("date", maintain_order=True)}
-    return Pending(len(pending), shards, base)  # type: ignore[arg-type]
+    return Pending(len(pending), shards, base)
 
 
 def pending_path(run: Run) -> str:

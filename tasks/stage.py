@@ -15,14 +15,14 @@ R = TypeVar("R")
 
 def stage(function: Callable[P, R]) -> Task[P, R]:
     """Decorates a stage. The cache is off because Prefect's default looks at the task's own lines alone."""
-    return task(
-        function,
+    decorate = task(
         cache_policy=NO_CACHE,
         persist_result=False,
         retries=2,
         retry_delay_seconds=[2, 15],
         retry_condition_fn=_is_transient,
     )
+    return decorate(function)
 
 
 def _is_transient(_task: Any, _run: Any, state: Any) -> bool:
