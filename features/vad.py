@@ -1,0 +1,149 @@
+"""Where there is speech: Silero VAD v6 (Silero Team, 2025), batched over recordings and vectorised over time.
+
+The wheel's model is called once for each 32 ms. Only its LSTM needs the past, so here everything before it runs over
+many chunks of all recordings at once. The weights are read from the silero-vad wheel; the code is ours.
+"""
+
+import warnings
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from data_contracts.errors import ModelError, UsageError
+from data_contracts.fingerprint import fingerprint
+from features import frames
+
+VERSION = "vad-1"
+CHUNK = 512  # samples, 32 ms: one probability each
+_CONTEXT = 64  # samples of the chunk before that the model sees, too
+_N_FFT, _HOP, _FRAMES = 256, 128, 4  # of the spectrum within a chunk
+_UNITS = 128
+_STRIDES = (1, 2, 2, 1)
+_CHUNKS_AT_ONCE = 1024  # all recordings together: what fits a core's cache, and bounds memory
+
+State = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class VadConfig:
+    """What makes speech of probabilities (`features.segments`), which are 0 to 1; times in seconds."""
+
+    threshold: float = 0.5  # opens a segment
+    release: float = 0.35  # closes it
+    min_speech_s: float = 0.25
+    min_pause_s: float = 0.4
+    pad_s: float = 0.1
+    max_segment_s: float = 15.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.release <= self.threshold <= 1:
+            raise UsageError(f"expected 0 < release <= threshold <= 1, found {self.release} and {self.threshold}")
+        if min(self.min_speech_s, self.min_pause_s, self.pad_s) < 0 or self.max_segment_s < 1:
+            raise UsageError(f"expected times of 0 s or more and max_segment_s of 1 s or more, found {self}")
+
+    def fingerprint(self) -> str:
+        """This configuration, the code's version and that of the wheel with the weights, in 12 hex digits."""
+        return fingerprint(self, VERSION, metadata.version("silero-vad"))
+
+
+@torch.no_grad()
+def speech_probabilities(
+    waveform: Tensor,  # (batch, time), float32 in [-1, 1] at 16 kHz
+    lengths: Tensor,  # (batch,), valid samples
+) -> Tensor:  # (batch, chunks)
+    """The probability of speech in each 512 samples (32 ms), 0 to 1, and exactly 0 in chunks that begin beyond
+    `lengths`; the last chunk is filled up with zeros.
+
+    Raises UsageError when the shapes do not fit. Memory beside the waveform does not grow with its length.
+    """
+    waveform = frames.silence_padding(waveform, lengths)
+    n_rows, time = waveform.shape
+    n_chunks = -(-time // CHUNK)
+    if not n_rows or not n_chunks:
+        return waveform.new_zeros(n_rows, n_chunks)
+    model, step = network(waveform.device), max(1, _CHUNKS_AT_ONCE // n_rows)
+    state, found = model.start(n_rows), []
+    for first in range(0, n_chunks, step):
+        start, end = first * CHUNK - _CONTEXT, min(first + step, n_chunks) * CHUNK
+        window = waveform[:, max(start, 0) : end]
+        window = F.pad(window, (max(-start, 0), max(end - time, 0)))
+        probabilities, state = model(window, state)
+        found.append(probabilities)
+    counts = frames.mask(-(-lengths // CHUNK), n_chunks)
+    return torch.where(counts, torch.cat(found, dim=1), 0.0)
+
+
+class SileroNetwork(nn.Module):
+    """Spectrum, four convolutions, LSTM, one output. `weights` as named in the wheel's TorchScript file."""
+
+    window: Tensor
+
+    def __init__(self, weights: dict[str, Tensor]) -> None:
+        super().__init__()
+        # The model's STFT kernels are a DFT times a Hann window, to 4e-5 (test_the_stft_kernels_are_a_windowed_dft):
+        # the kernel of 0 Hz is that window, and an FFT does the rest three times faster.
+        self.register_buffer("window", weights["stft.forward_basis_buffer"][0, 0])
+        for layer in range(len(_STRIDES)):
+            kernel = weights[f"encoder.{layer}.reparam_conv.weight"]  # (out, in, 3), wanted as a matrix (3 * in, out)
+            self.register_buffer(f"kernel{layer}", kernel.permute(2, 1, 0).flatten(0, 1).contiguous())
+            self.register_buffer(f"bias{layer}", weights[f"encoder.{layer}.reparam_conv.bias"])
+        self.lstm = nn.LSTM(_UNITS, _UNITS, batch_first=True)
+        self.lstm.load_state_dict(
+            {f"{name}_l0": weights[f"decoder.rnn.{name}"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
+        )
+        self.register_buffer("out", weights["decoder.decoder.2.weight"].flatten())
+        self.register_buffer("out_bias", weights["decoder.decoder.2.bias"])
+
+    def start(self, n_rows: int) -> State:
+        """The state before the first chunk."""
+        zeros = self.window.new_zeros(1, n_rows, _UNITS)
+        return zeros, zeros
+
+    def forward(
+        self,
+        window: Tensor,  # (batch, 64 + 512 * chunks)
+        state: State,  # (1, batch, 128) each
+    ) -> tuple[Tensor, State]:
+        """Probabilities (batch, chunks), and the state after them."""
+        chunks = window.unfold(1, _CONTEXT + CHUNK, CHUNK).flatten(0, 1)
+        chunks = F.pad(chunks, (0, _N_FFT - _HOP - _CONTEXT), mode="reflect")
+        x = torch.fft.rfft(chunks.unfold(1, _N_FFT, _HOP) * self.window).abs()  # (batch * chunks, frames, bins)
+        for layer, stride in enumerate(_STRIDES):
+            x = _convolved(x, self.get_buffer(f"kernel{layer}"), self.get_buffer(f"bias{layer}"), stride)
+        x, state = self.lstm(x.view(len(window), -1, _UNITS), state)
+        return torch.sigmoid(x.relu() @ self.get_buffer("out") + self.get_buffer("out_bias")), state
+
+
+@lru_cache(maxsize=8)
+def network(device: torch.device) -> SileroNetwork:
+    """The network on `device`, read once from the installed wheel. Raises ModelError where it is not there."""
+    package = find_spec("silero_vad")
+    if package is None or package.origin is None:
+        raise ModelError("expected the silero-vad wheel, found none: run `make setup`")
+    path = Path(package.origin).parent / "data" / "silero_vad.jit"
+    if not path.is_file():
+        raise ModelError(f"expected the weights at {path}, found none: install silero-vad as in requirements.lock")
+    # Not silero_vad_16k.safetensors beside it: in 6.2.3 those are other weights, with probabilities up to 0.8 away.
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`torch.jit.load` is deprecated", DeprecationWarning)
+        model = torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
+    return SileroNetwork(model._model.state_dict()).requires_grad_(False).eval().to(device)
+
+
+def _convolved(
+    x: Tensor,  # (n, time, channels in)
+    kernel: Tensor,  # (3 * channels in, channels out)
+    bias: Tensor,  # (channels out,)
+    stride: int,
+) -> Tensor:  # (n, time / stride, channels out)
+    """A convolution of width 3, zero-padded by 1, with ReLU, as one matrix product: time is 4 frames at most, far too
+    short for the convolution kernels that torch has."""
+    n, _, width = x.shape
+    x = F.pad(x, (0, 0, 1, 1)).flatten(1).unfold(1, 3 * width, stride * width)
+    return torch.addmm(bias, x.flatten(0, 1), kernel).relu_().view(n, -1, kernel.shape[1])
