@@ -3,7 +3,7 @@
 from prefect.artifacts import create_link_artifact, create_table_artifact
 from prefect.context import FlowRunContext
 
-from tasks.run import Ledger
+from tasks.ledger import Ledger
 
 
 def leave(ledger: Ledger) -> None:

@@ -9,7 +9,7 @@ from data_contracts.errors import UsageError
 from flows.artifacts import leave
 from flows.pipeline import Stage, process
 from flows.settings import Settings
-from tasks.run import Ledger
+from tasks.ledger import Ledger
 
 
 @flow(name="backfill")

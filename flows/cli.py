@@ -15,6 +15,7 @@ from rich.markup import escape
 from data_contracts.errors import UndertoneError, UsageError
 from flows import cli_models, cli_tables
 from flows.options import Corpus, Force, Json, Lake, Layout, Manifest, settings_of
+from flows.screen import screen
 
 app = typer.Typer(
     name="undertone",
@@ -28,7 +29,7 @@ app = typer.Typer(
     "Begin with [bold]undertone demo[/bold].",
     epilog="Exit codes: 0 done · 1 the run failed · 2 wrong usage · 3 validation stopped the publication.",
 )
-console = Console(stderr=False)
+console = screen()
 errors = Console(stderr=True)
 _debug = False
 

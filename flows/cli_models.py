@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from flows.options import Json, Lake, settings_of
+from flows.screen import screen
 
 app = typer.Typer(no_args_is_help=True, help="The emotion and speaker models: their versions, training and evaluation.")
-console = Console()
+console = screen()
 Name = Annotated[str, typer.Argument(help="emotion or speaker", metavar="emotion|speaker")]
 
 

@@ -4,17 +4,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from flows.options import Json, Lake, settings_of
-from flows.show import Format
+from flows.screen import Format, screen
 
 if TYPE_CHECKING:
     from pyarrow import Table as Answer
 
     from data_contracts.lake import Lake as Opened
 
-console = Console()
+console = screen()
 Limit = Annotated[int, typer.Option(help="Rows at most.")]
 
 
@@ -43,9 +42,13 @@ def query(
 
 def runs(lake: Lake = None, limit: Limit = 20, as_json: Json = False) -> None:
     """The ledger: what each run did, newest first; those that failed or were stopped too."""
-    from flows.ledger import recent
+    from flows.ledger import at_a_glance, recent
 
-    _show(recent(_lake(lake), limit), as_json=as_json)
+    found = recent(_lake(lake), limit)
+    if not found.num_rows and not as_json:
+        console.print("No run yet. `undertone nightly` or `undertone backfill` makes one.")
+        return
+    _show(found if as_json else at_a_glance(found), as_json=as_json)
 
 
 def rejects(lake: Lake = None, limit: Limit = 100, as_json: Json = False) -> None:

@@ -5,21 +5,36 @@ import pyarrow as pa
 from data_contracts.lake import Lake
 from data_contracts.schemas import RUNS
 from flows.query import query
-from tasks.run import Ledger
-
-_COLUMNS = (
-    "run_id", "flow", "status", "window_from", "window_to", "n_listed", "n_read", "n_rejected",
-    "n_published_utterances", "audio_hours", "rtfx", "verdict",
-)  # fmt: skip
+from tasks.ledger import Ledger
 
 
 def recent(lake: Lake, limit: int) -> pa.Table:
-    """The newest `limit` runs. One that is `running` may also have been killed: running again resumes it."""
+    """The newest `limit` runs, every column. One that is `running` may have been killed: running again resumes it."""
     published = query(lake, f"SELECT * FROM runs ORDER BY started DESC LIMIT {limit:d}").to_pylist()
     rows = {row["run_id"]: row for row in [*_unpublished(lake), *published]}
     newest = sorted(rows.values(), key=lambda row: str(row["run_id"]), reverse=True)[:limit]
-    table = pa.Table.from_pylist(newest, schema=RUNS) if newest else RUNS.empty_table()
-    return table.select(list(_COLUMNS))
+    return pa.Table.from_pylist(newest, schema=RUNS) if newest else RUNS.empty_table()
+
+
+def at_a_glance(runs: pa.Table) -> pa.Table:
+    """The columns that fit a terminal."""
+    rows = [
+        {
+            "run": row["run_id"],
+            "flow": row["flow"],
+            "status": row["status"],
+            "from": row["window_from"],
+            "to": row["window_to"],
+            "read": row["n_read"],
+            "rejected": row["n_rejected"],
+            "utterances": row["n_published_utterances"],
+            "hours": round(row["audio_hours"], 3),
+            "x real time": None if row["rtfx"] is None else round(row["rtfx"]),
+            "verdict": row["verdict"].replace("_", " "),
+        }
+        for row in runs.to_pylist()
+    ]
+    return pa.Table.from_pylist(rows)
 
 
 def _unpublished(lake: Lake) -> list[dict[str, object]]:

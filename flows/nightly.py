@@ -8,7 +8,7 @@ from prefect import flow
 from flows.artifacts import leave
 from flows.pipeline import process
 from flows.settings import Settings, yesterday
-from tasks.run import Ledger
+from tasks.ledger import Ledger
 
 
 @flow(name="nightly")

@@ -16,9 +16,10 @@ from tasks.discover import discover
 from tasks.extract import extract
 from tasks.identify import identify
 from tasks.integrate import integrate
+from tasks.ledger import Ledger
 from tasks.plan import plan
 from tasks.publish import publish, roll_forward, write_ledger
-from tasks.run import Ledger, Run, new_id
+from tasks.run import Run, new_id
 from tasks.score import score
 from tasks.select import Pending, select
 

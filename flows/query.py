@@ -5,7 +5,6 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
-import pyarrow.dataset as pads
 
 from data_contracts import schemas
 from data_contracts.errors import UsageError
@@ -23,7 +22,7 @@ def connect(lake: Lake, sql: str) -> duckdb.DuckDBPyConnection:
     for table in words & TABLE_KEYS.keys():
         connection.register(table, _table(lake, table))
     for name in words & SETS.keys():
-        connection.register(name, _feature_set(lake, SETS[name]))
+        connection.execute(f"CREATE VIEW {name} AS SELECT * FROM {_feature_set(lake, SETS[name], connection)}")
     return connection
 
 
@@ -45,8 +44,12 @@ def _table(lake: Lake, table: str) -> Any:
     return getattr(schemas, table.upper()).empty_table()
 
 
-def _feature_set(lake: Lake, name: str) -> Any:
+def _feature_set(lake: Lake, name: str, connection: duckdb.DuckDBPyConnection) -> str:
+    """DuckDB reads the Parquet itself: Arrow's half floats, the embeddings, are not for it."""
     folder = f"features/{name}"
     if not lake.names(folder):
         raise UsageError(f"{lake.at(folder)} holds nothing yet; run `undertone backfill`")
-    return pads.dataset(f"{lake.path}/{folder}", filesystem=lake.fs, format="parquet", partitioning="hive")
+    if not lake.is_local:
+        connection.register_filesystem(lake.fs)
+    files = lake.at(folder, "*", "*", "*.parquet").replace("'", "''")
+    return f"read_parquet('{files}', hive_partitioning = true)"

@@ -4,18 +4,19 @@ import datetime as dt
 import io
 import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from data_contracts.errors import UsageError
-from tasks.run import Ledger
+from flows.screen import Format
+from tasks.ledger import Ledger
 
-Format = Literal["table", "csv", "json", "parquet"]
 _MOST_ROWS = 200
 
 
@@ -38,7 +39,7 @@ def rows(console: Console, answer: pa.Table, *, style: Format = "table", output:
 
 def grid(answer: pa.Table, title: str | None = None) -> Table:
     """A rich table; numbers to the right, and no more digits than one reads."""
-    table = Table(title=title, title_justify="left", header_style="bold", title_style="bold")
+    table = Table(title=title, title_justify="left", header_style="bold", title_style="bold", box=box.SIMPLE_HEAD)
     for field in answer.schema:
         numeric = pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
         table.add_column(field.name, justify="right" if numeric else "left", overflow="fold")

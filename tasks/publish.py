@@ -14,8 +14,9 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 from data_contracts.errors import LakeError, PublishConflict
 from data_contracts.lake import Lake
 from data_contracts.schemas import RUNS, TABLE_KEYS
+from tasks.ledger import Ledger
 from tasks.lock import publishing
-from tasks.run import Ledger, Run
+from tasks.run import Run
 from tasks.select import versions
 from tasks.stage import stage
 

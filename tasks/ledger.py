@@ -1,0 +1,79 @@
+"""What a run did: kept beside its staging while it works, published as its row of `runs`."""
+
+import datetime as dt
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import version as package_version
+from typing import Any, Self
+
+from data_contracts.lake import Lake
+from data_contracts.records import Counts
+from data_contracts.schemas import RUNS, STAGES
+
+
+@dataclass
+class Ledger:
+    """What a run did, kept in `staging/run=…/run.json` while it works and published as its row of `runs`."""
+
+    run_id: str
+    flow: str
+    started: dt.datetime
+    status: str = "running"  # running | done | failed | stopped
+    window_from: dt.date | None = None
+    window_to: dt.date | None = None
+    finished: dt.datetime | None = None
+    code_version: str = field(default_factory=lambda: package_version("undertone"))
+    emotion_model: str = ""
+    speaker_model: str = ""
+    feature_version: str = ""
+    n_listed: int = 0
+    n_known: int = 0
+    extracted: Counts = field(default_factory=Counts)
+    n_published_recordings: int = 0
+    n_published_utterances: int = 0
+    n_new_speakers: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+    verdict: str = "nothing_to_check"
+    validation: str | None = None
+    failures: list[str] = field(default_factory=list)
+    error: str | None = None
+    attempt: int = 0  # of staging: another run published first, so it was staged again
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - started
+
+    @property
+    def elapsed_s(self) -> float:
+        return ((self.finished or dt.datetime.now(dt.UTC)) - self.started).total_seconds()
+
+    def row(self) -> dict[str, Any]:
+        """The row of `runs`."""
+        done = self.extracted
+        values = asdict(self) | {
+            "finished": self.finished or dt.datetime.now(dt.UTC),
+            "n_read": done.n_objects,
+            "n_ok": done.n_ok,
+            "n_rejected": done.n_rejected,
+            "audio_hours": done.audio_s / 3600,
+            "rtfx": done.audio_s / self.elapsed_s if done.audio_s else None,
+        }
+        values |= {f"{stage}_s": self.seconds.get(stage) for stage in STAGES}
+        return {name: values[name] for name in RUNS.names}
+
+    def save(self, lake: Lake) -> None:
+        lake.write_json(f"staging/run={self.run_id}/run.json", asdict(self))
+
+    @classmethod
+    def restore(cls, saved: dict[str, Any]) -> Self:
+        """The ledger that `save` wrote."""
+        times = {name: dt.datetime.fromisoformat(saved[name]) for name in ("started", "finished") if saved.get(name)}
+        days = {name: dt.date.fromisoformat(saved[name]) for name in ("window_from", "window_to") if saved.get(name)}
+        ledger = cls(**{**saved, **times, **days})
+        return replace(ledger, extracted=Counts(**saved["extracted"]))
