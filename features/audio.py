@@ -24,6 +24,7 @@ _RATES_HZ = (4_000, 768_000)
 _CLIPPED = 0.99
 _LOUDEST = 16.0  # floats may pass full scale; samples far beyond are integers in disguise, or rubbish
 _LENGTH_UNKNOWN = 1 << 60  # libsndfile's way of saying so is a length near 2**63
+_EXACT_LENGTHS = {"flac", "mp3", "ogg"}  # of the others only the size in bytes is exact; a wav may hold mp3
 _UNSUPPORTED_CODES = {4, 18, 33}  # libsndfile: unsupported encoding, unimplemented format, over 1024 channels
 
 
@@ -81,11 +82,11 @@ def decode(data: bytes, *, config: AudioConfig = AudioConfig()) -> Decoded | Rej
     gap = containers.missing(data, container)
     readable = containers.with_mp3_length(data) if container == "mp3" else data
     try:
-        with _Forward(io.BytesIO(readable)) as file:
+        with _Forward(_Bytes(readable)) as file:
             learnt = _Learnt(_codec(file), file.samplerate, file.channels)
             if gap:
                 return learnt.reject(Reason.TRUNCATED, gap)
-            known = readable is data and file.frames < _LENGTH_UNKNOWN
+            known = container in _EXACT_LENGTHS and readable is data and file.frames < _LENGTH_UNKNOWN
             return _read(file, learnt, n_promised=file.frames if known else None, config=config)
     except sf.LibsndfileError as error:
         return _translated(error, data, container, gap)
@@ -109,6 +110,14 @@ class _Forward(sf.SoundFile):  # type: ignore[misc]
 
     def seekable(self) -> bool:
         return False
+
+
+class _Bytes(io.BytesIO):
+    """Stays where it is when a broken header leads before its start: an error could not leave libsndfile's callback."""
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self.tell(), io.SEEK_END: len(self.getbuffer())}[whence]
+        return super().seek(base + offset) if base + offset >= 0 else self.tell()
 
 
 @dataclass

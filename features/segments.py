@@ -36,6 +36,8 @@ def speech_segments(
     found = _without_pauses(_runs(probabilities, config), min_pause_s=config.min_pause_s)
     ends_s = [(start * _CHUNK_S, min(end * _CHUNK_S, seconds)) for start, end in found]
     kept = [Span(start, end) for start, end in ends_s if end - start >= config.min_speech_s]
+    if not kept:
+        return []
     smoothed = _smoothed(probabilities)
     return [
         piece
