@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from distributed import Client, KilledWorker, as_completed
+from distributed import Client, Future, KilledWorker, as_completed
 from distributed.comm.core import CommClosedError
 
 from data_contracts.errors import TransientError
@@ -12,6 +12,7 @@ from data_contracts.errors import TransientError
 T = TypeVar("T")
 
 _MENDABLE = (TransientError, KilledWorker, CommClosedError)
+_PAUSE_S = 2.0
 
 
 def scatter(
@@ -19,30 +20,41 @@ def scatter(
 ) -> Iterator[T]:
     """`function(*item)` for every item, in the order of completion; here and now where there is no `client`.
 
-    A transient failure is tried again after a pause that grows, `tries` times in all; any other is raised at once.
+    A transient failure is tried again after a pause that doubles, `tries` times in all; any other is raised at once.
     """
     if client is None:
-        for item in items:
-            yield function(*item)
+        yield from (_here(function, item, tries) for item in items)
         return
-    attempts = {client.submit(function, *item, pure=False, retries=0): (item, 1) for item in items}
-    waiting = as_completed(attempts)
-    for future in waiting:
-        item, attempt = attempts.pop(future)
+    attempts: dict[Future, tuple[tuple[Any, ...], int]] = {}
+    waiting = as_completed([])
+
+    def submit(item: tuple[Any, ...], attempt: int) -> None:
+        future = client.submit(function, *item, pure=False)
+        attempts[future] = (item, attempt)
+        waiting.add(future)
+
+    try:
+        for item in items:
+            submit(item, 1)
+        for future in waiting:
+            item, attempt = attempts.pop(future)
+            try:
+                result = future.result()
+            except _MENDABLE:
+                if attempt == tries:
+                    raise
+                time.sleep(_PAUSE_S * 2 ** (attempt - 1))
+                submit(item, attempt + 1)
+            else:
+                yield result
+    finally:
+        client.cancel(list(attempts))
+
+
+def _here(function: Callable[..., T], item: tuple[Any, ...], tries: int) -> T:
+    for attempt in range(tries - 1):
         try:
-            result = future.result()
-        except _MENDABLE:
-            if attempt == tries:
-                client.cancel(list(attempts))
-                raise
-            time.sleep(2.0**attempt)
-            again = client.submit(function, *item, pure=False)
-            attempts[again] = (item, attempt + 1)
-            waiting.add(again)
-        except BaseException:
-            client.cancel(list(attempts))
-            raise
-        else:
-            yield result
-        finally:
-            future.release()
+            return function(*item)
+        except TransientError:
+            time.sleep(_PAUSE_S * 2**attempt)
+    return function(*item)
