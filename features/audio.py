@@ -86,7 +86,8 @@ def decode(data: bytes, *, config: AudioConfig = AudioConfig()) -> Decoded | Rej
             learnt = _Learnt(_codec(file), file.samplerate, file.channels)
             if gap:
                 return learnt.reject(Reason.TRUNCATED, gap)
-            known = container in _EXACT_LENGTHS and readable is data and file.frames < _LENGTH_UNKNOWN
+            known = container in _EXACT_LENGTHS and file.frames < _LENGTH_UNKNOWN
+            known = known and not (container == "mp3" and containers.lacks_mp3_length(data))
             return _read(file, learnt, n_promised=file.frames if known else None, config=config)
     except sf.LibsndfileError as error:
         return _translated(error, data, container, gap)

@@ -63,7 +63,7 @@ def sniff(data: bytes) -> str | None:
 def missing(data: bytes, container: str) -> str | None:
     """What the file's own sizes promise beyond its last byte, in words; None where nothing is known to be missing.
 
-    Of mp3, caf and nist no size is read here. FLAC has none: see `flac_is_cut`.
+    Of mp3, caf, nist and voc no size is read here. FLAC has none: see `flac_is_cut`.
     """
     if container == "ogg":
         return _missing_ogg(data)
@@ -86,22 +86,23 @@ def flac_is_cut(data: bytes) -> bool:
 
 
 def with_mp3_length(data: bytes) -> bytes:
-    """An mp3 without a Xing or Info frame gets one that promises far more frames than there can be.
+    """An mp3 without its tags; where a Xing or Info frame is lacking, one that promises far more than there can be.
 
     Without, libsndfile takes the length from the first frame's bit rate and stops there: of a VBR file that gets
     quieter, half was silently lost (test_mp3_without_its_length_is_read_to_the_end).
     """
-    start = _after_id3(data)
-    if not lacks_mp3_length(data) or len(data) < start + 4:
+    data = data[_after_id3(data) :]
+    if not lacks_mp3_length(data) or len(data) < 4 or data[0] != 0xFF:
         return data
-    version, mode = data[start + 1] >> 3 & 3, data[start + 3] >> 6
-    first_version = version == 3
-    side_info = {(True, True): 17, (True, False): 32, (False, True): 9, (False, False): 17}[first_version, mode == 3]
-    rate_hz = (44_100, 48_000, 32_000, 44_100)[data[start + 2] >> 2 & 3] >> {3: 0, 2: 1}.get(version, 2)
-    n_bytes = 144 * 128_000 // rate_hz if first_version else 72 * 80_000 // rate_hz
-    header = bytes([0xFF, data[start + 1] | 1, 0x90 | data[start + 2] & 0x0C, data[start + 3]])
+    version, mono = data[1] >> 3 & 3, data[3] >> 6 == 3
+    rate_hz = (44_100, 48_000, 32_000, 44_100)[data[2] >> 2 & 3] >> {3: 0, 2: 1}.get(version, 2)
+    if version == 3:  # MPEG 1; 2 and 2.5 have half the samples, and less side information
+        side_info, n_bytes = (17 if mono else 32), 144 * 128_000 // rate_hz
+    else:
+        side_info, n_bytes = (9 if mono else 17), 72 * 80_000 // rate_hz
+    header = bytes([0xFF, data[1] | 1, 0x90 | data[2] & 0x0C, data[3]])
     frame = header + bytes(side_info) + b"Xing" + struct.pack(">II", 1, 0x00FF_FFFF)
-    return data[:start] + frame.ljust(n_bytes, b"\0") + data[start:]
+    return frame.ljust(n_bytes, b"\0") + data
 
 
 def lacks_mp3_length(data: bytes) -> bool:
@@ -111,10 +112,13 @@ def lacks_mp3_length(data: bytes) -> bool:
 
 
 def _after_id3(data: bytes) -> int:
+    """Where the audio begins behind ID3v2 tags, and the zeros that some taggers leave behind theirs."""
     start = 0
     while data[start : start + 3] == b"ID3" and len(data) >= start + 10:
         size = data[start + 6 : start + 10]
         start += 10 + (size[0] << 21 | size[1] << 14 | size[2] << 7 | size[3])
+        padding = re.compile(rb"\0*").match(data, start)
+        start = padding.end() if padding else start
     return start
 
 

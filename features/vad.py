@@ -60,7 +60,7 @@ def speech_probabilities(
     """The probability of speech in each 512 samples (32 ms), 0 to 1, and exactly 0 in chunks that begin beyond
     `lengths`; the last chunk is filled up with zeros.
 
-    Raises UsageError when the shapes do not fit. Memory beside the waveform does not grow with its length.
+    Raises UsageError when the shapes do not fit. Beside one copy of the waveform, memory does not grow with its length.
     """
     waveform = frames.silence_padding(waveform, lengths)
     n_rows, time = waveform.shape

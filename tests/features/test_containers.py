@@ -107,6 +107,11 @@ def test_an_id3_tag_in_front_changes_nothing(kind):
     assert np.array_equal(decode(tagged).waveform, decode(data).waveform)
 
 
+def test_padding_between_tag_and_mp3_is_passed_over():
+    tagged = b"ID3\x04\0\0\0\0\x02\x00" + bytes(256 + 100) + encoded("MP3", "MPEG_LAYER_III")
+    assert decode(tagged).seconds == pytest.approx(3.0, abs=0.1)
+
+
 def test_wav_that_holds_mp3_is_read():
     """Its length in frames is an estimate that is never reached, and was once taken for truncation."""
     mp3 = encoded("MP3", "MPEG_LAYER_III")
