@@ -25,7 +25,7 @@ def scatter(
     if client is None:
         yield from (_here(function, item, tries) for item in items)
         return
-    attempts: dict[Future, tuple[tuple[Any, ...], int]] = {}
+    attempts: dict[Future[T], tuple[tuple[Any, ...], int]] = {}
     waiting = as_completed([])
 
     def submit(item: tuple[Any, ...], attempt: int) -> None:

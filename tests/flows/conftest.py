@@ -1,0 +1,88 @@
+"""One Prefect harness and one model registry a session; lakes and corpora of each test's own."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from prefect.testing.utilities import prefect_test_harness
+
+from data_contracts.lake import Lake
+from data_contracts.schemas import TABLE_KEYS
+from models.registry import Registry
+
+SHARED = Path(__file__).parents[3] / "shared" / "corpora"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Flow tests share a worker, so that one Prefect server serves them all."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("flows"))
+
+
+@pytest.fixture(scope="session")
+def _prefect() -> Iterator[None]:
+    with prefect_test_harness(server_startup_timeout=120):
+        yield
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
+    """The shipped models, registered once. Tests that promote make a registry of their own."""
+    folder = tmp_path_factory.mktemp("registry")
+    made = Registry(f"sqlite:///{folder / 'mlflow.db'}", str(folder / "artifacts"))
+    made.champion("emotion")
+    made.champion("speaker")
+    return made
+
+
+@pytest.fixture
+def own_registry(registry: Registry, tmp_path: Path) -> Registry:
+    """A copy of the registry's database: what is promoted there stays there."""
+    before = Path(registry.uri.removeprefix("sqlite:///"))
+    shutil.copy(before, tmp_path / "mlflow.db")
+    return Registry(f"sqlite:///{tmp_path / 'mlflow.db'}", str(tmp_path / "artifacts"))
+
+
+@pytest.fixture
+def settings(_prefect: None, registry: Registry, tmp_path: Path, sample: Path) -> dict[str, Any]:
+    """Flags for a flow: the sample corpus, a lake of the test's own, workers as threads."""
+    return {
+        "corpus": str(sample),
+        "lake": str(tmp_path / "lake"),
+        "registry": registry.uri,
+        "cluster": "threads",
+        "workers": 2,
+    }
+
+
+@pytest.fixture(scope="session")
+def shared_corpora() -> Path:
+    if not SHARED.is_dir():
+        pytest.skip("the real speech of ../shared/corpora is not on this machine")
+    return SHARED
+
+
+@pytest.fixture
+def contents() -> Callable[[str | Path], dict[str, pl.DataFrame]]:
+    """What every table of a lake says, sorted by key, without what differs between any two runs."""
+
+    def read(
+        uri: str | Path, *, but: tuple[str, ...] = ("run_id", "uri", "modified", "etag")
+    ) -> dict[str, pl.DataFrame]:
+        lake = Lake(str(uri))
+        tables = {}
+        for table, key in TABLE_KEYS.items():
+            if table == "runs" or lake.delta(table) is None:
+                continue
+            frame = lake.scan(table).collect()
+            if "uri" in frame.columns:
+                frame = frame.with_columns(file=pl.col("uri").str.extract(r"([^/]+)$"))
+            order = [name if name not in but else "file" for name in key]
+            tables[table] = frame.drop([name for name in but if name in frame.columns]).sort(order)
+        return tables
+
+    return read

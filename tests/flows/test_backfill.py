@@ -1,0 +1,224 @@
+"""The main job over the sample corpus, under Prefect's harness."""
+
+import datetime as dt
+import shutil
+from pathlib import Path
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from data_contracts import lake as lakes
+from data_contracts.errors import UsageError
+from data_contracts.lake import Lake
+from features import store
+from flows.backfill import backfill, days
+from flows.nightly import nightly
+from flows.settings import Settings
+from tasks.publish import RUN_ID
+
+N_OBJECTS, N_CLIPS = 34, 30
+BAD = {"call-0032-empty.wav": "empty", "call-0033-truncated.flac": "truncated", "readme-not-audio.mp3": "not_audio"}
+FLOAT = {"check_exact": False, "abs_tol": 1e-3, "rel_tol": 1e-3}
+"""Scores and centroids come from float16 embeddings and float32 batches of other sizes."""
+
+
+def test_from_audio_to_tables(settings):
+    ledger = backfill(settings=settings)
+    lake = Lake(settings["lake"])
+    assert ledger.n_listed == ledger.extracted.n_objects == N_OBJECTS
+    assert ledger.extracted.n_ok + ledger.extracted.n_rejected == N_OBJECTS
+    recordings, utterances = lake.scan("recordings").collect(), lake.scan("utterances").collect()
+    assert len(recordings) == N_OBJECTS
+    assert utterances["recording_id"].n_unique() == N_CLIPS, "the copy under another name is counted once"
+    rejects = lake.scan("rejects").collect()
+    assert {Path(uri).name: reason for uri, reason in rejects.select("uri", "reason").iter_rows()} == BAD
+    assert rejects["error"].null_count() == 0
+    assert utterances["emotion"].is_in(["anger", "happiness", "neutral", "sadness"]).all()
+    assert utterances.select(pl.sum_horizontal("^score_.*$")).to_series().is_between(0.999, 1.001).all()
+    for column in ("emotion_model", "speaker_model", "feature_version", "run_id"):
+        assert utterances[column].n_unique() == 1
+    run = lake.scan("runs").collect().row(0, named=True)
+    assert (run["n_read"], run["n_rejected"], run["n_published_recordings"]) == (N_OBJECTS, len(BAD), N_OBJECTS)
+    assert run["n_published_utterances"] == len(utterances)
+    assert (run["verdict"], run["status"]) in {("passed", "done"), ("warned", "done")}
+    assert Path(run["validation"]).is_file()
+    assert lake.names("staging") == []
+
+
+def test_daily_tables_add_up(settings):
+    backfill(settings=settings)
+    lake = lakes.open(settings["lake"])
+    utterances = lake.scan("utterances").collect()
+    for table in ("emotion_daily", "speaker_daily"):
+        assert lake.scan(table).collect()["n_utterances"].sum() == len(utterances)
+    speakers = lake.scan("speakers").collect()
+    assert speakers["n_utterances"].sum() == len(utterances)
+    assert speakers["speech_s"].sum() == pytest.approx((utterances["end_s"] - utterances["start_s"]).sum())
+
+
+def test_again_publishes_nothing(settings):
+    backfill(settings=settings)
+    before = _commits(settings["lake"])
+    ledger = backfill(settings=settings)
+    assert (ledger.n_known, ledger.extracted.n_objects, ledger.n_published_recordings) == (N_OBJECTS, 0, 0)
+    after = _commits(settings["lake"])
+    assert {table: n for table, n in after.items() if table != "runs"} == {
+        table: n for table, n in before.items() if table != "runs"
+    }
+
+
+def test_one_commit_a_table_with_the_runs_id(settings):
+    ledger = backfill(settings=settings)
+    lake = Lake(settings["lake"])
+    for table in ("utterances", "speakers", "emotion_daily", "speaker_daily", "rejects", "recordings", "runs"):
+        (commit,) = lake.delta(table).history()
+        assert commit[RUN_ID] == ledger.run_id
+
+
+def test_shards_and_workers_change_nothing(settings, tmp_path, contents):
+    backfill(settings=settings)
+    other = settings | {"lake": str(tmp_path / "other"), "shard_bytes": 150_000, "workers": 1}
+    backfill(settings=other)
+    left, right = contents(settings["lake"]), contents(other["lake"])
+    assert left.keys() == right.keys()
+    for table in left:
+        assert_frame_equal(left[table], right[table], **FLOAT)
+
+
+def test_nights_one_by_one_are_the_backfill(settings, tmp_path, contents):
+    """Speakers are remembered from night to night, and found by the same steps in one run over all nights."""
+    backfill(start=dt.date(2026, 11, 19), end=dt.date(2026, 11, 21), settings=settings)
+    other = settings | {"lake": str(tmp_path / "other"), "look_back_days": 0}
+    for day in (19, 20, 21):
+        nightly(date=dt.date(2026, 11, day), settings=other)
+    left, right = contents(settings["lake"]), contents(other["lake"])
+    for table in left:
+        assert_frame_equal(left[table], right[table], **FLOAT)
+
+
+def test_what_came_late_is_found_in_the_look_back(settings, tmp_path, sample):
+    corpus = tmp_path / "corpus"
+    shutil.copytree(sample, corpus)
+    late = corpus / "2026/11/19/call-0001-voice-a.flac"
+    held = late.read_bytes()
+    late.unlink()
+    here = settings | {"corpus": str(corpus)}
+    assert nightly(date=dt.date(2026, 11, 20), settings=here).n_listed == 21
+    late.write_bytes(held)
+    ledger = nightly(date=dt.date(2026, 11, 21), settings=here)
+    assert (ledger.n_listed, ledger.n_known, ledger.extracted.n_objects) == (N_OBJECTS, 21, N_OBJECTS - 21)
+
+
+def test_new_files_never_reshard_what_was_done(settings, tmp_path, sample):
+    corpus = tmp_path / "corpus"
+    shutil.copytree(sample, corpus)
+    here = settings | {"corpus": str(corpus)}
+    moved = sorted((corpus / "2026/11/20").glob("*.flac"))[:3]
+    for path in moved:
+        path.rename(tmp_path / path.name)
+    backfill(settings=here)
+    lake = Lake(here["lake"])
+    (version,) = [name.removeprefix("version=") for name in lake.names("features/recordings")]
+    before = set(store.shards(lake, version, dt.date(2026, 11, 20)))
+    for path in moved:
+        (tmp_path / path.name).rename(path)
+    assert backfill(settings=here).extracted.n_objects == 3
+    assert before < set(store.shards(lake, version, dt.date(2026, 11, 20)))
+
+
+def test_a_changed_file_replaces_its_utterances(settings, tmp_path, sample):
+    corpus = tmp_path / "corpus"
+    shutil.copytree(sample, corpus)
+    here = settings | {"corpus": str(corpus)}
+    backfill(settings=here)
+    changed = corpus / "2026/11/19/call-0002-voice-b.flac"
+    shutil.copy(corpus / "2026/11/21/readme-not-audio.mp3", changed)
+    lake = Lake(here["lake"])
+    before = lake.scan("utterances").collect()
+    ledger = backfill(settings=here)
+    after = lake.scan("utterances").collect()
+    assert ledger.extracted.n_rejected == 1
+    assert before["recording_id"].n_unique() - 1 == after["recording_id"].n_unique()
+    assert lake.scan("recordings").collect().height == N_OBJECTS
+    assert lake.scan("speakers").collect()["n_utterances"].sum() == len(after)
+
+
+def test_features_alone_publish_nothing(settings):
+    ledger = backfill(stage="features", settings=settings)
+    lake = Lake(settings["lake"])
+    assert ledger.extracted.n_objects == N_OBJECTS
+    assert lake.delta("utterances") is None
+    assert backfill(stage="score", settings=settings).n_published_recordings == N_OBJECTS
+
+
+def test_score_alone_reads_no_audio(settings, tmp_path, sample):
+    corpus = tmp_path / "corpus"
+    shutil.copytree(sample, corpus)
+    here = settings | {"corpus": str(corpus)}
+    backfill(settings=here)
+    shutil.rmtree(corpus)
+    ledger = backfill(stage="score", force=True, settings=here)
+    assert ledger.n_listed == 0
+    assert ledger.n_published_recordings == N_OBJECTS
+
+
+def test_force_writes_the_same_shards_again(settings, contents):
+    backfill(settings=settings)
+    lake, before = Lake(settings["lake"]), contents(settings["lake"])
+    files = sorted(
+        path.relative_to(settings["lake"]) for path in (Path(settings["lake"]) / "features").rglob("*.parquet")
+    )
+    ledger = backfill(force=True, settings=settings)
+    assert ledger.extracted.n_objects == N_OBJECTS
+    again = sorted(
+        path.relative_to(settings["lake"]) for path in (Path(settings["lake"]) / "features").rglob("*.parquet")
+    )
+    assert files == again
+    for table, frame in contents(lake.uri).items():
+        assert_frame_equal(frame, before[table], **FLOAT)
+
+
+def test_processes_do_the_same(settings, tmp_path, contents):
+    backfill(settings=settings)
+    other = settings | {"lake": str(tmp_path / "other"), "cluster": "processes"}
+    backfill(settings=other)
+    left, right = contents(settings["lake"]), contents(other["lake"])
+    for table in left:
+        assert_frame_equal(left[table], right[table], **FLOAT)
+
+
+def test_a_manifest_keeps_its_columns(settings, tmp_path, sample):
+    manifest = tmp_path / "calls.csv"
+    manifest.write_text("uri,agent\n2026/11/19/call-0001-voice-a.flac,ada\n2026/11/20/call-0012-voice-b.flac,ben\n")
+    backfill(settings=settings | {"manifest": str(manifest)})
+    rows = Lake(settings["lake"]).scan("recordings").sort("uri").collect()
+    assert rows["attributes"].to_list() == ['{"agent": "ada"}', '{"agent": "ben"}']
+    assert rows["date"].to_list() == [dt.date(2026, 11, 19), dt.date(2026, 11, 20)]
+
+
+def test_half_a_range_is_wrong_usage():
+    with pytest.raises(UsageError, match="both ends"):
+        days(dt.date(2026, 1, 1), None)
+    with pytest.raises(UsageError, match="--from before --to"):
+        days(dt.date(2026, 1, 2), dt.date(2026, 1, 1))
+
+
+def test_flags_before_environment_before_file(tmp_path, monkeypatch):
+    Path("undertone.toml").write_text('lake = "from-file"\ncorpus = "from-file"\nreaders = 3\n')
+    monkeypatch.setenv("UNDERTONE_LAKE", "/from-environment")
+    monkeypatch.setenv("UNDERTONE_CORPUS", "/from-environment")
+    chosen = Settings.load(corpus="/from-flag")
+    assert (chosen.corpus, chosen.lake, chosen.readers) == ("/from-flag", "/from-environment", 3)
+
+
+def test_wrong_settings_name_themselves():
+    with pytest.raises(UsageError, match=r"cluster.*expected auto"):
+        Settings.load(cluster="quantum")
+    with pytest.raises(UsageError, match="no_such"):
+        Settings.load(no_such=1)
+
+
+def _commits(lake: str) -> dict[str, int]:
+    tables = Lake(lake).names("analytics")
+    return {table: Lake(lake).delta(table).version() for table in tables}

@@ -1,0 +1,130 @@
+"""Promise 4: a model that breaks a contract is stopped by the audit, and the tables stay byte for byte as they were."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.models import infer_signature
+
+from data_contracts.errors import ModelError, ValidationStopped
+from data_contracts.lake import Lake
+from features.functionals import FUNCTIONAL_NAMES
+from flows.backfill import backfill
+
+CODE = '''
+import numpy as np
+import pandas as pd
+
+
+class Broken:
+    """Its scores sum to 1.5."""
+
+    def predict(self, frame, params=None):
+        scores = np.full((len(frame), 4), 0.375)
+        return pd.DataFrame(scores, columns=["anger", "happiness", "neutral", "sadness"])
+
+
+def _load_pyfunc(path):
+    return Broken()
+'''
+
+
+@pytest.fixture
+def broken(own_registry, tmp_path, monkeypatch):
+    """A registry whose emotion champion breaks the contract."""
+    (tmp_path / "broken_emotion.py").write_text(CODE)
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "nothing.txt").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    features = pd.DataFrame(np.zeros((1, len(FUNCTIONAL_NAMES)), np.float32), columns=list(FUNCTIONAL_NAMES))
+    scores = pd.DataFrame(np.zeros((1, 4)), columns=["anger", "happiness", "neutral", "sadness"])
+    mlflow.set_tracking_uri(own_registry.uri)
+    mlflow.set_registry_uri(own_registry.uri)
+    logged = mlflow.pyfunc.log_model(
+        name="emotion",
+        loader_module="broken_emotion",
+        data_path=str(tmp_path / "weights"),
+        signature=infer_signature(features, scores),
+        registered_model_name="emotion",
+        pip_requirements=[],
+    )
+    own_registry.promote("emotion", str(logged.registered_model_version))
+    return own_registry
+
+
+def test_scores_that_do_not_sum_to_one_stop_the_publication(settings, broken):
+    good = backfill(settings=settings)
+    before = _bytes(settings["lake"])
+    with pytest.raises(ValidationStopped, match="score_sum"):
+        backfill(stage="score", settings=settings | {"registry": broken.uri})
+    assert _bytes(settings["lake"]) == before
+    lake = Lake(settings["lake"])
+    (run,) = [name for name in lake.names("validation") if name != f"run={good.run_id}"]
+    pages = [path for path in Path(lake.at("validation", run, "docs")).rglob("*.html") if "utterances" in str(path)]
+    assert any("score_sum" in page.read_text() for page in pages), "the Data Docs name what failed"
+    failures = lake.read_json(f"validation/{run}/verdict.json")["failures"]
+    assert [(item["table"], item["columns"]) for item in failures if item["severity"] == "critical"] == [
+        ("utterances", "score_sum")
+    ]
+    assert backfill(settings=settings).n_published_recordings == 0, "the good champion goes on as if nothing was"
+
+
+def test_the_command_exits_3_and_says_where_to_look(settings, broken, tmp_path):
+    arguments = ["backfill", "--corpus", settings["corpus"], "--lake", settings["lake"], "--cluster", "threads"]
+    ended = subprocess.run(
+        [sys.executable, "-m", "flows", *arguments],
+        env=_environment(tmp_path, UNDERTONE_REGISTRY=broken.uri),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 3, ended.stderr
+    assert "score_sum" in ended.stderr
+    assert "docs/index.html" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not (Path(settings["lake"]) / "analytics").exists()
+    listed = subprocess.run(
+        [sys.executable, "-m", "flows", "runs", "--lake", settings["lake"], "--json"],
+        env=_environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert [run["status"] for run in json.loads(listed.stdout)] == ["stopped"]
+
+
+def test_a_model_for_other_features_is_refused(settings, own_registry, tmp_path, monkeypatch):
+    backfill(settings=settings)
+    ref = own_registry.champion("emotion")
+    monkeypatch.setattr(type(own_registry), "champion", _with_other_functionals(type(own_registry).champion))
+    with pytest.raises(ModelError, match="was trained on functionals"):
+        backfill(stage="score", force=True, settings=settings | {"registry": own_registry.uri})
+    assert ref.metadata["functionals"] != "another"
+
+
+def _with_other_functionals(champion):
+    def other(self, name):
+        ref = champion(self, name)
+        if name == "emotion":
+            ref.metadata["functionals"] = "another"
+        return ref
+
+    return other
+
+
+def _bytes(lake: str) -> dict[str, str]:
+    files = (path for path in (Path(lake) / "analytics").rglob("*") if path.is_file())
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def _environment(tmp_path, **more):
+    import os
+
+    return {**os.environ, "PYTHONPATH": str(tmp_path), **more}

@@ -1,0 +1,107 @@
+"""The command as people and scripts use it: help, exit codes, JSON, clear errors."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import flows
+from flows.cli import app
+
+RUN = CliRunner()
+COMMANDS = ("demo", "nightly", "backfill", "enroll", "query", "runs", "rejects", "speakers", "doctor")
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "models list", "models train", "models evaluate", "models promote"])
+def test_every_command_explains_itself(command):
+    answer = RUN.invoke(app, [*command.split(), "--help"])
+    assert answer.exit_code == 0
+    assert len(answer.output.splitlines()) > 5
+
+
+def test_help_is_quick_to_import():
+    """Nobody waits for torch to read a help text."""
+    code = (
+        "import sys; import flows.cli; print([m for m in ('torch', 'mlflow', 'prefect', 'pandas') if m in sys.modules])"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nightly", "--corpus", "here"], "where is the lake?"),
+        (["nightly", "--lake", "here"], "where is the audio?"),
+        (["backfill", "--corpus", ".", "--lake", "lake", "--from", "2026-01-01"], "both ends of the range"),
+        (["backfill", "--corpus", ".", "--lake", "ftp://x/y"], "s3://"),
+        (["query", "SELECT 1 FROM nowhere", "--lake", "lake"], "nowhere"),
+        (["query", "SELECT * FROM embeddings", "--lake", "lake"], "holds nothing yet"),
+        (["models", "promote", "mood", "1", "--lake", "lake"], "emotion or speaker"),
+    ],
+)
+def test_wrong_usage_is_2_and_says_what_to_do(arguments, words):
+    ended = _command(*arguments)
+    assert ended.returncode == 2, ended.stderr
+    assert words in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_corpus_that_is_not_there_is_1(registry):
+    ended = _command("backfill", "--corpus", "nowhere", "--lake", "lake", UNDERTONE_REGISTRY=registry.uri)
+    assert ended.returncode == 1
+    assert "there is no corpus at" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_json_is_all_there_is_on_standard_output(registry, sample):
+    arguments = ["nightly", "--date", "2026-11-19", "--corpus", str(sample), "--lake", "lake", "--cluster", "threads"]
+    ended = _command(*arguments, "--json", UNDERTONE_REGISTRY=registry.uri)
+    assert ended.returncode == 0, ended.stderr
+    row = json.loads(ended.stdout)
+    assert (row["status"], row["n_read"], row["n_rejected"]) == ("done", 11, 1)
+    for command in ("runs", "rejects", "speakers"):
+        assert json.loads(_command(command, "--lake", "lake", "--json").stdout)
+    counted = _command("query", "SELECT count(*) AS n FROM utterances", "--lake", "lake", "--format", "csv")
+    assert counted.stdout.split() == ["n", str(row["n_published_utterances"])]
+    written = _command("query", "FROM utterances", "--lake", "lake", "--format", "parquet", "--output", "out.parquet")
+    assert written.returncode == 0
+    assert Path("out.parquet").read_bytes()[:4] == b"PAR1"
+
+
+def test_nothing_is_reported_to_anybody():
+    """Prefect, MLflow, Great Expectations and Hugging Face are told to be silent before any of them is imported."""
+    code = "import os; os.environ.clear(); import flows, json; print(json.dumps(dict(os.environ)))"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert flows.QUIET.items() <= json.loads(ended.stdout).items()
+    for name in ("PREFECT_SERVER_ANALYTICS_ENABLED", "GX_ANALYTICS_ENABLED"):
+        assert flows.QUIET[name] == "false"
+    for name in ("DO_NOT_TRACK", "MLFLOW_DISABLE_TELEMETRY"):
+        assert flows.QUIET[name] == "true"
+
+
+def test_doctor_says_what_is_missing_and_what_is_well(registry, sample):
+    ended = _command("doctor", "--lake", "lake", "--json", UNDERTONE_REGISTRY=registry.uri)
+    assert ended.returncode == 1
+    found = {item["what"]: item for item in json.loads(ended.stdout)}
+    assert found["corpus"]["state"] == "missing"
+    assert "--corpus" in found["corpus"]["words"]
+    assert found["lake"]["state"] == found["registry"]["state"] == "ok"
+    assert "@champion: emotion/1+" in found["registry"]["words"]
+    assert (
+        _command("doctor", "--corpus", str(sample), "--lake", "lake", UNDERTONE_REGISTRY=registry.uri).returncode == 0
+    )
+
+
+def _command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "flows", *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )

@@ -1,0 +1,70 @@
+"""Promise 1: killed at any point and run again, the tables are those of a run without the death."""
+
+import pytest
+from polars.testing import assert_frame_equal
+
+import flows.pipeline
+import tasks.publish
+from data_contracts.lake import Lake
+from data_contracts.schemas import TABLE_KEYS
+from flows.backfill import backfill
+
+FLOAT = {"check_exact": False, "abs_tol": 1e-3, "rel_tol": 1e-3}
+
+
+class Killed(BaseException):
+    """Nothing may catch it, as nothing catches a kill."""
+
+
+@pytest.fixture(scope="module")
+def undisturbed():
+    return {}
+
+
+@pytest.mark.parametrize("stage", ["plan", "extract", "select", "identify", "score", "integrate", "audit", "publish"])
+def test_dead_before_a_stage(stage, settings, contents, monkeypatch, tmp_path, undisturbed):
+    def die(*_args, **_kwargs):
+        raise Killed
+
+    with monkeypatch.context() as death:
+        death.setattr(flows.pipeline, stage, die)
+        with pytest.raises(Killed):
+            backfill(settings=settings)
+    assert Lake(settings["lake"]).names("analytics") == [], "nothing is visible before it is published"
+    backfill(settings=settings)
+    _same(contents(settings["lake"]), _reference(settings, tmp_path, contents, undisturbed))
+
+
+@pytest.mark.parametrize("table", list(TABLE_KEYS))
+def test_dead_between_two_tables(table, settings, contents, monkeypatch, tmp_path, undisturbed):
+    """The next run rolls forward what was audited, and finds nothing left to do."""
+    commit = tasks.publish._commit
+
+    def die_at(lake, name, *args, **kwargs):
+        if name == table:
+            raise Killed
+        commit(lake, name, *args, **kwargs)
+
+    with monkeypatch.context() as death:
+        death.setattr(tasks.publish, "_commit", die_at)
+        with pytest.raises(Killed):
+            backfill(settings=settings)
+    ledger = backfill(settings=settings)
+    assert ledger.n_published_recordings == 0
+    lake = Lake(settings["lake"])
+    assert lake.scan("runs").collect().height == 2, "the dead run's row, and this one's"
+    assert all(lake.delta(name).version() == 0 for name in TABLE_KEYS if name != "runs")
+    _same(contents(settings["lake"]), _reference(settings, tmp_path, contents, undisturbed))
+
+
+def _reference(settings, tmp_path, contents, undisturbed):
+    if not undisturbed:
+        backfill(settings=settings | {"lake": str(tmp_path / "undisturbed")})
+        undisturbed.update(contents(tmp_path / "undisturbed"))
+    return undisturbed
+
+
+def _same(left, right):
+    assert left.keys() == right.keys()
+    for table in left:
+        assert_frame_equal(left[table], right[table], **FLOAT)

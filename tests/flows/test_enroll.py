@@ -1,0 +1,34 @@
+"""A known voice: enrolled once, recognised on every night, by name."""
+
+import pytest
+
+from data_contracts.errors import CorpusError, UsageError
+from data_contracts.lake import Lake
+from flows.backfill import backfill
+from flows.enroll import enroll
+from flows.settings import Settings
+
+
+def test_an_enrolled_voice_is_recognised(settings, sample):
+    chosen = Settings.load(**settings)
+    night = sample / "2026" / "11" / "19"
+    row = enroll(chosen, "Ada Lovelace", [str(night / "call-0001-voice-a.flac"), str(night / "call-0006-voice-a.flac")])
+    assert row["speaker_id"] == "ada-lovelace"
+    backfill(settings=settings)
+    lake = Lake(settings["lake"])
+    known = lake.scan("utterances").collect().filter(speaker_id="ada-lovelace")
+    assert known["speaker_known"].all()
+    assert known["date"].n_unique() == 3, "heard on every night"
+    (ada,) = lake.scan("speakers").collect().filter(speaker_id="ada-lovelace").to_dicts()
+    assert (ada["kind"], ada["name"], ada["n_utterances"]) == ("enrolled", "Ada Lovelace", len(known))
+
+
+def test_what_cannot_be_enrolled_says_why(settings, sample):
+    chosen = Settings.load(**settings)
+    with pytest.raises(CorpusError, match="not_audio"):
+        enroll(chosen, "nobody", [str(sample / "2026/11/21/readme-not-audio.mp3")])
+    with pytest.raises(CorpusError, match="cannot be read"):
+        enroll(chosen, "nobody", ["nowhere.flac"])
+    with pytest.raises(UsageError, match="letter or a digit"):
+        enroll(chosen, "!?", [str(sample / "2026/11/19/call-0001-voice-a.flac")])
+    assert Lake(settings["lake"]).delta("speakers") is None
