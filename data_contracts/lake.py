@@ -5,9 +5,11 @@ lake.open("s3://bucket/undertone").scan("utterances")      # a polars LazyFrame
 """
 
 import contextlib
+import errno
 import io
 import json
 import os
+import re
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,12 +19,16 @@ import fsspec
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+from botocore import exceptions as boto  # type: ignore[import-untyped]
 from deltalake import DeltaTable
 
-from data_contracts.errors import LakeError, TransientError, UsageError
+from data_contracts.errors import LakeError, TransientError, UndertoneError, UsageError
 from data_contracts.schemas import FEATURE_SETS, SCHEMA_VERSION, TABLE_KEYS
 
 _ATOMIC_PUT = {"s3", "s3a", "gs", "gcs", "az", "abfs", "memory"}
+_NETWORK = (TimeoutError, ConnectionError, boto.ConnectionError, boto.HTTPClientError, boto.IncompleteReadError)
+_BUSY = {errno.EBUSY, errno.EREMOTEIO}  # what s3fs makes of "slow down" and "internal error"
+_ODD = re.compile(r"[^A-Za-z0-9/:._+=@,~-]")
 _DELTA_CAN_WRITE = {"file", "local", "s3", "s3a", "gs", "gcs", "az", "abfs"}
 
 
@@ -33,7 +39,14 @@ def open(uri: str) -> "Lake":  # noqa: A001 - `lake.open(URI)` is how people say
         raise UsageError(
             f"the lake must be a folder or an s3://, gs:// or az:// URL; found {uri!r}; set UNDERTONE_LAKE"
         )
-    return Lake(uri)
+    lake = Lake(uri)
+    odd = "".join(sorted(set(_ODD.findall(lake.uri))))
+    if odd:
+        raise UsageError(
+            "the lake's address may hold ASCII letters, digits and . _ - + = @ , ~, because Delta and Polars spell "
+            f"others in different ways; found {odd!r} in {lake.uri!r}"
+        )
+    return lake
 
 
 def storage_options(uri: str, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -51,18 +64,22 @@ def storage_options(uri: str, environ: Mapping[str, str] = os.environ) -> dict[s
 
 
 @contextlib.contextmanager
-def translated(doing: str) -> Iterator[None]:
-    """Foreign storage errors become ours, here and nowhere else; FileNotFoundError passes, callers expect it."""
+def translated(doing: str, ours: type[UndertoneError] = LakeError) -> Iterator[None]:
+    """Foreign storage errors become `ours`, or TransientError; FileNotFoundError passes, callers expect it."""
     try:
         yield
     except FileNotFoundError:
         raise
     except PermissionError as error:
-        raise LakeError(f"{doing}: access denied ({error}); check the credentials and the bucket's policy") from error
-    except (TimeoutError, ConnectionError) as error:
+        raise ours(f"{doing}: access denied ({error}); check the credentials and the bucket's policy") from error
+    except _NETWORK as error:
         raise TransientError(f"{doing}: {error}") from error
     except OSError as error:
-        raise LakeError(f"{doing}: {error}; `undertone doctor` shows what can be reached") from error
+        if error.errno in _BUSY:
+            raise TransientError(f"{doing}: {error}") from error
+        raise ours(f"{doing}: {error}; `undertone doctor` shows what can be reached") from error
+    except boto.BotoCoreError as error:
+        raise ours(f"{doing}: {error}; check the AWS settings, the credentials among them") from error
 
 
 class Lake:
@@ -96,31 +113,37 @@ class Lake:
 
     def write(self, path: str, data: bytes) -> None:
         """The file appears whole or not at all: object stores put atomically, elsewhere it is renamed into place."""
-        full = self._full(path)
         with translated(f"writing {self.at(path)}"):
             if self.protocol in _ATOMIC_PUT:
-                self.fs.pipe_file(full, data)
+                self.fs.pipe_file(self._full(path), data)
                 return
-            target = Path(full)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            draft = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
-            try:
-                draft.write_bytes(data)
+            with self._draft(path, data) as (draft, target):
                 draft.replace(target)
-            finally:
-                draft.unlink(missing_ok=True)
 
     def create(self, path: str, data: bytes) -> bool:
-        """Writes the file only where there is none; False where there is one. Atomic, by the store's own condition."""
-        full = self._full(path)
-        if self.is_local:
-            Path(full).parent.mkdir(parents=True, exist_ok=True)
+        """Writes the file only where there is none; False where there is one. Atomic: of many at once, one creates."""
         with translated(f"creating {self.at(path)}"):
             try:
-                self.fs.pipe_file(full, data, mode="create")
+                if not self.is_local:
+                    self.fs.pipe_file(self._full(path), data, mode="create")
+                    return True
+                with self._draft(path, data) as (draft, target):
+                    target.hardlink_to(draft)  # fsspec asks first and writes then, and two may do so at once
             except FileExistsError:
                 return False
         return True
+
+    @contextlib.contextmanager
+    def _draft(self, path: str, data: bytes) -> Iterator[tuple[Path, Path]]:
+        """A hidden file beside the one to be, and that one; what is left of the draft goes."""
+        target = Path(self._full(path))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
+        try:
+            draft.write_bytes(data)
+            yield draft, target
+        finally:
+            draft.unlink(missing_ok=True)
 
     def read(self, path: str) -> bytes:
         """The file's bytes. Raises FileNotFoundError."""
@@ -169,12 +192,13 @@ class Lake:
 
     def delta(self, table: str) -> DeltaTable | None:
         """The analytics table, or None before its first publication."""
-        uri, options = self.at("analytics", table), self.storage_options
-        if self.is_local and not (Path(uri) / "_delta_log").is_dir():
+        # deltalake's own `is_deltatable` holds the interpreter while it waits for the network: a server in this process
+        # (the demo's, the tests') could never answer it.
+        if not any(name.endswith(".json") for name in self.names(f"analytics/{table}/_delta_log")):
             return None
-        if not DeltaTable.is_deltatable(uri, storage_options=options):
-            return None
-        return DeltaTable(uri, storage_options=options)
+        uri = self.at("analytics", table)
+        with translated(f"opening {uri}"):
+            return DeltaTable(uri, storage_options=self.storage_options)
 
     def frame(self, table: str, schema: pa.Schema) -> pl.LazyFrame:
         """The analytics table, lazily; an empty frame of `schema` before its first publication."""
@@ -202,6 +226,8 @@ class Lake:
         if name not in FEATURE_SETS:
             known = ", ".join([*TABLE_KEYS, *FEATURE_SETS[1:]])
             raise UsageError(f"expected one of {known}; found {name!r}")
+        if not self.names(f"features/{name}"):
+            raise UsageError(f"{self.at('features', name)} holds nothing yet; run `undertone backfill`")
         return pl.scan_parquet(
             self.at("features", name, "**", "*.parquet"),
             storage_options=self.storage_options or None,

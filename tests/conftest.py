@@ -1,0 +1,57 @@
+"""What all tests share: a clean environment, an S3 server on loopback, the sample corpus."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flows.embedded_s3 import embedded_s3
+
+_SETTINGS = ("UNDERTONE_", "MLFLOW_", "AWS_")
+_ROOT = Path(__file__).parent.parent
+_MLFLOW_OURS = {"MLFLOW_DISABLE_TELEMETRY", "MLFLOW_ALLOW_PICKLE_DESERIALIZATION"}  # set by models.registry at import
+
+
+@pytest.fixture(scope="session")
+def _s3_settings() -> Iterator[dict[str, str]]:
+    """A server for the whole session (one a process); the settings by which it is reached."""
+    with embedded_s3() as endpoint:
+        names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL")
+        settings = {name: os.environ[name] for name in names}
+        assert settings["AWS_ENDPOINT_URL"] == endpoint
+        yield settings
+
+
+@pytest.fixture(autouse=True)
+def _nothing_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No undertone.toml, no setting, no profile and no state of whoever runs the tests."""
+    monkeypatch.chdir(tmp_path)
+    for name in os.environ:
+        if name.startswith(_SETTINGS) and name not in _MLFLOW_OURS:
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+@pytest.fixture
+def s3(_s3_settings: dict[str, str], _nothing_of_this_machine: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The name of a fresh bucket on a real server; the AWS settings point there."""
+    import boto3
+
+    for name, value in _s3_settings.items():
+        monkeypatch.setenv(name, value)
+    bucket = f"test-{uuid.uuid4().hex[:12]}"
+    client = boto3.client("s3")
+    client.create_bucket(Bucket=bucket)
+    yield bucket
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def sample() -> Path:
+    """The shipped corpus, laid out by date."""
+    return _ROOT / "flows" / "sample" / "corpus"

@@ -1,0 +1,264 @@
+"""The lake: whole files or none, one creator, the same over a folder and over S3."""
+
+import datetime as dt
+import pickle
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import fsspec
+import polars as pl
+import pyarrow as pa
+import pytest
+from deltalake import write_deltalake
+
+from data_contracts import lake as lakes
+from data_contracts.errors import CorpusError, LakeError, TransientError, UsageError
+from data_contracts.lake import Lake, storage_options, translated
+from data_contracts.schemas import SEGMENTS, TABLE_KEYS
+
+ROWS = pa.table({"n": [1, 2, 3]})
+
+
+@pytest.fixture(params=["folder", "s3"])
+def lake(request: pytest.FixtureRequest, tmp_path: Path) -> Lake:
+    if request.param == "folder":
+        return lakes.open(str(tmp_path / "lake"))
+    return lakes.open(f"s3://{request.getfixturevalue('s3')}/team/lake")
+
+
+def test_what_is_written_is_read_listed_and_removed(lake):
+    assert lake.names("some") == []
+    assert not lake.exists("some")
+    lake.write("some/b.bin", b"b")
+    lake.write("some/a.bin", b"a")
+    lake.write("some/deeper/c.bin", b"c")
+    assert lake.names("some") == ["a.bin", "b.bin", "deeper"]
+    assert lake.exists("some/a.bin")
+    assert lake.read("some/a.bin") == b"a"
+    lake.write("some/a.bin", b"another")
+    assert lake.read("some/a.bin") == b"another"
+    lake.remove("some")
+    assert lake.names("some") == []
+    lake.remove("some")  # which is not there any more
+
+
+def test_a_missing_file_is_a_file_not_found_error(lake):
+    with pytest.raises(FileNotFoundError):
+        lake.read("nothing")
+    with pytest.raises(FileNotFoundError):
+        lake.read_parquet("nothing.parquet")
+
+
+def test_json_and_parquet_come_back(lake):
+    lake.write_json("a.json", {"day": dt.date(2026, 11, 21), "n": 1})
+    assert lake.read_json("a.json") == {"day": "2026-11-21", "n": 1}
+    lake.write_parquet("date=2026-11-21/a.parquet", ROWS, {"undertone.configuration": "x"})
+    table = lake.read_parquet("date=2026-11-21/a.parquet")
+    assert table.to_pydict() == ROWS.to_pydict()  # no column from the folder's name
+    assert table.schema.metadata == {b"undertone.schema_version": b"1", b"undertone.configuration": b"x"}
+    assert lake.read_parquet("date=2026-11-21/a.parquet", ["n"]).column_names == ["n"]
+
+
+def test_files_are_scanned_with_their_paths(lake):
+    lake.write_parquet("x/date=2026-11-21/a.parquet", ROWS)
+    lake.write_parquet("x/date=2026-11-21/b.parquet", ROWS)
+    found = lake.scan_files(["x/date=2026-11-21/a.parquet", "x/date=2026-11-21/b.parquet"]).collect()
+    assert found.columns == ["n", "path"]
+    assert [path.rsplit("/", 1)[-1] for path in found["path"].unique().sort()] == ["a.parquet", "b.parquet"]
+
+
+def test_a_lake_travels_to_a_worker(lake):
+    lake.write("a", b"1")
+    again = pickle.loads(pickle.dumps(lake))
+    assert (again.uri, again.is_local, again.read("a")) == (lake.uri, lake.is_local, b"1")
+
+
+def test_only_the_first_creates(lake):
+    assert lake.create("locks/publish", b"first")
+    assert not lake.create("locks/publish", b"second")
+    assert lake.read("locks/publish") == b"first"
+    lake.remove("locks")
+    assert lake.create("locks/publish", b"third")
+
+
+def test_of_many_at_once_one_creates(lake):
+    """A local lake once asked whether the file was there and then wrote it: two runs could hold the lock."""
+    n = 8
+    for turn in range(5):
+        start = threading.Barrier(n)
+
+        def attempt(who: int, turn: int = turn, start: threading.Barrier = start) -> bool:
+            start.wait()
+            return lake.create(f"locks/{turn}", f"run {who}".encode())
+
+        with ThreadPoolExecutor(n) as pool:
+            won = list(pool.map(attempt, range(n)))
+        assert sum(won) == 1
+        assert lake.read(f"locks/{turn}") == f"run {won.index(True)}".encode()
+
+
+def test_a_reader_never_sees_a_draft(tmp_path):
+    lake = lakes.open(str(tmp_path / "lake"))
+    contents = [bytes([i]) * 300_000 for i in range(2)]
+    lake.write("a/file", contents[0])
+    done = threading.Event()
+
+    def write() -> None:
+        for turn in range(100):
+            lake.write("a/file", contents[turn % 2])
+        done.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(write)
+        while not done.is_set():
+            assert lake.read("a/file") in contents
+            assert lake.names("a") == ["file"]
+        writing.result()
+    assert [path.name for path in (tmp_path / "lake" / "a").iterdir()] == ["file"]
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_draft(tmp_path):
+    lake = lakes.open(str(tmp_path / "lake"))
+    lake.write("a/file", b"old")
+    with pytest.raises(TypeError):
+        lake.write("a/file", "text is not bytes")  # type: ignore[arg-type]
+    assert lake.read("a/file") == b"old"
+    assert [path.name for path in (tmp_path / "lake" / "a").iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("form", ["{}", "{}/", "file://{}", "file://{}/"])
+def test_a_folder_may_be_written_in_many_ways(tmp_path, form):
+    lake = lakes.open(form.format(tmp_path / "lake"))
+    assert lake.is_local
+    assert lake.uri == str(tmp_path / "lake")
+    assert lake.at("a", "b") == str(tmp_path / "lake" / "a" / "b")
+
+
+def test_a_relative_folder_becomes_absolute(tmp_path):
+    assert lakes.open("lake").uri == str(tmp_path / "lake")  # workers start elsewhere
+
+
+@pytest.mark.parametrize("uri", ["http://host/lake", "ftp://host/lake", "memory://lake"])
+def test_a_place_that_delta_cannot_write_is_refused(uri):
+    with pytest.raises(UsageError, match=r"expected|must be a folder.*UNDERTONE_LAKE"):
+        lakes.open(uri)
+
+
+@pytest.mark.parametrize("name", ["a lake", "é", "[1]", "%20", "x#y", "q?z"])
+def test_an_address_that_delta_and_polars_spell_differently_is_refused(tmp_path, name):
+    """The first night went well, and nothing could read its tables: `a lake` had become `a%20lake`."""
+    for uri in (str(tmp_path / name), f"s3://bucket/{name}"):
+        with pytest.raises(UsageError, match="the lake's address may hold ASCII letters"):
+            lakes.open(uri)
+
+
+def test_an_address_may_hold_what_the_message_says(tmp_path):
+    lake = lakes.open(str(tmp_path / "aZ9._-+=@,~"))
+    write_deltalake(lake.at("analytics", "runs"), pa.table({"run_id": ["a"]}))
+    assert lake.scan("runs").collect().height == 1
+
+
+def test_storage_options_come_from_the_aws_settings():
+    environ = {
+        "AWS_REGION": "eu-central-1",
+        "AWS_DEFAULT_REGION": "us-west-2",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9000",
+        "AWS_ACCESS_KEY_ID": "id",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_SESSION_TOKEN": "token",
+    }
+    assert storage_options("s3://bucket/lake", environ) == {
+        "aws_region": "eu-central-1",
+        "aws_endpoint_url": "http://127.0.0.1:9000",
+        "aws_allow_http": "true",
+        "aws_access_key_id": "id",
+        "aws_secret_access_key": "secret",
+        "aws_session_token": "token",
+    }
+    over = environ | {"AWS_ENDPOINT_URL_S3": "https://s3.example"}
+    assert storage_options("s3://bucket", over)["aws_endpoint_url"] == "https://s3.example"
+    assert storage_options("s3://bucket", over)["aws_allow_http"] == "false"
+    assert storage_options("s3://bucket", {}) == {"aws_region": "us-east-1"}
+    assert storage_options("s3://bucket", {"AWS_DEFAULT_REGION": "us-west-2"}) == {"aws_region": "us-west-2"}
+    assert storage_options("/lake", environ) == {}
+
+
+def test_storage_options_follow_the_environment(monkeypatch):
+    monkeypatch.setenv("AWS_REGION", "eu-north-1")
+    assert storage_options("s3://bucket") == {"aws_region": "eu-north-1"}
+
+
+def test_a_table_is_empty_before_it_is_published_and_scanned_after(lake):
+    schema = pa.schema([pa.field("uri", pa.string(), nullable=False)])
+    assert lake.delta("recordings") is None
+    assert lake.frame("recordings", schema).collect().schema == {"uri": pl.String}
+    with pytest.raises(UsageError, match="nothing published yet; run `undertone backfill`"):
+        lake.scan("recordings")
+    write_deltalake(lake.at("analytics", "recordings"), pa.table({"uri": ["a"]}), storage_options=lake.storage_options)
+    delta = lake.delta("recordings")
+    assert delta is not None
+    assert delta.version() == 0
+    for frame in (lake.frame("recordings", schema), lake.scan("recordings")):
+        assert frame.collect().to_dicts() == [{"uri": "a"}]
+
+
+def test_a_feature_set_is_scanned_with_its_hive_columns(lake):
+    """Before the first extraction it once ended in Polars' own error."""
+    with pytest.raises(UsageError, match="holds nothing yet"):
+        lake.scan("segments")
+    lake.write_parquet("features/segments/version=abc/date=2026-11-21/0f.parquet", SEGMENTS.empty_table())
+    assert {"recording_id", "version", "date"} <= set(lake.scan("segments").collect_schema())
+
+
+@pytest.mark.parametrize("name", ["utterance", "", "../secrets", "egemaps"])
+def test_an_unknown_name_is_answered_with_the_known_ones(lake, name):
+    with pytest.raises(UsageError) as caught:
+        lake.scan(name)
+    for known in (*TABLE_KEYS, "segments", "functionals", "embeddings", "logmel", repr(name)):
+        assert known in str(caught.value)
+    assert str(caught.value).count("recordings") == 1
+
+
+@pytest.mark.parametrize(
+    ("foreign", "ours", "says"),
+    [
+        (PermissionError("AccessDenied"), LakeError, "access denied .*AccessDenied.*credentials"),
+        (TimeoutError("slow"), TransientError, "slow"),
+        (ConnectionResetError("reset"), TransientError, "reset"),
+        (OSError(16, "SlowDown"), TransientError, "SlowDown"),
+        (OSError(28, "no space left"), LakeError, "no space left.*undertone doctor"),
+    ],
+)
+def test_foreign_errors_become_ours(foreign, ours, says):
+    with pytest.raises(ours, match=rf"(?s)^writing s3://b/x: .*{says}") as caught, translated("writing s3://b/x"):
+        raise foreign
+    assert caught.value.__cause__ is foreign
+    assert type(caught.value) is ours
+
+
+def test_errors_of_the_corpus_are_called_so():
+    with pytest.raises(CorpusError, match="listing x: access denied"), translated("listing x", CorpusError):
+        raise PermissionError
+    with pytest.raises(KeyError), translated("a bug of ours is no storage error"):
+        raise KeyError
+
+
+def test_a_server_that_does_not_answer_is_transient(s3, monkeypatch):
+    """botocore's connection errors are no OSErrors: they once passed as they were, and were never tried again."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    connections = fsspec.get_filesystem_class("s3")
+    connections.clear_instance_cache()
+    try:
+        lake = lakes.open(f"s3://{s3}/lake")
+        with pytest.raises(TransientError, match=f"reading s3://{s3}/lake/a: .*http://127.0.0.1:9"):
+            lake.read("a")
+    finally:
+        connections.clear_instance_cache()
+
+
+def test_a_bucket_that_is_not_there_is_not_an_empty_one(s3):
+    lake = lakes.open(f"s3://{s3}-not/lake")
+    with pytest.raises(FileNotFoundError):
+        lake.write("a", b"1")
