@@ -19,7 +19,7 @@ import fsspec
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
-from botocore import exceptions as boto  # type: ignore[import-untyped]
+from botocore import exceptions as boto
 from deltalake import DeltaTable
 
 from data_contracts.errors import LakeError, TransientError, UndertoneError, UsageError
