@@ -91,17 +91,25 @@ def _columns(arguments: Mapping[str, Any]) -> str:
 
 
 def _found(item: Any) -> str:
-    error = (item.exception_info or {}).get("exception_message")
-    if error:
-        return str(error)
+    failed = [info["exception_message"] for info in _exceptions(item.exception_info or {})]
+    if failed:
+        return str(failed[0])
     values = item.result or {}
     if "unexpected_count" not in values:
         return f"observed {values.get('observed_value')}"
-    examples = ", ".join(
-        f"{value:.4g}" if isinstance(value, float) else str(value)
-        for value in values.get("partial_unexpected_list", [])[:3]
-    )
+    examples = ", ".join(_word(value) for value in values.get("partial_unexpected_list", [])[:3])
     return f"{values['unexpected_count']} of {values['element_count']} rows; for example {examples}"
+
+
+def _exceptions(info: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Great Expectations gives one exception as it is, or several by the metric that raised them."""
+    return [each for each in (info, *info.values()) if isinstance(each, Mapping) and each.get("exception_message")]
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_word, value))})"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _docs(folder: Path) -> dict[str, bytes]:
