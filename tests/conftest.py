@@ -6,8 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from flows.embedded_s3 import embedded_s3
+
+settings.register_profile("undertone", deadline=None)  # a busy machine is no bug
+settings.load_profile("undertone")
 
 _SETTINGS = ("UNDERTONE_", "MLFLOW_", "AWS_")
 _ROOT = Path(__file__).parent.parent
