@@ -1,12 +1,14 @@
 """The main job: a recording's way through the eight stages, from the corpus to the published tables."""
 
 import datetime as dt
+import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Literal
 
 from data_contracts.errors import PublishConflict, ValidationStopped
 from data_contracts.records import Counts, ShardRef
+from data_contracts.validation import warm_up
 from features.config import FeatureConfig
 from flows.progress import reporter
 from flows.runners import cluster, n_workers
@@ -25,6 +27,7 @@ from tasks.select import Pending, select
 
 Stage = Literal["features", "score"]
 _ATTEMPTS = 5
+_FEW_SHARDS = 8
 
 
 def process(
@@ -107,6 +110,7 @@ def _extract(run: Run, ledger: Ledger, settings: Settings, workers: "_Workers") 
     tell.say(
         "plan", f"{sum(ref.n_objects for ref in refs):,} objects, {found.n_bytes / 1e6:,.1f} MB, {len(refs)} shards"
     )
+    threading.Thread(target=warm_up, daemon=True).start()  # the audit's imports, while the workers compute
     with ledger.timed("extract"), tell.extraction(found.n_bytes) as bar:
         ledger.extracted = extract(run, refs, workers.client(), progress=bar)
     done: Counts = ledger.extracted
@@ -151,6 +155,7 @@ def _stage(run: Run, ledger: Ledger, waiting: Pending, workers: "_Workers") -> N
     tell.say("identify", f"{ledger.n_new_speakers} speakers heard for the first time")
     with ledger.timed("score"):
         n_scored = score(run, waiting, workers.client_for(waiting))
+    workers.release()
     tell.say("score", f"{n_scored:,} utterances by {run.emotion.label}")
     with ledger.timed("integrate"):
         staged = integrate(run, waiting)
@@ -174,8 +179,9 @@ class _Workers:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._open: Any = None
+        self._open: AbstractContextManager[Any] | None = None
         self._client: Any = None
+        self._closing: list[threading.Thread] = []
 
     def client(self) -> Any:
         if self._client is None:
@@ -185,12 +191,21 @@ class _Workers:
 
     def client_for(self, waiting: Pending) -> Any:
         """The cluster for scoring, unless the shards are too few to start one for."""
-        few = sum(map(len, waiting.shards.values())) <= 8
+        few = sum(map(len, waiting.shards.values())) <= _FEW_SHARDS
         return None if self._client is None and few else self.client()
 
-    def close(self) -> None:
+    def release(self) -> None:
+        """Ends the cluster beside what the driver does next: its processes take seconds to go."""
         if self._open is not None:
-            self._open.__exit__(None, None, None)
+            thread = threading.Thread(target=self._open.__exit__, args=(None, None, None))
+            thread.start()
+            self._closing.append(thread)
+            self._open = self._client = None
+
+    def close(self) -> None:
+        self.release()
+        for thread in self._closing:
+            thread.join()
 
 
 @contextmanager

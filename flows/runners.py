@@ -66,7 +66,7 @@ def _local(chosen: str, workers: int) -> Any:
         n_workers=workers,
         threads_per_worker=1,
         processes=chosen == "processes",
-        host="127.0.0.1",
+        host="127.0.0.1" if chosen == "processes" else None,
         dashboard_address=None,
         memory_limit=0,
         silence_logs=logging.ERROR,
