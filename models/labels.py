@@ -1,0 +1,95 @@
+"""Labelled speech: a folder with `labels.csv` (columns `path, speaker, emotion`), heard as the pipeline hears it.
+
+A column `corpus`, where there is one, tells corpora apart that share a folder; other columns are ignored. An empty cell
+means "not labelled".
+"""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from data_contracts.errors import CorpusError, UsageError
+from data_contracts.fingerprint import digest
+from features.audio import Decoded, decode
+from features.extract import find_speech
+from features.vad import VadConfig
+
+SAMPLE_RATE = 16_000
+_REQUIRED = ("path", "speaker", "emotion")
+_READ_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One row of `labels.csv`; `speaker` and `emotion` are empty where they are not labelled."""
+
+    path: Path
+    speaker: str
+    emotion: str
+    corpus: str
+
+
+@dataclass(frozen=True)
+class Speech:
+    """What is said in a clip: the speech that the pipeline's own voice activity detection finds, joined."""
+
+    clip: Clip
+    recording_id: str  # first 12 hex of the SHA-256 of the file's bytes
+    waveform: np.ndarray  # (time,) float32 at 16 kHz
+
+
+def read_labels(folders: Iterable[Path]) -> list[Clip]:
+    """The rows of every folder's `labels.csv`, in their order.
+
+    Raises CorpusError where it, or a file that it names, is missing; UsageError where it has not the columns.
+    """
+    return [clip for folder in folders for clip in _read_folder(Path(folder))]
+
+
+def _read_folder(folder: Path) -> list[Clip]:
+    table = folder / "labels.csv"
+    try:
+        text = table.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CorpusError(
+            f"expected a list of labelled speech in {table}: {error}; write it, with the columns path,speaker,emotion"
+        ) from error
+    rows = csv.DictReader(io.StringIO(text, newline=""), restval="")
+    found = rows.fieldnames or []
+    missing = [column for column in _REQUIRED if column not in found]
+    if missing:
+        raise UsageError(
+            f"expected the columns {', '.join(_REQUIRED)} in {table}; found {', '.join(found) or 'none'}: "
+            f"add {', '.join(missing)}, with empty cells where nothing is known"
+        )
+    clips = [
+        Clip(folder / row["path"], row["speaker"], row["emotion"], row.get("corpus") or folder.name) for row in rows
+    ]
+    absent = [clip.path for clip in clips if not clip.path.is_file()]
+    if absent:
+        raise CorpusError(
+            f"{table} names {len(absent)} of {len(clips)} files that are not there, first {absent[0]}; "
+            "paths are relative to its folder"
+        )
+    return clips
+
+
+def read_speech(clips: Sequence[Clip], config: VadConfig = VadConfig()) -> Iterator[Speech]:
+    """The speech of each clip, in order. Clips that do not decode, or in which nobody speaks, are left out."""
+    for first in range(0, len(clips), _READ_AT_ONCE):
+        heard: list[tuple[Clip, str, np.ndarray]] = []
+        for clip in clips[first : first + _READ_AT_ONCE]:
+            data = clip.path.read_bytes()
+            audio = decode(data)
+            if isinstance(audio, Decoded):
+                heard.append((clip, digest(data, 12), audio.waveform))
+        found = find_speech([waveform for *_, waveform in heard], config, torch.device("cpu"))
+        for (clip, recording_id, waveform), spans in zip(heard, found, strict=True):
+            if spans:
+                pieces = [waveform[round(s.start_s * SAMPLE_RATE) : round(s.end_s * SAMPLE_RATE)] for s in spans]
+                yield Speech(clip, recording_id, np.concatenate(pieces))
