@@ -1,9 +1,13 @@
 """The corpus: listing its objects by date, by last-modified or from a manifest. It is only ever read."""
 
 import datetime as dt
+import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+import stat
+import string
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import fsspec
@@ -13,6 +17,7 @@ from data_contracts.lake import translated
 from data_contracts.records import AudioObject
 
 DEFAULT_LAYOUT = "{root}/{date:%Y/%m/%d}/"
+_DIGITS = {"%Y": r"(?P<Y>\d{4})", "%m": r"(?P<m>\d{2})", "%d": r"(?P<d>\d{2})", "%%": "%"}
 _STAMPS = ("LastModified", "last_modified", "mtime", "updated", "created")
 
 
@@ -27,8 +32,11 @@ class Corpus:
     def __post_init__(self) -> None:
         if not self.root and not self.manifest:
             raise UsageError("where is the audio? Found no corpus; give --corpus DIR_OR_URL or set UNDERTONE_CORPUS")
-        if self.layout != "modified" and not re.search(r"\{date(:[^}]*)?\}", self.layout):
-            raise UsageError(f"layout: expected a template with {{date:…}}, or 'modified'; found {self.layout!r}")
+        if self.layout != "modified" and _pattern(self.layout, "") is None:
+            raise UsageError(
+                "layout: expected a template of folders with {root} and {date:…} that says the day with %Y, %m and %d, "
+                f"or 'modified'; found {self.layout!r}"
+            )
 
 
 def list_objects(corpus: Corpus, dates: Sequence[dt.date] | None) -> Iterator[AudioObject]:
@@ -42,11 +50,11 @@ def list_objects(corpus: Corpus, dates: Sequence[dt.date] | None) -> Iterator[Au
 
         yield from manifest_objects(corpus.manifest, dates, layout=corpus.layout, root=corpus.root)
         return
-    fs, _ = _open(corpus.root)
+    fs, root = _open(corpus.root)
     if corpus.layout == "modified" or dates is None:
         wanted = None if dates is None else set(dates)
         for entry in _entries(fs, corpus.root):
-            found = to_object(fs, entry, date_in_path(fs.unstrip_protocol(entry["name"]), corpus.layout, corpus.root))
+            found = to_object(fs, entry, date_in_path(entry["name"], corpus.layout, root))
             if wanted is None or found.date in wanted:
                 yield found
         return
@@ -61,20 +69,42 @@ def date_in_path(uri: str, layout: str, root: str) -> dt.date | None:
     >>> date_in_path("s3://calls/2026/11/21/a.flac", DEFAULT_LAYOUT, "s3://calls")
     datetime.date(2026, 11, 21)
     """
-    match = re.search(r"\{date(?::([^}]*))?\}", layout)
-    if not match:
-        return None
-    style = match.group(1) or "%Y-%m-%d"
-    digits = {"%Y": r"(?P<Y>\d{4})", "%m": r"(?P<m>\d{2})", "%d": r"(?P<d>\d{2})"}
-    before = layout[: match.start()].replace("{root}", root.rstrip("/"))
-    pattern = re.escape(before) + re.sub(r"%[Ymd]", lambda m: digits[m.group()], re.escape(style))
-    found = re.search(pattern.removeprefix("file://"), uri)
-    if not found or set(found.groupdict()) != {"Y", "m", "d"}:
+    pattern = _pattern(layout, _without_protocol(root.rstrip("/")))
+    found = re.search(pattern, _without_protocol(uri)) if pattern else None
+    if not found:
         return None
     try:
         return dt.date(*(int(found[part]) for part in "Ymd"))
     except ValueError:
         return None
+
+
+@lru_cache(maxsize=16)
+def _pattern(layout: str, root: str) -> str | None:
+    """A regular expression for the folder that `layout` names; None where that is not one of a root and a day."""
+    pattern = ""
+    try:
+        for text, name, style, _ in string.Formatter().parse(_without_protocol(layout).rstrip("/") + "/"):
+            pattern += re.escape(text)
+            if name == "root":
+                pattern += re.escape(root)
+            elif name == "date":
+                pattern += re.sub("%.", lambda match: _DIGITS[match.group()], re.escape(style or "%Y-%m-%d"))
+            elif name is not None:
+                return None
+    except (KeyError, ValueError):
+        return None
+    for part in "Ymd":  # the same number twice must be the same number
+        before, first, after = pattern.partition(_DIGITS[f"%{part}"])
+        if not first:
+            return None
+        pattern = before + first + after.replace(first, f"(?P={part})")
+    return pattern
+
+
+def _without_protocol(uri: str) -> str:
+    """s3 and s3a, file and none, are the same place."""
+    return re.sub(r"^[a-z0-9+.-]+://", "", uri)
 
 
 def to_object(fs: Any, entry: dict[str, Any], date: dt.date | None) -> AudioObject:
@@ -92,8 +122,7 @@ def to_object(fs: Any, entry: dict[str, Any], date: dt.date | None) -> AudioObje
 
 
 def _uri(fs: Any, name: str) -> str:
-    local = "file" in (fs.protocol if isinstance(fs.protocol, tuple) else (fs.protocol,))
-    return name if local else str(fs.unstrip_protocol(name))
+    return name if _is_local(fs) else str(fs.unstrip_protocol(name))
 
 
 def _modified(entry: dict[str, Any]) -> dt.datetime:
@@ -106,11 +135,8 @@ def _modified(entry: dict[str, Any]) -> dt.datetime:
 
 
 def _open(root: str) -> tuple[Any, str]:
-    try:
-        fs, path = fsspec.core.url_to_fs(root, **s3_settings(root))
-    except (ValueError, ImportError) as error:
-        raise UsageError(f"corpus: expected a folder or a URL that fsspec knows; found {root!r} ({error})") from error
-    with translated(f"looking at the corpus {root}"):
+    fs, path = connect(root)
+    with translated(f"looking at the corpus {root}", CorpusError):
         try:
             there = fs.exists(path)
         except FileNotFoundError:
@@ -120,37 +146,87 @@ def _open(root: str) -> tuple[Any, str]:
     return fs, path
 
 
-def s3_settings(uri: str) -> dict[str, Any]:
-    """s3fs must not answer from yesterday's listing."""
-    return {"use_listings_cache": False} if fsspec.utils.get_protocol(uri) in {"s3", "s3a"} else {}
+def connect(uri: str) -> tuple[Any, str]:
+    """The file system (fsspec keeps one a store) and the path in it. Raises UsageError where there is no such protocol.
+
+    Not `fsspec.core.url_to_fs`: it takes a name with `::` apart, as a chain of URLs.
+    """
+    protocol, found, _ = uri.partition("://")
+    if not found or "/" in protocol:
+        protocol = "file"
+    try:
+        kind = fsspec.get_filesystem_class(protocol)
+        options = kind._get_kwargs_from_urls(uri)
+        if protocol in {"s3", "s3a"}:
+            options["use_listings_cache"] = False  # s3fs must not answer from yesterday's listing
+        return fsspec.filesystem(protocol, **options), str(kind._strip_protocol(uri))
+    except (ValueError, ImportError) as error:
+        raise UsageError(f"expected a path or a URL that fsspec knows; found {uri!r} ({error})") from error
 
 
 def _entries(fs: Any, prefix: str) -> Iterator[dict[str, Any]]:
     """Files below `prefix`, recursively, in a stable order within a page; a prefix that is not there holds none."""
     path = fs._strip_protocol(prefix)
-    with translated(f"listing {prefix}"):
-        pages = _s3_pages(fs, path) if hasattr(fs, "call_s3") else _folders(fs, path)
+    with translated(f"listing {prefix}", CorpusError):
+        if hasattr(fs, "call_s3"):
+            pages = _s3_pages(fs, path)
+        else:
+            pages = _local_folders(path) if _is_local(fs) else _folders(fs, path)
         for page in pages:
             yield from sorted(page, key=lambda entry: str(entry["name"]))
+
+
+def _is_local(fs: Any) -> bool:
+    return "file" in (fs.protocol if isinstance(fs.protocol, tuple) else (fs.protocol,))
 
 
 def _s3_pages(fs: Any, path: str) -> Iterator[list[dict[str, Any]]]:
     """A thousand objects a request, never the whole listing in memory."""
     bucket, _, key = path.partition("/")
-    request = {"Bucket": bucket, "Prefix": f"{key}/" if key else ""}
+    prefix = f"{key}/" if key else ""
+    request = {"Bucket": bucket, "Prefix": prefix}
     while True:
         page = fs.call_s3("list_objects_v2", **request)
         yield [
             {**item, "name": f"{bucket}/{item['Key']}", "size": item["Size"]}
             for item in page.get("Contents", ())
-            if not item["Key"].endswith("/")
+            if not item["Key"].endswith("/") and "/." not in f"/{item['Key'].removeprefix(prefix)}"
         ]
         if not page.get("IsTruncated"):
             return
         request["ContinuationToken"] = page["NextContinuationToken"]
 
 
-def _folders(fs: Any, path: str) -> Iterator[Iterable[dict[str, Any]]]:
+def _local_folders(path: str, above: tuple[str, ...] = ()) -> Iterator[list[dict[str, Any]]]:
+    """Files, a folder at a time; links are followed but never in a circle, pipes and devices are left out."""
+    place = os.path.realpath(path)
+    if place in above:
+        return
+    try:
+        with os.scandir(path) as listing:
+            entries = sorted((item for item in listing if not item.name.startswith(".")), key=lambda item: item.name)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    found = [(item.path, _status(item)) for item in entries if not item.is_dir()]
+    yield [
+        {"name": name, "size": status.st_size, "mtime": status.st_mtime}
+        for name, status in found
+        if stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode)
+    ]
+    for item in entries:
+        if item.is_dir():
+            yield from _local_folders(item.path, (*above, place))
+
+
+def _status(item: "os.DirEntry[str]") -> os.stat_result:
+    """A link that leads nowhere is listed as it is: reading it will say so."""
+    try:
+        return item.stat()
+    except OSError:
+        return item.stat(follow_symlinks=False)
+
+
+def _folders(fs: Any, path: str) -> Iterator[list[dict[str, Any]]]:
     for _, folders, files in fs.walk(path, detail=True):
         for name in [name for name in folders if name.startswith(".")]:
             del folders[name]

@@ -7,13 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-import fsspec
 import polars as pl
 
 from data_contracts.errors import CorpusError, UsageError
 from data_contracts.lake import storage_options, translated
 from data_contracts.records import AudioObject
-from features.corpus import date_in_path, s3_settings, to_object
+from features.corpus import connect, date_in_path, to_object
 
 _OURS = {"uri", "date"}
 _BATCH = 1_000
@@ -32,14 +31,23 @@ def manifest_objects(
     columns = rows.collect_schema().names()
     if "uri" not in columns:
         raise UsageError(f"manifest {manifest}: expected a column `uri`; found {', '.join(columns) or 'none'}")
+    rows = rows.filter(~pl.all_horizontal(pl.all().is_null()))  # a CSV's empty lines
     if "date" in columns:
-        rows = rows.with_columns(pl.col("date").cast(pl.String).str.to_date(strict=False))
-        rows = rows if dates is None else rows.filter(pl.col("date").is_in(list(dates)))
+        day = pl.col("date").cast(pl.String).str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False)
+        rows = rows.with_columns(date=day)
+        rows = rows if dates is None else rows.filter(pl.col("date").is_null() | pl.col("date").is_in(list(dates)))
     wanted = None if dates is None else set(dates)
     with ThreadPoolExecutor(16, thread_name_prefix="stat") as pool:
-        for batch in rows.collect_batches(chunk_size=_BATCH, maintain_order=True):
+        for batch in _batches(rows, manifest):
             found = pool.map(lambda row: _object(row, layout=layout, root=root), batch.iter_rows(named=True))
             yield from (item for item in found if wanted is None or item.date in wanted)
+
+
+def _batches(rows: pl.LazyFrame, manifest: str) -> Iterator[pl.DataFrame]:
+    try:
+        yield from rows.collect_batches(chunk_size=_BATCH, maintain_order=True)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise CorpusError(f"the manifest {manifest} cannot be read: {error}") from error
 
 
 def _scan(manifest: str) -> pl.LazyFrame:
@@ -51,7 +59,7 @@ def _scan(manifest: str) -> pl.LazyFrame:
         elif suffix == "csv":
             rows = pl.scan_csv(manifest, storage_options=options, infer_schema=False)
         elif suffix in {"jsonl", "ndjson"}:
-            rows = pl.scan_ndjson(manifest, storage_options=options)
+            rows = pl.scan_ndjson(manifest, storage_options=options, infer_schema_length=None)
         else:
             raise UsageError(f"manifest: expected .parquet, .csv or .jsonl; found {manifest}")
         rows.collect_schema()
@@ -61,16 +69,18 @@ def _scan(manifest: str) -> pl.LazyFrame:
 
 
 def _object(row: dict[str, Any], *, layout: str, root: str) -> AudioObject:
+    if not row["uri"]:
+        raise CorpusError(f"a row of the manifest has no uri: {row}; take it out or fill it in")
     uri = str(row["uri"])
     if "://" not in uri and not uri.startswith("/"):
         uri = f"{root.rstrip('/')}/{uri}" if root else uri
     date = row.get("date") or date_in_path(uri, layout, root)
     attributes = {name: value for name, value in row.items() if name not in _OURS and value is not None}
     packed = json.dumps(attributes, default=str, sort_keys=True) if attributes else None
-    fs, path = fsspec.core.url_to_fs(uri, **s3_settings(uri))
+    fs, path = connect(uri)
     try:
-        with translated(f"looking at {uri}"):
+        with translated(f"looking at {uri}", CorpusError):
             return replace(to_object(fs, fs.info(path), date), attributes=packed)
-    except FileNotFoundError:
+    except (FileNotFoundError, CorpusError):
         epoch = dt.datetime.fromtimestamp(0, dt.UTC)
         return AudioObject(uri, "missing", 0, date or epoch.date(), epoch, packed)

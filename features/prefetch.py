@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
 
-import fsspec
+from botocore.exceptions import BotoCoreError
 
 from data_contracts.reasons import Reason
 from data_contracts.records import AudioObject
 from features.audio import AudioConfig, Decoded, Reject, decode
-from features.corpus import s3_settings
+from features.corpus import connect
 
 _TRIES = 3
 _BYTES_IN_FLIGHT = 256_000_000
@@ -35,7 +34,7 @@ def fetch_ahead(
     n_readers: int = 16,
     read: Callable[[str], bytes] | None = None,
 ) -> Iterator[Fetched]:
-    """Reads and decodes in threads, at most `n_readers` objects or 256 MB ahead; yields in the order of `items`."""
+    """Reads and decodes in `n_readers` threads, at most twice as many objects or 256 MB ahead; yields in order."""
     waiting: deque[tuple[int, Future[Fetched]]] = deque()
     in_flight = 0
     with ThreadPoolExecutor(n_readers, thread_name_prefix="read") as pool:
@@ -60,13 +59,8 @@ def fetch(item: AudioObject, *, config: AudioConfig, read: Callable[[str], bytes
 
 def read_object(uri: str) -> bytes:
     """The object's bytes, by any fsspec URL."""
-    fs, path = _connect(uri)
+    fs, path = connect(uri)
     return bytes(fs.cat_file(path))
-
-
-def _connect(uri: str) -> tuple[Any, str]:
-    fs, path = fsspec.core.url_to_fs(uri, **s3_settings(uri))  # fsspec keeps one connection a store
-    return fs, path
 
 
 def _read_patiently(item: AudioObject, read: Callable[[str], bytes]) -> bytes | Reject:
@@ -78,7 +72,7 @@ def _read_patiently(item: AudioObject, read: Callable[[str], bytes]) -> bytes | 
             return Reject(Reason.VANISHED, "listed, and not there any more when it was read")
         except PermissionError as error:
             return Reject(Reason.ACCESS_DENIED, f"{error or 'access denied'}; grant this run read access to it")
-        except (OSError, TimeoutError) as error:
+        except (OSError, BotoCoreError) as error:  # botocore's connection errors are no OSErrors
             if attempt == _TRIES:
                 return Reject(Reason.UNREADABLE, f"{type(error).__name__}: {error} (tried {_TRIES} times)")
             time.sleep(wait_s)
