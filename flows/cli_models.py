@@ -95,10 +95,9 @@ def promote(
 
 
 def _evaluated(name: str, corpus: Path, *, version: str, lake: str | None) -> dict[str, Any]:
-    from models.emotion import EmotionModel
-
     from flows.settings import Settings
     from models import evaluate as evaluation
+    from models.emotion import EmotionModel
     from models.speaker import SpeakerModel
 
     settings = Settings.load(**settings_of(lake=lake))

@@ -3,7 +3,7 @@
 import datetime as dt
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any, Literal
 
 from data_contracts.errors import PublishConflict, ValidationStopped
@@ -11,7 +11,7 @@ from data_contracts.records import Counts, ShardRef
 from data_contracts.validation import warm_up
 from features.config import FeatureConfig
 from flows.progress import reporter
-from flows.runners import cluster, n_workers
+from flows.runners import Workers, n_workers, start
 from flows.settings import Settings
 from tasks.audit import audit, docs_uri
 from tasks.discover import discover
@@ -179,28 +179,25 @@ class _Workers:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._open: AbstractContextManager[Any] | None = None
-        self._client: Any = None
+        self._started: Workers | None = None
         self._closing: list[threading.Thread] = []
 
     def client(self) -> Any:
-        if self._client is None:
-            self._open = cluster(self._settings)
-            self._client = self._open.__enter__()
-        return self._client
+        if self._started is None:
+            self._started = start(self._settings)
+        return self._started.client
 
     def client_for(self, waiting: Pending) -> Any:
         """The cluster for scoring, unless the shards are too few to start one for."""
         few = sum(map(len, waiting.shards.values())) <= _FEW_SHARDS
-        return None if self._client is None and few else self.client()
+        return None if self._started is None and few else self.client()
 
     def release(self) -> None:
         """Ends the cluster beside what the driver does next: its processes take seconds to go."""
-        if self._open is not None:
-            thread = threading.Thread(target=self._open.__exit__, args=(None, None, None))
-            thread.start()
-            self._closing.append(thread)
-            self._open = self._client = None
+        if self._started is not None:
+            self._closing.append(threading.Thread(target=self._started.close))
+            self._closing[-1].start()
+            self._started = None
 
     def close(self) -> None:
         self.release()

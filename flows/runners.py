@@ -3,8 +3,8 @@
 import importlib.util
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from data_contracts.errors import TransientError, UsageError
@@ -33,24 +33,35 @@ def kind(settings: Settings) -> str:
     return "cuda" if torch.cuda.is_available() else "processes"
 
 
-@contextmanager
-def cluster(settings: Settings) -> Iterator[Any]:
-    """A Dask client on the chosen cluster; what was started here is stopped here."""
+@dataclass(frozen=True)
+class Workers:
+    """A Dask client, and how to end what was started for it (from any thread)."""
+
+    client: Any
+    close: Callable[[], None]
+
+
+def start(settings: Settings) -> Workers:
+    """The chosen cluster; what is started here ends with `close`, a scheduler that stood before goes on standing."""
     from distributed import Client
 
     chosen = kind(settings)
     if "://" in chosen:
         try:
-            client = Client(chosen, timeout="20s")
+            client = Client(chosen, timeout="20s", set_as_default=False)
         except OSError as error:
             raise TransientError(
                 f"no Dask scheduler answers at {chosen}: {error}; start it, or set --cluster auto"
             ) from error
-        with client:
-            yield client
-        return
-    with _local(chosen, n_workers(settings)) as local, Client(local) as client:
-        yield client
+        return Workers(client, client.close)
+    local = _local(chosen, n_workers(settings))
+    client = Client(local, set_as_default=False)
+
+    def close() -> None:
+        client.close()
+        local.close()
+
+    return Workers(client, close)
 
 
 def _local(chosen: str, workers: int) -> Any:

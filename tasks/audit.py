@@ -62,7 +62,8 @@ def _reconciled(run: Run, waiting: Pending, n_extracted: int, tables: dict[str, 
     """What was counted on the way against what is staged, and this run against those before."""
     rows = pending(run)
     counted = rows.filter("counted")
-    planned = int(rows.filter(pl.col("uri").is_in(_planned(run).implode())).height)
+    unaccounted = _planned(run).join(rows, on=["uri", "etag"], how="anti").lazy()
+    unaccounted = unaccounted.join(run.lake.frame("recordings", schemas.RECORDINGS), on=["uri", "etag"], how="anti")
     utterances, daily = tables["utterances"], tables["emotion_daily"]
     own = (
         utterances.group_by("date")
@@ -72,7 +73,9 @@ def _reconciled(run: Run, waiting: Pending, n_extracted: int, tables: dict[str, 
     mix = dict(utterances["emotion"].drop_nulls().value_counts().iter_rows())
     past_volume, past_mix = _past(run)
     return {
-        "recordings_missing": (waiting.n_recordings - tables["recordings"].height) + (n_extracted - planned),
+        "recordings_missing": abs(waiting.n_recordings - tables["recordings"].height)
+        + abs(n_extracted - _planned(run).height)
+        + unaccounted.collect().height,
         "utterances_missing": int(counted["n_segments"].sum() or 0) - utterances.height,
         "daily_utterances_missing": int((own["len"] > own["n_utterances"].fill_null(0)).sum()),
         "volume_ratio": utterances.height / past_volume if past_volume and utterances.height else None,
@@ -80,13 +83,12 @@ def _reconciled(run: Run, waiting: Pending, n_extracted: int, tables: dict[str, 
     }
 
 
-def _planned(run: Run) -> pl.Series:
-    """The URIs that this run itself extracted."""
-    uris: list[str] = []
-    for folder in run.lake.names(f"{run.staging}/plan"):
-        for name in run.lake.names(f"{run.staging}/plan/{folder}"):
-            uris += run.lake.read_parquet(f"{run.staging}/plan/{folder}/{name}", ["uri"])["uri"].to_pylist()
-    return pl.Series(uris, dtype=pl.String)
+def _planned(run: Run) -> pl.DataFrame:
+    """The objects, by uri and etag, that this run itself extracted."""
+    plans = f"{run.staging}/plan"
+    paths = [f"{plans}/{date}/{name}" for date in run.lake.names(plans) for name in run.lake.names(f"{plans}/{date}")]
+    empty = pl.DataFrame(schemas.PLAN.empty_table()).select("uri", "etag")
+    return pl.concat([empty, *(pl.DataFrame(run.lake.read_parquet(path, ["uri", "etag"])) for path in paths)])
 
 
 def _past(run: Run) -> tuple[float | None, dict[str, int]]:

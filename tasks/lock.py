@@ -32,7 +32,9 @@ def publishing(lake: Lake, holder: str, *, patience_s: float = 1800.0) -> Iterat
             continue
         if waited_s >= patience_s:
             since = dt.datetime.fromtimestamp(held.get("since", 0), dt.UTC).isoformat(timespec="seconds")
-            raise LakeError(f"{lake.at(PATH)}: run {held.get('holder')} publishes since {since}; wait for it, or end it")
+            raise LakeError(
+                f"{lake.at(PATH)}: run {held.get('holder')} publishes since {since}; wait for it, or end it"
+            )
         time.sleep(0.25)
         waited_s += 0.25
     done = threading.Event()

@@ -26,7 +26,7 @@ def scatter(
         yield from (_here(function, item, tries) for item in items)
         return
     attempts: dict[Future[T], tuple[tuple[Any, ...], int]] = {}
-    waiting = as_completed([])
+    waiting = as_completed([], loop=client.loop)
 
     def submit(item: tuple[Any, ...], attempt: int) -> None:
         future = client.submit(function, *item, pure=False)

@@ -55,9 +55,8 @@ def main() -> None:
         assert first["n_published_utterances"] > 0
         if not options.no_peer:
             peer_s = peer(work / "corpus", work / "peer.parquet")
-            print(
-                f"| librosa + joblib + pandas: MFCC, RMS, centroid, yin; no VAD, no speakers | {peer_s:.1f} | {audio_s / peer_s:.0f} |"
-            )
+            what = "librosa + joblib + pandas: MFCC, RMS, centroid, yin; no VAD, no speakers"
+            print(f"| {what} | {peer_s:.1f} | {audio_s / peer_s:.0f} |")
             print(f"\nUndertone does {peer_s / first_s:.1f} times the peer's speed, and more of the work.")
 
 

@@ -17,13 +17,13 @@ found = {}
 for name in ("recordings", "segments", "functionals", "embeddings"):
     files = f"{lake}/features/{name}/**/*.parquet"
     frame = pl.scan_parquet(files, hive_partitioning=True).collect()
-    rows = duckdb.sql(f"SELECT count(*), min(date), count(DISTINCT version) FROM read_parquet('{files}')").fetchone()
+    rows = duckdb.sql(f"SELECT count(*), min(date), count(DISTINCT version) FROM read_parquet('{files}')").fetchall()[0]
     found[name] = [frame.height, rows[0], str(rows[1]), rows[2]]
 utterances = pl.read_delta(f"{lake}/analytics/utterances")
 arrow = DeltaTable(f"{lake}/analytics/utterances").to_pyarrow_dataset()
 connection = duckdb.connect()
 connection.register("utterances", arrow)
-found["utterances"] = [utterances.height, connection.sql("SELECT count(*) FROM utterances").fetchone()[0]]
+found["utterances"] = [utterances.height, connection.sql("SELECT count(*) FROM utterances").fetchall()[0][0]]
 vector = pl.scan_parquet(f"{lake}/features/embeddings/**/*.parquet").select("embedding").head(1).collect()
 found["norm"] = float(vector["embedding"].cast(pl.List(pl.Float32)).list.eval(pl.element() ** 2).list.sum()[0])
 ours = {"data_contracts", "features", "models", "tasks", "flows"} & sys.modules.keys()

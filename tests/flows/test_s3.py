@@ -1,4 +1,4 @@
-"""The same flow with corpus and lake in S3, a real server on loopback; on the sample, and on real speech where it is."""
+"""The same flow with corpus and lake in S3, a real server on loopback: the sample, and real speech where it is."""
 
 import csv
 
@@ -40,7 +40,7 @@ def test_processes_reach_s3_too(settings, s3, sample):
 @pytest.mark.corpora
 @pytest.mark.slow
 def test_real_speech_over_s3(settings, s3, shared_corpora, contents):
-    """1,299 emotion clips and LibriSpeech: all counted, a second run does nothing, other shards give the same tables."""
+    """1,299 emotion clips and LibriSpeech: all counted; a second run does nothing; other shards, the same tables."""
     with (shared_corpora / "labels.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if row["corpus"] != "fsdd"]
     for corpus in sorted({row["corpus"] for row in rows}):

@@ -1,0 +1,68 @@
+"""Promise 2: two runs over the same dates at the same time are as if one came after the other."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from polars.testing import assert_frame_equal
+
+import flows.pipeline
+from data_contracts.lake import Lake
+from flows.backfill import backfill
+from flows.nightly import nightly
+from tasks.publish import RUN_ID
+
+FLOAT = {"check_exact": False, "abs_tol": 1e-3, "rel_tol": 1e-3}
+
+
+@pytest.mark.slow
+def test_nightly_and_backfill_at_once(settings, tmp_path, contents):
+    backfill(settings=settings)
+    lake = tmp_path / "both"
+    common = ["--corpus", settings["corpus"], "--lake", str(lake), "--cluster", "threads", "--json"]
+    environment = {**os.environ, "UNDERTONE_REGISTRY": settings["registry"]}
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-m", "flows", *arguments, *common],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for arguments in (
+            ["nightly", "--date", "2026-11-21"],
+            ["backfill", "--from", "2026-11-19", "--to", "2026-11-21"],
+        )
+    ]
+    for process in both:
+        _, complaint = process.communicate()
+        assert process.returncode == 0, complaint
+    left, right = contents(settings["lake"]), contents(lake)
+    for table in left:
+        assert_frame_equal(left[table], right[table], **FLOAT)
+    assert Lake(str(lake)).scan("runs").collect().height == 2
+
+
+def test_who_is_overtaken_stages_again(settings, monkeypatch, contents, tmp_path):
+    """Another run publishes between this one's staging and its publication: it builds upon what stands then."""
+    import datetime as dt
+
+    publish, overtaken = flows.pipeline.publish, []
+
+    def overtake(run, ledger, base):
+        if not overtaken:
+            overtaken.append(run.id)
+            nightly(date=dt.date(2026, 11, 19), settings=settings | {"look_back_days": 0})
+        publish(run, ledger, base)
+
+    monkeypatch.setattr(flows.pipeline, "publish", overtake)
+    ledger = backfill(settings=settings)
+    assert ledger.attempt == 1
+    assert ledger.n_published_recordings == 34 - 11, "what the other published is not published again"
+    backfill(settings=settings | {"lake": str(tmp_path / "alone")})
+    left, right = contents(settings["lake"]), contents(tmp_path / "alone")
+    for table in left:
+        assert_frame_equal(left[table], right[table], **FLOAT)
+    commits = [commit[RUN_ID] for commit in Lake(settings["lake"]).delta("utterances").history()]
+    assert len(commits) == len(set(commits)) == 2
