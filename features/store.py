@@ -16,6 +16,7 @@ from data_contracts.reasons import PASSING
 from data_contracts.schemas import RECORDING_FEATURES
 
 MOST_TRIES = 3
+_PASSED = pl.col("reason").is_in([str(reason) for reason in PASSING]).fill_null(False)
 
 
 def folder(feature_set: str, version: str, date: dt.date) -> str:
@@ -47,7 +48,10 @@ def dates(lake: Lake, version: str) -> list[dt.date]:
 
 
 def recordings(lake: Lake, version: str, date: dt.date) -> pl.LazyFrame:
-    """A date's objects as they were read, with `shard` and `date`: a URI's newest content, and that one's last try."""
+    """A date's objects as they were read, with `shard` and `date`: a URI's newest content, and what became of it.
+
+    Of several tries at one content that is what a further try would not change, else the last.
+    """
     files = [path("recordings", version, date, shard) for shard in shards(lake, version, date)]
     if not files:
         empty = pl.DataFrame(RECORDING_FEATURES.empty_table())
@@ -57,9 +61,13 @@ def recordings(lake: Lake, version: str, date: dt.date) -> pl.LazyFrame:
         .with_columns(
             shard=pl.col("path").str.extract(r"([0-9a-f]+)\.parquet$"),
             date=pl.lit(date),
+            passing=_PASSED,
         )
-        .drop("path")
-        .sort("uri", "modified", "etag", "tries", "shard", descending=[False, True, True, True, False])
+        .sort(
+            *("uri", "modified", "etag", "passing", "tries", "shard"),
+            descending=[False, True, True, False, True, False],
+        )
+        .drop("path", "passing")
         .unique("uri", keep="first", maintain_order=True)
     )
 
@@ -69,15 +77,7 @@ def known(lake: Lake, version: str, date: dt.date) -> dict[tuple[str, str], int]
     files = [path("recordings", version, date, shard) for shard in shards(lake, version, date)]
     if not files:
         return {}
-    seen = (
-        lake.scan_files(files)
-        .group_by("uri", "etag")
-        .agg(
-            pl.col("tries").max(),
-            again=pl.col("reason").sort_by("tries").last().is_in([str(reason) for reason in PASSING]),
-        )
-        .collect()
-    )
+    seen = lake.scan_files(files).group_by("uri", "etag").agg(pl.col("tries").max(), again=_PASSED.all()).collect()
     return {
         (uri, etag): tries if again and tries < MOST_TRIES else -1
         for uri, etag, tries, again in seen.select("uri", "etag", "tries", "again").iter_rows()
