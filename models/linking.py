@@ -1,7 +1,8 @@
 """Stage 4: who is it? Embeddings against the speakers already known; who is not known founds a speaker.
 
 One reduce step a date, in the order of the utterances' keys, so that shards, workers and their order change nothing.
-A found speaker keeps the centroid it was founded with: identifying a night again finds the same speakers.
+A found speaker keeps the centroid it was founded with, and a voice is named once all the night's speakers are founded:
+identifying a night again gives the same answer.
 """
 
 import hashlib
@@ -27,7 +28,7 @@ class Voiceprint:
 
 @dataclass(frozen=True)
 class Decision:
-    """When two voices are the same: a cosine of at least `threshold`; its probability is sigmoid(slope·cos + offset)."""
+    """When two voices are one: a cosine of at least `threshold`; its probability is sigmoid(slope·cos + offset)."""
 
     threshold: float
     slope: float
@@ -60,19 +61,21 @@ def identify(
     """Names every utterance's speaker.
 
     Utterances of one recording are first joined into voices (average linkage on the cosine), because a voice of several
-    utterances is surer than one; then each voice takes the nearest speaker above the threshold, or founds one.
+    utterances is surer than one. A voice far from every speaker founds one; then each takes the nearest.
     """
     order = sorted(range(len(keys)), key=keys.__getitem__)
     embeddings = _normalised(np.asarray(embeddings, np.float32))
     gallery = _Gallery(speakers, dim=embeddings.shape[1])
     answer = Identities([""] * len(keys), np.zeros(len(keys)), [False] * len(keys))
-    for voice in _voices(order, keys, embeddings, decision.threshold):
-        centroid = _normalised(np.average(embeddings[voice], axis=0, weights=seconds[voice] + 1e-3)[None])[0]
-        speaker = gallery.nearest(centroid, decision.threshold)
-        if speaker is None:
-            speaker = Voiceprint(pseudonym(keys[voice[0]], pseudonym_key), centroid, known=False)
-            gallery.add(speaker)
-            answer.founded.append(speaker)
+    voices = _voices(order, keys, embeddings, decision.threshold)
+    means = [np.average(embeddings[voice], axis=0, weights=seconds[voice] + 1e-3) for voice in voices]
+    centroids = _normalised(np.reshape(means, (-1, embeddings.shape[1])))
+    for voice, centroid in zip(voices, centroids, strict=True):
+        if not gallery.holds(centroid, decision.threshold):
+            answer.founded.append(Voiceprint(gallery.new_name(keys[voice[0]], pseudonym_key), centroid, known=False))
+            gallery.add(answer.founded[-1])
+    for voice, centroid in zip(voices, centroids, strict=True):
+        speaker = gallery.nearest(centroid)
         answer.scores[voice] = decision.probability(embeddings[voice] @ speaker.centroid)
         for index in voice:
             answer.speaker_ids[index], answer.known[index] = speaker.speaker_id, speaker.known
@@ -94,23 +97,35 @@ class _Gallery:
 
     def __init__(self, speakers: Sequence[Voiceprint], *, dim: int) -> None:
         self.speakers = sorted(speakers, key=lambda speaker: (not speaker.known, speaker.speaker_id))
+        self.names = {speaker.speaker_id for speaker in speakers}
         self.matrix = np.zeros((max(64, 2 * len(self.speakers)), dim), np.float32)
         for row, speaker in zip(self.matrix, self.speakers, strict=False):
             row[:] = _normalised(np.asarray(speaker.centroid, np.float32)[None])[0]
 
-    def nearest(self, centroid: np.ndarray, threshold: float) -> Voiceprint | None:
-        """The most similar speaker, or None where none reaches `threshold`."""
-        if not self.speakers:
-            return None
-        cosines = self.matrix[: len(self.speakers)] @ centroid
-        best = int(np.argmax(cosines))
-        return self.speakers[best] if cosines[best] >= threshold else None
+    def new_name(self, key: Key, secret: str) -> str:
+        """The pseudonym, or the next where it is taken: other features may put another voice into the same segment."""
+        n, name = 0, pseudonym(key, secret)
+        while name in self.names:
+            n, name = n + 1, pseudonym(key, f"{secret}/{n + 1}")
+        return name
+
+    def holds(self, centroid: np.ndarray, threshold: float) -> bool:
+        """Whether somebody is at least `threshold` near."""
+        return bool(np.any(self._cosines(centroid) >= threshold))
+
+    def nearest(self, centroid: np.ndarray) -> Voiceprint:
+        """The most similar speaker; of equals the known one, then the first."""
+        return self.speakers[int(np.argmax(self._cosines(centroid)))]
+
+    def _cosines(self, centroid: np.ndarray) -> np.ndarray:
+        return np.asarray(self.matrix[: len(self.speakers)] @ centroid)
 
     def add(self, speaker: Voiceprint) -> None:
         if len(self.speakers) == len(self.matrix):
             self.matrix = np.concatenate([self.matrix, np.zeros_like(self.matrix)])
         self.matrix[len(self.speakers)] = speaker.centroid
         self.speakers.append(speaker)
+        self.names.add(speaker.speaker_id)
 
 
 def _voices(order: list[int], keys: Sequence[Key], embeddings: np.ndarray, threshold: float) -> list[list[int]]:

@@ -1,0 +1,177 @@
+"""Who is it: the same answer in any order and again; known voices are found, others get a name that stays."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.linking import Decision, Voiceprint, identify, pseudonym
+
+DECISION = Decision(threshold=0.5, slope=10.0, offset=-5.0)
+DIM = 16
+
+
+def _voices(n: int, seed: int = 0) -> np.ndarray:
+    """(n, DIM) directions that are nothing alike."""
+    return np.linalg.qr(np.random.default_rng(seed).normal(size=(DIM, DIM)))[0][:n].astype(np.float32)
+
+
+def _heard(voices: np.ndarray, spread: float = 0.05, seed: int = 1) -> np.ndarray:
+    noisy = voices + spread * np.random.default_rng(seed).normal(size=voices.shape)
+    return (noisy / np.linalg.norm(noisy, axis=1, keepdims=True)).astype(np.float32)
+
+
+def _identify(keys, embeddings, speakers=(), *, seconds=None, key="k", decision=DECISION):
+    seconds = np.full(len(keys), 2.0) if seconds is None else seconds
+    return identify(keys, embeddings, seconds, list(speakers), decision=decision, pseudonym_key=key)
+
+
+def test_a_known_voice_is_found_and_an_unknown_founds_a_speaker():
+    anna, ben, nobody = _voices(3)
+    enrolled = [Voiceprint("anna", anna, known=True), Voiceprint("ben", ben, known=True)]
+    keys = [("r1", 0, 0), ("r2", 0, 0), ("r3", 0, 0)]
+    answer = _identify(keys, _heard(np.stack([ben, nobody, anna])), enrolled)
+    assert answer.speaker_ids == ["ben", pseudonym(keys[1], "k"), "anna"]
+    assert answer.known == [True, False, True]
+    assert [speaker.speaker_id for speaker in answer.founded] == [answer.speaker_ids[1]]
+    assert not answer.founded[0].known
+    assert ((answer.scores > 0.9) & (answer.scores <= 1)).all()
+
+
+def test_the_found_speaker_is_found_again_the_next_night():
+    nobody = _voices(1)
+    first = _identify([("r1", 0, 0)], _heard(nobody))
+    second = _identify([("r2", 0, 0)], _heard(nobody, seed=2), first.founded)
+    assert second.speaker_ids == first.speaker_ids
+    assert second.founded == []
+    assert second.known == [False]
+
+
+def test_two_voices_in_a_recording_are_two_speakers():
+    a, b = _voices(2)
+    keys = [("r", 0, n) for n in range(6)]
+    answer = _identify(keys, _heard(np.stack([a, b, a, a, b, b])))
+    assert answer.speaker_ids == [pseudonym(keys[n], "k") for n in (0, 1, 0, 0, 1, 1)]
+    assert len(answer.founded) == 2
+
+
+def test_a_doubtful_utterance_is_named_with_the_rest_of_its_voice():
+    """On its own it would be below the threshold; beside its recording's others it is not."""
+    anna, other = _voices(2)
+    doubtful = 0.45 * anna + np.sqrt(1 - 0.45**2) * other
+    sure = 0.8 * anna + 0.6 * other
+    enrolled = [Voiceprint("anna", anna, known=True)]
+    assert _identify([("r", 0, 0)], doubtful[None], enrolled).speaker_ids != ["anna"]
+    together = _identify([("r", 0, 0), ("r", 0, 1)], np.stack([doubtful, sure]), enrolled)
+    assert together.speaker_ids == ["anna", "anna"]
+    assert together.scores[0] < 0.5 < together.scores[1]
+
+
+def test_longer_speech_counts_for_more():
+    a, b = _voices(2)
+    near = np.stack([a, 0.6 * a + 0.8 * b])  # one voice: their cosine is 0.6
+    founded = _identify([("r", 0, 0), ("r", 0, 1)], near, seconds=np.array([100.0, 0.1])).founded
+    assert len(founded) == 1
+    assert founded[0].centroid @ a > 0.999
+
+
+def test_of_two_equal_speakers_the_enrolled_one_is_taken():
+    voice = _voices(1)
+    speakers = [Voiceprint("spk_0", voice[0], known=False), Voiceprint("zoe", voice[0], known=True)]
+    for order in (speakers, speakers[::-1]):
+        assert _identify([("r", 0, 0)], voice, order).speaker_ids == ["zoe"]
+
+
+def test_nothing_to_identify():
+    answer = _identify([], np.zeros((0, DIM)))
+    assert (answer.speaker_ids, answer.known, answer.founded) == ([], [], [])
+    assert answer.scores.shape == (0,)
+
+
+def test_a_pseudonym_tells_nothing_and_depends_on_the_secret():
+    key = ("0123456789abcdef" * 2, 0, 1)
+    assert pseudonym(key, "one") != pseudonym(key, "other")
+    assert pseudonym(key, "one") != pseudonym((key[0], 0, 2), "one")
+    assert key[0][:4] not in pseudonym(key, "one")
+    voice = _voices(1)
+    names = {_identify([key], voice, key=secret).speaker_ids[0] for secret in ("one", "other")}
+    assert len(names) == 2
+
+
+def test_a_pseudonym_that_is_taken_is_not_given_to_another_voice():
+    """With other features the same segment may hold another voice: two rows of `speakers` had the same key."""
+    before, after = _voices(2)
+    first = _identify([("r", 0, 0)], before[None])
+    second = _identify([("r", 0, 0)], after[None], first.founded)
+    assert len(second.founded) == 1
+    assert second.speaker_ids != first.speaker_ids
+    third = _identify([("r", 0, 0)], after[None], [*first.founded, *second.founded])
+    assert third.speaker_ids == second.speaker_ids
+
+
+def test_a_voice_heard_before_its_nearer_speaker_was_founded_is_named_the_same_the_next_time():
+    """B is like A, C is like B and not like A: B once went to A in the first run, and to C in the second."""
+    angle = np.radians([0.0, 55.0, 100.0])
+    embeddings = np.zeros((3, DIM), np.float32)
+    embeddings[:, 0], embeddings[:, 1] = np.cos(angle), np.sin(angle)
+    keys = [("a", 0, 0), ("b", 0, 0), ("c", 0, 0)]
+    first = _identify(keys, embeddings)
+    again = _identify(keys, embeddings, first.founded)
+    assert len(first.founded) == 2
+    assert again.speaker_ids == first.speaker_ids == [first.speaker_ids[0], first.speaker_ids[2], first.speaker_ids[2]]
+
+
+@st.composite
+def nights(draw):
+    """Keys of a few recordings, and embeddings in a plane-like space, where everybody is like somebody."""
+    n = draw(st.integers(1, 24))
+    keys = [(f"r{draw(st.integers(0, 5))}", 0, segment) for segment in range(n)]
+    rng = np.random.default_rng(draw(st.integers(0, 2**16)))
+    embeddings = rng.normal(size=(n, draw(st.sampled_from([2, 3, 8])))).astype(np.float32)
+    for index in range(1, n):
+        if draw(st.booleans()):  # the very same again
+            embeddings[index] = embeddings[index - 1]
+    return keys, embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True), rng.uniform(0.3, 9.0, n), rng
+
+
+@given(nights(), st.floats(0.2, 0.9))
+@settings(max_examples=60)
+def test_the_order_of_the_input_does_not_matter(night, threshold):
+    keys, embeddings, seconds, rng = night
+    decision = Decision(threshold, 10.0, -5.0)
+    one = _identify(keys, embeddings, seconds=seconds, decision=decision)
+    order = rng.permutation(len(keys))
+    other = _identify([keys[i] for i in order], embeddings[order], seconds=seconds[order], decision=decision)
+    assert [one.speaker_ids[i] for i in order] == other.speaker_ids
+    np.testing.assert_allclose(one.scores[order], other.scores, atol=1e-5)
+    assert [speaker.speaker_id for speaker in one.founded] == [speaker.speaker_id for speaker in other.founded]
+
+
+@given(nights(), st.floats(0.2, 0.9))
+@settings(max_examples=60)
+def test_identifying_a_night_again_gives_the_same_answer(night, threshold):
+    keys, embeddings, seconds, rng = night
+    decision = Decision(threshold, 10.0, -5.0)
+    first = _identify(keys, embeddings, seconds=seconds, decision=decision)
+    remembered = [first.founded[i] for i in rng.permutation(len(first.founded))]
+    again = _identify(keys, embeddings, remembered, seconds=seconds, decision=decision)
+    assert again.speaker_ids == first.speaker_ids
+    assert again.founded == []
+    np.testing.assert_allclose(again.scores, first.scores, atol=1e-5)
+    assert {speaker.speaker_id for speaker in first.founded} == set(first.speaker_ids)  # nobody without an utterance
+
+
+@pytest.mark.parametrize("n", [1, 64, 200])
+def test_a_gallery_of_any_size(n):
+    rng = np.random.default_rng(0)
+    embeddings = rng.normal(size=(n, 256)).astype(np.float32)
+    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+    keys = [(f"r{i:03}", 0, 0) for i in range(n)]
+    answer = _identify(keys, embeddings)
+    assert len(answer.founded) == len(set(answer.speaker_ids)) == n
+    assert _identify(keys, embeddings, answer.founded).speaker_ids == answer.speaker_ids
+
+
+def test_a_probability_is_one_whatever_the_cosine():
+    wild = Decision(0.5, 1e6, -3.0)
+    assert wild.probability(np.array([-1.0, 0.0, 1.0])) == pytest.approx([0.0, 1 / (1 + np.exp(3.0)), 1.0])
