@@ -1,0 +1,189 @@
+"""Reading ahead keeps the order and its bounds, and turns what goes wrong into a reason."""
+
+import datetime as dt
+import io
+import threading
+from pathlib import Path
+
+import boto3
+import numpy as np
+import pytest
+import soundfile as sf
+from botocore.exceptions import EndpointConnectionError
+
+from data_contracts.fingerprint import digest
+from data_contracts.reasons import Reason
+from data_contracts.records import AudioObject
+from features.audio import AudioConfig, Decoded, Reject
+from features.corpus import Corpus, list_objects
+from features.prefetch import fetch, fetch_ahead
+
+DAY, NOW = dt.date(2026, 11, 21), dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
+CONFIG = AudioConfig()
+
+
+def _wav(seconds: float = 0.2) -> bytes:
+    file = io.BytesIO()
+    samples = 0.1 * np.sin(np.arange(round(16_000 * seconds)) * 0.1)
+    sf.write(file, samples, 16_000, format="WAV", subtype="PCM_16")
+    return file.getvalue()
+
+
+WAV = _wav()
+
+
+def _item(uri: str, n_bytes: int = len(WAV)) -> AudioObject:
+    return AudioObject(uri, "etag", n_bytes, DAY, NOW)
+
+
+class CountingReader:
+    """Counts who reads at once and how far reading has run ahead of `n_taken`; later objects answer first."""
+
+    def __init__(self, size: int = 0) -> None:
+        self.lock = threading.Lock()
+        self.size, self.n_taken = size, 0
+        self.n_now = self.most_at_once = self.n_started = self.most_ahead = 0
+
+    def __call__(self, uri: str) -> bytes:
+        with self.lock:
+            self.n_now += 1
+            self.n_started += 1
+            self.most_at_once = max(self.most_at_once, self.n_now)
+            self.most_ahead = max(self.most_ahead, self.n_started - self.n_taken)
+        threading.Event().wait(0.004 if int(uri) % 2 else 0.001)
+        with self.lock:
+            self.n_now -= 1
+        return WAV
+
+
+def test_objects_come_in_order_decoded_and_named_by_their_content():
+    items = [_item(str(n)) for n in range(30)]
+    fetched = list(fetch_ahead(items, config=CONFIG, n_readers=4, read=CountingReader()))
+    assert [item.item for item in fetched] == items
+    assert {item.sha256 for item in fetched} == {digest(WAV)}
+    assert all(isinstance(item.audio, Decoded) for item in fetched)
+
+
+def test_no_more_are_in_flight_than_allowed():
+    reader = CountingReader()
+    for _ in fetch_ahead((_item(str(n)) for n in range(60)), config=CONFIG, n_readers=3, read=reader):
+        reader.n_taken += 1
+    assert reader.n_started == 60
+    assert reader.most_at_once <= 3
+    assert reader.most_ahead <= 2 * 3 + 1  # one is being handed over
+
+
+def test_bytes_in_flight_are_bounded_and_one_too_large_goes_alone(monkeypatch):
+    monkeypatch.setattr("features.prefetch._BYTES_IN_FLIGHT", 2 * len(WAV))
+    reader = CountingReader()
+    for _ in fetch_ahead((_item(str(n)) for n in range(20)), config=CONFIG, n_readers=8, read=reader):
+        reader.n_taken += 1
+    assert reader.most_ahead <= 2 + 1
+    monkeypatch.setattr("features.prefetch._BYTES_IN_FLIGHT", 1)
+    reader = CountingReader()
+    for _ in fetch_ahead((_item(str(n)) for n in range(5)), config=CONFIG, n_readers=8, read=reader):
+        reader.n_taken += 1
+    assert reader.n_started == 5
+    assert reader.most_at_once == 1
+
+
+def test_nothing_is_read_before_it_is_asked_for_and_no_more_after_it_was_enough():
+    reader = CountingReader()
+    fetched = fetch_ahead((_item(str(n)) for n in range(1_000)), config=CONFIG, n_readers=2, read=reader)
+    assert reader.n_started == 0
+    next(fetched)
+    fetched.close()
+    assert reader.n_started <= 5
+
+
+def test_what_the_store_fails_at_for_a_moment_is_tried_again():
+    """All at once, so that the waits between the tries are waited once."""
+    failures = {
+        "timeout": TimeoutError("slow"),
+        "reset": ConnectionResetError("reset"),
+        "busy": OSError(16, "SlowDown"),
+        "unreachable": EndpointConnectionError(endpoint_url="http://127.0.0.1:9"),  # no OSError
+    }
+    tries = dict.fromkeys([*failures, *(f"{name} always" for name in failures)], 0)
+
+    def read(uri: str) -> bytes:
+        tries[uri] += 1
+        if uri.endswith("always") or tries[uri] < 2:
+            raise failures[uri.removesuffix(" always")]
+        return WAV
+
+    for item in fetch_ahead(map(_item, tries), config=CONFIG, n_readers=len(tries), read=read):
+        if not item.item.uri.endswith("always"):
+            assert tries[item.item.uri] == 2
+            assert isinstance(item.audio, Decoded)
+            continue
+        assert tries[item.item.uri] == 3
+        assert item.sha256 is None
+        assert isinstance(item.audio, Reject)
+        assert item.audio.reason is Reason.UNREADABLE
+        assert item.audio.error.endswith("(tried 3 times)")
+        assert type(failures[item.item.uri.removesuffix(" always")]).__name__ in item.audio.error
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(FileNotFoundError("x"), Reason.VANISHED), (PermissionError("AccessDenied"), Reason.ACCESS_DENIED)],
+)
+def test_what_trying_again_does_not_mend_is_tried_once(error, reason):
+    tries = []
+
+    def read(uri: str) -> bytes:
+        tries.append(uri)
+        raise error
+
+    fetched = fetch(_item("a"), config=CONFIG, read=read)
+    assert tries == ["a"]
+    assert fetched.sha256 is None
+    assert isinstance(fetched.audio, Reject)
+    assert fetched.audio.reason is reason
+
+
+def test_an_object_of_another_size_was_overwritten():
+    fetched = fetch(_item("a", len(WAV) + 1), config=CONFIG, read=lambda _: WAV)
+    assert fetched.sha256 is None
+    assert isinstance(fetched.audio, Reject)
+    assert fetched.audio.reason is Reason.VANISHED
+    assert fetched.audio.error == f"listed with {len(WAV) + 1} bytes, read {len(WAV)}: it was overwritten"
+
+
+def test_what_does_not_decode_has_a_name_and_a_reason():
+    fetched = fetch(_item("a", 5), config=CONFIG, read=lambda _: b"Dear ")
+    assert fetched.sha256 == digest(b"Dear ")
+    assert isinstance(fetched.audio, Reject)
+    assert fetched.audio.reason is Reason.NOT_AUDIO
+
+
+def test_a_bug_of_ours_is_not_hidden():
+    with pytest.raises(ZeroDivisionError):
+        list(fetch_ahead([_item("a")], config=CONFIG, read=lambda _: bytes(1 // 0)))
+
+
+def test_a_folder_is_read(tmp_path: Path):
+    (tmp_path / "2026/11/21").mkdir(parents=True)
+    (tmp_path / "2026/11/21/a.wav").write_bytes(WAV)
+    (tmp_path / "2026/11/21/gone.wav").write_bytes(WAV)
+    listed = list(list_objects(Corpus(str(tmp_path)), [DAY]))
+    (tmp_path / "2026/11/21/gone.wav").unlink()
+    here, gone = fetch_ahead(listed, config=CONFIG)
+    assert here.sha256 == digest(WAV)
+    assert isinstance(gone.audio, Reject)
+    assert gone.audio.reason is Reason.VANISHED
+
+
+def test_s3_is_read(s3):
+    client = boto3.client("s3")
+    for key in ("2026/11/21/a.wav", "2026/11/21/gone.wav", "2026/11/21/overwritten.wav"):
+        client.put_object(Bucket=s3, Key=key, Body=WAV)
+    listed = list(list_objects(Corpus(f"s3://{s3}"), [DAY]))
+    client.delete_object(Bucket=s3, Key="2026/11/21/gone.wav")
+    client.put_object(Bucket=s3, Key="2026/11/21/overwritten.wav", Body=_wav(0.5))
+    here, gone, overwritten = fetch_ahead(listed, config=CONFIG)
+    assert here.sha256 == digest(WAV)
+    for fetched in (gone, overwritten):
+        assert isinstance(fetched.audio, Reject)
+        assert fetched.audio.reason is Reason.VANISHED

@@ -1,0 +1,119 @@
+"""What a shard found, as the tables that the schemas promise."""
+
+import datetime as dt
+
+import numpy as np
+import pytest
+
+from data_contracts import schemas
+from data_contracts.reasons import Reason
+from data_contracts.records import AudioObject, Counts
+from features.audio import Decoded, Reject
+from features.functionals import FUNCTIONAL_NAMES
+from features.segments import Span
+from features.tables import ShardTables, object_columns, quality_columns
+
+DIM = 4
+ITEM = AudioObject("s3://corpus/a", "e", 10, dt.date(2026, 11, 21), dt.datetime(2026, 11, 21, tzinfo=dt.UTC), "{}", 1)
+AUDIO = Decoded(np.zeros(16_000, np.float32), "flac", 8_000, 2, 1.0, -3.0, -20.0, 0.25)
+REJECT = Reject(Reason.TRUNCATED, "cut", "flac", 8_000, 2, 0.5)
+SPANS = [Span(0.0, 0.25), Span(0.5, 1.0)]
+
+
+def _filled(*, logmel: bool) -> ShardTables:
+    tables = ShardTables(dim=DIM, logmel=logmel)
+    tables.recordings += [
+        object_columns(ITEM) | {"recording_id": "ab"} | quality_columns(AUDIO, SPANS),
+        object_columns(ITEM) | {"recording_id": None} | quality_columns(REJECT, []),
+    ]
+    for segment, span in enumerate(SPANS):
+        tables.keys.append(("ab", 0, segment))
+        tables.spans.append(span)
+        tables.levels_db.append(-20.0 - segment)
+        tables.functionals.append(np.arange(len(FUNCTIONAL_NAMES), dtype=np.float32) + segment)
+        tables.embeddings.append(np.full(DIM, 0.5, np.float32))
+        tables.logmels.append(np.full((3 + segment, 2), 1.0 + segment, np.float32))
+    return tables
+
+
+def _promised(*, logmel: bool) -> dict:
+    promised = {
+        "recordings": schemas.RECORDING_FEATURES,
+        "segments": schemas.SEGMENTS,
+        "functionals": schemas.functionals(FUNCTIONAL_NAMES),
+        "embeddings": schemas.embeddings(DIM),
+    }
+    return promised | ({"logmel": schemas.LOGMEL} if logmel else {})
+
+
+@pytest.mark.parametrize("logmel", [False, True])
+def test_tables_have_the_columns_that_the_schemas_promise(logmel):
+    for tables in (ShardTables(dim=DIM, logmel=logmel), _filled(logmel=logmel)):
+        arrow = tables.arrow()
+        assert {name: table.schema for name, table in arrow.items()} == _promised(logmel=logmel)
+        for table in arrow.values():
+            table.validate(full=True)
+
+
+def test_values_stand_beside_their_keys():
+    arrow = _filled(logmel=True).arrow()
+    assert arrow["segments"].to_pylist()[1] == {
+        "recording_id": "ab",
+        "channel": 0,
+        "segment": 1,
+        "start_s": 0.5,
+        "end_s": 1.0,
+        "level_db": -21.0,
+    }
+    assert arrow["functionals"][FUNCTIONAL_NAMES[3]].to_pylist() == [3.0, 4.0]
+    assert arrow["embeddings"]["embedding"].to_pylist() == [[0.5] * DIM] * 2
+    frames = arrow["logmel"].to_pylist()
+    assert [(row["n_frames"], row["n_mels"], row["logmel"]) for row in frames] == [
+        (3, 2, [1.0] * 6),
+        (4, 2, [2.0] * 8),
+    ]
+
+
+def test_a_usable_recording():
+    row = quality_columns(AUDIO, SPANS)
+    assert (row["status"], row["reason"], row["error"]) == ("ok", None, None)
+    assert (row["n_segments"], row["speech_s"], row["seconds"]) == (2, 0.75, 1.0)
+    assert (row["peak_db"], row["level_db"], row["clipped_share"]) == (-3.0, -20.0, 0.25)
+
+
+def test_a_recording_in_which_nobody_speaks_is_rejected():
+    row = quality_columns(AUDIO, [])
+    assert (row["status"], row["reason"], row["n_segments"]) == ("rejected", "no_speech", 0)
+    assert row["error"] == "no speech found in 1.0 s of sound"
+
+
+def test_a_reject_keeps_what_was_learnt():
+    row = quality_columns(REJECT, [])
+    assert (row["status"], row["reason"], row["error"]) == ("rejected", "truncated", "cut")
+    assert (row["codec"], row["sample_rate_hz"], row["seconds"], row["speech_s"]) == ("flac", 8_000, 0.5, 0.0)
+
+
+def test_an_attempt_counts_as_a_try():
+    assert object_columns(ITEM) == {
+        "uri": "s3://corpus/a",
+        "etag": "e",
+        "bytes": 10,
+        "modified": ITEM.modified,
+        "attributes": "{}",
+        "tries": 2,
+    }
+
+
+def test_the_tally_adds_to_what_was_counted():
+    counts = _filled(logmel=False).tally(Counts(n_duplicates=1, vad_s=0.5))
+    assert counts == Counts(
+        n_objects=2,
+        n_bytes=20,
+        n_ok=1,
+        n_rejected=1,
+        n_duplicates=1,
+        n_segments=2,
+        audio_s=1.0,
+        speech_s=0.75,
+        vad_s=0.5,
+    )
