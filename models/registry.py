@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
-from mlflow.models import ModelSignature
+from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
 from data_contracts.errors import ModelError, TransientError
@@ -152,13 +152,16 @@ class Registry:
 
     def _ref(self, name: str, version: str) -> ModelRef:
         uri = self._client.get_model_version_download_uri(name, str(version))
-        info = mlflow.models.get_model_info(uri)
-        metadata = dict(info.metadata or {})
-        if name == "emotion" and "classes" not in metadata and info.signature and info.signature.outputs:
-            metadata["classes"] = info.signature.outputs.input_names()
+        try:
+            model = Model.load(uri)
+        except (MlflowException, OSError) as error:
+            raise ModelError(f"{name}/{version} cannot be read from {uri}: {error}; are the artifacts gone?") from error
+        metadata = dict(model.metadata or {})
+        if name == "emotion" and "classes" not in metadata and model.signature and model.signature.outputs:
+            metadata["classes"] = model.signature.outputs.input_names()
         if self.uri.startswith("http"):
             metadata["registry"] = self.uri
-        content = metadata.get("digest") or digest(str(info.model_uuid or uri).encode())
+        content = metadata.get("digest") or digest(str(model.model_uuid or uri).encode())
         return ModelRef(name, str(version), uri, content, metadata)
 
     def _translated(self, error: MlflowException) -> Exception:
@@ -221,7 +224,7 @@ def _folder_digest(folder: Path) -> str:
 
 
 def weights_folder(ref: ModelRef) -> Path:
-    """The version's weights and configuration, fetched to this machine. Raises ModelError where they are not to be had."""
+    """The version's weights and configuration, on this machine. Raises ModelError where they are not to be had."""
     try:
         root = Path(mlflow.artifacts.download_artifacts(artifact_uri=ref.uri)) / "data"
     except (MlflowException, OSError) as error:

@@ -1,0 +1,169 @@
+"""Versions, aliases and what a registered model promises, with an emotion model of three features."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from mlflow import MlflowClient
+
+from data_contracts.errors import ModelError
+from data_contracts.records import ModelRef
+from models import registry
+from models.emotion import EmotionModel, Member
+from models.registry import Registry
+
+FEATURES, CLASSES = ("f0_mean", "loudness", "jitter"), ("calm", "angry")
+
+
+def _shipped(folder: Path, seed: int) -> Path:
+    torch.manual_seed(seed)
+    EmotionModel(
+        [Member(len(FEATURES), len(CLASSES), hidden=2)],
+        mean=torch.zeros(len(FEATURES)),
+        scale=torch.ones(len(FEATURES)),
+        feature_names=FEATURES,
+        functionals="f00d",
+        classes=CLASSES,
+    ).save(folder)
+    (folder / "README.md").write_text("A card.\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow takes seconds to make one: it is made once and copied."""
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    Registry(f"sqlite:///{path}").versions("emotion")
+    return path
+
+
+@pytest.fixture
+def first(tmp_path: Path) -> Path:
+    return _shipped(tmp_path / "shipped" / "emotion", seed=1)
+
+
+@pytest.fixture
+def models(tmp_path: Path, empty_database: Path, first: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
+    """An empty registry, beside a shipped model."""
+    monkeypatch.setattr(registry, "_SHIPPED", first.parent)
+    database = tmp_path / "registry" / "mlflow.db"
+    database.parent.mkdir()
+    shutil.copy(empty_database, database)
+    return Registry(f"sqlite:///{database}", str(tmp_path / "artifacts"))
+
+
+def _features(n: int = 2, columns: tuple[str, ...] = FEATURES) -> pd.DataFrame:
+    return pd.DataFrame(np.linspace(-1, 1, n * len(columns)).reshape(n, -1).astype(np.float32), columns=list(columns))
+
+
+def test_the_shipped_model_is_registered_on_first_use_and_once(models):
+    assert models.versions("emotion") == []
+    ref = models.champion("emotion")
+    assert models.champion("emotion") == ref
+    assert [(item.version, item.aliases) for item in models.versions("emotion")] == [("1", ("champion",))]
+    assert (ref.name, ref.version) == ("emotion", "1")
+    assert ref.metadata["classes"] == list(CLASSES)
+    assert ref.metadata["functionals"] == "f00d"
+    assert ref.label == f"emotion/1+{ref.digest[:8]}"
+    assert models.versions("emotion")[0].digest == ref.digest
+
+
+def test_versions_aliases_and_promotion(models, tmp_path):
+    champion = models.champion("emotion")
+    second = _shipped(tmp_path / "second", seed=2)
+    challenger = models.register("emotion", second, alias="challenger", description="of today", metrics={"uar": 0.5})
+    assert challenger.digest != champion.digest
+    assert models.champion("emotion") == champion  # nothing is promoted by being there
+    assert models.version("emotion", "challenger") == models.version("emotion", "@challenger") == challenger
+    assert models.version("emotion", "2") == challenger
+    assert models.promote("emotion", "challenger") == challenger
+    assert models.champion("emotion") == challenger
+    newest, oldest = models.versions("emotion")
+    assert (newest.version, newest.aliases, newest.description) == ("2", ("challenger", "champion"), "of today")
+    assert (oldest.version, oldest.aliases) == ("1", ("previous",))
+    models.promote("emotion", "2")  # again: the one before stays the one before
+    assert models.version("emotion", "previous") == champion
+    models.promote("emotion", "previous")
+    assert models.champion("emotion") == champion
+    assert models.version("emotion", "previous") == challenger
+    run = MlflowClient(models.uri).search_runs([models._experiment()], "metrics.uar = 0.5")
+    assert len(run) == 1
+
+
+def test_what_is_not_there_is_answered_with_what_is(models):
+    with pytest.raises(ModelError, match=r"emotion has no version '7' in sqlite:.*; found versions: none"):
+        models.version("emotion", "7")
+    models.champion("emotion")
+    for version in ("7", "challenger"):
+        with pytest.raises(ModelError, match=f"no version '{version}' in .*; found versions: 1$"):
+            models.version("emotion", version)
+        with pytest.raises(ModelError, match=f"no version '{version}'"):
+            models.promote("emotion", version)
+    MlflowClient(models.uri).delete_registered_model_alias("emotion", "champion")
+    with pytest.raises(ModelError, match=r"no @champion .*run `undertone models promote emotion N`"):
+        models.champion("emotion")
+
+
+def test_the_digest_is_of_weights_and_configuration_not_of_the_card(models, first, tmp_path):
+    champion = models.champion("emotion")
+    (first / "README.md").write_text("Better words.\n")
+    assert models.register("emotion", first, alias="challenger", description="").digest == champion.digest
+    config = first / "config.json"
+    config.write_text(config.read_text().replace('"temperature": 1.0', '"temperature": 2.0'))
+    assert models.register("emotion", first, alias="challenger", description="").digest != champion.digest
+
+
+def test_a_registered_model_is_its_folder_without_a_pickle(models, tmp_path, first):
+    ref = models.champion("emotion")
+    files = [path for path in (tmp_path / "artifacts").rglob("*") if path.is_file()]
+    assert {"weights.safetensors", "config.json", "README.md", "MLmodel"} <= {path.name for path in files}
+    assert not [path for path in files if path.suffix in {".pkl", ".pickle", ".pt", ".joblib", ".cloudpickle"}]
+    assert not [path for path in files if path.read_bytes()[:1] == b"\x80"]  # how a pickle begins
+    folder = registry.weights_folder(ref)
+    assert (folder / "weights.safetensors").read_bytes() == (first / "weights.safetensors").read_bytes()
+
+
+def test_it_predicts_what_the_folder_predicts(models, first):
+    ref = models.champion("emotion")
+    expected = EmotionModel.load(first).scores(torch.from_numpy(_features().to_numpy().copy()))
+    predicted = registry.predict(ref, _features())
+    assert list(predicted.columns) == list(CLASSES)
+    np.testing.assert_allclose(predicted, expected, atol=1e-6)
+    backwards = registry.predict(ref, _features()[[*reversed(FEATURES)]])  # columns go by name
+    np.testing.assert_allclose(backwards, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [_features(columns=FEATURES[:2]), _features().rename(columns={"jitter": "shimmer"}), _features().astype(str)],
+    ids=["one missing", "another name", "text"],
+)
+def test_features_that_do_not_fit_are_refused(models, data):
+    ref = models.champion("emotion")
+    with pytest.raises(ModelError, match=r"(?s)emotion/1\+.* does not take these features: .*; train or promote one"):
+        registry.predict(ref, data)
+
+
+def test_a_model_whose_files_are_gone_is_refused(models, tmp_path):
+    ref = models.champion("emotion")
+    shutil.rmtree(tmp_path / "artifacts")
+    for use in (registry.load, registry.weights_folder):
+        with pytest.raises(ModelError, match=f"{ref.label[:9]}.* cannot be (loaded|fetched) from "):
+            use(ref)
+    for again in (lambda: models.champion("emotion"), lambda: models.version("emotion", "1")):
+        with pytest.raises(ModelError, match=r"emotion/1 cannot be read from .*; are the artifacts gone"):
+            again()
+
+
+def test_a_reference_that_leads_nowhere_is_refused(tmp_path):
+    ref = ModelRef("emotion", "1", str(tmp_path / "nowhere"), "0" * 32)
+    with pytest.raises(ModelError, match=r"(?s)emotion/1\+00000000 cannot be loaded from .*nowhere"):
+        registry.load(ref)
+
+
+def test_only_our_names_are_registered(models, first):
+    with pytest.raises(ModelError, match="expected one of emotion, speaker; found 'mood'"):
+        models.register("mood", first, alias="champion", description="")
