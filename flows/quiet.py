@@ -12,6 +12,7 @@ def quieten(*, debug: bool) -> None:
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")  # a failure is told once, by the command
     os.environ.setdefault("PREFECT_LOGGING_SERVER_LEVEL", "CRITICAL")
     os.environ.setdefault("PYTHONWARNINGS", "ignore")
+    os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "critical")
     warnings.simplefilter("ignore")
-    for name in ("distributed", "distributed.worker", "distributed.nanny", "mlflow", "alembic", "great_expectations"):
+    for name in ("mlflow", "alembic", "great_expectations"):
         logging.getLogger(name).setLevel(logging.ERROR)

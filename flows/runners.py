@@ -70,7 +70,7 @@ def _local(chosen: str, workers: int) -> Any:
             from dask_cuda import LocalCUDACluster
         except ImportError as error:
             raise UsageError("cluster 'cuda' needs the extra: pip install 'undertone[cuda]'") from error
-        return LocalCUDACluster(n_workers=workers, dashboard_address=None)
+        return LocalCUDACluster(n_workers=workers, dashboard_address="127.0.0.1:0")
     from distributed import LocalCluster
 
     return LocalCluster(
@@ -78,7 +78,7 @@ def _local(chosen: str, workers: int) -> Any:
         threads_per_worker=1,
         processes=chosen == "processes",
         host="127.0.0.1" if chosen == "processes" else None,
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",
         memory_limit=0,
         silence_logs=logging.ERROR,
     )

@@ -4,7 +4,9 @@ A model is a folder (`weights.safetensors`, `config.json`, `README.md`: its card
 `models.<name>` (`_load_pyfunc`); nothing is pickled. The shipped folders are registered on first use.
 """
 
+import contextlib
 import functools
+import io
 import json
 import logging
 import os
@@ -108,7 +110,8 @@ class Registry:
         signature, example = _signature(name, config)
         mlflow.set_tracking_uri(self.uri)
         mlflow.set_registry_uri(self.uri)
-        with mlflow.start_run(experiment_id=self._experiment(), run_name=f"{name}-{content[:8]}"):
+        run = mlflow.start_run(experiment_id=self._experiment(), run_name=f"{name}-{content[:8]}")
+        with run, contextlib.redirect_stderr(io.StringIO()):  # MLflow tells the terminal of every registration
             mlflow.log_params({"digest": content})
             mlflow.log_metrics({key: float(value) for key, value in (metrics or {}).items()})
             mlflow.log_artifact(str(folder / "README.md"), "card")

@@ -47,6 +47,7 @@ def broken(own_registry, tmp_path, monkeypatch):
     scores = pd.DataFrame(np.zeros((1, 4)), columns=["anger", "happiness", "neutral", "sadness"])
     mlflow.set_tracking_uri(own_registry.uri)
     mlflow.set_registry_uri(own_registry.uri)
+    mlflow.set_experiment("undertone")
     logged = mlflow.pyfunc.log_model(
         name="emotion",
         loader_module="broken_emotion",
