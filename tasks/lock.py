@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from data_contracts.errors import LakeError
+from data_contracts.fingerprint import fingerprint
 from data_contracts.lake import Lake
 
 PATH = "staging/publish.lock"
@@ -27,7 +28,7 @@ def publishing(lake: Lake, holder: str, *, patience_s: float = 1800.0) -> Iterat
     waited_s = 0.0
     while not lake.create(PATH, _claim(holder)):
         held = _held(lake)
-        if _is_dead(held):
+        if _is_dead(held) and _may_clear(lake, held):
             lake.remove(PATH)
             continue
         if waited_s >= patience_s:
@@ -73,6 +74,11 @@ def _is_dead(held: dict[str, Any]) -> bool:
     if held["host"] == socket.gethostname() and not _is_running(held["pid"]):
         return True
     return bool(time.time() - held["alive"] > _STALE_S)
+
+
+def _may_clear(lake: Lake, dead: dict[str, Any]) -> bool:
+    """True for one waiter only: the others would take away the lock that the first has made by then."""
+    return lake.create(f"{PATH}.{fingerprint(dead['holder'], dead['since'])}", b"")
 
 
 def _is_running(pid: int) -> bool:
