@@ -107,6 +107,7 @@ def _commit(
     target = lake.delta(table)
     if target is not None and any(stamp.items() <= commit.items() for commit in target.history(100)):
         return  # this run has been here: a table is published once
+    rows = _nullable(rows)
     properties = CommitProperties(custom_metadata=stamp, max_commit_retries=100)
     try:
         if target is None:
@@ -120,6 +121,11 @@ def _commit(
         raise PublishConflict(f"{table}: another commit came first: {error}") from error
     except DeltaError as error:
         raise LakeError(f"publishing {lake.at('analytics', table)}: {error}") from error
+
+
+def _nullable(rows: pa.Table) -> pa.Table:
+    """delta-rs 1.6 fails to merge into a widening schema with NOT NULL columns; the audit has looked for nulls."""
+    return rows.cast(pa.schema([field.with_nullable(True) for field in rows.schema]))
 
 
 def _replace(target: DeltaTable, rows: pa.Table, dates: list[dt.date], properties: CommitProperties) -> None:

@@ -1,0 +1,43 @@
+"""The ledger: what is saved is restored, and its row is the table's."""
+
+import datetime as dt
+
+import pyarrow as pa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data_contracts.lake import Lake
+from data_contracts.records import Counts
+from data_contracts.schemas import RUNS
+from tasks.ledger import Ledger
+
+STARTED = dt.datetime(2026, 11, 22, 3, tzinfo=dt.UTC)
+
+
+def test_saved_and_restored(tmp_path):
+    lake = Lake(str(tmp_path))
+    ledger = Ledger("r1", "nightly", STARTED, window_from=dt.date(2026, 11, 18), window_to=dt.date(2026, 11, 21))
+    ledger.extracted = Counts(n_objects=3, audio_s=7200.0)
+    with ledger.timed("extract"):
+        pass
+    ledger.finished = STARTED + dt.timedelta(seconds=72)
+    ledger.save(lake)
+    assert Ledger.restore(lake.read_json("staging/run=r1/run.json")) == ledger
+    row = ledger.row()
+    assert (row["audio_hours"], row["rtfx"], row["n_read"]) == (2.0, 100.0, 3)
+    assert pa.Table.from_pylist([row], schema=RUNS).num_rows == 1
+
+
+def test_no_audio_no_speed():
+    assert Ledger("r1", "nightly", STARTED).row()["rtfx"] is None
+
+
+@given(
+    st.lists(
+        st.builds(Counts, n_objects=st.integers(0, 9), n_ok=st.integers(0, 9), audio_s=st.floats(0, 9)), max_size=5
+    )
+)
+def test_counts_add_up(parts):
+    total = sum(parts, Counts())
+    assert total.n_objects == sum(part.n_objects for part in parts)
+    assert abs(total.audio_s - sum(part.audio_s for part in parts)) < 1e-9

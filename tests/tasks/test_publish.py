@@ -1,0 +1,148 @@
+"""Staged tables into Delta: by key, once, one commit a table, and never over somebody else's."""
+
+import datetime as dt
+
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from data_contracts import schemas
+from data_contracts.errors import PublishConflict
+from data_contracts.lake import Lake
+from data_contracts.schemas import TABLE_KEYS
+from tasks.ledger import Ledger
+from tasks.publish import ATTEMPT, RUN_ID, publish_staged, roll_forward
+from tasks.select import versions
+
+DAY, NEXT = dt.date(2026, 11, 21), dt.date(2026, 11, 22)
+CLASSES = ("anger", "neutral")
+
+
+@pytest.fixture
+def lake(tmp_path):
+    return Lake(str(tmp_path / "lake"))
+
+
+def test_rows_come_change_and_go(lake):
+    _publish(lake, "r1", [_utterance("a", 0), _utterance("a", 1), _utterance("b", 0)])
+    _publish(lake, "r2", [_utterance("a", 0, emotion="neutral")], gone=[("a", 1)])
+    rows = lake.scan("utterances").sort("recording_id", "segment").collect()
+    assert rows.select("recording_id", "segment", "emotion", "run_id").rows() == [
+        ("a", 0, "neutral", "r2"),
+        ("b", 0, "anger", "r1"),
+    ]
+    assert lake.scan("runs").sort("run_id").collect()["run_id"].to_list() == ["r1", "r2"]
+
+
+def test_published_twice_is_published_once(lake):
+    base = versions(lake)
+    ledger = _stage(lake, "r1", [_utterance("a", 0)])
+    publish_staged(lake, ledger, base)
+    before = _versions(lake)
+    ledger = _stage(lake, "r1", [_utterance("a", 0)])
+    publish_staged(lake, ledger, base)
+    assert _versions(lake) == before
+    (commit,) = lake.delta("utterances").history()
+    assert (commit[RUN_ID], commit[ATTEMPT]) == ("r1", "0")
+
+
+def test_a_day_is_replaced_whole(lake):
+    daily = [{"date": day, "emotion": "anger", "n_utterances": 1, "speech_s": 1.0} for day in (DAY, NEXT)]
+    _publish(lake, "r1", [_utterance("a", 0)], daily=daily, dates=[DAY, NEXT])
+    other = [{"date": DAY, "emotion": "neutral", "n_utterances": 2, "speech_s": 2.0}]
+    _publish(lake, "r2", [_utterance("a", 0)], daily=other, dates=[DAY])
+    rows = lake.scan("emotion_daily").sort("date").collect()
+    assert rows.select("date", "emotion").rows() == [(DAY, "neutral"), (NEXT, "anger")]
+
+
+def test_another_taxonomy_adds_its_columns(lake):
+    _publish(lake, "r1", [_utterance("a", 0)])
+    fear = _utterance("b", 0, emotion="fear") | {"score_fear": 1.0}
+    _publish(lake, "r2", [fear], classes=("fear",))
+    rows = lake.scan("utterances").sort("recording_id").collect()
+    assert rows.select("score_anger", "score_fear").rows() == [(1.0, None), (None, 1.0)]
+
+
+def test_nobody_is_overwritten_unseen(lake):
+    base = versions(lake)
+    _publish(lake, "r1", [_utterance("a", 0)])
+    ledger = _stage(lake, "r2", [_utterance("b", 0)])
+    with pytest.raises(PublishConflict, match="utterances went from version -1 to 0"):
+        publish_staged(lake, ledger, base)
+    assert lake.scan("utterances").collect()["recording_id"].to_list() == ["a"]
+
+
+def test_what_was_audited_is_rolled_forward_once(lake):
+    base = versions(lake)
+    _stage(lake, "dead", [_utterance("a", 0)])
+    lake.write_json("staging/run=dead/ready.json", {"base": base})
+    _stage(lake, "unaudited", [_utterance("b", 0)])
+    assert roll_forward.fn(lake) == ["dead"]
+    assert lake.scan("utterances").collect()["recording_id"].to_list() == ["a"]
+    assert roll_forward.fn(lake) == []
+
+
+def test_what_others_overtook_is_not_rolled_forward(lake):
+    base = versions(lake)
+    _stage(lake, "dead", [_utterance("a", 0)])
+    lake.write_json("staging/run=dead/ready.json", {"base": base})
+    ledger = _stage(lake, "alive", [_utterance("b", 0)])
+    publish_staged(lake, ledger, base)
+    assert roll_forward.fn(lake) == []
+    assert lake.names("staging") == []
+
+
+def _versions(lake):
+    return {table: lake.delta(table).version() for table in lake.names("analytics")}
+
+
+def _publish(lake, run_id, rows, **more):
+    base = versions(lake)
+    publish_staged(lake, _stage(lake, run_id, rows, **more), base)
+
+
+def _stage(lake, run_id, rows, *, gone=(), daily=(), dates=(), classes=CLASSES):
+    """Everything that a run leaves behind when its audit has passed."""
+    staging = f"staging/run={run_id}"
+    staged = {"utterances": (rows, schemas.utterances(classes)), "emotion_daily": (daily, schemas.EMOTION_DAILY)}
+    for table in list(TABLE_KEYS)[:-1]:
+        content, schema = staged.get(table, ((), getattr(schemas, table.upper(), None)))
+        named = [row | ({"run_id": run_id} if table == "utterances" else {}) for row in content]
+        lake.write_parquet(f"{staging}/tables/{table}.parquet", pa.Table.from_pylist(named, schema=schema))
+    keys = pl.DataFrame(
+        {"recording_id": [key[0] for key in gone], "channel": [0] * len(gone), "segment": [key[1] for key in gone]},
+        schema={"recording_id": pl.String, "channel": pl.Int16, "segment": pl.Int32},
+    )
+    lake.write_parquet(f"{staging}/deletes/utterances.parquet", keys.to_arrow())
+    days = pl.DataFrame({"date": list(dates)}, schema={"date": pl.Date})
+    lake.write_parquet(f"{staging}/deletes/dates.parquet", days.to_arrow())
+    ledger = Ledger(
+        run_id,
+        "backfill",
+        dt.datetime(2026, 11, 22, tzinfo=dt.UTC),
+        emotion_model="e/1",
+        speaker_model="s/1",
+        feature_version="v",
+    )
+    ledger.save(lake)
+    return ledger
+
+
+def _utterance(recording_id, segment, *, emotion="anger"):
+    return {
+        "recording_id": recording_id,
+        "channel": 0,
+        "segment": segment,
+        "start_s": 0.0,
+        "end_s": 1.0,
+        "emotion": emotion,
+        "score_anger": 1.0,
+        "score_neutral": 0.0,
+        "speaker_id": "spk",
+        "speaker_score": 1.0,
+        "speaker_known": False,
+        "emotion_model": "e/1",
+        "speaker_model": "s/1",
+        "feature_version": "v",
+        "date": DAY,
+    }
