@@ -5,8 +5,8 @@ from typing import Any
 
 from prefect import flow
 
-from data_contracts.errors import UsageError
 from flows.artifacts import leave
+from flows.dates import days
 from flows.pipeline import Stage, process
 from flows.settings import Settings
 from tasks.ledger import Ledger
@@ -35,18 +35,3 @@ def backfill(
     )
     leave(ledger)
     return ledger
-
-
-def days(start: dt.date | None, end: dt.date | None) -> list[dt.date] | None:
-    """The dates of a range, or None for all. Raises UsageError for half a range, or one that runs backwards.
-
-    >>> len(days(dt.date(2026, 2, 27), dt.date(2026, 3, 1)))
-    3
-    """
-    if start is None and end is None:
-        return None
-    if start is None or end is None:
-        raise UsageError("expected both ends of the range, --from D --to D, or neither for all dates")
-    if end < start:
-        raise UsageError(f"expected --from before --to; found {start} to {end}")
-    return [start + dt.timedelta(days=day) for day in range((end - start).days + 1)]

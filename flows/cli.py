@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from data_contracts.errors import UndertoneError, UsageError
 from flows import cli_models, cli_tables
-from flows.options import Corpus, Force, Json, Lake, Layout, Manifest, settings_of
+from flows.options import Corpus, Force, Json, Lake, Layout, Manifest, flags_for_a_run, settings_of
 from flows.screen import screen
 
 app = typer.Typer(
@@ -76,9 +76,9 @@ def nightly(
 
     Killed at any point, it is simply run again: what is done stays done.
     """
+    flags = flags_for_a_run(corpus=corpus, lake=lake, layout=layout, manifest=manifest, cluster=cluster)
     from flows.nightly import nightly as flow
 
-    flags = settings_of(corpus=corpus, lake=lake, layout=layout, manifest=manifest, cluster=cluster)
     _run(lambda: flow(date=date.date() if date else None, settings=flags), as_json=as_json)
 
 
@@ -104,9 +104,12 @@ def backfill(
 
     After a new emotion model was promoted, [bold]--stage score[/bold] scores again from the stored features.
     """
-    from flows.backfill import backfill as flow
+    from flows.dates import days
 
-    flags = settings_of(
+    first, last = (day.date() if day else None for day in (start, end))
+    days(first, last)
+    flags = flags_for_a_run(
+        reads_audio=stage is not StageName.score,
         corpus=corpus,
         lake=lake,
         layout=layout,
@@ -115,7 +118,8 @@ def backfill(
         shard_bytes=shard_bytes,
         workers=workers,
     )
-    first, last = (day.date() if day else None for day in (start, end))
+    from flows.backfill import backfill as flow
+
     chosen: Any = stage.value if stage else None
     _run(lambda: flow(start=first, end=last, stage=chosen, force=force, settings=flags), as_json=as_json)
 

@@ -6,8 +6,9 @@ from typing import Any
 from prefect import flow
 
 from flows.artifacts import leave
+from flows.dates import yesterday
 from flows.pipeline import process
-from flows.settings import Settings, yesterday
+from flows.settings import Settings
 from tasks.ledger import Ledger
 
 

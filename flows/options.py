@@ -17,6 +17,21 @@ Force = Annotated[bool, typer.Option("--force", help="Do again what is done alre
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")]
 
 
+def flags_for_a_run(*, reads_audio: bool = True, **flags: Any) -> dict[str, Any]:
+    """The flags that were given, once they have been seen to make settings that a run can begin with.
+
+    Raises UsageError: what is wrong is said at once, not after Prefect has started.
+    """
+    from flows.settings import Settings
+
+    given = settings_of(**flags)
+    settings = Settings.load(**given)
+    settings.open_lake()
+    if reads_audio:
+        settings.open_corpus()
+    return given
+
+
 def settings_of(**flags: Any) -> dict[str, Any]:
     """The flags that were given."""
     return {name: value for name, value in flags.items() if value is not None}

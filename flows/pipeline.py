@@ -44,13 +44,14 @@ def process(
     `features` ends after extraction, `score` starts after it. `force` does again what is done; `rescore` also takes
     what other model versions have published. Raises ValidationStopped where the audit says no.
     """
-    run = open_run(settings, flow=flow, dates=dates, force=force, rescore=rescore)
+    reads_audio = stage != "score"
+    run = open_run(settings, flow=flow, dates=dates, force=force, rescore=rescore, reads_audio=reads_audio)
     ledger = _open_ledger(run)
     try:
         for run_id in roll_forward(run.lake):
             reporter.get().say("publish", f"finished what run {run_id} had audited and not yet published")
         with _workers(settings) as workers:
-            if stage != "score":
+            if reads_audio:
                 _extract(run, ledger, settings, workers)
             if stage == "features" or not _publish(run, ledger, workers):
                 write_ledger(run.lake, ledger)
@@ -70,11 +71,13 @@ def open_run(
     dates: Sequence[dt.date] | None,
     force: bool = False,
     rescore: bool = False,
+    reads_audio: bool = True,
 ) -> Run:
     """Settles where the run works and with which versions: the registry's champions, of now."""
     from models.registry import Registry
 
-    lake, corpus, config = settings.open_lake(), settings.open_corpus(), FeatureConfig(logmel=settings.logmel)
+    lake, config = settings.open_lake(), FeatureConfig(logmel=settings.logmel)
+    corpus = settings.open_corpus() if reads_audio else None
     registry = Registry(settings.registry_uri(lake), lake.at("registry", "artifacts"))
     emotion, speaker = registry.champion("emotion"), registry.champion("speaker")
     return Run(

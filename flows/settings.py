@@ -1,6 +1,5 @@
 """Where Undertone runs: settings from `undertone.toml`, `UNDERTONE_…` variables and flags, in rising order."""
 
-import datetime as dt
 import hashlib
 import os
 from pathlib import Path
@@ -93,8 +92,3 @@ class Settings(BaseSettings):
         name = hashlib.sha256(lake.uri.encode()).hexdigest()[:12]
         state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
         return f"sqlite:///{state / 'undertone' / name / 'mlflow.db'}"
-
-
-def yesterday() -> dt.date:
-    """The day that a nightly run is for, in UTC."""
-    return dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)

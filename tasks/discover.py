@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from data_contracts.errors import UsageError
 from data_contracts.records import AudioObject
 from data_contracts.schemas import PLAN
 from features import store
@@ -26,6 +27,8 @@ class Found:
 @stage
 def discover(run: Run) -> Found:
     """Lists the corpus, leaves out what the store holds (same URI and etag), and writes down the rest by date."""
+    if run.corpus is None:
+        raise UsageError("this run was opened without a corpus: it can score stored features, and read no audio")
     known: dict[dt.date, dict[tuple[str, str], int]] = {}
     fresh: dict[dt.date, dict[tuple[str, str], AudioObject]] = {}
     n_listed = n_known = 0

@@ -36,7 +36,8 @@ def integrate(run: Run, waiting: Pending) -> Staged:
     rejects, mended = _rejects(run, recordings)
     tables = {"recordings": recordings, "utterances": utterances, "rejects": rejects}
     deletes = {"utterances": stale.select(KEY), "rejects": mended}
-    touched = pl.concat([_places(utterances), _places(stale)])
+    before = published.join(utterances.lazy(), on=KEY, how="semi").collect()
+    touched = pl.concat([_places(rows) for rows in (utterances, stale, before)]).unique()
     after = _after(published, utterances, stale)
     tables["speakers"], deletes["speakers"] = _speakers(run, touched, after)
     tables |= _daily(touched, after)
@@ -79,6 +80,7 @@ def _rejects(run: Run, recordings: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataF
 
 
 def _places(utterances: pl.DataFrame) -> pl.DataFrame:
+    """The days and speakers whose sums these rows are part of."""
     return utterances.select("date", "speaker_id").unique()
 
 
@@ -90,9 +92,9 @@ def _after(published: pl.LazyFrame, utterances: pl.DataFrame, stale: pl.DataFram
 
 def _speakers(run: Run, touched: pl.DataFrame, after: pl.LazyFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The touched speakers with their sums over all utterances, and the found ones who have none left."""
-    replaced = _speakers_replaced(run, touched)
+    who = touched.select("speaker_id").unique()
     sums = (
-        after.join(replaced.lazy(), on="speaker_id", how="semi")
+        after.join(who.lazy(), on="speaker_id", how="semi")
         .group_by("speaker_id")
         .agg(
             first_seen=pl.col("date").min(),
@@ -110,21 +112,13 @@ def _speakers(run: Run, touched: pl.DataFrame, after: pl.LazyFrame) -> tuple[pl.
         sources=pl.lit([], dtype=pl.List(pl.String)),
     )
     identity = ["speaker_id", "name", "kind", "centroid", "extractor", "sources"]
-    people = pl.concat([remembered.select(identity), founded.select(identity)]).join(
-        replaced, on="speaker_id", how="semi"
-    )
+    people = pl.concat([remembered.select(identity), founded.select(identity)])
+    people = people.join(who, on="speaker_id", how="semi")
     rows = people.join(sums, on="speaker_id", how="left").with_columns(
         pl.col("n_utterances").fill_null(0), pl.col("speech_s").fill_null(0.0), run_id=pl.lit(run.id)
     )
     nobody = (pl.col("kind") == "found") & (pl.col("n_utterances") == 0)
     return rows.filter(~nobody).sort("speaker_id"), rows.filter(nobody).select("speaker_id")
-
-
-def _speakers_replaced(run: Run, touched: pl.DataFrame) -> pl.DataFrame:
-    """Everyone who gains or may lose an utterance: those of the staged rows, and those the same rows named before."""
-    staged_keys = pl.DataFrame(run.lake.read_parquet(f"{run.staging}/identities.parquet")).lazy().select(KEY)
-    before = run.lake.frame("utterances", schemas.utterances(run.classes)).join(staged_keys, on=KEY, how="semi")
-    return pl.concat([touched.select("speaker_id"), before.select("speaker_id").collect()]).unique()
 
 
 def _daily(touched: pl.DataFrame, after: pl.LazyFrame) -> dict[str, pl.DataFrame]:

@@ -17,7 +17,7 @@ class Run:
     id: str
     flow: str
     lake: Lake
-    corpus: Corpus
+    corpus: Corpus | None  # None where no audio is read
     dates: tuple[dt.date, ...] | None
     emotion: ModelRef
     speaker: ModelRef

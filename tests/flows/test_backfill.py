@@ -12,7 +12,8 @@ from data_contracts import lake as lakes
 from data_contracts.errors import UsageError
 from data_contracts.lake import Lake
 from features import store
-from flows.backfill import backfill, days
+from flows.backfill import backfill
+from flows.dates import days
 from flows.nightly import nightly
 from flows.settings import Settings
 from tasks.publish import RUN_ID
@@ -158,7 +159,7 @@ def test_score_alone_reads_no_audio(settings, tmp_path, sample):
     here = settings | {"corpus": str(corpus)}
     backfill(settings=here)
     shutil.rmtree(corpus)
-    ledger = backfill(stage="score", force=True, settings=here)
+    ledger = backfill(stage="score", force=True, settings={**here, "corpus": ""})
     assert ledger.n_listed == 0
     assert ledger.n_published_recordings == N_OBJECTS
 
@@ -222,3 +223,22 @@ def test_wrong_settings_name_themselves():
 def _commits(lake: str) -> dict[str, int]:
     tables = Lake(lake).names("analytics")
     return {table: Lake(lake).delta(table).version() for table in tables}
+
+
+def test_an_earlier_copy_that_comes_late_moves_its_utterances(settings, tmp_path, sample):
+    """A recording is counted under its first name by date; the day that had counted it loses it."""
+    corpus = tmp_path / "corpus"
+    first, copy = corpus / "2026/11/19/a.flac", corpus / "2026/11/21/b.flac"
+    for path in (copy, corpus / "2026/11/21/other.flac"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(sample / "2026/11/21/call-0023-voice-c.flac", corpus / "2026/11/21/other.flac")
+    shutil.copy(sample / "2026/11/19/call-0005-voice-e.flac", copy)
+    here = settings | {"corpus": str(corpus)}
+    backfill(settings=here)
+    first.parent.mkdir(parents=True)
+    shutil.copy(copy, first)
+    backfill(settings=here)
+    lake = Lake(here["lake"])
+    by_day = lake.scan("emotion_daily").group_by("date").agg(pl.col("n_utterances").sum()).sort("date").collect()
+    assert by_day.rows() == [(dt.date(2026, 11, 19), 1), (dt.date(2026, 11, 21), 1)]
+    assert lake.scan("utterances").collect().height == 2
