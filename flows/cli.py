@@ -1,8 +1,10 @@
 """The `undertone` command: the main jobs. What reads tables is in `flows.cli_tables`, models in `flows.cli_models`."""
 
 import datetime as dt
+import importlib
 import json
 import sys
+import threading
 import traceback
 from dataclasses import asdict
 from enum import StrEnum
@@ -167,6 +169,8 @@ def _run(job: Any, *, as_json: bool) -> None:
     from flows.progress import Terminal, reporter
     from flows.show import summary
 
+    # MLflow's import takes seconds, and so does the start of Prefect's server: beside each other, not in turn
+    threading.Thread(target=importlib.import_module, args=("models.registry",), daemon=True).start()
     if as_json:
         print(json.dumps(job().row(), default=str))
         return
