@@ -16,13 +16,6 @@ from models.registry import Registry
 SHARED = Path(__file__).parents[3] / "shared" / "corpora"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Flow tests share a worker, so that one Prefect server serves them all."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("flows"))
-
-
 @pytest.fixture(scope="session")
 def _prefect() -> Iterator[None]:
     with prefect_test_harness(server_startup_timeout=120):
