@@ -1,6 +1,6 @@
 """With what emotion: functionals of an utterance in, a probability for each class out.
 
-Standardise -> a few small networks that start as a linear model -> the mean of their logits -> a temperature
+Standardise -> a few small networks -> the mean of their logits -> a temperature
 (Guo et al., ICML 2017) that makes the probabilities honest -> softmax.
 """
 
@@ -18,24 +18,24 @@ from safetensors.torch import save as serialise
 from torch import Tensor, nn
 
 from data_contracts.errors import ModelError
+from models import trained_on
 
 CLASSES = ("anger", "happiness", "neutral", "sadness")
 _FARTHEST = 4.0  # standard deviations: beyond them a feature says no more
 
 
 class Member(nn.Module):
-    """One of the networks: a linear layer, and what a hidden layer adds to it."""
+    """One of the networks: a single hidden layer."""
 
     def __init__(self, n_features: int, n_classes: int, *, hidden: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.linear = nn.Linear(n_features, n_classes)
         self.inner = nn.Linear(n_features, hidden)
         self.outer = nn.Linear(hidden, n_classes)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, standardised: Tensor) -> Tensor:
         """(n, n_features) to (n, n_classes) logits."""
-        logits: Tensor = self.linear(standardised) + self.outer(self.dropout(torch.relu(self.inner(standardised))))
+        logits: Tensor = self.outer(self.dropout(torch.relu(self.inner(standardised))))
         return logits
 
 
@@ -57,14 +57,14 @@ class EmotionModel:
         classes: Sequence[str] = CLASSES,
         temperature: float = 1.0,
         training: dict[str, Any] | None = None,
-        trained_on: Iterable[str] = (),
+        recordings: Iterable[str] = (),
     ) -> None:
         self.members = nn.ModuleList(members).eval()
         self.mean, self.scale, self.temperature = mean, scale, temperature
         self.feature_names, self.classes = tuple(feature_names), tuple(classes)
         self.functionals = functionals
         self.training = training or {}
-        self.trained_on = frozenset(trained_on)
+        self.trained_on = frozenset(recordings)
 
     @torch.inference_mode()
     def logits(
@@ -100,7 +100,7 @@ class EmotionModel:
             "feature_names": self.feature_names,
         }
         (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-        (folder / "trained_on.txt").write_text("".join(f"{name}\n" for name in sorted(self.trained_on)))
+        trained_on.write(folder, self.trained_on)
 
     @classmethod
     def load(cls, folder: Path) -> "EmotionModel":
@@ -121,7 +121,7 @@ class EmotionModel:
                 classes=stored["classes"],
                 temperature=stored["temperature"],
                 training=stored.get("training"),
-                trained_on=read_trained_on(folder),
+                recordings=trained_on.read(folder),
             )
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
             raise ModelError(
@@ -135,15 +135,9 @@ def standardise(features: Tensor, mean: Tensor, scale: Tensor) -> Tensor:
     return ((features - mean) / scale).nan_to_num(0.0, 0.0, 0.0).clamp(-_FARTHEST, _FARTHEST)
 
 
-def read_trained_on(folder: Path) -> frozenset[str]:
-    """The recordings that a model folder names; none where it names none."""
-    listed = folder / "trained_on.txt"
-    return frozenset(listed.read_text().split()) if listed.is_file() else frozenset()
-
-
 def _members_for(state: dict[str, Tensor]) -> list[Member]:
-    hidden = [state[f"{index}.inner.weight"].shape for index in range(len(state) // 6)]
-    return [Member(width, len(state["0.linear.bias"]), hidden=n) for n, width in hidden]
+    hidden = [state[f"{index}.inner.weight"].shape for index in range(len(state) // 4)]
+    return [Member(width, len(state["0.outer.bias"]), hidden=n) for n, width in hidden]
 
 
 class _Pyfunc:

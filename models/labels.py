@@ -15,11 +15,10 @@ import torch
 
 from data_contracts.errors import CorpusError, UsageError
 from data_contracts.fingerprint import digest
-from features.audio import Decoded, decode
+from features.audio import SAMPLE_RATE, Decoded, decode
 from features.extract import find_speech
 from features.vad import VadConfig
 
-SAMPLE_RATE = 16_000
 _REQUIRED = ("path", "speaker", "emotion")
 _READ_AT_ONCE = 64
 
@@ -80,14 +79,20 @@ def _read_folder(folder: Path) -> list[Clip]:
 
 
 def read_speech(clips: Sequence[Clip], config: VadConfig = VadConfig()) -> Iterator[Speech]:
-    """The speech of each clip, in order. Clips that do not decode, or in which nobody speaks, are left out."""
+    """The speech of each clip, in order; without clips that do not decode, and those in which nobody speaks.
+
+    The same content under another name counts once, as in the pipeline.
+    """
+    known: set[str] = set()
     for first in range(0, len(clips), _READ_AT_ONCE):
         heard: list[tuple[Clip, str, np.ndarray]] = []
         for clip in clips[first : first + _READ_AT_ONCE]:
             data = clip.path.read_bytes()
+            recording_id = digest(data, 12)
             audio = decode(data)
-            if isinstance(audio, Decoded):
-                heard.append((clip, digest(data, 12), audio.waveform))
+            if isinstance(audio, Decoded) and recording_id not in known:
+                heard.append((clip, recording_id, audio.waveform))
+                known.add(recording_id)
         found = find_speech([waveform for *_, waveform in heard], config, torch.device("cpu"))
         for (clip, recording_id, waveform), spans in zip(heard, found, strict=True):
             if spans:

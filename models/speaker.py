@@ -1,13 +1,11 @@
 """Who speaks: a small ECAPA-TDNN that turns an utterance into a unit vector, near for the same voice, far for others.
 
-Utterance -> windows of two seconds -> log-mel, its mean taken away -> ECAPA-TDNN (Desplanques et al., Interspeech 2020)
--> mean over the windows -> unit length. The network only ever sees whole windows, so that padding, batch and neighbours
-change nothing.
+Utterance -> windows of two seconds -> the encoder (`models.encoder`) -> their mean, of unit length.
 """
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,74 +19,11 @@ from torch import Tensor, nn
 
 from data_contracts.errors import ModelError
 from data_contracts.fingerprint import digest, fingerprint
-from features.mel import MelConfig, log_mel
+from features.mel import MelConfig
+from models import trained_on
+from models.encoder import EncoderConfig, network, spectrogram, windows
 
-SAMPLE_RATE = 16_000
-_LEVEL = 0.05  # root mean square that every window is brought to: how loud somebody is says little of who it is
 _WINDOWS_AT_ONCE = 64  # bounds the memory of a long utterance
-
-
-@dataclass(frozen=True)
-class EncoderConfig:
-    """The network's size, and what it is shown: `window_s` of log-mel frames."""
-
-    dim: int = 128
-    channels: int = 96
-    merged_channels: int = 192  # after the three blocks' outputs are joined
-    attention_channels: int = 64
-    window_s: float = 2.0
-    mel: MelConfig = MelConfig(hop_s=0.016)
-
-    @property
-    def window(self) -> int:
-        """Samples."""
-        return round(self.window_s * SAMPLE_RATE)
-
-
-def network(config: EncoderConfig) -> nn.Module:
-    """An untrained encoder: (batch, frames, n_mels) to (batch, 1, dim)."""
-    from models import speechbrain_compat
-
-    speechbrain_compat.prepare()
-    from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN
-
-    built: nn.Module = ECAPA_TDNN(
-        config.mel.n_mels,
-        lin_neurons=config.dim,
-        channels=[config.channels] * 4 + [config.merged_channels],
-        attention_channels=config.attention_channels,
-        se_channels=config.attention_channels,
-    )
-    return built
-
-
-def windows(
-    waveform: Tensor,  # (batch, time)
-    lengths: Tensor,  # (batch,), valid samples
-    *,
-    size: int,
-) -> tuple[Tensor, Tensor]:  # (n, size), (n,) the row that each window is of
-    """Cuts each row into as many evenly spaced windows as cover it; a shorter row is repeated until it fills one."""
-    lengths = lengths.long()
-    counts = ((lengths + size - 1) // size).clamp_min(1)
-    row = torch.repeat_interleave(torch.arange(len(lengths), device=waveform.device), counts)
-    place = torch.arange(len(row), device=waveform.device) - (counts.cumsum(0) - counts)[row]
-    start = place * (lengths[row] - size).clamp_min(0) // (counts[row] - 1).clamp_min(1)
-    period = lengths[row].clamp(1, size)
-    samples = start[:, None] + torch.arange(size, device=waveform.device) % period[:, None]
-    cut = waveform[row[:, None], samples] if waveform.shape[1] else waveform.new_zeros(len(row), size)
-    return torch.where(lengths[row, None] > 0, cut, 0.0), row
-
-
-def spectrogram(
-    cut: Tensor,  # (n, window) samples
-    config: EncoderConfig,
-) -> Tensor:  # (n, frames, n_mels)
-    """What the network sees: log-mel of the window at a fixed level, each band's mean over the window taken away."""
-    level = cut.square().mean(1, keepdim=True).sqrt().clamp_min(1e-5)
-    lengths = torch.full((len(cut),), cut.shape[1], device=cut.device)
-    bands, _ = log_mel(cut * (_LEVEL / level), lengths, config=config.mel, sample_rate=SAMPLE_RATE)
-    return bands - bands.mean(1, keepdim=True)
 
 
 class SpeakerModel:
@@ -96,22 +31,25 @@ class SpeakerModel:
 
     `threshold`: the cosine above which two voices are the same. `calibration` (slope, offset): the probability that
     they are is sigmoid(slope * cosine + offset). `extractor_digest` names the encoder alone: with another threshold
-    the embeddings, and so the stored features, stay the same.
+    the embeddings, and so the stored features, stay the same. `trained_on` holds the first 12 hex of the SHA-256 of
+    every training recording.
     """
 
     def __init__(
         self,
         encoder: nn.Module,
-        config: EncoderConfig = EncoderConfig(),
+        config: EncoderConfig,
         *,
         threshold: float,
         calibration: tuple[float, float],
-        training: dict[str, Any] | None = None,  # what it was trained on, for the record
+        training: dict[str, Any] | None = None,
+        recordings: Iterable[str] = (),
     ) -> None:
         self.encoder = encoder.eval()
         self.config = config
         self.threshold, self.calibration = threshold, calibration
         self.training = training or {}
+        self.trained_on = frozenset(recordings)
         self.dim = config.dim
 
     @torch.inference_mode()
@@ -136,7 +74,7 @@ class SpeakerModel:
         return digest(fingerprint(self.config).encode() + self._weights(), 12)
 
     def save(self, folder: Path) -> None:
-        """Writes `weights.safetensors` (matrices as float16) and `config.json`."""
+        """Writes `weights.safetensors` (matrices as float16), `config.json` and `trained_on.txt`."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "weights.safetensors").write_bytes(self._weights())
         config = {
@@ -148,6 +86,7 @@ class SpeakerModel:
             "training": self.training,
         }
         (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+        trained_on.write(folder, self.trained_on)
 
     @classmethod
     def load(cls, folder: Path) -> "SpeakerModel":
@@ -171,6 +110,7 @@ class SpeakerModel:
             threshold=stored["threshold"],
             calibration=(slope, offset),
             training=stored.get("training"),
+            recordings=trained_on.read(folder),
         )
 
     def _weights(self) -> bytes:

@@ -1,11 +1,13 @@
-"""speechbrain imports torchaudio, whose wheel is a CUDA build: a stand-in for its compiled part where there is none.
+"""Importing speechbrain without harm: before, a stand-in for torchaudio's compiled part; after, its traps taken away.
 
-torchaudio 2.11 fails at import on a CPU-only torch (`libc10_cuda.so: cannot open`), though what speechbrain's networks
-need of it is plain Python. Nothing is replaced once torchaudio, or its own extension, has been imported.
+speechbrain imports torchaudio, whose wheel is a CUDA build and fails on a CPU-only torch (`libc10_cuda.so: cannot
+open`), though what the networks need of it is plain Python. And it leaves lazy modules in `sys.modules` that try to
+import k2 and others at the first look: whoever walks through the modules (inspect, hypothesis, MLflow) would meet them.
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -14,8 +16,20 @@ import torch
 _EXTENSION = "torchaudio._extension"
 
 
-def prepare() -> None:
-    """Makes `import speechbrain` possible; harmless to call again, and a no-op where torch was built with CUDA."""
+@contextmanager
+def speechbrain_importable() -> Iterator[None]:
+    """`import speechbrain…` works inside; harmless to enter again."""
+    _stand_in_for_torchaudio()
+    yield
+    from speechbrain.utils.importutils import LazyModule
+
+    for name, module in list(sys.modules.items()):
+        if issubclass(type(module), LazyModule):  # isinstance would already look too closely
+            del sys.modules[name]
+
+
+def _stand_in_for_torchaudio() -> None:
+    """Nothing is replaced where torch has CUDA, or torchaudio is already imported."""
     if torch.version.cuda is not None or "torchaudio" in sys.modules or _EXTENSION in sys.modules:
         return
     stand_in: Any = ModuleType(_EXTENSION)

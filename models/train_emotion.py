@@ -15,12 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from data_contracts.errors import UsageError
+from features.audio import SAMPLE_RATE
 from features.batches import padded, sorted_batches
 from features.functionals import FUNCTIONAL_NAMES, FunctionalsConfig, functionals
 from models.augment import rerecorded
 from models.classification import classification_metrics
 from models.emotion import CLASSES, EmotionModel, Member, standardise
-from models.labels import SAMPLE_RATE, Speech, read_labels, read_speech
+from models.labels import Speech, read_labels, read_speech
 
 _BATCH_SAMPLES = 60 * SAMPLE_RATE
 
@@ -31,11 +32,11 @@ class Recipe:
 
     n_copies: int = 6
     n_members: int = 5
-    hidden: int = 48
-    steps: int = 400
+    hidden: int = 64
+    steps: int = 300
     batch: int = 256
     learning_rate: float = 3e-3
-    weight_decay: float = 0.1
+    weight_decay: float = 0.02
     dropout: float = 0.5  # of the hidden layer
     feature_dropout: float = 0.2
     label_smoothing: float = 0.1

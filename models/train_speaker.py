@@ -17,11 +17,14 @@ from torch import Tensor, nn
 
 from data_contracts.errors import UsageError
 from models.augment import disturb, masked
+from models.encoder import SAMPLE_RATE, EncoderConfig, network, spectrogram
 from models.labels import Speech, read_labels, read_speech
-from models.speaker import SAMPLE_RATE, EncoderConfig, SpeakerModel, network, spectrogram
+from models.speaker import SpeakerModel
+from models.speechbrain_compat import speechbrain_importable
 from models.verification import trials_between
 
 FALSE_ACCEPT_RATE = 0.01
+_ENCODER = EncoderConfig()
 Progress = Callable[[int, float], None]
 """Told the step and its loss."""
 
@@ -49,7 +52,7 @@ def train_speaker(
     *,
     seed: int = 0,
     recipe: Recipe = Recipe(),
-    encoder: EncoderConfig = EncoderConfig(),
+    encoder: EncoderConfig = _ENCODER,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Trains on the labelled speech of `corpora`, writes the model to `out`, and returns the held-out voices' metrics.
@@ -78,8 +81,8 @@ def train_speaker(
         "held_out": metrics,
         "false_accept_rate": FALSE_ACCEPT_RATE,
     }
+    model.trained_on = frozenset(item.recording_id for item in training)
     model.save(out)
-    (out / "trained_on.txt").write_text("".join(f"{name}\n" for name in sorted({s.recording_id for s in training})))
     return metrics
 
 
@@ -105,8 +108,9 @@ def fit(
     """An encoder that tells the speakers of `speech` apart."""
     torch.manual_seed(seed)
     encoder = network(config)
-    from speechbrain.lobes.models.ECAPA_TDNN import Classifier
-    from speechbrain.nnet.losses import AdditiveAngularMargin, LogSoftmaxWrapper
+    with speechbrain_importable():
+        from speechbrain.lobes.models.ECAPA_TDNN import Classifier
+        from speechbrain.nnet.losses import AdditiveAngularMargin, LogSoftmaxWrapper
 
     crops = Crops(speech, recipe=recipe, window=config.window, seed=seed)
     classifier = Classifier(config.dim, lin_neurons=config.dim, out_neurons=crops.n_classes)

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from data_contracts.errors import UsageError
+from features.audio import SAMPLE_RATE
 from features.batches import padded, sorted_batches
-from models.labels import SAMPLE_RATE, Speech
+from models.labels import Speech
 
 _BATCH_SAMPLES = 60 * SAMPLE_RATE
 _P_TARGET = 0.01  # of min DCF, NIST SRE's: one trial in a hundred is of the same voice, both errors cost 1

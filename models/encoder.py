@@ -1,0 +1,77 @@
+"""The speaker encoder's network, and what it is shown: windows of two seconds as log-mel, each band's mean taken away.
+
+ECAPA-TDNN (Desplanques et al., Interspeech 2020) as SpeechBrain builds it, small. It only ever sees whole windows, so
+that padding, batch and neighbours change nothing.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from features.mel import MelConfig, log_mel
+from models.speechbrain_compat import speechbrain_importable
+
+SAMPLE_RATE = 16_000
+_LEVEL = 0.05  # root mean square that every window is brought to: how loud somebody is says little of who it is
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """The network's size, and what it is shown: `window_s` of log-mel frames."""
+
+    dim: int = 128
+    channels: int = 96
+    merged_channels: int = 192  # after the three blocks' outputs are joined
+    attention_channels: int = 64
+    window_s: float = 2.0
+    mel: MelConfig = MelConfig(hop_s=0.016)
+
+    @property
+    def window(self) -> int:
+        """Samples."""
+        return round(self.window_s * SAMPLE_RATE)
+
+
+def network(config: EncoderConfig) -> nn.Module:
+    """An untrained encoder: (batch, frames, n_mels) to (batch, 1, dim)."""
+    with speechbrain_importable():
+        from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN
+
+    built: nn.Module = ECAPA_TDNN(
+        config.mel.n_mels,
+        lin_neurons=config.dim,
+        channels=[config.channels] * 4 + [config.merged_channels],
+        attention_channels=config.attention_channels,
+        se_channels=config.attention_channels,
+    )
+    return built
+
+
+def windows(
+    waveform: Tensor,  # (batch, time)
+    lengths: Tensor,  # (batch,), valid samples
+    *,
+    size: int,
+) -> tuple[Tensor, Tensor]:  # (n, size), (n,) the row that each window is of
+    """Cuts each row into as many evenly spaced windows as cover it; a shorter row is repeated until it fills one."""
+    lengths = lengths.long()
+    counts = ((lengths + size - 1) // size).clamp_min(1)
+    row = torch.repeat_interleave(torch.arange(len(lengths), device=waveform.device), counts)
+    place = torch.arange(len(row), device=waveform.device) - (counts.cumsum(0) - counts)[row]
+    start = place * (lengths[row] - size).clamp_min(0) // (counts[row] - 1).clamp_min(1)
+    period = lengths[row].clamp(1, size)
+    samples = start[:, None] + torch.arange(size, device=waveform.device) % period[:, None]
+    cut = waveform[row[:, None], samples] if waveform.shape[1] else waveform.new_zeros(len(row), size)
+    return torch.where(lengths[row, None] > 0, cut, 0.0), row
+
+
+def spectrogram(
+    cut: Tensor,  # (n, window) samples
+    config: EncoderConfig,
+) -> Tensor:  # (n, frames, n_mels)
+    """What the network sees: log-mel of the window at a fixed level, each band's mean over the window taken away."""
+    level = cut.square().mean(1, keepdim=True).sqrt().clamp_min(1e-5)
+    lengths = torch.full((len(cut),), cut.shape[1], device=cut.device)
+    bands, _ = log_mel(cut * (_LEVEL / level), lengths, config=config.mel, sample_rate=SAMPLE_RATE)
+    return bands - bands.mean(1, keepdim=True)

@@ -1,0 +1,116 @@
+"""Both recipes, end to end on made-up voices: they learn, they repeat, they refuse what cannot work."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from data_contracts.errors import UsageError
+from models import train_emotion as emotion
+from models import train_speaker as speaker
+from models.augment import disturb, masked, rerecorded
+from models.emotion import CLASSES, EmotionModel
+from models.encoder import EncoderConfig
+from models.speaker import SpeakerModel
+
+pytestmark = pytest.mark.usefixtures("_all_is_speech")
+
+TINY = EncoderConfig(dim=16, channels=16, merged_channels=24, attention_channels=8, window_s=0.5)
+FAST_SPEAKER = speaker.Recipe(steps=8, batch=12, shortest_s=0.3)
+FAST_EMOTION = emotion.Recipe(n_copies=1, n_members=1, hidden=16, steps=200, batch=32, folds=4)
+
+
+def test_speaker_training_learns_and_holds_voices_out(corpus: Path, tmp_path: Path) -> None:
+    losses: list[float] = []
+    recipe = speaker.Recipe(steps=25, batch=16, shortest_s=0.3, held_out=0.5)
+    metrics = speaker.train_speaker(
+        [corpus], tmp_path, recipe=recipe, encoder=TINY, progress=lambda _, loss: losses.append(loss)
+    )
+    model = SpeakerModel.load(tmp_path)
+    assert np.mean(losses[-5:]) < np.mean(losses[:5])
+    assert 0 <= metrics["eer"] <= 1
+    assert model.training["n_speakers"] == 4
+    assert len(model.training["held_out_speakers"]) == 4
+    assert len(model.trained_on) == model.training["n_clips"] == 32
+    assert np.isfinite(model.calibration).all()
+
+
+def test_speaker_training_is_reproducible(corpus: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        speaker.train_speaker([corpus], tmp_path / name, seed=3, recipe=FAST_SPEAKER, encoder=TINY)
+    for file in ("weights.safetensors", "config.json", "trained_on.txt"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+
+
+def test_too_few_speakers_are_refused(corpus: Path, tmp_path: Path) -> None:
+    recipe = speaker.Recipe(steps=1, held_out=0.75)
+    with pytest.raises(UsageError, match=r"at least 5 speakers in the corpus 'lab'.*found 4"):
+        speaker.train_speaker([corpus], tmp_path, recipe=recipe, encoder=TINY)
+
+
+def test_emotion_training_learns_what_is_easy(corpus: Path, tmp_path: Path) -> None:
+    metrics = emotion.train_emotion([corpus], tmp_path, recipe=FAST_EMOTION)
+    model = EmotionModel.load(tmp_path)
+    assert metrics["uar"] > 0.8  # a guesser has 0.25
+    assert json.loads(json.dumps(metrics)) == metrics
+    assert model.training["corpora"] == {"lab": 32, "street": 32}
+    assert len(model.trained_on) == 64
+
+
+def test_emotion_training_is_reproducible(corpus: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        torch.rand(3)  # the global generator is somewhere else
+        emotion.train_emotion([corpus], tmp_path / name, seed=3, recipe=FAST_EMOTION)
+    for file in ("weights.safetensors", "config.json", "trained_on.txt"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+
+
+def test_training_without_a_class_is_refused(corpus: Path, tmp_path: Path) -> None:
+    rows = (corpus / "labels.csv").read_text().splitlines()
+    lines = [row.replace(corpus.name, "") for row in rows if "sadness" not in row]
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    for row in lines[1:]:
+        name = row.split(",")[0]
+        (folder / name).symlink_to(corpus / name)
+    (folder / "labels.csv").write_text("\n".join(lines))
+    with pytest.raises(UsageError, match="found none of sadness"):
+        emotion.train_emotion([folder], tmp_path / "out", recipe=FAST_EMOTION)
+
+
+def test_nobody_is_on_both_sides_of_a_fold() -> None:
+    speakers = np.array(["c", "a", "b", "a", "c", "d"])
+    folds = emotion.speaker_folds(speakers, 3)
+    assert set(folds) == {0, 1, 2}
+    assert all(len(set(folds[speakers == name])) == 1 for name in speakers)
+    with pytest.raises(UsageError, match="two speakers"):
+        emotion.speaker_folds(np.array(["a", "a"]), 5)
+
+
+def test_temperature_is_found_again() -> None:
+    random = torch.Generator().manual_seed(0)
+    logits = torch.randn(4_000, len(CLASSES), generator=random) * 2
+    labels = torch.multinomial(logits.softmax(1), 1, generator=random).squeeze(1)
+    assert emotion.temperature_of(logits * 3, labels) == pytest.approx(3, rel=0.1)
+
+
+@pytest.mark.parametrize("change", [disturb, rerecorded])
+def test_augmentation_changes_a_copy_and_repeats(change) -> None:  # type: ignore[no-untyped-def]
+    waveform = torch.randn(6, 4_000, generator=torch.Generator().manual_seed(0)) * 0.1
+    before = waveform.clone()
+    first = change(waveform, torch.Generator().manual_seed(5))
+    again = change(waveform, torch.Generator().manual_seed(5))
+    assert torch.equal(first, again)
+    assert torch.equal(waveform, before)
+    assert first.shape == waveform.shape
+    assert first.isfinite().all()
+    assert not torch.allclose(first, waveform)
+
+
+def test_masks_hide_a_stretch_and_leave_the_rest() -> None:
+    bands = torch.ones(8, 60, 80)
+    hidden = masked(bands, torch.Generator().manual_seed(0)) == 0
+    assert 0 < hidden.float().mean() < 0.5
+    assert bool((bands == 1).all())
