@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import botocore.session
 import fsspec
 import polars as pl
 import pyarrow as pa
@@ -27,7 +28,7 @@ from data_contracts.schemas import FEATURE_SETS, SCHEMA_VERSION, TABLE_KEYS
 
 _ATOMIC_PUT = {"s3", "s3a", "gs", "gcs", "az", "abfs", "memory"}
 _NETWORK = (TimeoutError, ConnectionError, boto.ConnectionError, boto.HTTPClientError, boto.IncompleteReadError)
-_BUSY = {errno.EBUSY, errno.EREMOTEIO}  # what s3fs makes of "slow down" and "internal error"
+_BUSY = {errno.EBUSY, getattr(errno, "EREMOTEIO", errno.EIO)}  # what s3fs makes of "slow down" and "internal error"
 _ODD = re.compile(r"[^A-Za-z0-9/:._+=@,~-]")
 _DELTA_CAN_WRITE = {"file", "local", "s3", "s3a", "gs", "gcs", "az", "abfs"}
 
@@ -53,8 +54,10 @@ def storage_options(uri: str, environ: Mapping[str, str] = os.environ) -> dict[s
     """What Polars and Delta need beside `uri` to reach S3: the endpoint, taken from the usual AWS settings."""
     if fsspec.utils.get_protocol(uri) not in {"s3", "s3a"}:
         return {}
-    options = {"aws_region": environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or "us-east-1"}
-    endpoint = environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL")
+    profile = botocore.session.Session().get_scoped_config()
+    region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or profile.get("region")
+    endpoint = environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL") or profile.get("endpoint_url")
+    options = {"aws_region": str(region or "us-east-1")}
     if endpoint:
         options |= {"aws_endpoint_url": endpoint, "aws_allow_http": str(endpoint.startswith("http://")).lower()}
     for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):

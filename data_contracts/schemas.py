@@ -28,6 +28,7 @@ _OBJECT = [
 ]
 
 _QUALITY = [
+    pa.field("read_at", pa.timestamp("us", tz="UTC"), nullable=False),
     pa.field("recording_id", pa.string()),
     pa.field("codec", pa.string()),
     pa.field("sample_rate_hz", pa.int32()),
@@ -186,5 +187,8 @@ TABLE_KEYS: dict[str, tuple[str, ...]] = {
 
 What `recordings` holds is taken as published, so it follows what it vouches for; `runs`, the ledger, comes last.
 """
+
+PUBLISHED = tuple(table for table in TABLE_KEYS if table != "runs")
+"""What a run stages and publishes before its own row."""
 
 FEATURE_SETS = ("recordings", "segments", "functionals", "embeddings", "logmel")

@@ -12,6 +12,7 @@ from data_contracts.reasons import Reason
 
 ROUNDING_S = 0.04  # one VAD chunk: a segment's end may round past the last sample
 CLASS_SHIFT_WARNING = 0.35  # Jensen-Shannon distance of the class mix to the nights before, 0 to 1
+LOST_WARNING = 0.1  # utterances that go, against those that are staged or go
 VOLUME_WARNING = (0.2, 5.0)  # utterances against the mean of the runs before
 
 
@@ -96,6 +97,7 @@ def suites(classes: Sequence[str]) -> dict[str, list[Any]]:
                 min_value=VOLUME_WARNING[0],
                 max_value=VOLUME_WARNING[1],
             ),
+            warning("ColumnValuesToBeBetween", column="lost_share", min_value=0, max_value=LOST_WARNING),
             warning("ColumnValuesToBeBetween", column="class_shift", min_value=0, max_value=CLASS_SHIFT_WARNING),
         ],
     }

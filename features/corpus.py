@@ -32,7 +32,7 @@ class Corpus:
     def __post_init__(self) -> None:
         if not self.root and not self.manifest:
             raise UsageError("where is the audio? Found no corpus; give --corpus DIR_OR_URL or set UNDERTONE_CORPUS")
-        if self.layout != "modified" and _pattern(self.layout, "") is None:
+        if self.layout != "modified" and ("{root}" not in self.layout or _pattern(self.layout, "") is None):
             raise UsageError(
                 "layout: expected a template of folders with {root} and {date:…} that says the day with %Y, %m and %d, "
                 f"or 'modified'; found {self.layout!r}"

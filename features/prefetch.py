@@ -15,7 +15,7 @@ from features.audio import AudioConfig, Decoded, Reject, decode
 from features.corpus import connect
 
 _TRIES = 3
-_BYTES_IN_FLIGHT = 256_000_000
+_BYTES_IN_FLIGHT = 64_000_000
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def fetch_ahead(
     n_readers: int = 16,
     read: Callable[[str], bytes] | None = None,
 ) -> Iterator[Fetched]:
-    """Reads and decodes in `n_readers` threads, at most twice as many objects or 256 MB ahead; yields in order."""
+    """Reads and decodes in `n_readers` threads, at most twice as many objects or 64 MB ahead; yields in order."""
     waiting: deque[tuple[int, Future[Fetched]]] = deque()
     in_flight = 0
     with ThreadPoolExecutor(n_readers, thread_name_prefix="read") as pool:

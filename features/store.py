@@ -41,6 +41,10 @@ def shards(lake: Lake, version: str, date: dt.date) -> list[str]:
     return [name.removesuffix(".parquet") for name in lake.names(folder("recordings", version, date))]
 
 
+def is_done(lake: Lake, version: str, date: dt.date, shard: str) -> bool:
+    return lake.exists(path("recordings", version, date, shard))
+
+
 def dates(lake: Lake, version: str) -> list[dt.date]:
     """The dates that the store holds anything of."""
     names = lake.names(f"features/recordings/version={version}")
@@ -48,9 +52,9 @@ def dates(lake: Lake, version: str) -> list[dt.date]:
 
 
 def recordings(lake: Lake, version: str, date: dt.date) -> pl.LazyFrame:
-    """A date's objects as they were read, with `shard` and `date`: a URI's newest content, and what became of it.
+    """A date's objects as they were read last, with `shard` and `date`.
 
-    Of several tries at one content that is what a further try would not change, else the last.
+    A read that failed for a reason that passes never hides one that did not: nothing good is lost to a bad night.
     """
     files = [path("recordings", version, date, shard) for shard in shards(lake, version, date)]
     if not files:
@@ -61,13 +65,18 @@ def recordings(lake: Lake, version: str, date: dt.date) -> pl.LazyFrame:
         .with_columns(
             shard=pl.col("path").str.extract(r"([0-9a-f]+)\.parquet$"),
             date=pl.lit(date),
-            passing=_PASSED,
         )
-        .sort(
-            *("uri", "modified", "etag", "passing", "tries", "shard"),
-            descending=[False, True, True, False, True, False],
-        )
-        .drop("path", "passing")
+        .drop("path")
+        .pipe(last_read)
+    )
+
+
+def last_read(recordings: pl.LazyFrame) -> pl.LazyFrame:
+    """One row a URI."""
+    return (
+        recordings.with_columns(passing=_PASSED)
+        .sort("uri", "passing", "read_at", "tries", "shard", descending=[False, False, True, True, False])
+        .drop("passing")
         .unique("uri", keep="first", maintain_order=True)
     )
 

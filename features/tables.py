@@ -1,5 +1,6 @@
 """What a shard found, gathered row by row and turned into one Arrow table a feature set."""
 
+import datetime as dt
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,6 +75,7 @@ def object_columns(item: AudioObject) -> dict[str, Any]:
         "modified": item.modified,
         "attributes": item.attributes,
         "tries": item.tries + 1,
+        "read_at": dt.datetime.now(dt.UTC),
     }
 
 

@@ -55,7 +55,7 @@ def _options(
 @app.command()
 def demo(
     corpus: Annotated[str | None, typer.Option(help="Your own folder; default: the synthetic sample corpus.")] = None,
-    lake: Annotated[str, typer.Option(help="Where the demo's lake goes.")] = "demo-lake",
+    lake: Annotated[str | None, typer.Option(help="The demo's lake; default: demo-lake, one for each corpus.")] = None,
     s3: Annotated[bool, typer.Option("--s3", help="Serve corpus and lake from an embedded S3 server.")] = False,
 ) -> None:
     """Everything embedded, from nothing to tables. Run it twice: the second run does nothing, and says so."""

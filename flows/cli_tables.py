@@ -42,7 +42,7 @@ def query(
 
 def runs(lake: Lake = None, limit: Limit = 20, as_json: Json = False) -> None:
     """The ledger: what each run did, newest first; those that failed or were stopped too."""
-    from flows.ledger import at_a_glance, recent
+    from flows.history import at_a_glance, recent
 
     found = recent(_lake(lake), limit)
     if not found.num_rows and not as_json:
@@ -54,6 +54,11 @@ def runs(lake: Lake = None, limit: Limit = 20, as_json: Json = False) -> None:
 def rejects(lake: Lake = None, limit: Limit = 100, as_json: Json = False) -> None:
     """The files that could not be used, and why."""
     _ask(lake, f"SELECT date, reason, uri, error, tries FROM rejects ORDER BY date DESC, uri LIMIT {limit:d}", as_json)
+    if not as_json:
+        console.print(
+            "unreadable, vanished and access_denied are tried again with the next runs, three times in all; "
+            "after that, and for the others, `undertone backfill --force` reads once more."
+        )
 
 
 def speakers(lake: Lake = None, limit: Limit = 100, as_json: Json = False) -> None:

@@ -1,13 +1,14 @@
 """`undertone demo`: everything embedded, from nothing to tables."""
 
+import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from data_contracts.errors import UsageError
 from data_contracts.lake import Lake
+from features.corpus import DEFAULT_LAYOUT
 
 SAMPLE = Path(__file__).parent / "sample" / "corpus"
 
@@ -27,14 +28,17 @@ TABLES = {
 }
 
 
-def demo(console: Console, *, corpus: str | None, lake: str, s3: bool) -> None:
+def demo(console: Console, *, corpus: str | None, lake: str | None, s3: bool) -> None:
     """Runs a backfill over the sample corpus (or the user's folder), shows the tables, and says how to go on."""
     if corpus and "://" not in corpus and not Path(corpus).expanduser().is_dir():
         raise UsageError(f"--corpus: expected a folder or a URL; found {corpus!r}")
     if s3:
         _over_s3(console, corpus)
         return
-    layout = "modified" if corpus else None
+    layout = "modified" if corpus else DEFAULT_LAYOUT
+    lake = lake or ("demo-lake" if corpus is None else f"demo-lake-{Path(corpus).expanduser().absolute().name}")
+    if "://" in lake:
+        raise UsageError(f"--lake: the demo's lake is a folder; found {lake!r}; for a bucket use `undertone backfill`")
     if corpus is None:
         corpus = str(_sample_copy(Path(lake).expanduser().absolute().parent / "demo-corpus"))
         console.print(f"Corpus: 30 short clips of six [bold]synthetic[/bold] voices (espeak-ng), in {corpus}")
@@ -57,18 +61,17 @@ def _over_s3(console: Console, corpus: str | None) -> None:
     with embedded_s3("corpus", "lake") as endpoint:
         n_files = upload(Path(corpus).expanduser() if corpus else SAMPLE, "corpus")
         console.print(f"S3 at {endpoint}: {n_files} objects in s3://corpus, the lake in s3://lake/undertone")
-        layout = "modified" if corpus else None
+        layout = "modified" if corpus else DEFAULT_LAYOUT
         _run(console, corpus="s3://corpus", lake="s3://lake/undertone", layout=layout)
     console.print("\nThe S3 server lived in memory and is gone. Without --s3 the lake stays.")
 
 
-def _run(console: Console, *, corpus: str, lake: str, layout: str | None) -> None:
+def _run(console: Console, *, corpus: str, lake: str, layout: str) -> None:
     from flows.backfill import backfill
-    from flows.options import settings_of
     from flows.progress import Terminal, reporter
     from flows.show import summary
 
-    settings: dict[str, Any] = settings_of(corpus=corpus, lake=lake, layout=layout)
+    settings = {"corpus": corpus, "lake": lake, "layout": layout}
     token = reporter.set(Terminal(console))
     try:
         ledger = backfill(settings=settings)
@@ -96,12 +99,11 @@ def _sample_copy(folder: Path) -> Path:
     return folder
 
 
-def _remember(lake: str, corpus: str, layout: str | None) -> str | None:
+def _remember(lake: str, corpus: str, layout: str) -> str | None:
     """Writes undertone.toml where there is none, so that the next commands need no flags. Returns its name."""
     path = Path("undertone.toml")
-    lines = [f'corpus = "{corpus}"', f'lake = "{Path(lake).expanduser().absolute()}"']
-    lines += [f'layout = "{layout}"'] if layout else []
-    content = "\n".join(["# written by `undertone demo`; yours to change", *lines, ""])
+    values = {"corpus": corpus, "lake": str(Path(lake).expanduser().absolute()), "layout": layout}
+    lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in values.items()]
     if not path.exists():
-        path.write_text(content)
+        path.write_text("\n".join(["# written by `undertone demo`; yours to change", *lines, ""]))
     return path.name if lines[1] in path.read_text() else None

@@ -1,6 +1,9 @@
-"""An S3 server inside this process, on loopback and in memory: for the demo and the tests, never for data to keep."""
+"""An S3 server beside this process, on loopback and in memory: for the demo and the tests, never for data to keep."""
 
+import importlib.util
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,33 +18,45 @@ _ENVIRONMENT = {
 }
 
 
+# A process of its own: Delta and Polars hold the GIL in places, and a server behind the same GIL could not answer.
+# It ends when its standard input does, so that it never outlives whoever started it.
+_SERVER = """
+import logging, sys
+from moto.server import ThreadedMotoServer
+logging.getLogger("werkzeug").setLevel(logging.ERROR)
+server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+server.start()
+print(server.get_host_and_port()[1], flush=True)
+sys.stdin.read()
+server.stop()
+"""
+
+
 @contextmanager
 def embedded_s3(*buckets: str) -> Iterator[str]:
     """Serves `buckets` while it is open and points the usual AWS settings there; yields the endpoint."""
-    try:
-        from moto.server import ThreadedMotoServer
-    except ImportError as error:
-        raise UsageError("the embedded S3 server needs the extra: pip install 'undertone[demo]'") from error
+    if importlib.util.find_spec("moto") is None:
+        raise UsageError("the embedded S3 server needs the extra: pip install 'undertone[demo]'")
     import boto3
 
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    wanted = {**_ENVIRONMENT, "AWS_ENDPOINT_URL": f"http://{host}:{port}"}
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
+    command = [sys.executable, "-W", "ignore", "-c", _SERVER]
+    server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    before = {name: os.environ.get(name) for name in (*_ENVIRONMENT, "AWS_ENDPOINT_URL")}
     try:
+        port = int(server.stdout.readline())  # type: ignore[union-attr]
+        os.environ.update({**_ENVIRONMENT, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"})
         client = boto3.client("s3")
         for bucket in buckets:
             client.create_bucket(Bucket=bucket)
-        yield wanted["AWS_ENDPOINT_URL"]
+        client.close()
+        yield os.environ["AWS_ENDPOINT_URL"]
     finally:
         for name, value in before.items():
             if value is None:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-        server.stop()
+        server.communicate()
 
 
 def upload(folder: Path, bucket: str, prefix: str = "") -> int:

@@ -11,6 +11,7 @@ import torch
 
 from data_contracts import schemas
 from data_contracts.errors import CorpusError, UsageError, ValidationStopped
+from data_contracts.lake import Lake
 from data_contracts.validation import validate
 from features.audio import SAMPLE_RATE, Decoded, Reject, decode
 from features.batches import padded
@@ -28,7 +29,7 @@ _LEAST_S = 2.0
 
 def enroll(settings: Settings, name: str, uris: list[str]) -> dict[str, Any]:
     """Enrols `name` and returns the row. Enrolling again replaces the voice. Raises for recordings without speech."""
-    speaker_id = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    speaker_id = re.sub(r"[\W_]+", "-", name.casefold()).strip("-")
     if not speaker_id:
         raise UsageError(f"a speaker's name needs a letter or a digit; found {name!r}")
     lake = settings.open_lake()
@@ -49,28 +50,32 @@ def enroll(settings: Settings, name: str, uris: list[str]) -> dict[str, Any]:
     embed = encoder(model)
     vectors = np.concatenate([embed(*padded([piece], device)) for piece in pieces])
     centroid = np.average(vectors, axis=0, weights=seconds)
-    run_id = new_id(dt.datetime.now(dt.UTC))
-    before = lake.frame("speakers", schemas.SPEAKERS).filter(pl.col("speaker_id") == speaker_id).collect().to_dicts()
-    seen = (
-        {key: before[0][key] for key in ("first_seen", "last_seen", "n_utterances")} if before else {"n_utterances": 0}
-    )
-    row = {
-        **seen,
-        "speaker_id": speaker_id,
+    voice = {
         "name": name,
         "kind": "enrolled",
-        "speech_s": before[0]["speech_s"] if before else 0.0,
         "centroid": (centroid / np.linalg.norm(centroid)).tolist(),
         "extractor": model.metadata["extractor_digest"],
         "sources": uris,
-        "run_id": run_id,
+        "run_id": new_id(dt.datetime.now(dt.UTC)),
     }
-    table = pa.Table.from_pylist([row], schema=schemas.SPEAKERS)
-    verdict = validate({"speakers": table.to_pandas()}, [], run_id=run_id)
-    if verdict.critical:
-        raise ValidationStopped(f"the enrolment of {name!r} broke a contract: {verdict.critical[0]}")
-    upsert(lake, "speakers", run_id, table)
+    upsert(lake, "speakers", voice["run_id"], lambda: _row(lake, speaker_id, voice))
     return {"speaker_id": speaker_id, "name": name, "speech_s": float(seconds.sum()), "sources": uris}
+
+
+def _row(lake: Lake, speaker_id: str, voice: dict[str, Any]) -> pa.Table:
+    """The speaker as it stands, with the voice; checked as any staged row is."""
+    row: dict[str, Any] = {"speaker_id": speaker_id, "n_utterances": 0, "speech_s": 0.0}
+    for before in (
+        lake.frame("speakers", schemas.SPEAKERS).filter(pl.col("speaker_id") == speaker_id).collect().to_dicts()
+    ):
+        if before["name"] != voice["name"]:
+            raise UsageError(f"{speaker_id} is {before['name']!r} already; enrol {voice['name']!r} under another name")
+        row |= before
+    table = pa.Table.from_pylist([row | voice], schema=schemas.SPEAKERS)
+    verdict = validate({"speakers": table.to_pandas()}, [], run_id=voice["run_id"])
+    if verdict.critical:
+        raise ValidationStopped(f"the enrolment of {voice['name']!r} broke a contract: {verdict.critical[0]}")
+    return table
 
 
 def _waveform(uri: str, config: FeatureConfig) -> np.ndarray:

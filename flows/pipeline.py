@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
-from data_contracts.errors import PublishConflict, ValidationStopped
+from data_contracts.errors import LakeError, PublishConflict, ValidationStopped
 from data_contracts.records import Counts, ShardRef
 from data_contracts.validation import warm_up
+from features import store
 from features.config import FeatureConfig
 from flows.progress import reporter
 from flows.runners import Workers, n_workers, start
@@ -20,7 +21,7 @@ from tasks.identify import identify
 from tasks.integrate import integrate
 from tasks.ledger import Ledger
 from tasks.plan import plan
-from tasks.publish import publish, roll_forward, write_ledger
+from tasks.publish import finish, publish, roll_forward
 from tasks.run import Run, new_id
 from tasks.score import score
 from tasks.select import Pending, select
@@ -51,10 +52,12 @@ def process(
         for run_id in roll_forward(run.lake):
             reporter.get().say("publish", f"finished what run {run_id} had audited and not yet published")
         with _workers(settings) as workers:
-            if reads_audio:
+            if not reads_audio:
+                _check_stored(run)
+            else:
                 _extract(run, ledger, settings, workers)
             if stage == "features" or not _publish(run, ledger, workers):
-                write_ledger(run.lake, ledger)
+                finish(run.lake, ledger)
     except ValidationStopped as error:
         _close(run, ledger, "stopped", error)
         raise
@@ -99,13 +102,24 @@ def open_run(
     )
 
 
+def _check_stored(run: Run) -> None:
+    """Raises LakeError where there is nothing to score: another encoder or configuration needs the audio again."""
+    if not store.dates(run.lake, run.feature_version):
+        held = ", ".join(run.lake.names("features/recordings")) or "none"
+        raise LakeError(
+            f"expected features of version {run.feature_version} ({run.speaker.label}) in {run.lake.at('features')}; "
+            f"found {held}; run `undertone backfill` without --stage score: the audio has to be read"
+        )
+
+
 def _extract(run: Run, ledger: Ledger, settings: Settings, workers: "_Workers") -> None:
     """Stages 1 to 3."""
     tell = reporter.get()
     with ledger.timed("discover"):
         found = discover(run)
     ledger.n_listed, ledger.n_known = found.n_listed, found.n_known
-    tell.say("discover", f"{found.n_listed:,} objects listed, {found.n_known:,} of them known already")
+    where = "" if found.n_listed else f" in {run.corpus}: is the layout right? `undertone doctor` shows what is there"
+    tell.say("discover", f"{found.n_listed:,} objects listed, {found.n_known:,} of them known already{where}")
     if not found.dates:
         return
     with ledger.timed("plan"):
@@ -132,6 +146,7 @@ def _publish(run: Run, ledger: Ledger, workers: "_Workers") -> bool:
         with ledger.timed("integrate"):
             waiting = select(run)
         if not waiting.n_recordings:
+            ledger.nothing_published()
             reporter.get().say("publish", "nothing new: the tables are as they were")
             return False
         _stage(run, ledger, waiting, workers)

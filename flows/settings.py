@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import tomllib
 from pathlib import Path
 from typing import Any, Self
 
@@ -55,6 +56,8 @@ class Settings(BaseSettings):
         """The settings in force. Raises UsageError that names the setting, what it holds and what it should."""
         try:
             return cls(**{name: value for name, value in flags.items() if value is not None})
+        except tomllib.TOMLDecodeError as error:
+            raise UsageError(f"{Path('undertone.toml').absolute()} is no TOML: {error}") from error
         except ValidationError as error:
             lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}; found {e['input']!r}" for e in error.errors()]
             raise UsageError("settings: " + "; ".join(lines)) from error

@@ -61,7 +61,8 @@ def identify(
     """Names every utterance's speaker.
 
     Utterances of one recording are first joined into voices (average linkage on the cosine), because a voice of several
-    utterances is surer than one. A voice far from every speaker founds one; then each takes the nearest.
+    utterances is surer than one. A voice far from every speaker founds one; then each
+    takes the nearest, the enrolled before the found.
     """
     order = sorted(range(len(keys)), key=keys.__getitem__)
     embeddings = _normalised(np.asarray(embeddings, np.float32))
@@ -75,7 +76,7 @@ def identify(
             answer.founded.append(Voiceprint(gallery.new_name(keys[voice[0]], pseudonym_key), centroid, known=False))
             gallery.add(answer.founded[-1])
     for voice, centroid in zip(voices, centroids, strict=True):
-        speaker = gallery.nearest(centroid)
+        speaker = gallery.nearest(centroid, decision.threshold)
         answer.scores[voice] = decision.probability(embeddings[voice] @ speaker.centroid)
         for index in voice:
             answer.speaker_ids[index], answer.known[index] = speaker.speaker_id, speaker.known
@@ -113,9 +114,12 @@ class _Gallery:
         """Whether somebody is at least `threshold` near."""
         return bool(np.any(self._cosines(centroid) >= threshold))
 
-    def nearest(self, centroid: np.ndarray) -> Voiceprint:
-        """The most similar speaker; of equals the known one, then the first."""
-        return self.speakers[int(np.argmax(self._cosines(centroid)))]
+    def nearest(self, centroid: np.ndarray, threshold: float) -> Voiceprint:
+        """The most similar of the enrolled who are near enough, before all found ones: a name beats a pseudonym."""
+        cosines = self._cosines(centroid)
+        known = np.array([speaker.known for speaker in self.speakers])
+        near = np.where(known & (cosines >= threshold), cosines, -np.inf)
+        return self.speakers[int(np.argmax(near if np.isfinite(near).any() else cosines))]
 
     def _cosines(self, centroid: np.ndarray) -> np.ndarray:
         return np.asarray(self.matrix[: len(self.speakers)] @ centroid)

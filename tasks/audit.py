@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 
 from data_contracts import schemas
 from data_contracts.suites import ROUNDING_S
@@ -18,7 +19,7 @@ _NIGHTS = 28
 @stage
 def audit(run: Run, waiting: Pending, n_extracted: int) -> Verdict:
     """Checks every staged table and writes the verdict and the Data Docs to `validation/run=…/`."""
-    tables = {table: pl.DataFrame(run.lake.read_parquet(run.staged(table))) for table in list(schemas.TABLE_KEYS)[:-1]}
+    tables = {table: pl.DataFrame(run.lake.read_parquet(run.staged(table))) for table in schemas.PUBLISHED}
     frames = {name: frame.to_pandas() for name, frame in tables.items()}
     frames["recordings"] = _explained(tables["recordings"]).to_pandas()
     frames["utterances"] = _placed(run, tables["utterances"]).to_pandas()
@@ -60,10 +61,9 @@ def _placed(run: Run, utterances: pl.DataFrame) -> pl.DataFrame:
 
 def _reconciled(run: Run, waiting: Pending, n_extracted: int, tables: dict[str, pl.DataFrame]) -> dict[str, Any]:
     """What was counted on the way against what is staged, and this run against those before."""
-    rows = pending(run)
-    counted = rows.filter("counted")
-    unaccounted = _planned(run).join(rows, on=["uri", "etag"], how="anti").lazy()
-    unaccounted = unaccounted.join(run.lake.frame("recordings", schemas.RECORDINGS), on=["uri", "etag"], how="anti")
+    counted = pending(run).filter("counted")
+    planned, extracted = _planned_and_extracted(run)
+    unaccounted = planned.join(extracted, on=["uri", "etag"], how="anti")
     utterances, daily = tables["utterances"], tables["emotion_daily"]
     own = (
         utterances.group_by("date")
@@ -72,23 +72,36 @@ def _reconciled(run: Run, waiting: Pending, n_extracted: int, tables: dict[str, 
     )
     mix = dict(utterances["emotion"].drop_nulls().value_counts().iter_rows())
     past_volume, past_mix = _past(run)
+    lost = _lost(run)
     return {
         "recordings_missing": abs(waiting.n_recordings - tables["recordings"].height)
-        + abs(n_extracted - _planned(run).height)
-        + unaccounted.collect().height,
+        + abs(n_extracted - planned.height)
+        + unaccounted.height,
         "utterances_missing": int(counted["n_segments"].sum() or 0) - utterances.height,
         "daily_utterances_missing": int((own["len"] > own["n_utterances"].fill_null(0)).sum()),
-        "volume_ratio": utterances.height / past_volume if past_volume and utterances.height else None,
+        "volume_ratio": utterances.height / past_volume if past_volume else None,
+        "lost_share": lost / max(1, lost + utterances.height),
         "class_shift": js_distance(mix, past_mix) if past_mix and mix else None,
     }
 
 
-def _planned(run: Run) -> pl.DataFrame:
-    """The objects, by uri and etag, that this run itself extracted."""
+def _planned_and_extracted(run: Run) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The objects, by uri and etag, of this run's own shards: as they were planned, and as the store holds them."""
     plans = f"{run.staging}/plan"
-    paths = [f"{plans}/{date}/{name}" for date in run.lake.names(plans) for name in run.lake.names(f"{plans}/{date}")]
-    empty = pl.DataFrame(schemas.PLAN.empty_table()).select("uri", "etag")
-    return pl.concat([empty, *(pl.DataFrame(run.lake.read_parquet(path, ["uri", "etag"])) for path in paths)])
+    shards = [f"{date}/{name}" for date in run.lake.names(plans) for name in run.lake.names(f"{plans}/{date}")]
+    stored = f"features/recordings/version={run.feature_version}"
+    return _objects(run, plans, shards), _objects(run, stored, shards)
+
+
+def _objects(run: Run, folder: str, files: list[str]) -> pl.DataFrame:
+    key = ["uri", "etag"]
+    tables = [run.lake.read_parquet(f"{folder}/{file}", key) for file in files]
+    return pl.DataFrame(pa.concat_tables(tables)) if tables else pl.DataFrame(schemas.PLAN.empty_table()).select(key)
+
+
+def _lost(run: Run) -> int:
+    """Utterances that the tables show, and that this run would take away."""
+    return int(run.lake.read_parquet(f"{run.staging}/deletes/utterances.parquet").num_rows)
 
 
 def _past(run: Run) -> tuple[float | None, dict[str, int]]:

@@ -56,7 +56,7 @@ def voices(run: Run, counted: pl.DataFrame, date: object, shards: list[str]) -> 
     for shard in shards:
         ids = wanted.filter(pl.col("shard") == shard).select("recording_id")
         tables = [store.read(run.lake, name, run.feature_version, date, shard) for name in ("segments", "embeddings")]  # type: ignore[arg-type]
-        segments, embeddings = (_frame(table).join(ids, on="recording_id", how="semi") for table in tables)
+        segments, embeddings = (pl.DataFrame(table).join(ids, on="recording_id", how="semi") for table in tables)
         parts.append(segments.join(embeddings, on=KEY, how="inner"))
     return pl.concat(parts).unique(KEY, keep="first").sort(KEY)
 
@@ -65,7 +65,3 @@ def _nobody() -> pl.DataFrame:
     schema = utterances(())
     columns = [*KEY, "speaker_id", "speaker_score", "speaker_known"]
     return pl.DataFrame(pa.schema([schema.field(name) for name in columns]).empty_table())
-
-
-def _frame(table: pa.Table) -> pl.DataFrame:
-    return pl.DataFrame(table)

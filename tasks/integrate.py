@@ -12,9 +12,9 @@ from data_contracts import schemas
 from data_contracts.schemas import TABLE_KEYS
 from tasks.identify import KEY
 from tasks.run import Run
-from tasks.scores import utterances_with_scores
 from tasks.select import Pending, pending
 from tasks.stage import stage
+from tasks.utterances import utterances_with_scores
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,11 @@ class Ledger:
         finally:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - started
 
+    def nothing_published(self) -> None:
+        """Whatever was staged before, somebody else published it, or there was nothing."""
+        self.n_published_recordings = self.n_published_utterances = self.n_new_speakers = 0
+        self.verdict, self.validation, self.failures = "nothing_to_check", None, []
+
     @property
     def elapsed_s(self) -> float:
         return ((self.finished or dt.datetime.now(dt.UTC)) - self.started).total_seconds()

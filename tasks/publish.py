@@ -4,16 +4,17 @@ A run that was audited leaves `ready.json`; one that died between two tables' co
 """
 
 import datetime as dt
+from collections.abc import Callable
 from typing import Any
 
 import polars as pl
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, write_deltalake
-from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.exceptions import DeltaError
 
 from data_contracts.errors import LakeError, PublishConflict
 from data_contracts.lake import Lake
-from data_contracts.schemas import RUNS, TABLE_KEYS
+from data_contracts.schemas import PUBLISHED, RUNS, TABLE_KEYS
 from tasks.ledger import Ledger
 from tasks.lock import publishing
 from tasks.run import Run
@@ -26,34 +27,37 @@ _DAILY = ("emotion_daily", "speaker_daily")
 
 @stage
 def publish(run: Run, ledger: Ledger, base: dict[str, int]) -> None:
-    """Marks the run as audited, publishes it, and takes its staging away. Raises PublishConflict: stage again."""
-    run.lake.write_json(f"{run.staging}/ready.json", {"base": base})
-    publish_staged(run.lake, ledger, base)
+    """Publishes what was staged and audited. Raises PublishConflict where another run came first: stage again."""
+    with publishing(run.lake, run.id):
+        _check_base(run.lake, ledger, base)
+        run.lake.write_json(_ready(run.id), {"base": base})
+        publish_staged(run.lake, ledger)
+
+
+@stage
+def finish(lake: Lake, ledger: Ledger) -> None:
+    """The ledger's row of a run that had nothing to publish."""
+    with publishing(lake, ledger.run_id):
+        _write_ledger(lake, ledger)
 
 
 @stage
 def roll_forward(lake: Lake) -> list[str]:
-    """Publishes what runs before left audited and unpublished. Returns their ids."""
-    rolled = []
-    for folder in lake.names("staging"):
-        path = f"staging/{folder}/ready.json"
-        if not folder.startswith("run=") or not lake.exists(path):
-            continue
-        ledger = Ledger.restore(lake.read_json(f"staging/{folder}/run.json"))
-        try:
-            publish_staged(lake, ledger, lake.read_json(path)["base"])
-            rolled.append(ledger.run_id)
-        except PublishConflict:  # others went ahead: what it staged is still in the store, and is staged anew
-            lake.remove(f"staging/{folder}")
-    return rolled
+    """Publishes what runs that died had audited and begun to publish. Returns their ids.
+
+    `ready.json` stands only while its run holds the lock: whoever holds the lock and sees one sees a dead run's.
+    """
+    if not _waiting(lake):
+        return []
+    with publishing(lake, "roll-forward"):
+        return [run_id for run_id in _waiting(lake) if _finish_dead(lake, run_id)]
 
 
-def publish_staged(lake: Lake, ledger: Ledger, base: dict[str, int]) -> None:
-    """Merges every staged table once, then the ledger's row, under the publisher's lock."""
+def publish_staged(lake: Lake, ledger: Ledger) -> None:
+    """Merges every staged table once, then the ledger's row. The caller holds the lock."""
     staging = f"staging/run={ledger.run_id}"
-    with publishing(lake, ledger.run_id), ledger.timed("publish"):
-        _check_base(lake, ledger.run_id, base)
-        for table in list(TABLE_KEYS)[:-1]:
+    with ledger.timed("publish"):
+        for table in PUBLISHED:
             rows = lake.read_parquet(f"{staging}/tables/{table}.parquet")
             if table in _DAILY:
                 dates = lake.read_parquet(f"{staging}/deletes/dates.parquet")["date"].to_pylist()
@@ -61,20 +65,53 @@ def publish_staged(lake: Lake, ledger: Ledger, base: dict[str, int]) -> None:
             else:
                 gone = f"{staging}/deletes/{table}.parquet"
                 _commit(lake, table, _stamp(ledger), rows, gone=lake.read_parquet(gone) if lake.exists(gone) else None)
-    write_ledger(lake, ledger)
+    _write_ledger(lake, ledger)
 
 
-def write_ledger(lake: Lake, ledger: Ledger) -> None:
+def upsert(lake: Lake, table: str, run_id: str, rows: Callable[[], pa.Table]) -> None:
+    """Rows into one table outside of a run (an enrolment), made from what stands there under the same lock."""
+    roll_forward.fn(lake)
+    with publishing(lake, run_id):
+        _commit(lake, table, {RUN_ID: run_id, ATTEMPT: "0"}, rows())
+
+
+def _ready(run_id: str) -> str:
+    return f"staging/run={run_id}/ready.json"
+
+
+def _waiting(lake: Lake) -> list[str]:
+    runs = [name.removeprefix("run=") for name in lake.names("staging") if name.startswith("run=")]
+    return [run_id for run_id in runs if lake.exists(_ready(run_id))]
+
+
+def _finish_dead(lake: Lake, run_id: str) -> bool:
+    ledger = Ledger.restore(lake.read_json(f"staging/run={run_id}/run.json"))
+    try:
+        _check_base(lake, ledger, lake.read_json(_ready(run_id))["base"])
+    except PublishConflict:  # others went ahead: what it staged is still in the store, and is staged anew
+        _clear(lake, run_id)
+        return False
+    try:
+        publish_staged(lake, ledger)
+    except LakeError as error:
+        raise LakeError(
+            f"finishing run {run_id}, which died publishing: {error}; to go on without it, move "
+            f"{lake.at(f'staging/run={run_id}')} away"
+        ) from error
+    return True
+
+
+def _write_ledger(lake: Lake, ledger: Ledger) -> None:
     """The run's row, which says that all the others are there; then its staging goes."""
     ledger.status, ledger.finished = "done", dt.datetime.now(dt.UTC)
     _commit(lake, "runs", _stamp(ledger), pa.Table.from_pylist([ledger.row()], schema=RUNS))
-    lake.remove(f"staging/run={ledger.run_id}")
+    _clear(lake, ledger.run_id)
 
 
-def upsert(lake: Lake, table: str, run_id: str, rows: pa.Table, gone: pa.Table | None = None) -> None:
-    """Rows into one table outside of a run (an enrolment), under the same lock."""
-    with publishing(lake, run_id):
-        _commit(lake, table, {RUN_ID: run_id, ATTEMPT: "0"}, rows, gone=gone)
+def _clear(lake: Lake, run_id: str) -> None:
+    """The mark first: a staging that is half gone must not look as if it waited."""
+    lake.remove(_ready(run_id))
+    lake.remove(f"staging/run={run_id}")
 
 
 def _stamp(ledger: Ledger) -> dict[str, str]:
@@ -82,14 +119,17 @@ def _stamp(ledger: Ledger) -> dict[str, str]:
     return {RUN_ID: ledger.run_id, ATTEMPT: str(ledger.attempt)}
 
 
-def _check_base(lake: Lake, run_id: str, base: dict[str, int]) -> None:
+def _check_base(lake: Lake, ledger: Ledger, base: dict[str, int]) -> None:
+    """Raises PublishConflict where a table has moved on since it was read, other than by this very publication."""
     for table, version in versions(lake).items():
         if version == base[table]:
             continue
         newest = lake.delta(table)
         commits = newest.history(version - base[table]) if newest is not None else []
-        if any(commit.get(RUN_ID) != run_id for commit in commits):
-            raise PublishConflict(f"{table} went from version {base[table]} to {version} while {run_id} was staged")
+        if any(not _stamp(ledger).items() <= commit.items() for commit in commits):
+            raise PublishConflict(
+                f"{table} went from version {base[table]} to {version} while {ledger.run_id} was staged"
+            )
 
 
 def _commit(
@@ -117,8 +157,6 @@ def _commit(
             _replace(target, rows, replace_dates, properties)
         else:
             _merge(target, table, rows, gone, properties)
-    except CommitFailedError as error:
-        raise PublishConflict(f"{table}: another commit came first: {error}") from error
     except DeltaError as error:
         raise LakeError(f"publishing {lake.at('analytics', table)}: {error}") from error
 
@@ -136,6 +174,9 @@ def _replace(target: DeltaTable, rows: pa.Table, dates: list[dt.date], propertie
 def _merge(target: DeltaTable, table: str, rows: pa.Table, gone: pa.Table | None, properties: CommitProperties) -> None:
     """One merge that updates, inserts, and deletes the keys in `gone`."""
     key = TABLE_KEYS[table]
+    for field in pa.schema(target.schema().to_arrow()):
+        if field.name not in rows.column_names:  # a score of a taxonomy that this model does not have
+            rows = rows.append_column(field, pa.nulls(rows.num_rows, field.type))
     frames = [pl.DataFrame(rows).with_columns(gone_=pl.lit(False))]
     if gone is not None and gone.num_rows:
         frames.append(pl.DataFrame(gone).with_columns(gone_=pl.lit(True)))

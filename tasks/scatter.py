@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from distributed import Client, Future, KilledWorker, as_completed
 from distributed.comm.core import CommClosedError
 
-from data_contracts.errors import TransientError
+from data_contracts.errors import ComputeError, TransientError
 
 T = TypeVar("T")
 
@@ -40,15 +40,24 @@ def scatter(
             item, attempt = attempts.pop(future)
             try:
                 result = future.result()
-            except _MENDABLE:
+            except _MENDABLE as error:
                 if attempt == tries:
-                    raise
+                    raise _final(error, item, tries) from error
                 time.sleep(_PAUSE_S * 2 ** (attempt - 1))
                 submit(item, attempt + 1)
             else:
                 yield result
     finally:
         client.cancel(list(attempts))
+
+
+def _final(error: Exception, item: tuple[Any, ...], tries: int) -> Exception:
+    if isinstance(error, TransientError):
+        return error
+    return ComputeError(
+        f"a worker died {tries} times over {item[-1]}: too little memory, or a file that crashes its decoder; "
+        "set fewer workers, a smaller shard_bytes, or take the file out of the corpus"
+    )
 
 
 def _here(function: Callable[..., T], item: tuple[Any, ...], tries: int) -> T:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from data_contracts.lake import Lake
+from data_contracts.reasons import PASSING
 from data_contracts.schemas import RECORDINGS
 from features import store
 from tasks.run import Run
@@ -35,14 +36,12 @@ def select(run: Run) -> Pending:
     """
     base = versions(run.lake)
     published = run.lake.frame("recordings", RECORDINGS)
-    dates = store.dates(run.lake, run.feature_version) if run.dates is None else run.dates
-    held = set(store.dates(run.lake, run.feature_version))
-    frames = [
-        _unpublished(run, store.recordings(run.lake, run.feature_version, date), published).collect()
-        for date in dates
-        if date in held
-    ]
-    pending = pl.concat(frames) if frames else pl.DataFrame()
+    held = store.dates(run.lake, run.feature_version)
+    dates = held if run.dates is None else sorted(set(run.dates) & set(held))
+    frames = [store.recordings(run.lake, run.feature_version, date) for date in dates]
+    if not frames:
+        return Pending(0, {}, base)
+    pending = _unpublished(run, store.last_read(pl.concat(frames)), published).collect()
     if pending.is_empty():
         return Pending(0, {}, base)
     pending = _counted(pending, published)
@@ -68,6 +67,12 @@ def versions(lake: Lake) -> dict[str, int]:
 
 
 def _unpublished(run: Run, current: pl.LazyFrame, published: pl.LazyFrame) -> pl.LazyFrame:
+    """Leaves out what is published as it is, contents older than the published, and failed reads of what is shown."""
+    shown = published.select("uri", shown_etag="etag", shown_read_at="read_at", shown_status="status")
+    outdated = (pl.col("shown_etag") != pl.col("etag")) & (pl.col("shown_read_at") > pl.col("read_at"))
+    failed = (pl.col("shown_status") == "ok") & pl.col("reason").is_in([str(reason) for reason in PASSING])
+    current = current.join(shown, on="uri", how="left").filter(~outdated.fill_null(False), ~failed.fill_null(False))
+    current = current.drop("shown_etag", "shown_read_at", "shown_status")
     if run.force:
         return current
     labels = {"feature_version": run.feature_version}

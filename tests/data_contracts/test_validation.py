@@ -64,6 +64,7 @@ def _row(table: str, n: int) -> dict[str, Any]:
             "daily_utterances_missing": 0,
             "volume_ratio": 1.0,
             "class_shift": 0.1,
+            "lost_share": 0.0,
         },
     }
     return rows[table]
@@ -137,8 +138,9 @@ _BROKEN: list[tuple[str, str, str, dict[str, Any]]] = [
     ("run", "expect_column_values_to_be_between", "daily_utterances_missing", {"daily_utterances_missing": 2}),
     ("run", "expect_column_values_to_be_between", "volume_ratio", {"volume_ratio": 0.1}),
     ("run", "expect_column_values_to_be_between", "class_shift", {"class_shift": 0.5}),
+    ("run", "expect_column_values_to_be_between", "lost_share", {"lost_share": 0.5}),
 ]
-_WARNINGS = {("run", "volume_ratio"), ("run", "class_shift")}
+_WARNINGS = {("run", "volume_ratio"), ("run", "class_shift"), ("run", "lost_share")}
 
 
 TABLES = list(suites(CLASSES))

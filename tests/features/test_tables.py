@@ -94,7 +94,9 @@ def test_a_reject_keeps_what_was_learnt():
 
 
 def test_an_attempt_counts_as_a_try():
-    assert object_columns(ITEM) == {
+    columns = object_columns(ITEM)
+    assert columns.pop("read_at").tzinfo is dt.UTC
+    assert columns == {
         "uri": "s3://corpus/a",
         "etag": "e",
         "bytes": 10,

@@ -64,7 +64,7 @@ def contents() -> Callable[[str | Path], dict[str, pl.DataFrame]]:
     """What every table of a lake says, sorted by key, without what differs between any two runs."""
 
     def read(
-        uri: str | Path, *, but: tuple[str, ...] = ("run_id", "uri", "modified", "etag")
+        uri: str | Path, *, but: tuple[str, ...] = ("run_id", "uri", "modified", "etag", "read_at")
     ) -> dict[str, pl.DataFrame]:
         lake = Lake(str(uri))
         tables = {}

@@ -1,6 +1,7 @@
 """The main job over the sample corpus, under Prefect's harness."""
 
 import datetime as dt
+import os
 import shutil
 from pathlib import Path
 
@@ -8,8 +9,9 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+import features.prefetch
 from data_contracts import lake as lakes
-from data_contracts.errors import UsageError
+from data_contracts.errors import LakeError, UsageError
 from data_contracts.lake import Lake
 from features import store
 from flows.backfill import backfill
@@ -242,3 +244,43 @@ def test_an_earlier_copy_that_comes_late_moves_its_utterances(settings, tmp_path
     by_day = lake.scan("emotion_daily").group_by("date").agg(pl.col("n_utterances").sum()).sort("date").collect()
     assert by_day.rows() == [(dt.date(2026, 11, 19), 1), (dt.date(2026, 11, 21), 1)]
     assert lake.scan("utterances").collect().height == 2
+
+
+def test_a_failed_read_takes_nothing_away(settings, tmp_path, sample, monkeypatch):
+    """Credentials that list and cannot read, under --force: what was read before stays, in store and tables."""
+    backfill(settings=settings)
+    lake = Lake(settings["lake"])
+    before = lake.scan("utterances").collect()
+
+    def denied(uri):
+        raise PermissionError(uri)
+
+    with monkeypatch.context() as night:
+        night.setattr(features.prefetch, "read_object", denied)
+        ledger = backfill(force=True, settings=settings)
+    assert ledger.extracted.n_rejected == N_OBJECTS
+    assert lake.scan("utterances").collect().height == len(before)
+    assert backfill(settings=settings).n_published_recordings == 0
+
+
+def test_a_file_saved_on_another_day_does_not_flip_back(settings, tmp_path, sample):
+    """Its old content stays in the store under its old day; what was read last is what the tables show."""
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    file = corpus / "a.flac"
+    here = settings | {"corpus": str(corpus), "layout": "modified"}
+    for day, source in ((19, "call-0001-voice-a"), (20, "call-0005-voice-e"), (18, "call-0002-voice-b")):
+        shutil.copy(sample / f"2026/11/19/{source}.flac", file)
+        stamp = dt.datetime(2026, 11, day, 12, tzinfo=dt.UTC).timestamp()
+        os.utime(file, (stamp, stamp))
+        assert backfill(settings=here).n_published_recordings == 1
+        assert backfill(settings=here).n_published_recordings == 0
+        (row,) = Lake(here["lake"]).scan("recordings").collect().to_dicts()
+        assert row["date"] == dt.date(2026, 11, day)
+        assert set(Lake(here["lake"]).scan("utterances").collect()["recording_id"]) == {row["recording_id"]}
+    assert backfill(force=True, settings=here).n_published_recordings == 1
+
+
+def test_scoring_without_features_says_what_to_do(settings):
+    with pytest.raises(LakeError, match="without --stage score"):
+        backfill(stage="score", settings=settings)

@@ -23,6 +23,26 @@ def test_an_enrolled_voice_is_recognised(settings, sample):
     assert (ada["kind"], ada["name"], ada["n_utterances"]) == ("enrolled", "Ada Lovelace", len(known))
 
 
+def test_enrolled_afterwards_the_name_replaces_the_pseudonym(settings, sample):
+    backfill(settings=settings)
+    lake = Lake(settings["lake"])
+    voice = sample / "2026" / "11" / "19" / "call-0002-voice-b.flac"
+    recording = lake.scan("recordings").collect().filter(uri=str(voice))["recording_id"][0]
+    before = lake.scan("utterances").collect().filter(recording_id=recording)["speaker_id"][0]
+    assert before.startswith("spk_")
+    enroll(Settings.load(**settings), "Grace", [str(voice)])
+    backfill(stage="score", force=True, settings=settings)
+    after = lake.scan("utterances").collect().filter(recording_id=recording)
+    assert after["speaker_id"].to_list() == ["grace"] * len(after)
+
+
+def test_a_name_is_not_taken_from_another(settings, sample):
+    voice = str(sample / "2026" / "11" / "19" / "call-0002-voice-b.flac")
+    enroll(Settings.load(**settings), "Ada L.", [voice])
+    with pytest.raises(UsageError, match=r"is 'Ada L\.' already"):
+        enroll(Settings.load(**settings), "ada-l", [voice])
+
+
 def test_what_cannot_be_enrolled_says_why(settings, sample):
     chosen = Settings.load(**settings)
     with pytest.raises(CorpusError, match="not_audio"):

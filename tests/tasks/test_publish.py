@@ -11,7 +11,7 @@ from data_contracts.errors import PublishConflict
 from data_contracts.lake import Lake
 from data_contracts.schemas import TABLE_KEYS
 from tasks.ledger import Ledger
-from tasks.publish import ATTEMPT, RUN_ID, publish_staged, roll_forward
+from tasks.publish import ATTEMPT, RUN_ID, _check_base, publish_staged, roll_forward
 from tasks.select import versions
 
 DAY, NEXT = dt.date(2026, 11, 21), dt.date(2026, 11, 22)
@@ -35,12 +35,11 @@ def test_rows_come_change_and_go(lake):
 
 
 def test_published_twice_is_published_once(lake):
-    base = versions(lake)
     ledger = _stage(lake, "r1", [_utterance("a", 0)])
-    publish_staged(lake, ledger, base)
+    publish_staged(lake, ledger)
     before = _versions(lake)
     ledger = _stage(lake, "r1", [_utterance("a", 0)])
-    publish_staged(lake, ledger, base)
+    publish_staged(lake, ledger)
     assert _versions(lake) == before
     (commit,) = lake.delta("utterances").history()
     assert (commit[RUN_ID], commit[ATTEMPT]) == ("r1", "0")
@@ -61,6 +60,10 @@ def test_another_taxonomy_adds_its_columns(lake):
     _publish(lake, "r2", [fear], classes=("fear",))
     rows = lake.scan("utterances").sort("recording_id").collect()
     assert rows.select("score_anger", "score_fear").rows() == [(1.0, None), (None, 1.0)]
+    again = _utterance("a", 0, emotion="fear") | {"score_fear": 1.0}
+    _publish(lake, "r3", [again], classes=("fear",))
+    rows = lake.scan("utterances").sort("recording_id").collect()
+    assert rows.select("score_anger", "score_fear").rows() == [(None, 1.0), (None, 1.0)], "no score of before is left"
 
 
 def test_nobody_is_overwritten_unseen(lake):
@@ -68,7 +71,7 @@ def test_nobody_is_overwritten_unseen(lake):
     _publish(lake, "r1", [_utterance("a", 0)])
     ledger = _stage(lake, "r2", [_utterance("b", 0)])
     with pytest.raises(PublishConflict, match="utterances went from version -1 to 0"):
-        publish_staged(lake, ledger, base)
+        _check_base(lake, ledger, base)
     assert lake.scan("utterances").collect()["recording_id"].to_list() == ["a"]
 
 
@@ -87,7 +90,7 @@ def test_what_others_overtook_is_not_rolled_forward(lake):
     _stage(lake, "dead", [_utterance("a", 0)])
     lake.write_json("staging/run=dead/ready.json", {"base": base})
     ledger = _stage(lake, "alive", [_utterance("b", 0)])
-    publish_staged(lake, ledger, base)
+    publish_staged(lake, ledger)
     assert roll_forward.fn(lake) == []
     assert lake.names("staging") == []
 
@@ -97,8 +100,7 @@ def _versions(lake):
 
 
 def _publish(lake, run_id, rows, **more):
-    base = versions(lake)
-    publish_staged(lake, _stage(lake, run_id, rows, **more), base)
+    publish_staged(lake, _stage(lake, run_id, rows, **more))
 
 
 def _stage(lake, run_id, rows, *, gone=(), daily=(), dates=(), classes=CLASSES):
