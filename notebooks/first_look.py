@@ -54,7 +54,8 @@ def draw(rows: pl.DataFrame, picture: str) -> None:
         axes.barh(line, own["seconds"][0], height=0.72, color="#ECECEC", zorder=1)
         for start, end, emotion, name in own.select("start_s", "end_s", "emotion", "name").iter_rows():
             axes.barh(line, end - start, left=start, height=0.72, color=colour[emotion], zorder=2)
-            axes.text((start + end) / 2, line, name, ha="center", va="center", fontsize=6.5, color=ink(colour[emotion]), zorder=3)
+            place = {"ha": "center", "va": "center", "fontsize": 6.5, "zorder": 3}
+            axes.text((start + end) / 2, line, name, color=ink(colour[emotion]), **place)
     axes.set_yticks(range(len(files)), [f"{date:%d %b}  {file}" for date, file in files.iter_rows()], fontsize=7)
     axes.set_ylim(len(files) - 0.4, -0.6)
     axes.set_xlabel("time in the recording (s)")
