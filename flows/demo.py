@@ -42,6 +42,7 @@ def demo(console: Console, *, corpus: str | None, lake: str | None, s3: bool) ->
     if corpus is None:
         corpus = str(_sample_copy(Path(lake).expanduser().absolute().parent / "demo-corpus"))
         console.print(f"Corpus: 30 short clips of six [bold]synthetic[/bold] voices (espeak-ng), in {corpus}")
+        console.print("They show the job at work; what the models say of such voices means little.")
     _run(console, corpus=corpus, lake=lake, layout=layout)
     wrote = _remember(lake, corpus, layout)
     console.print()
