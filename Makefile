@@ -11,8 +11,8 @@ setup: .venv/.ready
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v in ((3, 11), (3, 12)) else f"expected Python 3.11 or 3.12, found {v[0]}.{v[1]}; run: make PYTHON=python3.11 $(MAKECMDGOALS)")'
 	@echo "Building .venv: about 250 packages, two to four minutes the first time."
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps -e .
 	@touch $@
 
 demo: setup

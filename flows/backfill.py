@@ -5,7 +5,6 @@ from typing import Any
 
 from prefect import flow
 
-from flows.artifacts import leave
 from flows.dates import days
 from flows.pipeline import Stage, process
 from flows.settings import Settings
@@ -25,7 +24,7 @@ def backfill(
     `features` extracts and publishes nothing; `score` identifies, scores and publishes from stored features, without
     touching the audio; by default both. What the current versions have done already is left alone unless `force`.
     """
-    ledger = process(
+    return process(
         Settings.load(**(settings or {})),
         flow="backfill",
         dates=days(start, end),
@@ -33,5 +32,3 @@ def backfill(
         force=force,
         rescore=True,
     )
-    leave(ledger)
-    return ledger

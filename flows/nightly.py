@@ -5,7 +5,6 @@ from typing import Any
 
 from prefect import flow
 
-from flows.artifacts import leave
 from flows.dates import yesterday
 from flows.pipeline import process
 from flows.settings import Settings
@@ -21,6 +20,4 @@ def nightly(date: dt.date | None = None, settings: dict[str, Any] | None = None)
     chosen = Settings.load(**(settings or {}))
     last = date or yesterday()
     dates = [last - dt.timedelta(days=back) for back in range(chosen.look_back_days, -1, -1)]
-    ledger = process(chosen, flow="nightly", dates=dates)
-    leave(ledger)
-    return ledger
+    return process(chosen, flow="nightly", dates=dates)

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
-from data_contracts.errors import LakeError, PublishConflict, ValidationStopped
+from data_contracts.errors import LakeError, PublishConflict, UndertoneError, ValidationStopped
 from data_contracts.records import Counts, ShardRef
 from data_contracts.validation import warm_up
 from features import store
 from features.config import FeatureConfig
+from flows.artifacts import leave
 from flows.progress import reporter
 from flows.runners import Workers, n_workers, start
 from flows.settings import Settings
@@ -64,6 +65,7 @@ def process(
     except BaseException as error:
         _close(run, ledger, "failed", error)
         raise
+    leave(ledger)
     return ledger
 
 
@@ -251,3 +253,5 @@ def _close(run: Run, ledger: Ledger, status: str, error: BaseException) -> None:
     """A run that did not publish keeps its ledger in staging, where `undertone runs` finds it."""
     ledger.status, ledger.finished, ledger.error = status, dt.datetime.now(dt.UTC), f"{type(error).__name__}: {error}"
     ledger.save(run.lake)
+    if isinstance(error, UndertoneError):
+        leave(ledger)
