@@ -2,9 +2,8 @@
 
 import datetime as dt
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Literal
 
 from data_contracts.errors import LakeError, PublishConflict, UndertoneError, ValidationStopped
 from data_contracts.records import Counts, ShardRef
@@ -13,7 +12,7 @@ from features import store
 from features.config import FeatureConfig
 from flows.artifacts import leave
 from flows.progress import reporter
-from flows.runners import Workers, n_workers, start
+from flows.runners import Workers, n_workers, workers_for
 from flows.settings import Settings
 from tasks.audit import audit, docs_uri
 from tasks.discover import discover
@@ -29,7 +28,6 @@ from tasks.select import Pending, select
 
 Stage = Literal["features", "score"]
 _ATTEMPTS = 5
-_FEW_SHARDS = 8
 
 
 def process(
@@ -52,7 +50,7 @@ def process(
     try:
         for run_id in roll_forward(run.lake):
             reporter.get().say("publish", f"finished what run {run_id} had audited and not yet published")
-        with _workers(settings) as workers:
+        with workers_for(settings) as workers:
             if not reads_audio:
                 _check_stored(run)
             else:
@@ -114,7 +112,7 @@ def _check_stored(run: Run) -> None:
         )
 
 
-def _extract(run: Run, ledger: Ledger, settings: Settings, workers: "_Workers") -> None:
+def _extract(run: Run, ledger: Ledger, settings: Settings, workers: Workers) -> None:
     """Stages 1 to 3."""
     tell = reporter.get()
     with ledger.timed("discover"):
@@ -141,7 +139,7 @@ def _extract(run: Run, ledger: Ledger, settings: Settings, workers: "_Workers") 
     )
 
 
-def _publish(run: Run, ledger: Ledger, workers: "_Workers") -> bool:
+def _publish(run: Run, ledger: Ledger, workers: Workers) -> bool:
     """Stages 4 to 8; False where nothing waits. Staged again where another run published in between."""
     for attempt in range(_ATTEMPTS):
         ledger.attempt = attempt
@@ -167,14 +165,14 @@ def _publish(run: Run, ledger: Ledger, workers: "_Workers") -> bool:
     return False
 
 
-def _stage(run: Run, ledger: Ledger, waiting: Pending, workers: "_Workers") -> None:
+def _stage(run: Run, ledger: Ledger, waiting: Pending, workers: Workers) -> None:
     """Stages 4 to 7. Raises ValidationStopped."""
     tell = reporter.get()
     with ledger.timed("identify"):
         ledger.n_new_speakers = identify(run, waiting)
     tell.say("identify", f"{ledger.n_new_speakers} speakers heard for the first time")
     with ledger.timed("score"):
-        n_scored = score(run, waiting, workers.client_for(waiting))
+        n_scored = score(run, waiting, workers.client_for(sum(map(len, waiting.shards.values()))))
     workers.release()
     tell.say("score", f"{n_scored:,} utterances by {run.emotion.label}")
     with ledger.timed("integrate"):
@@ -192,46 +190,6 @@ def _stage(run: Run, ledger: Ledger, waiting: Pending, workers: "_Workers") -> N
             f"{len(verdict.critical)} of {verdict.n_expectations} expectations failed, nothing was published; first: "
             f"{verdict.critical[0]}. See {ledger.validation}, mend the model or the data, and run again"
         )
-
-
-class _Workers:
-    """The cluster, started when a stage first needs it: an empty night starts none."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._started: Workers | None = None
-        self._closing: list[threading.Thread] = []
-
-    def client(self) -> Any:
-        if self._started is None:
-            self._started = start(self._settings)
-        return self._started.client
-
-    def client_for(self, waiting: Pending) -> Any:
-        """The cluster for scoring, unless the shards are too few to start one for."""
-        few = sum(map(len, waiting.shards.values())) <= _FEW_SHARDS
-        return None if self._started is None and few else self.client()
-
-    def release(self) -> None:
-        """Ends the cluster beside what the driver does next: its processes take seconds to go."""
-        if self._started is not None:
-            self._closing.append(threading.Thread(target=self._started.close))
-            self._closing[-1].start()
-            self._started = None
-
-    def close(self) -> None:
-        self.release()
-        for thread in self._closing:
-            thread.join()
-
-
-@contextmanager
-def _workers(settings: Settings) -> Iterator[_Workers]:
-    workers = _Workers(settings)
-    try:
-        yield workers
-    finally:
-        workers.close()
 
 
 def _open_ledger(run: Run) -> Ledger:

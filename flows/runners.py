@@ -3,7 +3,9 @@
 import importlib.util
 import logging
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,15 +35,18 @@ def kind(settings: Settings) -> str:
     return "cuda" if torch.cuda.is_available() else "processes"
 
 
+_FEW_SHARDS = 8
+
+
 @dataclass(frozen=True)
-class Workers:
+class Started:
     """A Dask client, and how to end what was started for it (from any thread)."""
 
     client: Any
     close: Callable[[], None]
 
 
-def start(settings: Settings) -> Workers:
+def start(settings: Settings) -> Started:
     """The chosen cluster; what is started here ends with `close`, a scheduler that stood before goes on standing."""
     from distributed import Client
 
@@ -53,7 +58,7 @@ def start(settings: Settings) -> Workers:
             raise TransientError(
                 f"no Dask scheduler answers at {chosen}: {error}; start it, or set --cluster auto"
             ) from error
-        return Workers(client, client.close)
+        return Started(client, client.close)
     local = _local(chosen, n_workers(settings))
     client = Client(local, set_as_default=False)
 
@@ -61,7 +66,7 @@ def start(settings: Settings) -> Workers:
         client.close()
         local.close()
 
-    return Workers(client, close)
+    return Started(client, close)
 
 
 def _local(chosen: str, workers: int) -> Any:
@@ -82,3 +87,43 @@ def _local(chosen: str, workers: int) -> Any:
         memory_limit=0,
         silence_logs=logging.ERROR,
     )
+
+
+class Workers:
+    """The cluster, started when a stage first needs it: an empty night starts none."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._started: Started | None = None
+        self._closing: list[threading.Thread] = []
+
+    def client(self) -> Any:
+        if self._started is None:
+            self._started = start(self._settings)
+        return self._started.client
+
+    def client_for(self, n_shards: int) -> Any:
+        """The cluster for light work, unless the shards are too few to start one for."""
+        return None if self._started is None and n_shards <= _FEW_SHARDS else self.client()
+
+    def release(self) -> None:
+        """Ends the cluster beside what the driver does next: its processes take seconds to go."""
+        if self._started is not None:
+            self._closing.append(threading.Thread(target=self._started.close))
+            self._closing[-1].start()
+            self._started = None
+
+    def close(self) -> None:
+        self.release()
+        for thread in self._closing:
+            thread.join()
+
+
+@contextmanager
+def workers_for(settings: Settings) -> Iterator[Workers]:
+    """The workers of a run; what they started is ended with it."""
+    workers = Workers(settings)
+    try:
+        yield workers
+    finally:
+        workers.close()
