@@ -1,10 +1,8 @@
 """The `undertone` command: the main jobs. What reads tables is in `flows.cli_tables`, models in `flows.cli_models`."""
 
 import datetime as dt
-import importlib
 import json
 import sys
-import threading
 import traceback
 from dataclasses import asdict
 from enum import StrEnum
@@ -18,6 +16,7 @@ from data_contracts.errors import UndertoneError, UsageError
 from flows import cli_models, cli_tables
 from flows.options import Corpus, Force, Json, Lake, Layout, Manifest, flags_for_a_run, settings_of
 from flows.screen import screen
+from flows.server import start_server
 
 app = typer.Typer(
     name="undertone",
@@ -79,8 +78,10 @@ def nightly(
     Killed at any point, it is simply run again: what is done stays done.
     """
     flags = flags_for_a_run(corpus=corpus, lake=lake, layout=layout, manifest=manifest, cluster=cluster)
+    ready = start_server()
     from flows.nightly import nightly as flow
 
+    ready()
     _run(lambda: flow(date=date.date() if date else None, settings=flags), as_json=as_json)
 
 
@@ -120,9 +121,11 @@ def backfill(
         shard_bytes=shard_bytes,
         workers=workers,
     )
+    ready = start_server()
     from flows.backfill import backfill as flow
 
     chosen: Any = stage.value if stage else None
+    ready()
     _run(lambda: flow(start=first, end=last, stage=chosen, force=force, settings=flags), as_json=as_json)
 
 
@@ -169,8 +172,6 @@ def _run(job: Any, *, as_json: bool) -> None:
     from flows.progress import Terminal, reporter
     from flows.show import summary
 
-    # MLflow's import takes seconds, and so does the start of Prefect's server: beside each other, not in turn
-    threading.Thread(target=importlib.import_module, args=("models.registry",), daemon=True).start()
     if as_json:
         print(json.dumps(job().row(), default=str))
         return

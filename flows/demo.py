@@ -68,11 +68,15 @@ def _over_s3(console: Console, corpus: str | None) -> None:
 
 
 def _run(console: Console, *, corpus: str, lake: str, layout: str) -> None:
+    from flows.server import start_server
+
+    ready = start_server()
     from flows.backfill import backfill
     from flows.progress import Terminal, reporter
     from flows.show import summary
 
     settings = {"corpus": corpus, "lake": lake, "layout": layout}
+    ready()
     token = reporter.set(Terminal(console))
     try:
         ledger = backfill(settings=settings)

@@ -29,7 +29,8 @@ def connect(lake: Lake, sql: str) -> duckdb.DuckDBPyConnection:
 def query(lake: Lake, sql: str) -> pa.Table:
     """The answer as an Arrow table. Raises UsageError with DuckDB's words where the SQL is wrong."""
     try:
-        return connect(lake, sql).execute(sql).to_arrow_table()
+        answer = connect(lake, sql).sql(sql)
+        return pa.table({}) if answer is None else answer.to_arrow_table()
     except duckdb.Error as error:
         known = ", ".join([*TABLE_KEYS, *SETS])
         raise UsageError(f"{str(error).strip()}\nTables: {known}") from error

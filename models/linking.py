@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.cluster.hierarchy import fcluster, linkage
 
 Key = tuple[str, int, int]  # recording_id, channel, segment
 _MOST_AT_ONCE = 2_000  # utterances of a recording clustered together; its memory grows with the square
@@ -152,6 +151,8 @@ def _voices(order: list[int], keys: Sequence[Key], embeddings: np.ndarray, thres
 def _cluster(embeddings: np.ndarray, threshold: float) -> np.ndarray:
     if len(embeddings) == 1:
         return np.zeros(1, int)
+    from scipy.cluster.hierarchy import fcluster, linkage
+
     tree = linkage(embeddings.astype(np.float64), method="average", metric="cosine")
     return np.asarray(fcluster(tree, t=max(0.0, 1.0 - threshold), criterion="distance"))
 

@@ -10,6 +10,7 @@ import io
 import json
 import logging
 import os
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -173,6 +174,9 @@ class Registry:
         return ModelError(f"the model registry {self.uri}: {error}; check UNDERTONE_REGISTRY")
 
 
+_one_at_a_time = threading.Lock()  # threads of one worker would load the same model beside each other
+
+
 @functools.lru_cache(maxsize=8)
 def _load(uri: str, registry: str | None) -> Any:
     if registry:
@@ -183,7 +187,8 @@ def _load(uri: str, registry: str | None) -> Any:
 def load(ref: ModelRef) -> Any:
     """The version as a pyfunc, loaded once a process. Raises ModelError where it cannot be loaded."""
     try:
-        return _load(ref.uri, ref.metadata.get("registry"))
+        with _one_at_a_time:
+            return _load(ref.uri, ref.metadata.get("registry"))
     except (MlflowException, OSError, ImportError) as error:
         raise ModelError(f"{ref.label} cannot be loaded from {ref.uri}: {error}") from error
 

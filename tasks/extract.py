@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from distributed import Client
 from torch import Tensor
 
 from data_contracts.records import Counts, ModelRef, ShardRef
@@ -15,9 +14,7 @@ from tasks.stage import stage
 
 
 @stage
-def extract(
-    run: Run, refs: list[ShardRef], client: Client | None, *, progress: Callable[[Counts], Any] | None = None
-) -> Counts:
+def extract(run: Run, refs: list[ShardRef], client: Any, *, progress: Callable[[Counts], Any] | None = None) -> Counts:
     """Extracts every shard and returns the counts of all; `progress` hears of each as it comes."""
     total = Counts()
     largest_first = sorted(refs, key=lambda ref: (-ref.n_bytes, ref.id))

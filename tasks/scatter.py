@@ -2,21 +2,20 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
-
-from distributed import Client, Future, KilledWorker, as_completed
-from distributed.comm.core import CommClosedError
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from data_contracts.errors import ComputeError, TransientError
 
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
 T = TypeVar("T")
 
-_MENDABLE = (TransientError, KilledWorker, CommClosedError)
 _PAUSE_S = 2.0
 
 
 def scatter(
-    client: Client | None, function: Callable[..., T], items: Sequence[tuple[Any, ...]], *, tries: int = 3
+    client: "Client | None", function: Callable[..., T], items: Sequence[tuple[Any, ...]], *, tries: int = 3
 ) -> Iterator[T]:
     """`function(*item)` for every item, in the order of completion; here and now where there is no `client`.
 
@@ -25,6 +24,9 @@ def scatter(
     if client is None:
         yield from (_here(function, item, tries) for item in items)
         return
+    from distributed import KilledWorker, as_completed
+    from distributed.comm.core import CommClosedError
+
     attempts: dict[Future[T], tuple[tuple[Any, ...], int]] = {}
     waiting = as_completed([], loop=client.loop)
 
@@ -40,7 +42,7 @@ def scatter(
             item, attempt = attempts.pop(future)
             try:
                 result = future.result()
-            except _MENDABLE as error:
+            except (TransientError, KilledWorker, CommClosedError) as error:
                 if attempt == tries:
                     raise _final(error, item, tries) from error
                 time.sleep(_PAUSE_S * 2 ** (attempt - 1))
