@@ -88,8 +88,9 @@ def promote(
 ) -> None:
     """Makes a version the champion: the next run uses it. The one before stays as @previous."""
     ref = _registry(lake).promote(_known(name), version)
+    encoder = "; an encoder with another digest reads the audio again: leave --stage out" if name == "speaker" else ""
     console.print(
-        f"{ref.label} is @champion now. For nights gone: `undertone backfill --from D --to D --stage score`.",
+        f"{ref.label} is @champion now. For nights gone: `undertone backfill --from D --to D --stage score`{encoder}.",
         highlight=False,
     )
 
