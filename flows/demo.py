@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -48,10 +49,11 @@ def demo(console: Console, *, corpus: str | None, lake: str | None, s3: bool) ->
     console.print()
     console.print("Go on from here:" + (f"   ({wrote} names this lake)" if wrote else ""))
     flag = "" if wrote else f" --lake {lake}"
+    command = "undertone" if shutil.which("undertone") else sys.argv[0]
     for line in (
-        f'undertone query{flag} "SELECT emotion, count(*) FROM utterances GROUP BY 1"',
-        f"undertone speakers{flag}",
-        f"undertone runs{flag}",
+        f'{command} query{flag} "SELECT emotion, count(*) FROM utterances GROUP BY 1"',
+        f"{command} speakers{flag}",
+        f"{command} runs{flag}",
     ):
         console.print(f"  {line}", highlight=False)
 

@@ -15,7 +15,11 @@ settings.load_profile("undertone")
 
 _SETTINGS = ("UNDERTONE_", "MLFLOW_", "AWS_")
 _ROOT = Path(__file__).parent.parent
-_MLFLOW_OURS = {"MLFLOW_DISABLE_TELEMETRY", "MLFLOW_ALLOW_PICKLE_DESERIALIZATION"}  # set by models.registry at import
+_MLFLOW_OURS = {  # set by models.registry at import
+    "MLFLOW_DISABLE_TELEMETRY",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR",
+}
 
 
 @pytest.fixture(scope="session")
