@@ -120,11 +120,9 @@ def _evaluated(name: str, corpus: Path, *, version: str, lake: str | None) -> di
 
 def _registry(lake: str | None) -> Any:
     from flows.settings import Settings
-    from models.registry import Registry
 
     settings = Settings.load(**settings_of(lake=lake))
-    opened = settings.open_lake()
-    return Registry(settings.registry_uri(opened), opened.at("registry", "artifacts"))
+    return settings.open_registry(settings.open_lake())
 
 
 def _known(name: str) -> Any:

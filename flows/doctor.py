@@ -86,11 +86,11 @@ def _lake(settings: Settings) -> tuple[State, str]:
 
 
 def _registry(settings: Settings) -> tuple[State, str]:
-    from models.registry import NAMES, Registry
+    from models.registry import NAMES
 
     lake = settings.open_lake()
-    uri = settings.registry_uri(lake)
-    registry = Registry(uri, lake.at("registry", "artifacts"))
+    registry = settings.open_registry(lake)
+    uri = registry.uri
     champions = ", ".join(registry.champion(name).label for name in NAMES)
     if uri.startswith("sqlite") and not lake.is_local:
         return (

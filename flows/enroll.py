@@ -19,7 +19,6 @@ from features.config import FeatureConfig
 from features.extract import find_speech
 from features.prefetch import read_object
 from flows.settings import Settings
-from models.registry import Registry
 from tasks.extract import encoder
 from tasks.publish import upsert
 from tasks.run import new_id
@@ -33,7 +32,7 @@ def enroll(settings: Settings, name: str, uris: list[str]) -> dict[str, Any]:
     if not speaker_id:
         raise UsageError(f"a speaker's name needs a letter or a digit; found {name!r}")
     lake = settings.open_lake()
-    model = Registry(settings.registry_uri(lake), lake.at("registry", "artifacts")).champion("speaker")
+    model = settings.open_registry(lake).champion("speaker")
     device, config = torch.device("cpu"), FeatureConfig()
     waveforms = [_waveform(uri, config) for uri in uris]
     spans = find_speech(waveforms, config.vad, device)

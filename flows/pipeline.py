@@ -77,11 +77,9 @@ def open_run(
     reads_audio: bool = True,
 ) -> Run:
     """Settles where the run works and with which versions: the registry's champions, of now."""
-    from models.registry import Registry
-
     lake, config = settings.open_lake(), FeatureConfig(logmel=settings.logmel)
     corpus = settings.open_corpus() if reads_audio else None
-    registry = Registry(settings.registry_uri(lake), lake.at("registry", "artifacts"))
+    registry = settings.open_registry(lake)
     emotion, speaker = registry.champion("emotion"), registry.champion("speaker")
     return Run(
         id=new_id(dt.datetime.now(dt.UTC)),

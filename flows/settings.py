@@ -4,7 +4,7 @@ import hashlib
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -14,6 +14,9 @@ from data_contracts.errors import UsageError
 from data_contracts.lake import Lake
 from features.corpus import DEFAULT_LAYOUT, Corpus
 from features.shards import SHARD_BYTES
+
+if TYPE_CHECKING:
+    from models.registry import Registry
 
 
 class Settings(BaseSettings):
@@ -84,6 +87,12 @@ class Settings(BaseSettings):
 
     def open_corpus(self) -> Corpus:
         return Corpus(self.corpus, layout=self.layout, manifest=self.manifest)
+
+    def open_registry(self, lake: Lake) -> "Registry":
+        """The models' registry that goes with `lake`."""
+        from models.registry import Registry
+
+        return Registry(self.registry_uri(lake), lake.at("registry", "artifacts"))
 
     def registry_uri(self, lake: Lake) -> str:
         """MLflow's address: as set, or a database beside a local lake, or one a lake in the user's state folder."""

@@ -40,10 +40,10 @@ def fit(name: str, corpora: list[Path], out: Path, *, seed: int) -> dict[str, An
 @task(cache_policy=NO_CACHE, persist_result=False)
 def register(settings: Settings, name: str, folder: Path, metrics: dict[str, Any], corpora: list[str]) -> ModelRef:
     """A new version under `@challenger`; the champion stays."""
-    from models.registry import CHALLENGER, Registry
+    from models.registry import CHALLENGER
 
     lake = settings.open_lake()
-    registry = Registry(settings.registry_uri(lake), lake.at("registry", "artifacts"))
+    registry = settings.open_registry(lake)
     numbers = {key: value for key, value in metrics.items() if isinstance(value, int | float)}
     words = f"trained on {', '.join(corpora)}"
     return registry.register(name, folder, alias=CHALLENGER, description=words, metrics=numbers)
