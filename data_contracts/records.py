@@ -59,7 +59,7 @@ class Counts:
     speech_s: float = 0.0
     read_s: float = 0.0
     vad_s: float = 0.0
-    functionals_s: float = 0.0
+    egemaps_s: float = 0.0
     embed_s: float = 0.0
     write_s: float = 0.0
 

@@ -65,8 +65,8 @@ SEGMENTS = pa.schema(
 )
 
 
-def functionals(names: Sequence[str]) -> pa.Schema:
-    """One float32 column a functional."""
+def egemaps(names: Sequence[str]) -> pa.Schema:
+    """One float32 column a functional, by its eGeMAPS name."""
     return pa.schema([*_KEY, *(pa.field(name, pa.float32(), nullable=False) for name in names)])
 
 
@@ -81,6 +81,16 @@ LOGMEL = pa.schema(
         pa.field("n_frames", pa.int32(), nullable=False),
         pa.field("n_mels", pa.int16(), nullable=False),
         pa.field("logmel", pa.list_(pa.float16()), nullable=False),  # frame by frame
+    ]
+)
+
+LLD = pa.schema(
+    [
+        *_KEY,
+        pa.field("n_frames", pa.int32(), nullable=False),
+        pa.field("n_descriptors", pa.int16(), nullable=False),
+        pa.field("lld", pa.list_(pa.float32()), nullable=False),  # frame by frame
+        pa.field("voiced", pa.list_(pa.bool_()), nullable=False),  # one a frame
     ]
 )
 
@@ -191,4 +201,4 @@ What `recordings` holds is taken as published, so it follows what it vouches for
 PUBLISHED = tuple(table for table in TABLE_KEYS if table != "runs")
 """What a run stages and publishes before its own row."""
 
-FEATURE_SETS = ("recordings", "segments", "functionals", "embeddings", "logmel")
+FEATURE_SETS = ("recordings", "segments", "egemaps", "embeddings", "logmel", "lld")

@@ -4,23 +4,24 @@ from dataclasses import dataclass, field
 
 from data_contracts.fingerprint import fingerprint
 from features.audio import AudioConfig
-from features.functionals import FunctionalsConfig
+from features.gemaps import EgemapsConfig
 from features.mel import MelConfig
 from features.vad import VadConfig
 
 
 @dataclass(frozen=True)
 class FeatureConfig:
-    """Everything that changes a stored number. `logmel` adds the optional frames for those who train."""
+    """Everything that changes what is stored. `logmel` and `lld` add the optional frames for those who train."""
 
     audio: AudioConfig = field(default_factory=AudioConfig)
     vad: VadConfig = field(default_factory=VadConfig)
-    functionals: FunctionalsConfig = field(default_factory=FunctionalsConfig)
+    egemaps: EgemapsConfig = field(default_factory=EgemapsConfig)
     mel: MelConfig = field(default_factory=MelConfig)
     logmel: bool = False
+    lld: bool = False
 
     def version(self, extractor: str) -> str:
         """The `version=` folder of the feature store: all steps' fingerprints and the speaker encoder's digest."""
-        mel = self.mel.fingerprint() if self.logmel else ""
-        steps = (self.audio.fingerprint(), self.vad.fingerprint(), self.functionals.fingerprint(), mel)
-        return fingerprint(*steps, extractor)
+        steps = (self.audio.fingerprint(), self.vad.fingerprint(), self.egemaps.fingerprint())
+        frames = (self.mel.fingerprint() if self.logmel else "", "lld" if self.lld else "")
+        return fingerprint(*steps, *frames, extractor)

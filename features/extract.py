@@ -14,7 +14,7 @@ from features import shards, store
 from features.audio import SAMPLE_RATE, Decoded
 from features.batches import padded, sorted_batches
 from features.config import FeatureConfig
-from features.functionals import functionals
+from features.gemaps import egemaps, egemaps_and_lld
 from features.mel import log_mel
 from features.prefetch import Fetched, fetch_ahead
 from features.segments import Span, speech_segments
@@ -35,7 +35,7 @@ def extract_shard(
 
     Rejected files become rows with their reason. The same content twice in a shard is computed once.
     """
-    counts, tables = Counts(), ShardTables(dim=dim, logmel=config.logmel)
+    counts, tables = Counts(), ShardTables(dim=dim, logmel=config.logmel, lld=config.lld)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     members = shards.read_plan(lake, shard)
     quality: dict[str, dict[str, object]] = {}  # by content
@@ -119,24 +119,36 @@ def _compute(
     device: torch.device,
     counts: Counts,
 ) -> None:
-    n, none = len(pieces), np.empty(0, np.float32)
-    values, vectors, frames = [none] * n, [none] * n, [none] * n
+    order: list[int] = []
+    found = ShardTables(dim=tables.dim)  # in the batches' order
     for batch in sorted_batches([len(piece) for piece in pieces], most_samples=_BATCH_SAMPLES):
         waveform, lengths = padded([pieces[index] for index in batch], device)
+        order += batch
         started = time.perf_counter()
-        rows = functionals(waveform, lengths, config=config.functionals).cpu().numpy()
+        if not config.lld:
+            values = egemaps(waveform, lengths, config=config.egemaps)
+        else:
+            values, described = egemaps_and_lld(waveform, lengths, config=config.egemaps)
+            found.llds += _own_frames(described.values, described.n_frames)
+            found.voiced += _own_frames(described.voiced, described.n_frames)
+        found.egemaps += [*values.cpu().numpy()]
         computed = time.perf_counter()
-        embedded = embed(waveform, lengths)
-        counts.functionals_s += computed - started
+        found.embeddings += [*embed(waveform, lengths)]
+        counts.egemaps_s += computed - started
         counts.embed_s += time.perf_counter() - computed
-        mels, n_frames = log_mel(waveform, lengths, config=config.mel) if config.logmel else (None, None)
-        for place, index in enumerate(batch):
-            values[index], vectors[index] = rows[place], embedded[place]
-            if mels is not None and n_frames is not None:
-                frames[index] = mels[place, : int(n_frames[place])].cpu().numpy()
-    tables.functionals += values
-    tables.embeddings += vectors
-    tables.logmels += frames if config.logmel else []
+        if config.logmel:
+            found.logmels += _own_frames(*log_mel(waveform, lengths, config=config.mel))
+    back = np.argsort(order)
+    tables.egemaps += [found.egemaps[place] for place in back]
+    tables.embeddings += [found.embeddings[place] for place in back]
+    tables.logmels += [found.logmels[place] for place in back if config.logmel]
+    tables.llds += [found.llds[place] for place in back if config.lld]
+    tables.voiced += [found.voiced[place] for place in back if config.lld]
+
+
+def _own_frames(values: Tensor, n_frames: Tensor) -> list[np.ndarray]:
+    """(batch, frames, ...) without each row's padding."""
+    return [row[:n] for row, n in zip(values.cpu().numpy(), n_frames.tolist(), strict=True)]
 
 
 def _blocks(fetched: Iterable[Fetched]) -> Iterator[list[Fetched]]:

@@ -43,6 +43,8 @@ def silence_padding(waveform: Tensor, lengths: Tensor) -> Tensor:
             f"expected waveform (batch, time) and lengths (batch,), found {tuple(waveform.shape)} and "
             f"{tuple(lengths.shape)}: add the batch dimension, and one length a row"
         )
+    if not waveform.is_floating_point():
+        raise UsageError(f"expected samples as floats in [-1, 1], found {waveform.dtype}: divide by its full scale")
     if len(waveform) == 0:
         raise UsageError("expected at least one row, found an empty batch: leave it out")
     time = waveform.shape[1]
@@ -52,6 +54,11 @@ def silence_padding(waveform: Tensor, lengths: Tensor) -> Tensor:
             "pass valid samples a row"
         )
     return torch.where(mask(lengths, time), waveform, waveform.new_zeros(()))
+
+
+def finite(waveform: Tensor, *, most: float = 1e3) -> Tensor:
+    """`waveform` with 0 for what is no number, and nothing beyond `most`, so that no power overflows."""
+    return waveform.nan_to_num(0.0, 0.0, 0.0).clamp(-most, most)
 
 
 def split(waveform: Tensor, *, window: int, hop: int) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor
 from data_contracts.errors import UsageError
 from data_contracts.fingerprint import fingerprint
 from features import frames
-from features.spectrum import power_in_chunks
+from features.spectrum import hann, power_in_chunks
 
 VERSION = "mel-1"
 FLOOR = 1e-10  # just below what the rounding to 16 bits alone puts into a mel band
@@ -53,7 +53,7 @@ def log_mel(
     n_frames = frames.count(lengths, window=window, hop=hop)
     chunks = [
         log_mel_of_power(power, config=config, sample_rate=sample_rate)
-        for power in power_in_chunks(waveform, window=window, hop=hop, n_fft=config.n_fft)
+        for power in power_in_chunks(waveform, taper=hann(window, waveform.device), hop=hop, n_fft=config.n_fft)
     ]
     values = torch.cat(chunks, dim=1)
     counts = frames.mask(n_frames, values.shape[1])[..., None]
@@ -85,10 +85,16 @@ def filterbank(config: MelConfig, sample_rate: int, device: torch.device) -> Ten
     low, high = _hz_to_mel(config.f_min_hz), _hz_to_mel(config.f_max_hz)
     edges_hz = _mel_to_hz(np.linspace(low, high, config.n_mels + 2))
     bins_hz = np.arange(config.n_fft // 2 + 1)[:, None] * sample_rate / config.n_fft
-    rising = (bins_hz - edges_hz[:-2]) / (edges_hz[1:-1] - edges_hz[:-2])
-    falling = (edges_hz[2:] - bins_hz) / (edges_hz[2:] - edges_hz[1:-1])
-    filters = np.minimum(rising, falling).clip(min=0) * 2 / (edges_hz[2:] - edges_hz[:-2])
+    filters = triangles(bins_hz, edges_hz) * 2 / (edges_hz[2:] - edges_hz[:-2])
     return torch.from_numpy(filters.astype(np.float32)).to(device)
+
+
+def triangles(places: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Filters (places, len(edges) - 2) that rise from one edge to 1 at the next and fall to the one after."""
+    rising = (places - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    falling = (edges[2:] - places) / (edges[2:] - edges[1:-1])
+    lower: np.ndarray = np.minimum(rising, falling)
+    return lower.clip(min=0)
 
 
 @lru_cache(maxsize=32)

@@ -11,7 +11,7 @@ from data_contracts import schemas
 from data_contracts.reasons import Reason
 from data_contracts.records import AudioObject, Counts
 from features.audio import Decoded, Reject
-from features.functionals import FUNCTIONAL_NAMES
+from features.gemaps import EGEMAPS_NAMES
 from features.segments import Span
 
 CHANNEL = 0  # the mix of all channels
@@ -22,25 +22,28 @@ class ShardTables:
     """Grows by recording and utterance; memory is that of the features, never of the audio."""
 
     dim: int  # of the speaker embedding
-    logmel: bool
+    logmel: bool = False
+    lld: bool = False
     recordings: list[dict[str, Any]] = field(default_factory=list)
     keys: list[tuple[str, int, int]] = field(default_factory=list)
     spans: list[Span] = field(default_factory=list)
     levels_db: list[float] = field(default_factory=list)
-    functionals: list[np.ndarray] = field(default_factory=list)  # (len(FUNCTIONAL_NAMES),)
+    egemaps: list[np.ndarray] = field(default_factory=list)  # (len(EGEMAPS_NAMES),)
     embeddings: list[np.ndarray] = field(default_factory=list)  # (dim,)
     logmels: list[np.ndarray] = field(default_factory=list)  # (frames, n_mels)
+    llds: list[np.ndarray] = field(default_factory=list)  # (frames, len(LLD_NAMES))
+    voiced: list[np.ndarray] = field(default_factory=list)  # (frames,) bool
 
     def arrow(self) -> dict[str, pa.Table]:
         """The tables by feature set, in the columns of `data_contracts.schemas`."""
         n = len(self.keys)
         keys = [[key[i] for key in self.keys] for i in range(3)]
-        values = np.stack(self.functionals) if n else np.empty((0, len(FUNCTIONAL_NAMES)), np.float32)
+        values = np.stack(self.egemaps) if n else np.empty((0, len(EGEMAPS_NAMES)), np.float32)
         vectors = np.stack(self.embeddings).astype(np.float16) if n else np.empty((0, self.dim), np.float16)
         starts, ends = [span.start_s for span in self.spans], [span.end_s for span in self.spans]
         tables = {
             "segments": _table([*keys, starts, ends, self.levels_db], schemas.SEGMENTS),
-            "functionals": _table([*keys, *values.T], schemas.functionals(FUNCTIONAL_NAMES)),
+            "egemaps": _table([*keys, *values.T], schemas.egemaps(EGEMAPS_NAMES)),
             "embeddings": _table(
                 [*keys, pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), self.dim)],
                 schemas.embeddings(self.dim),
@@ -48,9 +51,9 @@ class ShardTables:
             "recordings": pa.Table.from_pylist(self.recordings, schema=schemas.RECORDING_FEATURES),
         }
         if self.logmel:
-            frames = [np.ascontiguousarray(item, np.float16) for item in self.logmels]
-            shapes = [[item.shape[i] for item in frames] for i in (0, 1)]
-            tables["logmel"] = _table([*keys, *shapes, [item.ravel() for item in frames]], schemas.LOGMEL)
+            tables["logmel"] = _table([*keys, *_by_frame(self.logmels, np.float16)], schemas.LOGMEL)
+        if self.lld:
+            tables["lld"] = _table([*keys, *_by_frame(self.llds, np.float32), self.voiced], schemas.LLD)
         return tables
 
     def tally(self, counts: Counts) -> Counts:
@@ -107,6 +110,12 @@ def quality_columns(audio: Decoded | Reject, spans: list[Span]) -> dict[str, Any
         "reason": None if spans else str(Reason.NO_SPEECH),
         "error": None if spans else f"no speech found in {audio.seconds:.1f} s of sound",
     }
+
+
+def _by_frame(items: list[np.ndarray], dtype: type[np.floating]) -> list[list[Any]]:
+    """Of (frames, width) arrays: how many frames, how wide, and the values frame by frame."""
+    values = [np.ascontiguousarray(item, dtype).ravel() for item in items]
+    return [[len(item) for item in items], [item.shape[1] for item in items], values]
 
 
 def _table(columns: list[Any], schema: pa.Schema) -> pa.Table:

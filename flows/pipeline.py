@@ -77,7 +77,7 @@ def open_run(
     reads_audio: bool = True,
 ) -> Run:
     """Settles where the run works and with which versions: the registry's champions, of now."""
-    lake, config = settings.open_lake(), FeatureConfig(logmel=settings.logmel)
+    lake, config = settings.open_lake(), FeatureConfig(logmel=settings.logmel, lld=settings.lld)
     corpus = settings.open_corpus() if reads_audio else None
     registry = settings.open_registry(lake)
     emotion, speaker = registry.champion("emotion"), registry.champion("speaker")

@@ -36,6 +36,7 @@ class Settings(BaseSettings):
     workers: int = Field(0, ge=0, description="workers of a cluster of our own; 0: one a core, or one a GPU")
     readers: int = Field(16, ge=1, description="objects that a worker reads at a time")
     logmel: bool = Field(False, description="store log-mel frames too, for those who train")
+    lld: bool = Field(False, description="store the 25 descriptors of eGeMAPS frame by frame too, for those who train")
     registry: str = Field(
         "", description="MLflow tracking URI; else MLFLOW_TRACKING_URI; else a database beside the lake"
     )

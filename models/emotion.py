@@ -1,6 +1,6 @@
-"""With what emotion: functionals of an utterance in, a probability for each class out.
+"""With what emotion: the eGeMAPS functionals of an utterance in, a probability for each class out.
 
-Standardise -> a few small networks -> the mean of their logits -> a temperature
+Compress and standardise -> a few small networks -> the mean of their logits -> a temperature
 (Guo et al., ICML 2017) that makes the probabilities honest -> softmax.
 """
 
@@ -42,7 +42,7 @@ class Member(nn.Module):
 class EmotionModel:
     """Scores utterances; `feature_names` and `classes` are the columns in and out.
 
-    `functionals` is the fingerprint of the features that it was trained on; others do not fit it. `trained_on` holds
+    `egemaps` is the fingerprint of the features that it was trained on; others do not fit it. `trained_on` holds
     the first 12 hex of the SHA-256 of every training recording, so that an evaluation can tell what it has seen.
     """
 
@@ -50,10 +50,10 @@ class EmotionModel:
         self,
         members: Sequence[Member],
         *,
-        mean: Tensor,  # (n_features,)
-        scale: Tensor,  # (n_features,)
+        mean: Tensor,  # (n_features,), of the compressed features
+        scale: Tensor,  # (n_features,), their standard deviation
         feature_names: Sequence[str],
-        functionals: str,
+        egemaps: str,
         classes: Sequence[str] = CLASSES,
         temperature: float = 1.0,
         training: dict[str, Any] | None = None,
@@ -62,7 +62,7 @@ class EmotionModel:
         self.members = nn.ModuleList(members).eval()
         self.mean, self.scale, self.temperature = mean, scale, temperature
         self.feature_names, self.classes = tuple(feature_names), tuple(classes)
-        self.functionals = functionals
+        self.egemaps = egemaps
         self.training = training or {}
         self.trained_on = frozenset(recordings)
 
@@ -75,7 +75,7 @@ class EmotionModel:
         if features.ndim != 2 or features.shape[1] != len(self.feature_names):
             raise ModelError(
                 f"expected features (n, {len(self.feature_names)}), found {tuple(features.shape)}: "
-                "compute them with the functionals that the model was trained on"
+                "compute them as the model's training did"
             )
         standardised = standardise(features.float(), self.mean, self.scale)
         return torch.stack([member(standardised) for member in self.members]).mean(0)
@@ -94,7 +94,7 @@ class EmotionModel:
         (folder / "weights.safetensors").write_bytes(serialise({k: v.contiguous() for k, v in state.items()}))
         config = {
             "classes": self.classes,
-            "functionals": self.functionals,
+            "egemaps": self.egemaps,
             "temperature": self.temperature,
             "training": self.training,
             "feature_names": self.feature_names,
@@ -117,7 +117,7 @@ class EmotionModel:
                 mean=mean,
                 scale=scale,
                 feature_names=stored["feature_names"],
-                functionals=stored["functionals"],
+                egemaps=stored["egemaps"],
                 classes=stored["classes"],
                 temperature=stored["temperature"],
                 training=stored.get("training"),
@@ -130,9 +130,14 @@ class EmotionModel:
             ) from error
 
 
+def compressed(features: Tensor) -> Tensor:
+    """sign(x) log(1 + |x|): coefficients of variation run into the hundreds where a mean is near 0."""
+    return features.sign() * features.abs().log1p()
+
+
 def standardise(features: Tensor, mean: Tensor, scale: Tensor) -> Tensor:
-    """(n, n_features) in standard deviations from the mean, four at most; 0 where a feature is not finite."""
-    return ((features - mean) / scale).nan_to_num(0.0, 0.0, 0.0).clamp(-_FARTHEST, _FARTHEST)
+    """(n, n_features), compressed, in deviations from the mean, four at most; 0 where a feature is not finite."""
+    return ((compressed(features) - mean) / scale).nan_to_num(0.0, 0.0, 0.0).clamp(-_FARTHEST, _FARTHEST)
 
 
 def _members_for(state: dict[str, Tensor]) -> list[Member]:
@@ -156,7 +161,7 @@ class _Pyfunc:
         if missing:
             raise ModelError(
                 f"expected {len(self.model.feature_names)} features by name, found no {', '.join(missing[:3])} "
-                f"({len(missing)} missing): extract with the functionals that the model was trained on"
+                f"({len(missing)} missing): extract the features that it was trained on"
             )
         features = model_input[list(self.model.feature_names)].to_numpy(np.float32)
         scores = self.model.scores(torch.from_numpy(np.array(features)))

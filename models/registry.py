@@ -1,7 +1,8 @@
 """MLflow's registry: the models' versions, `@champion` among them. The only file that imports mlflow.
 
-A model is a folder (`weights.safetensors`, `config.json`, `README.md`: its card) that MLflow loads with the code in
-`models.<name>` (`_load_pyfunc`); nothing is pickled. The shipped folders are registered on first use.
+A model is a folder (`weights.safetensors`, `config.json`, and its card, `README.md`, where somebody wrote one) that
+MLflow loads with the code in `models.<name>` (`_load_pyfunc`); nothing is pickled. The shipped folders are registered
+on first use.
 """
 
 import contextlib
@@ -37,6 +38,7 @@ NAMES = ("emotion", "speaker")
 CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous", "challenger"
 _EXPERIMENT = "undertone"
 _SHIPPED = Path(__file__).parent / "weights"
+_AS_SHIPPED = "shipped with Undertone"
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,10 @@ class Registry:
         self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
 
     def champion(self, name: str) -> ModelRef:
-        """The version that `@champion` names; the shipped model is registered where there is none yet."""
+        """The version that `@champion` names; the shipped model where there is none yet.
+
+        It also takes the place of one that an earlier Undertone shipped, for features that are no longer computed.
+        """
         try:
             found = self._client.get_model_version_by_alias(name, CHAMPION)
         except MlflowException as error:
@@ -73,8 +78,12 @@ class Registry:
                 raise ModelError(
                     f"{name!r} has versions but no @champion in {self.uri}; run `undertone models promote {name} N`"
                 ) from error
-            return self.register(name, _SHIPPED / name, alias=CHAMPION, description="shipped with Undertone")
-        return self._ref(name, found.version)
+            return self.register(name, _SHIPPED / name, alias=CHAMPION, description=_AS_SHIPPED)
+        ref = self._ref(name, found.version)
+        if found.description == _AS_SHIPPED and self._is_outdated(ref):
+            self._client.set_registered_model_alias(name, PREVIOUS, ref.version)
+            return self.register(name, _SHIPPED / name, alias=CHAMPION, description=_AS_SHIPPED)
+        return ref
 
     def version(self, name: str, version: str) -> ModelRef:
         """One version by its number, or by an alias such as `challenger`. Raises ModelError where there is none."""
@@ -116,7 +125,8 @@ class Registry:
         with run, contextlib.redirect_stderr(io.StringIO()):  # MLflow tells the terminal of every registration
             mlflow.log_params({"digest": content})
             mlflow.log_metrics({key: float(value) for key, value in (metrics or {}).items()})
-            mlflow.log_artifact(str(folder / "README.md"), "card")
+            if (folder / "README.md").exists():
+                mlflow.log_artifact(str(folder / "README.md"), "card")
             logged = mlflow.pyfunc.log_model(
                 name=name,
                 loader_module=f"models.{name}",
@@ -144,6 +154,13 @@ class Registry:
             self._client.set_registered_model_alias(name, PREVIOUS, str(before))
         self._client.set_registered_model_alias(name, CHAMPION, chosen.version)
         return chosen
+
+    def _is_outdated(self, ref: ModelRef) -> bool:
+        """Whether it reads other features than the model shipped now, which was never registered here."""
+        shipped = json.loads((_SHIPPED / ref.name / "config.json").read_text())
+        if ref.metadata.get("egemaps") == shipped.get("egemaps"):
+            return False
+        return _folder_digest(_SHIPPED / ref.name) not in {item.digest for item in self.versions(ref.name)}
 
     def _has(self, name: str) -> bool:
         return bool(self._client.search_model_versions(f"name='{name}'", max_results=1))
@@ -220,7 +237,7 @@ def _signature(name: str, config: dict[str, Any]) -> tuple[ModelSignature, Any]:
 
 def _metadata(name: str, config: dict[str, Any]) -> dict[str, Any]:
     keep = {
-        "emotion": ("classes", "functionals"),
+        "emotion": ("classes", "egemaps"),
         "speaker": ("dim", "threshold", "calibration", "extractor_digest"),
     }[name]
     return {key: config[key] for key in keep if key in config}

@@ -23,7 +23,7 @@ def speechbrain_importable() -> Iterator[None]:
     yield
     from speechbrain.utils.importutils import LazyModule
 
-    for name, module in list(sys.modules.items()):
+    for name, module in sys.modules.copy().items():  # a copy in one piece: other threads import meanwhile
         if issubclass(type(module), LazyModule):  # isinstance would already look too closely
             del sys.modules[name]
 

@@ -1,4 +1,4 @@
-"""Training the emotion model: functionals of acted speech, each clip also as other rooms would have heard it.
+"""Training the emotion model: eGeMAPS of acted speech, each clip also as other rooms would have heard it.
 
 Read the speech, compute its features, fit on all but some speakers in turn to see how sure the model may be
 (temperature), then fit on everybody.
@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from data_contracts.errors import UsageError
 from features.audio import SAMPLE_RATE
 from features.batches import padded, sorted_batches
-from features.functionals import FUNCTIONAL_NAMES, FunctionalsConfig, functionals
+from features.gemaps import EGEMAPS_NAMES, EgemapsConfig, egemaps
 from models.augment import rerecorded
 from models.classification import classification_metrics
-from models.emotion import CLASSES, EmotionModel, Member, standardise
+from models.emotion import CLASSES, EmotionModel, Member, compressed, standardise
 from models.labels import Speech, read_labels, read_speech
 
 _BATCH_SAMPLES = 60 * SAMPLE_RATE
@@ -114,11 +114,11 @@ def read_table(corpora: Sequence[Path], *, recipe: Recipe, seed: int, classes: S
 
 
 def features_of(speech: Sequence[Speech], change: Callable[[Tensor], Tensor] = lambda same: same) -> Tensor:
-    """(n, len(FUNCTIONAL_NAMES)) functionals of the clips' waveforms, after `change`."""
-    values = torch.zeros(len(speech), len(FUNCTIONAL_NAMES))
+    """(n, len(EGEMAPS_NAMES)) eGeMAPS of the clips' waveforms, after `change`."""
+    values = torch.zeros(len(speech), len(EGEMAPS_NAMES))
     for batch in sorted_batches([len(item.waveform) for item in speech], most_samples=_BATCH_SAMPLES):
         waveform, lengths = padded([speech[index].waveform for index in batch], torch.device("cpu"))
-        values[batch] = functionals(change(waveform), lengths)
+        values[batch] = egemaps(change(waveform), lengths)
     return values
 
 
@@ -126,15 +126,15 @@ def fit(table: Table, *, recipe: Recipe, seed: int) -> EmotionModel:
     """A model of the clips in `table`, classes counting alike however often they occur; its temperature is 1."""
     values = table.values.flatten(0, 1)
     labels = torch.from_numpy(np.tile(table.labels, len(table.values)))
-    mean, scale = values.mean(0), values.std(0).clamp_min(1e-6)
+    mean, scale = compressed(values).mean(0), compressed(values).std(0).clamp_min(1e-6)
     standardised = standardise(values, mean, scale)
     weights = 1 / torch.bincount(labels, minlength=len(CLASSES)).clamp_min(1).float()
     loss_of = nn.CrossEntropyLoss(weight=weights / weights.mean(), label_smoothing=recipe.label_smoothing)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         members = [_fit_member(standardised, labels, loss_of, recipe) for _ in range(recipe.n_members)]
-    fingerprint = FunctionalsConfig().fingerprint()
-    return EmotionModel(members, mean=mean, scale=scale, feature_names=FUNCTIONAL_NAMES, functionals=fingerprint)
+    fingerprint = EgemapsConfig().fingerprint()
+    return EmotionModel(members, mean=mean, scale=scale, feature_names=EGEMAPS_NAMES, egemaps=fingerprint)
 
 
 def _fit_member(values: Tensor, labels: Tensor, loss_of: nn.Module, recipe: Recipe) -> Member:

@@ -4,7 +4,7 @@ import datetime as dt
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from importlib.metadata import version as package_version
 from typing import Any, Self
 
@@ -77,8 +77,9 @@ class Ledger:
 
     @classmethod
     def restore(cls, saved: dict[str, Any]) -> Self:
-        """The ledger that `save` wrote."""
+        """The ledger that `save` wrote, of this version or one that counted other things."""
         times = {name: dt.datetime.fromisoformat(saved[name]) for name in ("started", "finished") if saved.get(name)}
         days = {name: dt.date.fromisoformat(saved[name]) for name in ("window_from", "window_to") if saved.get(name)}
         ledger = cls(**{**saved, **times, **days})
-        return replace(ledger, extracted=Counts(**saved["extracted"]))
+        counted = {f.name: saved["extracted"].get(f.name, 0) for f in fields(Counts)}
+        return replace(ledger, extracted=Counts(**counted))

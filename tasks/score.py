@@ -8,7 +8,7 @@ import polars as pl
 
 from data_contracts.errors import ModelError
 from features import store
-from features.functionals import FUNCTIONAL_NAMES
+from features.gemaps import EGEMAPS_NAMES
 from models import registry
 from tasks.identify import KEY
 from tasks.run import Run
@@ -20,23 +20,23 @@ from tasks.stage import stage
 @stage
 def score(run: Run, waiting: Pending, client: Any) -> int:
     """Scores every utterance that waits, a future a shard. Returns how many."""
-    expected = run.emotion.metadata.get("functionals")
-    if expected and expected != run.config.functionals.fingerprint():
+    expected = run.emotion.metadata.get("egemaps")
+    if expected and expected != run.config.egemaps.fingerprint():
         raise ModelError(
-            f"{run.emotion.label} was trained on functionals {expected}, the store holds "
-            f"{run.config.functionals.fingerprint()}; train and promote a model for these, or go back to that version"
+            f"{run.emotion.label} was trained on eGeMAPS {expected}, the store holds "
+            f"{run.config.egemaps.fingerprint()}; train and promote a model for these, or go back to that version"
         )
     items = [(run, date, shard) for date, shards in waiting.shards.items() for shard in shards]
     return sum(scatter(client, score_one, items, tries=run.shard_tries))
 
 
 def score_one(run: Run, date: dt.date, shard: str) -> int:
-    """What a worker does for one shard: read the functionals, ask the model, write the scores."""
+    """What a worker does for one shard: read the eGeMAPS, ask the model, write the scores."""
     here = (pl.col("date") == date) & (pl.col("shard") == shard) & pl.col("counted")
     waiting = pl.DataFrame(run.lake.read_parquet(pending_path(run))).filter(here).select("recording_id")
-    rows = pl.DataFrame(store.read(run.lake, "functionals", run.feature_version, date, shard))
+    rows = pl.DataFrame(store.read(run.lake, "egemaps", run.feature_version, date, shard))
     rows = rows.join(waiting, on="recording_id", how="semi")
-    scores = registry.predict(run.emotion, rows.select(FUNCTIONAL_NAMES).to_pandas())
+    scores = registry.predict(run.emotion, rows.select(EGEMAPS_NAMES).to_pandas())
     missing = [label for label in run.classes if label not in scores]
     if missing:
         raise ModelError(f"{run.emotion.label}: expected a column a class, found none for {', '.join(missing)}")

@@ -211,11 +211,11 @@ def test_a_feature_set_is_scanned_with_its_hive_columns(lake):
     assert {"recording_id", "version", "date"} <= set(lake.scan("segments").collect_schema())
 
 
-@pytest.mark.parametrize("name", ["utterance", "", "../secrets", "egemaps"])
+@pytest.mark.parametrize("name", ["utterance", "", "../secrets", "functionals"])
 def test_an_unknown_name_is_answered_with_the_known_ones(lake, name):
     with pytest.raises(UsageError) as caught:
         lake.scan(name)
-    for known in (*TABLE_KEYS, "segments", "functionals", "embeddings", "logmel", repr(name)):
+    for known in (*TABLE_KEYS, "segments", "egemaps", "embeddings", "logmel", "lld", repr(name)):
         assert known in str(caught.value)
     assert str(caught.value).count("recordings") == 1
 

@@ -41,9 +41,10 @@ def test_an_utterance_has_a_score_a_class_and_every_version():
 
 
 def test_every_utterance_feature_set_begins_with_the_key():
-    for schema in (schemas.SEGMENTS, schemas.functionals(["f0_mean"]), schemas.embeddings(4), schemas.LOGMEL):
+    egemaps = schemas.egemaps(["loudness"])
+    for schema in (schemas.SEGMENTS, egemaps, schemas.embeddings(4), schemas.LOGMEL, schemas.LLD):
         assert tuple(schema.names[:3]) == schemas.UTTERANCE_KEY == TABLE_KEYS["utterances"]
-    assert schemas.functionals(["f0_mean"]).field("f0_mean").type == pa.float32()
+    assert egemaps.field("loudness").type == pa.float32()
     assert schemas.embeddings(4).field("embedding").type == pa.list_(pa.float16(), 4)
 
 

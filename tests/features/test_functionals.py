@@ -1,140 +1,187 @@
-"""The row an utterance becomes: defined for anything, the same in any company, right where the answer is known."""
+"""Numbers by utterance: means, percentiles, turns and segments, against NumPy and plain loops."""
 
+import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from data_contracts.errors import UsageError
-from features import f0, spectrum
-from features.functionals import FUNCTIONAL_NAMES, FunctionalsConfig, functionals
-from features.mel import MelConfig
+from features import frames
+from features.functionals import (
+    TURN,
+    closed_up,
+    mean_and_cv,
+    peaks,
+    percentiles,
+    segments,
+    slopes,
+    smoothed,
+    turning_points,
+)
 
-RATE = 16_000
-TOLERANCE = {"rtol": 1e-4, "atol": 1e-3}
-
-
-def voice(seconds=1.0, hz=200.0):
-    """A buzz that swells five times a second, over a little noise."""
-    time_s = torch.arange(round(seconds * RATE)) / RATE
-    buzz = sum(torch.sin(2 * torch.pi * hz * k * time_s) / k for k in range(1, 20))
-    swell = 0.55 - 0.45 * torch.cos(2 * torch.pi * 5 * time_s)
-    return 0.2 * buzz * swell + 1e-3 * torch.randn(len(time_s), generator=torch.Generator().manual_seed(4))
-
-
-def row(waveform, **options):
-    values = functionals(waveform[None], torch.tensor([len(waveform)], device=waveform.device), **options)
-    return dict(zip(FUNCTIONAL_NAMES, values[0].tolist(), strict=True))
+HOP_S = 0.010
+MASKS = st.lists(st.booleans(), min_size=1, max_size=60)
 
 
-def company(device):
-    """Three rows of different lengths: the waveforms, padded, and the lengths."""
-    lengths = torch.tensor([RATE, 9000, 300], device=device)
-    return torch.stack([voice(), voice(hz=110.0).flip(0), 0.1 * voice(hz=300.0)]).to(device), lengths
+def rows(*series, device="cpu"):
+    """Series of different lengths as (batch, frames), and their mask."""
+    lengths = torch.tensor([len(one) for one in series], device=device)
+    values = torch.zeros(len(series), int(lengths.max()), device=device)
+    for row, one in zip(values, series, strict=True):
+        row[: len(one)] = torch.as_tensor(one, dtype=torch.float32)
+    return values, frames.mask(lengths, values.shape[1])
+
+
+def of(values, valid):
+    """(batch, 12): all that is taken of a series that stands at its row's beginning."""
+    parts = (*mean_and_cv(values, valid), *percentiles(values, valid), *slopes(values, valid, hop_s=HOP_S))
+    return torch.stack([*parts, peaks(values, valid), turning_points(values, valid).sum(-1)], dim=-1)
+
+
+def wander(n, seed):
+    return torch.randn(n, generator=torch.Generator().manual_seed(seed)).cumsum(0)
+
+
+def zigzag(values):
+    """Turns of more than TURN of the range, by walking: an extreme stands once the series has left it far enough."""
+    swing = TURN * (max(values) - min(values))
+    turns, high, low, rising, falling = [], 0, 0, True, True
+    for place, value in enumerate(values):
+        high = place if value > values[high] else high
+        low = place if value < values[low] else low
+        if rising and values[high] - value > swing:
+            turns.append(high)
+            rising, falling, low = False, True, place
+        elif falling and value - values[low] > swing:
+            turns.append(low)
+            rising, falling, high = True, False, place
+    if turns:  # the last extreme, from which the series has not come back yet
+        turns.append(high if rising else low)
+    return turns
 
 
 def test_shape(device):
-    values = functionals(*company(device))
-    assert values.shape == (3, len(FUNCTIONAL_NAMES))
-    assert values.dtype == torch.float32
-    assert values.isfinite().all()
-    assert len(set(FUNCTIONAL_NAMES)) == len(FUNCTIONAL_NAMES) == 158
+    values, valid = rows(wander(40, 0), wander(30, 1), device=device)
+    assert of(values, valid).shape == (2, 12)
+    assert smoothed(values[:, None].expand(2, 5, 40), valid[:, None]).shape == (2, 5, 40)
+    assert [part.shape for part in segments(valid, hop_s=HOP_S)] == [(2,)] * 3
 
 
-def test_batch_matches_single(device):
-    waveform, lengths = company(device)
-    together = functionals(waveform, lengths)
-    for index, length in enumerate(lengths):
-        alone = functionals(waveform[index : index + 1, :length], lengths[index : index + 1])
-        torch.testing.assert_close(alone[0], together[index], **TOLERANCE)
+@pytest.mark.parametrize("size", [1, 3])
+def test_batch_matches_single(size, device):
+    series = [wander(n, seed=n) for n in (400, 77, 2)[:size]]
+    together = of(*rows(*series, device=device))
+    for row, one in enumerate(series):
+        torch.testing.assert_close(of(*rows(one, device=device))[0], together[row], rtol=1e-5, atol=1e-5)
 
 
-def test_padding_is_ignored(device):
-    waveform, lengths = company(device)
-    loud = torch.nn.functional.pad(waveform, (0, 5000), value=0.7)
-    loud[1, 9000:], loud[2, 300:] = float("nan"), -0.9
-    torch.testing.assert_close(functionals(loud, lengths), functionals(waveform, lengths), **TOLERANCE)
+@pytest.mark.parametrize("width", [301, 1000, 9000, 20_000])
+def test_padding_is_ignored(width, device):
+    """Also where a neighbour is minutes long: the last turn of a short row must still know that it is the last."""
+    values, valid = rows(wander(300, seed=0), device=device)
+    wide = torch.nn.functional.pad(values, (0, width - 300), value=1e6)
+    beyond = torch.nn.functional.pad(valid, (0, width - 300))
+    torch.testing.assert_close(of(wide, beyond), of(values, valid), rtol=1e-5, atol=1e-5)
+    for wider, alone in zip(segments(beyond, hop_s=HOP_S), segments(valid, hop_s=HOP_S), strict=True):
+        assert torch.equal(wider, alone)
 
 
-def test_chunks_change_nothing(device, monkeypatch):
-    waveform, lengths = company(device)
-    whole = functionals(waveform, lengths)
-    monkeypatch.setattr(spectrum, "CHUNK_FRAMES", 30)
-    monkeypatch.setattr(f0, "CHUNK_FRAMES", 30)
-    torch.testing.assert_close(functionals(waveform, lengths), whole, **TOLERANCE)
+def test_constant_single_frame_and_nothing(device):
+    values, valid = rows([3.0] * 50, [3.0], device=device)
+    assert of(values, valid).tolist() == [[3, 0, 3, 3, 3, 0, *[0] * 6]] * 2
+    assert not of(values, torch.zeros_like(valid)).any()
+    assert not torch.stack(segments(torch.zeros_like(valid), hop_s=HOP_S)).any()
 
 
-@pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
-def test_silence_and_constant(level, device):
-    values = row(torch.full((8000,), level, device=device))
-    assert all(abs(value) < float("inf") for value in values.values())
-    melody = [name for name in FUNCTIONAL_NAMES if "voiced" in name or name.startswith("f0_")]
-    assert {values[name] for name in melody} == {0.0}
-    assert values["loudness_peaks_per_s"] == 0
-    assert values["energy_db_sd"] == pytest.approx(0, abs=1e-3)
+@given(values=st.lists(st.integers(-10, 19), min_size=1, max_size=60))
+def test_turns_are_those_of_a_walk(values):
+    assume((max(values) - min(values)) % 10)  # or a step could be just as large as the smallest swing that counts
+    found = turning_points(*rows(values))[0]
+    assert found.nonzero().flatten().tolist() == zigzag(values)
 
 
-def test_clipping_half_a_frame_and_broken_samples_are_finite(device):
-    clipped = (20 * voice()).clamp(-1, 1)
-    broken = voice()
-    broken[::97] = float("nan")
-    broken[5::97] = float("inf")
-    for waveform in (clipped, voice()[:200], voice()[:1], voice()[:0], broken):
-        values = functionals(waveform[None].to(device), torch.tensor([len(waveform)], device=device))
-        assert values.isfinite().all()
+def test_turns_of_long_series_are_those_of_a_walk(device):
+    series = [wander(n, seed=n) for n in (3000, 701)]
+    found = turning_points(*rows(*series, device=device))
+    for row, one in zip(found, series, strict=True):
+        assert row.nonzero().flatten().tolist() == zigzag(one.tolist())
 
 
-@given(lengths=st.lists(st.integers(0, 2500), min_size=1, max_size=4))
-@settings(deadline=None, max_examples=20)
-def test_any_lengths_give_each_row_what_it_has_alone(lengths):
-    waveform = voice()[:2500].repeat(len(lengths), 1)
-    together = functionals(waveform, torch.tensor(lengths))
-    assert together.isfinite().all()
-    alone = functionals(waveform[:1, : lengths[-1]], torch.tensor(lengths[-1:]))
-    torch.testing.assert_close(together[-1:], alone, **TOLERANCE)
+@given(values=st.lists(st.integers(0, 29), min_size=1, max_size=60))
+def test_slopes_and_peaks_are_those_between_turns(values):
+    assume((max(values) - min(values)) % 10)
+    turns = zigzag(values)
+    steep = np.diff([values[turn] for turn in turns]) / np.diff(turns) / HOP_S
+    expected = []
+    for side in (steep[steep > 0], -steep[steep < 0]):
+        expected += [side.mean(), side.std()] if len(side) else [0, 0]
+    series = rows(values)
+    np.testing.assert_allclose(torch.cat(slopes(*series, hop_s=HOP_S)), expected, rtol=1e-3, atol=0.05)
+    up = [turn for turn in turns if turn and values[turn] > values[turn - 1]]
+    assert peaks(*series).item() == len(up)
 
 
-def test_pure_tone_of_known_pitch_level_and_rhythm(device):
-    values = row(voice(seconds=2.0, hz=220.0).to(device))
-    assert values["f0_semitone_p50"] == pytest.approx(36, abs=0.05)  # 220 Hz is three octaves above 27.5 Hz
-    assert values["f0_semitone_range"] < 0.1
-    assert values["voiced_share"] > 0.95
-    assert values["voiced_per_s"] == pytest.approx(0.5, rel=0.05)  # one voiced stretch in two seconds
-    assert values["loudness_peaks_per_s"] == pytest.approx(5, rel=0.05)
-    assert values["harmonicity_db_mean"] > 10
+def test_slopes_of_a_triangle_wave(device):
+    """Up by 10 in 0.2 s, down by 10 in 0.1 s: 50 and 100 a second, without spread."""
+    wave = [0.5 * place if place < 20 else 10 - (place - 20) for place in range(30)] * 5
+    found = slopes(*rows(wave, device=device), hop_s=HOP_S)
+    assert torch.cat(found).tolist() == pytest.approx([50, 0, 100, 0], abs=0.01)
+    assert peaks(*rows(wave, device=device)).item() == 5
 
 
-def test_two_bursts_are_two_voiced_segments(device):
-    waveform = torch.zeros(RATE)
-    waveform[1600:4800] = waveform[8000:11200] = voice(0.2)
-    values = row(waveform.to(device))
-    assert values["voiced_per_s"] == pytest.approx(2, rel=0.05)
-    assert values["voiced_segment_s"] == pytest.approx(0.2, abs=0.04)
-    assert values["voiced_share"] == pytest.approx(0.4, abs=0.08)
+def test_small_ripples_are_no_turns(device):
+    ramp = torch.arange(100) + 4.0 * torch.tensor([0.0, 1.0]).repeat(50)
+    assert turning_points(*rows(ramp, device=device))[0].nonzero().flatten().tolist() == [0, 99]
 
 
-def test_a_glide_rises_by_its_slope(device):
-    time_s = torch.arange(RATE) / RATE
-    phase = 2 * torch.pi * torch.cumsum((110 * 2**time_s).double() / RATE, 0)
-    values = row(sum(0.1 * torch.sin(k * phase) for k in (1, 2, 3)).float().to(device))
-    assert values["f0_rise_semitone_per_s_mean"] == pytest.approx(12, rel=0.05)
-    assert values["f0_semitone_range"] == pytest.approx(0.6 * 12, rel=0.1)
+@given(values=st.lists(st.floats(-100, 100, width=32), min_size=1, max_size=80))
+def test_percentiles_and_means_match_numpy(values):
+    low, middle, high, spread = percentiles(*rows(values))
+    expected = np.percentile(values, (20, 50, 80))
+    np.testing.assert_allclose(torch.cat([low, middle, high]), expected, rtol=1e-4, atol=1e-4)
+    assert spread.item() == pytest.approx(expected[2] - expected[0], rel=1e-4, abs=1e-4)
+    mean, cv = mean_and_cv(*rows(np.array(values) + 200))
+    assert mean.item() == pytest.approx(np.mean(values) + 200, rel=1e-4)
+    assert cv.item() == pytest.approx(np.std(values) / mean.item(), rel=1e-3, abs=1e-5)
 
 
-def test_ten_decibels_louder_is_ten_decibels_louder(device):
-    soft, loud = row(voice().to(device)), row(10**0.5 * voice().to(device))
-    assert loud["energy_db_p50"] - soft["energy_db_p50"] == pytest.approx(10, abs=0.1)
-    assert loud["f0_semitone_mean"] == pytest.approx(soft["f0_semitone_mean"], abs=0.01)
+def test_variation_has_the_sign_of_its_mean(device):
+    _, cv = mean_and_cv(*rows([1.0, 3.0], [-1.0, -3.0], [-1.0, 1.0], device=device))
+    assert cv.tolist() == [0.5, -0.5, 0]
 
 
-def test_wrong_rates_and_shapes_are_refused():
-    with pytest.raises(UsageError, match="resample"):
-        functionals(torch.zeros(1, 800), torch.tensor([800]), sample_rate=8000)
-    with pytest.raises(UsageError, match="batch"):
-        functionals(torch.zeros(800), torch.tensor([800]))
+@given(masks=st.lists(MASKS, min_size=1, max_size=3))
+def test_segments_are_those_of_a_loop(masks):
+    values, valid = rows(*masks)
+    found = torch.stack(segments((values > 0) & valid, hop_s=HOP_S))
+    for row, mask in enumerate(masks):
+        runs = [len(run) for run in "".join("x" if on else " " for on in mask).split()]
+        lengths = np.array(runs or [0]) * HOP_S
+        np.testing.assert_allclose(found[:, row], [len(runs), lengths.mean(), lengths.std()], atol=1e-6)
 
 
-def test_fingerprint_follows_every_part():
-    plain = FunctionalsConfig().fingerprint()
-    assert plain != FunctionalsConfig(mel=MelConfig(n_mels=60)).fingerprint()
-    assert plain != FunctionalsConfig(f0_min_hz=60.0).fingerprint()
+@given(mask=MASKS, seed=st.integers(0, 2**16))
+@settings(max_examples=50)
+def test_smoothing_takes_the_valid_of_three(mask, seed):
+    values = wander(len(mask), seed)
+    found = smoothed(values[None], torch.tensor([mask]))[0]
+    for place, on in enumerate(mask):
+        near = [values[at].item() for at in range(max(0, place - 1), min(len(mask), place + 2)) if mask[at]]
+        assert found[place].item() == pytest.approx(np.mean(near) if on else 0, abs=1e-5)
+
+
+@given(mask=MASKS)
+def test_closing_up_keeps_what_counts_in_order(mask):
+    together, valid = closed_up(torch.arange(1.0, len(mask) + 1)[None], torch.tensor([mask]))
+    assert together[valid].tolist() == [place + 1 for place, on in enumerate(mask) if on]
+    assert valid[0, : sum(mask)].all()
+    assert not together[~valid].any()
+
+
+def test_invalid_frames_may_hold_anything(device):
+    values, valid = rows(wander(50, seed=5), device=device)
+    values, valid = torch.nn.functional.pad(values, (0, 20)), torch.nn.functional.pad(valid, (0, 20))
+    spoilt = torch.where(valid, values, torch.nan)
+    assert torch.equal(of(spoilt, valid), of(values, valid))
+    assert torch.equal(smoothed(spoilt, valid), smoothed(values, valid))
+    assert torch.equal(closed_up(spoilt, valid)[0], closed_up(values, valid)[0])

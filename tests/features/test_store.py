@@ -50,10 +50,10 @@ def _current(lake: Lake) -> list[dict[str, Any]]:
 def test_recordings_are_written_last_whatever_their_place(lake, monkeypatch):
     written = []
     monkeypatch.setattr(Lake, "write_parquet", lambda self, path, table, metadata: written.append(path))
-    tables = dict.fromkeys(["recordings", "segments", "functionals"], SEGMENTS.empty_table())
+    tables = dict.fromkeys(["recordings", "segments", "egemaps"], SEGMENTS.empty_table())
     store.write_shard(lake, tables, version="v1", date=DAY, shard="0f", configuration="")
     assert written == [
-        f"features/{name}/version=v1/date=2026-11-21/0f.parquet" for name in ("segments", "functionals", "recordings")
+        f"features/{name}/version=v1/date=2026-11-21/0f.parquet" for name in ("segments", "egemaps", "recordings")
     ]
 
 

@@ -9,7 +9,7 @@ from data_contracts import schemas
 from data_contracts.reasons import Reason
 from data_contracts.records import AudioObject, Counts
 from features.audio import Decoded, Reject
-from features.functionals import FUNCTIONAL_NAMES
+from features.gemaps import EGEMAPS_NAMES
 from features.segments import Span
 from features.tables import ShardTables, object_columns, quality_columns
 
@@ -20,8 +20,8 @@ REJECT = Reject(Reason.TRUNCATED, "cut", "flac", 8_000, 2, 0.5)
 SPANS = [Span(0.0, 0.25), Span(0.5, 1.0)]
 
 
-def _filled(*, logmel: bool) -> ShardTables:
-    tables = ShardTables(dim=DIM, logmel=logmel)
+def _filled(*, frames: bool) -> ShardTables:
+    tables = ShardTables(dim=DIM, logmel=frames, lld=frames)
     tables.recordings += [
         object_columns(ITEM) | {"recording_id": "ab"} | quality_columns(AUDIO, SPANS),
         object_columns(ITEM) | {"recording_id": None} | quality_columns(REJECT, []),
@@ -30,33 +30,35 @@ def _filled(*, logmel: bool) -> ShardTables:
         tables.keys.append(("ab", 0, segment))
         tables.spans.append(span)
         tables.levels_db.append(-20.0 - segment)
-        tables.functionals.append(np.arange(len(FUNCTIONAL_NAMES), dtype=np.float32) + segment)
+        tables.egemaps.append(np.arange(len(EGEMAPS_NAMES), dtype=np.float32) + segment)
         tables.embeddings.append(np.full(DIM, 0.5, np.float32))
         tables.logmels.append(np.full((3 + segment, 2), 1.0 + segment, np.float32))
+        tables.llds.append(np.array([[0.25, 1.5], [2.0, segment]], np.float32))
+        tables.voiced.append(np.array([True, segment == 0]))
     return tables
 
 
-def _promised(*, logmel: bool) -> dict:
+def _promised(*, frames: bool) -> dict:
     promised = {
         "recordings": schemas.RECORDING_FEATURES,
         "segments": schemas.SEGMENTS,
-        "functionals": schemas.functionals(FUNCTIONAL_NAMES),
+        "egemaps": schemas.egemaps(EGEMAPS_NAMES),
         "embeddings": schemas.embeddings(DIM),
     }
-    return promised | ({"logmel": schemas.LOGMEL} if logmel else {})
+    return promised | ({"logmel": schemas.LOGMEL, "lld": schemas.LLD} if frames else {})
 
 
-@pytest.mark.parametrize("logmel", [False, True])
-def test_tables_have_the_columns_that_the_schemas_promise(logmel):
-    for tables in (ShardTables(dim=DIM, logmel=logmel), _filled(logmel=logmel)):
+@pytest.mark.parametrize("frames", [False, True])
+def test_tables_have_the_columns_that_the_schemas_promise(frames):
+    for tables in (ShardTables(dim=DIM, logmel=frames, lld=frames), _filled(frames=frames)):
         arrow = tables.arrow()
-        assert {name: table.schema for name, table in arrow.items()} == _promised(logmel=logmel)
+        assert {name: table.schema for name, table in arrow.items()} == _promised(frames=frames)
         for table in arrow.values():
             table.validate(full=True)
 
 
 def test_values_stand_beside_their_keys():
-    arrow = _filled(logmel=True).arrow()
+    arrow = _filled(frames=True).arrow()
     assert arrow["segments"].to_pylist()[1] == {
         "recording_id": "ab",
         "channel": 0,
@@ -65,12 +67,17 @@ def test_values_stand_beside_their_keys():
         "end_s": 1.0,
         "level_db": -21.0,
     }
-    assert arrow["functionals"][FUNCTIONAL_NAMES[3]].to_pylist() == [3.0, 4.0]
+    assert arrow["egemaps"][EGEMAPS_NAMES[3]].to_pylist() == [3.0, 4.0]
     assert arrow["embeddings"]["embedding"].to_pylist() == [[0.5] * DIM] * 2
     frames = arrow["logmel"].to_pylist()
     assert [(row["n_frames"], row["n_mels"], row["logmel"]) for row in frames] == [
         (3, 2, [1.0] * 6),
         (4, 2, [2.0] * 8),
+    ]
+    described = arrow["lld"].to_pylist()
+    assert [(row["n_frames"], row["n_descriptors"], row["lld"], row["voiced"]) for row in described] == [
+        (2, 2, [0.25, 1.5, 2.0, 0.0], [True, True]),
+        (2, 2, [0.25, 1.5, 2.0, 1.0], [True, False]),
     ]
 
 
@@ -107,7 +114,7 @@ def test_an_attempt_counts_as_a_try():
 
 
 def test_the_tally_adds_to_what_was_counted():
-    counts = _filled(logmel=False).tally(Counts(n_duplicates=1, vad_s=0.5))
+    counts = _filled(frames=False).tally(Counts(n_duplicates=1, vad_s=0.5))
     assert counts == Counts(
         n_objects=2,
         n_bytes=20,

@@ -14,7 +14,7 @@ from mlflow.models import infer_signature
 
 from data_contracts.errors import ModelError, ValidationStopped
 from data_contracts.lake import Lake
-from features.functionals import FUNCTIONAL_NAMES
+from features.gemaps import EGEMAPS_NAMES
 from flows.backfill import backfill
 
 CODE = '''
@@ -43,7 +43,7 @@ def broken(own_registry, tmp_path, monkeypatch):
     (tmp_path / "weights" / "nothing.txt").write_text("")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    features = pd.DataFrame(np.zeros((1, len(FUNCTIONAL_NAMES)), np.float32), columns=list(FUNCTIONAL_NAMES))
+    features = pd.DataFrame(np.zeros((1, len(EGEMAPS_NAMES)), np.float32), columns=list(EGEMAPS_NAMES))
     scores = pd.DataFrame(np.zeros((1, 4)), columns=["anger", "happiness", "neutral", "sadness"])
     mlflow.set_tracking_uri(own_registry.uri)
     mlflow.set_registry_uri(own_registry.uri)
@@ -104,17 +104,17 @@ def test_the_command_exits_3_and_says_where_to_look(settings, broken, tmp_path):
 def test_a_model_for_other_features_is_refused(settings, own_registry, tmp_path, monkeypatch):
     backfill(settings=settings)
     ref = own_registry.champion("emotion")
-    monkeypatch.setattr(type(own_registry), "champion", _with_other_functionals(type(own_registry).champion))
-    with pytest.raises(ModelError, match="was trained on functionals"):
+    monkeypatch.setattr(type(own_registry), "champion", _with_other_features(type(own_registry).champion))
+    with pytest.raises(ModelError, match="was trained on eGeMAPS"):
         backfill(stage="score", force=True, settings=settings | {"registry": own_registry.uri})
-    assert ref.metadata["functionals"] != "another"
+    assert ref.metadata["egemaps"] != "another"
 
 
-def _with_other_functionals(champion):
+def _with_other_features(champion):
     def other(self, name):
         ref = champion(self, name)
         if name == "emotion":
-            ref.metadata["functionals"] = "another"
+            ref.metadata["egemaps"] = "another"
         return ref
 
     return other

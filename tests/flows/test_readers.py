@@ -14,7 +14,7 @@ from deltalake import DeltaTable
 
 lake = sys.argv[1]
 found = {}
-for name in ("recordings", "segments", "functionals", "embeddings"):
+for name in ("recordings", "segments", "egemaps", "embeddings"):
     files = f"{lake}/features/{name}/**/*.parquet"
     frame = pl.scan_parquet(files, hive_partitioning=True).collect()
     rows = duckdb.sql(f"SELECT count(*), min(date), count(DISTINCT version) FROM read_parquet('{files}')").fetchall()[0]
@@ -45,7 +45,7 @@ def test_the_lake_is_plain_files(settings, tmp_path):
     found = json.loads(ended.stdout)
     n_segments = ledger.extracted.n_segments
     assert found["recordings"] == [34, 34, "2026-11-19", 1]
-    for name in ("segments", "functionals", "embeddings"):
+    for name in ("segments", "egemaps", "embeddings"):
         assert found[name] == [n_segments, n_segments, "2026-11-19", 1]
     assert found["utterances"] == [ledger.n_published_utterances] * 2
     assert abs(found["norm"] - 1) < 0.01

@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from data_contracts.errors import ModelError
-from features.functionals import FUNCTIONAL_NAMES, FunctionalsConfig
-from models.emotion import CLASSES, EmotionModel, Member, _load_pyfunc
+from features.gemaps import EGEMAPS_NAMES, EgemapsConfig
+from models.emotion import CLASSES, EmotionModel, Member, _load_pyfunc, compressed, standardise
 
 NAMES = ("pitch", "level", "pace")
+AVERAGE = torch.tensor([100.0, -20.0, 4.0])
 
 
 @pytest.fixture
@@ -17,17 +18,17 @@ def model() -> EmotionModel:
     torch.manual_seed(0)
     return EmotionModel(
         [Member(3, 4, hidden=5), Member(3, 4, hidden=5)],
-        mean=torch.tensor([100.0, -20.0, 4.0]),
-        scale=torch.tensor([30.0, 6.0, 1.0]),
+        mean=compressed(AVERAGE),
+        scale=torch.tensor([0.3, 0.3, 0.2]),
         feature_names=NAMES,
-        functionals="abc",
+        egemaps="abc",
         temperature=1.7,
         recordings=["b", "a"],
     )
 
 
 def _features(n: int = 5) -> torch.Tensor:
-    return torch.tensor([100.0, -20.0, 4.0]) + torch.randn(n, 3, generator=torch.Generator().manual_seed(1)) * 20
+    return AVERAGE + torch.randn(n, 3, generator=torch.Generator().manual_seed(1)) * 20
 
 
 def test_scores_sum_to_one(model: EmotionModel) -> None:
@@ -53,6 +54,16 @@ def test_what_is_not_finite_counts_as_average(model: EmotionModel, broken: float
     torch.testing.assert_close(model.scores(torch.tensor([[broken, -14.0, 4.0]])), average)
 
 
+def test_one_wild_value_leaves_the_others_apart() -> None:
+    """A coefficient of variation of a thousand, once in a corpus, took the whole scale for itself."""
+    usual = torch.linspace(-2, 2, 200)[:, None]
+    values = torch.cat([usual, torch.full((1, 1), 1e3)])
+    placed = standardise(values, compressed(values).mean(0), compressed(values).std(0))
+    assert bool((placed.diff(dim=0) >= 0).all()), "the order stays"
+    assert float(placed.max()) == 4
+    assert float(placed[:-1].std()) > 0.5
+
+
 def test_temperature_softens_and_keeps_the_order(model: EmotionModel) -> None:
     before = model.scores(_features())
     model.temperature = 4.0
@@ -65,7 +76,7 @@ def test_save_and_load_round_trip(model: EmotionModel, tmp_path: Path) -> None:
     model.save(tmp_path)
     again = EmotionModel.load(tmp_path)
     assert torch.equal(again.scores(_features()), model.scores(_features()))
-    assert (again.classes, again.feature_names, again.functionals) == (CLASSES, NAMES, "abc")
+    assert (again.classes, again.feature_names, again.egemaps) == (CLASSES, NAMES, "abc")
     assert again.trained_on == {"a", "b"}
 
 
@@ -100,7 +111,7 @@ def test_pyfunc_names_missing_columns(model: EmotionModel, tmp_path: Path) -> No
 def test_shipped_model_fits_the_features_of_this_version() -> None:
     folder = Path(__file__).parents[2] / "models" / "weights" / "emotion"
     model = EmotionModel.load(folder)
-    assert model.feature_names == FUNCTIONAL_NAMES
-    assert model.functionals == FunctionalsConfig().fingerprint(), "the features have changed: train it again"
+    assert model.feature_names == EGEMAPS_NAMES
+    assert model.egemaps == EgemapsConfig().fingerprint(), "the features have changed: train it again"
     assert len(model.trained_on) == model.training["n_clips"]
     assert "CC BY-NC-SA 4.0" in (folder / "README.md").read_text()

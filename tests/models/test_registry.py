@@ -18,14 +18,14 @@ from models.registry import Registry
 FEATURES, CLASSES = ("f0_mean", "loudness", "jitter"), ("calm", "angry")
 
 
-def _shipped(folder: Path, seed: int) -> Path:
+def _shipped(folder: Path, seed: int, egemaps: str = "f00d") -> Path:
     torch.manual_seed(seed)
     EmotionModel(
         [Member(len(FEATURES), len(CLASSES), hidden=2)],
         mean=torch.zeros(len(FEATURES)),
         scale=torch.ones(len(FEATURES)),
         feature_names=FEATURES,
-        functionals="f00d",
+        egemaps=egemaps,
         classes=CLASSES,
     ).save(folder)
     (folder / "README.md").write_text("A card.\n")
@@ -66,7 +66,7 @@ def test_the_shipped_model_is_registered_on_first_use_and_once(models):
     assert [(item.version, item.aliases) for item in models.versions("emotion")] == [("1", ("champion",))]
     assert (ref.name, ref.version) == ("emotion", "1")
     assert ref.metadata["classes"] == list(CLASSES)
-    assert ref.metadata["functionals"] == "f00d"
+    assert ref.metadata["egemaps"] == "f00d"
     assert ref.label == f"emotion/1+{ref.digest[:8]}"
     assert models.versions("emotion")[0].digest == ref.digest
 
@@ -91,6 +91,32 @@ def test_versions_aliases_and_promotion(models, tmp_path):
     assert models.version("emotion", "previous") == challenger
     run = MlflowClient(models.uri).search_runs([models._experiment()], "metrics.uar = 0.5")
     assert len(run) == 1
+
+
+def test_a_new_version_of_the_features_brings_its_model_along(models, first):
+    """A lake of the version before had its champion for features that nobody computed any more: every night failed."""
+    before = models.champion("emotion")
+    _shipped(first, seed=2, egemaps="beef")
+    now = models.champion("emotion")
+    assert (now.version, now.metadata["egemaps"]) == ("2", "beef")
+    assert models.champion("emotion") == now
+    assert models.version("emotion", "previous") == before
+    models.promote("emotion", "1")  # a wish is a wish
+    assert models.champion("emotion") == before
+
+
+def test_a_champion_of_ones_own_stays(models, first, tmp_path):
+    models.champion("emotion")
+    own = models.register("emotion", _shipped(tmp_path / "own", seed=3), alias="champion", description="trained here")
+    _shipped(first, seed=2, egemaps="beef")
+    assert models.champion("emotion") == own
+
+
+def test_a_model_just_trained_has_no_card(models, tmp_path):
+    """`undertone models train` ended in a FileNotFoundError: the card of the shipped models is written by hand."""
+    folder = _shipped(tmp_path / "trained", seed=2)
+    (folder / "README.md").unlink()
+    assert models.register("emotion", folder, alias="challenger", description="").version == "1"
 
 
 def test_what_is_not_there_is_answered_with_what_is(models):

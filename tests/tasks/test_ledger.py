@@ -1,6 +1,7 @@
 """The ledger: what is saved is restored, and its row is the table's."""
 
 import datetime as dt
+from dataclasses import asdict
 
 import pyarrow as pa
 from hypothesis import given
@@ -26,6 +27,13 @@ def test_saved_and_restored(tmp_path):
     row = ledger.row()
     assert (row["audio_hours"], row["rtfx"], row["n_read"]) == (2.0, 100.0, 3)
     assert pa.Table.from_pylist([row], schema=RUNS).num_rows == 1
+
+
+def test_a_version_that_counted_otherwise_left_it():
+    """Its run was audited and not yet published: the next night, of a new version, finishes it."""
+    saved = asdict(Ledger("r1", "nightly", STARTED)) | {"started": STARTED.isoformat()}
+    saved["extracted"] = {"n_objects": 3, "functionals_s": 1.5}
+    assert Ledger.restore(saved).extracted == Counts(n_objects=3)
 
 
 def test_no_audio_no_speed():

@@ -1,0 +1,151 @@
+"""The 25 low-level descriptors of eGeMAPS by frame, before they are smoothed.
+
+Two analyses share a hop of 10 ms: 20 ms under a Hamming window for the spectrum, 60 ms under a Gaussian for F0 and its
+harmonics (Eyben et al., IEEE Trans. Affective Computing 7(2), 2016). What costs more than a spectrum is done for
+voiced frames only, those of all rows together.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from data_contracts.errors import UsageError
+from features import auditory, balance, f0, formants, frames, harmonics, periods, polynomials, spectrum, viterbi
+
+VERSION = "descriptors-1"
+BEHIND = (auditory, balance, f0, formants, harmonics, periods, polynomials, spectrum, viterbi)  # whose VERSIONs count
+HOP_S, SPECTRUM_S = 0.010, 0.020
+LOWEST_SEMITONE_HZ = 27.5
+KEPT_FRAMES = {"cpu": 1 << 15, "cuda": 1 << 20}  # whose spectra are kept for the voiced ones, not computed again
+
+SPECTRAL_NAMES = (
+    "Loudness_sma3",
+    "alphaRatio_sma3",
+    "hammarbergIndex_sma3",
+    "slope0-500_sma3",
+    "slope500-1500_sma3",
+    "spectralFlux_sma3",
+    "mfcc1_sma3",
+    "mfcc2_sma3",
+    "mfcc3_sma3",
+    "mfcc4_sma3",
+)
+VOICE_NAMES = (
+    "F0semitoneFrom27.5Hz_sma3nz",
+    "jitterLocal_sma3nz",
+    "shimmerLocaldB_sma3nz",
+    "HNRdBACF_sma3nz",
+    "logRelF0-H1-H2_sma3nz",
+    "logRelF0-H1-A3_sma3nz",
+    *(f"F{place}{what}_sma3nz" for place in (1, 2, 3) for what in ("frequency", "bandwidth", "amplitudeLogRelF0")),
+)
+_AMPLITUDES = [VOICE_NAMES.index(f"F{place}amplitudeLogRelF0_sma3nz") for place in (1, 2, 3)]
+_OF_PERIODS = slice(1, 3)  # jitter and shimmer, in VOICE_NAMES
+_OF_SPECTRA = [0, *range(3, len(VOICE_NAMES))]
+
+
+class Raw(NamedTuple):
+    """Descriptors by frame. Of 20 ms there are up to four frames more than of 60 ms; 0 beyond a row's own."""
+
+    spectral: Tensor  # (batch, len(SPECTRAL_NAMES), frames of 20 ms)
+    power: Tensor  # (batch, frames of 20 ms): mean square
+    voice: Tensor  # (batch, len(VOICE_NAMES), frames of 60 ms), 0 where missing
+    voiced: Tensor  # (batch, frames of 60 ms) bool
+    own_20: Tensor  # (batch, frames of 20 ms) bool: each row's own
+    own_60: Tensor  # (batch, frames of 60 ms) bool
+
+
+class _Plan(NamedTuple):
+    """Sizes in samples."""
+
+    sample_rate: int
+    hop: int
+    short: int  # the spectrum's frame
+    long: int  # F0's
+    within: f0.F0Range
+
+
+def describe(
+    waveform: Tensor,  # (batch, time), float32 in [-1, 1]
+    lengths: Tensor,  # (batch,), valid samples
+    *,
+    sample_rate: int,
+    within: f0.F0Range,
+) -> Raw:
+    """All descriptors of all frames. Raises UsageError below 16 kHz, and where shapes or range do not fit."""
+    if sample_rate < 2 * auditory.MAX_HZ:
+        raise UsageError(
+            f"expected a sample rate of at least {2 * auditory.MAX_HZ:g} Hz, found {sample_rate}: resample before"
+        )
+    f0.check_range(within, sample_rate)
+    hop, short, long = (frames.samples(seconds, sample_rate) for seconds in (HOP_S, SPECTRUM_S, f0.FRAME_S))
+    plan = _Plan(sample_rate, hop, short, long, within)
+    waveform = frames.silence_padding(frames.finite(waveform, most=1.0), lengths).float()
+    waveform = (waveform * 2.0**15).trunc() / 2.0**15  # what is below a step of 16 bits is silence
+    waveform = torch.nn.functional.pad(waveform, (0, max(0, long - waveform.shape[1])))
+    own_20, own_60 = (
+        frames.mask(
+            frames.count(lengths, window=window, hop=hop), frames.room(waveform.shape[1], window=window, hop=hop)
+        )
+        for window in (short, long)
+    )
+    power = torch.nn.functional.avg_pool1d(waveform.square()[:, None], short, hop)[:, 0]
+    track, spectra = _track(waveform, own_60, plan)
+    voice = torch.where(own_60[:, None], _voice(waveform, track.f0_hz, spectra, plan), 0.0)
+    spectral = torch.where(own_20[:, None], _spectral(waveform, plan), 0.0)
+    return Raw(spectral, power, voice, track.f0_hz > 0, own_20, own_60)
+
+
+def _spectral(waveform: Tensor, plan: _Plan) -> Tensor:
+    """(batch, len(SPECTRAL_NAMES), frames), one spectrum for all of them."""
+    n_fft = spectrum.fft_size(plan.short)
+    scale = (512 * 320 / (n_fft * plan.short)) ** 0.5  # to the power that 320 samples have in 512 bins
+    taper = spectrum.hamming(plan.short, waveform.device) * scale
+    chunks: list[Tensor] = []
+    for stretch in spectrum.stretches(waveform, window=plan.short, hop=plan.hop, overlap=1):
+        new = slice(1 if chunks else 0, None)  # the overlapping frame serves the flux alone
+        power = spectrum.power_spectrum(stretch, taper=taper, hop=plan.hop, n_fft=n_fft)
+        shape = balance.spectral_balance(power, sample_rate=plan.sample_rate)[:, new]
+        loudness, cepstra = auditory.loudness_and_mfcc(power[:, new], sample_rate=plan.sample_rate)
+        chunks.append(torch.cat([loudness[..., None], shape, cepstra], dim=-1))
+    return torch.cat(chunks, dim=1).mT.contiguous()
+
+
+def _track(waveform: Tensor, own: Tensor, plan: _Plan) -> tuple[f0.F0Track, Tensor | None]:
+    """F0, and the spectra that it was found in, (batch, frames, bins), where they are few enough to be kept."""
+    kept: list[Tensor] | None = [] if own.numel() <= KEPT_FRAMES.get(own.device.type, 0) else None
+    track = f0.track_of(waveform, own, hop=plan.hop, sample_rate=plan.sample_rate, within=plan.within, spectra=kept)
+    return track, torch.cat(kept, dim=1) if kept else None
+
+
+def _voice(waveform: Tensor, f0_hz: Tensor, spectra: Tensor | None, plan: _Plan) -> Tensor:
+    """(batch, len(VOICE_NAMES), frames); in unvoiced frames 0, and harmonics.MISSING_DB the formants' levels."""
+    table = torch.zeros(len(VOICE_NAMES), *f0_hz.shape, device=waveform.device)
+    table[_AMPLITUDES] = harmonics.MISSING_DB
+    perturbation = periods.jitter_and_shimmer(waveform, f0_hz, hop=plan.hop, sample_rate=plan.sample_rate)
+    table[_OF_PERIODS] = torch.stack(perturbation)
+    row, frame = f0_hz.nonzero(as_tuple=True)
+    step = 2 * spectrum.chunk_frames(waveform.device)
+    for first in range(0, len(row), step):
+        at = (row[first : first + step], frame[first : first + step])
+        if spectra is None:
+            power = f0.harmonic_power(waveform.unfold(-1, plan.long, plan.hop)[at], sample_rate=plan.sample_rate)
+        else:
+            power = spectra[at]
+        cut = waveform.unfold(-1, plan.short, plan.hop)[at]
+        for name, values in zip(_OF_SPECTRA, _of_spectra(power, cut, f0_hz[at], plan), strict=True):
+            table[name][at] = values
+    return table.transpose(0, 1)
+
+
+def _of_spectra(power: Tensor, cut: Tensor, f0_hz: Tensor, plan: _Plan) -> list[Tensor]:
+    """Of voiced frames (n, bins), (n, samples of 20 ms) and (n,): the columns _OF_SPECTRA, each (n,)."""
+    hnr = harmonics.harmonics_to_noise_db(
+        power, sample_rate=plan.sample_rate, f0_min_hz=plan.within.min_hz, f0_max_hz=plan.within.max_hz
+    )
+    frequency_hz, bandwidth_hz = formants.egemaps_poles(cut, sample_rate=plan.sample_rate)
+    h1_h2, h1_a3, level = harmonics.levels_db(power, f0_hz, frequency_hz, sample_rate=plan.sample_rate)
+    semitone = 12 * (f0_hz / LOWEST_SEMITONE_HZ).log2()
+    by_formant = torch.stack([frequency_hz, bandwidth_hz, level], dim=-1).flatten(1)
+    return [semitone, hnr, h1_h2, h1_a3, *by_formant.unbind(-1)]

@@ -1,0 +1,189 @@
+"""eGeMAPS: the 88 functionals of the extended Geneva Minimalistic Acoustic Parameter Set, for a batch at once.
+
+Eyben et al., "The Geneva Minimalistic Acoustic Parameter Set (GeMAPS) for voice research and affective computing", IEEE
+Trans. Affective Computing 7(2), 2016, doi 10.1109/TAFFC.2015.2457417.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from data_contracts.fingerprint import fingerprint
+from features import descriptors, frames, functionals
+from features.descriptors import HOP_S, SPECTRAL_NAMES, VOICE_NAMES, Raw
+from features.f0 import F0Range
+
+VERSION = "egemaps-1"
+LLD_NAMES: tuple[str, ...] = (*SPECTRAL_NAMES, *VOICE_NAMES)
+
+_CONTOUR = (
+    "amean",
+    "stddevNorm",
+    "percentile20.0",
+    "percentile50.0",
+    "percentile80.0",
+    "pctlrange0-2",
+    "meanRisingSlope",
+    "stddevRisingSlope",
+    "meanFallingSlope",
+    "stddevFallingSlope",
+)
+_BOTH = ("amean", "stddevNorm")
+_OF_VOICED = (
+    "alphaRatioV",
+    "hammarbergIndexV",
+    "slopeV0-500",
+    "slopeV500-1500",
+    "spectralFluxV",
+    *(f"mfcc{order}V" for order in (1, 2, 3, 4)),
+)
+_OF_UNVOICED = ("alphaRatioUV", "hammarbergIndexUV", "slopeUV0-500", "slopeUV500-1500", "spectralFluxUV")
+EGEMAPS_NAMES: tuple[str, ...] = (
+    *(f"{VOICE_NAMES[0]}_{what}" for what in _CONTOUR),
+    *(f"loudness_sma3_{what}" for what in _CONTOUR),
+    *(f"{name}_{what}" for name in SPECTRAL_NAMES[5:] for what in _BOTH),
+    *(f"{name}_{what}" for name in VOICE_NAMES[1:] for what in _BOTH),
+    *(f"{name}_sma3nz_{what}" for name in _OF_VOICED for what in _BOTH),
+    *(f"{name}_sma3nz_amean" for name in _OF_UNVOICED),
+    "loudnessPeaksPerSec",
+    "VoicedSegmentsPerSec",
+    "MeanVoicedSegmentLengthSec",
+    "StddevVoicedSegmentLengthSec",
+    "MeanUnvoicedSegmentLength",
+    "StddevUnvoicedSegmentLength",
+    "equivalentSoundLevel_dBp",
+)
+
+
+@dataclass(frozen=True)
+class EgemapsConfig:
+    """What steers `egemaps`: where F0 is looked for."""
+
+    f0_min_hz: float = 55.0
+    f0_max_hz: float = 1000.0
+
+    def fingerprint(self) -> str:
+        """This configuration and the versions of all code behind it in 12 hex digits."""
+        behind = (descriptors, functionals, *descriptors.BEHIND)
+        return fingerprint(self, VERSION, *(module.VERSION for module in behind))
+
+
+class Descriptors(NamedTuple):
+    """What `egemaps_lld` finds."""
+
+    values: Tensor  # (batch, frames, len(LLD_NAMES)) float32, smoothed over three frames
+    voiced: Tensor  # (batch, frames) bool
+    n_frames: Tensor  # (batch,) frames of 60 ms that each row has; values are 0 beyond
+
+
+def egemaps(
+    waveform: Tensor,  # (batch, time), float32 in [-1, 1]
+    lengths: Tensor,  # (batch,), valid samples
+    *,
+    sample_rate: int = 16_000,
+    config: EgemapsConfig = EgemapsConfig(),
+) -> Tensor:  # (batch, 88), float32
+    """The functionals in the order of EGEMAPS_NAMES, finite whatever comes in.
+
+    Semitones are counted from 27.5 Hz, slopes are per second, lengths in seconds, levels in dB, formants in Hz; a
+    coefficient of variation is sd / mean. What there is nothing to take over is 0: all of voice where nothing is voiced
+    (silence, a constant, whispering). An utterance shorter than a frame has one, and silence behind it; a level is
+    -120 dB at least. Non-finite samples count as zero. Padding, batch and neighbours do not change a row. The formants
+    follow eGeMAPSv02, not the vocal tract: see `formants.egemaps_poles`, and `formant_track` for resonances. Raises
+    UsageError below 16 kHz, or when shapes or F0 range do not fit.
+    """
+    raw = _described(waveform, lengths, sample_rate=sample_rate, config=config)
+    return _functionals(raw, lengths / sample_rate)
+
+
+def egemaps_lld(
+    waveform: Tensor,  # (batch, time), float32 in [-1, 1]
+    lengths: Tensor,  # (batch,), valid samples
+    *,
+    sample_rate: int = 16_000,
+    config: EgemapsConfig = EgemapsConfig(),
+) -> Descriptors:
+    """The low-level descriptors in the order of LLD_NAMES, every 10 ms; the frame's first sample is `t * hop`.
+
+    Those of voice are 0 in unvoiced frames, and the formants' levels -201 dB, as in eGeMAPSv02. Otherwise as `egemaps`.
+    """
+    return _descriptors(_described(waveform, lengths, sample_rate=sample_rate, config=config))
+
+
+def egemaps_and_lld(
+    waveform: Tensor, lengths: Tensor, *, sample_rate: int = 16_000, config: EgemapsConfig = EgemapsConfig()
+) -> tuple[Tensor, Descriptors]:
+    """Both, from one analysis."""
+    raw = _described(waveform, lengths, sample_rate=sample_rate, config=config)
+    return _functionals(raw, lengths / sample_rate), _descriptors(raw)
+
+
+def _described(waveform: Tensor, lengths: Tensor, *, sample_rate: int, config: EgemapsConfig) -> Raw:
+    within = F0Range(config.f0_min_hz, config.f0_max_hz)
+    return descriptors.describe(waveform, lengths, sample_rate=sample_rate, within=within)
+
+
+def _descriptors(raw: Raw) -> Descriptors:
+    n = raw.own_60.shape[1]
+    spectral = functionals.smoothed(raw.spectral, raw.own_20[:, None])[..., :n]
+    voice = functionals.smoothed(raw.voice, raw.voice != 0)
+    values = torch.where(raw.own_60[:, None], torch.cat([spectral, voice], dim=1), 0.0)
+    return Descriptors(values.mT, raw.voiced, raw.own_60.sum(-1))
+
+
+def _functionals(raw: Raw, seconds: Tensor) -> Tensor:
+    parts = (_of_f0(raw), _of_all_frames(raw), _of_voice(raw), _of_voicing(raw), _of_rhythm(raw, seconds))
+    return torch.cat(parts, dim=1)
+
+
+def _of_f0(raw: Raw) -> Tensor:
+    smooth = functionals.smoothed(raw.voice[:, 0], raw.voiced)
+    together, valid = functionals.closed_up(smooth, raw.voiced)
+    return torch.stack(_contour(together, valid), dim=-1)
+
+
+def _of_all_frames(raw: Raw) -> Tensor:
+    smooth = functionals.smoothed(raw.spectral, raw.own_20[:, None])
+    contour = torch.stack(_contour(smooth[:, 0], raw.own_20), dim=-1)
+    rest = torch.stack(functionals.mean_and_cv(smooth[:, 5:], raw.own_20[:, None]), dim=-1)
+    return torch.cat([contour, rest.flatten(1)], dim=1)
+
+
+def _of_voice(raw: Raw) -> Tensor:
+    smooth = functionals.smoothed(raw.voice[:, 1:], raw.voice[:, 1:] != 0)
+    return torch.stack(functionals.mean_and_cv(smooth, smooth != 0), dim=-1).flatten(1)
+
+
+def _of_voicing(raw: Raw) -> Tensor:
+    n = raw.own_60.shape[1]
+    spectral = raw.spectral[..., :n]
+    voiced, unvoiced = raw.voiced[:, None], (raw.own_60 & ~raw.voiced)[:, None]
+    of_voiced = functionals.mean_and_cv(functionals.smoothed(spectral[:, 1:], voiced), voiced)
+    of_unvoiced = frames.masked_mean(functionals.smoothed(spectral[:, 1:6], unvoiced), unvoiced)
+    return torch.cat([torch.stack(of_voiced, dim=-1).flatten(1), of_unvoiced], dim=1)
+
+
+def _of_rhythm(raw: Raw, seconds: Tensor) -> Tensor:
+    seconds = seconds.clamp_min(HOP_S)
+    loudness = functionals.smoothed(raw.spectral[:, 0], raw.own_20)
+    n_voiced, *voiced_s = functionals.segments(raw.voiced, hop_s=HOP_S)
+    _, *unvoiced_s = functionals.segments(raw.own_60 & ~raw.voiced, hop_s=HOP_S)
+    level = frames.masked_mean(raw.power, raw.own_20).clamp_min(1e-12)
+    columns = (
+        functionals.peaks(loudness, raw.own_20) / seconds,
+        n_voiced / seconds,
+        *voiced_s,
+        *unvoiced_s,
+        10 * level.log10(),
+    )
+    return torch.stack(columns, dim=-1)
+
+
+def _contour(values: Tensor, valid: Tensor) -> tuple[Tensor, ...]:
+    return (
+        *functionals.mean_and_cv(values, valid),
+        *functionals.percentiles(values, valid),
+        *functionals.slopes(values, valid, hop_s=HOP_S),
+    )

@@ -1,0 +1,30 @@
+"""openSMILE's eGeMAPSv02 of waveforms, for the benches beside it: runs wherever `opensmile` is installed by hand.
+
+    PYTHON tests/bench/opensmile_peer.py WAVEFORMS.npz FEATURES.npy
+
+Its licence forbids the use in a product: it is no dependency, and nothing that it computes is kept.
+"""
+
+import sys
+import time
+
+import numpy as np
+import opensmile
+
+RATE = 16_000
+
+
+def main(waveforms: str, output: str) -> None:
+    smile = opensmile.Smile(opensmile.FeatureSet.eGeMAPSv02, opensmile.FeatureLevel.Functionals)
+    with np.load(waveforms) as file:
+        clips = [file[name] for name in file.files]
+    smile.process_signal(clips[0], RATE)
+    started = time.process_time()
+    rows = [smile.process_signal(clip, RATE).to_numpy()[0] for clip in clips]
+    seconds = time.process_time() - started
+    np.save(output, np.stack(rows).astype(np.float64))
+    print(f"openSMILE {opensmile.__version__}\n{seconds}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2])

@@ -1,0 +1,85 @@
+"""A shard of the sample corpus, from its audio to its feature files."""
+
+import datetime as dt
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pytest
+import torch
+
+from data_contracts.fingerprint import digest
+from data_contracts.lake import Lake
+from data_contracts.records import AudioObject, Counts
+from features import egemaps_lld, store
+from features.audio import SAMPLE_RATE, Decoded, decode
+from features.config import FeatureConfig
+from features.extract import extract_shard
+from features.gemaps import EGEMAPS_NAMES, LLD_NAMES
+from features.shards import write_plan
+
+DAY = dt.date(2026, 11, 19)
+SHARD = "0f"
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(str(tmp_path / "lake"))
+
+
+def _extract(lake: Lake, sample: Path, config: FeatureConfig) -> Counts:
+    files = sorted(sample.glob("2026/11/19/*.flac"))[:3]
+    members = [AudioObject(str(path), "e", path.stat().st_size, DAY, dt.datetime.now(dt.UTC)) for path in files]
+    return extract_shard(
+        lake,
+        write_plan(lake, "staging/plan", members, shard=SHARD),
+        version="v1",
+        config=config,
+        embed=lambda waveform, _: np.ones((len(waveform), 1), np.float32),
+        dim=1,
+    )
+
+
+def test_a_shard_holds_the_88_by_name_and_no_frames_unasked(lake, sample):
+    counts = _extract(lake, sample, FeatureConfig())
+    rows = store.read(lake, "egemaps", "v1", DAY, SHARD)
+    assert tuple(rows.column_names[3:]) == EGEMAPS_NAMES
+    assert len(EGEMAPS_NAMES) == 88
+    assert rows.num_rows == counts.n_segments > 0
+    assert counts.egemaps_s > 0
+    assert lake.names("features") == ["egemaps", "embeddings", "recordings", "segments"]
+
+
+def test_descriptors_are_kept_on_request_frame_by_frame(lake, sample):
+    """An utterance's row is what `egemaps_lld` says of it alone, however it was batched."""
+    counts = _extract(lake, sample, FeatureConfig(lld=True))
+    rows = store.read(lake, "lld", "v1", DAY, SHARD).to_pylist()
+    spans = store.read(lake, "segments", "v1", DAY, SHARD).to_pylist()
+    assert len(rows) == counts.n_segments
+    assert [row["segment"] for row in rows] == [span["segment"] for span in spans]
+    audio = {digest(path.read_bytes(), 32): decode(path.read_bytes()) for path in sample.glob("2026/11/19/*.flac")}
+    for row, span in zip(rows, spans, strict=True):
+        decoded = audio[row["recording_id"]]
+        assert isinstance(decoded, Decoded)
+        piece = decoded.waveform[round(span["start_s"] * SAMPLE_RATE) : round(span["end_s"] * SAMPLE_RATE)]
+        alone = egemaps_lld(torch.from_numpy(piece)[None], torch.tensor([len(piece)]))
+        stored = np.array(row["lld"], np.float32).reshape(row["n_frames"], row["n_descriptors"])
+        assert row["n_descriptors"] == len(LLD_NAMES)
+        assert row["n_frames"] == int(alone.n_frames) == len(row["voiced"])
+        np.testing.assert_allclose(stored, alone.values[0].numpy(), rtol=1e-3, atol=1e-3)
+        assert row["voiced"] == alone.voiced[0].tolist()
+    assert any(any(row["voiced"]) for row in rows)
+
+
+def test_duckdb_reads_names_and_frames(lake, sample):
+    _extract(lake, sample, FeatureConfig(lld=True))
+    files = lake.at("features", "{}", "**", "*.parquet")
+    loudness = f"SELECT avg(\"F0semitoneFrom27.5Hz_sma3nz_amean\") FROM read_parquet('{files.format('egemaps')}')"
+    assert 5 < duckdb.sql(loudness).fetchall()[0][0] < 60  # semitones above 27.5 Hz
+    frames = f"SELECT min(len(lld) = n_frames * n_descriptors) FROM read_parquet('{files.format('lld')}')"
+    assert duckdb.sql(frames).fetchall() == [(True,)]
+
+
+def test_asking_for_frames_makes_another_version():
+    plain = FeatureConfig().version("encoder")
+    assert len({plain, FeatureConfig(lld=True).version("encoder"), FeatureConfig(logmel=True).version("encoder")}) == 3
