@@ -1,20 +1,22 @@
-"""The 25 low-level descriptors of eGeMAPS by frame, before they are smoothed.
+"""The 25 low-level descriptors of eGeMAPS by frame.
 
 Two analyses share a hop of 10 ms: 20 ms under a Hamming window for the spectrum, 60 ms under a Gaussian for F0 and its
 harmonics (Eyben et al., IEEE Trans. Affective Computing 7(2), 2016). What costs more than a spectrum is done for
 voiced frames only, those of all rows together.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from data_contracts.errors import UsageError
-from features import auditory, balance, f0, formants, frames, harmonics, periods, polynomials, spectrum, viterbi
+from features import auditory, balance, f0, formants, frames, functionals, harmonics, periods, polynomials, spectrum, viterbi
+from features.formants import N_FORMANTS
 
-VERSION = "descriptors-1"
-BEHIND = (auditory, balance, f0, formants, harmonics, periods, polynomials, spectrum, viterbi)  # whose VERSIONs count
+VERSION = "descriptors-2"
+BEHIND = (auditory, balance, f0, formants, functionals, harmonics, periods, polynomials, spectrum, viterbi)  # whose VERSIONs count
 HOP_S, SPECTRUM_S = 0.010, 0.020
 LOWEST_SEMITONE_HZ = 27.5
 KEPT_FRAMES = {"cpu": 1 << 15, "cuda": 1 << 20}  # whose spectra are kept for the voiced ones, not computed again
@@ -40,17 +42,20 @@ VOICE_NAMES = (
     "logRelF0-H1-A3_sma3nz",
     *(f"F{place}{what}_sma3nz" for place in (1, 2, 3) for what in ("frequency", "bandwidth", "amplitudeLogRelF0")),
 )
-_AMPLITUDES = [VOICE_NAMES.index(f"F{place}amplitudeLogRelF0_sma3nz") for place in (1, 2, 3)]
+_FREQUENCIES, _BANDWIDTHS, _AMPLITUDES = (
+    [VOICE_NAMES.index(f"F{place}{what}_sma3nz") for place in (1, 2, 3)]
+    for what in ("frequency", "bandwidth", "amplitudeLogRelF0")
+)
 _OF_PERIODS = slice(1, 3)  # jitter and shimmer, in VOICE_NAMES
-_OF_SPECTRA = [0, *range(3, len(VOICE_NAMES))]
+_OF_SPECTRA = [0, 3, 4, 5, *_AMPLITUDES]
 
 
 class Raw(NamedTuple):
     """Descriptors by frame. Of 20 ms there are up to four frames more than of 60 ms; 0 beyond a row's own."""
 
-    spectral: Tensor  # (batch, len(SPECTRAL_NAMES), frames of 20 ms)
+    spectral: Tensor  # (batch, len(SPECTRAL_NAMES), frames of 20 ms), not smoothed
     power: Tensor  # (batch, frames of 20 ms): mean square
-    voice: Tensor  # (batch, len(VOICE_NAMES), frames of 60 ms), 0 where missing
+    voice: Tensor  # (batch, len(VOICE_NAMES), frames of 60 ms), smoothed, 0 where missing
     voiced: Tensor  # (batch, frames of 60 ms) bool
     own_20: Tensor  # (batch, frames of 20 ms) bool: each row's own
     own_60: Tensor  # (batch, frames of 60 ms) bool
@@ -92,7 +97,7 @@ def describe(
     )
     power = torch.nn.functional.avg_pool1d(waveform.square()[:, None], short, hop)[:, 0]
     track, spectra = _track(waveform, own_60, plan)
-    voice = torch.where(own_60[:, None], _voice(waveform, track.f0_hz, spectra, plan), 0.0)
+    voice = torch.where(own_60[:, None], _voice(waveform, track.f0_hz, spectra, own_60, plan), 0.0)
     spectral = torch.where(own_20[:, None], _spectral(waveform, plan), 0.0)
     return Raw(spectral, power, voice, track.f0_hz > 0, own_20, own_60)
 
@@ -119,33 +124,57 @@ def _track(waveform: Tensor, own: Tensor, plan: _Plan) -> tuple[f0.F0Track, Tens
     return track, torch.cat(kept, dim=1) if kept else None
 
 
-def _voice(waveform: Tensor, f0_hz: Tensor, spectra: Tensor | None, plan: _Plan) -> Tensor:
-    """(batch, len(VOICE_NAMES), frames); in unvoiced frames 0, and harmonics.MISSING_DB the formants' levels."""
+def _voice(waveform: Tensor, f0_hz: Tensor, spectra: Tensor | None, own: Tensor, plan: _Plan) -> Tensor:
+    """(batch, len(VOICE_NAMES), frames), smoothed; in unvoiced frames 0, the formants' levels harmonics.MISSING_DB.
+
+    Formants are smoothed across the ends of a voiced stretch, so they are found one frame further; all else is of voice.
+    """
+    voiced = f0_hz > 0
+    near = voiced.clone()
+    near[:, 1:] |= voiced[:, :-1]
+    near[:, :-1] |= voiced[:, 1:]
+    poles = functionals.smoothed_among(_poles(waveform, near & own, plan), own)
     table = torch.zeros(len(VOICE_NAMES), *f0_hz.shape, device=waveform.device)
     table[_AMPLITUDES] = harmonics.MISSING_DB
     perturbation = periods.jitter_and_shimmer(waveform, f0_hz, hop=plan.hop, sample_rate=plan.sample_rate)
     table[_OF_PERIODS] = torch.stack(perturbation)
-    row, frame = f0_hz.nonzero(as_tuple=True)
-    step = 2 * spectrum.chunk_frames(waveform.device)
-    for first in range(0, len(row), step):
-        at = (row[first : first + step], frame[first : first + step])
+    for at in _some(voiced):
         if spectra is None:
             power = f0.harmonic_power(waveform.unfold(-1, plan.long, plan.hop)[at], sample_rate=plan.sample_rate)
         else:
             power = spectra[at]
-        cut = waveform.unfold(-1, plan.short, plan.hop)[at]
-        for name, values in zip(_OF_SPECTRA, _of_spectra(power, cut, f0_hz[at], plan), strict=True):
+        here = poles[:N_FORMANTS, at[0], at[1]].T
+        for name, values in zip(_OF_SPECTRA, _of_spectra(power, f0_hz[at], here, plan), strict=True):
             table[name][at] = values
+    table = functionals.smoothed_among(table, own)
+    table[_FREQUENCIES] = torch.where(voiced, poles[:N_FORMANTS], 0.0)
+    table[_BANDWIDTHS] = torch.where(voiced, poles[N_FORMANTS:], 0.0)
     return table.transpose(0, 1)
 
 
-def _of_spectra(power: Tensor, cut: Tensor, f0_hz: Tensor, plan: _Plan) -> list[Tensor]:
-    """Of voiced frames (n, bins), (n, samples of 20 ms) and (n,): the columns _OF_SPECTRA, each (n,)."""
+def _poles(waveform: Tensor, wanted: Tensor, plan: _Plan) -> Tensor:
+    """(2 * N_FORMANTS, batch, frames): frequencies, then bandwidths; 0 where not `wanted`."""
+    table = torch.zeros(2 * N_FORMANTS, *wanted.shape, device=waveform.device)
+    for at in _some(wanted):
+        cut = waveform.unfold(-1, plan.short, plan.hop)[at]
+        found = torch.cat(formants.egemaps_poles(cut, sample_rate=plan.sample_rate), dim=-1)
+        table[:, at[0], at[1]] = found.T
+    return table
+
+
+def _some(wanted: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Rows and frames of those that are `wanted`, as many at a time as memory is meant for."""
+    row, frame = wanted.nonzero(as_tuple=True)
+    step = 2 * spectrum.chunk_frames(wanted.device)
+    for first in range(0, len(row), step):
+        yield row[first : first + step], frame[first : first + step]
+
+
+def _of_spectra(power: Tensor, f0_hz: Tensor, formants_hz: Tensor, plan: _Plan) -> list[Tensor]:
+    """Of voiced frames, (n, bins), (n,) and (n, N_FORMANTS): the columns _OF_SPECTRA, each (n,)."""
     hnr = harmonics.harmonics_to_noise_db(
-        power, sample_rate=plan.sample_rate, f0_min_hz=plan.within.min_hz, f0_max_hz=plan.within.max_hz
+        power, f0_hz, sample_rate=plan.sample_rate, f0_min_hz=plan.within.min_hz
     )
-    frequency_hz, bandwidth_hz = formants.egemaps_poles(cut, sample_rate=plan.sample_rate)
-    h1_h2, h1_a3, level = harmonics.levels_db(power, f0_hz, frequency_hz, sample_rate=plan.sample_rate)
+    h1_h2, h1_a3, level = harmonics.levels_db(power, f0_hz, formants_hz, sample_rate=plan.sample_rate)
     semitone = 12 * (f0_hz / LOWEST_SEMITONE_HZ).log2()
-    by_formant = torch.stack([frequency_hz, bandwidth_hz, level], dim=-1).flatten(1)
-    return [semitone, hnr, h1_h2, h1_a3, *by_formant.unbind(-1)]
+    return [semitone, hnr, h1_h2, h1_a3, *level.unbind(-1)]

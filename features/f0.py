@@ -21,17 +21,18 @@ VERSION = "f0-2"
 FRAME_S = 0.060
 SIGMA = 0.4  # of the Gaussian taper, in half frames
 AXIS_MIN_HZ = 25.0  # where the logarithmic axis begins; it ends at half the sample rate
-STEPS_PER_OCTAVE = 48
 N_HARMONICS, HARMONIC_DECAY = 15, 0.85
 N_CANDIDATES = 3
 _NEVER = 1e3  # what a candidate costs that is none
-VOICING_THRESHOLD = 0.698
+VOICING_THRESHOLD = 0.701
+KUP, KDN, CUP, CDN = 0.0, 0.0, 9.0, 9.0
+FREE, QCOST, QCOST2 = 0, 0.0, 0.0
 DOUBT, PERIODIC = 0.35, 0.97  # many strong harmonics make a flat sum: where the period itself is looked at
 
 # What a path pays, in changes of voicing between two frames:
 VOICED_BELOW, UNVOICED_ABOVE = 0.75, 0.85  # a frame that the threshold would have had otherwise
-WEAKER = 25.0  # a candidate, for each unit of strength below the frame's best
-JUMP, DEAREST_JUMP = 3.5, 0.18  # an octave between two frames; octaves from which on a jump costs no more
+WEAKER = 40.0  # a candidate, for each unit of strength below the frame's best
+JUMP, DEAREST_JUMP = 3.5, 0.3  # an octave between two frames; octaves from which on a jump costs no more
 QUIET_DB = -60.0  # root mean square of the tapered frame, against full scale: below it nothing is voiced
 
 
@@ -118,6 +119,11 @@ def fft_size(sample_rate: int) -> int:
     return spectrum.fft_size(frames.samples(FRAME_S, sample_rate))
 
 
+def steps_per_octave(sample_rate: int) -> float:
+    """Of the logarithmic axis, which has as many points as the spectrum bins."""
+    return fft_size(sample_rate) / 2 / math.log2(sample_rate / 2 / AXIS_MIN_HZ)
+
+
 def harmonic_power(
     cut: Tensor,  # (..., window): frames of FRAME_S
     *,
@@ -152,7 +158,7 @@ def candidates(
     strength = (1 - mean / height.clamp_min(1e-20)).clamp(0, 1)
     energy = 2 * power.sum(-1, keepdim=True) / (fft_size(sample_rate) * frames.samples(FRAME_S, sample_rate))
     strength = torch.where((best.values > 0) & (energy >= 10 ** (QUIET_DB / 10)), strength, -1.0)
-    octave = log2_hz[best.indices] + shift / STEPS_PER_OCTAVE
+    octave = log2_hz[best.indices] + shift / steps_per_octave(sample_rate)
     f0_hz = octave.exp2().clamp(within.min_hz, within.max_hz)
     in_doubt = ((strength[..., 0] > DOUBT) & (strength[..., 0] < VOICING_THRESHOLD)).nonzero(as_tuple=True)
     periodicity = _periodicity(power[in_doubt], f0_hz[in_doubt], sample_rate=sample_rate)
@@ -184,9 +190,15 @@ def best_track(
     octaves = found.f0_hz.log2()
     best = found.strength[..., :1]
     above = best >= VOICING_THRESHOLD
-    merit = torch.where(above, 0.0, -VOICED_BELOW) - WEAKER * (best - found.strength)
+    if KUP:
+        x = best - VOICING_THRESHOLD
+        v = torch.where(x > 0, 0.0, -(VOICED_BELOW + KDN * -x).clamp_max(CDN))
+        u = torch.where(x > 0, -(UNVOICED_ABOVE + KUP * x).clamp_max(CUP), 0.0)
+    else:
+        v, u = torch.where(above, 0.0, -VOICED_BELOW), torch.where(above, -UNVOICED_ABOVE, 0.0)
+    merit = v - WEAKER * (best - found.strength)
     merit = torch.where(found.strength < 0, -_NEVER, merit)
-    merit = torch.cat([merit, torch.where(above, -UNVOICED_ABOVE, 0.0)], dim=-1)
+    merit = torch.cat([merit, u], dim=-1)
 
     def jump_cost(first: int, last: int) -> Tensor:
         before = octaves[:, max(0, first - 1) : last - 1]
@@ -194,6 +206,12 @@ def best_track(
         jump = (before[..., :, None] - octaves[:, first:last, None, :]).abs()
         cost = torch.nn.functional.pad(JUMP * jump.clamp_max(DEAREST_JUMP), (0, 1, 0, 1), value=1.0)
         cost[..., -1, -1] = 0.0
+        quiet = found.strength[..., 0] < 0
+        if FREE & 1:
+            cost[..., :-1, -1] = torch.where(quiet[:, first:last, None], QCOST, 1.0)
+        if FREE & 2:
+            prev = torch.nn.functional.pad(quiet[:, max(0, first - 1) : last - 1], (last-first-quiet[:, max(0, first - 1) : last - 1].shape[1], 0))
+            cost[..., -1, :-1] = torch.where(prev[..., None], QCOST2, 1.0)
         return cost
 
     path = viterbi.best_path(merit, jump_cost, valid)
@@ -233,12 +251,12 @@ def _summation(sample_rate: int, within: F0Range, device: torch.device) -> tuple
     smooth = np.zeros((n_bins, n_bins))
     for shift, weight in ((-1, 0.25), (0, 0.5), (1, 0.25)):
         smooth += weight * np.eye(n_bins, k=shift)
-    axis = np.arange(math.log2(AXIS_MIN_HZ), math.log2(sample_rate / 2), 1 / STEPS_PER_OCTAVE)
-    bins_hz = np.linspace(0, sample_rate / 2, n_bins)
-    onto_axis = _spline(n_bins, 2**axis / bins_hz[1]).T
-    add = np.zeros((len(axis), len(axis)))
+    axis = np.linspace(math.log2(AXIS_MIN_HZ), math.log2(sample_rate / 2), n_bins)
+    steps = steps_per_octave(sample_rate)
+    onto_axis = _spline(n_bins, 2**axis / (sample_rate / 2 / (n_bins - 1))).T
+    add = np.zeros((n_bins, n_bins))
     for harmonic in range(1, N_HARMONICS + 1):
-        add += HARMONIC_DECAY ** (harmonic - 1) * np.eye(len(axis), k=-round(STEPS_PER_OCTAVE * math.log2(harmonic)))
+        add += HARMONIC_DECAY ** (harmonic - 1) * np.eye(n_bins, k=-round(steps * math.log2(harmonic) - 0.1))
     sums = smooth @ onto_axis @ add
     first, last = np.searchsorted(axis, [math.log2(within.min_hz), math.log2(within.max_hz)])
     matrix = np.concatenate([sums.mean(1, keepdims=True), sums[:, first - 1 : last + 1]], axis=1)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from data_contracts.fingerprint import fingerprint
-from features import descriptors, frames, functionals
+from features import descriptors, frames, functionals, turns
 from features.descriptors import HOP_S, SPECTRAL_NAMES, VOICE_NAMES, Raw
 from features.f0 import F0Range
 
@@ -66,7 +66,7 @@ class EgemapsConfig:
 
     def fingerprint(self) -> str:
         """This configuration and the versions of all code behind it in 12 hex digits."""
-        behind = (descriptors, functionals, *descriptors.BEHIND)
+        behind = (descriptors, turns, *descriptors.BEHIND)
         return fingerprint(self, VERSION, *(module.VERSION for module in behind))
 
 
@@ -95,7 +95,7 @@ def egemaps(
     UsageError below 16 kHz, or when shapes or F0 range do not fit.
     """
     raw = _described(waveform, lengths, sample_rate=sample_rate, config=config)
-    return _functionals(raw, lengths / sample_rate)
+    return _functionals(raw)
 
 
 def egemaps_lld(
@@ -117,7 +117,7 @@ def egemaps_and_lld(
 ) -> tuple[Tensor, Descriptors]:
     """Both, from one analysis."""
     raw = _described(waveform, lengths, sample_rate=sample_rate, config=config)
-    return _functionals(raw, lengths / sample_rate), _descriptors(raw)
+    return _functionals(raw), _descriptors(raw)
 
 
 def _described(waveform: Tensor, lengths: Tensor, *, sample_rate: int, config: EgemapsConfig) -> Raw:
@@ -128,62 +128,66 @@ def _described(waveform: Tensor, lengths: Tensor, *, sample_rate: int, config: E
 def _descriptors(raw: Raw) -> Descriptors:
     n = raw.own_60.shape[1]
     spectral = functionals.smoothed(raw.spectral, raw.own_20[:, None])[..., :n]
-    voice = functionals.smoothed(raw.voice, raw.voice != 0)
-    values = torch.where(raw.own_60[:, None], torch.cat([spectral, voice], dim=1), 0.0)
+    values = torch.where(raw.own_60[:, None], torch.cat([spectral, raw.voice], dim=1), 0.0)
     return Descriptors(values.mT, raw.voiced, raw.own_60.sum(-1))
 
 
-def _functionals(raw: Raw, seconds: Tensor) -> Tensor:
-    parts = (_of_f0(raw), _of_all_frames(raw), _of_voice(raw), _of_voicing(raw), _of_rhythm(raw, seconds))
-    return torch.cat(parts, dim=1)
+def _functionals(raw: Raw) -> Tensor:
+    settled = _settled(raw.voiced, raw.own_60)
+    spectral = functionals.smoothed(raw.spectral, raw.own_20[:, None])
+    together, voiced = functionals.closed_up(raw.voice[:, 0], raw.voiced & settled)
+    loudness = torch.nn.functional.pad(together, (0, spectral.shape[-1] - together.shape[-1]))
+    contours = torch.stack([loudness, spectral[:, 0]])
+    valid = torch.stack([torch.nn.functional.pad(voiced, (0, spectral.shape[-1] - voiced.shape[-1])), raw.own_20])
+    of_f0, of_loudness, n_peaks = _of_contours(contours, valid)
+    of_spectra = torch.stack(functionals.mean_and_cv(spectral[:, 5:], raw.own_20[:, None]), dim=-1).flatten(1)
+    of_voice = torch.stack(functionals.mean_and_cv(raw.voice[:, 1:], (raw.voice[:, 1:] != 0) & settled[:, None]), -1)
+    rest = (of_spectra, of_voice.flatten(1), _of_voicing(raw, settled), _of_rhythm(raw, settled, n_peaks))
+    return torch.cat([of_f0, of_loudness, *rest], dim=1)
 
 
-def _of_f0(raw: Raw) -> Tensor:
-    smooth = functionals.smoothed(raw.voice[:, 0], raw.voiced)
-    together, valid = functionals.closed_up(smooth, raw.voiced)
-    return torch.stack(_contour(together, valid), dim=-1)
+def _settled(voiced: Tensor, own: Tensor) -> Tensor:
+    """Which frames count towards the functionals of voice: (batch, frames) bool.
+
+    A row's last frame serves the smoothing of the one before; voice that sounds to within three frames of the end has
+    its last ones left out, as openSMILE leaves them out when the sound stops before its F0 path is settled.
+    """
+    n_own = own.sum(-1)
+    place = torch.arange(own.shape[1], device=own.device)
+    last_voiced = torch.where(voiced, place, -1).amax(-1)
+    n = torch.where(last_voiced >= n_own - 3, torch.minimum(last_voiced, n_own - 2), n_own - 1)
+    return frames.mask(n.clamp_min(1), own.shape[1])
 
 
-def _of_all_frames(raw: Raw) -> Tensor:
-    smooth = functionals.smoothed(raw.spectral, raw.own_20[:, None])
-    contour = torch.stack(_contour(smooth[:, 0], raw.own_20), dim=-1)
-    rest = torch.stack(functionals.mean_and_cv(smooth[:, 5:], raw.own_20[:, None]), dim=-1)
-    return torch.cat([contour, rest.flatten(1)], dim=1)
+def _of_contours(values: Tensor, valid: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Of (2, batch, frames) the functionals _CONTOUR of either, (batch, len(_CONTOUR)), and peaks of the second."""
+    series, masks = values.flatten(0, 1), valid.flatten(0, 1)
+    found = turns.find(series, masks, hop_s=HOP_S)
+    first = (*functionals.mean_and_cv(series, masks), *functionals.percentiles(series, masks))
+    table = torch.cat([torch.stack(first, dim=-1), found.rising, found.falling], dim=-1)
+    of_first, of_second = table.view(2, -1, len(_CONTOUR))
+    return of_first, of_second, found.peaks.view(values.shape)[1].sum(-1)
 
 
-def _of_voice(raw: Raw) -> Tensor:
-    smooth = functionals.smoothed(raw.voice[:, 1:], raw.voice[:, 1:] != 0)
-    return torch.stack(functionals.mean_and_cv(smooth, smooth != 0), dim=-1).flatten(1)
-
-
-def _of_voicing(raw: Raw) -> Tensor:
-    n = raw.own_60.shape[1]
-    spectral = raw.spectral[..., :n]
+def _of_voicing(raw: Raw, settled: Tensor) -> Tensor:
+    spectral = raw.spectral[..., : settled.shape[1]]
     voiced, unvoiced = raw.voiced[:, None], (raw.own_60 & ~raw.voiced)[:, None]
-    of_voiced = functionals.mean_and_cv(functionals.smoothed(spectral[:, 1:], voiced), voiced)
-    of_unvoiced = frames.masked_mean(functionals.smoothed(spectral[:, 1:6], unvoiced), unvoiced)
-    return torch.cat([torch.stack(of_voiced, dim=-1).flatten(1), of_unvoiced], dim=1)
+    of_voiced = functionals.smoothed_among(spectral[:, 1:], voiced)
+    of_unvoiced = functionals.smoothed_among(spectral[:, 1:6], unvoiced)
+    settled = settled[:, None]
+    columns = torch.stack(functionals.mean_and_cv(of_voiced, (of_voiced != 0) & settled), dim=-1).flatten(1)
+    return torch.cat([columns, frames.masked_mean(of_unvoiced, (of_unvoiced != 0) & settled)], dim=1)
 
 
-def _of_rhythm(raw: Raw, seconds: Tensor) -> Tensor:
-    seconds = seconds.clamp_min(HOP_S)
-    loudness = functionals.smoothed(raw.spectral[:, 0], raw.own_20)
-    n_voiced, *voiced_s = functionals.segments(raw.voiced, hop_s=HOP_S)
-    _, *unvoiced_s = functionals.segments(raw.own_60 & ~raw.voiced, hop_s=HOP_S)
+def _of_rhythm(raw: Raw, settled: Tensor, n_peaks: Tensor) -> Tensor:
+    n_voiced, *voiced_s = functionals.segments(raw.voiced, settled, hop_s=HOP_S)
+    _, *unvoiced_s = functionals.segments(raw.own_60 & ~raw.voiced, settled, hop_s=HOP_S)
     level = frames.masked_mean(raw.power, raw.own_20).clamp_min(1e-12)
     columns = (
-        functionals.peaks(loudness, raw.own_20) / seconds,
-        n_voiced / seconds,
+        n_peaks / (raw.own_20.sum(-1) * HOP_S),
+        n_voiced / (settled.sum(-1) * HOP_S),
         *voiced_s,
         *unvoiced_s,
         10 * level.log10(),
     )
     return torch.stack(columns, dim=-1)
-
-
-def _contour(values: Tensor, valid: Tensor) -> tuple[Tensor, ...]:
-    return (
-        *functionals.mean_and_cv(values, valid),
-        *functionals.percentiles(values, valid),
-        *functionals.slopes(values, valid, hop_s=HOP_S),
-    )

@@ -1,0 +1,134 @@
+"""Where a contour turns, and how steeply it rises and falls between its turns.
+
+Slopes of F0 and loudness as in eGeMAPS (Eyben et al., IEEE Trans. Affective Computing 7(2), 2016), which leaves open
+what a turn is. The rules below are what eGeMAPSv02 was seen to do on the contours of 2,150 clips, 19 of 20 of them to
+the last digit. A rule looks back at the turn before it, so the extrema are visited in order, those of all rows at once.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from features import frames
+
+VERSION = "turns-1"
+SWING = 0.1  # of a row's range: what a contour has to move by for an extremum to be a turn
+EDGE = 2  # frames at either end in which no turn is looked for
+
+
+class Turns(NamedTuple):
+    """What `find` finds in (batch, frames)."""
+
+    peaks: Tensor  # (batch, frames) bool
+    rising: Tensor  # (batch, 2), per second: mean and standard deviation of the slopes that end in a peak
+    falling: Tensor  # (batch, 2), of those that end in a valley, counted positive
+
+
+def find(
+    values: Tensor,  # (batch, frames)
+    valid: Tensor,  # (batch, frames) bool, each row's at its beginning
+    *,
+    hop_s: float,
+) -> Turns:
+    """Peaks, and the slopes from turn to turn, from the first frame on.
+
+    A local maximum is a peak when it exceeds the local minimum before it, or the valley that the contour fell into by
+    a swing, by one; a higher one takes its place until a valley follows. A minimum is a valley when the contour fell by
+    a swing since the last turn; a lower one takes its place. What follows the last turn is one slope more: behind a
+    peak it counts as a fall, with its sign (so that a fall counts negative), and to the mean only. A row without a turn
+    has one slope, the change over the row a frame, again with its sign: of the rises if it rises, else of the falls.
+    """
+    found = _visit(*_extrema(values, valid), values=values, valid=valid)
+    n_valid = valid.sum(-1)
+    last = values.gather(-1, (n_valid - 1).clamp_min(0)[:, None])[:, 0]
+    peaks = torch.zeros_like(valid).scatter_(-1, found.frame, found.is_peak)
+    change = found.value - torch.cat([values[:, :1], found.value[:, :-1]], dim=1)
+    before = torch.nn.functional.pad(found.frame[:, :-1], (1, 0))
+    slope = change / ((found.frame - before).clamp_min(1) * hop_s)
+    n_turns = found.is_turn.sum(-1)
+    at_last = (n_turns - 1).clamp_min(0)[:, None]
+    tail_frames = (n_valid - 1 - found.frame.gather(-1, at_last)[:, 0]).clamp_min(1)
+    tail = (last - found.value.gather(-1, at_last)[:, 0]) / (tail_frames * hop_s)
+    behind_peak = found.is_peak.gather(-1, at_last)[:, 0]
+    turned = n_turns > 0
+    whole = (last - values[:, 0]) / n_valid.clamp_min(1)
+    rising = _summary(slope, found.is_peak, tail, turned & ~behind_peak)
+    falling = _summary(-slope, found.is_turn & ~found.is_peak, tail, turned & behind_peak)
+    rising[:, 0] = torch.where(turned, rising[:, 0], whole.clamp_min(0))
+    falling[:, 0] = torch.where(turned, falling[:, 0], whole.clamp_max(0))
+    return Turns(peaks, rising, falling)
+
+
+class _Found(NamedTuple):
+    """Turns in order, (batch, turns); where there are fewer, frame 0 and neither."""
+
+    frame: Tensor
+    value: Tensor
+    is_turn: Tensor
+    is_peak: Tensor
+
+
+def _summary(slope: Tensor, counts: Tensor, tail: Tensor, with_tail: Tensor) -> Tensor:
+    """(batch, 2): mean over the slopes and the tail, and the root of the mean square off it, to which the tail adds 0."""
+    n = (counts.sum(-1) + with_tail).clamp_min(1)
+    mean = (torch.where(counts, slope, 0.0).sum(-1) + torch.where(with_tail, tail, 0.0)) / n
+    off = torch.where(counts, (slope - mean[:, None]).square(), 0.0).sum(-1) / n
+    return torch.stack([mean, off.sqrt()], dim=-1)
+
+
+def _extrema(values: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+    """Frames of the strict local maxima and minima of each row, in order, and how many there are."""
+    left, centre, right = values[:, :-2], values[:, 1:-1], values[:, 2:]
+    is_extremum = ((centre > left) & (centre > right)) | ((centre < left) & (centre < right))
+    is_extremum = torch.nn.functional.pad(is_extremum, (1, 1))[:, : values.shape[1]]
+    place = torch.arange(values.shape[1], device=values.device)
+    inner = (place >= EDGE) & (place < valid.sum(-1, keepdim=True) - EDGE)
+    is_extremum &= inner
+    n_extrema = is_extremum.sum(-1)
+    row, frame = is_extremum.nonzero(as_tuple=True)
+    most = int(n_extrema.max())
+    in_order = torch.zeros(len(values), most, dtype=torch.long, device=values.device)
+    nth = torch.arange(len(row), device=values.device) - (n_extrema.cumsum(0) - n_extrema)[row]
+    in_order[row, nth] = frame
+    return in_order, n_extrema
+
+
+def _visit(extrema: Tensor, n_extrema: Tensor, *, values: Tensor, valid: Tensor) -> _Found:
+    """The extrema of all rows, one after the other: which of them are turns."""
+    batch, most = extrema.shape
+    highest = torch.where(valid, values, -torch.inf).amax(-1)
+    swing = SWING * (highest - torch.where(valid, values, torch.inf).amin(-1))
+    heights = values.gather(-1, extrema).T
+    is_top = (heights > values.gather(-1, (extrema - 1).clamp_min(0)).T) & frames.mask(n_extrema, most).T
+    is_bottom = ~is_top & frames.mask(n_extrema, most).T
+    never, always = values.new_tensor(torch.inf), values[:, 0]
+    minimum = maximum = turn = always  # the last local minimum and maximum, and the last turn
+    valley = never.expand(batch)  # that the contour fell into by a swing since the last peak
+    kind = torch.zeros(batch, dtype=torch.int8, device=values.device)  # of the last turn: 1 a peak, -1 a valley
+    found = torch.zeros(3, most, batch, device=values.device)  # is a turn, is a peak, takes the place of the one before
+    for step, (height, top, bottom) in enumerate(zip(heights, is_top, is_bottom, strict=True)):
+        after_peak, after_valley = kind > 0, kind < 0
+        by_minimum = (height - minimum).abs() > swing
+        peak = top & torch.where(after_peak, by_minimum & (height > turn), by_minimum | (height - valley > swing))
+        dip = bottom & torch.where(after_valley, height < turn, turn - height > swing)
+        deep = dip & (maximum - height > swing)
+        again = (peak & after_peak) | (dip & after_valley)
+        found[0, step], found[1, step], found[2, step] = peak | dip, peak, again
+        maximum, minimum = torch.where(top, height, maximum), torch.where(bottom, height, minimum)
+        valley = torch.where(deep, height, torch.where(peak, never, valley))
+        turn = torch.where(peak | dip, height, turn)
+        kind = torch.where(peak, 1, torch.where(dip, -1, kind))
+    return _kept(extrema, values, *found.bool().transpose(1, 2))
+
+
+def _kept(extrema: Tensor, values: Tensor, turned: Tensor, peak: Tensor, again: Tensor) -> _Found:
+    """Without those whose place was taken by the next turn."""
+    order = (~turned).to(torch.uint8).argsort(dim=-1, stable=True)
+    turned, peak, again, extrema = (part.gather(-1, order) for part in (turned, peak, again, extrema))
+    taken = torch.nn.functional.pad(again[:, 1:] & turned[:, 1:], (0, 1))
+    kept = turned & ~taken
+    order = (~kept).to(torch.uint8).argsort(dim=-1, stable=True)
+    kept, peak, extrema = kept.gather(-1, order), peak.gather(-1, order), extrema.gather(-1, order)
+    frame = torch.where(kept, extrema, 0)
+    return _Found(frame, values.gather(-1, frame), kept, peak & kept)
