@@ -12,11 +12,38 @@ import torch
 from torch import Tensor
 
 from data_contracts.errors import UsageError
-from features import auditory, balance, f0, formants, frames, functionals, harmonics, periods, polynomials, spectrum, viterbi
+from features import (
+    auditory,
+    balance,
+    f0,
+    formants,
+    frames,
+    functionals,
+    harmonics,
+    periods,
+    polynomials,
+    spectrum,
+    subharmonics,
+    viterbi,
+)
 from features.formants import N_FORMANTS
+from features.subharmonics import F0Range
 
 VERSION = "descriptors-2"
-BEHIND = (auditory, balance, f0, formants, functionals, harmonics, periods, polynomials, spectrum, viterbi)  # whose VERSIONs count
+# Whose VERSIONs count:
+BEHIND = (
+    auditory,
+    balance,
+    f0,
+    formants,
+    functionals,
+    harmonics,
+    periods,
+    polynomials,
+    spectrum,
+    subharmonics,
+    viterbi,
+)
 HOP_S, SPECTRUM_S = 0.010, 0.020
 LOWEST_SEMITONE_HZ = 27.5
 KEPT_FRAMES = {"cpu": 1 << 15, "cuda": 1 << 20}  # whose spectra are kept for the voiced ones, not computed again
@@ -68,7 +95,7 @@ class _Plan(NamedTuple):
     hop: int
     short: int  # the spectrum's frame
     long: int  # F0's
-    within: f0.F0Range
+    within: F0Range
 
 
 def describe(
@@ -76,7 +103,7 @@ def describe(
     lengths: Tensor,  # (batch,), valid samples
     *,
     sample_rate: int,
-    within: f0.F0Range,
+    within: F0Range,
 ) -> Raw:
     """All descriptors of all frames. Raises UsageError below 16 kHz, and where shapes or range do not fit."""
     if sample_rate < 2 * auditory.MAX_HZ:
@@ -84,7 +111,7 @@ def describe(
             f"expected a sample rate of at least {2 * auditory.MAX_HZ:g} Hz, found {sample_rate}: resample before"
         )
     f0.check_range(within, sample_rate)
-    hop, short, long = (frames.samples(seconds, sample_rate) for seconds in (HOP_S, SPECTRUM_S, f0.FRAME_S))
+    hop, short, long = (frames.samples(seconds, sample_rate) for seconds in (HOP_S, SPECTRUM_S, subharmonics.FRAME_S))
     plan = _Plan(sample_rate, hop, short, long, within)
     waveform = frames.silence_padding(frames.finite(waveform, most=1.0), lengths).float()
     waveform = (waveform * 2.0**15).trunc() / 2.0**15  # what is below a step of 16 bits is silence
@@ -119,9 +146,11 @@ def _spectral(waveform: Tensor, plan: _Plan) -> Tensor:
 
 def _track(waveform: Tensor, own: Tensor, plan: _Plan) -> tuple[f0.F0Track, Tensor | None]:
     """F0, and the spectra that it was found in, (batch, frames, bins), where they are few enough to be kept."""
-    kept: list[Tensor] | None = [] if own.numel() <= KEPT_FRAMES.get(own.device.type, 0) else None
+    kept = None
+    if own.numel() <= KEPT_FRAMES.get(own.device.type, 0):
+        kept = waveform.new_empty(*own.shape, subharmonics.fft_size(plan.sample_rate) // 2 + 1)
     track = f0.track_of(waveform, own, hop=plan.hop, sample_rate=plan.sample_rate, within=plan.within, spectra=kept)
-    return track, torch.cat(kept, dim=1) if kept else None
+    return track, kept
 
 
 def _voice(waveform: Tensor, f0_hz: Tensor, spectra: Tensor | None, own: Tensor, plan: _Plan) -> Tensor:
@@ -138,9 +167,11 @@ def _voice(waveform: Tensor, f0_hz: Tensor, spectra: Tensor | None, own: Tensor,
     table[_AMPLITUDES] = harmonics.MISSING_DB
     perturbation = periods.jitter_and_shimmer(waveform, f0_hz, hop=plan.hop, sample_rate=plan.sample_rate)
     table[_OF_PERIODS] = torch.stack(perturbation)
-    for at in _some(voiced):
+    for at in _some(voiced, by=f0_hz):
         if spectra is None:
-            power = f0.harmonic_power(waveform.unfold(-1, plan.long, plan.hop)[at], sample_rate=plan.sample_rate)
+            power = subharmonics.harmonic_power(
+                waveform.unfold(-1, plan.long, plan.hop)[at], sample_rate=plan.sample_rate
+            )
         else:
             power = spectra[at]
         here = poles[:N_FORMANTS, at[0], at[1]].T
@@ -162,9 +193,12 @@ def _poles(waveform: Tensor, wanted: Tensor, plan: _Plan) -> Tensor:
     return table
 
 
-def _some(wanted: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Rows and frames of those that are `wanted`, as many at a time as memory is meant for."""
+def _some(wanted: Tensor, *, by: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+    """Rows and frames of those that are `wanted`, as many at a time as memory is meant for; sorted, if `by` something."""
     row, frame = wanted.nonzero(as_tuple=True)
+    if by is not None:
+        order = by[row, frame].argsort()
+        row, frame = row[order], frame[order]
     step = 2 * spectrum.chunk_frames(wanted.device)
     for first in range(0, len(row), step):
         yield row[first : first + step], frame[first : first + step]
@@ -172,9 +206,7 @@ def _some(wanted: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
 
 def _of_spectra(power: Tensor, f0_hz: Tensor, formants_hz: Tensor, plan: _Plan) -> list[Tensor]:
     """Of voiced frames, (n, bins), (n,) and (n, N_FORMANTS): the columns _OF_SPECTRA, each (n,)."""
-    hnr = harmonics.harmonics_to_noise_db(
-        power, f0_hz, sample_rate=plan.sample_rate, f0_min_hz=plan.within.min_hz
-    )
+    hnr = harmonics.harmonics_to_noise_db(power, f0_hz, sample_rate=plan.sample_rate)
     h1_h2, h1_a3, level = harmonics.levels_db(power, f0_hz, formants_hz, sample_rate=plan.sample_rate)
     semitone = 12 * (f0_hz / LOWEST_SEMITONE_HZ).log2()
     return [semitone, hnr, h1_h2, h1_a3, *level.unbind(-1)]

@@ -13,7 +13,7 @@ from torch import Tensor
 from data_contracts.fingerprint import fingerprint
 from features import descriptors, frames, functionals, turns
 from features.descriptors import HOP_S, SPECTRAL_NAMES, VOICE_NAMES, Raw
-from features.f0 import F0Range
+from features.subharmonics import F0Range
 
 VERSION = "egemaps-1"
 LLD_NAMES: tuple[str, ...] = (*SPECTRAL_NAMES, *VOICE_NAMES)

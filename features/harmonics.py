@@ -14,7 +14,8 @@ VERSION = "harmonics-2"
 HNR_LIMIT = 1e-10  # of the frame's energy, either side: +- 100 dB
 REACH = 0.2  # a formant's region, either side, as a share of its frequency
 NEAR = 6  # bins to either side of a harmonic in which its peak is looked for
-OFF = 2.0  # bins that a peak may lie off its harmonic, and still tell a formant's level
+OFF = 2  # bins that a peak may lie off its harmonic, and still tell a formant's level
+LAG_REACH = (0.25, 16.0)  # of the period, and lags on top of that: where the maximum that is closest to it may lie
 HIGHEST_HZ = 5500.0  # harmonics above it are no formant's
 MISSING_DB = -201.0  # the level of a formant that no harmonic tells
 _FLOOR = 1e-20
@@ -22,23 +23,30 @@ _DB = 10 / math.log(10)
 
 
 def harmonics_to_noise_db(
-    power: Tensor,  # (n, bins), of frames of 60 ms, as of f0.harmonic_power
-    f0_hz: Tensor,  # (n,), above 0
+    power: Tensor,  # (n, bins), of frames of 60 ms, as of subharmonics.harmonic_power
+    f0_hz: Tensor,  # (n,), above 0; frames of like pitch together take fewer lags
     *,
     sample_rate: int,
-    f0_min_hz: float = 55.0,
 ) -> Tensor:  # (n,)
-    """The autocorrelation's maximum that is closest to the period, against what is left of 1."""
-    longest = math.ceil(sample_rate / f0_min_hz)
-    correlation = power @ _lags(power.shape[-1], longest + 2 + longest // 4, power.device)
+    """The autocorrelation's maximum that is closest to the period, against what is left of 1.
+
+    It is looked for within LAG_REACH; where there is none, the autocorrelation at the period itself counts.
+    """
+    n_lags = power.shape[-1] - 1
+    period = (sample_rate / f0_hz).floor().clamp(2, n_lags - 2)
+    reach = LAG_REACH[0] * period + LAG_REACH[1]
+    first = max(2, int((period - reach).min()))
+    last = min(n_lags - 2, int((period + reach).max()))
+    from_power = _lags(power.shape[-1], power.device)
+    correlation = power @ from_power[:, first - 1 : last + 2]
     left, centre, right = correlation[:, :-2], correlation[:, 1:-1], correlation[:, 2:]
-    period = (sample_rate / f0_hz).floor()
-    lag = torch.arange(1, correlation.shape[1] - 1, device=power.device)
-    apart = (lag - period[:, None] + 0.25).abs()  # of two that are as close, the shorter lag
-    apart = torch.where((centre > left) & (centre >= right), apart, torch.inf)
-    nearest = apart.min(-1)
-    share = centre.gather(-1, nearest.indices[:, None])[:, 0] / correlation[:, 0].clamp_min(_FLOOR)
-    share = torch.where(nearest.values < torch.inf, share, 0.0).clamp(HNR_LIMIT, 1 - 1e-7)
+    lag = torch.arange(first, last + 1, device=power.device)
+    apart = (lag - period[:, None]).abs()
+    counts = (centre > left) & (centre >= right) & (apart <= reach[:, None])
+    nearest = torch.where(counts, apart, torch.inf).min(-1)  # of two that are as close, the shorter lag
+    at = torch.where(nearest.values < torch.inf, nearest.indices, period.long() - first)
+    share = centre.gather(-1, at[:, None])[:, 0] / (power @ from_power[:, 0]).clamp_min(_FLOOR)
+    share = share.clamp(HNR_LIMIT, 1 - 1e-7)
     return _DB * (share / (1 - share)).log()
 
 
@@ -56,54 +64,64 @@ def levels_db(
     twice and three times F0. A formant's level is that of the highest harmonic within REACH; MISSING_DB without one.
     """
     per_bin = sample_rate / 2 / (power.shape[-1] - 1)
-    magnitude = power[:, : int(HIGHEST_HZ / per_bin)].sqrt()
-    middle, is_peak = magnitude[:, 1:-1], torch.zeros_like(magnitude, dtype=torch.bool)
-    torch.logical_and(middle > magnitude[:, :-2], middle >= magnitude[:, 2:], out=is_peak[:, 1:-1])
-    spacing = f0_hz[:, None] / per_bin
+    spacing = f0_hz / per_bin
     order = torch.arange(1, 4, device=power.device)
-    at = _nearest_peaks(is_peak, order * spacing)
-    h1, h2 = _refined_db(magnitude, at[:, 1:]).unbind(-1)
-    h0 = 2 * _DB * magnitude.gather(-1, at[:, :1])[:, 0].clamp_min(_FLOOR).log()
-    place = torch.arange(magnitude.shape[-1], device=power.device)
-    harmonic = (place / spacing).round().clamp_min(1) * spacing
-    peaks = torch.where(is_peak & ((place - harmonic).abs() <= OFF), magnitude, 0.0)
+    at = _nearest_peaks(power, order * spacing[:, None])
+    h1, h2 = _refined_db(power, at[:, 1:]).unbind(-1)
+    h0 = _DB * power.gather(-1, at[:, :1])[:, 0].clamp_min(_FLOOR).log()
+    order = torch.arange(1, 1 + int(HIGHEST_HZ / float(f0_hz.min())), device=power.device)
+    place = order * spacing[:, None]
+    bins, heights = _peaks_at(power, place)
     formants = []
     for formant in (formants_hz / per_bin).unbind(-1):
-        within = (harmonic - formant[:, None]).abs() <= REACH * formant[:, None]
-        best = torch.where(within, peaks, 0.0).max(-1)
-        level = _refined_db(magnitude, best.indices[:, None].clamp(1, magnitude.shape[-1] - 2))[:, 0]
+        within = ((place - formant[:, None]).abs() <= REACH * formant[:, None]) & (place * per_bin <= HIGHEST_HZ)
+        best = torch.where(within, heights, 0.0).max(-1)
+        level = _refined_db(power, bins.gather(-1, best.indices[:, None]))[:, 0]
         formants.append(torch.where(best.values > 0, level, MISSING_DB))
     levels = torch.stack(formants, dim=-1)
     relative = torch.where(levels > MISSING_DB, levels - h0[:, None], MISSING_DB)
     return h1 - h2, h1 - levels[:, 2], relative
 
 
-def _nearest_peaks(is_peak: Tensor, places: Tensor) -> Tensor:
-    """(n, k): the bins of the peaks closest to `places` (n, k), in bins; the bins at hand where none is NEAR."""
-    nearby = torch.arange(-NEAR, NEAR + 1, device=places.device)
-    bins = places[..., None].round().long() + nearby
-    inside = bins.clamp(1, is_peak.shape[-1] - 2)
-    peak = is_peak.gather(-1, inside.flatten(1)).view(bins.shape)
-    apart = torch.where(peak, (inside - places[..., None]).abs(), torch.inf)
-    nearest = apart.min(-1, keepdim=True)
-    nearest = torch.where(nearest.values < torch.inf, nearest.indices, NEAR)
-    return inside.gather(-1, nearest)[..., 0]
+def _around(power: Tensor, place: Tensor, reach: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The bins `reach` below `place` (n, k), (n, k); the power from there to as far above, and whether it is a maximum."""
+    first = place.round().long().clamp(reach + 1, power.shape[-1] - reach - 2) - reach
+    windows = power.unfold(-1, 2 * reach + 3, 1)
+    around = windows.gather(1, (first - 1)[..., None].expand(-1, -1, windows.shape[-1]))
+    here = around[..., 1:-1]
+    return first, here, (here > around[..., :-2]) & (here >= around[..., 2:])
 
 
-def _refined_db(magnitude: Tensor, at: Tensor) -> Tensor:
-    """(n, k) levels of the parabolas through `magnitude` (n, bins) at bins `at` (n, k) and those to either side."""
-    left, centre, right = (magnitude.gather(-1, at + shift) for shift in (-1, 0, 1))
+def _nearest_peaks(power: Tensor, place: Tensor) -> Tensor:
+    """(n, k): the bins of the maxima closest to `place` (n, k), in bins; the bin at hand where none is NEAR."""
+    first, _, is_peak = _around(power, place, NEAR)
+    nearby = torch.arange(2 * NEAR + 1, device=power.device)
+    apart = torch.where(is_peak, (nearby - (place - first)[..., None]).abs(), torch.inf)
+    nearest = apart.min(-1)
+    return first + torch.where(nearest.values < torch.inf, nearest.indices, NEAR)
+
+
+def _peaks_at(power: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
+    """Bins and power of the highest maximum within OFF of `place` (n, k), in bins; 0 power where there is none."""
+    first, here, is_peak = _around(power, place, OFF)
+    highest = torch.where(is_peak, here, 0.0).max(-1)
+    return first + highest.indices, highest.values
+
+
+def _refined_db(power: Tensor, at: Tensor) -> Tensor:
+    """(n, k) levels of the parabolas through the magnitudes of `power` (n, bins) at bins `at` (n, k) and beside them."""
+    left, centre, right = (power.gather(-1, at + shift).sqrt() for shift in (-1, 0, 1))
     bend = (2 * centre - left - right).clamp_min(_FLOOR)
     shift = (0.5 * (right - left) / bend).clamp(-0.5, 0.5)
     return 2 * _DB * (centre + 0.25 * (right - left) * shift).clamp_min(_FLOOR).log()
 
 
 @lru_cache(maxsize=8)
-def _lags(n_bins: int, n_lags: int, device: torch.device) -> Tensor:
-    """(n_bins, n_lags): from a power spectrum to its autocorrelation at lags from 0 on; these are fewer than all."""
+def _lags(n_bins: int, device: torch.device) -> Tensor:
+    """(n_bins, n_bins - 1): from a power spectrum to its autocorrelation, a lag a column; a few are cheaper than a FFT."""
     n_fft = 2 * (n_bins - 1)
     bins = torch.arange(n_bins, dtype=torch.float64)
     weight = torch.full_like(bins, 2.0 / n_fft)
     weight[0] = weight[-1] = 1.0 / n_fft
-    cycles = bins[:, None] * torch.arange(min(n_lags, n_fft // 2)) / n_fft
+    cycles = bins[:, None] * torch.arange(n_bins - 1) / n_fft
     return (weight[:, None] * torch.cos(2 * math.pi * cycles)).float().to(device)

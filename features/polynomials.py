@@ -10,9 +10,9 @@ import math
 import torch
 from torch import Tensor
 
-VERSION = "polynomials-1"
-STEPS, MORE_STEPS = 5, 40  # for all; then at most so many for those that still move
-SETTLED = 1e-4  # a step that is smaller, against the roots' spread, is the last
+VERSION = "polynomials-2"
+STEPS, MORE_STEPS = 6, 12  # for all; then at most so many for those that still move
+SETTLED = 1e-3  # a step that is smaller, against the roots' spread, is the last
 _TINY = 1e-20
 
 
@@ -20,15 +20,15 @@ def roots(
     coefficients: Tensor,  # (n, order + 1): real, the highest power's first, and neither that nor the last 0
 ) -> Tensor:  # (n, order) complex
     """The roots of each polynomial, in no order, to about 1e-5 of their size where they are apart."""
-    monic = coefficients / coefficients[:, :1]
-    order = monic.shape[1] - 1
-    centre = -monic[:, 1:2] / order  # the roots' mean
+    monic = (coefficients / coefficients[:, :1]).T[1:]  # (order, n): neighbours in memory are polynomials, side by side
+    order = len(monic)
+    centre = -monic[0] / order  # the roots' mean
     at_centre = torch.ones_like(centre)
-    for column in monic[:, 1:, None].unbind(1):
-        at_centre = at_centre * centre + column
+    for row in monic:
+        at_centre = at_centre * centre + row
     radius = at_centre.abs().clamp_min(_TINY).pow(1 / order)  # the geometric mean of their distances from it
     angle = 2 * math.pi * (torch.arange(order, device=monic.device) + 0.25) / order
-    found = centre + torch.polar(radius.expand(-1, order), angle.expand(len(monic), -1))
+    found = centre + torch.polar(radius.expand(order, -1), angle[:, None].expand(-1, len(radius)))
     for _ in range(STEPS):
         step = _step(monic, found)
         found = found - step
@@ -36,25 +36,23 @@ def roots(
     for _ in range(MORE_STEPS):
         if len(moving) == 0:
             break
-        step = _step(monic[moving], found[moving])
-        found[moving] -= step
+        step = _step(monic[:, moving], found[:, moving])
+        found[:, moving] -= step
         moving = moving[_moving(step, radius[moving])]
-    return found
+    return found.T
 
 
 def _step(monic: Tensor, found: Tensor) -> Tensor:
-    """What to take off each root, (n, order) complex."""
-    columns = monic[:, 1:, None].unbind(1)
-    value, slope = found + columns[0], torch.ones_like(found)
-    for column in columns[1:]:
+    """What to take off each root, (order, n) complex."""
+    value, slope = found + monic[0], torch.ones_like(found)
+    for row in monic[1:]:
         slope = slope * found + value
-        value = value * found + column
-    itself = torch.eye(found.shape[1], device=found.device)
-    push = 1 / (found[:, :, None] - found[:, None, :] + itself)
-    others = push.sum(-1) - 1  # less the 1 that stands for the root itself
+        value = value * found + row
+    itself = torch.eye(len(found), device=found.device)[..., None]
+    others = (found[:, None] - found[None, :] + itself).reciprocal().sum(1) - 1  # less the 1 of the root itself
     step = value / (slope - value * others)
     return torch.where(step.abs() < torch.inf, step, 0.0)  # roots that met, or lie where numbers end
 
 
 def _moving(step: Tensor, radius: Tensor) -> Tensor:
-    return (step.abs().amax(-1) > SETTLED * radius[:, 0]).nonzero()[:, 0]
+    return (step.abs().amax(0) > SETTLED * radius).nonzero()[:, 0]

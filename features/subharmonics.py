@@ -1,0 +1,190 @@
+"""Candidates of F0 in a frame's spectrum: subharmonic summation.
+
+Hermes, "Measurement of pitch by subharmonic summation", J. Acoust. Soc. Am. 83(1), 1988: the spectrum's peaks on a
+logarithmic axis, shifted by each harmonic's interval, added with a falling weight; the sum's maxima are the candidates.
+Frames and range as in eGeMAPS (Eyben et al., IEEE Trans. Affective Computing 7(2), 2016).
+"""
+
+import math
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from features import frames, spectrum
+from features.spectrum import gauss, power_of
+
+VERSION = "subharmonics-1"
+FRAME_S = 0.060
+SIGMA = 0.4  # of the Gaussian taper, in half frames
+AXIS_MIN_HZ = 25.0  # where the logarithmic axis begins; it ends at half the sample rate
+N_HARMONICS, HARMONIC_DECAY = 15, 0.85
+ROUNDED_BELOW = 0.6  # of a step: a harmonic's interval is rounded up from there on, which settled ties on real speech
+N_CANDIDATES = 3
+QUIET_DB = -60.0  # root mean square of the tapered frame, against full scale: below it there are no candidates
+DOUBT, DOUBT_HZ = (0.35, 0.7), 130.0  # strengths that many strong harmonics of a low voice may have: a flat sum
+PERIODIC = 0.97  # the energy's share that then has to repeat with the period
+_TINY = 1e-20
+
+
+class Candidates(NamedTuple):
+    """Maxima of the subharmonic sum, (batch, frames, N_CANDIDATES), the strongest first."""
+
+    f0_hz: Tensor
+    strength: Tensor  # in [0, 1]; -1 where there was no further maximum
+
+
+class F0Range(NamedTuple):
+    """Where F0 is looked for, in Hz."""
+
+    min_hz: float = 55.0
+    max_hz: float = 1000.0
+
+
+EGEMAPS_RANGE = F0Range()
+
+
+def fft_size(sample_rate: int) -> int:
+    """The power of two that a frame of FRAME_S fits into."""
+    return spectrum.fft_size(frames.samples(FRAME_S, sample_rate))
+
+
+def harmonic_power(
+    cut: Tensor,  # (..., window): frames of FRAME_S
+    *,
+    sample_rate: int,
+) -> Tensor:  # (..., fft_size // 2 + 1)
+    """The power spectrum of the frames, each less its mean, under the Gaussian taper."""
+    centred = cut - cut.mean(-1, keepdim=True)
+    return power_of(centred.mul_(gauss(cut.shape[-1], SIGMA, cut.device)), n_fft=fft_size(sample_rate))
+
+
+def candidates(
+    power: Tensor,  # (batch, frames, fft_size // 2 + 1), as of harmonic_power
+    *,
+    sample_rate: int,
+    within: F0Range = EGEMAPS_RANGE,
+) -> Candidates:
+    """The N_CANDIDATES strongest maxima of the subharmonic sum; frames quieter than QUIET_DB have none."""
+    energy = power.sum(-1) * (2 / (fft_size(sample_rate) * frames.samples(FRAME_S, sample_rate)))
+    loud = (energy >= 10 ** (QUIET_DB / 10)).nonzero(as_tuple=True)
+    f0_hz = power.new_full((*power.shape[:-1], N_CANDIDATES), within.min_hz)
+    strength = torch.full_like(f0_hz, -1.0)
+    if len(loud[0]):
+        f0_hz[loud], strength[loud] = _maxima(power[loud], sample_rate=sample_rate, within=within)
+    return Candidates(f0_hz, strength)
+
+
+def _maxima(power: Tensor, *, sample_rate: int, within: F0Range) -> tuple[Tensor, Tensor]:
+    """F0 in Hz and strength, (n, N_CANDIDATES), of frames (n, bins), refined by a parabola on the logarithmic axis.
+
+    A candidate's strength is 1 less the ratio of the sum's mean to its height (Eyben et al., 2016).
+    """
+    to_sums, to_mean, log2_hz = _summation(sample_rate, within, power.device)
+    peaks = _peaks_only(power.sqrt())
+    mean = peaks @ to_mean
+    sums = torch.cat([peaks[:, : len(block)] @ block for block in to_sums], dim=-1)
+    left, centre, right = sums[:, :-2], sums[:, 1:-1], sums[:, 2:]
+    is_peak = (centre > left) & (centre >= right) & (centre > 0)
+    best = torch.where(is_peak, centre, 0.0).topk(N_CANDIDATES, dim=-1)
+    left, right = sums.gather(-1, best.indices), sums.gather(-1, best.indices + 2)
+    bend = (2 * best.values - left - right).clamp_min(_TINY)
+    shift = (0.5 * (right - left) / bend).clamp(-0.5, 0.5)
+    height = best.values + 0.25 * (right - left) * shift
+    strength = (1 - mean[:, None] / height.clamp_min(_TINY)).clamp(0, 1)
+    strength = torch.where(best.values > 0, strength, -1.0)
+    f0_hz = (log2_hz[best.indices] + shift / steps_per_octave(sample_rate)).exp2().clamp(within.min_hz, within.max_hz)
+    low, high = DOUBT
+    in_doubt = ((strength[:, 0] > low) & (strength[:, 0] < high) & (f0_hz[:, 0] < DOUBT_HZ)).nonzero()[:, 0]
+    if len(in_doubt):
+        repeats = _periodicity(power[in_doubt], f0_hz[in_doubt], sample_rate=sample_rate)
+        strength[in_doubt] = torch.where(repeats >= PERIODIC, repeats.clamp_max(1), strength[in_doubt])
+    return f0_hz, strength
+
+
+def steps_per_octave(sample_rate: int) -> float:
+    """Of the logarithmic axis, which has as many points as the spectrum has bins."""
+    return fft_size(sample_rate) / 2 / math.log2(sample_rate / 2 / AXIS_MIN_HZ)
+
+
+def _periodicity(power: Tensor, f0_hz: Tensor, *, sample_rate: int) -> Tensor:
+    """The share of the energy of frames (n, bins) that repeats with each period 1 / f0_hz, (n, k) (Boersma, 1993)."""
+    lag = sample_rate / f0_hz
+    whole = lag.long()
+    taper = gauss(frames.samples(FRAME_S, sample_rate), SIGMA, power.device)
+    own: Tensor = torch.fft.irfft(power_of(taper, n_fft=fft_size(sample_rate)))
+    correlation: Tensor = torch.fft.irfft(power)
+    here, next_to_it = (
+        correlation.gather(-1, at) / correlation[:, :1].clamp_min(_TINY) * (own[0] / own[at])
+        for at in (whole, whole + 1)
+    )
+    return torch.lerp(here, next_to_it, lag - whole)
+
+
+def _peaks_only(magnitude: Tensor) -> Tensor:
+    """`magnitude` (n, bins) where it is within two bins of a local maximum, and 0 between; changed in place.
+
+    Rows are laid end to end, which is several times as fast; the maxima of three bins at either end are left out, so
+    that no row reaches into the next.
+    """
+    line = magnitude.view(-1)
+    is_peak = torch.zeros_like(line, dtype=torch.bool)
+    torch.logical_and(line[1:-1] > line[:-2], line[1:-1] >= line[2:], out=is_peak[1:-1])
+    by_row = is_peak.view(magnitude.shape)
+    by_row[:, :3], by_row[:, -3:] = False, False
+    near = is_peak.clone()
+    for shift in (1, 2):
+        near[shift:] |= is_peak[:-shift]
+        near[:-shift] |= is_peak[shift:]
+    return magnitude.mul_(near.view(magnitude.shape))
+
+
+@lru_cache(maxsize=16)
+def _summation(sample_rate: int, within: F0Range, device: torch.device) -> tuple[list[Tensor], Tensor, Tensor]:
+    """Smoothing, the logarithmic axis and the sum over harmonics as matrices, since all three are linear.
+
+    - an octave a block, (bins, steps), of the bins that count in it: the sum at each step within the range and one step
+      beyond either end;
+    - (bins,) its mean over the whole axis;
+    - (steps,) log2 of the steps' frequencies in Hz.
+    """
+    n_bins = fft_size(sample_rate) // 2 + 1
+    smooth = np.zeros((n_bins, n_bins))
+    for shift, weight in ((-1, 0.25), (0, 0.5), (1, 0.25)):
+        smooth += weight * np.eye(n_bins, k=shift)
+    axis = np.linspace(math.log2(AXIS_MIN_HZ), math.log2(sample_rate / 2), n_bins)
+    steps = steps_per_octave(sample_rate)
+    onto_axis = _spline(n_bins, 2**axis / (sample_rate / 2 / (n_bins - 1))).T
+    add = np.zeros((n_bins, n_bins))
+    for harmonic in range(1, N_HARMONICS + 1):
+        add += HARMONIC_DECAY ** (harmonic - 1) * np.eye(
+            n_bins, k=-math.floor(steps * math.log2(harmonic) + 1 - ROUNDED_BELOW)
+        )
+    sums = smooth @ onto_axis @ add
+    first, last = np.searchsorted(axis, [math.log2(within.min_hz), math.log2(within.max_hz)])
+    edges = [*range(first - 1, last + 1, math.ceil(steps)), last + 1]
+    blocks = []
+    for begin, end in zip(edges, edges[1:], strict=False):
+        block = sums[:, begin:end]
+        counts = np.abs(block).max(1) > 1e-7
+        blocks.append(torch.from_numpy(block[: int(counts.nonzero()[0].max()) + 1].astype(np.float32)).to(device))
+    mean = torch.from_numpy(sums.mean(1).astype(np.float32)).to(device)
+    return blocks, mean, torch.from_numpy(axis[first:last]).float().to(device)
+
+
+def _spline(n_knots: int, places: np.ndarray) -> np.ndarray:
+    """(places, n_knots): the natural cubic spline through values at 0, 1, ... n_knots - 1, read at `places`."""
+    system = 4 * np.eye(n_knots) + np.eye(n_knots, k=1) + np.eye(n_knots, k=-1)
+    bend = 6 * (np.eye(n_knots, k=1) + np.eye(n_knots, k=-1) - 2 * np.eye(n_knots))
+    for end in (0, -1):
+        system[end], bend[end] = np.eye(n_knots)[end], 0
+    curvature = np.linalg.solve(system, bend)
+    knot = np.clip(places.astype(int), 0, n_knots - 2)
+    right = (places - knot)[:, None]
+    left = 1 - right
+    values = np.eye(n_knots)
+    straight = left * values[knot] + right * values[knot + 1]
+    curved: np.ndarray = ((left**3 - left) * curvature[knot] + (right**3 - right) * curvature[knot + 1]) / 6
+    return np.asarray(straight + curved)
