@@ -17,13 +17,14 @@ from features import frames
 from features.polynomials import roots
 from features.spectrum import fft_size, gauss, hamming, power_spectrum, stretches
 
-VERSION = "formants-1"
+VERSION = "formants-2"
 N_FORMANTS = 3
 FRAME_S = 0.050
 SIGMA = 0.4  # of the Gaussian taper, in half frames
 PRE_EMPHASIS_HZ = 50.0
 MIN_HZ = 50.0  # poles below it, or as close to the band's end, shape the spectrum's tilt and are no formants
 QUIET = 1e-10  # mean square below which a frame is silence
+FLOOR = 1e-7  # of a frame's energy: white noise that keeps the predictor of a clean sound from magnifying its rounding
 _TINY = 1e-20
 _ORDER, _BAND_HZ = 11, 11_000  # of egemaps_poles
 
@@ -121,7 +122,7 @@ def lowest_poles(
 
 def linear_prediction(autocorrelation: Tensor) -> Tensor:
     """Levinson and Durbin: (..., order + 1) to the predictor polynomial 1, a1, ... a_order of the same shape."""
-    error = autocorrelation[..., :1] * (1 + 1e-9) + _TINY
+    error = autocorrelation[..., :1] * (1 + FLOOR) + _TINY
     polynomial = torch.ones_like(error)
     for order in range(1, autocorrelation.shape[-1]):
         reflection = -(polynomial * autocorrelation[..., 1 : order + 1].flip(-1)).sum(-1, keepdim=True) / error

@@ -9,11 +9,12 @@ are the voiced stretches of the whole batch, each on a grid of its own period.
 import torch
 from torch import Tensor
 
-VERSION = "periods-1"
+VERSION = "periods-2"
 GRID = 64  # points a period
 REACH = 0.1  # of the expected period: how far its length may be off
 MATCH = 0.5  # the least correlation of two periods in a row
 PIECE, WARM_UP = 16, 4  # frames: a longer stretch is cut, and each piece begun some frames before its own
+LOWEST_HZ = 30.0  # the longest period that may be expected
 _LARGEST_SHIMMER = 1.0  # of the mean height
 _FIRST, _LAST = round(GRID * (1 - REACH)) - 1, round(GRID * (1 + REACH)) + 1  # lags tried, in points
 
@@ -48,88 +49,75 @@ class _Chains:
 
     def __init__(self, waveform: Tensor, f0_hz: Tensor, *, hop: int, sample_rate: int) -> None:
         self.hop = hop
+        waveform = torch.nn.functional.pad(waveform, (0, round(2 * (1 + REACH) * sample_rate / LOWEST_HZ)))
         self.samples = waveform.flatten()
         self.period = torch.where(f0_hz > 0, sample_rate / f0_hz.clamp_min(1), 0.0).flatten()
         n_frames, time = f0_hz.shape[1], waveform.shape[1]
         row, begin, warm, end = _pieces(f0_hz > 0)
-        self.frame, self.begin, self.end = row * n_frames + warm, row * n_frames + begin, row * n_frames + end
-        self.origin = row * time + warm * hop  # into samples; positions are relative to it, and so keep their digits
-        self.first_frame = self.frame
-        self.at = torch.zeros(len(row), device=waveform.device)
-        self.before = torch.zeros_like(self.at)  # the period accepted last
-        self.last_sample = row * time + time - 1
+        origin = row * time + warm * hop  # into samples; marks are relative to it, and so keep their digits
+        self.frame = row * n_frames + warm  # of each chain's mark
+        self.piece = torch.stack([self.frame, row * n_frames + begin, row * n_frames + end, origin])
+        self.mark = torch.zeros(2, len(row), device=waveform.device)  # in samples, and the period accepted last
         self.grid = torch.arange(GRID + _LAST, device=waveform.device) / GRID
 
     def advance(self) -> tuple[Tensor, Tensor]:
         """One period further in every chain: the frames it counts for, and what it adds there, (4, chains)."""
         expected = self.period[self.frame]
-        wave = self._cut(expected)
-        lag, length, similarity, heights = _match(wave)
+        at, before = self.mark
+        lag, length, similarity, heights = _match(self._cut(expected))
         length = length * expected
         accepted = similarity >= MATCH
-        counts = accepted & (self.frame >= self.begin)
-        in_row = counts & (self.before > 0)
-        found = torch.stack(
-            [
-                torch.where(in_row, (length - self.before).abs(), 0.0),
-                torch.where(in_row, length, 0.0),
-                torch.where(counts, (heights[0] - heights[1]).abs(), 0.0),
-                torch.where(counts, (heights[0] + heights[1]) / 2, 0.0),
-            ]
-        )
+        counts = accepted & (self.frame >= self.piece[1])
+        in_row = counts & (before > 0)
+        adds = torch.stack([(length - before).abs(), length, (heights[0] - heights[1]).abs(), heights.mean(0)])
+        found = torch.where(torch.stack([in_row, in_row, counts, counts]), adds, 0.0)
         place = self.frame
-        self.before = torch.where(accepted, length, self.before)
-        self.at = self.at + lag * expected
-        self._go_on(expected)
+        self._go_on(at + lag * expected, torch.where(accepted, length, before), expected)
         return place, found
 
     def _cut(self, expected: Tensor) -> Tensor:
-        """(chains, points): the waveform from each mark on, GRID points an expected period, interpolated linearly."""
-        position = self.at[:, None] + expected[:, None] * self.grid
+        """(points, chains): the waveform from each mark on, GRID points an expected period, interpolated linearly."""
+        position = self.mark[0] + expected * self.grid[:, None]
         whole = position.long()
-        index = self.origin[:, None] + whole
-        low = self.samples[torch.minimum(index, self.last_sample[:, None])]
-        high = self.samples[torch.minimum(index + 1, self.last_sample[:, None])]
-        return torch.lerp(low, high, position - whole)
+        index = self.piece[3] + whole
+        return torch.lerp(self.samples[index], self.samples[index + 1], position - whole)
 
-    def _go_on(self, expected: Tensor) -> None:
+    def _go_on(self, at: Tensor, before: Tensor, expected: Tensor) -> None:
         """Each chain to the frame of its next period; those that left their piece are dropped."""
-        own = self.frame - self.first_frame
-        room = (own + 1) * self.hop - self.at >= 2 * (1 + REACH) * expected + 4
-        later = torch.maximum(own + 1, (self.at / self.hop).long() + 1)
-        self.frame = self.first_frame + torch.where(room, own, later)
-        active = (self.frame < self.end).nonzero()[:, 0]
-        for name in ("frame", "begin", "end", "origin", "first_frame", "at", "before", "last_sample"):
-            setattr(self, name, getattr(self, name)[active])
+        first_frame, _, end, _ = self.piece
+        own = self.frame - first_frame
+        room = (own + 1) * self.hop - at >= 2 * (1 + REACH) * expected + 4
+        later = torch.maximum(own + 1, (at / self.hop).long() + 1)
+        frame = first_frame + torch.where(room, own, later)
+        active = (frame < end).nonzero()[:, 0]
+        self.frame, self.piece = frame[active], self.piece[:, active]
+        self.mark = torch.stack([at, before])[:, active]
 
 
-def _match(wave: Tensor) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, Tensor]]:
-    """Of (chains, points): the next period's lag and its refined length in expected periods, how alike, both heights.
+def _match(wave: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Of (points, chains): the next period's lag and its refined length in expected periods, how alike, both heights.
 
-    Where nothing within reach is a maximum, the lag is the expected period and the likeness -1.
+    Where nothing within reach is a maximum, the lag is the expected period and the likeness -1. Chains lie side by side
+    in memory, so that each lag is one run over them all.
     """
-    first = wave[:, :GRID]
-    second = wave.unfold(1, GRID, 1)[:, _FIRST:]
-    centred = first - first.mean(-1, keepdim=True)
-    product = (second * centred[:, None]).sum(-1)
-    running = torch.nn.functional.pad(torch.stack([wave, wave.square()]).cumsum(-1), (1, 0))
-    total, energy = (running[..., GRID:] - running[..., :-GRID])[..., _FIRST:]
-    spread = (energy - total.square() / GRID).clamp_min(0) * centred.square().sum(-1, keepdim=True)
+    first = wave[:GRID]
+    centred = first - first.mean(0)
+    lags = range(_FIRST, len(wave) - GRID + 1)
+    product = torch.stack([(wave[lag : lag + GRID] * centred).sum(0) for lag in lags])
+    running = torch.nn.functional.pad(torch.stack([wave, wave.square()]).cumsum(1), (0, 0, 1, 0))
+    total, energy = (running[:, GRID:] - running[:, :-GRID])[:, _FIRST:]
+    spread = (energy - total.square() / GRID).clamp_min(0) * centred.square().sum(0)
     alike = product / spread.clamp_min(1e-20).sqrt()
-    left, centre, right = alike[:, :-2], alike[:, 1:-1], alike[:, 2:]
-    best = torch.where((centre > left) & (centre >= right), centre, -1.0).max(-1)
-    place = best.indices[:, None]
-    left, centre, right = (part.gather(-1, place)[:, 0] for part in (left, centre, right))
+    left, centre, right = alike[:-2], alike[1:-1], alike[2:]
+    best = torch.where((centre > left) & (centre >= right), centre, -1.0).max(0)
+    place = best.indices[None]
+    left, centre, right = (part.gather(0, place)[0] for part in (left, centre, right))
     shift = (0.5 * (right - left) / (2 * centre - left - right).clamp_min(1e-9)).clamp(-0.5, 0.5)
     there = best.values > -1
     lag = torch.where(there, (_FIRST + 1 + best.indices) / GRID, 1.0)
-    chosen = wave.gather(-1, place + torch.arange(_FIRST + 1, _FIRST + 1 + GRID, device=wave.device))
-    return lag, lag + shift / GRID, best.values, (_height(first), _height(chosen))
-
-
-def _height(period: Tensor) -> Tensor:
-    low, high = period.aminmax(dim=-1)
-    return high - low
+    chosen = wave.gather(0, place + torch.arange(_FIRST + 1, _FIRST + 1 + GRID, device=wave.device)[:, None])
+    low, high = torch.stack([first, chosen]).aminmax(dim=1)
+    return lag, lag + shift / GRID, best.values, high - low
 
 
 def _pieces(voiced: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -9,7 +9,7 @@ from torch import Tensor
 from data_contracts.errors import UsageError
 from features import frames
 
-VERSION = "spectrum-2"
+VERSION = "spectrum-3"
 CHUNK_FRAMES = {"cpu": 1024, "cuda": 1 << 16}  # in flight at once: bounds memory; fits a core's cache, fills a GPU
 
 
@@ -76,13 +76,16 @@ def power_spectrum(
     window = len(taper)
     if n_fft < window:
         raise UsageError(f"expected n_fft of at least the window's {window} samples, found {n_fft}: raise n_fft")
-    return power_of(frames.split(waveform, window=window, hop=hop) * taper, n_fft=n_fft)
+    cut = frames.split(waveform, window=window, hop=hop)
+    tapered = cut.new_zeros(*cut.shape[:-1], n_fft)
+    torch.mul(cut, taper, out=tapered[..., :window])
+    return power_of(tapered, n_fft=n_fft)
 
 
 def power_of(tapered: Tensor, *, n_fft: int) -> Tensor:
     """The same from frames (..., window) that are cut and tapered: (..., n_fft // 2 + 1)."""
     spectrum: Tensor = torch.fft.rfft(tapered, n=n_fft)
-    return spectrum.real.square() + spectrum.imag.square()
+    return spectrum.real.square().addcmul_(spectrum.imag, spectrum.imag)
 
 
 def power_in_chunks(

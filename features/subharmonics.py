@@ -57,8 +57,10 @@ def harmonic_power(
     sample_rate: int,
 ) -> Tensor:  # (..., fft_size // 2 + 1)
     """The power spectrum of the frames, each less its mean, under the Gaussian taper."""
-    centred = cut - cut.mean(-1, keepdim=True)
-    return power_of(centred.mul_(gauss(cut.shape[-1], SIGMA, cut.device)), n_fft=fft_size(sample_rate))
+    window, n_fft = cut.shape[-1], fft_size(sample_rate)
+    tapered = cut.new_zeros(*cut.shape[:-1], n_fft)
+    torch.sub(cut, cut.mean(-1, keepdim=True), out=tapered[..., :window]).mul_(gauss(window, SIGMA, cut.device))
+    return power_of(tapered, n_fft=n_fft)
 
 
 def candidates(

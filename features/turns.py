@@ -87,7 +87,7 @@ def _extrema(values: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
     is_extremum &= inner
     n_extrema = is_extremum.sum(-1)
     row, frame = is_extremum.nonzero(as_tuple=True)
-    most = int(n_extrema.max())
+    most = max(1, int(n_extrema.max()))
     in_order = torch.zeros(len(values), most, dtype=torch.long, device=values.device)
     nth = torch.arange(len(row), device=values.device) - (n_extrema.cumsum(0) - n_extrema)[row]
     in_order[row, nth] = frame
