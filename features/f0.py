@@ -14,12 +14,12 @@ from features import frames, spectrum, subharmonics, viterbi
 from features.subharmonics import EGEMAPS_RANGE, FRAME_S, N_CANDIDATES, Candidates, F0Range
 
 VERSION = "f0-3"
-VOICING_THRESHOLD = 0.701
+VOICING_THRESHOLD = 0.6995
 
 # What a path pays, in changes of voicing between two frames:
-VOICED_BELOW, UNVOICED_ABOVE = 0.75, 0.85  # a frame that the threshold would have had otherwise
-WEAKER = 40.0  # a candidate, for each unit of strength below the frame's best
-JUMP, DEAREST_JUMP = 3.5, 0.3  # an octave between two frames; octaves from which on a jump costs no more
+VOICED_BELOW, UNVOICED_ABOVE = 0.65, 0.8  # a frame that the threshold would have had otherwise
+WEAKER = 35.0  # a candidate, for each unit of strength below the frame's best
+JUMP, DEAREST_JUMP = 3.0, 0.4  # an octave between two frames; octaves from which on a jump costs no more
 _NEVER = 1e3  # what a candidate costs that is none
 
 

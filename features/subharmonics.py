@@ -16,7 +16,7 @@ from torch import Tensor
 from features import frames, spectrum
 from features.spectrum import gauss, power_of
 
-VERSION = "subharmonics-1"
+VERSION = "subharmonics-2"
 FRAME_S = 0.060
 SIGMA = 0.4  # of the Gaussian taper, in half frames
 AXIS_MIN_HZ = 25.0  # where the logarithmic axis begins; it ends at half the sample rate
@@ -25,6 +25,7 @@ ROUNDED_BELOW = 0.6  # of a step: a harmonic's interval is rounded up from there
 N_CANDIDATES = 3
 QUIET_DB = -60.0  # root mean square of the tapered frame, against full scale: below it there are no candidates
 DOUBT, DOUBT_HZ = (0.35, 0.7), 130.0  # strengths that many strong harmonics of a low voice may have: a flat sum
+OFFSET_BINS = 4  # what a constant offset and slow drift take up
 PERIODIC = 0.97  # the energy's share that then has to repeat with the period
 _TINY = 1e-20
 
@@ -56,10 +57,10 @@ def harmonic_power(
     *,
     sample_rate: int,
 ) -> Tensor:  # (..., fft_size // 2 + 1)
-    """The power spectrum of the frames, each less its mean, under the Gaussian taper."""
+    """The power spectrum of the frames under the Gaussian taper."""
     window, n_fft = cut.shape[-1], fft_size(sample_rate)
     tapered = cut.new_zeros(*cut.shape[:-1], n_fft)
-    torch.sub(cut, cut.mean(-1, keepdim=True), out=tapered[..., :window]).mul_(gauss(window, SIGMA, cut.device))
+    torch.mul(cut, gauss(window, SIGMA, cut.device), out=tapered[..., :window])
     return power_of(tapered, n_fft=n_fft)
 
 
@@ -85,7 +86,8 @@ def _maxima(power: Tensor, *, sample_rate: int, within: F0Range) -> tuple[Tensor
     A candidate's strength is 1 less the ratio of the sum's mean to its height (Eyben et al., 2016).
     """
     to_sums, to_mean, log2_hz = _summation(sample_rate, within, power.device)
-    peaks = _peaks_only(power.sqrt())
+    lowest = math.ceil(AXIS_MIN_HZ / (sample_rate / fft_size(sample_rate)))
+    peaks = _peaks_only(power.sqrt(), lowest=lowest)
     mean = peaks @ to_mean
     sums = torch.cat([peaks[:, : len(block)] @ block for block in to_sums], dim=-1)
     left, centre, right = sums[:, :-2], sums[:, 1:-1], sums[:, 2:]
@@ -113,34 +115,33 @@ def steps_per_octave(sample_rate: int) -> float:
 
 def _periodicity(power: Tensor, f0_hz: Tensor, *, sample_rate: int) -> Tensor:
     """The share of the energy of frames (n, bins) that repeats with each period 1 / f0_hz, (n, k) (Boersma, 1993)."""
-    lag = sample_rate / f0_hz
-    whole = lag.long()
+    lag = (sample_rate / f0_hz).long()
     taper = gauss(frames.samples(FRAME_S, sample_rate), SIGMA, power.device)
     own: Tensor = torch.fft.irfft(power_of(taper, n_fft=fft_size(sample_rate)))
-    correlation: Tensor = torch.fft.irfft(power)
-    here, next_to_it = (
-        correlation.gather(-1, at) / correlation[:, :1].clamp_min(_TINY) * (own[0] / own[at])
-        for at in (whole, whole + 1)
-    )
-    return torch.lerp(here, next_to_it, lag - whole)
+    correlation: Tensor = torch.fft.irfft(torch.cat([torch.zeros_like(power[:, :OFFSET_BINS]), power[:, OFFSET_BINS:]], -1))
+    near = torch.stack([correlation.gather(-1, lag + shift) / own[lag + shift] for shift in (-1, 0, 1, 2)]).amax(0)
+    return near * own[0] / correlation[:, :1].clamp_min(_TINY)
 
 
-def _peaks_only(magnitude: Tensor) -> Tensor:
+def _peaks_only(magnitude: Tensor, *, lowest: int) -> Tensor:
     """`magnitude` (n, bins) where it is within two bins of a local maximum, and 0 between; changed in place.
 
-    Rows are laid end to end, which is several times as fast; the maxima of three bins at either end are left out, so
-    that no row reaches into the next.
+    Of the bins below the axis none counts, and `lowest`, the first on it, always does. Rows are laid end to end, which
+    is several times as fast; the two bins at either end, which may have heard of the next row's maxima, are put right.
     """
     line = magnitude.view(-1)
-    is_peak = torch.zeros_like(line, dtype=torch.bool)
-    torch.logical_and(line[1:-1] > line[:-2], line[1:-1] >= line[2:], out=is_peak[1:-1])
-    by_row = is_peak.view(magnitude.shape)
-    by_row[:, :3], by_row[:, -3:] = False, False
-    near = is_peak.clone()
+    flat = torch.zeros_like(line, dtype=torch.bool)
+    torch.logical_and(line[1:-1] > line[:-2], line[1:-1] >= line[2:], out=flat[1:-1])
+    is_peak = flat.view(magnitude.shape)
+    is_peak[:, 0], is_peak[:, -1] = False, False
+    near = flat.clone()
     for shift in (1, 2):
-        near[shift:] |= is_peak[:-shift]
-        near[:-shift] |= is_peak[shift:]
-    return magnitude.mul_(near.view(magnitude.shape))
+        near[shift:] |= flat[:-shift]
+        near[:-shift] |= flat[shift:]
+    near = near.view(magnitude.shape)
+    near[:, :lowest], near[:, lowest] = False, True
+    near[:, -2:] = torch.stack([is_peak[:, -4:].any(-1), is_peak[:, -3:].any(-1)], dim=-1)
+    return magnitude.mul_(near)
 
 
 @lru_cache(maxsize=16)

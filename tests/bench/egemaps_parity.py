@@ -25,10 +25,12 @@ from features.audio import SAMPLE_RATE, Decoded, decode
 
 SUFFIXES = {".wav", ".flac", ".mp3", ".ogg", ".opus"}
 WHY = {
-    "F0semitone": "the F0 path is ours; a slope is decided by single frames",
-    "jitter": "periods are matched on a grid of the period; a chain that parts stays apart",
+    "F0semitone": "1 frame in 80 is voiced here and not there; at the edges, where a slope is decided",
+    "jitter": "periods are chained from where a voiced stretch begins, and chains that begin apart stay apart",
     "shimmer": "as jitter",
-    "logRelF0": "a harmonic without a peak is its spectrum's level here, and -201 dB there",
+    "F1": "poles of wide bands follow the rounding of the predictor, of single precision there",
+    "F2": "as F1",
+    "F3": "as F1",
 }
 
 
@@ -92,9 +94,8 @@ def agreement(ours: np.ndarray, theirs: np.ndarray) -> tuple[float, float, float
 def remark(name: str, pearson: float) -> str:
     if pearson >= 0.9:
         return ""
-    if name.endswith("stddevNorm"):
-        return "a coefficient of variation"
-    return next((why for start, why in WHY.items() if name.startswith(start)), "")
+    why = next((why for start, why in WHY.items() if name.startswith(start)), "")
+    return why or ("a coefficient of variation: what its mean is near 0 decides" if name.endswith("stddevNorm") else "")
 
 
 if __name__ == "__main__":

@@ -1,23 +1,13 @@
-"""Numbers by utterance: means, percentiles, turns and segments, against NumPy and plain loops."""
+"""Numbers by utterance: means, percentiles, smoothing and segments, against NumPy and plain loops."""
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features import frames
-from features.functionals import (
-    TURN,
-    closed_up,
-    mean_and_cv,
-    peaks,
-    percentiles,
-    segments,
-    slopes,
-    smoothed,
-    turning_points,
-)
+from features.functionals import closed_up, mean_and_cv, percentiles, segments, smoothed, smoothed_among
 
 HOP_S = 0.010
 MASKS = st.lists(st.booleans(), min_size=1, max_size=60)
@@ -33,105 +23,61 @@ def rows(*series, device="cpu"):
 
 
 def of(values, valid):
-    """(batch, 12): all that is taken of a series that stands at its row's beginning."""
-    parts = (*mean_and_cv(values, valid), *percentiles(values, valid), *slopes(values, valid, hop_s=HOP_S))
-    return torch.stack([*parts, peaks(values, valid), turning_points(values, valid).sum(-1)], dim=-1)
+    """(batch, 6): all that is taken of a series that stands at its row's beginning."""
+    return torch.stack([*mean_and_cv(values, valid), *percentiles(values, valid)], dim=-1)
 
 
 def wander(n, seed):
     return torch.randn(n, generator=torch.Generator().manual_seed(seed)).cumsum(0)
 
 
-def zigzag(values):
-    """Turns of more than TURN of the range, by walking: an extreme stands once the series has left it far enough."""
-    swing = TURN * (max(values) - min(values))
-    turns, high, low, rising, falling = [], 0, 0, True, True
-    for place, value in enumerate(values):
-        high = place if value > values[high] else high
-        low = place if value < values[low] else low
-        if rising and values[high] - value > swing:
-            turns.append(high)
-            rising, falling, low = False, True, place
-        elif falling and value - values[low] > swing:
-            turns.append(low)
-            rising, falling, high = True, False, place
-    if turns:  # the last extreme, from which the series has not come back yet
-        turns.append(high if rising else low)
-    return turns
-
-
 def test_shape(device):
     values, valid = rows(wander(40, 0), wander(30, 1), device=device)
-    assert of(values, valid).shape == (2, 12)
-    assert smoothed(values[:, None].expand(2, 5, 40), valid[:, None]).shape == (2, 5, 40)
-    assert [part.shape for part in segments(valid, hop_s=HOP_S)] == [(2,)] * 3
+    assert of(values, valid).shape == (2, 6)
+    for smooth in (smoothed, smoothed_among):
+        assert smooth(values, valid).shape == (2, 40)
+        assert smooth(values[:, None].expand(2, 5, 40), valid[:, None]).shape == (2, 5, 40)
+    assert [part.shape for part in segments(valid, valid, hop_s=HOP_S)] == [(2,)] * 3
 
 
 @pytest.mark.parametrize("size", [1, 3])
 def test_batch_matches_single(size, device):
     series = [wander(n, seed=n) for n in (400, 77, 2)[:size]]
-    together = of(*rows(*series, device=device))
+    values, own = rows(*series, device=device)
+    together, voiced = of(values, own), torch.stack(segments((values > 0) & own, own, hop_s=HOP_S))
     for row, one in enumerate(series):
-        torch.testing.assert_close(of(*rows(one, device=device))[0], together[row], rtol=1e-5, atol=1e-5)
+        alone, all_of_it = rows(one, device=device)
+        torch.testing.assert_close(of(alone, all_of_it)[0], together[row], rtol=1e-5, atol=1e-5)
+        found = torch.stack(segments(alone > 0, all_of_it, hop_s=HOP_S))
+        torch.testing.assert_close(found[:, 0], voiced[:, row], rtol=1e-5, atol=1e-5)
+        for smooth in (smoothed, smoothed_among):
+            assert torch.equal(smooth(alone, all_of_it)[0], smooth(values, own)[row, : len(one)])
 
 
-@pytest.mark.parametrize("width", [301, 1000, 9000, 20_000])
+@pytest.mark.parametrize("width", [301, 302, 9000])
 def test_padding_is_ignored(width, device):
-    """Also where a neighbour is minutes long: the last turn of a short row must still know that it is the last."""
-    values, valid = rows(wander(300, seed=0), device=device)
+    values, own = rows(wander(300, seed=0), device=device)
     wide = torch.nn.functional.pad(values, (0, width - 300), value=1e6)
-    beyond = torch.nn.functional.pad(valid, (0, width - 300))
-    torch.testing.assert_close(of(wide, beyond), of(values, valid), rtol=1e-5, atol=1e-5)
-    for wider, alone in zip(segments(beyond, hop_s=HOP_S), segments(valid, hop_s=HOP_S), strict=True):
-        assert torch.equal(wider, alone)
+    beyond = torch.nn.functional.pad(own, (0, width - 300))
+    torch.testing.assert_close(of(wide, beyond), of(values, own), rtol=1e-5, atol=1e-5)
+    for smooth in (smoothed, smoothed_among):
+        assert torch.equal(smooth(wide, beyond)[:, :300], smooth(values, own))
+        assert not smooth(wide, beyond)[:, 300:].any()
+    padded, alone = segments((wide > 0) & beyond, beyond, hop_s=HOP_S), segments(values > 0, own, hop_s=HOP_S)
+    for found, expected in zip(padded, alone, strict=True):
+        assert torch.equal(found, expected)
 
 
 def test_constant_single_frame_and_nothing(device):
     values, valid = rows([3.0] * 50, [3.0], device=device)
-    assert of(values, valid).tolist() == [[3, 0, 3, 3, 3, 0, *[0] * 6]] * 2
-    assert not of(values, torch.zeros_like(valid)).any()
-    assert not torch.stack(segments(torch.zeros_like(valid), hop_s=HOP_S)).any()
-
-
-@given(values=st.lists(st.integers(-10, 19), min_size=1, max_size=60))
-def test_turns_are_those_of_a_walk(values):
-    assume((max(values) - min(values)) % 10)  # or a step could be just as large as the smallest swing that counts
-    found = turning_points(*rows(values))[0]
-    assert found.nonzero().flatten().tolist() == zigzag(values)
-
-
-def test_turns_of_long_series_are_those_of_a_walk(device):
-    series = [wander(n, seed=n) for n in (3000, 701)]
-    found = turning_points(*rows(*series, device=device))
-    for row, one in zip(found, series, strict=True):
-        assert row.nonzero().flatten().tolist() == zigzag(one.tolist())
-
-
-@given(values=st.lists(st.integers(0, 29), min_size=1, max_size=60))
-def test_slopes_and_peaks_are_those_between_turns(values):
-    assume((max(values) - min(values)) % 10)
-    turns = zigzag(values)
-    steep = np.diff([values[turn] for turn in turns]) / np.diff(turns) / HOP_S
-    expected = []
-    for side in (steep[steep > 0], -steep[steep < 0]):
-        expected += [side.mean(), side.std()] if len(side) else [0, 0]
-    series = rows(values)
-    np.testing.assert_allclose(torch.cat(slopes(*series, hop_s=HOP_S)), expected, rtol=1e-3, atol=0.05)
-    up = [turn for turn in turns if turn and values[turn] > values[turn - 1]]
-    assert peaks(*series).item() == len(up)
-
-
-def test_slopes_of_a_triangle_wave(device):
-    """Up by 10 in 0.2 s, down by 10 in 0.1 s: 50 and 100 a second, without spread."""
-    wave = [0.5 * place if place < 20 else 10 - (place - 20) for place in range(30)] * 5
-    found = slopes(*rows(wave, device=device), hop_s=HOP_S)
-    assert torch.cat(found).tolist() == pytest.approx([50, 0, 100, 0], abs=0.01)
-    assert peaks(*rows(wave, device=device)).item() == 5
-
-
-def test_small_ripples_are_no_turns(device):
-    ramp = torch.arange(100) + 4.0 * torch.tensor([0.0, 1.0]).repeat(50)
-    assert turning_points(*rows(ramp, device=device))[0].nonzero().flatten().tolist() == [0, 99]
+    assert of(values, valid).tolist() == [[3, 0, 3, 3, 3, 0]] * 2
+    assert torch.equal(smoothed(values, valid), values)
+    assert torch.equal(smoothed_among(values, valid), values)
+    nothing = torch.zeros_like(valid)
+    assert not of(values, nothing).any()
+    assert not smoothed(values, nothing).any()
+    assert not smoothed_among(values, nothing).any()
+    assert not torch.stack(segments(nothing, valid, hop_s=HOP_S)).any()
 
 
 @given(values=st.lists(st.floats(-100, 100, width=32), min_size=1, max_size=80))
@@ -150,24 +96,55 @@ def test_variation_has_the_sign_of_its_mean(device):
     assert cv.tolist() == [0.5, -0.5, 0]
 
 
-@given(masks=st.lists(MASKS, min_size=1, max_size=3))
-def test_segments_are_those_of_a_loop(masks):
+def stretches_s(mask, n_own):
+    """Lengths of the stretches of one row: gaps of one frame closed, of the row's own frames, three frames at least."""
+    closed = "".join("x" if on else " " for on in mask)
+    closed = "".join("x" if closed[max(0, at - 1) : at + 2] == "x x" else on for at, on in enumerate(closed))
+    return [(len(run) - 1) * HOP_S for run in closed[:n_own].split() if len(run) > 2]
+
+
+@given(masks=st.lists(MASKS, min_size=1, max_size=3), data=st.data())
+def test_segments_are_those_of_a_loop(masks, data):
     values, valid = rows(*masks)
-    found = torch.stack(segments((values > 0) & valid, hop_s=HOP_S))
+    n_own = [data.draw(st.integers(0, len(mask))) for mask in masks]
+    own = frames.mask(torch.tensor(n_own), values.shape[1])
+    found = torch.stack(segments((values > 0) & valid, own, hop_s=HOP_S))
     for row, mask in enumerate(masks):
-        runs = [len(run) for run in "".join("x" if on else " " for on in mask).split()]
-        lengths = np.array(runs or [0]) * HOP_S
-        np.testing.assert_allclose(found[:, row], [len(runs), lengths.mean(), lengths.std()], atol=1e-6)
+        lengths = stretches_s(mask, n_own[row])
+        mean, sd = (np.mean(lengths), np.std(lengths)) if lengths else (0, 0)
+        np.testing.assert_allclose(found[:, row], [len(lengths), mean, sd], atol=1e-6)
 
 
-@given(mask=MASKS, seed=st.integers(0, 2**16))
+def test_a_gap_of_one_frame_parts_nothing_and_two_frames_are_no_segment(device):
+    """Stretches of 4 + 1 + 3 frames, the gap in them closed; of 2, which does not count; and of 3."""
+    mask = torch.tensor([[c == "x" for c in "xxxx xxx  xx  xxx"]], device=device)
+    n, mean_s, sd_s = segments(mask, torch.ones_like(mask), hop_s=HOP_S)
+    assert n.item() == 2
+    assert mean_s.item() == pytest.approx((0.07 + 0.02) / 2)
+    assert sd_s.item() == pytest.approx((0.07 - 0.02) / 2)
+
+
+@given(length=st.integers(1, 40), spare=st.integers(0, 5), seed=st.integers(0, 2**16))
 @settings(max_examples=50)
-def test_smoothing_takes_the_valid_of_three(mask, seed):
-    values = wander(len(mask), seed)
-    found = smoothed(values[None], torch.tensor([mask]))[0]
-    for place, on in enumerate(mask):
-        near = [values[at].item() for at in range(max(0, place - 1), min(len(mask), place + 2)) if mask[at]]
-        assert found[place].item() == pytest.approx(np.mean(near) if on else 0, abs=1e-5)
+def test_smoothing_takes_three_and_repeats_the_edges(length, spare, seed):
+    values = wander(length + spare, seed)
+    found = smoothed(values[None], frames.mask(torch.tensor([length]), length + spare))[0]
+    for place in range(length):
+        near = [values[min(max(at, 0), length - 1)].item() for at in (place - 1, place, place + 1)]
+        assert found[place].item() == pytest.approx(np.mean(near), abs=1e-5)
+    assert not found[length:].any()
+
+
+@given(row=st.lists(st.tuples(st.integers(-3, 3), st.booleans()), min_size=1, max_size=40))
+def test_smoothing_among_valid_frames_leaves_out_the_rest_and_zeros(row):
+    """The first frame, if it counts, stands for the neighbour that it lacks, and so counts twice in its own mean."""
+    values, valid = (torch.tensor(part)[None] for part in zip(*row, strict=True))
+    found = smoothed_among(values.float(), valid)[0]
+    counts = [value if on else 0 for value, on in row]
+    for place, value in enumerate(counts):
+        near = [counts[max(at, 0)] for at in (place - 1, place, place + 1) if at < len(counts)]
+        expected = np.mean([one for one in near if one]) if value else 0
+        assert found[place].item() == pytest.approx(expected, abs=1e-5)
 
 
 @given(mask=MASKS)
@@ -183,5 +160,6 @@ def test_invalid_frames_may_hold_anything(device):
     values, valid = torch.nn.functional.pad(values, (0, 20)), torch.nn.functional.pad(valid, (0, 20))
     spoilt = torch.where(valid, values, torch.nan)
     assert torch.equal(of(spoilt, valid), of(values, valid))
-    assert torch.equal(smoothed(spoilt, valid), smoothed(values, valid))
+    for smooth in (smoothed, smoothed_among):
+        assert torch.equal(smooth(spoilt, valid), smooth(values, valid))
     assert torch.equal(closed_up(spoilt, valid)[0], closed_up(values, valid)[0])

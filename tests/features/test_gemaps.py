@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -155,16 +155,24 @@ def test_a_neighbour_of_minutes_changes_no_row(company, device):
     torch.testing.assert_close(together, egemaps(*batch_of(company, device)), **TOLERANCE)
 
 
-@given(data=st.data(), lengths=st.lists(st.integers(0, 12_000), min_size=1, max_size=4))
-@settings(max_examples=10, derandomize=True)
-def test_any_lengths_in_any_company_give_each_row_what_it_has_alone(data, lengths):
-    """Within 1e-3: the predictors of a few frames of a clean voice magnify how a product was rounded."""
-    begins = [data.draw(st.integers(0, 15_000)) for _ in lengths]
-    cuts = [babble()[begin : begin + length] for begin, length in zip(begins, lengths, strict=True)]
-    together = egemaps(*batch_of(cuts, spare=data.draw(st.integers(0, 2000))))
+@given(
+    cuts=st.lists(st.tuples(st.integers(0, 15_000), st.integers(0, 12_000)), min_size=1, max_size=4),
+    spare=st.integers(0, 2000),
+)
+@example(cuts=[(0, 140), (0, 1280)], spare=0)
+@example(cuts=[(9000, 140), (3000, 1280)], spare=1)
+@example(cuts=[(3000, 1280), (3000, 140), (9000, 1279)], spare=500)
+@settings(max_examples=25, derandomize=True)
+def test_any_lengths_in_any_company_give_each_row_what_it_has_alone(cuts, spare):
+    """Within 1e-3: the predictors of a few frames of a clean voice magnify how a product was rounded.
+
+    Rows of 140 and 1280 samples once came out otherwise than alone: their predictors had nothing to hold on to.
+    """
+    waveforms = [babble()[begin : begin + length] for begin, length in cuts]
+    together = egemaps(*batch_of(waveforms, spare=spare))
     assert together.isfinite().all()
-    row = data.draw(st.integers(0, len(cuts) - 1))
-    torch.testing.assert_close(egemaps(*batch_of([cuts[row]]))[0], together[row], rtol=1e-3, atol=1e-3)
+    for one, row in zip(waveforms, together, strict=True):
+        torch.testing.assert_close(egemaps(*batch_of([one]))[0], row, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.corpora
@@ -222,7 +230,7 @@ def test_a_constant_is_unvoiced_and_never_changes(level, device):
     for name, value in row.items():
         if "stddev" in name or "Slope" in name or "Flux" in name or "Peaks" in name or name.startswith("F0"):
             assert value == pytest.approx(0, abs=1e-5), name
-    assert row["MeanUnvoicedSegmentLength"] == pytest.approx(0.95)
+    assert row["MeanUnvoicedSegmentLength"] == pytest.approx(0.93)
     assert row["MeanVoicedSegmentLengthSec"] == row["VoicedSegmentsPerSec"] == 0
     assert row["equivalentSoundLevel_dBp"] == pytest.approx(20 * math.log10(abs(level)), abs=0.01)
 
@@ -232,6 +240,7 @@ def test_silence_is_nothing_but_unvoiced(device):
     rest = {name: value for name, value in row.items() if abs(value) > 1e-3 and "amplitude" not in name}
     slopes = {"slopeUV0-500_sma3nz_amean", "slopeUV500-1500_sma3nz_amean"}  # of the floor
     assert set(rest) == {"MeanUnvoicedSegmentLength", "equivalentSoundLevel_dBp", *slopes}
+    assert row["MeanUnvoicedSegmentLength"] == pytest.approx(0.93)
     assert row["equivalentSoundLevel_dBp"] == pytest.approx(-120)
     assert {value for name, value in row.items() if "LogRelF0_sma3nz_amean" in name} == {-201}
 
@@ -265,14 +274,32 @@ def test_a_pitch_of_220_hertz_is_36_semitones(device):
     assert row["F0semitoneFrom27.5Hz_sma3nz_amean"] == pytest.approx(36, abs=0.1)
     assert row["F0semitoneFrom27.5Hz_sma3nz_percentile50.0"] == pytest.approx(36, abs=0.1)
     assert row["F0semitoneFrom27.5Hz_sma3nz_pctlrange0-2"] < 0.1
-    assert row["MeanVoicedSegmentLengthSec"] == pytest.approx(0.95)
+    assert row["MeanVoicedSegmentLengthSec"] == pytest.approx(0.92)
     assert row["MeanUnvoicedSegmentLength"] == 0
 
 
-@pytest.mark.parametrize(("octaves", "side"), [(1.0, "Rising"), (-1.0, "Falling")])
-def test_a_glide_of_an_octave_a_second_is_twelve_semitones_a_second(octaves, side, device):
-    row = of(harmonics_of(200 * 2 ** (octaves * torch.arange(RATE) / RATE)).to(device))
-    assert row[f"F0semitoneFrom27.5Hz_sma3nz_mean{side}Slope"] == pytest.approx(12, rel=0.05)
+def glide(*semitones_per_s):
+    """A voice that starts at 200 Hz and glides at each of these rates for half a second."""
+    rates = torch.tensor(semitones_per_s, dtype=torch.float64).repeat_interleave(RATE // 2)
+    return harmonics_of(200 * 2 ** (torch.cumsum(rates / RATE, 0) / 12))
+
+
+def test_a_glide_up_down_and_up_at_an_octave_a_second_is_twelve_semitones_a_second(device):
+    """Within 5 %: frames of 60 ms and the smoothing blunt the turns."""
+    row = of(glide(12, -12, 12).to(device))
+    for side in ("Rising", "Falling"):
+        assert row[f"F0semitoneFrom27.5Hz_sma3nz_mean{side}Slope"] == pytest.approx(12, rel=0.05)
+        assert row[f"F0semitoneFrom27.5Hz_sma3nz_stddev{side}Slope"] < 0.1
+    assert row["F0semitoneFrom27.5Hz_sma3nz_pctlrange0-2"] == pytest.approx(0.6 * 6, rel=0.1)
+
+
+@pytest.mark.parametrize(("semitones_per_s", "side", "other"), [(12, "Rising", "Falling"), (-12, "Falling", "Rising")])
+def test_a_glide_that_never_turns_has_its_change_a_frame(semitones_per_s, side, other, device):
+    """Per frame of 10 ms, and a fall below 0: what eGeMAPSv02 gives for a contour without a turn."""
+    row = of(glide(semitones_per_s, semitones_per_s).to(device))
+    mean = "F0semitoneFrom27.5Hz_sma3nz_mean{}Slope".format
+    assert row[mean(side)] == pytest.approx(semitones_per_s / 100, rel=0.03)
+    assert row[mean(other)] == 0
     assert row["F0semitoneFrom27.5Hz_sma3nz_pctlrange0-2"] == pytest.approx(0.6 * 12, rel=0.1)
 
 
