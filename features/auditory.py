@@ -58,8 +58,8 @@ def _bands(n_bins: int, sample_rate: int, device: torch.device) -> Tensor:
 def _equal_loudness(device: torch.device) -> Tensor:
     """The ear's sensitivity at 40 phon at each band's centre (Hermansky, 1990, eq. 6).
 
-    Its fall at high frequencies is that of eGeMAPSv02, by the least squares of its loudness over these bands: 21 dB an octave
-    from 4.6 kHz on, where Hermansky has 18 dB from 5 kHz on.
+    Its fall at high frequencies is that of eGeMAPSv02, by the least squares of its loudness over these bands: 21 dB an
+    octave from 4.6 kHz on, where Hermansky has 18 dB from 5 kHz on.
     """
     w = 2 * math.pi * 700 * np.expm1(_edges_mel()[1:-1] / 1127)
     curve = (w**2 + 56.8e6) * w**4 / ((w**2 + 6.3e6) ** 2 * (w**2 + 0.38e9) * (w**7 + 1.7e31))

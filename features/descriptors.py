@@ -156,7 +156,7 @@ def _track(waveform: Tensor, own: Tensor, plan: _Plan) -> tuple[f0.F0Track, Tens
 def _voice(waveform: Tensor, f0_hz: Tensor, spectra: Tensor | None, own: Tensor, plan: _Plan) -> Tensor:
     """(batch, len(VOICE_NAMES), frames), smoothed; in unvoiced frames 0, the formants' levels harmonics.MISSING_DB.
 
-    Formants are smoothed across the ends of a voiced stretch, so they are found one frame further; all else is of voice.
+    Formants are smoothed across the ends of a voiced stretch, so they are found a frame further; the rest is of voice.
     """
     voiced = f0_hz > 0
     near = voiced.clone()
@@ -194,7 +194,7 @@ def _poles(waveform: Tensor, wanted: Tensor, plan: _Plan) -> Tensor:
 
 
 def _some(wanted: Tensor, *, by: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor]]:
-    """Rows and frames of those that are `wanted`, as many at a time as memory is meant for; sorted, if `by` something."""
+    """Rows and frames of those `wanted`, as many at a time as memory is meant for; sorted, if `by` something."""
     row, frame = wanted.nonzero(as_tuple=True)
     if by is not None:
         order = by[row, frame].argsort()

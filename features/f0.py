@@ -14,12 +14,13 @@ from features import frames, spectrum, subharmonics, viterbi
 from features.subharmonics import EGEMAPS_RANGE, FRAME_S, N_CANDIDATES, Candidates, F0Range
 
 VERSION = "f0-3"
-VOICING_THRESHOLD = 0.6995
+VOICING_THRESHOLD = 0.6998
 
 # What a path pays, in changes of voicing between two frames:
 VOICED_BELOW, UNVOICED_ABOVE = 0.65, 0.8  # a frame that the threshold would have had otherwise
-WEAKER = 35.0  # a candidate, for each unit of strength below the frame's best
-JUMP, DEAREST_JUMP = 3.0, 0.4  # an octave between two frames; octaves from which on a jump costs no more
+WEAKER = 40.0  # a candidate, for each unit of strength below the frame's best
+JUMP, DEAREST_JUMP = 2.8, 0.42  # an octave between two frames; octaves from which on a jump costs no more
+AT_QUIET = 0.37  # a change of voicing next to a frame too quiet to have candidates
 _NEVER = 1e3  # what a candidate costs that is none
 
 
@@ -97,11 +98,15 @@ def best_track(
     merit = torch.where(found.strength < 0, -_NEVER, merit)
     merit = torch.cat([merit, torch.where(above, -UNVOICED_ABOVE, 0.0)], dim=-1)
 
+    to_unvoiced = torch.where(found.strength[..., 0] < 0, AT_QUIET, 1.0)
+
     def jump_cost(first: int, last: int) -> Tensor:
         before = octaves[:, max(0, first - 1) : last - 1]
         before = torch.nn.functional.pad(before, (0, 0, last - first - before.shape[1], 0))  # frame 0 has none before
         jump = (before[..., :, None] - octaves[:, first:last, None, :]).abs()
         cost = torch.nn.functional.pad(JUMP * jump.clamp_max(DEAREST_JUMP), (0, 1, 0, 1), value=1.0)
+        cost[..., :-1, -1] = to_unvoiced[:, first:last, None]
+        cost[..., -1, :-1] = torch.nn.functional.pad(to_unvoiced, (1, 0))[:, first:last, None]
         cost[..., -1, -1] = 0.0
         return cost
 

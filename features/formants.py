@@ -92,7 +92,7 @@ def egemaps_poles(
     coefficients enter the polynomial with the opposite sign, so that the poles spread over the band and bandwidths
     exceed 1 kHz. `formant_track` gives resonances.
     """
-    # In double precision: a clean frame's predictor magnifies what the order of additions leaves, which follows the batch.
+    # In double precision: a clean frame's predictor magnifies what the order of additions leaves, which is the batch's.
     tapered = (cut * hamming(cut.shape[1], cut.device)).double()
     narrow = tapered @ _band_limited(cut.shape[1], sample_rate, cut.device)
     n = narrow.shape[1]

@@ -84,7 +84,7 @@ def levels_db(
 
 
 def _around(power: Tensor, place: Tensor, reach: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The bins `reach` below `place` (n, k), (n, k); the power from there to as far above, and whether it is a maximum."""
+    """The bins `reach` below `place` (n, k); the power from there to as far above, and whether it is a maximum."""
     first = place.round().long().clamp(reach + 1, power.shape[-1] - reach - 2) - reach
     windows = power.unfold(-1, 2 * reach + 3, 1)
     around = windows.gather(1, (first - 1)[..., None].expand(-1, -1, windows.shape[-1]))
@@ -109,7 +109,7 @@ def _peaks_at(power: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _refined_db(power: Tensor, at: Tensor) -> Tensor:
-    """(n, k) levels of the parabolas through the magnitudes of `power` (n, bins) at bins `at` (n, k) and beside them."""
+    """(n, k) levels of the parabolas through the magnitudes of `power` (n, bins) at bins `at` and beside them."""
     left, centre, right = (power.gather(-1, at + shift).sqrt() for shift in (-1, 0, 1))
     bend = (2 * centre - left - right).clamp_min(_FLOOR)
     shift = (0.5 * (right - left) / bend).clamp(-0.5, 0.5)
@@ -118,7 +118,7 @@ def _refined_db(power: Tensor, at: Tensor) -> Tensor:
 
 @lru_cache(maxsize=8)
 def _lags(n_bins: int, device: torch.device) -> Tensor:
-    """(n_bins, n_bins - 1): from a power spectrum to its autocorrelation, a lag a column; a few are cheaper than a FFT."""
+    """(n_bins, n_bins - 1): from a power spectrum to its autocorrelation; a few lags cost less than a FFT."""
     n_fft = 2 * (n_bins - 1)
     bins = torch.arange(n_bins, dtype=torch.float64)
     weight = torch.full_like(bins, 2.0 / n_fft)

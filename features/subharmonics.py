@@ -5,6 +5,7 @@ logarithmic axis, shifted by each harmonic's interval, added with a falling weig
 Frames and range as in eGeMAPS (Eyben et al., IEEE Trans. Affective Computing 7(2), 2016).
 """
 
+import itertools
 import math
 from functools import lru_cache
 from typing import NamedTuple
@@ -118,7 +119,9 @@ def _periodicity(power: Tensor, f0_hz: Tensor, *, sample_rate: int) -> Tensor:
     lag = (sample_rate / f0_hz).long()
     taper = gauss(frames.samples(FRAME_S, sample_rate), SIGMA, power.device)
     own: Tensor = torch.fft.irfft(power_of(taper, n_fft=fft_size(sample_rate)))
-    correlation: Tensor = torch.fft.irfft(torch.cat([torch.zeros_like(power[:, :OFFSET_BINS]), power[:, OFFSET_BINS:]], -1))
+    correlation: Tensor = torch.fft.irfft(
+        torch.cat([torch.zeros_like(power[:, :OFFSET_BINS]), power[:, OFFSET_BINS:]], -1)
+    )
     near = torch.stack([correlation.gather(-1, lag + shift) / own[lag + shift] for shift in (-1, 0, 1, 2)]).amax(0)
     return near * own[0] / correlation[:, :1].clamp_min(_TINY)
 
@@ -169,7 +172,7 @@ def _summation(sample_rate: int, within: F0Range, device: torch.device) -> tuple
     first, last = np.searchsorted(axis, [math.log2(within.min_hz), math.log2(within.max_hz)])
     edges = [*range(first - 1, last + 1, math.ceil(steps)), last + 1]
     blocks = []
-    for begin, end in zip(edges, edges[1:], strict=False):
+    for begin, end in itertools.pairwise(edges):
         block = sums[:, begin:end]
         counts = np.abs(block).max(1) > 1e-7
         blocks.append(torch.from_numpy(block[: int(counts.nonzero()[0].max()) + 1].astype(np.float32)).to(device))

@@ -70,7 +70,7 @@ class _Found(NamedTuple):
 
 
 def _summary(slope: Tensor, counts: Tensor, tail: Tensor, with_tail: Tensor) -> Tensor:
-    """(batch, 2): mean over the slopes and the tail, and the root of the mean square off it, to which the tail adds 0."""
+    """(batch, 2): mean over slopes and tail, and the root of the mean square off it, to which the tail adds 0."""
     n = (counts.sum(-1) + with_tail).clamp_min(1)
     mean = (torch.where(counts, slope, 0.0).sum(-1) + torch.where(with_tail, tail, 0.0)) / n
     off = torch.where(counts, (slope - mean[:, None]).square(), 0.0).sum(-1) / n
@@ -102,8 +102,8 @@ def _visit(extrema: Tensor, n_extrema: Tensor, *, values: Tensor, valid: Tensor)
     heights = values.gather(-1, extrema).T
     is_top = (heights > values.gather(-1, (extrema - 1).clamp_min(0)).T) & frames.mask(n_extrema, most).T
     is_bottom = ~is_top & frames.mask(n_extrema, most).T
-    never, always = values.new_tensor(torch.inf), values[:, 0]
-    minimum = maximum = turn = always  # the last local minimum and maximum, and the last turn
+    never = values.new_tensor(torch.inf)
+    minimum = maximum = turn = values[:, 0]  # the last local minimum and maximum, and the last turn
     valley = never.expand(batch)  # that the contour fell into by a swing since the last peak
     kind = torch.zeros(batch, dtype=torch.int8, device=values.device)  # of the last turn: 1 a peak, -1 a valley
     found = torch.zeros(3, most, batch, device=values.device)  # is a turn, is a peak, takes the place of the one before

@@ -2,9 +2,8 @@
 
     .venv/bin/python tests/bench/egemaps_perturbed.py [--peer-python PATH]
 
-Trains of pulses at 160 Hz whose periods or heights alternate. Jitter is the mean difference of neighbouring periods over
-the mean period; shimmer 20 log10 of one more than the same of heights. This is why the parity of these four of the 88
-is not sought: see README.md.
+Trains of pulses at 160 Hz whose periods or heights alternate. Jitter is the mean difference of neighbouring periods
+over the mean period; shimmer 20 log10 of one more than the same of heights.
 """
 
 import argparse

@@ -59,7 +59,8 @@ def test_shape_and_batch_matches_single(device):
     """Pitches an octave and a half apart, so that a batch reads lags and harmonics that no row alone would."""
     pitches = (110, 200, 330)
     power = torch.cat([power_of(in_noise(hz, 10).to(device))[:1] for hz in pitches])
-    hz, formants_hz = torch.tensor(pitches, device=device).float(), torch.tensor([[500.0, 1500.0, 2500.0]] * 3).to(device)
+    hz = torch.tensor(pitches, device=device).float()
+    formants_hz = torch.tensor([[500.0, 1500.0, 2500.0]] * 3, device=device)
 
     def of(rows):
         levels = levels_db(power[rows], hz[rows], formants_hz[rows], sample_rate=RATE)
@@ -143,7 +144,7 @@ def test_levels_are_those_of_the_harmonics_put_in(hz, within_db, device):
 
 
 def test_harmonics_above_the_highest_tell_no_formant(device):
-    """Each 2 dB above the one before: of those up to 6 kHz within reach of a formant at 5 kHz, the one at 5.5 counts."""
+    """Each 2 dB above the one before: of those within reach of a formant at 5 kHz, up to 6, the one at 5.5 counts."""
     power = power_of(harmonics_of(500, 2, 14).to(device))[:1]
     formants_hz = torch.tensor([[1000.0, 5000.0, 7500.0]], device=device)
     _, _, levels = levels_db(power, torch.tensor([500.0], device=device), formants_hz, sample_rate=RATE)
@@ -195,7 +196,7 @@ def test_orders_noisy_voices_as_praat_does():
 
 @pytest.mark.corpora
 def test_correlates_with_praat_on_speech(speech):
-    """At 0.6 and more on average of the clips, 0.4 in each, over frames voiced for us in which Praat hears more voice than noise.
+    """At 0.6 and more on average of the clips, 0.4 in each, over our voiced frames in which Praat too hears voice.
 
     Praat divides the taper's autocorrelation out and ours does not; its windows are shorter, its lags finer.
     """

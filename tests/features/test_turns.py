@@ -1,6 +1,7 @@
 """Turns of a contour and the slopes between them, against a walk over one row in plain Python."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -64,7 +65,7 @@ def summed_up(x, found):
         change = (x[-1] - x[0]) / len(x)
         return [max(change, 0), 0, min(change, 0), 0]
     places = [0, *(at for at, _ in found), len(x) - 1]
-    steep = [(x[last] - x[first]) / (last - first) / HOP_S for first, last in zip(places, places[1:], strict=False)]
+    steep = [(x[last] - x[first]) / (last - first) / HOP_S for first, last in pairwise(places)]
     summary = []
     for is_peak, sign in ((True, 1), (False, -1)):
         ending = [sign * slope for slope, (_, kind) in zip(steep, found, strict=False) if kind is is_peak]
