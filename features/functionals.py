@@ -69,8 +69,9 @@ def segments(
 
     A gap of one frame is none, a stretch of one or two frames neither; a length is from the first frame to the last.
     """
+    valid = valid & own
     inner = torch.nn.functional.pad(valid[:, :-2] & ~valid[:, 1:-1] & valid[:, 2:], (1, 1))[:, : valid.shape[1]]
-    valid = (valid | inner) & own
+    valid = valid | inner
     ends = valid & ~torch.nn.functional.pad(valid[:, 1:], (0, 1))
     place = torch.arange(valid.shape[-1], device=valid.device).expand(valid.shape)
     last_gap = torch.where(valid, -1, place).cummax(-1).values

@@ -15,7 +15,7 @@ from features import descriptors, frames, functionals, turns
 from features.descriptors import HOP_S, SPECTRAL_NAMES, VOICE_NAMES, Raw
 from features.subharmonics import F0Range
 
-VERSION = "egemaps-1"
+VERSION = "egemaps-2"
 LLD_NAMES: tuple[str, ...] = (*SPECTRAL_NAMES, *VOICE_NAMES)
 
 _CONTOUR = (

@@ -17,7 +17,7 @@ from torch import Tensor
 from features import frames, spectrum
 from features.spectrum import gauss, power_of
 
-VERSION = "subharmonics-2"
+VERSION = "subharmonics-3"
 FRAME_S = 0.060
 SIGMA = 0.4  # of the Gaussian taper, in half frames
 AXIS_MIN_HZ = 25.0  # where the logarithmic axis begins; it ends at half the sample rate
@@ -27,7 +27,7 @@ N_CANDIDATES = 3
 QUIET_DB = -60.0  # root mean square of the tapered frame, against full scale: below it there are no candidates
 DOUBT, DOUBT_HZ = (0.35, 0.7), 130.0  # strengths that many strong harmonics of a low voice may have: a flat sum
 OFFSET_BINS = 4  # what a constant offset and slow drift take up
-PERIODIC = 0.97  # the energy's share that then has to repeat with the period
+PERIODIC, PERIODIC_HZ = 0.97, 2000.0  # the share of the energy below so many Hz that then has to repeat
 _TINY = 1e-20
 
 
@@ -106,7 +106,8 @@ def _maxima(power: Tensor, *, sample_rate: int, within: F0Range) -> tuple[Tensor
     if len(in_doubt):
         repeats = _periodicity(power[in_doubt], f0_hz[in_doubt], sample_rate=sample_rate)
         strength[in_doubt] = torch.where(repeats >= PERIODIC, repeats.clamp_max(1), strength[in_doubt])
-    return f0_hz, strength
+    strength, order = strength.sort(dim=-1, descending=True)  # the parabolas may have changed it
+    return f0_hz.gather(-1, order), strength
 
 
 def steps_per_octave(sample_rate: int) -> float:
@@ -119,9 +120,10 @@ def _periodicity(power: Tensor, f0_hz: Tensor, *, sample_rate: int) -> Tensor:
     lag = (sample_rate / f0_hz).long()
     taper = gauss(frames.samples(FRAME_S, sample_rate), SIGMA, power.device)
     own: Tensor = torch.fft.irfft(power_of(taper, n_fft=fft_size(sample_rate)))
-    correlation: Tensor = torch.fft.irfft(
-        torch.cat([torch.zeros_like(power[:, :OFFSET_BINS]), power[:, OFFSET_BINS:]], -1)
-    )
+    power = power.clone()
+    power[:, :OFFSET_BINS] = 0.0
+    power[:, int(PERIODIC_HZ / sample_rate * fft_size(sample_rate)) :] = 0.0
+    correlation: Tensor = torch.fft.irfft(power)
     near = torch.stack([correlation.gather(-1, lag + shift) / own[lag + shift] for shift in (-1, 0, 1, 2)]).amax(0)
     return near * own[0] / correlation[:, :1].clamp_min(_TINY)
 

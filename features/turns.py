@@ -52,7 +52,7 @@ def find(
     tail = (last - found.value.gather(-1, at_last)[:, 0]) / (tail_frames * hop_s)
     behind_peak = found.is_peak.gather(-1, at_last)[:, 0]
     turned = n_turns > 0
-    whole = (last - values[:, 0]) / n_valid.clamp_min(1)
+    whole = torch.where(n_valid > 0, last - values[:, 0], 0.0) / n_valid.clamp_min(1)
     rising = _summary(slope, found.is_peak, tail, turned & ~behind_peak)
     falling = _summary(-slope, found.is_turn & ~found.is_peak, tail, turned & behind_peak)
     rising[:, 0] = torch.where(turned, rising[:, 0], whole.clamp_min(0))

@@ -97,10 +97,10 @@ def test_variation_has_the_sign_of_its_mean(device):
 
 
 def stretches_s(mask, n_own):
-    """Lengths of the stretches of one row: gaps of one frame closed, of the row's own frames, three frames at least."""
-    closed = "".join("x" if on else " " for on in mask)
+    """Lengths of the stretches of a row's own frames: gaps of one frame closed, three frames at least."""
+    closed = "".join("x" if on else " " for on in mask[:n_own])
     closed = "".join("x" if closed[max(0, at - 1) : at + 2] == "x x" else on for at, on in enumerate(closed))
-    return [(len(run) - 1) * HOP_S for run in closed[:n_own].split() if len(run) > 2]
+    return [(len(run) - 1) * HOP_S for run in closed.split() if len(run) > 2]
 
 
 @given(masks=st.lists(MASKS, min_size=1, max_size=3), data=st.data())
