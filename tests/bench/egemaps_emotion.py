@@ -48,7 +48,7 @@ def main() -> None:
     rows = {"Undertone": {name: ours(waveforms) for name, waveforms in heard.items()}}
     if options.peer_python:
         asked = {name: theirs(waveforms, options.peer_python) for name, waveforms in heard.items()}
-        rows[asked["emodb"][0]] = {name: values for name, (_, values, _) in asked.items()}
+        rows[asked["emodb"][0]] = {name: values for name, (_, values, _, _) in asked.items()}
     print(f"UAR; scikit-learn {sklearn.__version__}, torch {torch.__version__}\n")
     headings = [f"{name}, {len(chosen)} clips, {PROTOCOLS[name][0]}" for name, chosen in clips.items()]
     print(f"| eGeMAPS of | {' | '.join(headings)} |\n|---|{'---|' * len(headings)}")
@@ -72,14 +72,18 @@ def ours(waveforms: list[np.ndarray]) -> np.ndarray:
     return values
 
 
-def theirs(waveforms: list[np.ndarray], python: str) -> tuple[str, np.ndarray, float]:
-    """The peer's name, its values, and the seconds of processor time that it took for them."""
+def theirs(
+    waveforms: list[np.ndarray], python: str, *, tracks: bool = False
+) -> tuple[str, np.ndarray, float, list[np.ndarray]]:
+    """The peer's name, its values, the seconds of processor time that it took for them, and F0 by frame, if asked."""
     with tempfile.TemporaryDirectory() as folder:
         asked, answered = Path(folder) / "waveforms.npz", Path(folder) / "features.npy"
         np.savez(asked, *waveforms)
-        told = subprocess.run([python, PEER, asked, answered], check=True, stdout=subprocess.PIPE, text=True)
+        by_frame = [Path(folder) / "f0.npz"] if tracks else []
+        told = subprocess.run([python, PEER, asked, answered, *by_frame], check=True, stdout=subprocess.PIPE, text=True)
         name, seconds = told.stdout.splitlines()
-        return name, np.load(answered), float(seconds)
+        found = [file[key] for path in by_frame for file in [np.load(path)] for key in file.files]
+        return name, np.load(answered), float(seconds), found
 
 
 def uar(values: np.ndarray, clips: list[Clip], corpus: str) -> float:

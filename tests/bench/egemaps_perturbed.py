@@ -31,7 +31,7 @@ def main() -> None:
     truth = [(share, 0.0) for share in SHARES] + [(0.0, level_db) for level_db in shimmer]
     answers = {"Undertone": ours(waveforms)}
     if options.peer_python:
-        name, values, _ = theirs(waveforms, options.peer_python)
+        name, values, *_ = theirs(waveforms, options.peer_python)
         answers[name] = values
     heads = " | ".join(f"{name}: jitter | shimmer, dB" for name in answers)
     print(f"| put in: jitter | shimmer, dB | {heads} |\n|---|---|{'---|---|' * len(answers)}")
