@@ -27,7 +27,7 @@ from features.audio import SAMPLE_RATE, Decoded, decode
 F0 = LLD_NAMES.index("F0semitoneFrom27.5Hz_sma3nz")
 SUFFIXES = {".wav", ".flac", ".mp3", ".ogg", ".opus"}
 WHY = {
-    "F0semitone": "1 frame in 80 is voiced here and not there; at the edges, where a slope is decided",
+    "F0semitone": "1 frame in 150 is voiced otherwise, most of them at the edges, where a slope is decided",
     "jitter": "periods are chained from where a voiced stretch begins, and chains that begin apart stay apart",
     "shimmer": "as jitter",
     "F1": "poles of wide bands follow the rounding of the predictor, of single precision there",
