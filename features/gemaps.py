@@ -15,7 +15,7 @@ from features import descriptors, frames, functionals, turns
 from features.descriptors import HOP_S, SPECTRAL_NAMES, VOICE_NAMES, Raw
 from features.subharmonics import F0Range
 
-VERSION = "egemaps-2"
+VERSION = "egemaps-3"
 LLD_NAMES: tuple[str, ...] = (*SPECTRAL_NAMES, *VOICE_NAMES)
 
 _CONTOUR = (
@@ -87,12 +87,12 @@ def egemaps(
 ) -> Tensor:  # (batch, 88), float32
     """The functionals in the order of EGEMAPS_NAMES, finite whatever comes in.
 
-    Semitones are counted from 27.5 Hz, slopes are per second, lengths in seconds, levels in dB, formants in Hz; a
-    coefficient of variation is sd / mean. What there is nothing to take over is 0: all of voice where nothing is voiced
-    (silence, a constant, whispering). An utterance shorter than a frame has one, and silence behind it; a level is
-    -120 dB at least. Non-finite samples count as zero. Padding, batch and neighbours do not change a row. The formants
-    follow eGeMAPSv02, not the vocal tract: see `formants.egemaps_poles`, and `formant_track` for resonances. Raises
-    UsageError below 16 kHz, or when shapes or F0 range do not fit.
+    Semitones are counted from 27.5 Hz, slopes are per second (of a contour without a turn: per frame), lengths in
+    seconds, levels in dB, formants in Hz; a coefficient of variation is sd / mean. What there is nothing to take over
+    is 0: all of voice where nothing is voiced (silence, a constant, whispering). An utterance shorter than a frame has
+    one, and silence behind it; a level is -120 dB at least. Non-finite samples count as zero. Padding, batch and
+    neighbours do not change a row. The formants follow eGeMAPSv02, not the vocal tract: see `formants.egemaps_poles`,
+    and `formant_track` for resonances. Raises UsageError below 16 kHz, or when shapes or F0 range do not fit.
     """
     raw = _described(waveform, lengths, sample_rate=sample_rate, config=config)
     return _functionals(raw)

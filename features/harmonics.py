@@ -10,9 +10,10 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-VERSION = "harmonics-2"
+VERSION = "harmonics-3"
 HNR_LIMIT = 1e-10  # of the frame's energy, either side: +- 100 dB
 REACH = 0.2  # a formant's region, either side, as a share of its frequency
+STRAY = 0.65  # of F0: how far a harmonic's peak may lie off its place
 NEAR = 6  # bins to either side of a harmonic in which its peak is looked for
 OFF = 2  # bins that a peak may lie off its harmonic, and still tell a formant's level
 LAG_REACH = (0.25, 16.0)  # of the period, and lags on top of that: where the maximum that is closest to it may lie
@@ -61,14 +62,19 @@ def levels_db(
 
     A harmonic's level is that of the spectrum's peak closest to it, a parabola's through the magnitudes around; F0's is
     the magnitude itself. Harmonics are counted as eGeMAPSv02 counts them: F0 itself is H0, so that H1 and H2 lie at
-    twice and three times F0. A formant's level is that of the highest harmonic within REACH; MISSING_DB without one.
+    twice and three times F0; one whose peak strays too far, or is the one before's, has MISSING_DB. A formant's level
+    is that of the highest harmonic within REACH; MISSING_DB without one.
     """
     per_bin = sample_rate / 2 / (power.shape[-1] - 1)
     spacing = f0_hz / per_bin
     order = torch.arange(1, 4, device=power.device)
     at = _nearest_peaks(power, order * spacing[:, None])
-    h1, h2 = _refined_db(power, at[:, 1:]).unbind(-1)
     h0 = _DB * power.gather(-1, at[:, :1])[:, 0].clamp_min(_FLOOR).log()
+    near = (at - order * spacing[:, None]).abs() <= STRAY * spacing[:, None]
+    has_h1 = near[:, 1] & (at[:, 1] != at[:, 0])
+    has_h2 = near[:, 2] & ~(has_h1 & (at[:, 2] == at[:, 1]))
+    relative = _refined_db(power, at[:, 1:]) - h0[:, None]
+    h1, h2 = torch.where(torch.stack([has_h1, has_h2], dim=-1), relative, MISSING_DB).unbind(-1)
     order = torch.arange(1, 1 + int(HIGHEST_HZ / float(f0_hz.min())), device=power.device)
     place = order * spacing[:, None]
     bins, heights = _peaks_at(power, place)
@@ -80,7 +86,7 @@ def levels_db(
         formants.append(torch.where(best.values > 0, level, MISSING_DB))
     levels = torch.stack(formants, dim=-1)
     relative = torch.where(levels > MISSING_DB, levels - h0[:, None], MISSING_DB)
-    return h1 - h2, h1 - levels[:, 2], relative
+    return h1 - h2, h1 - relative[:, 2], relative
 
 
 def _around(power: Tensor, place: Tensor, reach: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -159,6 +159,17 @@ def test_a_formant_that_is_not_there_has_no_level(device):
     assert torch.stack([h1_h2, h1_a3]).isfinite().all()
 
 
+def test_a_harmonic_without_a_peak_of_its_own_is_missing(device):
+    """At 70 Hz a clip's mean H1-H2 was 2 dB here and -18 dB in eGeMAPSv02: H1 took the peak that is H2's."""
+    low = torch.tensor([70.0], device=device)
+    smooth = torch.ones(1, 513, device=device)  # no peak but those that are put in
+    per_bin = RATE / 2 / (smooth.shape[1] - 1)
+    smooth[0, round(70 / per_bin)] = smooth[0, round(210 / per_bin)] = 100.0
+    h1_h2, h1_a3, _ = levels_db(smooth, low, torch.tensor([[210.0, 210.0, 210.0]], device=device), sample_rate=RATE)
+    assert h1_h2.item() == pytest.approx(MISSING_DB, abs=1)
+    assert h1_a3.item() == pytest.approx(MISSING_DB, abs=1)
+
+
 def test_levels_do_not_hear_the_level(device):
     hz, formants_hz = torch.tensor([200.0], device=device), torch.tensor([[600.0, 1400.0, 2600.0]], device=device)
     plain, louder = (power_of(gain * in_noise(200, 10).to(device))[:1] for gain in (1.0, 5.0))
