@@ -136,9 +136,9 @@ def _functionals(raw: Raw) -> Tensor:
     settled = _settled(raw.voiced, raw.own_60)
     spectral = functionals.smoothed(raw.spectral, raw.own_20[:, None])
     together, voiced = functionals.closed_up(raw.voice[:, 0], raw.voiced & settled)
-    loudness = torch.nn.functional.pad(together, (0, spectral.shape[-1] - together.shape[-1]))
-    contours = torch.stack([loudness, spectral[:, 0]])
-    valid = torch.stack([torch.nn.functional.pad(voiced, (0, spectral.shape[-1] - voiced.shape[-1])), raw.own_20])
+    beyond = (0, spectral.shape[-1] - together.shape[-1])  # of 20 ms there are more frames than of 60 ms
+    contours = torch.stack([torch.nn.functional.pad(together, beyond), spectral[:, 0]])  # F0 and loudness
+    valid = torch.stack([torch.nn.functional.pad(voiced, beyond), raw.own_20])
     of_f0, of_loudness, n_peaks = _of_contours(contours, valid)
     of_spectra = torch.stack(functionals.mean_and_cv(spectral[:, 5:], raw.own_20[:, None]), dim=-1).flatten(1)
     of_voice = torch.stack(functionals.mean_and_cv(raw.voice[:, 1:], (raw.voice[:, 1:] != 0) & settled[:, None]), -1)

@@ -10,6 +10,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from features.spectrum import parabola
+
 VERSION = "harmonics-3"
 HNR_LIMIT = 1e-10  # of the frame's energy, either side: +- 100 dB
 REACH = 0.2  # a formant's region, either side, as a share of its frequency
@@ -18,7 +20,7 @@ NEAR = 6  # bins to either side of a harmonic in which its peak is looked for
 OFF = 2  # bins that a peak may lie off its harmonic, and still tell a formant's level
 LAG_REACH = (0.25, 16.0)  # of the period, and lags on top of that: where the maximum that is closest to it may lie
 HIGHEST_HZ = 5500.0  # harmonics above it are no formant's
-MISSING_DB = -201.0  # the level of a formant that no harmonic tells
+MISSING_DB = -201.0  # the level of a harmonic without a peak of its own, and of a formant that no harmonic tells
 _FLOOR = 1e-20
 _DB = 10 / math.log(10)
 
@@ -73,8 +75,8 @@ def levels_db(
     near = (at - order * spacing[:, None]).abs() <= STRAY * spacing[:, None]
     has_h1 = near[:, 1] & (at[:, 1] != at[:, 0])
     has_h2 = near[:, 2] & ~(has_h1 & (at[:, 2] == at[:, 1]))
-    relative = _refined_db(power, at[:, 1:]) - h0[:, None]
-    h1, h2 = torch.where(torch.stack([has_h1, has_h2], dim=-1), relative, MISSING_DB).unbind(-1)
+    above_h0 = _refined_db(power, at[:, 1:]) - h0[:, None]
+    h1, h2 = torch.where(torch.stack([has_h1, has_h2], dim=-1), above_h0, MISSING_DB).unbind(-1)
     order = torch.arange(1, 1 + int(HIGHEST_HZ / float(f0_hz.min())), device=power.device)
     place = order * spacing[:, None]
     bins, heights = _peaks_at(power, place)
@@ -117,9 +119,8 @@ def _peaks_at(power: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
 def _refined_db(power: Tensor, at: Tensor) -> Tensor:
     """(n, k) levels of the parabolas through the magnitudes of `power` (n, bins) at bins `at` and beside them."""
     left, centre, right = (power.gather(-1, at + shift).sqrt() for shift in (-1, 0, 1))
-    bend = (2 * centre - left - right).clamp_min(_FLOOR)
-    shift = (0.5 * (right - left) / bend).clamp(-0.5, 0.5)
-    return 2 * _DB * (centre + 0.25 * (right - left) * shift).clamp_min(_FLOOR).log()
+    _, height = parabola(left, centre, right)
+    return 2 * _DB * height.clamp_min(_FLOOR).log()
 
 
 @lru_cache(maxsize=8)

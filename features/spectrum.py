@@ -88,6 +88,13 @@ def power_of(tapered: Tensor, *, n_fft: int) -> Tensor:
     return spectrum.real.square().addcmul_(spectrum.imag, spectrum.imag)
 
 
+def parabola(left: Tensor, centre: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
+    """Of the parabola through three neighbours, the middle one the highest: its top's offset, in steps, and height."""
+    bend = (2 * centre - left - right).clamp_min(1e-20)
+    shift = (0.5 * (right - left) / bend).clamp(-0.5, 0.5)
+    return shift, centre + 0.25 * (right - left) * shift
+
+
 def power_in_chunks(
     waveform: Tensor, *, taper: Tensor, hop: int, n_fft: int
 ) -> Iterator[Tensor]:  # each (batch, some frames, bins)

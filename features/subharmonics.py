@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from features import frames, spectrum
-from features.spectrum import gauss, power_of
+from features.spectrum import gauss, parabola, power_of
 
 VERSION = "subharmonics-3"
 FRAME_S = 0.060
@@ -95,9 +95,7 @@ def _maxima(power: Tensor, *, sample_rate: int, within: F0Range) -> tuple[Tensor
     is_peak = (centre > left) & (centre >= right) & (centre > 0)
     best = torch.where(is_peak, centre, 0.0).topk(N_CANDIDATES, dim=-1)
     left, right = sums.gather(-1, best.indices), sums.gather(-1, best.indices + 2)
-    bend = (2 * best.values - left - right).clamp_min(_TINY)
-    shift = (0.5 * (right - left) / bend).clamp(-0.5, 0.5)
-    height = best.values + 0.25 * (right - left) * shift
+    shift, height = parabola(left, best.values, right)
     strength = (1 - mean[:, None] / height.clamp_min(_TINY)).clamp(0, 1)
     strength = torch.where(best.values > 0, strength, -1.0)
     f0_hz = (log2_hz[best.indices] + shift / steps_per_octave(sample_rate)).exp2().clamp(within.min_hz, within.max_hz)

@@ -106,7 +106,9 @@ def _visit(extrema: Tensor, n_extrema: Tensor, *, values: Tensor, valid: Tensor)
     minimum = maximum = turn = values[:, 0]  # the last local minimum and maximum, and the last turn
     valley = never.expand(batch)  # that the contour fell into by a swing since the last peak
     kind = torch.zeros(batch, dtype=torch.int8, device=values.device)  # of the last turn: 1 a peak, -1 a valley
-    found = torch.zeros(3, most, batch, device=values.device)  # is a turn, is a peak, takes the place of the one before
+    found = torch.zeros(
+        3, most, batch, dtype=torch.bool, device=values.device
+    )  # is a turn, is a peak, takes the place of the one before
     for step, (height, top, bottom) in enumerate(zip(heights, is_top, is_bottom, strict=True)):
         after_peak, after_valley = kind > 0, kind < 0
         by_minimum = (height - minimum).abs() > swing
@@ -119,7 +121,7 @@ def _visit(extrema: Tensor, n_extrema: Tensor, *, values: Tensor, valid: Tensor)
         valley = torch.where(deep, height, torch.where(peak, never, valley))
         turn = torch.where(peak | dip, height, turn)
         kind = torch.where(peak, 1, torch.where(dip, -1, kind))
-    return _kept(extrema, values, *found.bool().transpose(1, 2))
+    return _kept(extrema, values, *found.transpose(1, 2))
 
 
 def _kept(extrema: Tensor, values: Tensor, turned: Tensor, peak: Tensor, again: Tensor) -> _Found:
