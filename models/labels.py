@@ -1,7 +1,7 @@
 """Labelled speech: a folder with `labels.csv` (columns `path, speaker, emotion`), heard as the pipeline hears it.
 
-A column `corpus`, where there is one, tells corpora apart that share a folder; other columns are ignored. An empty cell
-means "not labelled".
+A column `corpus`, where there is one, tells corpora apart that share a folder, a column `license` says what model cards
+repeat; other columns are ignored. An empty cell means "not labelled".
 """
 
 import csv
@@ -25,12 +25,13 @@ _READ_AT_ONCE = 64
 
 @dataclass(frozen=True)
 class Clip:
-    """One row of `labels.csv`; `speaker` and `emotion` are empty where they are not labelled."""
+    """One row of `labels.csv`; `speaker`, `emotion` and `licence` are empty where nothing is said of them."""
 
     path: Path
     speaker: str
     emotion: str
     corpus: str
+    licence: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,12 @@ def read_labels(folders: Iterable[Path]) -> list[Clip]:
     return [clip for folder in folders for clip in _read_folder(Path(folder))]
 
 
+def manifest_digest(speech: Iterable[Speech]) -> str:
+    """12 hex that name a training set: what was heard, and what it was labelled; the order does not count."""
+    rows = sorted((item.recording_id, item.clip.corpus, item.clip.speaker, item.clip.emotion) for item in speech)
+    return digest("\n".join("\t".join(row) for row in rows).encode(), 12)
+
+
 def _read_folder(folder: Path) -> list[Clip]:
     table = folder / "labels.csv"
     try:
@@ -67,7 +74,14 @@ def _read_folder(folder: Path) -> list[Clip]:
             f"add {', '.join(missing)}, with empty cells where nothing is known"
         )
     clips = [
-        Clip(folder / row["path"], row["speaker"], row["emotion"], row.get("corpus") or folder.name) for row in rows
+        Clip(
+            folder / row["path"],
+            row["speaker"],
+            row["emotion"],
+            row.get("corpus") or folder.name,
+            row.get("license") or "",
+        )
+        for row in rows
     ]
     absent = [clip.path for clip in clips if not clip.path.is_file()]
     if absent:

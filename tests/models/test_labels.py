@@ -5,7 +5,7 @@ import pytest
 import soundfile as sf
 
 from data_contracts.errors import CorpusError, UsageError
-from models.labels import read_labels, read_speech
+from models.labels import Clip, Speech, manifest_digest, read_labels, read_speech
 
 
 def _write(folder: Path, text: str) -> Path:
@@ -70,3 +70,18 @@ def test_speech_comes_in_order_with_its_recording_id(corpus: Path) -> None:
     assert [item.clip for item in speech] == clips
     assert len({item.recording_id for item in speech}) == len(clips)
     assert speech[0].waveform.dtype == np.float32
+
+
+def test_a_training_sets_name_hangs_on_what_was_heard_and_how_it_was_labelled(tmp_path: Path) -> None:
+    silence = np.zeros(4, np.float32)
+    clips = [Speech(Clip(tmp_path / "x.wav", who, "anger", "lab"), who * 12, silence) for who in "ab"]
+    relabelled = [Speech(Clip(tmp_path / "x.wav", "a", "sadness", "lab"), "a" * 12, silence), clips[1]]
+    assert manifest_digest(clips) == manifest_digest(reversed(clips))
+    assert manifest_digest(clips) != manifest_digest(relabelled)
+    assert len(manifest_digest([])) == 12
+
+
+def test_a_clips_licence_is_its_own_column(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").touch()
+    _write(tmp_path, "path,emotion,speaker,license\na.wav,,ann,CC BY 4.0\n")
+    assert read_labels([tmp_path])[0].licence == "CC BY 4.0"
