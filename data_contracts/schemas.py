@@ -70,6 +70,11 @@ def egemaps(names: Sequence[str]) -> pa.Schema:
     return pa.schema([*_KEY, *(pa.field(name, pa.float32(), nullable=False) for name in names)])
 
 
+def suprasegmental(n: int) -> pa.Schema:
+    """The statistics in the order of `features.SUPRASEGMENTAL_NAMES`."""
+    return pa.schema([*_KEY, pa.field("suprasegmental", pa.list_(pa.float32(), n), nullable=False)])
+
+
 def embeddings(dim: int) -> pa.Schema:
     """The speaker embedding, L2-normalised."""
     return pa.schema([*_KEY, pa.field("embedding", pa.list_(pa.float16(), dim), nullable=False)])
@@ -201,4 +206,4 @@ What `recordings` holds is taken as published, so it follows what it vouches for
 PUBLISHED = tuple(table for table in TABLE_KEYS if table != "runs")
 """What a run stages and publishes before its own row."""
 
-FEATURE_SETS = ("recordings", "segments", "egemaps", "embeddings", "logmel", "lld")
+FEATURE_SETS = ("recordings", "segments", "egemaps", "suprasegmental", "embeddings", "logmel", "lld")

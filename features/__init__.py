@@ -3,15 +3,26 @@
 import importlib
 from typing import Any
 
-__all__ = ["EGEMAPS_NAMES", "LLD_NAMES", "egemaps", "egemaps_lld", "f0_track", "formant_track"]
+__all__ = [
+    "EGEMAPS_NAMES",
+    "LLD_NAMES",
+    "SUPRASEGMENTAL_NAMES",
+    "egemaps",
+    "egemaps_lld",
+    "f0_track",
+    "formant_track",
+    "suprasegmental",
+]
 
 _HOME = {
     "EGEMAPS_NAMES": "features.gemaps",
     "LLD_NAMES": "features.gemaps",
+    "SUPRASEGMENTAL_NAMES": "features.contours",
     "egemaps": "features.gemaps",
     "egemaps_lld": "features.gemaps",
     "f0_track": "features.f0",
     "formant_track": "features.formants",
+    "suprasegmental": "features.contours",
 }
 
 

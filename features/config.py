@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from data_contracts.fingerprint import fingerprint
+from features import contours
 from features.audio import AudioConfig
 from features.gemaps import EgemapsConfig
 from features.mel import MelConfig
@@ -20,8 +21,12 @@ class FeatureConfig:
     logmel: bool = False
     lld: bool = False
 
+    def fingerprints(self) -> dict[str, str]:
+        """What makes each feature set that a model may be trained on, by the set's name."""
+        return {"egemaps": self.egemaps.fingerprint(), "suprasegmental": contours.version(self.egemaps)}
+
     def version(self, extractor: str) -> str:
         """The `version=` folder of the feature store: all steps' fingerprints and the speaker encoder's digest."""
-        steps = (self.audio.fingerprint(), self.vad.fingerprint(), self.egemaps.fingerprint())
+        steps = (self.audio.fingerprint(), self.vad.fingerprint(), *self.fingerprints().values())
         frames = (self.mel.fingerprint() if self.logmel else "", "lld" if self.lld else "")
         return fingerprint(*steps, *frames, extractor)

@@ -14,7 +14,8 @@ from features import shards, store
 from features.audio import SAMPLE_RATE, Decoded
 from features.batches import padded, sorted_batches
 from features.config import FeatureConfig
-from features.gemaps import egemaps, egemaps_and_lld
+from features.contours import suprasegmental
+from features.gemaps import egemaps_and_lld
 from features.mel import log_mel
 from features.prefetch import Fetched, fetch_ahead
 from features.segments import Span, speech_segments
@@ -125,13 +126,12 @@ def _compute(
         waveform, lengths = padded([pieces[index] for index in batch], device)
         order += batch
         started = time.perf_counter()
-        if not config.lld:
-            values = egemaps(waveform, lengths, config=config.egemaps)
-        else:
-            values, described = egemaps_and_lld(waveform, lengths, config=config.egemaps)
+        values, described = egemaps_and_lld(waveform, lengths, config=config.egemaps)
+        found.egemaps += [*values.cpu().numpy()]
+        found.suprasegmentals += [*suprasegmental(waveform, lengths, described).cpu().numpy()]
+        if config.lld:
             found.llds += _own_frames(described.values, described.n_frames)
             found.voiced += _own_frames(described.voiced, described.n_frames)
-        found.egemaps += [*values.cpu().numpy()]
         computed = time.perf_counter()
         found.embeddings += [*embed(waveform, lengths)]
         counts.egemaps_s += computed - started
@@ -140,6 +140,7 @@ def _compute(
             found.logmels += _own_frames(*log_mel(waveform, lengths, config=config.mel))
     back = np.argsort(order)
     tables.egemaps += [found.egemaps[place] for place in back]
+    tables.suprasegmentals += [found.suprasegmentals[place] for place in back]
     tables.embeddings += [found.embeddings[place] for place in back]
     tables.logmels += [found.logmels[place] for place in back if config.logmel]
     tables.llds += [found.llds[place] for place in back if config.lld]

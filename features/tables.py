@@ -11,6 +11,7 @@ from data_contracts import schemas
 from data_contracts.reasons import Reason
 from data_contracts.records import AudioObject, Counts
 from features.audio import Decoded, Reject
+from features.contours import SUPRASEGMENTAL_NAMES
 from features.gemaps import EGEMAPS_NAMES
 from features.segments import Span
 
@@ -29,6 +30,7 @@ class ShardTables:
     spans: list[Span] = field(default_factory=list)
     levels_db: list[float] = field(default_factory=list)
     egemaps: list[np.ndarray] = field(default_factory=list)  # (len(EGEMAPS_NAMES),)
+    suprasegmentals: list[np.ndarray] = field(default_factory=list)  # (len(SUPRASEGMENTAL_NAMES),)
     embeddings: list[np.ndarray] = field(default_factory=list)  # (dim,)
     logmels: list[np.ndarray] = field(default_factory=list)  # (frames, n_mels)
     llds: list[np.ndarray] = field(default_factory=list)  # (frames, len(LLD_NAMES))
@@ -39,11 +41,16 @@ class ShardTables:
         n = len(self.keys)
         keys = [[key[i] for key in self.keys] for i in range(3)]
         values = np.stack(self.egemaps) if n else np.empty((0, len(EGEMAPS_NAMES)), np.float32)
+        wide = np.stack(self.suprasegmentals) if n else np.empty((0, len(SUPRASEGMENTAL_NAMES)), np.float32)
         vectors = np.stack(self.embeddings).astype(np.float16) if n else np.empty((0, self.dim), np.float16)
         starts, ends = [span.start_s for span in self.spans], [span.end_s for span in self.spans]
         tables = {
             "segments": _table([*keys, starts, ends, self.levels_db], schemas.SEGMENTS),
             "egemaps": _table([*keys, *values.T], schemas.egemaps(EGEMAPS_NAMES)),
+            "suprasegmental": _table(
+                [*keys, pa.FixedSizeListArray.from_arrays(pa.array(wide.ravel()), wide.shape[1])],
+                schemas.suprasegmental(wide.shape[1]),
+            ),
             "embeddings": _table(
                 [*keys, pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), self.dim)],
                 schemas.embeddings(self.dim),

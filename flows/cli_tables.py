@@ -32,7 +32,7 @@ def query(
     """SQL (DuckDB) over every table and feature set by its name.
 
     Tables: utterances, speakers, recordings, rejects, emotion_daily, speaker_daily, runs.
-    Feature sets: segments, egemaps, embeddings, logmel, lld, features_recordings.
+    Feature sets: segments, egemaps, suprasegmental, embeddings, logmel, lld, features_recordings.
     """
     from flows.query import query as ask
     from flows.show import rows

@@ -31,6 +31,11 @@ def classification_metrics(
     }
 
 
+def uar(guessed: np.ndarray, labels: np.ndarray) -> float:
+    """The mean recall of the classes that occur."""
+    return float(np.mean([np.mean(guessed[labels == label] == label) for label in np.unique(labels)]))
+
+
 def calibration_error(
     confidence: np.ndarray,  # (n,) probability of the guess
     correct: np.ndarray,  # (n,) bool

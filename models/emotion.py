@@ -1,16 +1,16 @@
-"""With what emotion: the eGeMAPS functionals of an utterance in, a probability for each class out.
+"""With what emotion: functionals of an utterance in, a probability for each class out; adapted to whoever speaks.
 
-Compress and standardise -> a few small networks -> the mean of their logits -> a temperature
-(Guo et al., ICML 2017) that makes the probabilities honest -> softmax.
+Compress and standardise -> take the corpus's and the speaker's offset away (`models.adaptation`), where they are known
+-> small networks, some of them linear -> the mean of their logits -> a temperature (Guo et al., ICML 2017) that makes
+the probabilities honest -> softmax.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as parse
@@ -18,32 +18,35 @@ from safetensors.torch import save as serialise
 from torch import Tensor, nn
 
 from data_contracts.errors import ModelError
-from models import trained_on
+from models import adaptation, trained_on
+from models.adaptation import Prior
 
 CLASSES = ("anger", "happiness", "neutral", "sadness")
-_FARTHEST = 4.0  # standard deviations: beyond them a feature says no more
+_FARTHEST = 10.0  # deviations that a raw feature is taken for at most, so that no speaker's mean hangs on one
+_TOLD = 4.0  # deviations beyond which a feature says no more
 
 
 class Member(nn.Module):
-    """One of the networks: a single hidden layer."""
+    """One of the networks: a single hidden layer, or none where `hidden` is 0."""
 
     def __init__(self, n_features: int, n_classes: int, *, hidden: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.inner = nn.Linear(n_features, hidden)
-        self.outer = nn.Linear(hidden, n_classes)
+        self.inner = nn.Linear(n_features, hidden) if hidden else None
+        self.outer = nn.Linear(hidden or n_features, n_classes)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, standardised: Tensor) -> Tensor:
+    def forward(self, told: Tensor) -> Tensor:
         """(n, n_features) to (n, n_classes) logits."""
-        logits: Tensor = self.outer(self.dropout(torch.relu(self.inner(standardised))))
+        inner = told if self.inner is None else self.dropout(torch.relu(self.inner(told)))
+        logits: Tensor = self.outer(inner)
         return logits
 
 
 class EmotionModel:
     """Scores utterances; `feature_names` and `classes` are the columns in and out.
 
-    `egemaps` is the fingerprint of the features that it was trained on; others do not fit it. `trained_on` holds
-    the first 12 hex of the SHA-256 of every training recording, so that an evaluation can tell what it has seen.
+    `features` names the feature sets that it reads, in the order of their columns, each with the fingerprint that it
+    was trained on; others do not fit it. `trained_on` holds the first 12 hex of the SHA-256 of each training recording.
     """
 
     def __init__(
@@ -51,50 +54,82 @@ class EmotionModel:
         members: Sequence[Member],
         *,
         mean: Tensor,  # (n_features,), of the compressed features
-        scale: Tensor,  # (n_features,), their standard deviation
+        scale: Tensor,  # (n_features,), their deviation within a speaker
+        prior: Prior,
         feature_names: Sequence[str],
-        egemaps: str,
+        features: Mapping[str, str],
         classes: Sequence[str] = CLASSES,
         temperature: float = 1.0,
         training: dict[str, Any] | None = None,
         recordings: Iterable[str] = (),
     ) -> None:
         self.members = nn.ModuleList(members).eval()
-        self.mean, self.scale, self.temperature = mean, scale, temperature
+        self.mean, self.scale, self.prior, self.temperature = mean, scale, prior, temperature
         self.feature_names, self.classes = tuple(feature_names), tuple(classes)
-        self.egemaps = egemaps
+        self.features = dict(features)
         self.training = training or {}
         self.trained_on = frozenset(recordings)
 
-    @torch.inference_mode()
-    def logits(
+    def standardised(
         self,
         features: Tensor,  # (n, n_features)
-    ) -> Tensor:  # (n, n_classes), before the temperature
-        """The members' mean. Raises ModelError where the number of features is another."""
+    ) -> Tensor:  # (n, n_features), float32
+        """Compressed, in deviations from training's mean; 0 where a feature is not finite.
+
+        Raises ModelError where the number of features is another.
+        """
         if features.ndim != 2 or features.shape[1] != len(self.feature_names):
             raise ModelError(
                 f"expected features (n, {len(self.feature_names)}), found {tuple(features.shape)}: "
                 "compute them as the model's training did"
             )
-        standardised = standardise(features.float(), self.mean, self.scale)
-        return torch.stack([member(standardised) for member in self.members]).mean(0)
+        return standardise(features.float(), self.mean, self.scale)
+
+    @torch.inference_mode()
+    def logits(
+        self,
+        standardised: Tensor,  # (n, n_features), without the offsets that are known
+    ) -> Tensor:  # (n, n_classes), before the temperature
+        """The members' mean."""
+        told = standardised.clamp(-_TOLD, _TOLD)
+        return torch.stack([member(told) for member in self.members]).mean(0)
+
+    def probabilities(self, standardised: Tensor) -> Tensor:
+        """(n, n_features) without offsets to (n, n_classes) float64, each row sums to one."""
+        return (self.logits(standardised).double() / self.temperature).softmax(-1)
 
     def scores(
         self,
         features: Tensor,  # (n, n_features)
+        speakers: Sequence[str] | None = None,  # who speaks, by any name
+        seconds: Tensor | None = None,  # (n,) of speech; as much as counts in full where it is not said
     ) -> Tensor:  # (n, n_classes), each row sums to one
-        """Probabilities, when every class is as likely before. A feature that is not finite counts as average."""
-        return (self.logits(features).double() / self.temperature).softmax(-1)
+        """Probabilities, when every class is as likely before.
+
+        With `speakers` the features are taken as all that is known of a corpus, and adapted to it and to its speakers;
+        without, each utterance stands for itself.
+        """
+        if speakers is None:
+            return self.probabilities(self.standardised(features))
+        return self.probabilities(self.adapted(features, speakers, seconds))
+
+    def adapted(self, features: Tensor, speakers: Sequence[str], seconds: Tensor | None = None) -> Tensor:
+        """(n, n_features) standardised, without the offsets of their corpus and its speakers."""
+        weight = torch.ones(len(features)) if seconds is None else adaptation.weight_of(seconds)
+        return adaptation.adapt(
+            self.standardised(features), speakers, weight, prior=self.prior, believe=self.probabilities
+        )
 
     def save(self, folder: Path) -> None:
-        """Writes `weights.safetensors`, `config.json` and `trained_on.txt`."""
+        """Writes `weights.safetensors` (as float16), `config.json` and `trained_on.txt`."""
         folder.mkdir(parents=True, exist_ok=True)
-        state = {"mean": self.mean, "scale": self.scale, **self.members.state_dict()}
-        (folder / "weights.safetensors").write_bytes(serialise({k: v.contiguous() for k, v in state.items()}))
+        prior = {f"prior.{field.name}": getattr(self.prior, field.name) for field in fields(Prior)}
+        state = {"mean": self.mean, "scale": self.scale, **prior, **self.members.state_dict()}
+        narrowed = {name: (value.half() if value.ndim > 1 else value.float()) for name, value in state.items()}
+        (folder / "weights.safetensors").write_bytes(serialise({k: v.contiguous() for k, v in narrowed.items()}))
         config = {
             "classes": self.classes,
-            "egemaps": self.egemaps,
+            "features": self.features,
             "temperature": self.temperature,
             "training": self.training,
             "feature_names": self.feature_names,
@@ -108,16 +143,18 @@ class EmotionModel:
         folder = Path(folder)
         try:
             stored = json.loads((folder / "config.json").read_text())
-            state = parse((folder / "weights.safetensors").read_bytes())
+            state = {k: v.float() for k, v in parse((folder / "weights.safetensors").read_bytes()).items()}
             mean, scale = state.pop("mean"), state.pop("scale")
+            prior = Prior(**{field.name: state.pop(f"prior.{field.name}") for field in fields(Prior)})
             members = nn.ModuleList(_members_for(state))
             members.load_state_dict(state)
             return cls(
                 list(members),  # type: ignore[arg-type]
                 mean=mean,
                 scale=scale,
+                prior=prior,
                 feature_names=stored["feature_names"],
-                egemaps=stored["egemaps"],
+                features=stored["features"],
                 classes=stored["classes"],
                 temperature=stored["temperature"],
                 training=stored.get("training"),
@@ -136,37 +173,15 @@ def compressed(features: Tensor) -> Tensor:
 
 
 def standardise(features: Tensor, mean: Tensor, scale: Tensor) -> Tensor:
-    """(n, n_features), compressed, in deviations from the mean, four at most; 0 where a feature is not finite."""
+    """(…, n_features), compressed, in deviations from the mean, ten at most; 0 where a feature is not finite."""
     return ((compressed(features) - mean) / scale).nan_to_num(0.0, 0.0, 0.0).clamp(-_FARTHEST, _FARTHEST)
 
 
 def _members_for(state: dict[str, Tensor]) -> list[Member]:
-    hidden = [state[f"{index}.inner.weight"].shape for index in range(len(state) // 4)]
-    return [Member(width, len(state["0.outer.bias"]), hidden=n) for n, width in hidden]
-
-
-class _Pyfunc:
-    """The model behind MLflow's loader_module protocol."""
-
-    def __init__(self, model: EmotionModel) -> None:
-        self.model = model
-
-    def predict(
-        self,
-        model_input: pd.DataFrame,  # a float32 column a feature, others ignored
-        params: dict[str, Any] | None = None,  # noqa: ARG002 - MLflow passes it
-    ) -> pd.DataFrame:  # a float64 column a class
-        """Raises ModelError where a feature's column is missing."""
-        missing = [name for name in self.model.feature_names if name not in model_input]
-        if missing:
-            raise ModelError(
-                f"expected {len(self.model.feature_names)} features by name, found no {', '.join(missing[:3])} "
-                f"({len(missing)} missing): extract the features that it was trained on"
-            )
-        features = model_input[list(self.model.feature_names)].to_numpy(np.float32)
-        scores = self.model.scores(torch.from_numpy(np.array(features)))
-        return pd.DataFrame(scores.numpy(), columns=list(self.model.classes), index=model_input.index)
-
-
-def _load_pyfunc(data_path: str) -> _Pyfunc:
-    return _Pyfunc(EmotionModel.load(Path(data_path)))
+    members = []
+    for index in range(len({name.split(".")[0] for name in state})):
+        n_classes, width = state[f"{index}.outer.weight"].shape
+        inner = state.get(f"{index}.inner.weight")
+        n_features = width if inner is None else inner.shape[1]
+        members.append(Member(n_features, n_classes, hidden=0 if inner is None else width))
+    return members

@@ -1,0 +1,116 @@
+"""What of an utterance is the speaker's, and not the mood's? Offsets of corpus and speakers, by empirical Bayes.
+
+In the model's standardised space an utterance is taken as: corpus + speaker + class mean + the rest, each normal, their
+variances known from training. A speaker's offset is the mean of their utterances less what the model believes of their
+moods, shrunk towards 0 (the corpus) by how much speech there is: n·between / (n·between + within). Somebody of whom all
+utterances are angry thus keeps the anger, which plain normalisation by speaker takes away; taking statistics from what
+looks neutral (Busso et al., IEEE Trans. Affective Computing 4(4), 2013) is the same with a belief in one class alone.
+
+All that is needed are sums over utterances: shards can be added up, in any order.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import torch
+from torch import Tensor
+
+ROUNDS = 2  # of beliefs from offsets, and offsets from beliefs
+_FULL_S = 2.0  # of speech: shorter utterances weigh less
+_TRUST = 0.3  # of the between-speaker variance: beliefs err, and an utterance's features are not independent
+
+
+@dataclass(frozen=True)
+class Prior:
+    """What training says of offsets, by feature of the standardised space."""
+
+    between: Tensor  # (n_features,) variance of speakers within a corpus
+    within: Tensor  # (n_features,) variance of a speaker's utterances of one class
+    corpora: Tensor  # (n_features,) variance of corpora
+    class_means: Tensor  # (n_classes, n_features)
+
+
+@dataclass(frozen=True)
+class Sums:
+    """By speaker: the weight of their utterances, and the weighted sums of features and of beliefs in each class."""
+
+    speakers: tuple[str, ...]  # sorted
+    weight: Tensor  # (n_speakers,) float64
+    features: Tensor  # (n_speakers, n_features) float64
+    beliefs: Tensor  # (n_speakers, n_classes) float64
+
+    @classmethod
+    def of(cls, speakers: Sequence[str], weight: Tensor, features: Tensor, beliefs: Tensor) -> Self:
+        """Of m utterances: (m,), (m, n_features), (m, n_classes)."""
+        weight = weight.double()[:, None]
+        names, (total, seen, believed) = _added(speakers, weight, features * weight, beliefs * weight)
+        return cls(names, total[:, 0], seen, believed)
+
+    @classmethod
+    def together(cls, parts: Sequence[Self]) -> Self:
+        """The sums of all parts, each of some of the speakers."""
+        names, (weight, features, beliefs) = _added(
+            [name for part in parts for name in part.speakers],
+            torch.cat([part.weight for part in parts])[:, None],
+            torch.cat([part.features for part in parts]),
+            torch.cat([part.beliefs for part in parts]),
+        )
+        return cls(names, weight[:, 0], features, beliefs)
+
+
+def weight_of(seconds: Tensor) -> Tensor:
+    """How much an utterance says of its speaker, 0 to 1: in full from two seconds of speech on."""
+    return (seconds / _FULL_S).clamp(0, 1)
+
+
+def corpus_offset(sums: Sums, prior: Prior) -> Tensor:
+    """(n_features,) the mean of all utterances, shrunk to training's by how many there are."""
+    n = sums.weight.sum()
+    mean = sums.features.sum(0) / n.clamp_min(1e-9)
+    return mean * (n * prior.corpora / (n * prior.corpora + prior.within + prior.between))
+
+
+def speaker_offsets(sums: Sums, prior: Prior) -> Tensor:
+    """(n_speakers, n_features) what to take from each speaker's utterances: the corpus's offset and their own.
+
+    How much of each mood a corpus shows is taken for usual; a speaker's own share of moods is not their voice.
+    """
+    n = sums.weight[:, None].clamp_min(1e-9)
+    corpus = corpus_offset(sums, prior)
+    unusual = sums.beliefs / n - sums.beliefs.sum(0) / sums.weight.sum().clamp_min(1e-9)
+    own = sums.features / n - corpus - unusual @ prior.class_means.double()
+    between = _TRUST * prior.between
+    return corpus + own * (n * between / (n * between + prior.within))
+
+
+def adapt(
+    features: Tensor,  # (n, n_features), standardised
+    speakers: Sequence[str],
+    weight: Tensor,  # (n,)
+    *,
+    prior: Prior,
+    believe: Callable[[Tensor], Tensor],  # (n, n_features) without offsets to (n, n_classes) probabilities
+) -> Tensor:  # (n, n_features)
+    """The features without the offsets of the corpus, which is all that is given, and of its speakers."""
+    if not len(features):
+        return features
+    row = {name: index for index, name in enumerate(sorted(set(speakers)))}
+    place = torch.tensor([row[name] for name in speakers])
+    sums = Sums.of(speakers, weight, features, features.new_zeros(len(features), len(prior.class_means)))
+    offset = corpus_offset(sums, prior).to(features.dtype).expand_as(features)
+    for _ in range(ROUNDS):
+        believed = Sums.of(speakers, weight, features[:, :0], believe(features - offset))
+        offset = speaker_offsets(replace(sums, beliefs=believed.beliefs), prior).to(features.dtype)[place]
+    return features - offset
+
+
+def _added(names: Sequence[str], *values: Tensor) -> tuple[tuple[str, ...], list[Tensor]]:
+    """The names, sorted, each once, and the sums of each one's rows, in float64."""
+    known = sorted(set(names))
+    row = {name: index for index, name in enumerate(known)}
+    place = torch.tensor([row[name] for name in names], dtype=torch.long)
+    empty = (torch.zeros(len(known), value.shape[1], dtype=torch.float64) for value in values)
+    return tuple(known), [
+        total.index_add_(0, place, value.double()) for total, value in zip(empty, values, strict=True)
+    ]

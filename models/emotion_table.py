@@ -1,0 +1,132 @@
+"""Labelled clips as the emotion model's features: as they are, and as other rooms, microphones and lines give them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soxr
+import torch
+from torch import Tensor
+
+from data_contracts.errors import UsageError
+from features.audio import SAMPLE_RATE
+from features.batches import padded, sorted_batches
+from features.config import FeatureConfig
+from features.contours import SUPRASEGMENTAL_NAMES, suprasegmental
+from features.gemaps import EGEMAPS_NAMES, egemaps_and_lld
+from models.augment import rerecorded
+from models.codecs import CODECS, through
+from models.labels import Speech, manifest_digest, read_labels, read_speech
+from models.taxonomy import emotion_named
+
+FEATURE_NAMES: tuple[str, ...] = (*EGEMAPS_NAMES, *SUPRASEGMENTAL_NAMES)
+_BATCH_SAMPLES = 60 * SAMPLE_RATE
+_SPEED = 0.08  # faster or slower by, at most
+_SPED, _CODED = 0.5, 0.35  # of the copies
+
+
+@dataclass(frozen=True)
+class Table:
+    """Labelled features: `values[0]` of the clips as they are, the rest of their copies."""
+
+    classes: tuple[str, ...]
+    values: Tensor  # (1 + n_copies, n, len(FEATURE_NAMES))
+    labels: np.ndarray  # (n,) indices into classes
+    speakers: np.ndarray  # (n,) str
+    corpora: np.ndarray  # (n,) str
+    recordings: np.ndarray  # (n,) str
+    seconds: np.ndarray  # (n,) of speech
+    licences: dict[str, tuple[str, ...]]  # by corpus
+    manifest: str
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def rows(self, chosen: np.ndarray) -> "Table":
+        """Some of the clips, by mask or index."""
+        chosen = np.flatnonzero(chosen) if chosen.dtype == bool else chosen
+        names = ("labels", "speakers", "corpora", "recordings", "seconds")
+        picked = {name: getattr(self, name)[chosen] for name in names}
+        return Table(**{**vars(self), **picked, "values": self.values[:, torch.from_numpy(chosen)]})
+
+    def with_classes(self, classes: Sequence[str]) -> "Table":
+        """The clips of these classes."""
+        place = {self.classes.index(name): index for index, name in enumerate(classes)}
+        kept = self.rows(np.isin(self.labels, list(place)))
+        labels = np.array([place[label] for label in kept.labels], int)
+        return Table(**{**vars(kept), "classes": tuple(classes), "labels": labels})
+
+
+def features_in_force() -> dict[str, str]:
+    """The feature sets behind FEATURE_NAMES, and what they are computed by now."""
+    return FeatureConfig().fingerprints()
+
+
+def read_speech_of(corpora: Sequence[Path], classes: Sequence[str] | None) -> list[Speech]:
+    """The clips that are labelled with a speaker and one of `classes` (None: any). Raises UsageError for none."""
+    clips = [clip for clip in read_labels(corpora) if clip.speaker and clip.emotion]
+    speech = list(read_speech([clip for clip in clips if classes is None or emotion_named(clip.emotion) in classes]))
+    if not speech:
+        raise UsageError(
+            f"expected clips labelled with {', '.join(classes or ['an emotion'])} in {', '.join(map(str, corpora))}; "
+            "found none: fill in the columns speaker and emotion of labels.csv"
+        )
+    return speech
+
+
+def table_of(speech: Sequence[Speech], classes: Sequence[str], *, n_copies: int = 0, seed: int = 0) -> Table:
+    """The features of labelled speech, and of `n_copies` of each clip."""
+    random = np.random.default_rng(seed)
+    generator = torch.Generator().manual_seed(seed)
+    waveforms = [item.waveform for item in speech]
+    copies = (features_of(_copies(waveforms, random, generator)) for _ in range(n_copies))
+    corpora = sorted({item.clip.corpus for item in speech})
+    return Table(
+        classes=tuple(classes),
+        values=torch.stack([features_of(waveforms), *copies]),
+        labels=np.array([classes.index(emotion_named(item.clip.emotion)) for item in speech]),
+        speakers=np.array([item.clip.speaker for item in speech]),
+        corpora=np.array([item.clip.corpus for item in speech]),
+        recordings=np.array([item.recording_id for item in speech]),
+        seconds=np.array([len(item.waveform) / SAMPLE_RATE for item in speech]),
+        licences={
+            name: tuple(sorted({item.clip.licence for item in speech if item.clip.corpus == name} - {""}))
+            for name in corpora
+        },
+        manifest=manifest_digest(speech),
+    )
+
+
+def features_of(waveforms: Sequence[np.ndarray]) -> Tensor:
+    """(n, len(FEATURE_NAMES)) of (time,) waveforms at 16 kHz."""
+    values = torch.zeros(len(waveforms), len(FEATURE_NAMES))
+    for batch in sorted_batches([len(waveform) for waveform in waveforms], most_samples=_BATCH_SAMPLES):
+        waveform, lengths = padded([waveforms[index] for index in batch], torch.device("cpu"))
+        functionals, descriptors = egemaps_and_lld(waveform, lengths)
+        values[batch] = torch.cat([functionals, suprasegmental(waveform, lengths, descriptors)], dim=1)
+    return values
+
+
+def _copies(
+    waveforms: Sequence[np.ndarray], random: np.random.Generator, generator: torch.Generator
+) -> list[np.ndarray]:
+    """Each clip once more: some at another speed, in another room at another level, some through a codec."""
+    sped = [_at_another_speed(waveform, random) if random.random() < _SPED else waveform for waveform in waveforms]
+    copies: list[np.ndarray] = [np.empty(0)] * len(sped)
+    for batch in sorted_batches([len(waveform) for waveform in sped], most_samples=_BATCH_SAMPLES):
+        waveform, lengths = padded([sped[index] for index in batch], torch.device("cpu"))
+        heard = rerecorded(waveform, generator).numpy()
+        for index, row, length in zip(batch, heard, lengths.tolist(), strict=True):
+            copies[index] = row[:length]
+    names = list(CODECS)
+    for index, copy in enumerate(copies):
+        if random.random() < _CODED:
+            copies[index] = through(copy, names[random.integers(len(names))])
+    return copies
+
+
+def _at_another_speed(waveform: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    speed = random.uniform(1 - _SPEED, 1 + _SPEED)
+    changed = soxr.resample(waveform, SAMPLE_RATE * speed, SAMPLE_RATE, quality="LQ")
+    return np.asarray(changed, np.float32)
