@@ -1,4 +1,4 @@
-"""Why a file could not be used: a fixed vocabulary that tables, tests and dashboards share."""
+"""Why a file could not be used, and why an utterance has no emotion: fixed vocabularies that all tables share."""
 
 from enum import StrEnum
 
@@ -23,3 +23,9 @@ class Reason(StrEnum):
 
 PASSING = frozenset({Reason.UNREADABLE, Reason.VANISHED, Reason.ACCESS_DENIED})
 """Reasons that another night may mend: such a file is tried again, up to three times."""
+
+
+class Unscored(StrEnum):
+    """Why an utterance has no emotion."""
+
+    TOO_LITTLE_SPEECH = "too_little_speech"  # hardly any voiced sound

@@ -110,6 +110,7 @@ def utterances(classes: Sequence[str]) -> pa.Schema:
             pa.field("start_s", pa.float64(), nullable=False),
             pa.field("end_s", pa.float64(), nullable=False),
             pa.field("emotion", pa.string()),
+            pa.field("emotion_reason", pa.string()),  # why there is none
             *(pa.field(f"score_{name}", pa.float64()) for name in classes),
             pa.field("speaker_id", pa.string(), nullable=False),
             pa.field("speaker_score", pa.float64(), nullable=False),

@@ -1,14 +1,15 @@
 """What each staged table promises, as Great Expectations suites. A critical one that fails stops the publication.
 
 Some expectations read columns that the audit adds beside the published ones: `recording_s` (the recording's length,
-null where the utterance has no recording), `score_sum`, and the one-row frame `run` (what was counted against what is
-staged, and how the night compares with the nights before).
+null where the utterance has no recording), `score_sum`, `unscored` (1 where emotion, scores and reason do not go
+together), and the one-row frame `run` (what was counted against what is staged, and how the night compares with the
+nights before).
 """
 
 from collections.abc import Sequence
 from typing import Any
 
-from data_contracts.reasons import Reason
+from data_contracts.reasons import Reason, Unscored
 
 ROUNDING_S = 0.04  # one VAD chunk: a segment's end may round past the last sample
 CLASS_SHIFT_WARNING = 0.35  # Jensen-Shannon distance of the class mix to the nights before, 0 to 1
@@ -56,7 +57,7 @@ def suites(classes: Sequence[str]) -> dict[str, list[Any]]:
             between("unexplained", 0, 0),
         ],
         "utterances": [
-            *present("recording_id", "channel", "segment", "start_s", "end_s", "speaker_id", *scores),
+            *present("recording_id", "channel", "segment", "start_s", "end_s", "speaker_id"),
             *present("emotion_model", "speaker_model", "feature_version", "run_id", "date"),
             unique("recording_id", "channel", "segment"),
             *present("recording_s"),
@@ -66,6 +67,8 @@ def suites(classes: Sequence[str]) -> dict[str, list[Any]]:
             *(between(score, 0, 1) for score in scores),
             between("score_sum", 0.999, 1.001),
             one_of("emotion", classes),
+            one_of("emotion_reason", [str(reason) for reason in Unscored]),
+            between("unscored", 0, 0),
             between("speaker_score", 0, 1),
         ],
         "speakers": [

@@ -101,11 +101,11 @@ def _modulation(
     own: Tensor,  # (batch, frames) bool
 ) -> Tensor:  # (batch, len(_MODULATIONS) * N_BANDS)
     """Log of the mean modulation power of each band: Hann windows of 640 ms, the last ones only where they are full."""
-    coarse = bands.unflatten(-1, (N_BANDS, -1)).mean(-1).mT  # (batch, N_BANDS, frames)
+    coarse = bands.view(*bands.shape[:2], N_BANDS, -1).mean(-1).mT  # (batch, N_BANDS, frames)
     coarse = torch.where(own[:, None], coarse - frames.masked_mean(coarse, own[:, None])[..., None], 0.0)
     pieces = frames.split(coarse.flatten(0, 1), window=_SEGMENT, hop=_HOP)  # (batch * N_BANDS, pieces, _SEGMENT)
     taper = torch.hann_window(_SEGMENT, periodic=False, device=bands.device)
-    power = torch.fft.rfft(pieces * taper).abs().square().unflatten(0, coarse.shape[:2])
+    power = torch.fft.rfft(pieces * taper).abs().square().view(*coarse.shape[:2], *pieces.shape[1:2], -1)
     n_pieces = frames.count(own.sum(-1), window=_SEGMENT, hop=_HOP)
     counted = frames.mask(n_pieces, power.shape[2])[:, None, :, None]
     mean = torch.where(counted, power, 0.0).sum(2) / n_pieces[:, None, None]  # (batch, N_BANDS, bins)

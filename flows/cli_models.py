@@ -99,6 +99,7 @@ def _evaluated(name: str, corpus: Path, *, version: str, lake: str | None) -> di
     from flows.settings import Settings
     from models import evaluate as evaluation
     from models.emotion import EmotionModel
+    from models.evaluate_emotion import evaluate_emotion
     from models.speaker import SpeakerModel
 
     settings = Settings.load(**settings_of(lake=lake))
@@ -108,11 +109,13 @@ def _evaluated(name: str, corpus: Path, *, version: str, lake: str | None) -> di
         registry = _registry(lake)
         ref = registry.champion(name) if version == "champion" else registry.version(name, version)
         folder, label = weights_folder(ref), ref.label
+        voices = weights_folder(registry.champion("speaker"))
     else:
-        folder = Path(evaluation.__file__).parent / "weights" / name
+        shipped = Path(evaluation.__file__).parent / "weights"
+        folder, voices = shipped / name, shipped / "speaker"
         label = f"{name}, as shipped"
     if name == "emotion":
-        answer = evaluation.evaluate_emotion(EmotionModel.load(folder), corpus)
+        answer = evaluate_emotion(EmotionModel.load(folder), corpus, speaker=SpeakerModel.load(voices))
     else:
         answer = evaluation.evaluate_speaker(SpeakerModel.load(folder), corpus)
     return {"model": label, **answer}

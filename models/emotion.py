@@ -1,8 +1,9 @@
 """With what emotion: functionals of an utterance in, a probability for each class out; adapted to whoever speaks.
 
-Compress and standardise -> take the corpus's and the speaker's offset away (`models.adaptation`), where they are known
--> small networks, some of them linear -> the mean of their logits -> a temperature (Guo et al., ICML 2017) that makes
-the probabilities honest -> softmax.
+Compress and standardise -> small networks -> the mean of their logits -> a temperature (Guo et al., ICML 2017) that
+makes the probabilities honest -> softmax. Where corpus and speaker are known, their offsets are taken away first
+(`models.adaptation`), and a linear model that was trained without any joins the networks: it is the surer of the two
+there, and lost without.
 """
 
 import json
@@ -24,6 +25,7 @@ from models.adaptation import Prior
 CLASSES = ("anger", "happiness", "neutral", "sadness")
 _FARTHEST = 10.0  # deviations that a raw feature is taken for at most, so that no speaker's mean hangs on one
 _TOLD = 4.0  # deviations beyond which a feature says no more
+_LINEAR = 0.6  # its share of the logits, where offsets are known
 
 
 class Member(nn.Module):
@@ -53,6 +55,7 @@ class EmotionModel:
         self,
         members: Sequence[Member],
         *,
+        linear: Member,  # for features without offsets
         mean: Tensor,  # (n_features,), of the compressed features
         scale: Tensor,  # (n_features,), their deviation within a speaker
         prior: Prior,
@@ -60,11 +63,13 @@ class EmotionModel:
         features: Mapping[str, str],
         classes: Sequence[str] = CLASSES,
         temperature: float = 1.0,
+        adapted_temperature: float = 1.0,
         training: dict[str, Any] | None = None,
         recordings: Iterable[str] = (),
     ) -> None:
-        self.members = nn.ModuleList(members).eval()
-        self.mean, self.scale, self.prior, self.temperature = mean, scale, prior, temperature
+        self.members, self.linear = nn.ModuleList(members).eval(), linear.eval()
+        self.mean, self.scale, self.prior = mean, scale, prior
+        self.temperature, self.adapted_temperature = temperature, adapted_temperature
         self.feature_names, self.classes = tuple(feature_names), tuple(classes)
         self.features = dict(features)
         self.training = training or {}
@@ -88,15 +93,23 @@ class EmotionModel:
     @torch.inference_mode()
     def logits(
         self,
-        standardised: Tensor,  # (n, n_features), without the offsets that are known
+        standardised: Tensor,  # (n, n_features)
+        *,
+        adapted: bool,  # whether offsets were taken away
     ) -> Tensor:  # (n, n_classes), before the temperature
-        """The members' mean."""
+        """What the networks say together."""
         told = standardised.clamp(-_TOLD, _TOLD)
-        return torch.stack([member(told) for member in self.members]).mean(0)
+        logits = torch.stack([member(told) for member in self.members]).mean(0)
+        return (1 - _LINEAR) * logits + _LINEAR * self.linear(told) if adapted else logits
 
-    def probabilities(self, standardised: Tensor) -> Tensor:
-        """(n, n_features) without offsets to (n, n_classes) float64, each row sums to one."""
-        return (self.logits(standardised).double() / self.temperature).softmax(-1)
+    def probabilities(self, standardised: Tensor, *, adapted: bool) -> Tensor:
+        """(n, n_features) to (n, n_classes) float64, each row sums to one."""
+        temperature = self.adapted_temperature if adapted else self.temperature
+        return (self.logits(standardised, adapted=adapted).double() / temperature).softmax(-1)
+
+    def believe(self, standardised: Tensor) -> Tensor:
+        """The probabilities of features from which offsets were taken."""
+        return self.probabilities(standardised, adapted=True)
 
     def scores(
         self,
@@ -110,27 +123,27 @@ class EmotionModel:
         without, each utterance stands for itself.
         """
         if speakers is None:
-            return self.probabilities(self.standardised(features))
-        return self.probabilities(self.adapted(features, speakers, seconds))
+            return self.probabilities(self.standardised(features), adapted=False)
+        return self.believe(self.adapted(features, speakers, seconds))
 
     def adapted(self, features: Tensor, speakers: Sequence[str], seconds: Tensor | None = None) -> Tensor:
         """(n, n_features) standardised, without the offsets of their corpus and its speakers."""
         weight = torch.ones(len(features)) if seconds is None else adaptation.weight_of(seconds)
-        return adaptation.adapt(
-            self.standardised(features), speakers, weight, prior=self.prior, believe=self.probabilities
-        )
+        return adaptation.adapt(self.standardised(features), speakers, weight, prior=self.prior, believe=self.believe)
 
     def save(self, folder: Path) -> None:
         """Writes `weights.safetensors` (as float16), `config.json` and `trained_on.txt`."""
         folder.mkdir(parents=True, exist_ok=True)
         prior = {f"prior.{field.name}": getattr(self.prior, field.name) for field in fields(Prior)}
-        state = {"mean": self.mean, "scale": self.scale, **prior, **self.members.state_dict()}
+        networks = nn.ModuleDict({"members": self.members, "linear": self.linear}).state_dict()
+        state = {"mean": self.mean, "scale": self.scale, **prior, **networks}
         narrowed = {name: (value.half() if value.ndim > 1 else value.float()) for name, value in state.items()}
         (folder / "weights.safetensors").write_bytes(serialise({k: v.contiguous() for k, v in narrowed.items()}))
         config = {
             "classes": self.classes,
             "features": self.features,
             "temperature": self.temperature,
+            "adapted_temperature": self.adapted_temperature,
             "training": self.training,
             "feature_names": self.feature_names,
         }
@@ -146,10 +159,12 @@ class EmotionModel:
             state = {k: v.float() for k, v in parse((folder / "weights.safetensors").read_bytes()).items()}
             mean, scale = state.pop("mean"), state.pop("scale")
             prior = Prior(**{field.name: state.pop(f"prior.{field.name}") for field in fields(Prior)})
-            members = nn.ModuleList(_members_for(state))
-            members.load_state_dict(state)
+            members = _members_for(state)
+            linear = Member(len(mean), len(stored["classes"]), hidden=0)
+            nn.ModuleDict({"members": nn.ModuleList(members), "linear": linear}).load_state_dict(state)
             return cls(
-                list(members),  # type: ignore[arg-type]
+                members,
+                linear=linear,
                 mean=mean,
                 scale=scale,
                 prior=prior,
@@ -157,6 +172,7 @@ class EmotionModel:
                 features=stored["features"],
                 classes=stored["classes"],
                 temperature=stored["temperature"],
+                adapted_temperature=stored["adapted_temperature"],
                 training=stored.get("training"),
                 recordings=trained_on.read(folder),
             )
@@ -179,9 +195,9 @@ def standardise(features: Tensor, mean: Tensor, scale: Tensor) -> Tensor:
 
 def _members_for(state: dict[str, Tensor]) -> list[Member]:
     members = []
-    for index in range(len({name.split(".")[0] for name in state})):
-        n_classes, width = state[f"{index}.outer.weight"].shape
-        inner = state.get(f"{index}.inner.weight")
+    for index in range(len({name.split(".")[1] for name in state if name.startswith("members.")})):
+        n_classes, width = state[f"members.{index}.outer.weight"].shape
+        inner = state.get(f"members.{index}.inner.weight")
         n_features = width if inner is None else inner.shape[1]
         members.append(Member(n_features, n_classes, hidden=0 if inner is None else width))
     return members

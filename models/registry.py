@@ -33,10 +33,12 @@ from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 from data_contracts.errors import ModelError, TransientError
 from data_contracts.fingerprint import digest
 from data_contracts.records import ModelRef
+from models.emotion import EmotionModel
 
 NAMES = ("emotion", "speaker")
 CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous", "challenger"
 _EXPERIMENT = "undertone"
+_LOADERS = {"emotion": "models.emotion_pyfunc", "speaker": "models.speaker"}
 _SHIPPED = Path(__file__).parent / "weights"
 _AS_SHIPPED = "shipped with Undertone"
 
@@ -129,7 +131,7 @@ class Registry:
                 mlflow.log_artifact(str(folder / "README.md"), "card")
             logged = mlflow.pyfunc.log_model(
                 name=name,
-                loader_module=f"models.{name}",
+                loader_module=_LOADERS[name],
                 data_path=str(folder),
                 signature=signature,
                 input_example=example,
@@ -158,7 +160,7 @@ class Registry:
     def _is_outdated(self, ref: ModelRef) -> bool:
         """Whether it reads other features than the model shipped now, which was never registered here."""
         shipped = json.loads((_SHIPPED / ref.name / "config.json").read_text())
-        if ref.metadata.get("egemaps") == shipped.get("egemaps"):
+        if ref.metadata.get("features") == shipped.get("features"):
             return False
         return _folder_digest(_SHIPPED / ref.name) not in {item.digest for item in self.versions(ref.name)}
 
@@ -224,7 +226,8 @@ def predict(ref: ModelRef, data: Any) -> Any:
 def _signature(name: str, config: dict[str, Any]) -> tuple[ModelSignature, Any]:
     if name == "emotion":
         features, classes = config["feature_names"], config["classes"]
-        inputs = Schema([ColSpec(DataType.float, feature) for feature in features])
+        speaker = ColSpec(DataType.string, "speaker_id", required=False)
+        inputs = Schema([*(ColSpec(DataType.float, feature) for feature in features), speaker])
         outputs = Schema([ColSpec(DataType.double, label) for label in classes])
         return ModelSignature(inputs, outputs), pd.DataFrame(np.zeros((1, len(features)), np.float32), columns=features)
     if name == "speaker":
@@ -237,7 +240,7 @@ def _signature(name: str, config: dict[str, Any]) -> tuple[ModelSignature, Any]:
 
 def _metadata(name: str, config: dict[str, Any]) -> dict[str, Any]:
     keep = {
-        "emotion": ("classes", "egemaps"),
+        "emotion": ("classes", "features"),
         "speaker": ("dim", "threshold", "calibration", "extractor_digest"),
     }[name]
     return {key: config[key] for key in keep if key in config}
@@ -247,6 +250,19 @@ def _folder_digest(folder: Path) -> str:
     """Of weights and configuration; the card's words do not make another model."""
     files = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix != ".md")
     return digest("".join(f"{path.name}:{digest(path.read_bytes())}" for path in files).encode())
+
+
+@functools.lru_cache(maxsize=4)
+def _emotion_model(uri: str, registry: str | None) -> EmotionModel:
+    if registry:
+        mlflow.set_tracking_uri(registry)
+    return EmotionModel.load(weights_folder(ModelRef("emotion", "", uri, "")))
+
+
+def emotion_model(ref: ModelRef) -> EmotionModel:
+    """The version itself, which adapts to speakers; loaded once a process. Raises ModelError where it cannot be."""
+    with _one_at_a_time:
+        return _emotion_model(ref.uri, ref.metadata.get("registry"))
 
 
 def weights_folder(ref: ModelRef) -> Path:

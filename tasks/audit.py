@@ -56,7 +56,12 @@ def _placed(run: Run, utterances: pl.DataFrame) -> pl.DataFrame:
         .with_columns(recording_s_rounded=pl.col("recording_s") + ROUNDING_S)
     )
     total = pl.sum_horizontal([f"score_{label}" for label in run.classes], ignore_nulls=False)
-    return utterances.join(lengths, on="recording_id", how="left").with_columns(score_sum=total)
+    scored = [pl.col(name).is_not_null() for name in ("emotion", *(f"score_{label}" for label in run.classes))]
+    explained = pl.col("emotion_reason").is_not_null()
+    right = pl.when(explained).then(~pl.any_horizontal(scored)).otherwise(pl.all_horizontal(scored))
+    return utterances.join(lengths, on="recording_id", how="left").with_columns(
+        score_sum=total, unscored=(~right).cast(pl.Int64)
+    )
 
 
 def _reconciled(run: Run, waiting: Pending, n_extracted: int, tables: dict[str, pl.DataFrame]) -> dict[str, Any]:

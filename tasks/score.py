@@ -1,49 +1,121 @@
-"""Stage 5: the emotion model over the stored features; the audio is not touched."""
+"""Stage 5: the emotion model over the stored features, adapted to the speakers of stage 4; the audio is not touched.
+
+A date is a corpus of its own: what its utterances have in common, and what each of its speakers has, is found from all
+of the date's stored features in a few passes over its shards, of which only sums by speaker come back. So a nightly run
+and a backfill say the same of a date, and what comes late is adapted with those who were there before.
+"""
 
 import datetime as dt
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import polars as pl
+import torch
+from torch import Tensor
 
 from data_contracts.errors import ModelError
-from features import store
-from features.gemaps import EGEMAPS_NAMES
-from models import registry
+from data_contracts.reasons import Unscored
+from models import adaptation, registry
+from models.adaptation import Sums
+from models.emotion import EmotionModel
+from tasks import heard, offsets
 from tasks.identify import KEY
 from tasks.run import Run
 from tasks.scatter import scatter
-from tasks.select import Pending, pending_path
+from tasks.select import Pending
 from tasks.stage import stage
+
+LEAST_VOICED_S = 0.25  # of voiced sound; nobody can tell from less
 
 
 @stage
 def score(run: Run, waiting: Pending, client: Any) -> int:
-    """Scores every utterance that waits, a future a shard. Returns how many."""
-    expected = run.emotion.metadata.get("egemaps")
-    if expected and expected != run.config.egemaps.fingerprint():
-        raise ModelError(
-            f"{run.emotion.label} was trained on eGeMAPS {expected}, the store holds "
-            f"{run.config.egemaps.fingerprint()}; train and promote a model for these, or go back to that version"
-        )
-    items = [(run, date, shard) for date, shards in waiting.shards.items() for shard in shards]
-    return sum(scatter(client, score_one, items, tries=run.shard_tries))
+    """Scores every utterance that waits, a future a shard and pass. Returns how many."""
+    check_features(run)
+    n_scored = 0
+    for date, shards in waiting.shards.items():
+        _adapt(run, date, client)
+        n_scored += sum(_over(shards, score_one, run, date, client))
+    return n_scored
+
+
+def check_features(run: Run) -> None:
+    """Raises ModelError where the model was trained on features that the store does not hold."""
+    held = run.config.fingerprints()
+    for name, expected in run.emotion.metadata["features"].items():
+        if held.get(name) != expected:
+            raise ModelError(
+                f"{run.emotion.label} was trained on {name} {expected}, the store holds {held.get(name)}; train and "
+                "promote a model for these, or go back to that version"
+            )
+
+
+def _adapt(run: Run, date: dt.date, client: Any) -> None:
+    """Finds the offsets of the date and of its speakers, and writes them down where workers find them."""
+    shards = heard.write_heard(run, date)
+    prior = registry.emotion_model(run.emotion).prior
+    _over(shards, add_features, run, date, client)
+    sums = offsets.read_sums(run, date, shards)
+    corpus = adaptation.corpus_offset(sums, prior)
+    offsets.write(run, date, sums.speakers, corpus.expand(len(sums.speakers), -1))
+    for _ in range(adaptation.ROUNDS):
+        _over(shards, add_beliefs, run, date, client)
+        believed = offsets.read_sums(run, date, shards)
+        own = adaptation.speaker_offsets(replace(sums, beliefs=believed.beliefs), prior)
+        offsets.write(run, date, sums.speakers, own)
+
+
+def add_features(run: Run, date: dt.date, shard: str) -> int:
+    """What a worker does first: adds up the features of each speaker. Returns how many speakers there are."""
+    rows, standardised, _ = _read(run, date, shard)
+    nothing = torch.zeros(len(rows), len(run.classes))
+    return offsets.write_sums(run, date, shard, Sums.of(*_who(rows), standardised, nothing))
+
+
+def add_beliefs(run: Run, date: dt.date, shard: str) -> int:
+    """What a worker does then: adds up what the model believes of each speaker's moods."""
+    rows, standardised, model = _read(run, date, shard)
+    beliefs = model.believe(standardised - offsets.read(run, date, rows))
+    return offsets.write_sums(run, date, shard, Sums.of(*_who(rows), standardised[:, :0], beliefs))
 
 
 def score_one(run: Run, date: dt.date, shard: str) -> int:
-    """What a worker does for one shard: read the eGeMAPS, ask the model, write the scores."""
-    here = (pl.col("date") == date) & (pl.col("shard") == shard) & pl.col("counted")
-    waiting = pl.DataFrame(run.lake.read_parquet(pending_path(run))).filter(here).select("recording_id")
-    rows = pl.DataFrame(store.read(run.lake, "egemaps", run.feature_version, date, shard))
-    rows = rows.join(waiting, on="recording_id", how="semi")
-    scores = registry.predict(run.emotion, rows.select(EGEMAPS_NAMES).to_pandas())
-    missing = [label for label in run.classes if label not in scores]
-    if missing:
-        raise ModelError(f"{run.emotion.label}: expected a column a class, found none for {', '.join(missing)}")
-    columns = {f"score_{label}": pl.Series(np.asarray(scores[label], np.float64)) for label in run.classes}
-    run.lake.write_parquet(scores_path(run, date, shard), rows.select(KEY).with_columns(**columns).to_arrow())
-    return len(rows)
+    """What a worker does last: scores of the utterances that wait, or the reason why there are none."""
+    rows, standardised, model = _read(run, date, shard)
+    scores = model.believe(standardised - offsets.read(run, date, rows)).numpy()
+    columns = {f"score_{label}": pl.Series(scores[:, index]) for index, label in enumerate(model.classes)}
+    enough = pl.col("voiced_s") >= LEAST_VOICED_S
+    table = (
+        rows.with_columns(**columns)
+        .filter("waits")
+        .select(
+            *KEY,
+            *(pl.when(enough).then(pl.col(name)).alias(name) for name in columns),
+            emotion_reason=pl.when(~enough).then(pl.lit(str(Unscored.TOO_LITTLE_SPEECH))),
+        )
+    )
+    run.lake.write_parquet(scores_path(run, date, shard), table.to_arrow())
+    return len(table)
 
 
 def scores_path(run: Run, date: dt.date, shard: str) -> str:
     return f"{run.staging}/scores/date={date.isoformat()}/{shard}.parquet"
+
+
+def _over(
+    shards: Sequence[str], function: Callable[[Run, dt.date, str], int], run: Run, date: dt.date, client: Any
+) -> list[int]:
+    return list(scatter(client, function, [(run, date, shard) for shard in shards], tries=run.shard_tries))
+
+
+def _read(run: Run, date: dt.date, shard: str) -> tuple[pl.DataFrame, Tensor, EmotionModel]:
+    model = registry.emotion_model(run.emotion)
+    rows, features = heard.utterances(run, date, shard)
+    return rows, model.standardised(features), model
+
+
+def _who(rows: pl.DataFrame) -> tuple[list[str], Tensor]:
+    """Who speaks, and how much each utterance says of them."""
+    return rows["speaker_id"].to_list(), adaptation.weight_of(torch.from_numpy(np.array(rows["seconds"].to_numpy())))

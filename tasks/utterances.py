@@ -26,7 +26,7 @@ def utterances_with_scores(run: Run, waiting: Pending) -> pl.DataFrame:
             parts.append(rows.with_columns(date=pl.lit(date)))
     identities = pl.DataFrame(run.lake.read_parquet(f"{run.staging}/identities.parquet"))
     labels = pl.lit(pl.Series(run.classes))
-    best = pl.concat_list([f"score_{label}" for label in run.classes]).list.arg_max()
+    best = pl.concat_list([f"score_{label}" for label in run.classes]).list.arg_max()  # null where all scores are
     return (
         pl.concat(parts)
         .unique(KEY, keep="first")

@@ -1,0 +1,67 @@
+"""Whose utterances a date holds: those that wait and those that are published already, with the shard of each."""
+
+import datetime as dt
+
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor
+
+from data_contracts import schemas
+from features import store
+from features.gemaps import EGEMAPS_NAMES
+from tasks.identify import KEY
+from tasks.run import Run
+from tasks.select import pending
+
+_VOICED = pl.col("VoicedSegmentsPerSec") * pl.col("MeanVoicedSegmentLengthSec")  # share of the time
+
+
+def write_heard(run: Run, date: dt.date) -> list[str]:
+    """Writes the date's utterances (key, speaker_id, shard, waits) where workers find them; returns their shards."""
+    places = ["recording_id", "shard"]
+    waiting = pending(run).filter("counted", pl.col("date") == date).select(places)
+    identities = pl.DataFrame(run.lake.read_parquet(f"{run.staging}/identities.parquet")).select(*KEY, "speaker_id")
+    waits = identities.join(waiting, on="recording_id", how="inner").with_columns(waits=pl.lit(True))
+    held = store.recordings(run.lake, run.feature_version, date).filter(pl.col("status") == "ok")
+    others = (
+        run.lake.frame("utterances", schemas.utterances(run.classes))
+        .filter(pl.col("date") == date, pl.col("feature_version") == run.feature_version)
+        .select(*KEY, "speaker_id")
+        .join(waiting.lazy(), on="recording_id", how="anti")
+        .join(held.select(places).unique("recording_id", keep="first"), on="recording_id", how="inner")
+        .with_columns(waits=pl.lit(False))
+        .collect()
+    )
+    everybody = pl.concat([waits, others]).sort(KEY)
+    run.lake.write_parquet(_path(run, date), everybody.to_arrow())
+    return everybody["shard"].unique().sort().to_list()
+
+
+def utterances(run: Run, date: dt.date, shard: str) -> tuple[pl.DataFrame, Tensor]:
+    """A shard's utterances (key, speaker_id, waits, seconds, voiced_s), and their features (n, n_features) float32.
+
+    The features are those of the emotion model's feature sets, one set behind the other.
+    """
+    own = pl.DataFrame(run.lake.read_parquet(_path(run, date))).filter(pl.col("shard") == shard)
+    segments = _stored(run, "segments", date, shard).select(*KEY, seconds=pl.col("end_s") - pl.col("start_s"))
+    sets = {name: _stored(run, name, date, shard) for name in run.emotion.metadata["features"]}
+    voiced = _stored(run, "egemaps", date, shard).select(*KEY, voiced=_VOICED)
+    rows = own.join(segments, on=KEY).join(voiced, on=KEY).with_columns(voiced_s=pl.col("voiced") * pl.col("seconds"))
+    rows = rows.unique(KEY, keep="first").sort(KEY)
+    values = [_matrix(name, rows.select(KEY).join(table, on=KEY, how="left")) for name, table in sets.items()]
+    return rows.select(*KEY, "speaker_id", "waits", "seconds", "voiced_s"), torch.from_numpy(np.hstack(values))
+
+
+def _stored(run: Run, feature_set: str, date: dt.date, shard: str) -> pl.DataFrame:
+    return pl.DataFrame(store.read(run.lake, feature_set, run.feature_version, date, shard)).unique(KEY, keep="first")
+
+
+def _matrix(feature_set: str, table: pl.DataFrame) -> np.ndarray:
+    if feature_set == "egemaps":
+        return np.asarray(table.select(EGEMAPS_NAMES).to_numpy(), np.float32)
+    return np.asarray(table[feature_set].to_numpy(), np.float32)
+
+
+def _path(run: Run, date: dt.date) -> str:
+    return f"{run.staging}/heard/date={date.isoformat()}.parquet"
