@@ -41,11 +41,12 @@ def write_heard(run: Run, date: dt.date) -> list[str]:
 def utterances(run: Run, date: dt.date, shard: str) -> tuple[pl.DataFrame, Tensor]:
     """A shard's utterances (key, speaker_id, waits, seconds, voiced_s), and their features (n, n_features) float32.
 
-    The features are those of the emotion model's feature sets, one set behind the other.
+    The features are those of the emotion model's feature sets, one set behind the other; eGeMAPS for a model that names
+    none.
     """
     own = pl.DataFrame(run.lake.read_parquet(_path(run, date))).filter(pl.col("shard") == shard)
     segments = _stored(run, "segments", date, shard).select(*KEY, seconds=pl.col("end_s") - pl.col("start_s"))
-    sets = {name: _stored(run, name, date, shard) for name in run.emotion.metadata["features"]}
+    sets = {name: _stored(run, name, date, shard) for name in run.emotion.metadata.get("features", ["egemaps"])}
     voiced = _stored(run, "egemaps", date, shard).select(*KEY, voiced=_VOICED)
     rows = own.join(segments, on=KEY).join(voiced, on=KEY).with_columns(voiced_s=pl.col("voiced") * pl.col("seconds"))
     rows = rows.unique(KEY, keep="first").sort(KEY)

@@ -11,13 +11,14 @@ from torch import Tensor
 from models.adaptation import Sums
 from tasks.run import Run
 
+_COLUMNS = ("weight", "features", "beliefs")
+
 
 def write_sums(run: Run, date: dt.date, shard: str, sums: Sums) -> int:
     """A shard's sums, in place of those of the pass before. Returns of how many speakers they are."""
-    columns = {
-        name: getattr(sums, name).numpy() for name in ("weight", "features", "beliefs") if getattr(sums, name).numel()
-    }
-    table = pl.DataFrame({"speaker_id": list(sums.speakers), **columns})
+    columns = {name: getattr(sums, name) for name in _COLUMNS}
+    given = {name: values.numpy() for name, values in columns.items() if values.numel()}
+    table = pl.DataFrame({"speaker_id": list(sums.speakers), **given})
     run.lake.write_parquet(_sums_path(run, date, shard), table.to_arrow())
     return len(table)
 
@@ -31,7 +32,7 @@ def read_sums(run: Run, date: dt.date, shards: Sequence[str]) -> Sums:
             name: torch.from_numpy(np.array(table[name].to_numpy(), np.float64))
             if name in table
             else torch.zeros(len(table), 0, dtype=torch.float64)
-            for name in ("weight", "features", "beliefs")
+            for name in _COLUMNS
         }
         parts.append(Sums(tuple(table["speaker_id"].to_list()), **values))
     return Sums.together(parts)

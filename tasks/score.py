@@ -17,6 +17,7 @@ from torch import Tensor
 
 from data_contracts.errors import ModelError
 from data_contracts.reasons import Unscored
+from features.gemaps import EGEMAPS_NAMES
 from models import adaptation, registry
 from models.adaptation import Sums
 from models.emotion import EmotionModel
@@ -36,7 +37,9 @@ def score(run: Run, waiting: Pending, client: Any) -> int:
     check_features(run)
     n_scored = 0
     for date, shards in waiting.shards.items():
-        _adapt(run, date, client)
+        everywhere = heard.write_heard(run, date)
+        if _adapts(run):
+            _adapt(run, date, everywhere, client)
         n_scored += sum(_over(shards, score_one, run, date, client))
     return n_scored
 
@@ -44,7 +47,7 @@ def score(run: Run, waiting: Pending, client: Any) -> int:
 def check_features(run: Run) -> None:
     """Raises ModelError where the model was trained on features that the store does not hold."""
     held = run.config.fingerprints()
-    for name, expected in run.emotion.metadata["features"].items():
+    for name, expected in run.emotion.metadata.get("features", {}).items():
         if held.get(name) != expected:
             raise ModelError(
                 f"{run.emotion.label} was trained on {name} {expected}, the store holds {held.get(name)}; train and "
@@ -52,9 +55,13 @@ def check_features(run: Run) -> None:
             )
 
 
-def _adapt(run: Run, date: dt.date, client: Any) -> None:
+def _adapts(run: Run) -> bool:
+    """Whether it is one of our own models; another's pyfunc takes eGeMAPS by name, and knows of no speakers."""
+    return "features" in run.emotion.metadata
+
+
+def _adapt(run: Run, date: dt.date, shards: Sequence[str], client: Any) -> None:
     """Finds the offsets of the date and of its speakers, and writes them down where workers find them."""
-    shards = heard.write_heard(run, date)
     prior = registry.emotion_model(run.emotion).prior
     _over(shards, add_features, run, date, client)
     sums = offsets.read_sums(run, date, shards)
@@ -83,9 +90,8 @@ def add_beliefs(run: Run, date: dt.date, shard: str) -> int:
 
 def score_one(run: Run, date: dt.date, shard: str) -> int:
     """What a worker does last: scores of the utterances that wait, or the reason why there are none."""
-    rows, standardised, model = _read(run, date, shard)
-    scores = model.believe(standardised - offsets.read(run, date, rows)).numpy()
-    columns = {f"score_{label}": pl.Series(scores[:, index]) for index, label in enumerate(model.classes)}
+    rows, scores = _scores(run, date, shard)
+    columns = {f"score_{label}": pl.Series(scores[:, index]) for index, label in enumerate(run.classes)}
     enough = pl.col("voiced_s") >= LEAST_VOICED_S
     table = (
         rows.with_columns(**columns)
@@ -98,6 +104,20 @@ def score_one(run: Run, date: dt.date, shard: str) -> int:
     )
     run.lake.write_parquet(scores_path(run, date, shard), table.to_arrow())
     return len(table)
+
+
+def _scores(run: Run, date: dt.date, shard: str) -> tuple[pl.DataFrame, np.ndarray]:
+    """(n, n_classes) of a shard's utterances."""
+    if _adapts(run):
+        rows, standardised, model = _read(run, date, shard)
+        return rows, model.believe(standardised - offsets.read(run, date, rows)).numpy()
+    rows, features = heard.utterances(run, date, shard)
+    frame = pl.DataFrame(features.numpy(), schema=list(EGEMAPS_NAMES)).to_pandas()
+    scores = registry.predict(run.emotion, frame)
+    missing = [label for label in run.classes if label not in scores]
+    if missing:
+        raise ModelError(f"{run.emotion.label}: expected a column a class, found none for {', '.join(missing)}")
+    return rows, np.asarray(scores[run.classes], np.float64)
 
 
 def scores_path(run: Run, date: dt.date, shard: str) -> str:

@@ -105,16 +105,16 @@ def test_a_model_for_other_features_is_refused(settings, own_registry, tmp_path,
     backfill(settings=settings)
     ref = own_registry.champion("emotion")
     monkeypatch.setattr(type(own_registry), "champion", _with_other_features(type(own_registry).champion))
-    with pytest.raises(ModelError, match="was trained on eGeMAPS"):
+    with pytest.raises(ModelError, match="was trained on egemaps another"):
         backfill(stage="score", force=True, settings=settings | {"registry": own_registry.uri})
-    assert ref.metadata["egemaps"] != "another"
+    assert ref.metadata["features"]["egemaps"] != "another"
 
 
 def _with_other_features(champion):
     def other(self, name):
         ref = champion(self, name)
         if name == "emotion":
-            ref.metadata["egemaps"] = "another"
+            ref.metadata["features"] = {"egemaps": "another"}
         return ref
 
     return other
