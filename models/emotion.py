@@ -137,8 +137,8 @@ class EmotionModel:
         prior = {f"prior.{field.name}": getattr(self.prior, field.name) for field in fields(Prior)}
         networks = nn.ModuleDict({"members": self.members, "linear": self.linear}).state_dict()
         state = {"mean": self.mean, "scale": self.scale, **prior, **networks}
-        narrowed = {name: (value.half() if value.ndim > 1 else value.float()) for name, value in state.items()}
-        (folder / "weights.safetensors").write_bytes(serialise({k: v.contiguous() for k, v in narrowed.items()}))
+        narrowed = {k: (v.half() if v.ndim > 1 else v.float()).clone().contiguous() for k, v in state.items()}
+        (folder / "weights.safetensors").write_bytes(serialise(narrowed))
         config = {
             "classes": self.classes,
             "features": self.features,

@@ -7,16 +7,13 @@ import pytest
 import torch
 
 from data_contracts.errors import UsageError
-from models.classification import calibration_error, classification_metrics
 from models.encoder import EncoderConfig, network
-from models.evaluate import cross_validate_emotion, evaluate_emotion, evaluate_speaker
+from models.evaluate import evaluate_speaker
 from models.labels import Speech, read_labels, read_speech
 from models.speaker import SpeakerModel
-from models.train_emotion import Recipe, fit, read_table
 from models.verification import Trials, trials_between
 
 TINY = EncoderConfig(dim=16, channels=16, merged_channels=24, attention_channels=8, window_s=0.5)
-FAST = Recipe(n_copies=0, n_members=1, hidden=4, steps=40, batch=32, folds=2)
 
 
 def _trials(same: list[float], other: list[float]) -> Trials:
@@ -91,49 +88,6 @@ def test_trials_pair_within_corpora_and_halve_only_clips(spoken: Callable[..., S
 def test_one_speaker_makes_no_trials(spoken: Callable[..., Speech]) -> None:
     with pytest.raises(UsageError, match="two speakers or more, found 2 clips of 1"):
         trials_between(_ByFirstSample(), [spoken(np.ones(9, np.float32), speaker="a")] * 2)
-
-
-def test_classification_of_a_known_list() -> None:
-    scores = np.eye(3)[[0, 0, 1, 1, 1, 2]]
-    metrics = classification_metrics(scores, np.array([0, 0, 0, 1, 1, 2]), ["x", "y", "z"])
-    assert metrics["per_class"] == {"x": 0.6667, "y": 1.0, "z": 1.0}
-    assert metrics["uar"] == pytest.approx(8 / 9, abs=1e-4)
-    assert metrics["accuracy"] == pytest.approx(5 / 6, abs=1e-4)
-    assert metrics["confusion"]["x"] == {"x": 2, "y": 1, "z": 0}
-
-
-def test_a_class_that_does_not_occur_has_no_recall() -> None:
-    metrics = classification_metrics(np.eye(2), np.array([0, 0]), ["x", "y"])
-    assert metrics["per_class"] == {"x": 0.5}
-    assert metrics["uar"] == 0.5
-
-
-def test_calibration_error_of_an_overconfident_guesser() -> None:
-    assert calibration_error(np.full(10, 0.95), np.array([True] * 7 + [False] * 3)) == pytest.approx(0.25)
-    assert calibration_error(np.ones(3), np.ones(3, bool)) == 0
-
-
-@pytest.mark.usefixtures("_all_is_speech")
-def test_emotion_evaluation_never_counts_seen_clips_as_unseen(corpus: Path) -> None:
-    table = read_table([corpus], recipe=FAST, seed=0)
-    model = fit(table, recipe=FAST, seed=0)
-    unseen = evaluate_emotion(model, corpus, recipe=FAST)
-    assert unseen["n_seen_in_training"] == 0
-    assert "not trained on" in unseen["protocol"]
-    model.trained_on = frozenset(table.recordings[::2].tolist())  # of every speaker some
-    seen = evaluate_emotion(model, corpus, recipe=FAST)
-    assert seen["n_seen_in_training"] == seen["n"] == 64
-    assert "folds of speakers" in seen["protocol"]
-    assert set(seen["by_corpus"]) == {"lab", "street"}
-    assert json.loads(json.dumps(seen)) == seen
-
-
-@pytest.mark.usefixtures("_all_is_speech")
-def test_cross_validation_is_within_and_across_corpora(corpus: Path) -> None:
-    result = cross_validate_emotion([corpus], recipe=FAST)
-    assert set(result) == {"lab", "street", "street->lab", "lab->street"}
-    assert result["lab"]["n_speakers"] == 4
-    assert "leave one speaker out" in result["lab"]["protocol"]
 
 
 @pytest.mark.usefixtures("_all_is_speech")

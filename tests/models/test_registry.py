@@ -12,6 +12,7 @@ from mlflow import MlflowClient
 from data_contracts.errors import ModelError
 from data_contracts.records import ModelRef
 from models import registry
+from models.adaptation import Prior
 from models.emotion import EmotionModel, Member
 from models.registry import Registry
 
@@ -20,12 +21,15 @@ FEATURES, CLASSES = ("f0_mean", "loudness", "jitter"), ("calm", "angry")
 
 def _shipped(folder: Path, seed: int, egemaps: str = "f00d") -> Path:
     torch.manual_seed(seed)
+    ones = torch.ones(len(FEATURES))
     EmotionModel(
         [Member(len(FEATURES), len(CLASSES), hidden=2)],
-        mean=torch.zeros(len(FEATURES)),
-        scale=torch.ones(len(FEATURES)),
+        linear=Member(len(FEATURES), len(CLASSES), hidden=0),
+        mean=0 * ones,
+        scale=ones,
+        prior=Prior(ones, ones, ones, torch.zeros(len(CLASSES), len(FEATURES))),
         feature_names=FEATURES,
-        egemaps=egemaps,
+        features={"egemaps": egemaps},
         classes=CLASSES,
     ).save(folder)
     (folder / "README.md").write_text("A card.\n")
@@ -66,7 +70,7 @@ def test_the_shipped_model_is_registered_on_first_use_and_once(models):
     assert [(item.version, item.aliases) for item in models.versions("emotion")] == [("1", ("champion",))]
     assert (ref.name, ref.version) == ("emotion", "1")
     assert ref.metadata["classes"] == list(CLASSES)
-    assert ref.metadata["egemaps"] == "f00d"
+    assert ref.metadata["features"] == {"egemaps": "f00d"}
     assert ref.label == f"emotion/1+{ref.digest[:8]}"
     assert models.versions("emotion")[0].digest == ref.digest
 
@@ -98,7 +102,7 @@ def test_a_new_version_of_the_features_brings_its_model_along(models, first):
     before = models.champion("emotion")
     _shipped(first, seed=2, egemaps="beef")
     now = models.champion("emotion")
-    assert (now.version, now.metadata["egemaps"]) == ("2", "beef")
+    assert (now.version, now.metadata["features"]) == ("2", {"egemaps": "beef"})
     assert models.champion("emotion") == now
     assert models.version("emotion", "previous") == before
     models.promote("emotion", "1")  # a wish is a wish

@@ -1,0 +1,104 @@
+"""The statistics of contours, timbre and rhythm: what may not change a row, and sounds whose rows are known."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from features import SUPRASEGMENTAL_NAMES, egemaps_lld, suprasegmental
+from features.contours import version
+from features.gemaps import EgemapsConfig
+
+RATE = 16_000
+
+
+def of(waveform, lengths=None):
+    lengths = torch.tensor([waveform.shape[1]] * len(waveform)) if lengths is None else lengths
+    lengths = lengths.to(waveform.device)
+    return suprasegmental(waveform, lengths, egemaps_lld(waveform, lengths))
+
+
+def named(waveform):
+    """(time,) to its row by name."""
+    return dict(zip(SUPRASEGMENTAL_NAMES, of(waveform[None])[0].tolist(), strict=True))
+
+
+def noise(n, seed=0):
+    return 0.1 * torch.randn(n, generator=torch.Generator().manual_seed(seed))
+
+
+def test_shape_and_names(device):
+    rows = of(torch.stack([noise(8_000), noise(8_000, 1)]).to(device))
+    assert rows.shape == (2, len(SUPRASEGMENTAL_NAMES)) == (2, 665)
+    assert rows.dtype == torch.float32
+    assert rows.device.type == device.type
+    assert len(set(SUPRASEGMENTAL_NAMES)) == 665
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_batch_matches_single(device, vowels, n):
+    sizes = [16_000, 5_000, 11_111][:n]
+    waveform = torch.zeros(n, 16_000)
+    for row, (vowel, size) in enumerate(zip(vowels, sizes, strict=False)):
+        waveform[row, :size] = vowel[:size] + 0.1 * noise(size, row)
+    together = of(waveform.to(device), torch.tensor(sizes))
+    for row, size in enumerate(sizes):
+        alone = of(waveform[row : row + 1, :size].to(device))[0]
+        torch.testing.assert_close(together[row], alone, atol=2e-3, rtol=2e-3)
+
+
+def test_padding_is_ignored(device, vowels):
+    waveform = vowels[1][None, :9_000].to(device)
+    padded = torch.cat([waveform, torch.full((1, 7_000), 0.7, device=device)], dim=1)
+    torch.testing.assert_close(of(padded, torch.tensor([9_000])), of(waveform), atol=2e-3, rtol=2e-3)
+
+
+@pytest.mark.parametrize("n", [0, 1, 400, 3_000, 16_000])
+def test_silence_and_constant_are_finite(device, n):
+    assert of(torch.zeros(1, n, device=device)).isfinite().all()
+    assert of(torch.full((1, n), 0.5, device=device)).isfinite().all()
+
+
+def test_samples_that_are_no_numbers_stay_their_own(device):
+    waveform = noise(6_000)[None].to(device)
+    waveform[0, 100] = float("nan")
+    assert of(waveform).isfinite().all()
+
+
+def test_what_repeats_with_every_frame_does_not_move(pulses):
+    row = named(0.1 * pulses(100, 2.0))
+    assert row["cepstrum1_all_sd"] < 0.02
+    assert row["cepstrum1_all_step_mean"] < 0.02
+    assert row["cepstrum1_all_p10"] == pytest.approx(row["cepstrum1_all_p90"], abs=0.05)
+    assert max(row[name] for name in row if name.startswith("modulation")) < 0
+
+
+@pytest.mark.parametrize("hz", [3.9, 5.0, 8.0, 14.0])
+def test_loudness_that_beats_shows_at_its_rate(hz):
+    time_s = torch.arange(3 * RATE) / RATE
+    row = named(noise(3 * RATE) * (1 + 0.5 * torch.sin(2 * math.pi * hz * time_s)))
+    powers: dict[str, list[float]] = {}
+    for name, value in row.items():
+        if name.startswith("modulation"):
+            powers.setdefault(name.removeprefix("modulation").split("Hz")[0], []).append(value)
+    strongest = max(powers, key=lambda rate: np.mean(powers[rate]))
+    low, high = map(int, strongest.split("-"))
+    assert low - 1 <= hz <= high + 1
+
+
+def test_matches_numpy_on_a_contour(vowels):
+    """Mean, spread, percentiles and steps of the voiced F0, as NumPy has them."""
+    glide = torch.cat([vowels[0], vowels[2]])[None]
+    described = egemaps_lld(glide, torch.tensor([glide.shape[1]]))
+    f0 = described.values[0, described.voiced[0], 10].numpy()
+    row = dict(zip(SUPRASEGMENTAL_NAMES, of(glide)[0].tolist(), strict=True))
+    name = "F0semitoneFrom27.5Hz_sma3nz_voiced"
+    expected = [f0.mean(), f0.std(), *np.percentile(f0, [10, 50, 90]), np.diff(f0).std(), np.abs(np.diff(f0)).mean()]
+    found = [row[f"{name}_{what}"] for what in ("mean", "sd", "p10", "p50", "p90", "step_sd", "step_mean")]
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+def test_the_version_hangs_on_the_descriptors():
+    assert version(EgemapsConfig()) == version(EgemapsConfig())
+    assert version(EgemapsConfig()) != version(EgemapsConfig(f0_max_hz=500.0))
