@@ -1,0 +1,158 @@
+"""Scores by passes over shards: what the model says of the whole date at once, however its utterances lie."""
+
+import datetime as dt
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pytest
+import torch
+from deltalake import write_deltalake
+
+from data_contracts import schemas
+from data_contracts.errors import ModelError
+from data_contracts.lake import Lake
+from data_contracts.records import ModelRef
+from features import store
+from features.config import FeatureConfig
+from features.gemaps import EGEMAPS_NAMES
+from models import registry
+from models.adaptation import Prior
+from models.emotion import EmotionModel, Member
+from models.emotion_table import FEATURE_NAMES
+from tasks.run import Run
+from tasks.score import score, scores_path
+from tasks.select import Pending
+
+DAY, CLASSES = dt.date(2026, 11, 21), ("anger", "neutral")
+KEY = list(schemas.UTTERANCE_KEY)
+N, WIDTH = 12, len(FEATURE_NAMES)
+SPEAKERS = ["ann", "bob", "cleo"] * 4
+SECONDS = np.linspace(1.0, 3.2, N)
+
+
+@pytest.fixture
+def features() -> np.ndarray:
+    """(N, WIDTH) of speakers who lie apart; all but the last utterance with enough voice."""
+    random = np.random.default_rng(0)
+    values = random.normal(0, 1, (N, WIDTH)) + random.normal(0, 1, (3, WIDTH))[np.arange(N) % 3]
+    values[:, EGEMAPS_NAMES.index("VoicedSegmentsPerSec")] = 2.0
+    values[:, EGEMAPS_NAMES.index("MeanVoicedSegmentLengthSec")] = [0.3] * (N - 1) + [0.01]
+    return values.astype(np.float32)
+
+
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch) -> EmotionModel:
+    torch.manual_seed(0)
+    ones = torch.ones(WIDTH)
+    made = EmotionModel(
+        [Member(WIDTH, 2, hidden=0)],
+        linear=Member(WIDTH, 2, hidden=0),
+        mean=0 * ones,
+        scale=ones,
+        prior=Prior(0.5 * ones, ones, 2 * ones, torch.randn(2, WIDTH)),
+        feature_names=FEATURE_NAMES,
+        features=FeatureConfig().fingerprints(),
+        classes=CLASSES,
+    )
+    monkeypatch.setattr(registry, "emotion_model", lambda ref: made)
+    return made
+
+
+def _run(lake: Lake) -> Run:
+    metadata = {"classes": list(CLASSES), "features": FeatureConfig().fingerprints()}
+    emotion = ModelRef("emotion", "1", "nowhere", "f" * 32, metadata)
+    speaker = ModelRef("speaker", "1", "nowhere", "f" * 32, {"dim": 1})
+    return Run("r1", "backfill", lake, None, (DAY,), emotion, speaker, FeatureConfig(), "v1", 1, 1, "secret")
+
+
+def _keys(rows: list[int]) -> list[list]:
+    return [[f"{row:032x}" for row in rows], [0] * len(rows), [0] * len(rows)]
+
+
+def _store(lake: Lake, features: np.ndarray, shards: dict[str, list[int]]) -> None:
+    now = dt.datetime.now(dt.UTC)
+    for shard, rows in shards.items():
+        values = features[rows]
+        read = {"etag": "e", "bytes": 1, "modified": now, "tries": 1, "read_at": now, "status": "ok"}
+        wide = np.ascontiguousarray(values[:, len(EGEMAPS_NAMES) :])
+        listed = [read | {"uri": f"{row}.wav", "recording_id": f"{row:032x}"} for row in rows]
+        tables = {
+            "segments": pa.Table.from_arrays(
+                [*map(pa.array, [*_keys(rows), np.zeros(len(rows)), SECONDS[rows], np.zeros(len(rows))])],
+                names=schemas.SEGMENTS.names,
+            ).cast(schemas.SEGMENTS),
+            "egemaps": pa.table([*_keys(rows), *values[:, : len(EGEMAPS_NAMES)].T], names=[*KEY, *EGEMAPS_NAMES]),
+            "suprasegmental": pa.table(
+                [*_keys(rows), pa.FixedSizeListArray.from_arrays(wide.ravel(), wide.shape[1])],
+                names=[*KEY, "suprasegmental"],
+            ),
+            "recordings": pa.Table.from_pylist(listed, schema=schemas.RECORDING_FEATURES),
+        }
+        small = {"channel": pl.Int16, "segment": pl.Int32}
+        cast = {name: pl.DataFrame(table) for name, table in tables.items()}
+        for name in ("segments", "egemaps", "suprasegmental"):
+            cast[name] = cast[name].cast(small)
+        stored = {name: frame.to_arrow() if name != "recordings" else tables[name] for name, frame in cast.items()}
+        store.write_shard(lake, stored, version="v1", date=DAY, shard=shard, configuration="")
+
+
+def _scored(lake: Lake, features: np.ndarray, shards: dict[str, list[int]], *, waiting: list[int]) -> pl.DataFrame:
+    """Runs the stage and returns every waiting utterance's scores, by recording."""
+    run = _run(lake)
+    _store(lake, features, shards)
+    rows = {shard: [row for row in members if row in waiting] for shard, members in shards.items()}
+    places = [(f"{row:032x}", shard, DAY, True) for shard, members in rows.items() for row in members]
+    pending = pl.DataFrame(places, schema=["recording_id", "shard", "date", "counted"], orient="row")
+    lake.write_parquet(f"{run.staging}/pending.parquet", pending.to_arrow())
+    who = dict(zip(KEY, _keys(waiting), strict=True)) | {"speaker_id": [SPEAKERS[row] for row in waiting]}
+    identities = pl.DataFrame(who).cast({"channel": pl.Int16, "segment": pl.Int32})
+    lake.write_parquet(f"{run.staging}/identities.parquet", identities.to_arrow())
+    to_score = [shard for shard, members in rows.items() if members]
+    n = score.fn(run, Pending(len(waiting), {DAY: to_score}, {}), None)
+    assert n == len(waiting)
+    found = [pl.DataFrame(lake.read_parquet(scores_path(run, DAY, shard))) for shard in to_score]
+    return pl.concat(found).sort("recording_id")
+
+
+def _expected(model: EmotionModel, features: np.ndarray, rows: list[int]) -> np.ndarray:
+    speakers = [SPEAKERS[row] for row in rows]
+    return model.scores(torch.from_numpy(features[rows]), speakers, torch.from_numpy(SECONDS[rows])).numpy()
+
+
+@pytest.mark.parametrize("layout", [[list(range(N))], [[5, 0, 11], [1, 2, 3, 4], [10, 9, 8, 7, 6]]])
+def test_however_the_shards_lie_it_is_what_the_model_says_of_the_date(tmp_path, features, model, layout) -> None:
+    shards = {f"{index:02x}": rows for index, rows in enumerate(layout)}
+    found = _scored(Lake(str(tmp_path)), features, shards, waiting=list(range(N)))
+    expected = _expected(model, features, list(range(N)))
+    scores = found.select("score_anger", "score_neutral").to_numpy()
+    np.testing.assert_allclose(scores[:-1], expected[:-1], atol=1e-5)
+
+
+def test_too_little_voice_has_a_reason_and_no_scores(tmp_path, features, model) -> None:
+    found = _scored(Lake(str(tmp_path)), features, {"00": list(range(N))}, waiting=list(range(N)))
+    assert found["emotion_reason"].to_list() == [None] * (N - 1) + ["too_little_speech"]
+    assert found["score_anger"].null_count() == found["score_neutral"].null_count() == 1
+    assert found.tail(1)["score_anger"][0] is None
+
+
+def test_what_comes_late_is_adapted_with_who_was_there_before(tmp_path, features, model) -> None:
+    lake, published = Lake(str(tmp_path)), list(range(6))
+    rows = dict(zip(KEY, _keys(published), strict=True)) | {
+        "speaker_id": [SPEAKERS[row] for row in published],
+        "date": [DAY] * 6,
+        "feature_version": ["v1"] * 6,
+    }
+    table = pl.DataFrame(rows).cast({"channel": pl.Int16, "segment": pl.Int32}).to_arrow()
+    write_deltalake(lake.at("analytics", "utterances"), table)
+    found = _scored(lake, features, {"00": published, "01": list(range(6, N))}, waiting=list(range(6, N)))
+    expected = _expected(model, features, list(range(N)))[6:-1]
+    np.testing.assert_allclose(found.select("score_anger", "score_neutral").to_numpy()[:-1], expected, atol=1e-5)
+
+
+def test_features_of_another_make_are_refused(tmp_path, model) -> None:
+    run = _run(Lake(str(tmp_path)))
+    other = replace(run, emotion=replace(run.emotion, metadata={**run.emotion.metadata, "features": {"egemaps": "x"}}))
+    with pytest.raises(ModelError, match="was trained on egemaps x, the store holds"):
+        score.fn(other, Pending(0, {}, {}), None)
