@@ -27,7 +27,9 @@ def main(lake: str, picture: str) -> None:
     rows = (
         utterances.join(names, on="recording_id")
         .join(speakers, on="speaker_id")
-        .with_columns(file=pl.col("uri").str.extract(r"([^/]+)$"))
+        .with_columns(
+            file=pl.col("uri").str.extract(r"([^/]+)$"), emotion=pl.col("emotion").fill_null("too little said")
+        )
         .sort("date", "file", "start_s")
     )
     print(

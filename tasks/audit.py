@@ -71,7 +71,8 @@ def _reconciled(run: Run, waiting: Pending, n_extracted: int, tables: dict[str, 
     unaccounted = planned.join(extracted, on=["uri", "etag"], how="anti")
     utterances, daily = tables["utterances"], tables["emotion_daily"]
     own = (
-        utterances.group_by("date")
+        utterances.filter(pl.col("emotion").is_not_null())
+        .group_by("date")
         .len()
         .join(daily.group_by("date").agg(pl.col("n_utterances").sum()), on="date", how="left")
     )

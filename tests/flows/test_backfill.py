@@ -60,6 +60,23 @@ def test_daily_tables_add_up(settings):
     assert speakers["speech_s"].sum() == pytest.approx((utterances["end_s"] - utterances["start_s"]).sum())
 
 
+def test_what_says_too_little_is_published_without_an_emotion(settings, monkeypatch):
+    """Half of the sample's utterances are called too short of voice; the days still add up, and nobody is lost."""
+    least_s = 2.0
+    monkeypatch.setattr("tasks.score.LEAST_VOICED_S", least_s)
+    backfill(settings=settings)
+    lake = lakes.open(settings["lake"])
+    utterances = lake.scan("utterances").collect()
+    unsaid = pl.col("emotion").is_null()
+    assert 0 < utterances.filter(unsaid).height < utterances.height
+    assert utterances.select((unsaid == pl.col("emotion_reason").is_not_null()).all()).item()
+    assert utterances.filter(unsaid)["score_anger"].null_count() == utterances.filter(unsaid).height
+    assert set(utterances["emotion_reason"].drop_nulls()) == {"too_little_speech"}
+    daily = lake.scan("emotion_daily").collect()
+    assert daily["n_utterances"].sum() == utterances.filter(~unsaid).height
+    assert lake.scan("speakers").collect()["n_utterances"].sum() == utterances.height
+
+
 def test_again_publishes_nothing(settings):
     backfill(settings=settings)
     before = _commits(settings["lake"])
