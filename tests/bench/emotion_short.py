@@ -1,0 +1,56 @@
+"""From how much voice can an emotion be told? Recall on clips cut short, by seconds of voiced sound.
+
+    .venv/bin/python tests/bench/emotion_short.py CORPORA_DIR
+
+CORPORA_DIR holds labels.csv (path, speaker, emotion). The middle of each clip is kept, of several lengths, and judged
+by models that have not heard its speaker (5 folds, the shipped recipe without copies, each clip by itself). What falls
+below `tasks.score.LEAST_VOICED_S` gets no emotion.
+"""
+
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from models.classification import uar
+from models.emotion import CLASSES
+from models.emotion_table import FEATURE_NAMES, features_of, read_speech_of, table_of
+from models.fit_emotion import Recipe, fit
+from models.train_emotion import speaker_folds
+
+RATE = 16_000
+LENGTHS_S = (0.25, 0.4, 0.6, 0.9, 1.3, 60.0)
+EDGES_S = (0.0, 0.15, 0.25, 0.35, 0.5, 0.8, 1.2, 60.0)
+
+
+def main() -> None:
+    speech = read_speech_of([Path(sys.argv[1])], CLASSES)
+    table, recipe = table_of(speech, CLASSES), Recipe(n_copies=0)
+    folds = speaker_folds(table.speakers, recipe.folds)
+    models = [fit(table.rows(folds != fold), recipe=recipe, seed=0) for fold in range(recipe.folds)]
+    voiced_s, guessed = [], []
+    for length_s in LENGTHS_S:
+        cut = [middle(item.waveform, round(length_s * RATE)) for item in speech]
+        features = features_of(cut)
+        rate, mean_s = (FEATURE_NAMES.index(name) for name in ("VoicedSegmentsPerSec", "MeanVoicedSegmentLengthSec"))
+        voiced_s.append((features[:, rate] * features[:, mean_s]).numpy() * [len(clip) / RATE for clip in cut])
+        said = np.zeros(len(cut), int)
+        for fold, model in enumerate(models):
+            held = folds == fold
+            said[held] = model.logits(model.standardised(features[held]), adapted=False).argmax(1).numpy()
+        guessed.append(said)
+    voiced, said, labels = np.concatenate(voiced_s), np.concatenate(guessed), np.tile(table.labels, len(LENGTHS_S))
+    print("| voiced sound, s | clips | UAR |\n|---|---|---|")
+    for low, high in pairwise(EDGES_S):
+        here = (voiced >= low) & (voiced < high)
+        print(f"| {low:g} to {high:g} | {here.sum()} | {uar(said[here], labels[here]):.2f} |")
+
+
+def middle(waveform: np.ndarray, n: int) -> np.ndarray:
+    start = max(0, (len(waveform) - n) // 2)
+    return waveform[start : start + n]
+
+
+if __name__ == "__main__":
+    main()
