@@ -37,9 +37,9 @@ class Member(nn.Module):
         self.outer = nn.Linear(hidden or n_features, n_classes)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, told: Tensor) -> Tensor:
+    def forward(self, shown: Tensor) -> Tensor:
         """(n, n_features) to (n, n_classes) logits."""
-        inner = told if self.inner is None else self.dropout(torch.relu(self.inner(told)))
+        inner = shown if self.inner is None else self.dropout(torch.relu(self.inner(shown)))
         logits: Tensor = self.outer(inner)
         return logits
 
@@ -98,9 +98,9 @@ class EmotionModel:
         adapted: bool,  # whether offsets were taken away
     ) -> Tensor:  # (n, n_classes), before the temperature
         """What the networks say together."""
-        told = standardised.clamp(-_TOLD, _TOLD)
-        logits = torch.stack([member(told) for member in self.members]).mean(0)
-        return (1 - _LINEAR) * logits + _LINEAR * self.linear(told) if adapted else logits
+        shown = told(standardised)
+        logits = torch.stack([member(shown) for member in self.members]).mean(0)
+        return (1 - _LINEAR) * logits + _LINEAR * self.linear(shown) if adapted else logits
 
     def probabilities(self, standardised: Tensor, *, adapted: bool) -> Tensor:
         """(n, n_features) to (n, n_classes) float64, each row sums to one."""
@@ -181,6 +181,11 @@ class EmotionModel:
                 f"expected an emotion model (config.json, weights.safetensors) in {folder}: {error}; "
                 "train one with `undertone models train emotion`"
             ) from error
+
+
+def told(standardised: Tensor) -> Tensor:
+    """What the networks are told: four deviations at most."""
+    return standardised.clamp(-_TOLD, _TOLD)
 
 
 def compressed(features: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from models.components import Components, take_apart
-from models.emotion import EmotionModel, Member, compressed, standardise
+from models.emotion import EmotionModel, Member, compressed, standardise, told
 from models.emotion_table import FEATURE_NAMES, Table, features_in_force
 
 _UNSURE = 0.6  # temperature before one is fitted: smoothed labels make timid logits
@@ -117,9 +117,9 @@ def _fit_members(shown: _Shown, recipe: Recipe, n_classes: int) -> list[Member]:
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, recipe.steps)
     for _ in range(recipe.steps):
         features, labels, has = shown.draw()
-        told = features.clamp(-4.0, 4.0)
+        features = told(features)
         losses = [
-            _loss(member(nn.functional.dropout(told, recipe.feature_dropout)), labels, has, recipe.label_smoothing)
+            _loss(member(nn.functional.dropout(features, recipe.feature_dropout)), labels, has, recipe.label_smoothing)
             for member in members
         ]
         optimiser.zero_grad()
@@ -131,17 +131,17 @@ def _fit_members(shown: _Shown, recipe: Recipe, n_classes: int) -> list[Member]:
 
 def _fit_linear(shown: _Shown, n: int, recipe: Recipe, n_classes: int) -> Member:
     """Ridge logistic regression on the `n` clips as they are, all offsets taken away; classes count alike."""
-    told = (shown.values - shown.corpora - shown.speakers)[:n].clamp(-4.0, 4.0)
+    features = told((shown.values - shown.corpora - shown.speakers)[:n])
     labels, has = shown.labels[:n], shown.has[shown.corpus[:n]]
     weight = shown.share[:n].float() / shown.share[:n].mean()
-    linear = Member(told.shape[1], n_classes, hidden=0)
+    linear = Member(features.shape[1], n_classes, hidden=0)
     for parameter in linear.parameters():
         nn.init.zeros_(parameter)
     optimiser = torch.optim.LBFGS(linear.parameters(), max_iter=100, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
         optimiser.zero_grad()
-        likely = linear(told).masked_fill(~has, -1e4).log_softmax(-1)[torch.arange(n), labels]
+        likely = linear(features).masked_fill(~has, -1e4).log_softmax(-1)[torch.arange(n), labels]
         total: Tensor = -(weight * likely).sum() + 0.5 * recipe.ridge * linear.outer.weight.square().sum()
         total.backward()  # type: ignore[no-untyped-call]
         return total
