@@ -26,8 +26,8 @@ class Recipe:
     n_networks: int = 4
     n_linear: int = 2  # of the networks: without a hidden layer
     ridge: float = 300.0  # of the linear model for features without offsets: the square of its weights against a clip
-    hidden: int = 64
-    steps: int = 400
+    hidden: int = 128
+    steps: int = 800
     batch: int = 256
     learning_rate: float = 3e-3
     weight_decay: float = 0.05
