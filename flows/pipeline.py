@@ -14,6 +14,7 @@ from flows.artifacts import leave
 from flows.progress import reporter
 from flows.runners import Workers, n_workers, workers_for
 from flows.settings import Settings
+from models.compatibility import check_features
 from tasks.audit import audit, docs_uri
 from tasks.discover import discover
 from tasks.extract import extract
@@ -76,11 +77,15 @@ def open_run(
     rescore: bool = False,
     reads_audio: bool = True,
 ) -> Run:
-    """Settles where the run works and with which versions: the registry's champions, of now."""
+    """Settles where the run works and with which versions: the registry's champions, of now.
+
+    Raises ModelError where the emotion model was trained on other features: before any audio is read, not after.
+    """
     lake, config = settings.open_lake(), FeatureConfig(logmel=settings.logmel, lld=settings.lld)
     corpus = settings.open_corpus() if reads_audio else None
     registry = settings.open_registry(lake)
     emotion, speaker = registry.champion("emotion"), registry.champion("speaker")
+    check_features(emotion, config, extractor=speaker.metadata.get("extractor_digest"))
     return Run(
         id=new_id(dt.datetime.now(dt.UTC)),
         flow=flow,
