@@ -175,9 +175,10 @@ def _stage(run: Run, ledger: Ledger, waiting: Pending, workers: Workers) -> None
         ledger.n_new_speakers = identify(run, waiting)
     tell.say("identify", f"{ledger.n_new_speakers} speakers heard for the first time")
     with ledger.timed("score"):
-        n_scored = score(run, waiting, workers.client_for(sum(map(len, waiting.shards.values()))))
+        ledger.n_scored = score(run, waiting, workers.client_for(sum(map(len, waiting.shards.values()))))
     workers.release()
-    tell.say("score", f"{n_scored:,} utterances by {run.emotion.label}")
+    unread = "" if ledger.extracted.n_objects else "; no audio was read: from stored features"
+    tell.say("score", f"{ledger.n_scored:,} utterances by {run.emotion.label}{unread}")
     with ledger.timed("integrate"):
         staged = integrate(run, waiting)
     ledger.n_published_recordings, ledger.n_published_utterances = staged.n_recordings, staged.n_utterances
