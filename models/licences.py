@@ -7,7 +7,7 @@ _CONDITIONS = {  # what a licence asks for, by the words that say so; Creative C
     "no derivatives": r"\bnd\b|no ?deriv",
     "not commercial": r"\bnc\b|non-?commercial|research|academic",
     "share alike": r"\bsa\b|share-?alike|\bgpl|\bodbl",
-    "attribution": r"\bby\b|attribution|\bmit\b|\bbsd|\bapache",
+    "attribution": r"\bcc[\s-]*by\b|attribution|\bmit\b|\bbsd|\bapache",
 }
 _NO_CONDITIONS = r"\bcc-?0\b|public domain|\bfree\b|unlicen[cs]e|\bpddl"
 
