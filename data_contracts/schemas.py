@@ -179,6 +179,8 @@ RUNS = pa.schema(
         pa.field("n_read", pa.int64(), nullable=False),
         pa.field("n_ok", pa.int64(), nullable=False),
         pa.field("n_rejected", pa.int64(), nullable=False),
+        pa.field("bytes_read", pa.int64()),  # of audio; 0 where stored features were scored
+        pa.field("n_scored", pa.int64()),  # utterances that the emotion model was asked about
         pa.field("n_published_recordings", pa.int64(), nullable=False),
         pa.field("n_published_utterances", pa.int64(), nullable=False),
         pa.field("n_new_speakers", pa.int64(), nullable=False),

@@ -1,4 +1,4 @@
-"""The commands about models: list, train, evaluate, promote."""
+"""The commands about models that compute: train, evaluate. The others are in `cli_versions` and `cli_promote`."""
 
 import json
 from pathlib import Path
@@ -6,45 +6,18 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.options import Json, Lake, settings_of
+from flows import cli_promote, cli_versions
+from flows.options import Json, Lake, Model, known_model, registry_of, settings_of
 from flows.screen import screen
 
 app = typer.Typer(no_args_is_help=True, help="The emotion and speaker models: their versions, training and evaluation.")
 console = screen()
-Name = Annotated[str, typer.Argument(help="emotion or speaker", metavar="emotion|speaker")]
-
-
-@app.command("list")
-def list_versions(lake: Lake = None, as_json: Json = False) -> None:
-    """The registered versions, and which of them is @champion."""
-    import datetime as dt
-
-    import pyarrow as pa
-
-    from flows.show import rows
-    from models.registry import NAMES
-
-    registry = _registry(lake)
-    for name in NAMES:
-        registry.champion(name)
-    found = [
-        {
-            "model": item.name,
-            "version": item.version,
-            "aliases": ", ".join(f"@{alias}" for alias in item.aliases),
-            "digest": item.digest[:8],
-            "registered": dt.datetime.fromtimestamp(item.created_ms / 1000, dt.UTC),
-            "description": item.description,
-        }
-        for name in NAMES
-        for item in registry.versions(name)
-    ]
-    rows(console, pa.Table.from_pylist(found), style="json" if as_json else "table")
+cli_versions.add_to(app)
 
 
 @app.command()
 def train(
-    name: Name,
+    name: Model,
     corpus: Annotated[list[str], typer.Option(help="A folder with labels.csv (path, speaker, emotion); repeatable.")],
     seed: Annotated[int, typer.Option(help="The same seed gives the same model.")] = 0,
     lake: Lake = None,
@@ -53,16 +26,21 @@ def train(
     """Trains a model on labelled speech and registers it as @challenger; the champion stays until one is promoted."""
     from flows.train import train as flow
 
-    ref = flow(name=_known(name), corpora=corpus, seed=seed, settings=settings_of(lake=lake))
+    ref = flow(name=known_model(name), corpora=corpus, seed=seed, settings=settings_of(lake=lake))
+    metrics, card = registry_of(lake).measured(ref)
     if as_json:
-        print(json.dumps({"model": ref.name, "version": ref.version, "digest": ref.digest}))
+        told = {"model": ref.name, "version": ref.version, "digest": ref.digest}
+        print(json.dumps({**told, "metrics": metrics, "card": card}))
         return
+    overall = {key: value for key, value in metrics.items() if "/" not in key}
+    console.print(f"Of speakers that the judged model had not heard: {_words(overall)}.", highlight=False)
+    console.print(f"Card: {card}", highlight=False, soft_wrap=True)
     console.print(f"{ref.label} is registered as @challenger. `undertone models promote {name} {ref.version}` uses it.")
 
 
 @app.command()
 def evaluate(
-    name: Name,
+    name: Model,
     corpus: Annotated[str, typer.Option(help="A folder with labels.csv: path, speaker, emotion.")],
     version: Annotated[str, typer.Option(help="A version's number or alias.")] = "champion",
     lake: Lake = None,
@@ -72,7 +50,7 @@ def evaluate(
 
     Without a lake, the shipped model is evaluated.
     """
-    answer = _evaluated(_known(name), Path(corpus), version=version, lake=lake)
+    answer = _evaluated(known_model(name), Path(corpus), version=version, lake=lake)
     if as_json:
         print(json.dumps(answer))
         return
@@ -80,61 +58,28 @@ def evaluate(
         console.print(f"[bold]{key:<14}[/bold]{_words(value)}", highlight=False, soft_wrap=True)
 
 
-@app.command()
-def promote(
-    name: Name,
-    version: Annotated[str, typer.Argument(help="The version's number, or `challenger`.")],
-    lake: Lake = None,
-) -> None:
-    """Makes a version the champion: the next run uses it. The one before stays as @previous."""
-    ref = _registry(lake).promote(_known(name), version)
-    encoder = "; an encoder with another digest reads the audio again: leave --stage out" if name == "speaker" else ""
-    console.print(
-        f"{ref.label} is @champion now. For nights gone: `undertone backfill --from D --to D --stage score`{encoder}.",
-        highlight=False,
-    )
+cli_promote.add_to(app)
 
 
 def _evaluated(name: str, corpus: Path, *, version: str, lake: str | None) -> dict[str, Any]:
     from flows.settings import Settings
-    from models import evaluate as evaluation
-    from models.emotion import EmotionModel
-    from models.evaluate_emotion import evaluate_emotion
-    from models.speaker import SpeakerModel
+    from models import promotion
 
     settings = Settings.load(**settings_of(lake=lake))
     if settings.lake:
+        from models.compatibility import check_features
         from models.registry import weights_folder
 
-        registry = _registry(lake)
+        registry = registry_of(lake)
         ref = registry.champion(name) if version == "champion" else registry.version(name, version)
+        check_features(ref)
         folder, label = weights_folder(ref), ref.label
         voices = weights_folder(registry.champion("speaker"))
     else:
-        shipped = Path(evaluation.__file__).parent / "weights"
+        shipped = Path(promotion.__file__).parent / "weights"
         folder, voices = shipped / name, shipped / "speaker"
         label = f"{name}, as shipped"
-    if name == "emotion":
-        answer = evaluate_emotion(EmotionModel.load(folder), corpus, speaker=SpeakerModel.load(voices))
-    else:
-        answer = evaluation.evaluate_speaker(SpeakerModel.load(folder), corpus)
-    return {"model": label, **answer}
-
-
-def _registry(lake: str | None) -> Any:
-    from flows.settings import Settings
-
-    settings = Settings.load(**settings_of(lake=lake))
-    return settings.open_registry(settings.open_lake())
-
-
-def _known(name: str) -> Any:
-    from data_contracts.errors import UsageError
-    from models.registry import NAMES
-
-    if name not in NAMES:
-        raise UsageError(f"expected a model, {' or '.join(NAMES)}; found {name!r}")
-    return name
+    return {"model": label, **promotion.evaluate(name, folder, corpus, voices=voices)}
 
 
 def _words(value: Any) -> str:

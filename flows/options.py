@@ -1,8 +1,11 @@
 """The flags that several commands share."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from models.registry import Registry
 
 Corpus = Annotated[str | None, typer.Option(help="Where the audio is (UNDERTONE_CORPUS).", show_default=False)]
 Lake = Annotated[str | None, typer.Option(help="Where features and tables are (UNDERTONE_LAKE).", show_default=False)]
@@ -14,6 +17,7 @@ Manifest = Annotated[
     str | None, typer.Option(help="A Parquet, CSV or JSONL with a `uri` column, instead of a listing.")
 ]
 Force = Annotated[bool, typer.Option("--force", help="Do again what is done already.")]
+Model = Annotated[str, typer.Argument(help="emotion or speaker", metavar="emotion|speaker")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")]
 
 
@@ -35,3 +39,21 @@ def flags_for_a_run(*, reads_audio: bool = True, **flags: Any) -> dict[str, Any]
 def settings_of(**flags: Any) -> dict[str, Any]:
     """The flags that were given."""
     return {name: value for name, value in flags.items() if value is not None}
+
+
+def known_model(name: str) -> Any:
+    """The name, where a model has it. Raises UsageError."""
+    from data_contracts.errors import UsageError
+    from models.registry import NAMES
+
+    if name not in NAMES:
+        raise UsageError(f"expected a model, {' or '.join(NAMES)}; found {name!r}")
+    return name
+
+
+def registry_of(lake: str | None) -> "Registry":
+    """The registry that goes with the lake in force."""
+    from flows.settings import Settings
+
+    settings = Settings.load(**settings_of(lake=lake))
+    return settings.open_registry(settings.open_lake())

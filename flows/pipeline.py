@@ -14,6 +14,7 @@ from flows.artifacts import leave
 from flows.progress import reporter
 from flows.runners import Workers, n_workers, workers_for
 from flows.settings import Settings
+from models.compatibility import check_features
 from tasks.audit import audit, docs_uri
 from tasks.discover import discover
 from tasks.extract import extract
@@ -76,11 +77,15 @@ def open_run(
     rescore: bool = False,
     reads_audio: bool = True,
 ) -> Run:
-    """Settles where the run works and with which versions: the registry's champions, of now."""
+    """Settles where the run works and with which versions: the registry's champions, of now.
+
+    Raises ModelError where the emotion model was trained on other features: before any audio is read, not after.
+    """
     lake, config = settings.open_lake(), FeatureConfig(logmel=settings.logmel, lld=settings.lld)
     corpus = settings.open_corpus() if reads_audio else None
     registry = settings.open_registry(lake)
     emotion, speaker = registry.champion("emotion"), registry.champion("speaker")
+    check_features(emotion, config, extractor=speaker.metadata.get("extractor_digest"))
     return Run(
         id=new_id(dt.datetime.now(dt.UTC)),
         flow=flow,
@@ -170,9 +175,10 @@ def _stage(run: Run, ledger: Ledger, waiting: Pending, workers: Workers) -> None
         ledger.n_new_speakers = identify(run, waiting)
     tell.say("identify", f"{ledger.n_new_speakers} speakers heard for the first time")
     with ledger.timed("score"):
-        n_scored = score(run, waiting, workers.client_for(sum(map(len, waiting.shards.values()))))
+        ledger.n_scored = score(run, waiting, workers.client_for(sum(map(len, waiting.shards.values()))))
     workers.release()
-    tell.say("score", f"{n_scored:,} utterances by {run.emotion.label}")
+    unread = "" if ledger.extracted.n_objects else "; no audio was read: from stored features"
+    tell.say("score", f"{ledger.n_scored:,} utterances by {run.emotion.label}{unread}")
     with ledger.timed("integrate"):
         staged = integrate(run, waiting)
     ledger.n_published_recordings, ledger.n_published_utterances = staged.n_recordings, staged.n_utterances

@@ -40,6 +40,9 @@ class Settings(BaseSettings):
     registry: str = Field(
         "", description="MLflow tracking URI; else MLFLOW_TRACKING_URI; else a database beside the lake"
     )
+    evaluation_corpus: str = Field(
+        "", description="labelled speech on which `models promote` compares a challenger with the champion"
+    )
     pseudonym_key: str = Field("undertone", description="the secret in the hash that names unknown speakers")
     shard_tries: int = Field(3, ge=1, description="how often a shard is tried when the network or a worker fails")
 
@@ -66,7 +69,7 @@ class Settings(BaseSettings):
             lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}; found {e['input']!r}" for e in error.errors()]
             raise UsageError("settings: " + "; ".join(lines)) from error
 
-    @field_validator("corpus", "lake", "manifest")
+    @field_validator("corpus", "lake", "manifest", "evaluation_corpus")
     @classmethod
     def _absolute(cls, value: str | None) -> str | None:
         """Folders become absolute: workers start elsewhere."""

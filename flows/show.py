@@ -71,6 +71,9 @@ def summary(console: Console, ledger: Ledger) -> None:
             highlight=False,
         )
         return
+    if not done.n_objects:
+        _rescored(console, ledger)
+        return
     speed = f", {done.audio_s / elapsed_s:.0f}x real time" if done.audio_s else ""
     console.print(
         f"[bold green]Done[/bold green] in {elapsed_s:.1f} s{speed}: {done.audio_s / 3600:.2f} h of audio, "
@@ -78,6 +81,20 @@ def summary(console: Console, ledger: Ledger) -> None:
         f"{done.n_rejected} files rejected, {ledger.n_new_speakers} new speakers.",
         highlight=False,
     )
+    _told(console, ledger)
+
+
+def _rescored(console: Console, ledger: Ledger) -> None:
+    console.print(
+        f"[bold green]Done[/bold green] in {ledger.elapsed_s:.1f} s: no audio was read (0 objects, 0 bytes); "
+        f"{ledger.n_scored:,} utterances scored from stored features by {ledger.emotion_model}, "
+        f"{ledger.n_published_recordings:,} recordings and {ledger.n_published_utterances:,} utterances published.",
+        highlight=False,
+    )
+    _told(console, ledger)
+
+
+def _told(console: Console, ledger: Ledger) -> None:
     times = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in ledger.seconds.items())
     console.print(f"  seconds by stage: {times}", highlight=False)
     console.print(f"  run {ledger.run_id} · {ledger.emotion_model} · {ledger.speaker_model}", highlight=False)

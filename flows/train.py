@@ -26,24 +26,32 @@ def train(
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
-def fit(name: str, corpora: list[Path], out: Path, *, seed: int) -> dict[str, Any]:
-    """Trains into `out` and returns the metrics."""
+def fit(name: Literal["emotion", "speaker"], corpora: list[Path], out: Path, *, seed: int) -> dict[str, Any]:
+    """Trains into `out`, with the card beside the weights, and returns the metrics."""
+    from models.cards import write_card
+    from models.provenance import record
+
     if name == "emotion":
         from models.train_emotion import train_emotion
 
-        return train_emotion(corpora, out, seed=seed)
-    from models.train_speaker import train_speaker
+        metrics = train_emotion(corpora, out, seed=seed)
+    else:
+        from models.train_speaker import train_speaker
 
-    return train_speaker(corpora, out, seed=seed)
+        metrics = train_speaker(corpora, out, seed=seed)
+    record(out, corpora)
+    if not (out / "README.md").exists():
+        write_card(out, name=name, metrics=metrics)
+    return metrics
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
 def register(settings: Settings, name: str, folder: Path, metrics: dict[str, Any], corpora: list[str]) -> ModelRef:
-    """A new version under `@challenger`; the champion stays."""
+    """A new version under `@challenger`; the champion stays, and the shipped model is it where there was none."""
     from models.registry import CHALLENGER
 
-    lake = settings.open_lake()
-    registry = settings.open_registry(lake)
-    numbers = {key: value for key, value in metrics.items() if isinstance(value, int | float)}
+    registry = settings.open_registry(settings.open_lake())
+    if not registry.versions(name):
+        registry.champion(name)
     words = f"trained on {', '.join(corpora)}"
-    return registry.register(name, folder, alias=CHALLENGER, description=words, metrics=numbers)
+    return registry.register(name, folder, alias=CHALLENGER, description=words, metrics=metrics)

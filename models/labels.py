@@ -53,7 +53,13 @@ def read_labels(folders: Iterable[Path]) -> list[Clip]:
 
 def manifest_digest(speech: Iterable[Speech]) -> str:
     """12 hex that name a training set: what was heard, and what it was labelled; the order does not count."""
-    rows = sorted((item.recording_id, item.clip.corpus, item.clip.speaker, item.clip.emotion) for item in speech)
+    heard = list(speech)
+    return manifest_of([item.clip for item in heard], [item.recording_id for item in heard])
+
+
+def manifest_of(clips: Iterable[Clip], recordings: Iterable[str]) -> str:
+    """`manifest_digest` of clips whose content is known by its hash alone."""
+    rows = sorted((name, clip.corpus, clip.speaker, clip.emotion) for clip, name in zip(clips, recordings, strict=True))
     return digest("\n".join("\t".join(row) for row in rows).encode(), 12)
 
 

@@ -12,12 +12,13 @@ import json
 import logging
 import os
 import threading
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"  # whoever can write an artifact would run code here
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
@@ -33,7 +34,11 @@ from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 from data_contracts.errors import ModelError, TransientError
 from data_contracts.fingerprint import digest
 from data_contracts.records import ModelRef
+from models.cards import licences
+from models.compatibility import check_features, features_expected
 from models.emotion import EmotionModel
+from models.figures import flat, numbers
+from models.licences import licence_of
 
 NAMES = ("emotion", "speaker")
 CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous", "challenger"
@@ -41,6 +46,8 @@ _EXPERIMENT = "undertone"
 _LOADERS = {"emotion": "models.emotion_pyfunc", "speaker": "models.speaker"}
 _SHIPPED = Path(__file__).parent / "weights"
 _AS_SHIPPED = "shipped with Undertone"
+_AT_ONCE = 1000  # metrics that MLflow takes in one call
+_PICKLES = (".pkl", ".pickle", ".cloudpickle", ".joblib", ".pt", ".pth")
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,7 @@ class Version:
     digest: str
     created_ms: int
     description: str
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 class Registry:
@@ -110,6 +118,7 @@ class Registry:
                     item.tags.get("digest", ""),
                     item.creation_timestamp,
                     item.description or "",
+                    dict(item.tags),
                 )
                 for item in found
             ),
@@ -117,16 +126,19 @@ class Registry:
         )
 
     def register(self, name: str, folder: Path, *, alias: str, description: str, metrics: Any = None) -> ModelRef:
-        """A new version from a model folder. `metrics` (numbers by name) go to the version's MLflow run."""
+        """A new version from a model folder; its data, recipe and `metrics` (nested) go to the version's MLflow run."""
         config = json.loads((folder / "config.json").read_text())
+        training = config.get("training") or {}
         content = _folder_digest(folder)
         signature, example = _signature(name, config)
         mlflow.set_tracking_uri(self.uri)
         mlflow.set_registry_uri(self.uri)
         run = mlflow.start_run(experiment_id=self._experiment(), run_name=f"{name}-{content[:8]}")
         with run, contextlib.redirect_stderr(io.StringIO()):  # MLflow tells the terminal of every registration
-            mlflow.log_params({"digest": content})
-            mlflow.log_metrics({key: float(value) for key, value in (metrics or {}).items()})
+            mlflow.log_params({"digest": content, **_params(config)})
+            figures = [*numbers(metrics or training.get("out_of_fold") or training.get("held_out") or {}).items()]
+            for first in range(0, len(figures), _AT_ONCE):
+                mlflow.log_metrics(dict(figures[first : first + _AT_ONCE]))
             if (folder / "README.md").exists():
                 mlflow.log_artifact(str(folder / "README.md"), "card")
             logged = mlflow.pyfunc.log_model(
@@ -141,7 +153,8 @@ class Registry:
             )
         version = str(logged.registered_model_version)
         self._client.update_model_version(name, version, description=description)
-        self._client.set_model_version_tag(name, version, "digest", content)
+        tags = {"digest": content} | ({"undertone.licence": licence_of(held)} if (held := licences(training)) else {})
+        self.tag(name, version, tags)
         self._client.set_registered_model_alias(name, alias, version)
         return self._ref(name, version)
 
@@ -157,10 +170,35 @@ class Registry:
         self._client.set_registered_model_alias(name, CHAMPION, chosen.version)
         return chosen
 
+    def rollback(self, name: str) -> ModelRef:
+        """Makes `@previous` the champion, and the champion `@previous`: twice is as before. Raises ModelError."""
+        return self.promote(name, PREVIOUS)
+
+    def tag(self, name: str, version: str, tags: Mapping[str, str]) -> None:
+        """Writes tags of a version."""
+        for key, value in tags.items():
+            self._client.set_model_version_tag(name, version, key, value)
+
+    def note(self, name: str, key: str, words: str) -> None:
+        """Writes a tag of the model, which outlives what is noted at its versions."""
+        self._client.set_registered_model_tag(name, key, words)
+
+    def notes(self, name: str) -> dict[str, str]:
+        return dict(self._client.get_registered_model(name).tags)
+
+    def measured(self, ref: ModelRef) -> tuple[dict[str, float], str | None]:
+        """The figures of the version's MLflow run, and where its card is."""
+        run_id = self._client.get_model_version(ref.name, ref.version).run_id
+        if not run_id:
+            return {}, None
+        run = self._client.get_run(run_id)
+        cards = [file.path for file in self._client.list_artifacts(run_id, "card")]
+        return dict(run.data.metrics), f"{run.info.artifact_uri}/{cards[0]}" if cards else None
+
     def _is_outdated(self, ref: ModelRef) -> bool:
         """Whether it reads other features than the model shipped now, which was never registered here."""
         shipped = json.loads((_SHIPPED / ref.name / "config.json").read_text())
-        if ref.metadata.get("features") == shipped.get("features"):
+        if features_expected(ref.metadata) == features_expected(shipped):
             return False
         return _folder_digest(_SHIPPED / ref.name) not in {item.digest for item in self.versions(ref.name)}
 
@@ -201,15 +239,30 @@ _one_at_a_time = threading.Lock()  # threads of one worker would load the same m
 def _load(uri: str, registry: str | None) -> Any:
     if registry:
         mlflow.set_tracking_uri(registry)
+    pickled = [name for flavour in Model.load(uri).flavors.values() for name in _pickled(flavour)]
+    if pickled:
+        raise ModelError(
+            f"it is a pickle ({', '.join(pickled)}), and loading one runs whatever code it holds; register safetensors "
+            "with a loader_module, or a model from code"
+        )
     return mlflow.pyfunc.load_model(uri)
 
 
+def _pickled(flavour: Mapping[str, Any]) -> list[str]:
+    """The files of a flavour that are pickles, by their names."""
+    return [value for value in flavour.values() if isinstance(value, str) and value.endswith(_PICKLES)]
+
+
 def load(ref: ModelRef) -> Any:
-    """The version as a pyfunc, loaded once a process. Raises ModelError where it cannot be loaded."""
+    """The version as a pyfunc, loaded once a process.
+
+    Raises ModelError where it cannot be loaded, is a pickle, or was trained on features that are not computed here.
+    """
+    check_features(ref)
     try:
         with _one_at_a_time:
             return _load(ref.uri, ref.metadata.get("registry"))
-    except (MlflowException, OSError, ImportError) as error:
+    except (MlflowException, OSError, ImportError, ModelError) as error:
         raise ModelError(f"{ref.label} cannot be loaded from {ref.uri}: {error}") from error
 
 
@@ -240,10 +293,16 @@ def _signature(name: str, config: dict[str, Any]) -> tuple[ModelSignature, Any]:
 
 def _metadata(name: str, config: dict[str, Any]) -> dict[str, Any]:
     keep = {
-        "emotion": ("classes", "features"),
+        "emotion": ("classes", "egemaps", "features"),
         "speaker": ("dim", "threshold", "calibration", "extractor_digest"),
     }[name]
     return {key: config[key] for key in keep if key in config}
+
+
+def _params(config: Mapping[str, Any]) -> dict[str, Any]:
+    training = config.get("training") or {}
+    told = ("seed", "recipe", "manifest", "code_version", "n_clips", "n_speakers")
+    return flat({key: training[key] for key in told if key in training} | {"features": features_expected(config)})
 
 
 def _folder_digest(folder: Path) -> str:
@@ -261,17 +320,27 @@ def _emotion_model(uri: str, registry: str | None) -> EmotionModel:
 
 def emotion_model(ref: ModelRef) -> EmotionModel:
     """The version itself, which adapts to speakers; loaded once a process. Raises ModelError where it cannot be."""
+    check_features(ref)
     with _one_at_a_time:
         return _emotion_model(ref.uri, ref.metadata.get("registry"))
 
 
 def weights_folder(ref: ModelRef) -> Path:
     """The version's weights and configuration, on this machine. Raises ModelError where they are not to be had."""
-    try:
-        root = Path(mlflow.artifacts.download_artifacts(artifact_uri=ref.uri)) / "data"
-    except (MlflowException, OSError) as error:
-        raise ModelError(f"{ref.label} cannot be fetched from {ref.uri}: {error}") from error
-    folders = [path.parent for path in root.rglob("config.json")]
+    folders = [path.parent for path in (_fetched(ref) / "data").rglob("config.json")]
     if not folders:
         raise ModelError(f"{ref.label} holds no config.json: it is not one of Undertone's own models")
     return folders[0]
+
+
+def card(ref: ModelRef) -> str | None:
+    """The version's model card; none where nobody wrote one. Raises ModelError where the artifacts are gone."""
+    found = sorted(_fetched(ref).rglob("README.md"), key=lambda path: len(path.parts))
+    return found[0].read_text(encoding="utf-8") if found else None
+
+
+def _fetched(ref: ModelRef) -> Path:
+    try:
+        return Path(mlflow.artifacts.download_artifacts(artifact_uri=ref.uri))
+    except (MlflowException, OSError) as error:
+        raise ModelError(f"{ref.label} cannot be fetched from {ref.uri}: {error}") from error

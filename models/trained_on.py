@@ -1,20 +1,49 @@
-"""Which recordings a model was trained on: `trained_on.txt` in its folder, so that no evaluation counts them as unseen.
+"""What a model was trained on, by hashes in its folder, so that no evaluation counts as unseen what it has heard.
 
-A line a recording: the first 12 hex of the SHA-256 of the file's bytes.
+`trained_on.txt`, a line a recording: the first 12 hex of the SHA-256 of the file's bytes. `trained_on_speakers.txt`, a
+line a speaker: the same of the label in labels.csv, so that other recordings of a voice are known too.
 """
 
 from collections.abc import Iterable
 from pathlib import Path
 
-_NAME = "trained_on.txt"
+from data_contracts.fingerprint import digest
+
+_RECORDINGS, _SPEAKERS = "trained_on.txt", "trained_on_speakers.txt"
 
 
 def write(folder: Path, recordings: Iterable[str]) -> None:
     """Sorted, each once."""
-    (folder / _NAME).write_text("".join(f"{name}\n" for name in sorted(set(recordings))))
+    _write(folder / _RECORDINGS, recordings)
 
 
 def read(folder: Path) -> frozenset[str]:
     """The recordings; none where the folder names none."""
-    listed = folder / _NAME
-    return frozenset(listed.read_text().split()) if listed.is_file() else frozenset()
+    return _read(folder / _RECORDINGS)
+
+
+def write_speakers(folder: Path, labels: Iterable[str]) -> None:
+    """The hashes of the speakers' labels, sorted, each once."""
+    _write(folder / _SPEAKERS, map(speaker_hash, labels))
+
+
+def read_speakers(folder: Path) -> frozenset[str]:
+    """The hashes of the speakers' labels; none where the folder names none."""
+    return _read(folder / _SPEAKERS)
+
+
+def is_told(folder: Path) -> bool:
+    """Whether the folder says what the model was trained on."""
+    return (folder / _RECORDINGS).is_file()
+
+
+def speaker_hash(label: str) -> str:
+    return digest(label.encode(), 12)
+
+
+def _write(path: Path, names: Iterable[str]) -> None:
+    path.write_text("".join(f"{name}\n" for name in sorted(set(names))))
+
+
+def _read(path: Path) -> frozenset[str]:
+    return frozenset(path.read_text().split()) if path.is_file() else frozenset()

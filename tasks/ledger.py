@@ -31,6 +31,7 @@ class Ledger:
     n_listed: int = 0
     n_known: int = 0
     extracted: Counts = field(default_factory=Counts)
+    n_scored: int = 0
     n_published_recordings: int = 0
     n_published_utterances: int = 0
     n_new_speakers: int = 0
@@ -51,7 +52,7 @@ class Ledger:
 
     def nothing_published(self) -> None:
         """Whatever was staged before, somebody else published it, or there was nothing."""
-        self.n_published_recordings = self.n_published_utterances = self.n_new_speakers = 0
+        self.n_published_recordings = self.n_published_utterances = self.n_new_speakers = self.n_scored = 0
         self.verdict, self.validation, self.failures = "nothing_to_check", None, []
 
     @property
@@ -66,6 +67,7 @@ class Ledger:
             "n_read": done.n_objects,
             "n_ok": done.n_ok,
             "n_rejected": done.n_rejected,
+            "bytes_read": done.n_bytes,
             "audio_hours": done.audio_s / 3600,
             "rtfx": done.audio_s / self.elapsed_s if done.audio_s else None,
         }

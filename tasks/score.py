@@ -20,6 +20,7 @@ from data_contracts.reasons import Unscored
 from features.gemaps import EGEMAPS_NAMES
 from models import adaptation, registry
 from models.adaptation import Sums
+from models.compatibility import check_features
 from models.emotion import EmotionModel
 from tasks import heard, offsets
 from tasks.identify import KEY
@@ -34,7 +35,7 @@ LEAST_VOICED_S = 0.25  # of voiced sound; nobody can tell from less
 @stage
 def score(run: Run, waiting: Pending, client: Any) -> int:
     """Scores every utterance that waits, a future a shard and pass. Returns how many."""
-    check_features(run)
+    check_features(run.emotion, run.config, extractor=run.speaker.metadata.get("extractor_digest"))
     n_scored = 0
     for date, shards in waiting.shards.items():
         everywhere = heard.write_heard(run, date)
@@ -42,17 +43,6 @@ def score(run: Run, waiting: Pending, client: Any) -> int:
             _adapt(run, date, everywhere, client)
         n_scored += sum(_over(shards, score_one, run, date, client))
     return n_scored
-
-
-def check_features(run: Run) -> None:
-    """Raises ModelError where the model was trained on features that the store does not hold."""
-    held = run.config.fingerprints()
-    for name, expected in run.emotion.metadata.get("features", {}).items():
-        if held.get(name) != expected:
-            raise ModelError(
-                f"{run.emotion.label} was trained on {name} {expected}, the store holds {held.get(name)}; train and "
-                "promote a model for these, or go back to that version"
-            )
 
 
 def _adapts(run: Run) -> bool:

@@ -1,6 +1,7 @@
 """The main job over the sample corpus, under Prefect's harness."""
 
 import datetime as dt
+import io
 import os
 import shutil
 from pathlib import Path
@@ -8,18 +9,24 @@ from pathlib import Path
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
+from rich.console import Console
 
 import features.prefetch
+import models
 from data_contracts import lake as lakes
 from data_contracts.errors import LakeError, UsageError
 from data_contracts.lake import Lake
+from data_contracts.schemas import UTTERANCE_KEY
 from features import store
 from flows.backfill import backfill
 from flows.dates import days
 from flows.nightly import nightly
 from flows.settings import Settings
+from flows.show import summary
+from models.emotion import EmotionModel
 from tasks.publish import RUN_ID
 
+SHIPPED = Path(models.__file__).parent / "weights" / "emotion"
 N_OBJECTS, N_CLIPS = 34, 30
 BAD = {"call-0032-empty.wav": "empty", "call-0033-truncated.flac": "truncated", "readme-not-audio.mp3": "not_audio"}
 FLOAT = {"check_exact": False, "abs_tol": 1e-3, "rel_tol": 1e-3}
@@ -181,6 +188,41 @@ def test_score_alone_reads_no_audio(settings, tmp_path, sample):
     ledger = backfill(stage="score", force=True, settings={**here, "corpus": ""})
     assert ledger.n_listed == 0
     assert ledger.n_published_recordings == N_OBJECTS
+
+
+def test_a_promoted_model_scores_what_is_stored_and_reads_no_audio(settings, own_registry, tmp_path, sample):
+    """The next run after a promotion, with the corpus gone: every row is the new version's, and the ledger says how."""
+    corpus = tmp_path / "corpus"
+    shutil.copytree(sample, corpus)
+    here = settings | {"corpus": str(corpus), "registry": own_registry.uri}
+    first = backfill(settings=here)
+    assert first.row()["bytes_read"] == sum(path.stat().st_size for path in corpus.rglob("*.*") if path.is_file())
+    lake = Lake(here["lake"])
+    before = lake.scan("utterances").sort(UTTERANCE_KEY).collect()
+    model = EmotionModel.load(SHIPPED)
+    model.temperature, model.adapted_temperature = 5.0, 5.0
+    model.save(tmp_path / "second")
+    second = own_registry.register("emotion", tmp_path / "second", alias="challenger", description="less sure")
+    own_registry.promote("emotion", "2")
+
+    shutil.rmtree(corpus)
+    stored = {path: path.stat().st_mtime_ns for path in (Path(here["lake"]) / "features").rglob("*.parquet")}
+    ledger = backfill(stage="score", settings=here | {"corpus": ""})
+    row = ledger.row()
+    assert (row["n_listed"], row["n_read"], row["bytes_read"], row["audio_hours"]) == (0, 0, 0, 0)
+    assert row["n_scored"] == row["n_published_utterances"] == len(before)
+    assert lake.scan("runs").filter(run_id=ledger.run_id).collect()["bytes_read"].to_list() == [0]
+    after = lake.scan("utterances").sort(UTTERANCE_KEY).collect()
+    assert set(before["emotion_model"]) == {first.emotion_model}
+    assert set(after["emotion_model"]) == {second.label} == {ledger.emotion_model}
+    assert_frame_equal(after.select(UTTERANCE_KEY), before.select(UTTERANCE_KEY))
+    assert after["score_anger"].max() < before["score_anger"].max()
+    assert {path: path.stat().st_mtime_ns for path in stored} == stored
+    with io.StringIO() as said:
+        summary(Console(file=said, width=1000), ledger)
+        assert "no audio was read (0 objects, 0 bytes)" in said.getvalue()
+        assert f"{len(before)} utterances scored from stored features by {second.label}" in said.getvalue()
+    assert backfill(stage="score", settings=here | {"corpus": ""}).row()["n_scored"] == 0, "done is done"
 
 
 def test_force_writes_the_same_shards_again(settings, contents):

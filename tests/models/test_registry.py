@@ -1,8 +1,12 @@
 """Versions, aliases and what a registered model promises, with an emotion model of three features."""
 
+import pickle
 import shutil
+import zipfile
 from pathlib import Path
+from typing import Any
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,15 +15,17 @@ from mlflow import MlflowClient
 
 from data_contracts.errors import ModelError
 from data_contracts.records import ModelRef
+from features.config import FeatureConfig
 from models import registry
 from models.adaptation import Prior
 from models.emotion import EmotionModel, Member
 from models.registry import Registry
 
 FEATURES, CLASSES = ("f0_mean", "loudness", "jitter"), ("calm", "angry")
+COMPUTED = FeatureConfig().fingerprints()["egemaps"]
 
 
-def _shipped(folder: Path, seed: int, egemaps: str = "f00d") -> Path:
+def _shipped(folder: Path, seed: int, egemaps: str = COMPUTED, training: dict[str, Any] | None = None) -> Path:
     torch.manual_seed(seed)
     ones = torch.ones(len(FEATURES))
     EmotionModel(
@@ -31,6 +37,7 @@ def _shipped(folder: Path, seed: int, egemaps: str = "f00d") -> Path:
         feature_names=FEATURES,
         features={"egemaps": egemaps},
         classes=CLASSES,
+        training=training,
     ).save(folder)
     (folder / "README.md").write_text("A card.\n")
     return folder
@@ -70,7 +77,7 @@ def test_the_shipped_model_is_registered_on_first_use_and_once(models):
     assert [(item.version, item.aliases) for item in models.versions("emotion")] == [("1", ("champion",))]
     assert (ref.name, ref.version) == ("emotion", "1")
     assert ref.metadata["classes"] == list(CLASSES)
-    assert ref.metadata["features"] == {"egemaps": "f00d"}
+    assert ref.metadata["features"] == {"egemaps": COMPUTED}
     assert ref.label == f"emotion/1+{ref.digest[:8]}"
     assert models.versions("emotion")[0].digest == ref.digest
 
@@ -150,8 +157,7 @@ def test_a_registered_model_is_its_folder_without_a_pickle(models, tmp_path, fir
     ref = models.champion("emotion")
     files = [path for path in (tmp_path / "artifacts").rglob("*") if path.is_file()]
     assert {"weights.safetensors", "config.json", "README.md", "MLmodel"} <= {path.name for path in files}
-    assert not [path for path in files if path.suffix in {".pkl", ".pickle", ".pt", ".joblib", ".cloudpickle"}]
-    assert not [path for path in files if path.read_bytes()[:1] == b"\x80"]  # how a pickle begins
+    assert not [path for path in files if _is_pickle(path)]
     folder = registry.weights_folder(ref)
     assert (folder / "weights.safetensors").read_bytes() == (first / "weights.safetensors").read_bytes()
 
@@ -197,3 +203,108 @@ def test_a_reference_that_leads_nowhere_is_refused(tmp_path):
 def test_only_our_names_are_registered(models, first):
     with pytest.raises(ModelError, match="expected one of emotion, speaker; found 'mood'"):
         models.register("mood", first, alias="champion", description="")
+
+
+def _is_pickle(path: Path) -> bool:
+    """By name, by the first bytes of every protocol since 2, or a zip as torch.save makes it."""
+    named = path.suffix in {".pkl", ".pickle", ".pt", ".pth", ".bin", ".joblib", ".cloudpickle"}
+    return named or path.read_bytes()[:1] == b"\x80" or zipfile.is_zipfile(path)
+
+
+def test_the_test_knows_a_pickle(tmp_path):
+    (tmp_path / "by-content").write_bytes(pickle.dumps({"a": 1}))
+    torch.save(torch.zeros(1), tmp_path / "by-torch")
+    (tmp_path / "config.json").write_text("{}")
+    assert [_is_pickle(tmp_path / name) for name in ("by-content", "by-torch", "config.json")] == [True, True, False]
+
+
+class _Opened:
+    """What a pickle may do to whoever loads it."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.marker,)
+
+
+class _Pickled(mlflow.pyfunc.PythonModel):
+    def __init__(self, payload: _Opened) -> None:
+        self.payload = payload
+
+    def predict(self, context, model_input, params=None):
+        return model_input
+
+
+@pytest.mark.parametrize("allowed", ["true", "false"])
+def test_a_pickle_under_our_name_is_refused_and_never_opened(models, tmp_path, monkeypatch, allowed):
+    """Whoever may write to the registry could else run code on every worker, whatever MLflow's own switch says."""
+    models.champion("emotion")
+    marker = tmp_path / "opened"
+    mlflow.set_tracking_uri(models.uri)
+    mlflow.set_registry_uri(models.uri)
+    with mlflow.start_run(experiment_id=models._experiment()):
+        mlflow.pyfunc.log_model(
+            name="emotion",
+            python_model=_Pickled(_Opened(marker)),
+            registered_model_name="emotion",
+            pip_requirements=[],
+        )
+    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", allowed)
+    ref = models.version("emotion", "2")
+    with pytest.raises(
+        ModelError, match=r"emotion/2\+.* cannot be loaded from .*: it is a pickle \(python_model.pkl\)"
+    ):
+        registry.load(ref)
+    assert not marker.exists()
+
+
+def test_a_version_for_other_features_is_not_loaded(models, tmp_path):
+    ref = models.register("emotion", _shipped(tmp_path / "old", 1, "beef"), alias="challenger", description="")
+    for use in (registry.load, registry.emotion_model, lambda ref: registry.predict(ref, _features())):
+        with pytest.raises(ModelError, match=rf"feature set egemaps beef; this Undertone computes egemaps {COMPUTED}"):
+            use(ref)
+
+
+def test_the_run_tells_data_recipe_and_every_figure(models, tmp_path):
+    training = {
+        "seed": 7,
+        "recipe": {"steps": 3, "speeds": [0.9, 1.1]},
+        "manifest": "cafe",
+        "code_version": "0.1.0",
+        "n_clips": 12,
+        "n_speakers": 3,
+        "data": {"lab": {"clips": 12, "speakers": 3, "licences": ["CC BY 4.0"]}},
+    }
+    metrics = {"uar": 0.5, "uar_interval": [0.4, float("nan")], "by_corpus": {"a lab & co": {"n": 3}}, "protocol": "so"}
+    folder = _shipped(tmp_path / "second", 2, training=training)
+    ref = models.register("emotion", folder, alias="challenger", description="", metrics=metrics)
+    (version,) = models.versions("emotion")
+    assert version.tags["undertone.licence"] == "CC BY 4.0"
+    figures, card = models.measured(ref)
+    assert figures == {"uar": 0.5, "uar_interval/0": 0.4, "by_corpus/a lab _ co/n": 3.0}
+    assert Path(card).read_text() == "A card.\n" == registry.card(ref)
+    run = MlflowClient(models.uri).search_runs([models._experiment()])[0]
+    assert run.data.params == {
+        "digest": ref.digest,
+        "seed": "7",
+        "recipe/steps": "3",
+        "recipe/speeds/0": "0.9",
+        "recipe/speeds/1": "1.1",
+        "manifest": "cafe",
+        "code_version": "0.1.0",
+        "n_clips": "12",
+        "n_speakers": "3",
+        "features/egemaps": COMPUTED,
+    }
+
+
+def test_rolling_back_twice_is_as_before(models, tmp_path):
+    first = models.champion("emotion")
+    second = models.register("emotion", _shipped(tmp_path / "second", 2), alias="challenger", description="")
+    with pytest.raises(ModelError, match="no version 'previous'"):
+        models.rollback("emotion")
+    models.promote("emotion", "2")
+    assert models.rollback("emotion") == first == models.champion("emotion")
+    assert models.rollback("emotion") == second == models.champion("emotion")
+    assert models.version("emotion", "previous") == first

@@ -1,0 +1,115 @@
+"""The commands that change which version is the champion: promote, rollback."""
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from flows.options import Json, Lake, Model, known_model, settings_of
+from flows.screen import screen
+
+if TYPE_CHECKING:
+    from flows.promote import Outcome
+
+console = screen()
+Reason = Annotated[str, typer.Option(help="Why; it is noted with the version.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Registers the commands."""
+    for command in (promote, rollback):
+        app.command()(command)
+
+
+def promote(
+    name: Model,
+    version: Annotated[str, typer.Argument(help="The version's number, or `challenger`.")],
+    corpus: Annotated[
+        str, typer.Option(help="Labelled speech that neither was trained on (UNDERTONE_EVALUATION_CORPUS).")
+    ] = "",
+    unheard: Annotated[
+        bool, typer.Option("--unheard", help="Leave out the speakers of the corpus that either was trained on.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Whatever the figures say; it is noted.")] = False,
+    reason: Reason = "",
+    lake: Lake = None,
+    as_json: Json = False,
+) -> None:
+    """Makes a version the champion, where it is no worse: the next run uses it. The one before stays as @previous.
+
+    Challenger and champion are judged on the same clips. Refused: a worse one, and a corpus with a speaker whom either
+    was trained on.
+    """
+    from data_contracts.errors import ModelError
+    from flows.promote import promote as succession
+    from flows.settings import Settings
+
+    settings = Settings.load(**settings_of(lake=lake, evaluation_corpus=corpus or None))
+    outcome = succession(settings, known_model(name), version, unheard=unheard, force=force, reason=reason)
+    if as_json:
+        print(json.dumps(outcome.record()))
+    else:
+        _compare(outcome)
+    if outcome.promoted:
+        if not as_json:
+            _announce(outcome, reason)
+    elif not outcome.verdict.accepted:
+        raise ModelError(
+            f"{outcome.ref.label} was not promoted: {outcome.verdict.reason}. --force promotes it all the same, and is "
+            "noted"
+        )
+
+
+def rollback(name: Model, reason: Reason = "", lake: Lake = None, as_json: Json = False) -> None:
+    """Makes @previous the champion again, and the champion @previous: a second rollback is as before."""
+    from flows.promote import rollback as step_back
+    from flows.settings import Settings
+
+    now, went = step_back(Settings.load(**settings_of(lake=lake)), known_model(name), reason=reason)
+    if as_json:
+        print(json.dumps({"model": name, "champion": now.label, "previous": went.label}))
+        return
+    console.print(f"{now.label} is @champion again, {went.label} is @previous.", highlight=False)
+
+
+def _compare(outcome: "Outcome") -> None:
+    import pyarrow as pa
+
+    from flows.show import grid
+    from models.figures import FIGURES, figure
+
+    verdict = outcome.verdict
+    columns = {f"challenger {outcome.ref.label}": verdict.challenger}
+    if outcome.before is not None and verdict.champion:
+        columns[f"champion {outcome.before.label}"] = verdict.champion
+    names = FIGURES[outcome.ref.name]
+    rows = [
+        {"figure": words, **{head: figure(figures, key) for head, figures in columns.items()}}
+        for key, words in names.items()
+        if key in verdict.challenger
+    ]
+    if rows:
+        console.print(grid(pa.Table.from_pylist(rows)))
+        n, n_speakers = verdict.challenger.get("n", "?"), verdict.challenger.get("n_speakers", "?")
+        left_out = f", {verdict.n_left_out} speakers left out" if verdict.n_left_out else ""
+        words = f"{n} clips of {n_speakers} speakers in {verdict.corpus} (manifest {verdict.manifest}){left_out}"
+        console.print(escape(f"{words}; {verdict.protocol}"), highlight=False, soft_wrap=True)
+    console.print(escape(f"{verdict.reason}."), highlight=False, soft_wrap=True)
+
+
+def _announce(outcome: "Outcome", reason: str) -> None:
+    ref, before = outcome.ref, outcome.before
+    if outcome.forced:
+        why = f": {reason}" if reason else ""
+        console.print(escape(f"Forced, and noted with the version{why}."), style="yellow", highlight=False)
+    same = before is not None and before.metadata.get("extractor_digest") == ref.metadata.get("extractor_digest")
+    stage = " --stage score" if ref.name == "emotion" or same else ""
+    audio = "" if stage else " (another encoder: the audio is read again)"
+    console.print(
+        f"{ref.label} is @champion now"
+        + (f", {before.label} is @previous" if before else "")
+        + f". For nights gone: `undertone backfill --from D --to D{stage}`{audio}.",
+        highlight=False,
+        soft_wrap=True,
+    )

@@ -1,0 +1,76 @@
+"""The commands that look at the registry: list, show."""
+
+import datetime as dt
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flows.options import Json, Lake, Model, known_model, registry_of
+from flows.screen import screen
+
+if TYPE_CHECKING:
+    from models.registry import Version
+
+console = screen()
+
+
+def add_to(app: typer.Typer) -> None:
+    """Registers the commands."""
+    app.command("list")(list_versions)
+    app.command()(show)
+
+
+def list_versions(lake: Lake = None, as_json: Json = False) -> None:
+    """The registered versions, which of them is @champion, since when, and under what licence."""
+    import pyarrow as pa
+
+    from flows.show import rows
+    from models.registry import NAMES
+
+    registry = registry_of(lake)
+    for name in NAMES:
+        registry.champion(name)
+    found = [_row(item) for name in NAMES for item in registry.versions(name)]
+    rows(console, pa.Table.from_pylist(found), style="json" if as_json else "table")
+
+
+def show(
+    name: Model,
+    version: Annotated[str, typer.Argument(help="The version's number, or an alias.")] = "champion",
+    lake: Lake = None,
+    as_json: Json = False,
+) -> None:
+    """A version's model card; with --json also its figures and what happened to it."""
+    from models import registry
+    from models.history import changes
+
+    models = registry_of(lake)
+    if not models.versions(known_model(name)):
+        models.champion(name)
+    ref = models.version(name, version)
+    card = registry.card(ref)
+    if not as_json:
+        print(card or f"{ref.label} has no card: nobody wrote a README.md into its folder.")
+        return
+    (told,) = (item for item in models.versions(name) if item.version == ref.version)
+    metrics, place = models.measured(ref)
+    happened = [change for change in changes(models, name) if ref.label in {change["version"], change["replaced"]}]
+    answer = {"label": ref.label, **_row(told), "metadata": ref.metadata, "metrics": metrics, "card_at": place}
+    print(json.dumps({**answer, "card": card, "tags": dict(told.tags), "changes": happened}, default=str))
+
+
+def _row(item: "Version") -> dict[str, Any]:
+    tags = {key.removeprefix("undertone."): value for key, value in item.tags.items()}
+    forced = " (forced)" if tags.get("forced") == "true" else ""
+    return {
+        "model": item.name,
+        "version": item.version,
+        "aliases": ", ".join(f"@{alias}" for alias in item.aliases),
+        "digest": item.digest[:8],
+        "licence": tags.get("licence", ""),
+        "registered": dt.datetime.fromtimestamp(item.created_ms / 1000, dt.UTC),
+        "promoted": tags["promoted_at"][:10] + forced if "promoted_at" in tags else "",
+        "rolled back": tags.get("rolled_back_at", "")[:10],
+        "description": item.description,
+    }

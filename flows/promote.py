@@ -1,0 +1,101 @@
+"""The champion's succession: judged first, noted always."""
+
+import datetime as dt
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from data_contracts.errors import ModelError, UsageError
+from data_contracts.records import ModelRef
+from flows.settings import Settings
+from models import history, registry
+from models.compatibility import check_features
+from models.promotion import Verdict, judge
+from models.registry import CHAMPION, PREVIOUS, Registry
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a wish to promote `ref`, and who was the champion before."""
+
+    ref: ModelRef
+    before: ModelRef | None
+    verdict: Verdict
+    promoted: bool
+    forced: bool = False
+
+    def record(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "model": self.ref.name,
+            "version": self.ref.version,
+            "label": self.ref.label,
+            "promoted": self.promoted,
+            "forced": self.forced,
+            "replaced": self.before.label if self.before else None,
+            "evaluation": self.verdict.record(),
+        }
+
+
+def promote(
+    settings: Settings,
+    name: str,
+    version: str,
+    *,
+    corpus: str = "",
+    unheard: bool = False,
+    force: bool = False,
+    reason: str = "",
+) -> Outcome:
+    """Makes a version the champion where the verdict on the evaluation corpus allows it, or `force` does.
+
+    Raises UsageError without an evaluation corpus, ModelError for a version that no run could use: neither is forced.
+    """
+    models = settings.open_registry(settings.open_lake())
+    if not models.versions(name):
+        models.champion(name)
+    ref, before = models.version(name, version), _champion(models, name)
+    if before is not None and before.version == ref.version:
+        return Outcome(ref, before, Verdict(True, f"{ref.label} is @champion already"), promoted=False)
+    chosen = corpus or settings.evaluation_corpus
+    if not chosen and not force:
+        raise UsageError(
+            f"on what are {ref.label} and the champion to be compared? Found no evaluation corpus; give --corpus DIR "
+            "or set UNDERTONE_EVALUATION_CORPUS (speech with labels.csv that no model was trained on), or --force"
+        )
+    registry.load(ref)
+    verdict = Verdict(False, "nothing was evaluated: no evaluation corpus was given")
+    if chosen:
+        verdict = judge(ref, before, Path(chosen), voices=models.champion("speaker"), unheard=unheard or force)
+    if verdict.accepted or force:
+        models.promote(name, ref.version)
+        told = {"accepted": verdict.accepted, **verdict.record()}
+        now = dt.datetime.now(dt.UTC)
+        history.promoted(models, ref, before, told, forced=force, reason=reason, now=now)
+    return Outcome(ref, before, verdict, promoted=verdict.accepted or force, forced=force)
+
+
+def rollback(settings: Settings, name: str, *, reason: str = "") -> tuple[ModelRef, ModelRef]:
+    """The champion and `@previous` change places. Returns the champion of now and the one that went.
+
+    Raises ModelError where there is none, or where it was trained on other features than are computed now.
+    """
+    models = settings.open_registry(settings.open_lake())
+    went = _champion(models, name)
+    if went is None:
+        raise ModelError(f"{name} has no @champion to go back from; run `undertone models promote {name} N`")
+    try:
+        check_features(models.version(name, PREVIOUS))
+    except ModelError as error:
+        raise ModelError(f"{name} has no version to go back to: {error}") from error
+    now = models.rollback(name)
+    history.rolled_back(models, now, went, reason=reason, now=dt.datetime.now(dt.UTC))
+    return now, went
+
+
+def _champion(models: Registry, name: str) -> ModelRef | None:
+    """None where there is none, or its artifacts are gone: then it holds nobody up."""
+    try:
+        return models.version(name, CHAMPION)
+    except ModelError:
+        return None

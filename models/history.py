@@ -1,0 +1,58 @@
+"""What happened to a model's versions: tags of the version for the last time, and of the model for every time."""
+
+import datetime as dt
+import json
+from typing import Any
+
+from data_contracts.records import ModelRef
+from models.registry import Registry
+
+_CHANGE = "undertone.change."
+
+
+def promoted(
+    registry: Registry,
+    ref: ModelRef,
+    replaced: ModelRef | None,
+    evaluation: dict[str, Any],
+    *,
+    forced: bool,
+    reason: str,
+    now: dt.datetime,
+) -> None:
+    """Notes that `ref` took the place of `replaced`; `evaluation` holds the figures of both."""
+    tags = {
+        "promoted_at": _spelt(now),
+        "replaced": replaced.label if replaced else "nothing",
+        "evaluation": json.dumps(evaluation),
+        "forced": str(forced).lower(),
+        "reason": reason or "none given",
+    }
+    registry.tag(ref.name, ref.version, {f"undertone.{key}": value for key, value in tags.items()})
+    change = {"what": "promoted", "version": ref.label, **tags, "evaluation": evaluation}
+    _note(registry, ref.name, change, now)
+
+
+def rolled_back(registry: Registry, ref: ModelRef, replaced: ModelRef, *, reason: str, now: dt.datetime) -> None:
+    """Notes that `replaced` made way for `ref`, the champion before it."""
+    told = {"reason": reason or "none given"}
+    back = {"promoted_at": _spelt(now), "replaced": replaced.label, "forced": "false", **told}
+    left = {"rolled_back_at": _spelt(now), "rolled_back_to": ref.label, **told}
+    for version, tags in ((ref.version, back), (replaced.version, left)):
+        registry.tag(ref.name, version, {f"undertone.{key}": value for key, value in tags.items()})
+    change = {"what": "rolled back", "version": ref.label, "at": _spelt(now), "replaced": replaced.label, **told}
+    _note(registry, ref.name, change, now)
+
+
+def changes(registry: Registry, name: str) -> list[dict[str, Any]]:
+    """Every promotion and every step back, newest first."""
+    notes = registry.notes(name)
+    return [json.loads(notes[key]) for key in sorted(notes, reverse=True) if key.startswith(_CHANGE)]
+
+
+def _note(registry: Registry, name: str, change: dict[str, Any], now: dt.datetime) -> None:
+    registry.note(name, f"{_CHANGE}{now:%Y%m%dT%H%M%S.%f}Z", json.dumps(change))
+
+
+def _spelt(now: dt.datetime) -> str:
+    return now.isoformat(timespec="seconds")

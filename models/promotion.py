@@ -1,0 +1,150 @@
+"""May a challenger take the champion's place? Both judged on the same clips, of speakers that neither was trained on.
+
+The challenger passes unless its figure is worse: equal is enough. Emotion goes by the UAR that a nightly run would
+give (`uar_adaptive`; `uar` where there is none), speaker by the equal error rate.
+"""
+
+import math
+import tempfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from data_contracts.errors import ModelError, UndertoneError, UsageError
+from data_contracts.records import ModelRef
+from models import registry, trained_on
+from models.compatibility import check_features
+from models.figures import FIGURES, figure
+from models.labels import manifest_of, read_labels
+from models.speaker import SpeakerModel
+from models.split import heard, recording_ids, write_without
+
+_DECISIVE = {"emotion": ("uar_adaptive", "uar"), "speaker": ("eer",)}
+_LOWER_IS_BETTER = {"eer"}
+_NAMED = 5  # speakers in a message, at most
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether the challenger passes, why, and the figures of both, each with its interval where there is one."""
+
+    accepted: bool
+    reason: str
+    metric: str = ""
+    challenger: dict[str, Any] = field(default_factory=dict)
+    champion: dict[str, Any] = field(default_factory=dict)
+    protocol: str = ""
+    corpus: str = ""
+    manifest: str = ""  # of the evaluation corpus
+    n_left_out: int = 0  # speakers of the corpus that a model was trained on
+
+    def record(self) -> dict[str, Any]:
+        """For JSON."""
+        return {name: value for name, value in asdict(self).items() if value not in ("", {})}
+
+
+def judge(
+    challenger: ModelRef, champion: ModelRef | None, corpus: Path, *, voices: ModelRef, unheard: bool = False
+) -> Verdict:
+    """The verdict on `corpus`, a labelled folder; `voices` is the speaker model by which emotion models adapt.
+
+    A speaker of it that a model was trained on is a reason to refuse, unless `unheard` leaves such speakers out. What
+    makes the comparison impossible is a reason, too, and never raised.
+    """
+    try:
+        return _judged(challenger, champion, corpus, voices=voices, unheard=unheard)
+    except UndertoneError as error:
+        return Verdict(False, f"the two could not be compared: {error}", corpus=str(corpus))
+
+
+def evaluate(name: str, folder: Path, corpus: Path, *, voices: Path) -> dict[str, Any]:
+    """The model in `folder`, judged on `corpus`; in `voices` is the speaker model that an emotion model adapts by.
+
+    Raises ModelError for a folder that is not Undertone's own.
+    """
+    if name == "emotion":
+        from models.emotion import EmotionModel
+        from models.evaluate_emotion import evaluate_emotion
+
+        return evaluate_emotion(EmotionModel.load(folder), corpus, speaker=SpeakerModel.load(voices))
+    from models.evaluate import evaluate_speaker
+
+    return evaluate_speaker(SpeakerModel.load(folder), corpus)
+
+
+def _judged(
+    challenger: ModelRef, champion: ModelRef | None, corpus: Path, *, voices: ModelRef, unheard: bool
+) -> Verdict:
+    clips = [clip for clip in read_labels([corpus]) if clip.speaker]
+    recordings = recording_ids(clips)
+    here: dict[str, Any] = {"corpus": str(corpus), "manifest": manifest_of(clips, recordings)}
+    replaced = champion if champion is not None and _fits(champion) else None
+    refs = [challenger, *([replaced] if replaced else [])]
+    folders = [registry.weights_folder(ref) for ref in refs]
+    known = {ref.label: heard(_told(ref, folder), clips, recordings) for ref, folder in zip(refs, folders, strict=True)}
+    both, speakers = set().union(*known.values()), {clip.speaker for clip in clips}
+    here["n_left_out"] = len(both)
+    if both and (not unheard or both == speakers):
+        return Verdict(False, _on_both_sides(known, speakers, corpus), **here)
+    with tempfile.TemporaryDirectory() as place:
+        left = write_without(both, corpus, Path(place)) if both else corpus
+        speaker = registry.weights_folder(voices)
+        results = [evaluate(challenger.name, folder, left, voices=speaker) for folder in folders]
+    kept = [_digest(challenger.name, result) for result in results]
+    here |= {"challenger": kept[0], "champion": kept[1] if replaced else {}, "protocol": results[0].get("protocol", "")}
+    return _compared(challenger, champion, replaced, here)
+
+
+def _compared(
+    challenger: ModelRef, champion: ModelRef | None, replaced: ModelRef | None, here: dict[str, Any]
+) -> Verdict:
+    mine, theirs = here["challenger"], here["champion"]
+    found = [key for key in _DECISIVE[challenger.name] if key in mine and (key in theirs or not theirs)]
+    if not found or not math.isfinite(mine[found[0]]):
+        return Verdict(False, f"{challenger.label} has no figure to go by on {here['corpus']}", **here)
+    metric = found[0]
+    words = f"{FIGURES[challenger.name][metric]} {figure(mine, metric)}"
+    if replaced is None:
+        why = f"{champion.label} reads features that are no longer computed" if champion else "there is no champion"
+        return Verdict(True, f"{why}; {challenger.label} has {words}", metric, **here)
+    classes = [set(ref.metadata.get("classes", ())) for ref in (challenger, replaced)]
+    if classes[0] != classes[1]:
+        odd = ", ".join(sorted(classes[0] ^ classes[1]))
+        return Verdict(False, f"the two tell different classes apart ({odd}), so their figures say nothing", **here)
+    worse = mine[metric] > theirs[metric] if metric in _LOWER_IS_BETTER else mine[metric] < theirs[metric]
+    than = f"{words}, {replaced.label} {figure(theirs, metric)}"
+    return Verdict(not worse, f"{challenger.label} is {'worse' if worse else 'no worse'}: {than}", metric, **here)
+
+
+def _fits(ref: ModelRef) -> bool:
+    try:
+        check_features(ref)
+    except ModelError:
+        return False
+    return True
+
+
+def _told(ref: ModelRef, folder: Path) -> Path:
+    if not trained_on.is_told(folder):
+        raise UsageError(
+            f"{ref.label} does not say what it was trained on (no trained_on.txt), so that nobody can see whether a "
+            "speaker is on both sides"
+        )
+    return folder
+
+
+def _on_both_sides(known: dict[str, set[str]], speakers: set[str], corpus: Path) -> str:
+    both = sorted(set().union(*known.values()))
+    whose = " and ".join(label for label, names in known.items() if names)
+    named = ", ".join(both[:_NAMED]) + (", …" if len(both) > _NAMED else "")
+    left = len(speakers) - len(both)
+    way_out = f", or --unheard to leave them out ({left} remain)" if left else "; nobody else is there"
+    return (
+        f"{len(both)} of the {len(speakers)} speakers in {corpus} are on both sides, in the training of {whose} too "
+        f"({named}): give a --corpus of others{way_out}"
+    )
+
+
+def _digest(name: str, result: dict[str, Any]) -> dict[str, Any]:
+    keys = [key for figure in FIGURES[name] for key in (figure, f"{figure}_interval")]
+    return {key: result[key] for key in (*keys, "n", "n_speakers", "n_trials") if key in result}

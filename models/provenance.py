@@ -1,0 +1,45 @@
+"""What a model was made from: completes what its trainer wrote, for the card and the registry."""
+
+import json
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from models import trained_on
+from models.labels import Clip, manifest_of, read_labels
+from models.split import recording_ids
+
+
+def record(folder: Path, corpora: Sequence[Path]) -> None:
+    """Adds to `config.json` the data that a model just trained on `corpora` has heard, and the code's version.
+
+    In its block `training`: `data` (clips, speakers and licences by corpus), and where the trainer did not say them
+    `manifest` and `code_version`. Beside it, hashes of the speakers' labels.
+    """
+    clips = read_labels(corpora)
+    seen = trained_on.read(folder)
+    used: dict[str, Clip] = {}
+    for clip, recording in zip(clips, recording_ids(clips), strict=True):
+        if recording in seen:
+            used.setdefault(recording, clip)  # the same content under another name counts once
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    told = {"manifest": manifest_of(used.values(), used), "code_version": version("undertone")}
+    config["training"] = told | (config.get("training") or {}) | {"data": _by_corpus(list(used.values()))}
+    path.write_text(json.dumps(config, indent=2) + "\n")
+    trained_on.write_speakers(folder, (clip.speaker for clip in used.values()))
+
+
+def _by_corpus(clips: Sequence[Clip]) -> dict[str, dict[str, Any]]:
+    corpora: dict[str, list[Clip]] = {}
+    for clip in clips:
+        corpora.setdefault(clip.corpus, []).append(clip)
+    return {
+        name: {
+            "clips": len(items),
+            "speakers": len({clip.speaker for clip in items}),
+            "licences": sorted({clip.licence for clip in items}),
+        }
+        for name, items in sorted(corpora.items())
+    }

@@ -1,0 +1,39 @@
+"""Is a speaker on both sides? Whom of a labelled folder a model has heard, and the folder without them."""
+
+import csv
+import io
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from data_contracts.fingerprint import digest
+from models import trained_on
+from models.labels import Clip
+
+
+def recording_ids(clips: Sequence[Clip]) -> list[str]:
+    """The first 12 hex of the SHA-256 of each clip's bytes."""
+    return [digest(clip.path.read_bytes(), 12) for clip in clips]
+
+
+def heard(model: Path, clips: Sequence[Clip], recordings: Sequence[str]) -> set[str]:
+    """The speakers of `clips` that the model in the folder `model` was trained on, by a recording or by their label."""
+    seen, known = trained_on.read(model), trained_on.read_speakers(model)
+    return {
+        clip.speaker
+        for clip, recording in zip(clips, recordings, strict=True)
+        if clip.speaker and (recording in seen or trained_on.speaker_hash(clip.speaker) in known)
+    }
+
+
+def write_without(speakers: Collection[str], folder: Path, out: Path) -> Path:
+    """A `labels.csv` in `out` of the clips in `folder` of other speakers; its paths are absolute, nothing is copied."""
+    rows = csv.DictReader(io.StringIO((folder / "labels.csv").read_text(encoding="utf-8-sig"), newline=""), restval="")
+    columns = list(dict.fromkeys([*(rows.fieldnames or []), "corpus"]))
+    with (out / "labels.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, extrasaction="ignore")
+        writer.writeheader()
+        for row in rows:
+            if row["speaker"] not in speakers:
+                place = {"path": str((folder / row["path"]).absolute()), "corpus": row.get("corpus") or folder.name}
+                writer.writerow({**row, **place})
+    return out
