@@ -97,9 +97,10 @@ def promote(
 
 def _evaluated(name: str, corpus: Path, *, version: str, lake: str | None) -> dict[str, Any]:
     from flows.settings import Settings
-    from models import evaluate as evaluation
+    import models
     from models.emotion import EmotionModel
     from models.evaluate_emotion import evaluate_emotion
+    from models.evaluate_speaker import evaluate_speaker
     from models.speaker import SpeakerModel
 
     settings = Settings.load(**settings_of(lake=lake))
@@ -111,13 +112,13 @@ def _evaluated(name: str, corpus: Path, *, version: str, lake: str | None) -> di
         folder, label = weights_folder(ref), ref.label
         voices = weights_folder(registry.champion("speaker"))
     else:
-        shipped = Path(evaluation.__file__).parent / "weights"
+        shipped = Path(models.__file__).parent / "weights"
         folder, voices = shipped / name, shipped / "speaker"
         label = f"{name}, as shipped"
     if name == "emotion":
         answer = evaluate_emotion(EmotionModel.load(folder), corpus, speaker=SpeakerModel.load(voices))
     else:
-        answer = evaluation.evaluate_speaker(SpeakerModel.load(folder), corpus)
+        answer = evaluate_speaker(SpeakerModel.load(folder), corpus)
     return {"model": label, **answer}
 
 
