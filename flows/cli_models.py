@@ -96,8 +96,8 @@ def promote(
 
 
 def _evaluated(name: str, corpus: Path, *, version: str, lake: str | None) -> dict[str, Any]:
-    from flows.settings import Settings
     import models
+    from flows.settings import Settings
     from models.emotion import EmotionModel
     from models.evaluate_emotion import evaluate_emotion
     from models.evaluate_speaker import evaluate_speaker

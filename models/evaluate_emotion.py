@@ -7,7 +7,7 @@
 All return plain numbers for JSON, and one sentence, `protocol`, that says how they came about.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
