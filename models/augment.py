@@ -91,6 +91,25 @@ def channels(n: int, bins: int, random: torch.Generator) -> Tensor:
     return torch.where(_uniform(n, 0, 1, random) < 0.4, band, 1.0)
 
 
+def recoloured(
+    waveform: Tensor,  # (batch, time), float32 at 16 kHz
+    random: torch.Generator,
+    *,
+    most_db: float = 5.0,
+) -> Tensor:  # (batch, time)
+    """Half of the rows with another vocal effort, up to `most_db` an octave more or less from 500 Hz to 4 kHz; half
+    through another microphone's curve."""
+    n, spectrum = len(waveform), torch.fft.rfft(waveform)
+    octave = (torch.linspace(0, _RATE / 2, spectrum.shape[1]).clamp(500, 4_000) / 500).log2()
+    slope_db = _uniform(n, -most_db, most_db, random)
+    slope_db = torch.where(_uniform(n, 0, 1, random) < 0.5, slope_db, 0.0)
+    gains = 10 ** (slope_db * octave / 20)
+    curve = equalisers(n, spectrum.shape[1], random)
+    gains = gains * torch.where(_uniform(n, 0, 1, random) < 0.5, curve, 1.0)
+    recoloured: Tensor = torch.fft.irfft(spectrum * gains, n=waveform.shape[1])
+    return recoloured
+
+
 def masked(
     bands: Tensor,  # (batch, frames, n_mels), each band's mean is zero
     random: torch.Generator,

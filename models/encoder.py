@@ -14,6 +14,7 @@ from models.speechbrain_compat import speechbrain_importable
 
 SAMPLE_RATE = 16_000
 _LEVEL = 0.05  # root mean square that every window is brought to: how loud somebody is says little of who it is
+_MEAN_BAND = -10.0  # about the mean of speech at that level, so that what is kept of it lies around zero
 
 
 @dataclass(frozen=True)
@@ -21,10 +22,11 @@ class EncoderConfig:
     """The network's size, and what it is shown: `window_s` of log-mel frames."""
 
     dim: int = 128
-    channels: int = 96
-    merged_channels: int = 192  # after the three blocks' outputs are joined
+    channels: int = 160
+    merged_channels: int = 320  # after the three blocks' outputs are joined
     attention_channels: int = 64
     window_s: float = 2.0
+    mean_kept: float = 1.0  # of each band's mean over the window; 0 takes it away, and with it what a channel adds
     mel: MelConfig = MelConfig(hop_s=0.016)
 
     @property
@@ -74,4 +76,4 @@ def spectrogram(
     level = cut.square().mean(1, keepdim=True).sqrt().clamp_min(1e-5)
     lengths = torch.full((len(cut),), cut.shape[1], device=cut.device)
     bands, _ = log_mel(cut * (_LEVEL / level), lengths, config=config.mel, sample_rate=SAMPLE_RATE)
-    return bands - bands.mean(1, keepdim=True)
+    return bands - (1 - config.mean_kept) * bands.mean(1, keepdim=True) - config.mean_kept * _MEAN_BAND

@@ -7,7 +7,7 @@
 All return plain numbers for JSON, and one sentence, `protocol`, that says how they came about.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,8 @@ from models.linking import Decision, identify
 from models.speaker import SpeakerModel
 from models.taxonomy import emotion_named
 from models.train_emotion import say, speaker_folds
-from models.verification import embed_all
+from models.trained_on import speakers_heard
+from models.trials import embed_all
 
 _LEAVE_ONE_OUT = 10  # speakers: with more, four folds
 
@@ -51,7 +52,7 @@ def evaluate_emotion(
     speech = [item for item in every if emotion_named(item.clip.emotion) in model.classes] or read_speech_of(
         [folder], model.classes
     )
-    heard = _heard(speech, model.trained_on)
+    heard = speakers_heard(speech, model.trained_on)
     recipe = _recipe_of(model)
     if not heard:
         table = table_of(speech, model.classes)
@@ -156,11 +157,6 @@ def found_speakers(model: SpeakerModel | None, speech: Sequence[Speech]) -> np.n
         )
         names[here] = answer.speaker_ids
     return names.astype(str)
-
-
-def _heard(speech: Iterable[Speech], trained_on: frozenset[str]) -> set[str]:
-    """The speakers of whom training had any recording: their other clips are not of unheard speakers either."""
-    return {item.clip.speaker for item in speech if item.recording_id in trained_on}
 
 
 def _recipe_of(model: EmotionModel) -> Recipe:

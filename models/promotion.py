@@ -67,7 +67,7 @@ def evaluate(name: str, folder: Path, corpus: Path, *, voices: Path) -> dict[str
         from models.evaluate_emotion import evaluate_emotion
 
         return evaluate_emotion(EmotionModel.load(folder), corpus, speaker=SpeakerModel.load(voices))
-    from models.evaluate import evaluate_speaker
+    from models.evaluate_speaker import evaluate_speaker
 
     return evaluate_speaker(SpeakerModel.load(folder), corpus)
 

@@ -21,8 +21,10 @@ from data_contracts.errors import ModelError
 from data_contracts.fingerprint import digest, fingerprint
 from features.mel import MelConfig
 from models import trained_on
+from models.cohort import Cohort, cosines
 from models.encoder import EncoderConfig, network, spectrogram, windows
 
+_COHORT = "cohort"  # beside the encoder's weights, in one file
 _WINDOWS_AT_ONCE = 64  # bounds the memory of a long utterance
 
 
@@ -30,7 +32,8 @@ class SpeakerModel:
     """An encoder and how to read its cosines.
 
     `threshold`: the cosine above which two voices are the same. `calibration` (slope, offset): the probability that
-    they are is sigmoid(slope * cosine + offset). `extractor_digest` names the encoder alone: with another threshold
+    they are is sigmoid(slope * cosine + offset). `cohort`: strangers that `scores` may be relative to, and are where
+    `normalised`. `extractor_digest` names the encoder alone: with another threshold
     the embeddings, and so the stored features, stay the same. `trained_on` holds the first 12 hex of the SHA-256 of
     every training recording.
     """
@@ -44,6 +47,8 @@ class SpeakerModel:
         calibration: tuple[float, float],
         training: dict[str, Any] | None = None,
         recordings: Iterable[str] = (),
+        cohort: Cohort | None = None,
+        normalised: bool = False,
     ) -> None:
         self.encoder = encoder.eval()
         self.config = config
@@ -51,6 +56,7 @@ class SpeakerModel:
         self.training = training or {}
         self.trained_on = frozenset(recordings)
         self.dim = config.dim
+        self.cohort, self.normalised = cohort, normalised
 
     @torch.inference_mode()
     def embed(
@@ -68,20 +74,30 @@ class SpeakerModel:
             total.index_add_(0, row[part], nn.functional.normalize(vectors))
         return nn.functional.normalize(total)
 
+    def scores(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """Embeddings (n, dim) and (m, dim) to (n, m), higher is more alike: cosines, or their adaptive s-norm.
+
+        `threshold` and `calibration` are of cosines.
+        """
+        return self.cohort.scores(first, second) if self.normalised and self.cohort else cosines(first, second)
+
     @cached_property
     def extractor_digest(self) -> str:
-        """12 hex of SHA-256 over the encoder's weights and its configuration."""
-        return digest(fingerprint(self.config).encode() + self._weights(), 12)
+        """12 hex of SHA-256 over the encoder's weights and its configuration; thresholds and cohort do not count."""
+        return digest(fingerprint(self.config).encode() + serialise(self._weights()), 12)
 
     def save(self, folder: Path) -> None:
         """Writes `weights.safetensors` (matrices as float16), `config.json` and `trained_on.txt`."""
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "weights.safetensors").write_bytes(self._weights())
+        strangers = {_COHORT: torch.from_numpy(self.cohort.vectors).half()} if self.cohort else {}
+        (folder / "weights.safetensors").write_bytes(serialise(self._weights() | strangers))
         config = {
             "dim": self.dim,
             "threshold": self.threshold,
             "calibration": list(self.calibration),
             "extractor_digest": self.extractor_digest,
+            "cohort_nearest": self.cohort.nearest if self.cohort else None,
+            "normalised": self.normalised,
             "encoder": dataclasses.asdict(self.config),
             "training": self.training,
         }
@@ -97,6 +113,7 @@ class SpeakerModel:
             weights = parse((folder / "weights.safetensors").read_bytes())
             config = EncoderConfig(**{**stored["encoder"], "mel": MelConfig(**stored["encoder"]["mel"])})
             encoder = network(config)
+            strangers = weights.pop(_COHORT, None)
             encoder.load_state_dict({name: _widened(value) for name, value in weights.items()})
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
             raise ModelError(
@@ -111,11 +128,12 @@ class SpeakerModel:
             calibration=(slope, offset),
             training=stored.get("training"),
             recordings=trained_on.read(folder),
+            cohort=None if strangers is None else Cohort(strangers.float().numpy(), stored["cohort_nearest"]),
+            normalised=stored.get("normalised", False),
         )
 
-    def _weights(self) -> bytes:
-        state = self.encoder.state_dict()
-        return serialise({name: _narrowed(value.cpu()).contiguous() for name, value in state.items()})
+    def _weights(self) -> dict[str, Tensor]:
+        return {name: _narrowed(value.cpu()).contiguous() for name, value in self.encoder.state_dict().items()}
 
 
 def _narrowed(value: Tensor) -> Tensor:

@@ -5,45 +5,31 @@ Read the speech, hold some voices out, fit the encoder on the others with an add
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soxr
 import torch
-from torch import Tensor, nn
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from data_contracts.errors import UsageError
-from models.augment import disturb, masked
+from models.augment import disturb, masked, recoloured
+from models.cohort import Cohort, speaker_means
+from models.crops import Crops
 from models.encoder import SAMPLE_RATE, EncoderConfig, network, spectrogram
-from models.labels import Speech, read_labels, read_speech
+from models.identification import closed_set
+from models.labels import Speech, manifest_digest, read_labels, read_speech
 from models.speaker import SpeakerModel
+from models.speaker_recipe import Recipe
 from models.speechbrain_compat import speechbrain_importable
-from models.verification import trials_between
+from models.trials import embedded, halved, shortened, trials_within
 
-FALSE_ACCEPT_RATE = 0.01
-_ENCODER = EncoderConfig()
-Progress = Callable[[int, float], None]
-"""Told the step and its loss."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How the encoder is fitted. Each speed makes another voice of every speaker: its pitch and formants move."""
-
-    steps: int = 2_200
-    batch: int = 64
-    speeds: tuple[float, ...] = (0.9, 1.0, 1.1)
-    margin: float = 0.2
-    scale: float = 30.0
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.02
-    short: float = 0.4  # of the crops, and how short those are at least
-    shortest_s: float = 0.7
-    least_speech_s: float = 1.0  # of clips; with less there is no voice to learn
-    held_out: float = 0.15  # of each corpus's speakers, two at least
+_RECIPE, _ENCODER = Recipe(), EncoderConfig()
+Progress = Callable[[int, float, nn.Module], None]
+"""Told the step, its loss, and the encoder so far (averaged over the steps before)."""
 
 
 def train_speaker(
@@ -51,7 +37,7 @@ def train_speaker(
     out: Path,
     *,
     seed: int = 0,
-    recipe: Recipe = Recipe(),
+    recipe: Recipe = _RECIPE,
     encoder: EncoderConfig = _ENCODER,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -67,9 +53,26 @@ def train_speaker(
     fitted = fit(training, recipe=recipe, config=encoder, seed=seed, progress=progress)
     SpeakerModel(fitted, encoder, threshold=0.0, calibration=(1.0, 0.0)).save(out)
     model = SpeakerModel.load(out)  # with the precision that it is stored in
-    trials = trials_between(model, unheard)
-    model.threshold, model.calibration = trials.threshold(FALSE_ACCEPT_RATE), trials.calibration()
-    metrics = trials.metrics()
+    metrics = judge(model, training, unheard, recipe=recipe, seed=seed)
+    model.save(out)
+    return metrics
+
+
+def judge(
+    model: SpeakerModel, training: Sequence[Speech], unheard: Sequence[Speech], *, recipe: Recipe, seed: int
+) -> dict[str, Any]:
+    """Gives the encoder its threshold, calibration, cohort and record, and returns the held-out voices' metrics.
+
+    The threshold and the calibration are of pairs of mixed lengths, as in a night: some clips whole, others cut.
+    """
+    mixed = shortened(halved(unheard), lengths_s=recipe.lengths_s, seed=seed)
+    trials = trials_within(embedded(model, mixed))
+    model.threshold, model.calibration = trials.threshold(recipe.false_accept_rate), trials.calibration()
+    heard = embedded(model, training)
+    model.cohort = Cohort(speaker_means(heard.vectors, heard.speakers), recipe.cohort_nearest)
+    model.normalised = recipe.normalised
+    utterances = embedded(model, halved(unheard))
+    metrics = trials_within(utterances).metrics() | {"top1": round(closed_set(utterances), 4)}
     model.training = {
         "recipe": dataclasses.asdict(recipe),
         "seed": seed,
@@ -77,12 +80,16 @@ def train_speaker(
         "n_speakers": len({item.clip.speaker for item in training}),
         "minutes": round(sum(len(item.waveform) for item in training) / SAMPLE_RATE / 60, 1),
         "corpora": sorted({item.clip.corpus for item in training}),
-        "held_out_speakers": sorted(held),
+        "licences": {
+            corpus: sorted({item.clip.licence for item in training if item.clip.corpus == corpus})
+            for corpus in sorted({item.clip.corpus for item in training})
+        },
+        "manifest": manifest_digest(training),
+        "held_out_speakers": sorted({item.clip.speaker for item in unheard}),
         "held_out": metrics,
-        "false_accept_rate": FALSE_ACCEPT_RATE,
+        "false_accept_rate": recipe.false_accept_rate,
     }
     model.trained_on = frozenset(item.recording_id for item in training)
-    model.save(out)
     return metrics
 
 
@@ -91,7 +98,7 @@ def held_out_speakers(speech: Sequence[Speech], *, share: float, seed: int) -> s
     held: set[str] = set()
     for corpus in sorted({item.clip.corpus for item in speech}):
         names = sorted({item.clip.speaker for item in speech if item.clip.corpus == corpus})
-        n = max(2, round(share * len(names)))
+        n = max(2, math.ceil(share * len(names)))
         if len(names) < n + 2:
             raise UsageError(
                 f"expected at least {n + 2} speakers in the corpus {corpus!r}, {n} of them to hold out; "
@@ -114,56 +121,28 @@ def fit(
 
     crops = Crops(speech, recipe=recipe, window=config.window, seed=seed)
     classifier = Classifier(config.dim, lin_neurons=config.dim, out_neurons=crops.n_classes)
-    margin = AdditiveAngularMargin(recipe.margin, recipe.scale)
-    loss_of = LogSoftmaxWrapper(margin)
     parameters = [*encoder.parameters(), *classifier.parameters()]
     optimiser = torch.optim.AdamW(parameters, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.learning_rate, total_steps=recipe.steps)
+    average = get_ema_multi_avg_fn(recipe.average)  # type: ignore[no-untyped-call]
+    averaged = AveragedModel(encoder, multi_avg_fn=average, use_buffers=True)
     noise = torch.Generator().manual_seed(seed)
     encoder.train()
     for step in range(recipe.steps):
         waveform, speaker = crops.draw(recipe.batch)
-        shown = masked(spectrogram(disturb(waveform, noise), config), noise)
-        loss = loss_of(classifier(encoder(shown)), speaker[:, None])
+        shown = masked(spectrogram(disturb(recoloured(waveform, noise), noise), config), noise)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=recipe.half_precision):
+            voices = encoder(shown)
+        margin = recipe.margin * min(1.0, step / max(1.0, recipe.margin_from * recipe.steps))
+        loss_of = LogSoftmaxWrapper(AdditiveAngularMargin(margin, recipe.scale))
+        loss = loss_of(classifier(voices.float()), speaker[:, None])
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, 5.0)
         optimiser.step()
         schedule.step()
+        averaged.update_parameters(encoder)
         if progress:
-            progress(step, float(loss.detach()))
-    return encoder.eval()
-
-
-class Crops:
-    """Draws crops at random: a speaker as often as the square root of their speech, then a place, a length, a speed."""
-
-    def __init__(self, speech: Sequence[Speech], *, recipe: Recipe, window: int, seed: int) -> None:
-        self.recipe, self.window = recipe, window
-        self.random = np.random.default_rng(seed)
-        self.speakers = sorted({item.clip.speaker for item in speech})
-        self.clips = [[item.waveform for item in speech if item.clip.speaker == name] for name in self.speakers]
-        seconds = np.array([sum(map(len, clips)) for clips in self.clips], float) / SAMPLE_RATE
-        self.chance = np.sqrt(seconds) / np.sqrt(seconds).sum()
-        self.n_classes = len(self.speakers) * len(recipe.speeds)
-
-    def draw(self, n: int) -> tuple[Tensor, Tensor]:
-        """(n, window) samples, (n,) classes."""
-        speakers = self.random.choice(len(self.speakers), size=n, p=self.chance)
-        speeds = self.random.integers(len(self.recipe.speeds), size=n)
-        cut = [self._crop(who, self.recipe.speeds[speed]) for who, speed in zip(speakers, speeds, strict=True)]
-        return torch.from_numpy(np.stack(cut)), torch.from_numpy(speeds * len(self.speakers) + speakers)
-
-    def _crop(self, speaker: int, speed: float) -> np.ndarray:
-        clips = self.clips[speaker]
-        lengths = np.array([len(clip) for clip in clips], float)
-        clip = clips[self.random.choice(len(clips), p=lengths / lengths.sum())]
-        shortest = round(self.recipe.shortest_s * SAMPLE_RATE)
-        short = self.random.random() < self.recipe.short
-        wanted = int(self.random.integers(shortest, self.window)) if short else self.window
-        taken = round(wanted * speed)
-        start = int(self.random.integers(max(1, len(clip) - taken + 1)))
-        piece = clip[start : start + taken]
-        if speed != 1.0:
-            piece = soxr.resample(piece, SAMPLE_RATE * speed, SAMPLE_RATE, quality="LQ")
-        return np.resize(piece, self.window).astype(np.float32)
+            progress(step, float(loss.detach()), averaged.module)
+    kept: nn.Module = averaged.module
+    return kept.eval()

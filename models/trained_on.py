@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from data_contracts.fingerprint import digest
+from models.labels import Speech
 
 _RECORDINGS, _SPEAKERS = "trained_on.txt", "trained_on_speakers.txt"
 
@@ -39,6 +40,11 @@ def is_told(folder: Path) -> bool:
 
 def speaker_hash(label: str) -> str:
     return digest(label.encode(), 12)
+
+
+def speakers_heard(speech: Iterable[Speech], trained_on: frozenset[str]) -> set[str]:
+    """The speakers of whom training had any recording: their other clips are not of unheard speakers either."""
+    return {item.clip.speaker for item in speech if item.recording_id in trained_on}
 
 
 def _write(path: Path, names: Iterable[str]) -> None:

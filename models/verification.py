@@ -1,75 +1,82 @@
-"""Are two utterances of the same voice? Cosines of labelled pairs, and what they say about an encoder."""
+"""Are two utterances of the same voice? Scores of labelled pairs, and what they say about an encoder."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from data_contracts.errors import UsageError
-from features.audio import SAMPLE_RATE
-from features.batches import padded, sorted_batches
-from models.labels import Speech
+from models.intervals import by_speaker
 
-_BATCH_SAMPLES = 60 * SAMPLE_RATE
 _P_TARGET = 0.01  # of min DCF, NIST SRE's: one trial in a hundred is of the same voice, both errors cost 1
-
-
-class Encoder(Protocol):
-    def embed(self, waveform: Tensor, lengths: Tensor) -> Tensor: ...
+_LEAST_SPEAKERS = 5  # of an interval; fewer drawn again say nothing
+_BINS = 500  # of the scores when speakers are drawn again
 
 
 @dataclass(frozen=True)
 class Trials:
     """Pairs of utterances. `weights` sum to 1 over the same-voice pairs, and to 1 over the others."""
 
-    cosines: np.ndarray  # (n,) float64
+    scores: np.ndarray  # (n,) float64, higher is more alike
     same: np.ndarray  # (n,) bool
     weights: np.ndarray  # (n,) float64
-    top1: float  # share of utterances whose nearest enrolled voice is their own
+    speakers: np.ndarray  # (n, 2), whose the two are
 
+    @classmethod
+    def pooled(cls, parts: "list[Trials]") -> "Trials":
+        """All of them, each part counting alike, however many pairs it has."""
+        joined = (np.concatenate([getattr(part, name) for part in parts]) for name in ("scores", "same", "weights"))
+        scores, same, weights = joined
+        return cls(scores, same, weights / len(parts), np.concatenate([part.speakers for part in parts]))
+
+    def only(self, chosen: np.ndarray) -> "Trials":
+        """The (n,) chosen pairs, weighted anew."""
+        kept = replace(self, scores=self.scores[chosen], same=self.same[chosen], speakers=self.speakers[chosen])
+        weights = self.weights[chosen]
+        totals = np.where(kept.same, weights[kept.same].sum(), weights[~kept.same].sum())
+        return replace(kept, weights=weights / totals)
+
+    @cached_property
     def errors(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Thresholds, falling, with the false-accept and the false-reject rate of "same from here up"."""
-        order = np.argsort(-self.cosines, kind="stable")
-        cosines, same, weights = self.cosines[order], self.same[order], self.weights[order]
+        order = np.argsort(-self.scores, kind="stable")
+        scores, same, weights = self.scores[order], self.same[order], self.weights[order]
         accepted = np.cumsum(np.where(same, 0.0, weights))
         rejected = 1.0 - np.cumsum(np.where(same, weights, 0.0))
-        last = np.append(cosines[1:] != cosines[:-1], True)  # equal cosines stand or fall together
-        return cosines[last], accepted[last], rejected[last].clip(0.0)
+        last = np.append(scores[1:] != scores[:-1], True)  # equal scores stand or fall together
+        return scores[last], accepted[last], rejected[last].clip(0.0)
 
     def eer(self) -> float:
         """Equal error rate: where as many others are accepted as same voices are rejected."""
-        _, accepted, rejected = self.errors()
-        accepted, rejected = np.append(0.0, accepted), np.append(1.0, rejected)
-        after = int(np.argmax(accepted >= rejected))
-        gap = (accepted - rejected)[after - 1 : after + 1]
-        share = gap[0] / (gap[0] - gap[1])
-        return float(accepted[after - 1] + share * (accepted[after] - accepted[after - 1]))
+        _, accepted, rejected = self.errors
+        return _crossing(accepted, rejected)
 
     def min_dcf(self) -> float:
         """The least detection cost over all thresholds, of that of always saying no; between 0 and 1."""
-        _, accepted, rejected = self.errors()
-        cost = rejected + accepted * (1 - _P_TARGET) / _P_TARGET
-        return float(min(1.0, cost.min()))
+        _, accepted, rejected = self.errors
+        return _least_cost(accepted, rejected)
 
     def threshold(self, false_accept_rate: float) -> float:
-        """The lowest cosine from which on at most that share of the others is accepted."""
-        cosines, accepted, _ = self.errors()
+        """The lowest score from which on at most that share of the others is accepted."""
+        scores, accepted, _ = self.errors
         within = accepted <= false_accept_rate + 1e-12
         if not within.any():
-            return float(np.nextafter(cosines[0], 2.0))
+            return float(np.nextafter(scores[0], 2.0))
         lowest = int(np.flatnonzero(within)[-1])
-        next_down = cosines[min(lowest + 1, len(cosines) - 1)]
-        return float((cosines[lowest] + next_down) / 2)
+        next_down = scores[min(lowest + 1, len(scores) - 1)]
+        return float((scores[lowest] + next_down) / 2)
+
+    def rates_at(self, threshold: float) -> tuple[float, float]:
+        """The share of others accepted, and of same voices rejected."""
+        accepted = self.scores >= threshold
+        return float(self.weights[accepted & ~self.same].sum()), float(self.weights[~accepted & self.same].sum())
 
     def calibration(self) -> tuple[float, float]:
-        """(slope, offset) of the logistic curve from cosine to probability, when either answer is as likely before."""
-        design = np.stack([self.cosines, np.ones_like(self.cosines)], axis=1)
+        """(slope, offset) of the logistic curve from score to probability, when either answer is as likely before."""
+        design = np.stack([self.scores, np.ones_like(self.scores)], axis=1)
         line = np.zeros(2)
         for _ in range(100):  # Newton's method, with a little ridge where the two never overlap
-            probability = 1 / (1 + np.exp(-np.clip(design @ line, -60, 60)))
+            probability = _sigmoid(design @ line)
             slope = design.T @ (self.weights * (self.same - probability)) - 1e-4 * line
             curve = (design * (self.weights * probability * (1 - probability))[:, None]).T @ design + 1e-4 * np.eye(2)
             step = np.linalg.solve(curve, slope)
@@ -78,62 +85,69 @@ class Trials:
                 break
         return float(line[0]), float(line[1])
 
+    def calibration_error(self, calibration: tuple[float, float], *, n_bins: int = 10) -> float:
+        """How far the probability and the share of same voices are apart, on average over bins of probability."""
+        probability = _sigmoid(calibration[0] * self.scores + calibration[1])
+        place = np.minimum((probability * n_bins).astype(int), n_bins - 1)
+        gap = np.bincount(place, self.weights * (probability - self.same), minlength=n_bins)
+        return float(np.abs(gap).sum() / self.weights.sum())
+
+    def log_cost(self, calibration: tuple[float, float]) -> float:
+        """Cllr in bits (Brümmer and du Preez, 2006): 0 for one who knows, 1 for one who says nothing."""
+        evidence = np.clip(calibration[0] * self.scores + calibration[1], -60, 60)
+        cost = np.log2(1 + np.exp(np.where(self.same, -evidence, evidence)))
+        return float((self.weights * cost).sum() / 2)
+
+    def intervals(self) -> dict[str, list[float] | None]:
+        """95% of `eer` and `min_dcf` when speakers are drawn again; None with fewer than five."""
+        names, codes = np.unique(self.speakers, return_inverse=True)
+        if len(names) < _LEAST_SPEAKERS:
+            return {"eer": None, "min_dcf": None}
+        one, other = codes.reshape(-1, 2).T
+        edges = np.quantile(self.scores, np.linspace(0, 1, _BINS + 1)[1:-1])
+        place = _BINS - 1 - np.searchsorted(edges, self.scores)  # falling, as in `errors`
+        pair = np.minimum(one, other) * len(names) + np.maximum(one, other)
+        table = np.zeros((len(names) ** 2, _BINS))
+        np.add.at(table, (pair, place), self.weights)
+        first, second = np.divmod(np.arange(len(table)), len(names))
+
+        def rates(drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            often = np.bincount(drawn, minlength=len(names)).astype(float)
+            others, own = (often[first] * often[second] * (first != second)) @ table, often @ table[first == second]
+            if not others.any() or not own.any():
+                return np.array([np.nan]), np.array([np.nan])
+            return np.cumsum(others) / others.sum(), (1 - np.cumsum(own) / own.sum()).clip(0)
+
+        speakers = np.arange(len(names)).astype(str)
+        spans = {
+            "eer": by_speaker(lambda drawn: _crossing(*rates(drawn)), speakers, n=400),
+            "min_dcf": by_speaker(lambda drawn: _least_cost(*rates(drawn)), speakers, n=400),
+        }
+        return {name: [round(low, 4), round(high, 4)] for name, (low, high) in spans.items()}
+
     def metrics(self) -> dict[str, Any]:
         return {
             "eer": round(self.eer(), 4),
             "min_dcf": round(self.min_dcf(), 4),
-            "top1": round(self.top1, 4),
-            "n_trials": len(self.cosines),
+            "n_trials": len(self.scores),
             "n_same": int(self.same.sum()),
         }
 
 
-def trials_between(model: Encoder, speech: Sequence[Speech]) -> Trials:
-    """Every pair of utterances within each corpus; corpora count alike, however many pairs they have.
-
-    Pairs across corpora are left out: rooms and microphones would tell those apart. A speaker with a single clip gives
-    its two halves. Top-1: each speaker is enrolled with the first utterance, the others look for the nearest.
-    Raises UsageError where no corpus has two speakers, one of them heard twice.
-    """
-    utterances = list(_halved(speech))
-    vectors = embed_all(model, [item.waveform for item in utterances])
-    cosines, same, weights, hits = [], [], [], []
-    for corpus in sorted({item.clip.corpus for item in utterances}):
-        chosen = [index for index, item in enumerate(utterances) if item.clip.corpus == corpus]
-        names = np.array([utterances[index].clip.speaker for index in chosen])
-        matrix = vectors[chosen].astype(np.float64) @ vectors[chosen].astype(np.float64).T
-        pair = np.triu_indices(len(chosen), 1)
-        alike = (names[:, None] == names)[pair]
-        if not alike.any() or alike.all():
-            continue
-        cosines.append(matrix[pair])
-        same.append(alike)
-        weights.append(np.where(alike, 1 / alike.sum(), 1 / (~alike).sum()))
-        first = np.unique(names, return_index=True)[1]
-        others = np.setdiff1d(np.arange(len(names)), first)
-        hits.append(float(np.mean(names[first][matrix[others][:, first].argmax(1)] == names[others])))
-    if not cosines:
-        raise UsageError(
-            f"expected a corpus with two speakers or more, found {len(speech)} clips of "
-            f"{len({item.clip.speaker for item in speech})}: fill in the column speaker, or add clips"
-        )
-    shares = np.concatenate(weights) / len(weights)
-    return Trials(np.concatenate(cosines), np.concatenate(same), shares, float(np.mean(hits)))
+def _crossing(accepted: np.ndarray, rejected: np.ndarray) -> float:
+    accepted, rejected = np.append(0.0, accepted), np.append(1.0, rejected)
+    if np.isnan(accepted).any():
+        return float("nan")
+    after = int(np.argmax(accepted >= rejected))
+    gap = (accepted - rejected)[after - 1 : after + 1]
+    share = gap[0] / (gap[0] - gap[1])
+    return float(accepted[after - 1] + share * (accepted[after] - accepted[after - 1]))
 
 
-def embed_all(model: Encoder, waveforms: Sequence[np.ndarray]) -> np.ndarray:
-    """(n, dim) float32, in batches of similar length."""
-    rows: dict[int, np.ndarray] = {}
-    for batch in sorted_batches([len(waveform) for waveform in waveforms], most_samples=_BATCH_SAMPLES):
-        embedded = model.embed(*padded([waveforms[index] for index in batch], torch.device("cpu"))).numpy()
-        rows.update(zip(batch, embedded, strict=True))
-    return np.stack([rows[index] for index in range(len(waveforms))])
+def _least_cost(accepted: np.ndarray, rejected: np.ndarray) -> float:
+    cost = rejected + accepted * (1 - _P_TARGET) / _P_TARGET
+    return float(min(1.0, cost.min()))
 
 
-def _halved(speech: Sequence[Speech]) -> Iterator[Speech]:
-    n_clips: dict[str, int] = {}
-    for item in speech:
-        n_clips[item.clip.speaker] = n_clips.get(item.clip.speaker, 0) + 1
-    for item in speech:
-        halves = np.array_split(item.waveform, 2 if n_clips[item.clip.speaker] == 1 else 1)
-        yield from (Speech(item.clip, item.recording_id, half) for half in halves)
+def _sigmoid(value: np.ndarray) -> np.ndarray:
+    return np.asarray(1 / (1 + np.exp(-np.clip(value, -60, 60))))

@@ -1,5 +1,6 @@
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_contracts.errors import ModelError
+from models.cohort import Cohort
 from models.encoder import EncoderConfig, network, spectrogram, windows
 from models.speaker import SpeakerModel, _load_pyfunc
 
@@ -80,9 +82,12 @@ def test_level_does_not_matter(model: SpeakerModel) -> None:
     torch.testing.assert_close(model.embed(waveform * 0.05, lengths), model.embed(waveform, lengths), atol=1e-3, rtol=0)
 
 
-def test_spectrogram_has_no_mean() -> None:
-    shown = spectrogram(_noise(8_000)[0], SMALL)
-    torch.testing.assert_close(shown.mean(1), torch.zeros(1, 80), atol=1e-4, rtol=0)
+def test_spectrogram_keeps_as_much_of_the_mean_as_it_is_told() -> None:
+    heard = _noise(8_000)[0]
+    none, half, all_of_it = (spectrogram(heard, replace(SMALL, mean_kept=share)) for share in (0.0, 0.5, 1.0))
+    torch.testing.assert_close(none.mean(1), torch.zeros(1, 80), atol=1e-4, rtol=0)
+    torch.testing.assert_close(half.mean(1) * 2, all_of_it.mean(1), atol=1e-4, rtol=0)
+    torch.testing.assert_close(all_of_it - all_of_it.mean(1, keepdim=True), none, atol=1e-4, rtol=0)
 
 
 def test_save_and_load_round_trip(model: SpeakerModel, tmp_path: Path) -> None:
@@ -103,6 +108,32 @@ def test_another_threshold_is_the_same_extractor_and_other_weights_are_not(model
     other = SpeakerModel(network(SMALL), SMALL, threshold=0.4, calibration=(9.0, -3.0))
     assert same.extractor_digest == model.extractor_digest != other.extractor_digest
     assert len(model.extractor_digest) == 12
+
+
+def test_a_cohort_is_stored_beside_the_weights_and_is_no_part_of_the_extractor(
+    model: SpeakerModel, tmp_path: Path
+) -> None:
+    strangers = np.random.default_rng(0).standard_normal((5, 16)).astype(np.float16).astype(np.float32)
+    with_cohort = SpeakerModel(
+        model.encoder, SMALL, threshold=0.4, calibration=(9.0, -3.0), cohort=Cohort(strangers, nearest=3)
+    )
+    with_cohort.save(tmp_path)
+    again = SpeakerModel.load(tmp_path)
+    assert again.cohort is not None
+    assert again.cohort.nearest == 3
+    np.testing.assert_array_equal(again.cohort.vectors, strangers)
+    assert again.extractor_digest == model.extractor_digest
+
+
+def test_scores_are_cosines_unless_the_model_normalises(model: SpeakerModel) -> None:
+    voices = np.eye(3, 16, dtype=np.float32)
+    cohort = Cohort(np.ones((4, 16), np.float32) / 4 + np.eye(4, 16, dtype=np.float32), nearest=4)
+    plain, scaled = (
+        SpeakerModel(model.encoder, SMALL, threshold=0.4, calibration=(9, -3), cohort=cohort, normalised=choice)
+        for choice in (False, True)
+    )
+    np.testing.assert_allclose(plain.scores(voices, voices), np.eye(3))
+    np.testing.assert_allclose(scaled.scores(voices, voices), cohort.scores(voices, voices))
 
 
 def test_missing_and_broken_folders_say_what_was_expected(model: SpeakerModel, tmp_path: Path) -> None:
@@ -131,7 +162,7 @@ def test_shipped_model_is_small_and_says_what_it_is() -> None:
     folder = Path(__file__).parents[2] / "models" / "weights" / "speaker"
     model = SpeakerModel.load(folder)
     config = json.loads((folder / "config.json").read_text())
-    assert (folder / "weights.safetensors").stat().st_size < 3_000_000
+    assert (folder / "weights.safetensors").stat().st_size < 12_000_000
     assert config["extractor_digest"] == model.extractor_digest
     assert -1 < model.threshold < 1
     assert model.calibration[0] > 0

@@ -1,0 +1,123 @@
+"""How good the speaker encoder is on a labelled folder, on voices that its training never heard.
+
+Pairs of utterances (EER, min DCF, the model's own threshold and probability), closed and open sets of enrolled voices;
+by corpus, by length, across emotions; plain numbers for JSON, and one sentence, `protocol`, that says how they came
+about.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data_contracts.errors import UsageError
+from models.identification import closed_set, open_set
+from models.labels import Speech, read_labels, read_speech
+from models.speaker import SpeakerModel
+from models.trained_on import speakers_heard
+from models.trials import Utterances, cut_to, embedded, halved, pairs_of, trials_within
+from models.verification import Trials
+
+LENGTHS_S = (1, 2, 4, 8)
+
+
+def evaluate_speaker(model: SpeakerModel, folder: Path) -> dict[str, Any]:
+    """Judges the encoder on pairs of the speech in `folder`, voices that it was trained on left out.
+
+    At the model's own threshold: the share of others accepted, and of same voices rejected. Raises UsageError where
+    too little is left.
+    """
+    speech = list(read_speech([clip for clip in read_labels([folder]) if clip.speaker]))
+    heard = speakers_heard(speech, model.trained_on)
+    unheard = [item for item in speech if item.clip.speaker not in heard]
+    if not unheard:
+        raise UsageError(
+            f"expected speech that the model was not trained on; found {len(speech)} clips in {folder}, none of them "
+            "new to it: evaluate on other recordings"
+        )
+    utterances = embedded(model, halved(unheard))
+    n_seen = len(speech) - len(unheard)
+    return judged(model, utterances) | {
+        "n": len(unheard),
+        "n_seen_in_training": n_seen,
+        "by_corpus": {name: judged(model, part) for name, part in utterances.by_corpus().items()},
+        "by_length": by_length(model, unheard),
+        "across_emotions": across_emotions(model, utterances),
+        "normalised": _normalised(model, utterances),
+        "protocol": (
+            "every pair of clips within each corpus, corpora weighted alike, "
+            f"{n_seen} of {len(speech)} clips left out: the model was trained on their voices; a speaker's only clip "
+            "is cut in two; intervals: 95%, speakers drawn again; top-1 enrols each speaker with one clip; open set: "
+            "half of a corpus's speakers enrolled with one clip each, 50 draws, at 1% of the strangers' clips named; "
+            "by length: both sides cut to it, shorter clips of a speaker joined first"
+        ),
+    }
+
+
+def judged(model: SpeakerModel, utterances: Utterances) -> dict[str, Any]:
+    """The figures of all pairs, of the model's threshold and probability, and of enrolled voices."""
+    trials = trials_within(utterances)
+    accepted, rejected = trials.rates_at(model.threshold)
+    return {
+        "eer": round(trials.eer(), 4),
+        "min_dcf": round(trials.min_dcf(), 4),
+        "top1": round(closed_set(utterances), 4),
+        "n_trials": len(trials.scores),
+        "n_same": int(trials.same.sum()),
+        "n_speakers": len(np.unique(utterances.speakers)),
+        "intervals": trials.intervals(),
+        "open_set": open_set(utterances),
+        "threshold": round(model.threshold, 4),
+        "false_accepts": round(accepted, 4),
+        "false_rejects": round(rejected, 4),
+        "calibration_error": round(trials.calibration_error(model.calibration), 4),
+        "log_cost": round(trials.log_cost(model.calibration), 4),
+    }
+
+
+def by_length(model: SpeakerModel, speech: Sequence[Speech], lengths_s: Sequence[float] = LENGTHS_S) -> dict[str, Any]:
+    """Pairs of utterances of the same length, in seconds; None where the speech does not suffice for pairs."""
+    found: dict[str, Any] = {}
+    for seconds in lengths_s:
+        cut = cut_to(speech, seconds)
+        utterances = embedded(model, cut) if cut else None
+        if utterances is None or not utterances.by_corpus():
+            found[f"{seconds:g}"] = None
+            continue
+        trials = trials_within(utterances)
+        corpora = {name: round(trials_within(part).eer(), 4) for name, part in utterances.by_corpus().items()}
+        found[f"{seconds:g}"] = trials.metrics() | _rates(model, trials) | {"eer_by_corpus": corpora}
+    return found
+
+
+def across_emotions(model: SpeakerModel, utterances: Utterances) -> dict[str, Any] | None:
+    """Same-voice pairs in the same and in different emotions, each against all pairs of other voices of their corpora.
+
+    None where no corpus has labelled emotions of both kinds.
+    """
+    labelled = utterances.rows(utterances.emotions != "")
+    same_mood, other_mood = [], []
+    for part in labelled.by_corpus().values():
+        first, second = pairs_of(part)
+        alike = part.emotions[first] == part.emotions[second]
+        trials = trials_within(part)
+        if (trials.same & alike).any() and (trials.same & ~alike).any():
+            same_mood.append(trials.only(alike | ~trials.same))
+            other_mood.append(trials.only(~alike | ~trials.same))
+    if not same_mood:
+        return None
+    pooled = {"same_emotion": Trials.pooled(same_mood), "different_emotions": Trials.pooled(other_mood)}
+    return {name: trials.metrics() | _rates(model, trials) for name, trials in pooled.items()}
+
+
+def _rates(model: SpeakerModel, trials: Trials) -> dict[str, float]:
+    accepted, rejected = trials.rates_at(model.threshold)
+    return {"false_accepts": round(accepted, 4), "false_rejects": round(rejected, 4)}
+
+
+def _normalised(model: SpeakerModel, utterances: Utterances) -> dict[str, Any] | None:
+    """The same pairs scored against the cohort, where the model has one."""
+    if model.cohort is None:
+        return None
+    return trials_within(utterances, model.cohort.scores).metrics() | {"used": model.normalised}

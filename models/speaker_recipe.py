@@ -1,0 +1,31 @@
+"""The speaker encoder's training in numbers: the defaults are those of the shipped weights."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the encoder is fitted. Each speed makes another voice of every speaker: its pitch and formants move."""
+
+    steps: int = 7_500
+    batch: int = 64
+    speeds: tuple[float, ...] = (0.8, 0.9, 1.0, 1.12, 1.25)
+    copies: int = 3  # of every clip at every speed; the first as it is, the others at other pitches
+    octaves: tuple[float, float] = (-0.4, 0.6)  # that the copies' pitch moves, the formants kept
+    coded: float = 0.25  # of the copies, through a codec
+    favour: float = 0.75  # a speaker is drawn as often as their seconds to this power
+    margin: float = 0.2
+    margin_from: float = 0.3  # of the steps: until then it grows from nothing
+    scale: float = 30.0
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.05
+    average: float = 0.998  # of the weights that are kept, the share of a step ago
+    half_precision: bool = True  # bfloat16 in the encoder's products
+    short: float = 0.4  # of the crops, and how short those are at least
+    shortest_s: float = 0.4
+    least_speech_s: float = 1.0  # of clips; with less there is no voice to learn
+    held_out: float = 0.13  # of each corpus's speakers, rounded up, two at least
+    lengths_s: tuple[float, ...] = (1.0, 2.0, 4.0)  # that every second held-out clip is cut to for the threshold
+    false_accept_rate: float = 0.01  # at the threshold
+    cohort_nearest: int = 50  # strangers of training that a normalised score is relative to
+    normalised: bool = False  # scores by the cohort: see the card for what it brings

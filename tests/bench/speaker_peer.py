@@ -1,0 +1,75 @@
+"""How well voices are told apart by our encoder, beside a pretrained d-vector where there is one.
+
+    .venv/bin/python tests/bench/speaker_peer.py CORPORA_DIR [--model DIR] [--peer-python PATH]
+
+CORPORA_DIR holds labels.csv (path, speaker, emotion, corpus). Voices of the model's training are left out; the speech
+that the pipeline's voice activity detection finds, the same samples for both; the pairs of `models evaluate speaker`.
+Resemblyzer is asked at --peer-python, into which it was installed by hand; it is no dependency.
+"""
+
+import argparse
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import models
+from features.audio import SAMPLE_RATE
+from models.identification import closed_set
+from models.labels import Speech, read_labels, read_speech
+from models.speaker import SpeakerModel
+from models.trained_on import speakers_heard
+from models.trials import Utterances, embed_all, halved, trials_within
+
+PEER = Path(__file__).with_name("resemblyzer_peer.py")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("corpora", type=Path)
+    parser.add_argument("--model", type=Path, default=Path(models.__file__).with_name("weights") / "speaker")
+    parser.add_argument("--peer-python")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    model = SpeakerModel.load(options.model)
+    speech = list(read_speech([clip for clip in read_labels([options.corpora]) if clip.speaker]))
+    heard = speakers_heard(speech, model.trained_on)
+    unheard = halved([item for item in speech if item.clip.speaker not in heard])
+    waveforms = [item.waveform for item in unheard]
+    embed_all(model, waveforms[:10])
+    started = time.process_time()
+    rows = {"Undertone": (embed_all(model, waveforms), time.process_time() - started)}
+    if options.peer_python:
+        label, vectors, seconds = theirs(waveforms, options.peer_python)
+        rows[label] = (vectors, seconds)
+    total_s = sum(map(len, waveforms)) / SAMPLE_RATE
+    corpora = list(utterances_of(rows["Undertone"][0], unheard).by_corpus())
+    print(f"torch {torch.__version__}, one core; {len(unheard)} utterances, {total_s / 60:.1f} min of speech\n")
+    print(f"| EER (top-1) | {' | '.join(corpora)} | all | x real time |\n|---|{'---|' * (len(corpora) + 2)}")
+    for label, (vectors, seconds) in rows.items():
+        utterances = utterances_of(vectors, unheard)
+        parts = [*utterances.by_corpus().values(), utterances]
+        cells = [f"{trials_within(part).eer():.3f} ({closed_set(part):.3f})" for part in parts]
+        print(f"| {label} | {' | '.join(cells)} | {total_s / seconds:.0f} |")
+
+
+def utterances_of(vectors: np.ndarray, speech: list[Speech]) -> Utterances:
+    speakers, corpora = [item.clip.speaker for item in speech], [item.clip.corpus for item in speech]
+    emotions = [item.clip.emotion for item in speech]
+    return Utterances(vectors, np.array(speakers), np.array(corpora), np.array(emotions))
+
+
+def theirs(waveforms: list[np.ndarray], python: str) -> tuple[str, np.ndarray, float]:
+    """Name, (n, dim) vectors, seconds of one core."""
+    with tempfile.TemporaryDirectory() as folder:
+        np.savez(Path(folder) / "waveforms.npz", *waveforms)
+        command = [python, PEER, Path(folder) / "waveforms.npz", Path(folder) / "vectors.npy"]
+        said = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+        return said[-2], np.load(Path(folder) / "vectors.npy"), float(said[-1])
+
+
+if __name__ == "__main__":
+    main()
