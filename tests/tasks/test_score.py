@@ -154,5 +154,5 @@ def test_what_comes_late_is_adapted_with_who_was_there_before(tmp_path, features
 def test_features_of_another_make_are_refused(tmp_path, model) -> None:
     run = _run(Lake(str(tmp_path)))
     other = replace(run, emotion=replace(run.emotion, metadata={**run.emotion.metadata, "features": {"egemaps": "x"}}))
-    with pytest.raises(ModelError, match="was trained on egemaps x, the store holds"):
+    with pytest.raises(ModelError, match="was trained on the feature set egemaps x"):
         score.fn(other, Pending(0, {}, {}), None)
