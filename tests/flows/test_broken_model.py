@@ -105,7 +105,7 @@ def test_a_model_for_other_features_is_refused(settings, own_registry, tmp_path,
     backfill(settings=settings)
     ref = own_registry.champion("emotion")
     monkeypatch.setattr(type(own_registry), "champion", _with_other_features(type(own_registry).champion))
-    with pytest.raises(ModelError, match="was trained on egemaps another"):
+    with pytest.raises(ModelError, match="was trained on the feature set egemaps another"):
         backfill(stage="score", force=True, settings=settings | {"registry": own_registry.uri})
     assert ref.metadata["features"]["egemaps"] != "another"
 
