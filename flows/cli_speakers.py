@@ -89,17 +89,18 @@ def forget(
     row = change(opened, who)
     n_files = remove_history(opened) if vacuum else None
     history = (
-        f"Older versions of the tables were removed ({n_files} files): `as of` before now has ended."
+        f"Older versions of the tables were removed ({n_files} files); the Delta logs keep the least and the greatest "
+        "name of those files until they are cleaned."
         if vacuum
-        else "Older versions of speakers, utterances and speaker_daily can still be read `as of` before now, until they "
-        "are vacuumed: `--vacuum` does that at once, when nobody reads them."
+        else "Older versions of speakers, utterances and speaker_daily can still be read `as of` before now, until "
+        "they are vacuumed; `forget --vacuum` does so at once, and breaks who reads them."
     )
     _tell(
         {**row, "history_removed": vacuum},
         f"{row['speaker_id']} is forgotten: {row['n_voices']} row(s) of speakers are deleted, {row['n_utterances']:,} "
         f"utterances are nobody's now (speaker_id 'forgotten').\n{history}\n"
-        "The recordings and their features stay, the embeddings among them: who may not be heard again has to be taken "
-        "out of the corpus and of features/. Otherwise a night or a backfill that hears the voice gives it a pseudonym.",
+        "Recordings and features stay, the embeddings among them: who may not be heard again has to be taken out of "
+        "the corpus and of features/. Otherwise a night or a backfill that hears the voice gives it a pseudonym.",
         as_json=as_json,
     )
 
