@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from flows.cli_tables import Limit, ask_and_show
+from flows.cli_tables import Limit
 from flows.options import Json, Lake, settings_of
 from flows.screen import screen
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Who was heard: list them, give a found voice a name, merge two, forget one.")
 console = screen()
 Who = Annotated[str, typer.Argument(help="A speaker's id or name.", show_default=False)]
-_COLUMNS = "name, speaker_id, kind, n_utterances, speech_s, first_seen, last_seen, extractor"
+_COLUMNS = ("name", "speaker_id", "kind", "n_utterances", "speech_s", "first_seen", "last_seen", "extractor")
 
 
 @app.callback(invoke_without_command=True)
@@ -29,9 +29,14 @@ def speakers(context: typer.Context, lake: Lake = None, limit: Limit = 100, as_j
 @app.command("list")
 def list_speakers(lake: Lake = None, limit: Limit = 100, as_json: Json = False) -> None:
     """Who was heard, most first. Voices that were merged are their survivor's."""
-    order = "ORDER BY n_utterances DESC, speaker_id"
-    sql = f"SELECT {_COLUMNS} FROM speakers WHERE kind <> 'merged' {order} LIMIT {limit:d}"
-    ask_and_show(lake, sql, as_json=as_json)
+    import polars as pl
+
+    from flows.show import rows
+    from tasks.who import remembered
+
+    people = remembered(_lake(lake)).filter(pl.col("kind") != "merged")
+    order = people.sort("n_utterances", "speaker_id", descending=[True, False]).head(limit)
+    rows(console, order.select(_COLUMNS).to_arrow(), style="json" if as_json else "table")
 
 
 @app.command()

@@ -53,8 +53,7 @@ def runs(lake: Lake = None, limit: Limit = 20, as_json: Json = False) -> None:
 
 def rejects(lake: Lake = None, limit: Limit = 100, as_json: Json = False) -> None:
     """The files that could not be used, and why."""
-    columns = "date, reason, uri, error, tries"
-    ask_and_show(lake, f"SELECT {columns} FROM rejects ORDER BY date DESC, uri LIMIT {limit:d}", as_json=as_json)
+    _ask(lake, f"SELECT date, reason, uri, error, tries FROM rejects ORDER BY date DESC, uri LIMIT {limit:d}", as_json)
     if not as_json:
         console.print(
             "unreadable, vanished and access_denied are tried again with the next runs, three times in all; "
@@ -62,8 +61,7 @@ def rejects(lake: Lake = None, limit: Limit = 100, as_json: Json = False) -> Non
         )
 
 
-def ask_and_show(lake: str | None, sql: str, *, as_json: bool) -> None:
-    """The answer to a query, as a table or as JSON."""
+def _ask(lake: str | None, sql: str, as_json: bool) -> None:
     from flows.query import query as ask
 
     _show(ask(_lake(lake), sql), as_json=as_json)
