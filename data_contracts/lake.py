@@ -204,11 +204,16 @@ class Lake:
             return DeltaTable(uri, storage_options=self.storage_options)
 
     def frame(self, table: str, schema: pa.Schema) -> pl.LazyFrame:
-        """The analytics table, lazily; an empty frame of `schema` before its first publication."""
-        delta = self.delta(table)
+        """The analytics table, lazily; an empty frame of `schema` before its first publication.
+
+        Columns of `schema` that an earlier version did not write are null.
+        """
+        delta, empty = self.delta(table), pl.DataFrame(schema.empty_table())
         if delta is None:
-            return pl.DataFrame(schema.empty_table()).lazy()
-        return pl.scan_delta(delta)
+            return empty.lazy()
+        held = {field.name for field in delta.schema().fields}
+        added = [pl.lit(None, kind).alias(name) for name, kind in empty.schema.items() if name not in held]
+        return pl.scan_delta(delta).with_columns(added)
 
     def scan_files(self, paths: list[str]) -> pl.LazyFrame:
         """Parquet files below the root, lazily; the file's path stands in the column `path`."""

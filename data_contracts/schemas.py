@@ -121,11 +121,14 @@ def utterances(classes: Sequence[str]) -> pa.Schema:
     )
 
 
+FORGOTTEN = "forgotten"
+"""The speaker_id of utterances whose speaker was forgotten."""
+
 SPEAKERS = pa.schema(
     [
         pa.field("speaker_id", pa.string(), nullable=False),
         pa.field("name", pa.string(), nullable=False),
-        pa.field("kind", pa.string(), nullable=False),  # enrolled | found
+        pa.field("kind", pa.string(), nullable=False),  # enrolled: known by name | found: a pseudonym | merged
         pa.field("first_seen", pa.date32()),
         pa.field("last_seen", pa.date32()),
         pa.field("n_utterances", pa.int64(), nullable=False),
@@ -133,6 +136,7 @@ SPEAKERS = pa.schema(
         pa.field("centroid", pa.list_(pa.float32()), nullable=False),
         pa.field("extractor", pa.string(), nullable=False),  # whose space the centroid lies in
         pa.field("sources", pa.list_(pa.string()), nullable=False),  # the recordings of an enrolment
+        pa.field("merged_into", pa.string()),  # of a merged voice: whose it is
         pa.field("run_id", pa.string(), nullable=False),
     ]
 )

@@ -74,7 +74,7 @@ def suites(classes: Sequence[str]) -> dict[str, list[Any]]:
         "speakers": [
             *present("speaker_id", "name", "kind", "extractor"),
             unique("speaker_id"),
-            one_of("kind", ["enrolled", "found"]),
+            one_of("kind", ["enrolled", "found", "merged"]),
             between("n_utterances", 0, None),
             between("speech_s", 0, None),
         ],

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from data_contracts.errors import UndertoneError, UsageError
-from flows import cli_models, cli_tables
+from flows import cli_models, cli_speakers, cli_tables
 from flows.options import Corpus, Force, Json, Lake, Layout, Manifest, flags_for_a_run, settings_of
 from flows.screen import screen
 from flows.server import start_server
@@ -146,8 +146,12 @@ def enroll(
         return
     console.print(
         f"[bold]{escape(name)}[/bold] is enrolled as {speaker['speaker_id']}, from {speaker['speech_s']:.1f} s "
-        f"of speech in {len(uris)} recording(s)."
+        f"of speech in {len(speaker['sources'])} recording(s)."
     )
+    for uri in speaker["unlike"]:
+        console.print(
+            f"[yellow]The voice in {escape(uri)} is unlike those in the others: is it the same person?[/yellow]"
+        )
 
 
 @app.command()
@@ -166,6 +170,7 @@ def doctor(corpus: Corpus = None, lake: Lake = None, as_json: Json = False) -> N
 
 cli_tables.add_to(app)
 app.add_typer(cli_models.app, name="models")
+app.add_typer(cli_speakers.app, name="speakers")
 
 
 def _run(job: Any, *, as_json: bool) -> None:

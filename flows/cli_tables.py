@@ -1,4 +1,4 @@
-"""The commands that read what was published: query, runs, rejects, speakers."""
+"""The commands that read what was published: query, runs, rejects. Speakers are in `flows.cli_speakers`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,7 +19,7 @@ Limit = Annotated[int, typer.Option(help="Rows at most.")]
 
 def add_to(app: typer.Typer) -> None:
     """Registers the commands."""
-    for command in (query, runs, rejects, speakers):
+    for command in (query, runs, rejects):
         app.command()(command)
 
 
@@ -59,12 +59,6 @@ def rejects(lake: Lake = None, limit: Limit = 100, as_json: Json = False) -> Non
             "unreadable, vanished and access_denied are tried again with the next runs, three times in all; "
             "after that, and for the others, `undertone backfill --force` reads once more."
         )
-
-
-def speakers(lake: Lake = None, limit: Limit = 100, as_json: Json = False) -> None:
-    """Who was heard: the enrolled by name, the others by a stable pseudonym."""
-    columns = "name, speaker_id, kind, n_utterances, speech_s, first_seen, last_seen"
-    _ask(lake, f"SELECT {columns} FROM speakers ORDER BY n_utterances DESC, speaker_id LIMIT {limit:d}", as_json)
 
 
 def _ask(lake: str | None, sql: str, as_json: bool) -> None:

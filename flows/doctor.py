@@ -39,6 +39,7 @@ def examine(flags: dict[str, Any]) -> list[Finding]:
         "corpus": _corpus,
         "lake": _lake,
         "registry": _registry,
+        "speakers": _speakers,
         "compute": _compute,
         "prefect": _prefect,
         "extras": _extras,
@@ -98,6 +99,28 @@ def _registry(settings: Settings) -> tuple[State, str]:
             f"{uri} is this machine's own; set UNDERTONE_REGISTRY to a shared MLflow server. @champion: {champions}",
         )
     return "ok", f"{uri}; @champion: {champions}"
+
+
+def _speakers(settings: Settings) -> tuple[State, str]:
+    from tasks.memory import voiceprints
+    from tasks.who import remembered
+
+    lake = settings.open_lake()
+    people = remembered(lake)
+    extractor = settings.open_registry(lake).champion("speaker").metadata["extractor_digest"]
+    heard = {voice.speaker_id for voice in voiceprints(people, extractor)}
+    rows = people.select("speaker_id", "name", "kind").to_dicts()
+    named = {row["speaker_id"]: row["name"] for row in rows if row["kind"] == "enrolled"}
+    n_found = sum(row["kind"] == "found" for row in rows)
+    deaf = [name for speaker_id, name in named.items() if speaker_id not in heard]
+    if not deaf:
+        return "ok", f"{len(named)} known by name, {n_found} found"
+    return (
+        "note",
+        f"{len(deaf)} of {len(named)} known by name are in the space of another encoder than the champion's: "
+        f"{', '.join(deaf[:5])}{', …' if len(deaf) > 5 else ''}; the next run that reads audio hears their recordings "
+        "again, or enrol them again",
+    )
 
 
 def _compute(settings: Settings) -> tuple[State, str]:

@@ -5,6 +5,8 @@ import threading
 from collections.abc import Sequence
 from typing import Literal
 
+from rich.markup import escape
+
 from data_contracts.errors import LakeError, PublishConflict, UndertoneError, ValidationStopped
 from data_contracts.records import Counts, ShardRef
 from data_contracts.validation import warm_up
@@ -23,6 +25,7 @@ from tasks.integrate import integrate
 from tasks.ledger import Ledger
 from tasks.plan import plan
 from tasks.publish import finish, publish, roll_forward
+from tasks.reenrol import reenrol
 from tasks.run import Run, new_id
 from tasks.score import score
 from tasks.select import Pending, select
@@ -172,8 +175,17 @@ def _stage(run: Run, ledger: Ledger, waiting: Pending, workers: Workers) -> None
     """Stages 4 to 7. Raises ValidationStopped."""
     tell = reporter.get()
     with ledger.timed("identify"):
-        ledger.n_new_speakers = identify(run, waiting)
-    tell.say("identify", f"{ledger.n_new_speakers} speakers heard for the first time")
+        enrolled = reenrol(run)
+        identified = identify(run, waiting)
+    ledger.n_new_speakers = identified.n_founded
+    kept = enrolled.n + identified.n_carried
+    tell.say(
+        "identify",
+        f"{ledger.n_new_speakers} speakers heard for the first time"
+        + (f", {kept} known from another encoder" if kept else ""),
+    )
+    for words in (*enrolled.failed, *identified.left_behind):
+        tell.say("", f"[yellow]note[/yellow] {escape(words)}")
     with ledger.timed("score"):
         ledger.n_scored = score(run, waiting, workers.client_for(sum(map(len, waiting.shards.values()))))
     workers.release()

@@ -1,7 +1,6 @@
 """SQL over every table and feature set by its name, with DuckDB."""
 
 import re
-from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -18,11 +17,13 @@ SETS = {f"features_{name}" if name in TABLE_KEYS else name: name for name in FEA
 def connect(lake: Lake, sql: str) -> duckdb.DuckDBPyConnection:
     """A connection that knows the tables named in `sql`; nothing else is opened. The lake is only read."""
     connection = duckdb.connect()
+    if not lake.is_local:
+        connection.register_filesystem(lake.fs)
     words = set(re.findall(r"[a-z_]+", sql.lower()))
     for table in words & TABLE_KEYS.keys():
-        connection.register(table, _table(lake, table))
+        _add_table(lake, table, connection)
     for name in words & SETS.keys():
-        connection.execute(f"CREATE VIEW {name} AS SELECT * FROM {_feature_set(lake, SETS[name], connection)}")
+        connection.execute(f"CREATE VIEW {name} AS SELECT * FROM {_feature_set(lake, SETS[name])}")
     return connection
 
 
@@ -36,21 +37,23 @@ def query(lake: Lake, sql: str) -> pa.Table:
         raise UsageError(f"{str(error).strip()}\nTables: {known}") from error
 
 
-def _table(lake: Lake, table: str) -> Any:
+def _add_table(lake: Lake, table: str, connection: duckdb.DuckDBPyConnection) -> None:
+    """DuckDB reads the newest version's Parquet itself: Arrow cannot compare the string views that merges write."""
     delta = lake.delta(table)
-    if delta is not None:
-        return delta.to_pyarrow_dataset()
-    if table == "utterances":
-        return schemas.utterances(()).empty_table()
-    return getattr(schemas, table.upper()).empty_table()
+    files = delta.file_uris() if delta is not None else []
+    if delta is None or not files:
+        schema = schemas.utterances(()) if table == "utterances" else getattr(schemas, table.upper())
+        connection.register(table, schema.empty_table() if delta is None else delta.to_pyarrow_dataset())
+        return
+    columns = ", ".join(f'"{field.name}"' for field in delta.schema().fields)
+    names = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
+    connection.execute(f"CREATE VIEW {table} AS SELECT {columns} FROM read_parquet([{names}], union_by_name = true)")
 
 
-def _feature_set(lake: Lake, name: str, connection: duckdb.DuckDBPyConnection) -> str:
+def _feature_set(lake: Lake, name: str) -> str:
     """DuckDB reads the Parquet itself: Arrow's half floats, the embeddings, are not for it."""
     folder = f"features/{name}"
     if not lake.names(folder):
         raise UsageError(f"{lake.at(folder)} holds nothing yet; run `undertone backfill`")
-    if not lake.is_local:
-        connection.register_filesystem(lake.fs)
     files = lake.at(folder, "*", "*", "*.parquet").replace("'", "''")
     return f"read_parquet('{files}', hive_partitioning = true)"

@@ -1,13 +1,17 @@
 """Stage 4: the speaker of every utterance, date by date, against the speakers that the lake remembers."""
 
+from dataclasses import dataclass, field
+
 import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from data_contracts.schemas import SPEAKERS, UTTERANCE_KEY, utterances
+from data_contracts.schemas import UTTERANCE_KEY, utterances
 from features import store
-from models.linking import Decision, Voiceprint
 from models.linking import identify as identify_speakers
+from tasks.enrol import decision
+from tasks.memory import Memory
+from tasks.reenrol import reenrolled
 from tasks.run import Run
 from tasks.select import Pending, pending
 from tasks.stage import stage
@@ -15,26 +19,34 @@ from tasks.stage import stage
 KEY = list(UTTERANCE_KEY)
 
 
+@dataclass(frozen=True)
+class Identified:
+    """Speakers heard for the first time, those who kept their name under another encoder, what to tell of others."""
+
+    n_founded: int
+    n_carried: int = 0
+    left_behind: list[str] = field(default_factory=list)
+
+
 @stage
-def identify(run: Run, waiting: Pending) -> int:
-    """Writes `identities.parquet` (a speaker an utterance) and `founded.parquet`. Returns how many were founded."""
-    extractor = run.speaker.metadata["extractor_digest"]
-    enrolled_or_found = run.lake.frame("speakers", SPEAKERS).filter(pl.col("extractor") == extractor).collect()
-    speakers = [
-        Voiceprint(row["speaker_id"], np.asarray(row["centroid"], np.float32), row["kind"] == "enrolled")
-        for row in enrolled_or_found.iter_rows(named=True)
-    ]
-    counted = pending(run).filter("counted")
-    decision = Decision(float(run.speaker.metadata["threshold"]), *map(float, run.speaker.metadata["calibration"]))
-    n_before, frames = len(speakers), [_nobody()]
+def identify(run: Run, waiting: Pending) -> Identified:
+    """Writes `identities.parquet` (a speaker an utterance) and `voices.parquet` (the centroids that are new)."""
+    extractor = str(run.speaker.metadata["extractor_digest"])
+    memory = Memory.of(run.lake, extractor, reenrolled(run))
+    counted, frames = pending(run).filter("counted"), [_nobody()]
     for date, shards in sorted(waiting.shards.items()):
         heard = voices(run, counted, date, shards)
-        keys = list(heard.select(KEY).iter_rows())
-        vectors = np.stack(heard["embedding"].to_list()).astype(np.float32)
         seconds = (heard["end_s"] - heard["start_s"]).to_numpy()
-        secret = f"{run.pseudonym_key}/{extractor}"  # another encoder hears other voices in the same segments
-        answer = identify_speakers(keys, vectors, seconds, speakers, decision=decision, pseudonym_key=secret)
-        speakers += answer.founded
+        answer = identify_speakers(
+            list(heard.select(KEY).iter_rows()),
+            np.stack(heard["embedding"].to_list()).astype(np.float32),
+            seconds,
+            memory.voiceprints,
+            decision=decision(run.speaker),
+            pseudonym_key=f"{run.pseudonym_key}/{extractor}",  # another encoder hears other voices in the same segments
+            taken=memory.people["speaker_id"].to_list(),
+        )
+        answer = memory.learn(answer, memory.published_as(run.lake, heard), seconds)
         frames.append(
             heard.select(KEY).with_columns(
                 speaker_id=pl.Series(answer.speaker_ids, dtype=pl.String),
@@ -43,10 +55,8 @@ def identify(run: Run, waiting: Pending) -> int:
             )
         )
     run.lake.write_parquet(f"{run.staging}/identities.parquet", pl.concat(frames).to_arrow())
-    founded = [{"speaker_id": s.speaker_id, "centroid": s.centroid.tolist()} for s in speakers[n_before:]]
-    columns = pa.schema([SPEAKERS.field("speaker_id"), SPEAKERS.field("centroid")])
-    run.lake.write_parquet(f"{run.staging}/founded.parquet", pa.Table.from_pylist(founded, schema=columns))
-    return len(founded)
+    run.lake.write_parquet(f"{run.staging}/voices.parquet", memory.table())
+    return Identified(len(memory.founded), memory.n_carried, memory.left_behind())
 
 
 def voices(run: Run, counted: pl.DataFrame, date: object, shards: list[str]) -> pl.DataFrame:

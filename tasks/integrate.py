@@ -14,6 +14,7 @@ from tasks.identify import KEY
 from tasks.run import Run
 from tasks.select import Pending, pending
 from tasks.stage import stage
+from tasks.tallies import by_day, by_speaker
 from tasks.utterances import utterances_with_scores
 
 
@@ -40,7 +41,7 @@ def integrate(run: Run, waiting: Pending) -> Staged:
     touched = pl.concat([_places(rows) for rows in (utterances, stale, before)]).unique()
     after = _after(published, utterances, stale)
     tables["speakers"], deletes["speakers"] = _speakers(run, touched, after)
-    tables |= _daily(touched, after)
+    tables |= by_day(after.join(touched.lazy().select("date").unique(), on="date", how="semi"))
     for table, frame in tables.items():
         run.lake.write_parquet(run.staged(table), _as(frame, table, run).to_arrow())
     deletes["dates"] = touched.select("date").unique().sort("date")
@@ -91,56 +92,31 @@ def _after(published: pl.LazyFrame, utterances: pl.DataFrame, stale: pl.DataFram
 
 
 def _speakers(run: Run, touched: pl.DataFrame, after: pl.LazyFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The touched speakers with their sums over all utterances, and the found ones who have none left."""
-    who = touched.select("speaker_id").unique()
-    sums = (
-        after.join(who.lazy(), on="speaker_id", how="semi")
-        .group_by("speaker_id")
-        .agg(
-            first_seen=pl.col("date").min(),
-            last_seen=pl.col("date").max(),
-            n_utterances=pl.len().cast(pl.Int64),
-            speech_s=(pl.col("end_s") - pl.col("start_s")).sort_by(KEY).sum(),
-        )
-        .collect()
-    )
+    """The touched speakers with their sums over all utterances, and the found ones who have none left.
+
+    `voices.parquet` says who was founded, and whose voice is known anew under this encoder.
+    """
     remembered = run.lake.frame("speakers", schemas.SPEAKERS).collect()
-    founded = pl.DataFrame(run.lake.read_parquet(f"{run.staging}/founded.parquet")).with_columns(
+    voices = pl.DataFrame(run.lake.read_parquet(f"{run.staging}/voices.parquet"))
+    anew = voices.with_columns(extractor=pl.lit(run.speaker.metadata["extractor_digest"]))
+    founded = anew.join(remembered, on="speaker_id", how="anti").with_columns(
         name=pl.col("speaker_id"),
         kind=pl.lit("found"),
-        extractor=pl.lit(run.speaker.metadata["extractor_digest"]),
         sources=pl.lit([], dtype=pl.List(pl.String)),
+        merged_into=pl.lit(None, pl.String),
     )
-    identity = ["speaker_id", "name", "kind", "centroid", "extractor", "sources"]
-    people = pl.concat([remembered.select(identity), founded.select(identity)])
-    people = people.join(who, on="speaker_id", how="semi")
-    rows = people.join(sums, on="speaker_id", how="left").with_columns(
+    identity = ["speaker_id", "name", "kind", "centroid", "extractor", "sources", "merged_into"]
+    people = pl.concat([remembered.update(anew, on="speaker_id").select(identity), founded.select(identity)])
+    who = pl.concat([touched.select("speaker_id"), voices.select("speaker_id")]).unique()
+    sums = by_speaker(after.join(who.lazy(), on="speaker_id", how="semi")).collect()
+    rows = people.join(who, on="speaker_id", how="semi").join(sums, on="speaker_id", how="left")
+    rows = rows.with_columns(
         pl.col("n_utterances").fill_null(0), pl.col("speech_s").fill_null(0.0), run_id=pl.lit(run.id)
     )
     nobody = (pl.col("kind") == "found") & (pl.col("n_utterances") == 0)
-    return rows.filter(~nobody).sort("speaker_id"), rows.filter(nobody).select("speaker_id")
-
-
-def _daily(touched: pl.DataFrame, after: pl.LazyFrame) -> dict[str, pl.DataFrame]:
-    day = after.join(touched.lazy().select("date").unique(), on="date", how="semi").filter(
-        pl.col("emotion").is_not_null()
-    )
-    scores = [name for name in after.collect_schema().names() if name.startswith("score_")]
-    tally = {
-        "n_utterances": pl.len().cast(pl.Int64),
-        "speech_s": (pl.col("end_s") - pl.col("start_s")).sort_by(KEY).sum(),
-    }
-    best = pl.max_horizontal(scores).sort_by(KEY).mean()
-    return {
-        "emotion_daily": day.group_by("date", "emotion")
-        .agg(**tally, mean_score=best)
-        .collect()
-        .sort("date", "emotion"),
-        "speaker_daily": day.group_by("date", "speaker_id", "emotion")
-        .agg(**tally)
-        .collect()
-        .sort("date", "speaker_id", "emotion"),
-    }
+    gone = rows.filter(nobody).select("speaker_id")
+    with_them = remembered.join(gone, left_on="merged_into", right_on="speaker_id", how="semi").select("speaker_id")
+    return rows.filter(~nobody).sort("speaker_id"), pl.concat([gone, with_them])
 
 
 def _as(frame: pl.DataFrame, table: str, run: Run) -> pl.DataFrame:

@@ -5,6 +5,7 @@ A run that was audited leaves `ready.json`; one that died between two tables' co
 
 import datetime as dt
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
@@ -17,7 +18,7 @@ from data_contracts.lake import Lake
 from data_contracts.schemas import PUBLISHED, RUNS, TABLE_KEYS
 from tasks.ledger import Ledger
 from tasks.lock import publishing
-from tasks.run import Run
+from tasks.run import Run, new_id
 from tasks.select import versions
 from tasks.stage import stage
 
@@ -29,6 +30,7 @@ _DAILY = ("emotion_daily", "speaker_daily")
 def publish(run: Run, ledger: Ledger, base: dict[str, int]) -> None:
     """Publishes what was staged and audited. Raises PublishConflict where another run came first: stage again."""
     with publishing(run.lake, run.id):
+        finish_the_dead(run.lake, but=run.id)
         _check_base(run.lake, ledger, base)
         run.lake.write_json(_ready(run.id), {"base": base})
         publish_staged(run.lake, ledger)
@@ -50,7 +52,15 @@ def roll_forward(lake: Lake) -> list[str]:
     if not _waiting(lake):
         return []
     with publishing(lake, "roll-forward"):
-        return [run_id for run_id in _waiting(lake) if _finish_dead(lake, run_id)]
+        return finish_the_dead(lake)
+
+
+def finish_the_dead(lake: Lake, *, but: str = "") -> list[str]:
+    """The same for a caller who holds the lock: nobody publishes over what is half published.
+
+    `but` is the caller's own run, tried again after a hiccup.
+    """
+    return [run_id for run_id in _waiting(lake) if run_id != but and _finish_dead(lake, run_id)]
 
 
 def publish_staged(lake: Lake, ledger: Ledger) -> None:
@@ -58,6 +68,8 @@ def publish_staged(lake: Lake, ledger: Ledger) -> None:
     staging = f"staging/run={ledger.run_id}"
     with ledger.timed("publish"):
         for table in PUBLISHED:
+            if not lake.exists(f"{staging}/tables/{table}.parquet"):
+                continue  # an amendment stages what it changes
             rows = lake.read_parquet(f"{staging}/tables/{table}.parquet")
             if table in _DAILY:
                 dates = lake.read_parquet(f"{staging}/deletes/dates.parquet")["date"].to_pylist()
@@ -68,11 +80,37 @@ def publish_staged(lake: Lake, ledger: Ledger) -> None:
     _write_ledger(lake, ledger)
 
 
-def upsert(lake: Lake, table: str, run_id: str, rows: Callable[[], pa.Table]) -> None:
-    """Rows into one table outside of a run (an enrolment), made from what stands there under the same lock."""
-    roll_forward.fn(lake)
-    with publishing(lake, run_id):
-        _commit(lake, table, {RUN_ID: run_id, ATTEMPT: "0"}, rows())
+@dataclass(frozen=True)
+class Amendment:
+    """A change to published tables: rows to write, and keys to delete; `dates` are the days to replace."""
+
+    tables: dict[str, pa.Table]
+    deletes: dict[str, pa.Table] = field(default_factory=dict)
+
+
+def amend(lake: Lake, flow: str, make: Callable[[str], Amendment | None]) -> str | None:
+    """Publishes outside of a run what a person asked for, and writes it into the ledger; None: nothing to change.
+
+    `make` gets the id under which it is published, and sees the tables as they stand under the lock. Killed on the
+    way, the next who publishes finishes it.
+    """
+    now = dt.datetime.now(dt.UTC)
+    ledger = Ledger(new_id(now), flow, now, verdict="passed")
+    with publishing(lake, ledger.run_id):
+        finish_the_dead(lake)
+        base = versions(lake)
+        change = make(ledger.run_id)
+        if change is None:
+            return None
+        staging = f"staging/run={ledger.run_id}"
+        for table, rows in change.tables.items():
+            lake.write_parquet(f"{staging}/tables/{table}.parquet", rows)
+        for table, keys in change.deletes.items():
+            lake.write_parquet(f"{staging}/deletes/{table}.parquet", keys)
+        ledger.save(lake)
+        lake.write_json(_ready(ledger.run_id), {"base": base})
+        publish_staged(lake, ledger)
+    return ledger.run_id
 
 
 def _ready(run_id: str) -> str:
@@ -174,9 +212,9 @@ def _replace(target: DeltaTable, rows: pa.Table, dates: list[dt.date], propertie
 def _merge(target: DeltaTable, table: str, rows: pa.Table, gone: pa.Table | None, properties: CommitProperties) -> None:
     """One merge that updates, inserts, and deletes the keys in `gone`."""
     key = TABLE_KEYS[table]
-    for field in pa.schema(target.schema().to_arrow()):
-        if field.name not in rows.column_names:  # a score of a taxonomy that this model does not have
-            rows = rows.append_column(field, pa.nulls(rows.num_rows, field.type))
+    for column in pa.schema(target.schema().to_arrow()):
+        if column.name not in rows.column_names:  # a score of a taxonomy that this model does not have
+            rows = rows.append_column(column, pa.nulls(rows.num_rows, column.type))
     frames = [pl.DataFrame(rows).with_columns(gone_=pl.lit(False))]
     if gone is not None and gone.num_rows:
         frames.append(pl.DataFrame(gone).with_columns(gone_=pl.lit(True)))

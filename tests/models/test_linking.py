@@ -121,6 +121,67 @@ def test_a_voice_heard_before_its_nearer_speaker_was_founded_is_named_the_same_t
     assert again.speaker_ids == first.speaker_ids == [first.speaker_ids[0], first.speaker_ids[2], first.speaker_ids[2]]
 
 
+def test_within_a_recording_even_odds_join_across_recordings_the_threshold_does():
+    """Few speak in a recording, anybody in a night: the same cosine of 0.6 says one voice here, and two there."""
+    strict = Decision(threshold=0.8, slope=10.0, offset=-5.0)
+    a, b = _voices(2)
+    near = np.stack([a, 0.6 * a + 0.8 * b])
+    assert len(_identify([("r", 0, 0), ("r", 0, 1)], near, decision=strict).founded) == 1
+    assert len(_identify([("r", 0, 0), ("s", 0, 0)], near, decision=strict).founded) == 2
+    assert Decision(threshold=0.4, slope=10.0, offset=-5.0).within == 0.4, "never stricter than across"
+    assert Decision(threshold=0.4, slope=0.0, offset=-5.0).within == 0.4
+
+
+def test_a_night_is_clustered_before_anybody_is_founded():
+    """First come, first served had made the outer of three alike voices the centroid, and the other outer a second."""
+    angle = np.radians([0.0, 80.0, 40.0])
+    embeddings = np.zeros((3, DIM), np.float32)
+    embeddings[:, 0], embeddings[:, 1] = np.cos(angle), np.sin(angle)
+    keys = [("a", 0, 0), ("b", 0, 0), ("c", 0, 0)]
+    answer = _identify(keys, embeddings, decision=Decision(np.cos(np.radians(62.0)), 10.0, -5.0))
+    assert answer.speaker_ids == [pseudonym(keys[0], "k")] * 3
+    assert answer.founded[0].centroid @ embeddings[2] == pytest.approx(1.0, abs=1e-4)
+
+
+def test_a_word_is_no_voice_of_its_own_beside_longer_speech():
+    a, b, noise = _voices(3)
+    keys = [("r", 0, n) for n in range(3)]
+    seconds = np.array([3.0, 0.4, 2.0])
+    heard = np.stack([a, 0.2 * a + 0.1 * b + np.sqrt(0.95) * noise, b])
+    answer = _identify(keys, heard, seconds=seconds)
+    assert answer.speaker_ids == [pseudonym(keys[n], "k") for n in (0, 0, 2)]
+    alone = _identify(keys[1:2], heard[1:2], seconds=seconds[1:2])
+    assert alone.speaker_ids == [pseudonym(keys[1], "k")]
+
+
+def test_a_short_voice_founds_after_the_long_ones():
+    voice = _voices(1)[0]
+    keys = [("a", 0, 0), ("b", 0, 0)]
+    heard = _heard(np.stack([voice, voice]))
+    answer = _identify(keys, heard, seconds=np.array([0.5, 5.0]))
+    assert answer.speaker_ids == [pseudonym(keys[1], "k")] * 2
+    assert answer.founded[0].centroid == pytest.approx(heard[1], abs=1e-5)
+
+
+def test_a_speaker_may_have_several_voices():
+    """As merges leave them: who is near either is the one who stayed."""
+    a, b, c = _voices(3)
+    prints = [Voiceprint("ada", a, known=True), Voiceprint("ada", b, known=True), Voiceprint("spk_0", c, known=False)]
+    answer = _identify([("r1", 0, 0), ("r2", 0, 0), ("r3", 0, 0)], _heard(np.stack([b, c, a])), prints)
+    assert answer.speaker_ids == ["ada", "spk_0", "ada"]
+    assert (answer.scores > 0.9).all()
+
+
+def test_a_name_of_the_table_is_not_given_again():
+    """A merged voice keeps its row: its pseudonym is nobody else's."""
+    key, voice = ("r", 0, 0), _voices(1)
+    embeddings, seconds = _heard(voice), np.array([2.0])
+    options = {"decision": DECISION, "pseudonym_key": "k"}
+    first = identify([key], embeddings, seconds, [], **options).speaker_ids
+    second = identify([key], embeddings, seconds, [], taken=first, **options).speaker_ids
+    assert first != second
+
+
 @st.composite
 def nights(draw):
     """Keys of a few recordings, and embeddings in a plane-like space, where everybody is like somebody."""

@@ -1,0 +1,123 @@
+"""The commands about speakers: list, rename, merge, forget. By themselves they list."""
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from flows.cli_tables import Limit
+from flows.options import Json, Lake, settings_of
+from flows.screen import screen
+
+if TYPE_CHECKING:
+    from data_contracts.lake import Lake as Opened
+
+app = typer.Typer(help="Who was heard: list them, give a found voice a name, merge two, forget one.")
+console = screen()
+Who = Annotated[str, typer.Argument(help="A speaker's id or name.", show_default=False)]
+_COLUMNS = ("name", "speaker_id", "kind", "n_utterances", "speech_s", "first_seen", "last_seen", "extractor")
+
+
+@app.callback(invoke_without_command=True)
+def speakers(context: typer.Context, lake: Lake = None, limit: Limit = 100, as_json: Json = False) -> None:
+    """Who was heard: the enrolled by name, the others by a stable pseudonym. Alone, it lists."""
+    if context.invoked_subcommand is None:
+        list_speakers(lake, limit, as_json)
+
+
+@app.command("list")
+def list_speakers(lake: Lake = None, limit: Limit = 100, as_json: Json = False) -> None:
+    """Who was heard, most first. Voices that were merged are their survivor's."""
+    import polars as pl
+
+    from flows.show import rows
+    from tasks.who import remembered
+
+    people = remembered(_lake(lake)).filter(pl.col("kind") != "merged")
+    order = people.sort("n_utterances", "speaker_id", descending=[True, False]).head(limit)
+    rows(console, order.select(_COLUMNS).to_arrow(), style="json" if as_json else "table")
+
+
+@app.command()
+def rename(
+    who: Who,
+    name: Annotated[str, typer.Argument(help="The new name.", show_default=False)],
+    lake: Lake = None,
+    as_json: Json = False,
+) -> None:
+    """Gives a speaker a name; a found voice is known by it from now on. The speaker_id stays."""
+    from tasks.speakers import rename as change
+
+    row = change(_lake(lake), who, name)
+    words = f"[bold]{escape(row['name'])}[/bold] is the name of {row['speaker_id']} now: speaker_known is true."
+    _tell(row, words, as_json=as_json)
+
+
+@app.command()
+def merge(
+    into: Annotated[str, typer.Argument(help="Who stays, by id or name.", show_default=False)],
+    others: Annotated[list[str], typer.Argument(help="Who turned out to be the same person.", show_default=False)],
+    lake: Lake = None,
+    as_json: Json = False,
+) -> None:
+    """Makes several speakers one. It is remembered: nights to come and backfills give those voices to who stays."""
+    from tasks.speakers import merge as change
+
+    row = change(_lake(lake), into, others)
+    _tell(
+        row,
+        f"[bold]{escape(row['name'])}[/bold] ({row['speaker_id']}) has {row['n_utterances']:,} utterances now, "
+        f"{row['speech_s']:,.1f} s.",
+        as_json=as_json,
+    )
+
+
+@app.command()
+def forget(
+    who: Who,
+    vacuum: Annotated[
+        bool, typer.Option("--vacuum", help="Remove the tables' older versions from the store too, at once.")
+    ] = False,
+    lake: Lake = None,
+    as_json: Json = False,
+) -> None:
+    """Deletes a speaker's name, pseudonym, voice and sources. The utterances stay, as of speaker `forgotten`.
+
+    What stays besides: recordings, features (the embeddings among them), and older versions of the tables, unless
+    --vacuum. The next night on which the voice is heard, or a backfill, founds a pseudonym for it as for any other.
+    """
+    from tasks.speakers import forget as change
+    from tasks.speakers import remove_history
+
+    opened = _lake(lake)
+    row = change(opened, who)
+    n_files = remove_history(opened) if vacuum else None
+    history = (
+        f"Older versions of the tables were removed ({n_files} files); the Delta logs keep the least and the greatest "
+        "name of those files until they are cleaned."
+        if vacuum
+        else "Older versions of speakers, utterances and speaker_daily can still be read `as of` before now, until "
+        "they are vacuumed; `forget --vacuum` does so at once, and breaks who reads them."
+    )
+    _tell(
+        {**row, "history_removed": vacuum},
+        f"{row['speaker_id']} is forgotten: {row['n_voices']} row(s) of speakers are deleted, {row['n_utterances']:,} "
+        f"utterances are nobody's now (speaker_id 'forgotten').\n{history}\n"
+        "Recordings and features stay, the embeddings among them: who may not be heard again has to be taken out of "
+        "the corpus and of features/. Otherwise a night or a backfill that hears the voice gives it a pseudonym.",
+        as_json=as_json,
+    )
+
+
+def _tell(row: dict[str, Any], words: str, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({name: value for name, value in row.items() if name != "centroid"}, default=str))
+        return
+    console.print(words, highlight=False, soft_wrap=True)
+
+
+def _lake(uri: str | None) -> "Opened":
+    from flows.settings import Settings
+
+    return Settings.load(**settings_of(lake=uri)).open_lake()

@@ -1,0 +1,83 @@
+"""A voice from recordings: the embeddings of what is said in them, averaged."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from botocore.exceptions import BotoCoreError
+
+from data_contracts.errors import CorpusError, UsageError
+from data_contracts.records import ModelRef
+from features.audio import SAMPLE_RATE, Decoded, Reject, decode
+from features.batches import padded
+from features.config import FeatureConfig
+from features.extract import find_speech
+from features.prefetch import read_object
+from models.linking import Decision
+from tasks.extract import encoder
+
+LEAST_S = 2.0
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A voice as an encoder hears it; `unlike` are the recordings in which somebody else seems to speak."""
+
+    centroid: np.ndarray  # (dim,) float32 of unit length
+    speech_s: float
+    unlike: list[str]
+
+
+def hear(uris: Sequence[str], model: ModelRef) -> Heard:
+    """The voice of some recordings.
+
+    Raises CorpusError where one cannot be used, UsageError where all hold less than two seconds of speech.
+    """
+    device, config = torch.device("cpu"), FeatureConfig()
+    uris = list(dict.fromkeys(uris))
+    waveforms = [_waveform(uri, config) for uri in uris]
+    spans = find_speech(waveforms, config.vad, device)
+    silent = [uri for uri, found in zip(uris, spans, strict=True) if not found]
+    if silent:
+        raise CorpusError(f"expected speech in every recording; found none in {', '.join(silent)}: leave it out")
+    pieces = [
+        (place, waveform[round(span.start_s * SAMPLE_RATE) : round(span.end_s * SAMPLE_RATE)])
+        for place, (waveform, found) in enumerate(zip(waveforms, spans, strict=True))
+        for span in found
+    ]
+    seconds = np.array([len(piece) / SAMPLE_RATE for _, piece in pieces])
+    if seconds.sum() < LEAST_S:
+        raise UsageError(f"enrolling needs {LEAST_S:.0f} s of speech; found {seconds.sum():.1f} s in {', '.join(uris)}")
+    embed = encoder(model)
+    vectors = np.concatenate([embed(*padded([piece], device)) for _, piece in pieces])
+    places = np.array([place for place, _ in pieces])
+    means = [_mean(vectors[places == place], seconds[places == place]) for place in range(len(uris))]
+    one_voice = decision(model).within
+    unlike = [uri for place, uri in enumerate(uris) if len(uris) > 1 and _others(means, place) < one_voice]
+    return Heard(_mean(vectors, seconds), float(seconds.sum()), unlike)
+
+
+def decision(model: ModelRef) -> Decision:
+    """How a speaker model's cosines are read."""
+    return Decision(float(model.metadata["threshold"]), *map(float, model.metadata["calibration"]))
+
+
+def _mean(vectors: np.ndarray, seconds: np.ndarray) -> np.ndarray:
+    mean = np.average(vectors, axis=0, weights=seconds)
+    return np.asarray(mean / np.linalg.norm(mean), np.float32)
+
+
+def _others(means: list[np.ndarray], place: int) -> float:
+    """The cosine of a recording's voice with the recording that is most like it."""
+    return float(max(means[place] @ mean for other, mean in enumerate(means) if other != place))
+
+
+def _waveform(uri: str, config: FeatureConfig) -> np.ndarray:
+    try:
+        audio: Decoded | Reject = decode(read_object(uri), config=config.audio)
+    except (OSError, BotoCoreError) as error:
+        raise CorpusError(f"{uri} cannot be read: {error}") from error
+    if isinstance(audio, Reject):
+        raise CorpusError(f"{uri} cannot be used: {audio.reason} ({audio.error})")
+    return audio.waveform

@@ -1,0 +1,52 @@
+"""Before stage 4, under another encoder: enrolled voices are heard again, in the recordings of their enrolment."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from data_contracts.errors import TransientError, UndertoneError
+from data_contracts.schemas import SPEAKERS
+from tasks.enrol import hear
+from tasks.run import Run
+from tasks.stage import stage
+
+
+@dataclass(frozen=True)
+class Reenrolled:
+    """How many enrolled voices are known under this encoder too now, and what to tell of those that are not."""
+
+    n: int
+    failed: list[str] = field(default_factory=list)
+
+
+@stage
+def reenrol(run: Run) -> Reenrolled:
+    """Writes `reenrolled.parquet`: nobody where the run reads no audio. A source that is gone stops nothing."""
+    people = run.lake.frame("speakers", SPEAKERS).collect()
+    foreign = pl.col("extractor") != run.speaker.metadata["extractor_digest"]
+    waiting = people.filter(foreign, pl.col("sources").list.len() > 0).sort("speaker_id")
+    voices, failed = [], []
+    for row in waiting.iter_rows(named=True) if run.corpus is not None else ():
+        try:
+            heard = hear(row["sources"], run.speaker)
+        except TransientError:
+            raise
+        except UndertoneError as error:
+            failed.append(f"{row['name']} was enrolled under another encoder and is not heard again: {error}")
+            continue
+        voices.append({"speaker_id": row["speaker_id"], "centroid": heard.centroid.tolist()})
+    columns = pa.schema([SPEAKERS.field("speaker_id"), SPEAKERS.field("centroid")])
+    run.lake.write_parquet(_path(run), pa.Table.from_pylist(voices, schema=columns))
+    return Reenrolled(len(voices), failed)
+
+
+def reenrolled(run: Run) -> dict[str, np.ndarray]:
+    """(dim,) centroids by speaker_id, as `reenrol` wrote them."""
+    rows = run.lake.read_parquet(_path(run)).to_pylist()
+    return {row["speaker_id"]: np.asarray(row["centroid"], np.float32) for row in rows}
+
+
+def _path(run: Run) -> str:
+    return f"{run.staging}/reenrolled.parquet"

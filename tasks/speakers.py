@@ -1,0 +1,184 @@
+"""What a person says of speakers: this is Ada, these two are one, forget him. One publication each, under the lock.
+
+A speaker_id stays what it is: other tables and other people's notes hold it. A merged voice keeps its row and centroid
+(`kind` merged, `merged_into` its survivor), so that whoever is near it is the survivor, on any night and in any
+backfill. A forgotten speaker keeps nothing.
+"""
+
+from collections.abc import Sequence
+
+import polars as pl
+import pyarrow as pa
+
+from data_contracts import schemas
+from data_contracts.errors import UsageError, ValidationStopped
+from data_contracts.lake import Lake
+from data_contracts.schemas import FORGOTTEN, SPEAKERS
+from data_contracts.validation import validate
+from tasks.lock import publishing
+from tasks.publish import Amendment, amend, finish_the_dead
+from tasks.tallies import by_day, by_speaker
+from tasks.who import Row, called, enrolled_before, find, name_for, remembered
+
+
+def enrol(lake: Lake, voice: Row) -> Row:
+    """Gives the speaker called `voice["name"]`, or a new one, this voice, and returns the row.
+
+    Raises UsageError where the name's id is another's, or was merged.
+    """
+    changed: Row = {}
+
+    def make(run_id: str) -> Amendment:
+        people = remembered(lake)
+        before = enrolled_before(people, voice["name"])
+        name_for(people, voice["name"], but=before["speaker_id"])
+        changed.update({"n_utterances": 0, "speech_s": 0.0, **before, **voice, "run_id": run_id})
+        return _checked(Amendment({"speakers": _table([changed])}), run_id)
+
+    amend(lake, "enroll", make)
+    return changed
+
+
+def rename(lake: Lake, who: str, name: str) -> Row:
+    """Gives a speaker a name and returns the row. A found one is known by it from then on.
+
+    Raises UsageError where nobody, or more than one, is called `who`, and where the name is another's.
+    """
+    changed: Row = {}
+
+    def make(run_id: str) -> Amendment | None:
+        people = remembered(lake)
+        row = find(people, who)
+        changed.update(row)
+        if (row["name"], row["kind"]) == (name, "enrolled"):
+            return None
+        name_for(people, name, but=row["speaker_id"])
+        changed.update(name=name, kind="enrolled", run_id=run_id)
+        tables = {"speakers": _table([changed])}
+        if row["kind"] == "found":
+            said = _said_by(lake, [row["speaker_id"]]).collect()
+            tables["utterances"] = said.with_columns(speaker_known=pl.lit(True)).to_arrow()
+        return _checked(Amendment(tables), run_id)
+
+    amend(lake, "speakers rename", make)
+    return changed
+
+
+def merge(lake: Lake, into: str, others: Sequence[str]) -> Row:
+    """Makes the voices of `others` the voice of `into`, utterances and sums with them; returns the row of `into`.
+
+    Raises UsageError where one is unknown or the same, and where a name would go and a pseudonym stay.
+    """
+    changed: Row = {}
+
+    def make(run_id: str) -> Amendment | None:
+        people = remembered(lake)
+        survivor = find(people, into)
+        changed.update(survivor)
+        named = {row["speaker_id"]: row for row in (find(people, other, merged=True) for other in others)}
+        gone = [row for row in named.values() if row["merged_into"] != survivor["speaker_id"]]
+        _check_merge(survivor, gone)
+        if not gone:
+            return None
+        ids = [row["speaker_id"] for row in gone]
+        known = survivor["kind"] == "enrolled"
+        said = _said_by(lake, ids).with_columns(speaker_id=pl.lit(survivor["speaker_id"]), speaker_known=pl.lit(known))
+        after = _published(lake).with_columns(pl.col("speaker_id").replace(ids, [survivor["speaker_id"]] * len(ids)))
+        sums = by_speaker(after.filter(pl.col("speaker_id") == survivor["speaker_id"])).collect().to_dicts()
+        changed.update(*sums, run_id=run_id)
+        emptied = {"n_utterances": 0, "speech_s": 0.0, "first_seen": None, "last_seen": None, "run_id": run_id}
+        merged = {"kind": "merged", "merged_into": survivor["speaker_id"], **emptied}
+        theirs = people.filter(pl.col("merged_into").is_in(ids)).to_dicts()
+        rows = [changed, *(row | merged for row in (*gone, *theirs))]
+        return _checked(_with_days({"speakers": _table(rows)}, said.collect(), after), run_id)
+
+    amend(lake, "speakers merge", make)
+    return changed
+
+
+def forget(lake: Lake, who: str) -> Row:
+    """Deletes a speaker: row, name, pseudonym, centroid, sources, merged voices. Returns how many utterances stay.
+
+    The utterances stay, as those of nobody: their speaker_id is `forgotten`. Raises UsageError where nobody, or more
+    than one, is called `who`.
+    """
+    changed: Row = {}
+
+    def make(run_id: str) -> Amendment | None:
+        people = remembered(lake)
+        row = find(people, who, merged=True)
+        ids = [row["speaker_id"], *people.filter(pl.col("merged_into") == row["speaker_id"])["speaker_id"]]
+        of_nobody = {
+            "speaker_id": pl.lit(FORGOTTEN),
+            "speaker_score": pl.lit(0.0),
+            "speaker_known": pl.lit(False),
+        }
+        said = _said_by(lake, ids).with_columns(**of_nobody).collect()
+        changed.update(speaker_id=row["speaker_id"], n_voices=len(ids), n_utterances=len(said))
+        after = _published(lake).with_columns(pl.col("speaker_id").replace(ids, [FORGOTTEN] * len(ids)))
+        change = _with_days({"speakers": _table([])}, said, after)
+        keys = pa.table({"speaker_id": pa.array(ids, pa.string())})
+        return _checked(Amendment(change.tables, {**change.deletes, "speakers": keys}), run_id)
+
+    amend(lake, "speakers forget", make)
+    return changed
+
+
+def remove_history(lake: Lake) -> int:
+    """Removes from the store what older versions of the tables with speakers hold, and returns how many files went.
+
+    A reader of an older version fails from then on. Under the lock, so that no file of a running publication goes.
+    """
+    n_files = 0
+    with publishing(lake, "vacuum"):
+        finish_the_dead(lake)
+        for table in ("speakers", "utterances", "speaker_daily"):
+            delta = lake.delta(table)
+            if delta is not None:
+                gone = delta.vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
+                n_files += len(gone)
+    return n_files
+
+
+def _check_merge(survivor: Row, gone: list[Row]) -> None:
+    for row in gone:
+        if row["speaker_id"] == survivor["speaker_id"]:
+            raise UsageError(f"{called(survivor)} cannot be merged with itself: name another speaker")
+        if row["kind"] == "merged":
+            raise UsageError(f"{row['speaker_id']} was merged into {row['merged_into']} already: merge that one")
+        if row["kind"] == "enrolled" and survivor["kind"] == "found":
+            raise UsageError(
+                f"{called(row)} is known by name, {survivor['speaker_id']} is not; to keep the name: "
+                f"`undertone speakers merge {row['speaker_id']} {survivor['speaker_id']}`"
+            )
+
+
+def _published(lake: Lake) -> pl.LazyFrame:
+    return lake.frame("utterances", schemas.utterances(()))
+
+
+def _said_by(lake: Lake, ids: list[str]) -> pl.LazyFrame:
+    return _published(lake).filter(pl.col("speaker_id").is_in(ids))
+
+
+def _with_days(tables: dict[str, pa.Table], said: pl.DataFrame, after: pl.LazyFrame) -> Amendment:
+    """With the utterances that change hands, and the days on which they were said added up anew."""
+    if said.is_empty():
+        return Amendment(tables)
+    days = said.select("date").unique().sort("date")
+    daily = by_day(after.join(days.lazy(), on="date", how="semi"))["speaker_daily"]
+    rows = {"utterances": said.to_arrow(), "speaker_daily": daily.to_arrow().cast(schemas.SPEAKER_DAILY)}
+    return Amendment({**tables, **rows}, {"dates": days.to_arrow()})
+
+
+def _table(rows: list[Row]) -> pa.Table:
+    return pa.Table.from_pylist(rows, schema=SPEAKERS)
+
+
+def _checked(change: Amendment, run_id: str) -> Amendment:
+    """The sums and speakers, as any staged rows are. Raises ValidationStopped."""
+    frames = {name: rows.to_pandas() for name, rows in change.tables.items() if name != "utterances"}
+    verdict = validate(frames, [], run_id=run_id)
+    if verdict.critical:
+        raise ValidationStopped(f"the change broke a contract, nothing was published: {verdict.critical[0]}")
+    return change

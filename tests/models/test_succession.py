@@ -1,0 +1,45 @@
+"""Under another encoder: the name goes to the voice that most of its speech became, and to one only."""
+
+import numpy as np
+import pytest
+
+from models.linking import Identities, Voiceprint
+from models.succession import carry_on, successors
+
+ONES = np.ones(8)
+
+
+@pytest.mark.parametrize(
+    ("found", "before", "names"),
+    [
+        ("xxyy", "aabb", {"x": "a", "y": "b"}),
+        ("xxxy", "aaaa", {"x": "a"}),  # one voice became two: the larger part keeps the name
+        ("xxxx", "aaab", {"x": "a"}),  # two voices became one
+        ("xxxx", "aabb", {}),  # no half is more than half
+        ("xxxx", "aa..", {}),
+        ("xxx", "aa.", {"x": "a"}),
+        ("xx", "..", {}),
+        ("", "", {}),
+    ],
+)
+def test_who_is_whose_successor(found, before, names):
+    then = [None if name == "." else name for name in before]
+    assert successors(list(found), then, ONES[: len(found)]) == names
+
+
+def test_seconds_count_and_not_utterances():
+    assert successors(["x", "x", "x"], ["a", "b", "b"], np.array([5.0, 1.0, 1.0])) == {"x": "a"}
+
+
+def test_only_who_was_founded_is_renamed_and_only_to_who_is_waited_for():
+    voices = [Voiceprint(name, np.ones(2), known=False) for name in ("x", "y", "z")]
+    answer = Identities(["x", "y", "z", "old"], np.zeros(4), [False, False, False, True], voices)
+    told = carry_on(answer, ["ada", "gone", "spk_1", "ada"], ONES[:4], {"ada": True, "spk_1": False})
+    assert told.speaker_ids == ["ada", "y", "spk_1", "old"]
+    assert told.known == [True, False, False, True]
+    assert [(voice.speaker_id, voice.known) for voice in told.founded] == [
+        ("ada", True),
+        ("y", False),
+        ("spk_1", False),
+    ]
+    assert answer.speaker_ids == ["x", "y", "z", "old"]
