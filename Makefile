@@ -33,6 +33,7 @@ contracts: setup
 
 bench: setup
 	$(BIN)/python tests/bench/end_to_end.py
+	$(BIN)/python tests/bench/rtfx.py
 
 format: setup
 	$(BIN)/ruff check --fix-only --exit-zero .

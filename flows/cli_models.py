@@ -19,6 +19,9 @@ cli_versions.add_to(app)
 def train(
     name: Model,
     corpus: Annotated[list[str], typer.Option(help="A folder with labels.csv (path, speaker, emotion); repeatable.")],
+    classes: Annotated[
+        str | None, typer.Option(help="Of emotion, the classes: any labels, with commas. Default: the shipped four.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same model.")] = 0,
     lake: Lake = None,
     as_json: Json = False,
@@ -26,7 +29,9 @@ def train(
     """Trains a model on labelled speech and registers it as @challenger; the champion stays until one is promoted."""
     from flows.train import train as flow
 
-    ref = flow(name=known_model(name), corpora=corpus, seed=seed, settings=settings_of(lake=lake))
+    chosen = [label.strip() for label in classes.split(",")] if classes else None
+    settings = settings_of(lake=lake)
+    ref = flow(name=known_model(name), corpora=corpus, classes=chosen, seed=seed, settings=settings)
     metrics, card = registry_of(lake).measured(ref)
     if as_json:
         told = {"model": ref.name, "version": ref.version, "digest": ref.digest}

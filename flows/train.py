@@ -14,27 +14,41 @@ from flows.settings import Settings
 
 @flow(name="train")
 def train(
-    name: Literal["emotion", "speaker"], corpora: list[str], seed: int = 0, settings: dict[str, Any] | None = None
+    name: Literal["emotion", "speaker"],
+    corpora: list[str],
+    classes: list[str] | None = None,
+    seed: int = 0,
+    settings: dict[str, Any] | None = None,
 ) -> ModelRef:
-    """Trains `name` on folders with a `labels.csv` and registers the result under `@challenger`."""
+    """Trains `name` on folders with a `labels.csv` and registers the result under `@challenger`.
+
+    `classes` are the emotions to tell apart, by any of their names; the shipped four where none are given.
+    """
     if not corpora:
         raise UsageError("training needs at least one folder with a labels.csv: --corpus DIR")
+    if classes and (name != "emotion" or len(set(classes)) < 2):
+        raise UsageError(f"expected two classes or more of a model of emotion; found {', '.join(classes)} for {name}")
     chosen = Settings.load(**(settings or {}))
     with tempfile.TemporaryDirectory() as folder:
-        metrics = fit(name, [Path(corpus) for corpus in corpora], Path(folder), seed=seed)
+        metrics = fit(name, [Path(corpus) for corpus in corpora], Path(folder), classes=classes, seed=seed)
         return register(chosen, name, Path(folder), metrics, corpora)
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
-def fit(name: Literal["emotion", "speaker"], corpora: list[Path], out: Path, *, seed: int) -> dict[str, Any]:
+def fit(
+    name: Literal["emotion", "speaker"], corpora: list[Path], out: Path, *, classes: list[str] | None, seed: int
+) -> dict[str, Any]:
     """Trains into `out`, with the card beside the weights, and returns the metrics."""
     from models.cards import write_card
     from models.provenance import record
 
     if name == "emotion":
+        from models.emotion import CLASSES
+        from models.taxonomy import emotion_named
         from models.train_emotion import train_emotion
 
-        metrics = train_emotion(corpora, out, seed=seed)
+        wanted = [emotion_named(label) for label in classes or CLASSES]
+        metrics = train_emotion(corpora, out, classes=wanted, seed=seed)
     else:
         from models.train_speaker import train_speaker
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from data_contracts.errors import UsageError
 from flows.cli import app
 from flows.train import train
 from models import registry as models
@@ -63,3 +64,12 @@ def test_the_command_prints_figures_and_where_the_card_is(tmp_path, labelled):
     assert (told["model"], told["version"]) == ("emotion", "2")
     assert 0 <= told["metrics"]["uar"] <= 1
     assert Path(told["card"]).read_text().startswith("# Emotion")
+
+
+def test_other_classes_are_trained_by_any_of_their_names(tmp_path, labelled):
+    lake = str(tmp_path / "lake")
+    ref = train("emotion", [str(labelled)], classes=["Angry", "sad", "neutral"], settings={"lake": lake})
+    assert ref.metadata["classes"] == ["anger", "sadness", "neutral"]
+    for name, classes in (("emotion", ["anger"]), ("speaker", ["anger", "sadness"])):
+        with pytest.raises(UsageError, match="expected two classes or more of a model of emotion"):
+            train(name, [str(labelled)], classes=classes, settings={"lake": lake})
