@@ -16,6 +16,8 @@ class Cohort:
 
     vectors: np.ndarray  # (k, dim) float32 of unit length
     nearest: int  # of them that a voice is measured against
+    threshold: float = 0.0  # the score from which on two voices count as the same
+    calibration: tuple[float, float] = (1.0, 0.0)  # (slope, offset) from score to the log odds of it
 
     def scores(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """(n, dim) and (m, dim) of unit length to (n, m): the adaptive s-norm of their cosines.

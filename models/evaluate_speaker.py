@@ -44,9 +44,11 @@ def evaluate_speaker(model: SpeakerModel, folder: Path) -> dict[str, Any]:
         "by_corpus": {name: judged(model, part) for name, part in utterances.by_corpus().items()},
         "by_length": by_length(model, unheard),
         "across_emotions": across_emotions(model, utterances),
-        "normalised": _normalised(model, utterances),
+        "scores": "adaptive s-norm" if model.normalised else "cosine",
+        "cosine": _of_cosines(model, utterances),
         "protocol": (
-            "every pair of clips within each corpus, corpora weighted alike, "
+            f"{'scores against the cohort of training voices' if model.normalised else 'cosines'} (`cosine`: cosines, "
+            "which link the voices of a night); every pair of clips within each corpus, corpora weighted alike, "
             f"{n_seen} of {len(speech)} clips left out: the model was trained on their voices; a speaker's only clip "
             "is cut in two; intervals: 95%, speakers drawn again; top-1 enrols each speaker with one clip; open set: "
             "half of a corpus's speakers enrolled with one clip each, 50 draws, at 1% of the strangers' clips named; "
@@ -57,23 +59,21 @@ def evaluate_speaker(model: SpeakerModel, folder: Path) -> dict[str, Any]:
 
 def judged(model: SpeakerModel, utterances: Utterances) -> dict[str, Any]:
     """The figures of all pairs, of the model's threshold and probability, and of enrolled voices."""
-    trials = trials_within(utterances)
-    accepted, rejected = trials.rates_at(model.threshold)
+    trials = trials_within(utterances, model.scores)
+    threshold, calibration = model.decision
     return {
         "eer": round(trials.eer(), 4),
         "min_dcf": round(trials.min_dcf(), 4),
-        "top1": round(closed_set(utterances), 4),
+        "top1": round(closed_set(utterances, model.scores), 4),
         "n_trials": len(trials.scores),
         "n_same": int(trials.same.sum()),
         "n_speakers": len(np.unique(utterances.speakers)),
         "intervals": trials.intervals(),
-        "open_set": open_set(utterances),
-        "threshold": round(model.threshold, 4),
-        "false_accepts": round(accepted, 4),
-        "false_rejects": round(rejected, 4),
-        "calibration_error": round(trials.calibration_error(model.calibration), 4),
-        "log_cost": round(trials.log_cost(model.calibration), 4),
-    }
+        "open_set": open_set(utterances, model.scores),
+        "threshold": round(threshold, 4),
+        "calibration_error": round(trials.calibration_error(calibration), 4),
+        "log_cost": round(trials.log_cost(calibration), 4),
+    } | _rates(trials, threshold)
 
 
 def by_length(model: SpeakerModel, speech: Sequence[Speech], lengths_s: Sequence[float] = LENGTHS_S) -> dict[str, Any]:
@@ -85,9 +85,11 @@ def by_length(model: SpeakerModel, speech: Sequence[Speech], lengths_s: Sequence
         if utterances is None or not utterances.by_corpus():
             found[f"{seconds:g}"] = None
             continue
-        trials = trials_within(utterances)
-        corpora = {name: round(trials_within(part).eer(), 4) for name, part in utterances.by_corpus().items()}
-        found[f"{seconds:g}"] = trials.metrics() | _rates(model, trials) | {"eer_by_corpus": corpora}
+        trials = trials_within(utterances, model.scores)
+        found[f"{seconds:g}"] = trials.metrics() | _rates(trials, model.decision[0])
+        found[f"{seconds:g}"]["eer_by_corpus"] = {
+            name: round(trials_within(part, model.scores).eer(), 4) for name, part in utterances.by_corpus().items()
+        }
     return found
 
 
@@ -101,23 +103,23 @@ def across_emotions(model: SpeakerModel, utterances: Utterances) -> dict[str, An
     for part in labelled.by_corpus().values():
         first, second = pairs_of(part)
         alike = part.emotions[first] == part.emotions[second]
-        trials = trials_within(part)
+        trials = trials_within(part, model.scores)
         if (trials.same & alike).any() and (trials.same & ~alike).any():
             same_mood.append(trials.only(alike | ~trials.same))
             other_mood.append(trials.only(~alike | ~trials.same))
     if not same_mood:
         return None
     pooled = {"same_emotion": Trials.pooled(same_mood), "different_emotions": Trials.pooled(other_mood)}
-    return {name: trials.metrics() | _rates(model, trials) for name, trials in pooled.items()}
+    return {name: trials.metrics() | _rates(trials, model.decision[0]) for name, trials in pooled.items()}
 
 
-def _rates(model: SpeakerModel, trials: Trials) -> dict[str, float]:
-    accepted, rejected = trials.rates_at(model.threshold)
+def _rates(trials: Trials, threshold: float) -> dict[str, float]:
+    accepted, rejected = trials.rates_at(threshold)
     return {"false_accepts": round(accepted, 4), "false_rejects": round(rejected, 4)}
 
 
-def _normalised(model: SpeakerModel, utterances: Utterances) -> dict[str, Any] | None:
-    """The same pairs scored against the cohort, where the model has one."""
-    if model.cohort is None:
-        return None
-    return trials_within(utterances, model.cohort.scores).metrics() | {"used": model.normalised}
+def _of_cosines(model: SpeakerModel, utterances: Utterances) -> dict[str, Any]:
+    """The same pairs by their cosines, as voices are linked in a night."""
+    trials = trials_within(utterances)
+    corpora = {name: round(trials_within(part).eer(), 4) for name, part in utterances.by_corpus().items()}
+    return trials.metrics() | _rates(trials, model.threshold) | {"eer_by_corpus": corpora}

@@ -77,9 +77,15 @@ class SpeakerModel:
     def scores(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Embeddings (n, dim) and (m, dim) to (n, m), higher is more alike: cosines, or their adaptive s-norm.
 
-        `threshold` and `calibration` are of cosines.
+        `decision` reads them; `threshold` and `calibration` are of cosines.
         """
         return self.cohort.scores(first, second) if self.normalised and self.cohort else cosines(first, second)
+
+    @property
+    def decision(self) -> tuple[float, tuple[float, float]]:
+        """Threshold and (slope, offset) of what `scores` returns."""
+        chosen = self.cohort if self.normalised and self.cohort else self
+        return chosen.threshold, chosen.calibration
 
     @cached_property
     def extractor_digest(self) -> str:
@@ -96,8 +102,13 @@ class SpeakerModel:
             "threshold": self.threshold,
             "calibration": list(self.calibration),
             "extractor_digest": self.extractor_digest,
-            "cohort_nearest": self.cohort.nearest if self.cohort else None,
             "normalised": self.normalised,
+            "cohort": self.cohort
+            and {
+                "nearest": self.cohort.nearest,
+                "threshold": self.cohort.threshold,
+                "calibration": list(self.cohort.calibration),
+            },
             "encoder": dataclasses.asdict(self.config),
             "training": self.training,
         }
@@ -128,12 +139,17 @@ class SpeakerModel:
             calibration=(slope, offset),
             training=stored.get("training"),
             recordings=trained_on.read(folder),
-            cohort=None if strangers is None else Cohort(strangers.float().numpy(), stored["cohort_nearest"]),
+            cohort=None if strangers is None else _cohort(strangers, stored["cohort"]),
             normalised=stored.get("normalised", False),
         )
 
     def _weights(self) -> dict[str, Tensor]:
         return {name: _narrowed(value.cpu()).contiguous() for name, value in self.encoder.state_dict().items()}
+
+
+def _cohort(strangers: Tensor, stored: dict[str, Any]) -> Cohort:
+    slope, offset = stored["calibration"]
+    return Cohort(strangers.float().numpy(), stored["nearest"], stored["threshold"], (slope, offset))
 
 
 def _narrowed(value: Tensor) -> Tensor:

@@ -28,4 +28,4 @@ class Recipe:
     lengths_s: tuple[float, ...] = (1.0, 2.0, 4.0)  # that every second held-out clip is cut to for the threshold
     false_accept_rate: float = 0.01  # at the threshold
     cohort_nearest: int = 50  # strangers of training that a normalised score is relative to
-    normalised: bool = False  # scores by the cohort: see the card for what it brings
+    normalised: bool = True  # scores by the cohort, not cosines: the card says what it brings

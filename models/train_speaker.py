@@ -66,13 +66,19 @@ def judge(
     The threshold and the calibration are of pairs of mixed lengths, as in a night: some clips whole, others cut.
     """
     mixed = shortened(halved(unheard), lengths_s=recipe.lengths_s, seed=seed)
-    trials = trials_within(embedded(model, mixed))
+    nights = embedded(model, mixed)
+    trials = trials_within(nights)
     model.threshold, model.calibration = trials.threshold(recipe.false_accept_rate), trials.calibration()
     heard = embedded(model, training)
-    model.cohort = Cohort(speaker_means(heard.vectors, heard.speakers), recipe.cohort_nearest)
+    cohort = Cohort(speaker_means(heard.vectors, heard.speakers), recipe.cohort_nearest)
+    trials = trials_within(nights, cohort.scores)
+    model.cohort = dataclasses.replace(
+        cohort, threshold=trials.threshold(recipe.false_accept_rate), calibration=trials.calibration()
+    )
     model.normalised = recipe.normalised
     utterances = embedded(model, halved(unheard))
-    metrics = trials_within(utterances).metrics() | {"top1": round(closed_set(utterances), 4)}
+    metrics = trials_within(utterances, model.scores).metrics()
+    metrics["top1"] = round(closed_set(utterances, model.scores), 4)
     model.training = {
         "recipe": dataclasses.asdict(recipe),
         "seed": seed,

@@ -46,8 +46,13 @@ def test_the_report_is_whole(model: SpeakerModel, corpus: Path) -> None:
     assert set(result["across_emotions"]) == {"same_emotion", "different_emotions"}
     assert result["intervals"]["eer"][0] <= result["eer"] <= result["intervals"]["eer"][1]
     assert 0 <= result["open_set"]["detection_and_identification"] <= 1
-    assert result["normalised"]["used"] is False
-    assert result["normalised"]["n_trials"] == result["n_trials"]
+    assert result["scores"] == "cosine"
+    assert result["cosine"]["eer"] == result["eer"]
+    model.normalised = True
+    against_cohort = evaluate_speaker(model, corpus)
+    assert against_cohort["scores"] == "adaptive s-norm"
+    assert against_cohort["cosine"] == result["cosine"]
+    assert against_cohort["min_dcf"] != result["min_dcf"]
     for name in ("eer", "min_dcf", "top1", "false_accepts", "false_rejects", "calibration_error"):
         assert 0 <= result[name] <= 1
 

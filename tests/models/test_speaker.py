@@ -115,12 +115,12 @@ def test_a_cohort_is_stored_beside_the_weights_and_is_no_part_of_the_extractor(
 ) -> None:
     strangers = np.random.default_rng(0).standard_normal((5, 16)).astype(np.float16).astype(np.float32)
     with_cohort = SpeakerModel(
-        model.encoder, SMALL, threshold=0.4, calibration=(9.0, -3.0), cohort=Cohort(strangers, nearest=3)
+        model.encoder, SMALL, threshold=0.4, calibration=(9.0, -3.0), cohort=Cohort(strangers, 3, 2.5, (1.5, -2.0))
     )
     with_cohort.save(tmp_path)
     again = SpeakerModel.load(tmp_path)
     assert again.cohort is not None
-    assert again.cohort.nearest == 3
+    assert (again.cohort.nearest, again.cohort.threshold, again.cohort.calibration) == (3, 2.5, (1.5, -2.0))
     np.testing.assert_array_equal(again.cohort.vectors, strangers)
     assert again.extractor_digest == model.extractor_digest
 
@@ -132,6 +132,8 @@ def test_scores_are_cosines_unless_the_model_normalises(model: SpeakerModel) -> 
         SpeakerModel(model.encoder, SMALL, threshold=0.4, calibration=(9, -3), cohort=cohort, normalised=choice)
         for choice in (False, True)
     )
+    assert plain.decision == (0.4, (9, -3))
+    assert scaled.decision == (cohort.threshold, cohort.calibration)
     np.testing.assert_allclose(plain.scores(voices, voices), np.eye(3))
     np.testing.assert_allclose(scaled.scores(voices, voices), cohort.scores(voices, voices))
 

@@ -39,7 +39,9 @@ def test_training_learns_and_holds_voices_out(corpus: Path, tmp_path: Path) -> N
     assert len(model.training["manifest"]) == 12
     assert model.training["false_accept_rate"] == 0.01
     assert np.isfinite(model.calibration).all()
+    assert model.normalised
     assert model.cohort is not None
+    assert np.isfinite([model.cohort.threshold, *model.cohort.calibration]).all()
     assert model.cohort.vectors.shape == (4, 16)
 
 
