@@ -24,7 +24,7 @@ from features.audio import SAMPLE_RATE
 from models.labels import read_labels, read_speech
 from models.linking import Decision, Voiceprint, identify
 from models.speaker import SpeakerModel
-from models.verification import embed_all
+from models.trials import embed_all
 
 N_NIGHTS, LONGEST_RECORDING, MOST_A_SPEAKER, PIECE_S = 5, 3, 24, 3.0
 UNLIKE_TRAINING = {"fsdd"}
