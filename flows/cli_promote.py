@@ -95,7 +95,8 @@ def _compare(outcome: "Outcome") -> None:
         left_out = f", {verdict.n_left_out} speakers left out" if verdict.n_left_out else ""
         words = f"{n} clips of {n_speakers} speakers in {verdict.corpus} (manifest {verdict.manifest}){left_out}"
         console.print(escape(f"{words}; {verdict.protocol}"), highlight=False, soft_wrap=True)
-    console.print(escape(f"{verdict.reason}."), highlight=False, soft_wrap=True)
+    if outcome.promoted or verdict.accepted:  # a refusal is said once, by the error
+        console.print(escape(f"{verdict.reason}."), highlight=False, soft_wrap=True)
 
 
 def _announce(outcome: "Outcome", reason: str) -> None:

@@ -107,6 +107,10 @@ def test_a_model_for_other_features_is_refused(settings, own_registry, tmp_path,
     monkeypatch.setattr(type(own_registry), "champion", _with_other_features(type(own_registry).champion))
     with pytest.raises(ModelError, match="was trained on the feature set egemaps another"):
         backfill(stage="score", force=True, settings=settings | {"registry": own_registry.uri})
+    fresh = settings | {"registry": own_registry.uri, "lake": str(tmp_path / "fresh")}
+    with pytest.raises(ModelError, match="was trained on the feature set egemaps another"):
+        backfill(settings=fresh)
+    assert not (tmp_path / "fresh" / "features").exists(), "no audio is read in vain"
     assert ref.metadata["features"]["egemaps"] != "another"
 
 

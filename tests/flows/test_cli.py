@@ -13,10 +13,11 @@ import flows
 from flows.cli import app
 
 RUN = CliRunner()
+MODELS = ("list", "show", "train", "evaluate", "promote", "rollback")
 COMMANDS = ("demo", "nightly", "backfill", "enroll", "query", "runs", "rejects", "speakers", "doctor")
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "models list", "models train", "models evaluate", "models promote"])
+@pytest.mark.parametrize("command", [*COMMANDS, *(f"models {name}" for name in MODELS)])
 def test_every_command_explains_itself(command):
     answer = RUN.invoke(app, [*command.split(), "--help"])
     assert answer.exit_code == 0
