@@ -6,9 +6,13 @@ moods, shrunk towards 0 (the corpus) by how much speech there is: n·between / (
 utterances are angry thus keeps the anger, which plain normalisation by speaker takes away; taking statistics from what
 looks neutral (Busso et al., IEEE Trans. Affective Computing 4(4), 2013) is the same with a belief in one class alone.
 
+The evidence decides how far: of who is heard often and in all moods alike the plain mean is the better estimate, since
+beliefs err; of who is heard in one mood, the mean is mostly mood. In between it goes by the entropy of the beliefs.
+
 All that is needed are sums over utterances: shards can be added up, in any order.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
@@ -18,7 +22,8 @@ from torch import Tensor
 
 ROUNDS = 2  # of beliefs from offsets, and offsets from beliefs
 _FULL_S = 2.0  # of speech: shorter utterances weigh less
-_TRUST = 0.3  # of the between-speaker variance: beliefs err, and an utterance's features are not independent
+_TRUST = 0.3  # of the between-speaker variance, where a speaker's moods are not mixed: beliefs err
+_MIXED = 0.7  # of the greatest entropy: from here on a speaker's moods begin to count as mixed
 
 
 @dataclass(frozen=True)
@@ -77,11 +82,28 @@ def speaker_offsets(sums: Sums, prior: Prior) -> Tensor:
     How much of each mood a corpus shows is taken for usual; a speaker's own share of moods is not their voice.
     """
     n = sums.weight[:, None].clamp_min(1e-9)
-    corpus = corpus_offset(sums, prior)
+    corpus, mixed = corpus_offset(sums, prior), mixedness(sums.beliefs)[:, None]
     unusual = sums.beliefs / n - sums.beliefs.sum(0) / sums.weight.sum().clamp_min(1e-9)
-    own = sums.features / n - corpus - unusual @ prior.class_means.double()
-    between = _TRUST * prior.between
+    own = sums.features / n - corpus - (1 - mixed) * (unusual @ prior.class_means.double())
+    between = (_TRUST + (1 - _TRUST) * mixed) * prior.between
     return corpus + own * (n * between / (n * between + prior.within))
+
+
+def mixedness(
+    beliefs: Tensor,  # (n_speakers, n_classes), sums over their utterances
+) -> Tensor:  # (n_speakers,) 0 to 1
+    """How sure it is that a speaker is heard in all moods alike: towards 1 for many utterances of even moods.
+
+    0 up to seven tenths of the greatest entropy; halved for as many utterances as there are classes, since one that
+    could be anything is no proof of many moods.
+
+    >>> mixedness(torch.tensor([[1.0, 1.0], [3.0, 3.0], [90.0, 10.0], [0.0, 0.0]])).tolist()
+    [0.5, 0.75, 0.0, 0.0]
+    """
+    n, n_classes = beliefs.sum(-1), beliefs.shape[-1]
+    share = beliefs / n[..., None].clamp_min(1e-9)
+    entropy = -torch.xlogy(share, share).sum(-1) / math.log(max(2, n_classes))
+    return ((entropy - _MIXED) / (1 - _MIXED)).clamp(0, 1).square() * n / (n + n_classes)
 
 
 def adapt(

@@ -1,0 +1,81 @@
+"""What adaptation to speakers gives, and whether it harms where a speaker is heard little or in one mood only.
+
+    .venv/bin/python tests/bench/emotion_adapted.py CORPORA_DIR
+
+CORPORA_DIR holds labels.csv (path, speaker, emotion, corpus). Models that have not heard a clip's speaker judge it (5
+folds, the shipped recipe without copies), with the speakers as labelled, in pieces of a few clips, and in pieces
+of one mood; beside plain normalisation, which takes each piece's own mean away.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from models.classification import uar
+from models.emotion import CLASSES, EmotionModel
+from models.emotion_table import Table, read_speech_of, table_of
+from models.fit_emotion import Recipe, fit
+from models.train_emotion import say, speaker_folds
+
+Judge = Callable[[EmotionModel, Table, np.ndarray], np.ndarray]
+
+
+def main() -> None:
+    table, recipe = table_of(read_speech_of([Path(sys.argv[1])], CLASSES), CLASSES), Recipe(n_copies=0)
+    folds = speaker_folds(table.speakers, recipe.folds)
+    models = [fit(table.rows(folds != fold), recipe=recipe, seed=0) for fold in range(recipe.folds)]
+    one = np.zeros(len(table), int)
+    kinds = {
+        "as labelled": table.speakers,
+        "pieces of 8 clips": pieces(table.speakers, one, 8),
+        "pieces of 4 clips": pieces(table.speakers, one, 4),
+        "pieces of 1 clip": pieces(table.speakers, one, 1),
+        "pieces of 5 clips of one mood": pieces(table.speakers, table.labels, 5),
+        "pieces of one mood": pieces(table.speakers, table.labels, len(table)),
+    }
+    print("| speakers | UAR, Undertone | plain normalisation |\n|---|---|---|")
+    for label, speakers in kinds.items():
+        found = []
+        for judge in (ours, plain):
+            said = np.zeros(len(table), int)
+            for fold, model in enumerate(models):
+                held = folds == fold
+                said[held] = judge(model, table.rows(held), speakers[held])
+            found.append(uar(said, table.labels))
+        print(f"| {label} | {found[0]:.3f} | {found[1]:.3f} |")
+    alone = np.zeros(len(table), int)
+    for fold, model in enumerate(models):
+        alone[folds == fold] = say(model, table.rows(folds == fold)).alone.argmax(1).numpy()
+    print(f"| not known, each clip by itself | {uar(alone, table.labels):.3f} | |")
+
+
+def pieces(speakers: np.ndarray, moods: np.ndarray, size: int) -> np.ndarray:
+    """(n,) names: a speaker's clips of a mood, at random in pieces of `size`."""
+    random, names = np.random.default_rng(0), np.empty(len(speakers), object)
+    for speaker, mood in sorted(set(zip(speakers, moods, strict=True))):
+        own = random.permutation(np.flatnonzero((speakers == speaker) & (moods == mood)))
+        for place, index in enumerate(own):
+            names[index] = f"{speaker}/{mood}/{place // size}"
+    return names.astype(str)
+
+
+def ours(model: EmotionModel, table: Table, speakers: np.ndarray) -> np.ndarray:
+    guessed: np.ndarray = say(model, table, speakers).adapted.argmax(1).numpy()
+    return guessed
+
+
+def plain(model: EmotionModel, table: Table, speakers: np.ndarray) -> np.ndarray:
+    """Each piece without its mean."""
+    values = model.standardised(table.values[0])
+    for name in np.unique(speakers):
+        own = torch.from_numpy(np.flatnonzero(speakers == name))
+        values[own] -= values[own].mean(0)
+    guessed: np.ndarray = model.believe(values).argmax(1).numpy()
+    return guessed
+
+
+if __name__ == "__main__":
+    main()
