@@ -53,12 +53,9 @@ def test_a_speaker_of_one_mood_keeps_it() -> None:
 
 def test_who_is_heard_often_and_in_all_moods_is_adapted_the_more() -> None:
     """The same offset and the same number of utterances: even moods are evidence of a voice, one mood is not."""
-    offset = torch.tensor([0.0, 1.5, 0.0])
-    moods = torch.tensor([[20.0, 20.0], [40.0, 0.0]])
-    sums = [
-        Sums(("x", "y"), torch.tensor([4.0, 4.0]), torch.stack([4 * offset, 0 * offset]), torch.stack([own, own]) / 10)
-        for own in moods
-    ]
+    weight, features = torch.tensor([4.0, 4.0]).double(), torch.tensor([[0.0, 6.0, 0.0], [0.0, 0.0, 0.0]]).double()
+    moods = torch.tensor([[2.0, 2.0], [4.0, 0.0]]).double()
+    sums = (Sums(("x", "y"), weight, features, own.expand(2, 2)) for own in moods)
     even, one = (speaker_offsets(each, PRIOR)[0, 1] for each in sums)
     assert float(even) > float(one) > 0
 
