@@ -5,6 +5,7 @@ Two shapes of network. `classifier`: any audio-classification model of the libra
 """
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,9 +23,9 @@ _LEAST = 1_600  # samples: a shorter utterance is followed by silence, or the fi
 class Extractor:
     """Built from plain values (`spec`) and tensors; no file of the model's folder is run.
 
-    `spec`: `shape` (classifier, encoder), `transformers` (the network's configuration), `preprocessor` (of the library's
-    feature extractors), `head` (the name of the layer taken out), `norm_input`, `norm_output` (SpeechBrain's layer norms
-    over the whole utterance). Raises ModelError where they do not fit each other.
+    `spec`: `shape` (classifier, encoder), `transformers` (the network's configuration), `preprocessor` (of the
+    library's feature extractors), `head` (the name of the layer taken out), `norm_input`, `norm_output` (SpeechBrain's
+    layer norms over the whole utterance). Raises ModelError where they do not fit each other.
     """
 
     def __init__(self, spec: dict[str, Any], weights: dict[str, Tensor]) -> None:
@@ -86,7 +87,7 @@ def library() -> Iterator[Any]:
                 "pip install 'undertone[hub]', on the workers too"
             ) from error
         before = transformers.logging.get_verbosity()
-        transformers.logging.set_verbosity_error()
+        transformers.logging.set_verbosity(logging.ERROR)
         try:
             yield transformers
         finally:

@@ -47,7 +47,7 @@ def plain(path: Path) -> dict[str, Any]:
     Raises ModelError where it is no YAML of names and values.
     """
     try:
-        found = yaml.load(_text(path), Loader=_Plain)  # noqa: S506 - a SafeLoader that knows no Python
+        found = yaml.load(_text(path), Loader=_Plain)
     except yaml.YAMLError as error:
         raise ModelError(f"{path} cannot be read as YAML: {error}") from error
     if not isinstance(found, dict):
@@ -55,7 +55,7 @@ def plain(path: Path) -> dict[str, Any]:
     return {key: _resolved(value, found, depth=0) for key, value in found.items()}
 
 
-class _Plain(yaml.SafeLoader):
+class _Plain(yaml.SafeLoader):  # type: ignore[misc]
     """Every tag of HyperPyYAML is the data behind it."""
 
 

@@ -44,13 +44,13 @@ def bring(source: str, *, place: str | None, revision: str | None, into: Path) -
     return Origin(source, None, place, _licence(into))
 
 
-def from_hub(source: str, revision: str | None, into: Path) -> str:
-    """Only the hub's side of `bring`: returns the commit."""
+def configuration(source: str, into: Path) -> str:
+    """Only the JSON files, without weights, of a repository of the hub. Returns the commit."""
     into.mkdir(parents=True, exist_ok=True)
-    return _from_hub(source, revision, into)
+    return _from_hub(source, None, into, ("*config.json",))
 
 
-def _from_hub(source: str, revision: str | None, into: Path) -> str:
+def _from_hub(source: str, revision: str | None, into: Path, wanted: tuple[str, ...] = _WANTED) -> str:
     import httpx
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError
@@ -62,7 +62,7 @@ def _from_hub(source: str, revision: str | None, into: Path) -> str:
             if not sha:
                 raise ModelError(f"the hub names no commit for {source} at {revision or 'its newest'}; give --revision")
             snapshot_download(
-                source, revision=sha, local_dir=into, allow_patterns=list(_WANTED), endpoint=endpoint, max_workers=4
+                source, revision=sha, local_dir=into, allow_patterns=list(wanted), endpoint=endpoint, max_workers=4
             )
     except (HfHubHTTPError, OSError, ValueError, httpx.HTTPError) as error:
         raise ModelError(

@@ -86,15 +86,13 @@ def emotion(
 ) -> None:
     """Writes a folder for `PulledEmotion`: wav2vec2, its mean over time, and one linear layer."""
     values = hyperparams.plain(folder / _YAML)
-    if "StatisticsPooling" in json.dumps(values.get("avg_pool", "")) or values.get("avg_pool", {}).get("return_std"):
+    if values.get("avg_pool", {}).get("return_std", True):
         raise ModelError(f"expected avg_pool with return_std: False in {folder / _YAML}: only means are read")
     with tempfile.TemporaryDirectory() as place:
         state = checkpoint.read(folder / f"{_ENCODER}.ckpt")
         config, shown = _encoder(folder, values, state, Path(place) / "hub", encoder_from)
         norm_output = bool(values.get(_ENCODER, {}).get("output_norm", False))
-        weights, norm_input = _through_speechbrain(
-            folder, config, shown, Path(place), norm_output=norm_output
-        )
+        weights, norm_input = _through_speechbrain(folder, config, shown, Path(place), norm_output=norm_output)
     head = checkpoint.read(folder / "model.ckpt")
     weight = [value for name, value in head.items() if name.endswith("weight")]
     bias = [value for name, value in head.items() if name.endswith("bias")]
@@ -147,7 +145,7 @@ def _encoder(
     hub: Path,
     encoder_from: Callable[[str, Path], object] | None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Configuration and preprocessor of the wav2vec2: from the folder, else from the hub, else from the weights' shapes."""
+    """Configuration and preprocessor of the wav2vec2: the folder's, else the hub's, else as the weights' shapes say."""
     named = str(values.get("wav2vec2_hub", ""))
     beside = folder / _ENCODER
     if not (beside / "config.json").is_file() and encoder_from is not None and named:
@@ -196,5 +194,3 @@ def _clean(folder: Path, to: Path) -> Path:
         shutil.copy(path, to / ("label_encoder.ckpt" if path.suffix == ".txt" else path.name))
         shutil.copy(path, to / path.name)
     return to
-
-

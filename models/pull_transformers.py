@@ -32,9 +32,7 @@ def convert(folder: Path, into: Path, *, training: dict[str, Any]) -> None:
     """Writes a folder for `PulledEmotion`. Raises ModelError for an architecture that is no audio classifier."""
     values = _config(folder)
     with library() as transformers:
-        known = set(
-            transformers.models.auto.modeling_auto.MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES.values()  # by model_type
-        )
+        known = set(transformers.models.auto.modeling_auto.MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES.values())
     named = (values.get("architectures") or [""])[0]
     state = checkpoint.transformers_weights(folder)
     own_head = all(name in state for name in _SPEECH_HEAD)
@@ -104,7 +102,9 @@ def _from_speech_head(
         encoder = {key: value for key, value in state.items() if key not in head}
         network = _loaded(transformers.AutoModel, values, encoder)
     spec = {"shape": "encoder", "transformers": _plain(network.config), "preprocessor": shown}
-    layers = [(head[f"classifier.{name}.weight"], head.get(f"classifier.{name}.bias")) for name in ("dense", "out_proj")]
+    layers = [
+        (head[f"classifier.{name}.weight"], head.get(f"classifier.{name}.bias")) for name in ("dense", "out_proj")
+    ]
     return spec, dict(network.state_dict()), [layers[0], "tanh", layers[1]]
 
 
@@ -161,7 +161,7 @@ def _last_layer(network: Any, shown: dict[str, Any]) -> tuple[str, nn.Linear]:
 
 
 def _shown(folder: Path, values: dict[str, Any]) -> dict[str, Any]:
-    """The plain values of the folder's feature extractor; of waveform models the library's usual one, without a file."""
+    """The plain values of the folder's feature extractor; where a model of waveforms has none, the usual ones."""
     path = folder / "preprocessor_config.json"
     try:
         held = json.loads(path.read_text()) if path.is_file() else dict(_AS_WAVEFORM)
@@ -192,6 +192,5 @@ def _plain(config: Any) -> dict[str, Any]:
 
 
 def _n_outputs(head: Head) -> int:
-    last = head[-1]
-    assert not isinstance(last, str)  # noqa: S101 - both ways of taking apart end in a layer
+    (*_, last) = (step for step in head if not isinstance(step, str))
     return int(last[0].shape[0])

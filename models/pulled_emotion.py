@@ -1,7 +1,7 @@
 """Somebody else's emotion model in two parts: an extractor from audio to a vector, and a small head over the vector.
 
-The vectors are a stored feature set, so that the extractor is paid for once; scoring again asks the head alone. A folder
-holds `extractor.safetensors`, `head.safetensors` and `config.json`; none of its files is code.
+The vectors are a stored feature set, so that the extractor is paid for once; scoring again asks the head alone. A
+folder holds `extractor.safetensors`, `head.safetensors` and `config.json`; none of its files is code.
 """
 
 import json

@@ -1,7 +1,7 @@
-"""The configuration of a wav2vec2 encoder, told from the shapes of its weights: a checkpoint of SpeechBrain has no other.
+"""The configuration of a wav2vec2 encoder, told from its weights' shapes: SpeechBrain's checkpoint comes with no other.
 
-Strides and the number of heads leave no trace in the shapes: those of Baevski et al. (2020) are taken, where the kernels
-are theirs.
+Strides and the number of heads leave no trace in the shapes: those of Baevski et al. (2020) are taken, where the
+kernels are theirs.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ def inferred(state: dict[str, Tensor]) -> dict[str, Any]:
     """For `transformers`. Raises ModelError where the shapes are those of another network."""
     try:
         convolutions = [state[f"feature_extractor.conv_layers.{index}.conv.weight"] for index in range(len(_KERNELS))]
-        hidden, conv_dim = state["feature_projection.projection.weight"].shape
+        hidden = state["feature_projection.projection.weight"].shape[0]
         inner = state["encoder.layers.0.feed_forward.intermediate_dense.weight"].shape[0]
     except KeyError as error:
         raise ModelError(f"expected the weights of a wav2vec2 encoder, found none for {error}") from error
@@ -27,9 +27,11 @@ def inferred(state: dict[str, Tensor]) -> dict[str, Any]:
             "expected a wav2vec2 of a published size; the shapes are others, so put the encoder's config.json beside "
             "the checkpoint, as wav2vec2/config.json"
         )
-    position = next(value for name, value in state.items() if name.startswith("encoder.pos_conv_embed.conv") and (
-        name.endswith(("weight_v", "weight.original1"))
-    ))
+    position = next(
+        value
+        for name, value in state.items()
+        if name.startswith("encoder.pos_conv_embed.conv") and (name.endswith(("weight_v", "weight.original1")))
+    )
     stable = "feature_extractor.conv_layers.1.layer_norm.weight" in state
     return {
         "model_type": "wav2vec2",
