@@ -5,6 +5,7 @@ folder holds `extractor.safetensors`, `head.safetensors` and `config.json`; none
 """
 
 import json
+import threading
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +23,7 @@ from models.emotion_extractor import Extractor
 
 FEATURE_SET = "emotion_embeddings"
 DIMENSIONS = ("arousal", "valence", "dominance")
+_one_at_a_time = threading.Lock()  # transformers builds networks under global switches
 _EXTRACTOR, _HEAD = "extractor.safetensors", "head.safetensors"
 
 
@@ -49,7 +51,8 @@ class PulledEmotion:
     @cached_property
     def extractor(self) -> Extractor:
         try:
-            return Extractor(self.config["extractor"], load_file(self.folder / _EXTRACTOR))
+            with _one_at_a_time:
+                return Extractor(self.config["extractor"], load_file(self.folder / _EXTRACTOR))
         except (OSError, SafetensorError) as error:
             raise ModelError(f"expected {_EXTRACTOR} in {self.folder}: {error}") from error
 

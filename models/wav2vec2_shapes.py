@@ -48,5 +48,6 @@ def inferred(state: dict[str, Tensor]) -> dict[str, Any]:
         "num_conv_pos_embeddings": int(position.shape[2]),
         "num_conv_pos_embedding_groups": int(hidden) // int(position.shape[1]),
         "layerdrop": 0.0,
+        **({} if "masked_spec_embed" in state else {"mask_time_prob": 0.0, "mask_feature_prob": 0.0}),
         "vocab_size": 32,
     }
