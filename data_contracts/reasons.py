@@ -29,3 +29,4 @@ class Unscored(StrEnum):
     """Why an utterance has no emotion."""
 
     TOO_LITTLE_SPEECH = "too_little_speech"  # hardly any voiced sound
+    NO_CLASSES = "no_classes"  # the model tells dimensions only

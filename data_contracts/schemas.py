@@ -75,9 +75,10 @@ def suprasegmental(n: int) -> pa.Schema:
     return pa.schema([*_KEY, pa.field("suprasegmental", pa.list_(pa.float32(), n), nullable=False)])
 
 
-def embeddings(dim: int) -> pa.Schema:
-    """The speaker embedding, L2-normalised."""
-    return pa.schema([*_KEY, pa.field("embedding", pa.list_(pa.float16(), dim), nullable=False)])
+def embeddings(dim: int, feature_set: str = "embeddings") -> pa.Schema:
+    """The speaker embedding, L2-normalised; of another feature set what a pulled model's head reads, of any size."""
+    kind = pa.float16() if feature_set == "embeddings" else pa.float32()
+    return pa.schema([*_KEY, pa.field("embedding", pa.list_(kind, dim), nullable=False)])
 
 
 LOGMEL = pa.schema(
@@ -102,8 +103,11 @@ LLD = pa.schema(
 RECORDINGS = pa.schema([*_OBJECT, *_QUALITY, _DATE, *_VERSIONS])
 
 
-def utterances(classes: Sequence[str]) -> pa.Schema:
-    """One `score_…` column an emotion class of the model that scored."""
+def utterances(classes: Sequence[str], dimensions: Sequence[str] = ()) -> pa.Schema:
+    """One `score_…` column an emotion class of the model that scored, and one for each of its dimensions.
+
+    Dimensions (arousal, valence, dominance) are on the model's own scale.
+    """
     return pa.schema(
         [
             *_KEY,
@@ -112,6 +116,7 @@ def utterances(classes: Sequence[str]) -> pa.Schema:
             pa.field("emotion", pa.string()),
             pa.field("emotion_reason", pa.string()),  # why there is none
             *(pa.field(f"score_{name}", pa.float64()) for name in classes),
+            *(pa.field(name, pa.float64()) for name in dimensions),
             pa.field("speaker_id", pa.string(), nullable=False),
             pa.field("speaker_score", pa.float64(), nullable=False),
             pa.field("speaker_known", pa.bool_(), nullable=False),
@@ -213,4 +218,7 @@ What `recordings` holds is taken as published, so it follows what it vouches for
 PUBLISHED = tuple(table for table in TABLE_KEYS if table != "runs")
 """What a run stages and publishes before its own row."""
 
-FEATURE_SETS = ("recordings", "segments", "egemaps", "suprasegmental", "embeddings", "logmel", "lld")
+FEATURE_SETS = (
+    *("recordings", "segments", "egemaps", "suprasegmental", "embeddings", "emotion_embeddings"),
+    *("logmel", "lld"),
+)

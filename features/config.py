@@ -25,8 +25,11 @@ class FeatureConfig:
         """What makes each feature set that a model may be trained on, by the set's name."""
         return {"egemaps": self.egemaps.fingerprint(), "suprasegmental": contours.version(self.egemaps)}
 
-    def version(self, extractor: str) -> str:
-        """The `version=` folder of the feature store: all steps' fingerprints and the speaker encoder's digest."""
+    def version(self, *extractors: str) -> str:
+        """The `version=` folder of the feature store: all steps' fingerprints and the digests of the models that hear.
+
+        The speaker encoder's comes first; an emotion model that has an extractor of its own adds another.
+        """
         steps = (self.audio.fingerprint(), self.vad.fingerprint(), *self.fingerprints().values())
         frames = (self.mel.fingerprint() if self.logmel else "", "lld" if self.lld else "")
-        return fingerprint(*steps, *frames, extractor)
+        return fingerprint(*steps, *frames, *extractors)

@@ -1,7 +1,8 @@
 """Stage 3: extract_block(recordings) <- extract_shard(shard). From a shard's audio to its feature files."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -23,20 +24,32 @@ from features.tables import CHANNEL, ShardTables, object_columns, quality_column
 from features.vad import VadConfig, speech_probabilities
 
 Embed = Callable[[Tensor, Tensor], np.ndarray]
-"""(batch, time) waveforms and (batch,) lengths to (batch, dim) L2-normalised embeddings."""
+"""(batch, time) waveforms and (batch,) lengths to (batch, dim) vectors."""
+
+
+@dataclass(frozen=True)
+class Embedder:
+    """A model that hears utterances: its vectors are a feature set."""
+
+    embed: Embed
+    dim: int
+
+
+Embedders = Mapping[str, Embedder]
+"""By feature set; `embeddings`, the speaker's, L2-normalised, is one of them."""
 
 _BLOCK_S = 900.0  # of decoded audio held at a time
 _BATCH_SAMPLES = 160 * SAMPLE_RATE
 
 
 def extract_shard(
-    lake: Lake, shard: ShardRef, *, version: str, config: FeatureConfig, embed: Embed, dim: int, n_readers: int = 16
+    lake: Lake, shard: ShardRef, *, version: str, config: FeatureConfig, embedders: Embedders, n_readers: int = 16
 ) -> Counts:
     """Reads, decodes, finds speech, computes, and writes one Parquet file a feature set. Returns what it counted.
 
     Rejected files become rows with their reason. The same content twice in a shard is computed once.
     """
-    counts, tables = Counts(), ShardTables(dim=dim, logmel=config.logmel, lld=config.lld)
+    counts, tables = Counts(), ShardTables(_dims(embedders), logmel=config.logmel, lld=config.lld)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     members = shards.read_plan(lake, shard)
     quality: dict[str, dict[str, object]] = {}  # by content
@@ -47,7 +60,7 @@ def extract_shard(
             for item in block
             if item.sha256 and isinstance(item.audio, Decoded) and item.sha256 not in quality
         }
-        spans = extract_block(fresh, tables, config=config, embed=embed, device=device, counts=counts)
+        spans = extract_block(fresh, tables, config=config, embedders=embedders, device=device, counts=counts)
         for item in block:
             content = item.sha256 or item.item.uri
             if content in quality:
@@ -65,6 +78,10 @@ def extract_shard(
     return tables.tally(counts)
 
 
+def _dims(embedders: Embedders) -> dict[str, int]:
+    return {name: embedder.dim for name, embedder in embedders.items()}
+
+
 def _failed(tables: ShardTables) -> bool:
     return any(row["reason"] in PASSING for row in tables.recordings)
 
@@ -74,7 +91,7 @@ def extract_block(
     tables: ShardTables,
     *,
     config: FeatureConfig,
-    embed: Embed,
+    embedders: Embedders,
     device: torch.device,
     counts: Counts,
 ) -> dict[str, list[Span]]:
@@ -90,7 +107,7 @@ def extract_block(
             tables.keys.append((recording_id, CHANNEL, segment))
             tables.spans.append(span)
             tables.levels_db.append(level_db(piece))
-    _compute(pieces, tables, config=config, embed=embed, device=device, counts=counts)
+    _compute(pieces, tables, config=config, embedders=embedders, device=device, counts=counts)
     return spans
 
 
@@ -116,12 +133,12 @@ def _compute(
     tables: ShardTables,
     *,
     config: FeatureConfig,
-    embed: Embed,
+    embedders: Embedders,
     device: torch.device,
     counts: Counts,
 ) -> None:
     order: list[int] = []
-    found = ShardTables(dim=tables.dim)  # in the batches' order
+    found = ShardTables(tables.dims)  # in the batches' order
     for batch in sorted_batches([len(piece) for piece in pieces], most_samples=_BATCH_SAMPLES):
         waveform, lengths = padded([pieces[index] for index in batch], device)
         order += batch
@@ -133,7 +150,8 @@ def _compute(
             found.llds += _own_frames(described.values, described.n_frames)
             found.voiced += _own_frames(described.voiced, described.n_frames)
         computed = time.perf_counter()
-        found.embeddings += [*embed(waveform, lengths)]
+        for name, embedder in embedders.items():
+            found.vectors[name] += [*embedder.embed(waveform, lengths)]
         counts.egemaps_s += computed - started
         counts.embed_s += time.perf_counter() - computed
         if config.logmel:
@@ -141,7 +159,8 @@ def _compute(
     back = np.argsort(order)
     tables.egemaps += [found.egemaps[place] for place in back]
     tables.suprasegmentals += [found.suprasegmentals[place] for place in back]
-    tables.embeddings += [found.embeddings[place] for place in back]
+    for name, vectors in found.vectors.items():
+        tables.vectors[name] += [vectors[place] for place in back]
     tables.logmels += [found.logmels[place] for place in back if config.logmel]
     tables.llds += [found.llds[place] for place in back if config.lld]
     tables.voiced += [found.voiced[place] for place in back if config.lld]

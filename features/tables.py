@@ -1,6 +1,7 @@
 """What a shard found, gathered row by row and turned into one Arrow table a feature set."""
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +23,7 @@ CHANNEL = 0  # the mix of all channels
 class ShardTables:
     """Grows by recording and utterance; memory is that of the features, never of the audio."""
 
-    dim: int  # of the speaker embedding
+    dims: Mapping[str, int]  # of the vectors, by feature set
     logmel: bool = False
     lld: bool = False
     recordings: list[dict[str, Any]] = field(default_factory=list)
@@ -31,10 +32,13 @@ class ShardTables:
     levels_db: list[float] = field(default_factory=list)
     egemaps: list[np.ndarray] = field(default_factory=list)  # (len(EGEMAPS_NAMES),)
     suprasegmentals: list[np.ndarray] = field(default_factory=list)  # (len(SUPRASEGMENTAL_NAMES),)
-    embeddings: list[np.ndarray] = field(default_factory=list)  # (dim,)
+    vectors: dict[str, list[np.ndarray]] = field(default_factory=dict)  # (dim,) by feature set
     logmels: list[np.ndarray] = field(default_factory=list)  # (frames, n_mels)
     llds: list[np.ndarray] = field(default_factory=list)  # (frames, len(LLD_NAMES))
     voiced: list[np.ndarray] = field(default_factory=list)  # (frames,) bool
+
+    def __post_init__(self) -> None:
+        self.vectors = {name: [] for name in self.dims}
 
     def arrow(self) -> dict[str, pa.Table]:
         """The tables by feature set, in the columns of `data_contracts.schemas`."""
@@ -42,7 +46,6 @@ class ShardTables:
         keys = [[key[i] for key in self.keys] for i in range(3)]
         values = np.stack(self.egemaps) if n else np.empty((0, len(EGEMAPS_NAMES)), np.float32)
         wide = np.stack(self.suprasegmentals) if n else np.empty((0, len(SUPRASEGMENTAL_NAMES)), np.float32)
-        vectors = np.stack(self.embeddings).astype(np.float16) if n else np.empty((0, self.dim), np.float16)
         starts, ends = [span.start_s for span in self.spans], [span.end_s for span in self.spans]
         tables = {
             "segments": _table([*keys, starts, ends, self.levels_db], schemas.SEGMENTS),
@@ -51,10 +54,10 @@ class ShardTables:
                 [*keys, pa.FixedSizeListArray.from_arrays(pa.array(wide.ravel()), wide.shape[1])],
                 schemas.suprasegmental(wide.shape[1]),
             ),
-            "embeddings": _table(
-                [*keys, pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), self.dim)],
-                schemas.embeddings(self.dim),
-            ),
+            **{
+                name: _vectors(keys, self.vectors[name], schemas.embeddings(dim, name))
+                for name, dim in self.dims.items()
+            },
             "recordings": pa.Table.from_pylist(self.recordings, schema=schemas.RECORDING_FEATURES),
         }
         if self.logmel:
@@ -117,6 +120,12 @@ def quality_columns(audio: Decoded | Reject, spans: list[Span]) -> dict[str, Any
         "reason": None if spans else str(Reason.NO_SPEECH),
         "error": None if spans else f"no speech found in {audio.seconds:.1f} s of sound",
     }
+
+
+def _vectors(keys: list[Any], vectors: list[np.ndarray], schema: pa.Schema) -> pa.Table:
+    kind = schema.field("embedding").type
+    flat = np.concatenate([np.zeros(0), *vectors]).astype(kind.value_type.to_pandas_dtype())
+    return _table([*keys, pa.FixedSizeListArray.from_arrays(pa.array(flat), kind.list_size)], schema)
 
 
 def _by_frame(items: list[np.ndarray], dtype: type[np.floating]) -> list[list[Any]]:

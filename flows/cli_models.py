@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows import cli_promote, cli_versions
+from flows import cli_promote, cli_pull, cli_versions
 from flows.options import Json, Lake, Model, known_model, registry_of, settings_of
 from flows.screen import screen
 
@@ -64,6 +64,7 @@ def evaluate(
 
 
 cli_promote.add_to(app)
+cli_pull.add_to(app)
 
 
 def _evaluated(name: str, corpus: Path, *, version: str, lake: str | None) -> dict[str, Any]:

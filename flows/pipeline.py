@@ -8,7 +8,7 @@ from typing import Literal
 from rich.markup import escape
 
 from data_contracts.errors import LakeError, PublishConflict, UndertoneError, ValidationStopped
-from data_contracts.records import Counts, ShardRef
+from data_contracts.records import Counts, ModelRef, ShardRef
 from data_contracts.validation import warm_up
 from features import store
 from features.config import FeatureConfig
@@ -98,7 +98,7 @@ def open_run(
         emotion=emotion,
         speaker=speaker,
         config=config,
-        feature_version=config.version(str(speaker.metadata["extractor_digest"])),
+        feature_version=config.version(*extractors(speaker, emotion)),
         shard_bytes=settings.shard_bytes,
         readers=settings.readers,
         pseudonym_key=settings.pseudonym_key,
@@ -108,12 +108,23 @@ def open_run(
     )
 
 
+def extractors(speaker: ModelRef, emotion: ModelRef) -> list[str]:
+    """The digests of the models that hear the audio: what they stored is theirs alone."""
+    own = [emotion.metadata["extractor_digest"]] if "feature_set" in emotion.metadata else []
+    return [str(digest) for digest in (speaker.metadata["extractor_digest"], *own)]
+
+
+def _heard_by(run: Run) -> str:
+    own = f", {run.emotion.label}" if "feature_set" in run.emotion.metadata else ""
+    return f"{run.speaker.label}{own}"
+
+
 def _check_stored(run: Run) -> None:
     """Raises LakeError where there is nothing to score: another encoder or configuration needs the audio again."""
     if not store.dates(run.lake, run.feature_version):
         held = ", ".join(run.lake.names("features/recordings")) or "none"
         raise LakeError(
-            f"expected features of version {run.feature_version} ({run.speaker.label}) in {run.lake.at('features')}; "
+            f"expected features of version {run.feature_version} ({_heard_by(run)}) in {run.lake.at('features')}; "
             f"found {held}; run `undertone backfill` without --stage score: the audio has to be read"
         )
 

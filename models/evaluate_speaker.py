@@ -14,6 +14,7 @@ import numpy as np
 from data_contracts.errors import UsageError
 from models.identification import closed_set, open_set
 from models.labels import Speech, read_labels, read_speech
+from models.pulled_speaker import PulledSpeaker
 from models.speaker import SpeakerModel
 from models.trained_on import speakers_heard
 from models.trials import Utterances, cut_to, embedded, halved, pairs_of, trials_within
@@ -22,7 +23,7 @@ from models.verification import Trials
 LENGTHS_S = (1, 2, 4, 8)
 
 
-def evaluate_speaker(model: SpeakerModel, folder: Path) -> dict[str, Any]:
+def evaluate_speaker(model: SpeakerModel | PulledSpeaker, folder: Path) -> dict[str, Any]:
     """Judges the encoder on pairs of the speech in `folder`, voices that it was trained on left out.
 
     At the model's own threshold: the share of others accepted, and of same voices rejected. Raises UsageError where
@@ -57,7 +58,7 @@ def evaluate_speaker(model: SpeakerModel, folder: Path) -> dict[str, Any]:
     }
 
 
-def judged(model: SpeakerModel, utterances: Utterances) -> dict[str, Any]:
+def judged(model: SpeakerModel | PulledSpeaker, utterances: Utterances) -> dict[str, Any]:
     """The figures of all pairs, of the model's threshold and probability, and of enrolled voices."""
     trials = trials_within(utterances, model.scores)
     threshold, calibration = model.decision
@@ -76,7 +77,9 @@ def judged(model: SpeakerModel, utterances: Utterances) -> dict[str, Any]:
     } | _rates(trials, threshold)
 
 
-def by_length(model: SpeakerModel, speech: Sequence[Speech], lengths_s: Sequence[float] = LENGTHS_S) -> dict[str, Any]:
+def by_length(
+    model: SpeakerModel | PulledSpeaker, speech: Sequence[Speech], lengths_s: Sequence[float] = LENGTHS_S
+) -> dict[str, Any]:
     """Pairs of utterances of the same length, in seconds; None where the speech does not suffice for pairs."""
     found: dict[str, Any] = {}
     for seconds in lengths_s:
@@ -93,7 +96,7 @@ def by_length(model: SpeakerModel, speech: Sequence[Speech], lengths_s: Sequence
     return found
 
 
-def across_emotions(model: SpeakerModel, utterances: Utterances) -> dict[str, Any] | None:
+def across_emotions(model: SpeakerModel | PulledSpeaker, utterances: Utterances) -> dict[str, Any] | None:
     """Same-voice pairs in the same and in different emotions, each against all pairs of other voices of their corpora.
 
     None where no corpus has labelled emotions of both kinds.
@@ -118,7 +121,7 @@ def _rates(trials: Trials, threshold: float) -> dict[str, float]:
     return {"false_accepts": round(accepted, 4), "false_rejects": round(rejected, 4)}
 
 
-def _of_cosines(model: SpeakerModel, utterances: Utterances) -> dict[str, Any]:
+def _of_cosines(model: SpeakerModel | PulledSpeaker, utterances: Utterances) -> dict[str, Any]:
     """The same pairs by their cosines, as voices are linked in a night."""
     trials = trials_within(utterances)
     corpora = {name: round(trials_within(part).eer(), 4) for name, part in utterances.by_corpus().items()}

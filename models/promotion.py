@@ -16,7 +16,8 @@ from models import registry, trained_on
 from models.compatibility import check_features
 from models.figures import FIGURES, figure
 from models.labels import manifest_of, read_labels
-from models.speaker import SpeakerModel
+from models.pulled import is_pulled, speaker_in
+from models.pulled_emotion import PulledEmotion
 from models.split import heard, recording_ids, write_without
 
 _DECISIVE = {"emotion": ("uar_adaptive", "uar"), "speaker": ("eer",)}
@@ -65,11 +66,14 @@ def evaluate(name: str, folder: Path, corpus: Path, *, voices: Path) -> dict[str
     if name == "emotion":
         from models.emotion import EmotionModel
         from models.evaluate_emotion import evaluate_emotion
+        from models.evaluate_pulled import evaluate_pulled
 
-        return evaluate_emotion(EmotionModel.load(folder), corpus, speaker=SpeakerModel.load(voices))
+        if is_pulled(folder):
+            return evaluate_pulled(PulledEmotion(folder), corpus)
+        return evaluate_emotion(EmotionModel.load(folder), corpus, speaker=speaker_in(voices))
     from models.evaluate_speaker import evaluate_speaker
 
-    return evaluate_speaker(SpeakerModel.load(folder), corpus)
+    return evaluate_speaker(speaker_in(folder), corpus)
 
 
 def _judged(

@@ -39,6 +39,7 @@ from models.compatibility import check_features, features_expected
 from models.emotion import EmotionModel
 from models.figures import flat, numbers
 from models.licences import licence_of
+from models.pulled_emotion import PulledEmotion
 
 NAMES = ("emotion", "speaker")
 CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous", "challenger"
@@ -143,7 +144,7 @@ class Registry:
                 mlflow.log_artifact(str(folder / "README.md"), "card")
             logged = mlflow.pyfunc.log_model(
                 name=name,
-                loader_module=_LOADERS[name],
+                loader_module=_loader(name, config),
                 data_path=str(folder),
                 signature=signature,
                 input_example=example,
@@ -277,26 +278,41 @@ def predict(ref: ModelRef, data: Any) -> Any:
 
 
 def _signature(name: str, config: dict[str, Any]) -> tuple[ModelSignature, Any]:
+    if "kind" in config or name == "speaker":
+        waveform, lengths = np.zeros((1, 32_000), np.float32), np.array([32_000], np.int64)
+        inputs = Schema([TensorSpec(waveform.dtype, (-1, -1), "waveform"), TensorSpec(lengths.dtype, (-1,), "lengths")])
+        outputs = Schema([_vectors(config)])
+        return ModelSignature(inputs, outputs), {"waveform": waveform, "lengths": lengths}
     if name == "emotion":
         features, classes = config["feature_names"], config["classes"]
         speaker = ColSpec(DataType.string, "speaker_id", required=False)
         inputs = Schema([*(ColSpec(DataType.float, feature) for feature in features), speaker])
         outputs = Schema([ColSpec(DataType.double, label) for label in classes])
         return ModelSignature(inputs, outputs), pd.DataFrame(np.zeros((1, len(features)), np.float32), columns=features)
-    if name == "speaker":
-        waveform, lengths = np.zeros((1, 32_000), np.float32), np.array([32_000], np.int64)
-        inputs = Schema([TensorSpec(waveform.dtype, (-1, -1), "waveform"), TensorSpec(lengths.dtype, (-1,), "lengths")])
-        outputs = Schema([TensorSpec(np.dtype(np.float32), (-1, int(config["dim"])))])
-        return ModelSignature(inputs, outputs), {"waveform": waveform, "lengths": lengths}
     raise ModelError(f"expected one of {', '.join(NAMES)}; found {name!r}")
+
+
+def _vectors(config: dict[str, Any]) -> TensorSpec:
+    """What a model that hears audio answers: embeddings, or the scores of classes and dimensions."""
+    if "classes" in config:
+        return TensorSpec(np.dtype(np.float64), (-1, len(config["classes"]) + len(config["dimensions"])))
+    return TensorSpec(np.dtype(np.float32), (-1, int(config["dim"])))
+
+
+def _loader(name: str, config: dict[str, Any]) -> str:
+    return f"models.pulled_{name}" if "kind" in config else _LOADERS[name]
 
 
 def _metadata(name: str, config: dict[str, Any]) -> dict[str, Any]:
     keep = {
-        "emotion": ("classes", "egemaps", "features"),
-        "speaker": ("dim", "threshold", "calibration", "extractor_digest"),
+        "emotion": (
+            *("classes", "egemaps", "features"),
+            *("kind", "dimensions", "feature_set", "feature_dim", "extractor_digest"),
+        ),
+        "speaker": ("dim", "threshold", "calibration", "extractor_digest", "kind"),
     }[name]
-    return {key: config[key] for key in keep if key in config}
+    pulled = (config.get("training") or {}).get("pulled")
+    return {key: config[key] for key in keep if key in config} | ({"pulled": pulled} if pulled else {})
 
 
 def _params(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -323,6 +339,14 @@ def emotion_model(ref: ModelRef) -> EmotionModel:
     check_features(ref)
     with _one_at_a_time:
         return _emotion_model(ref.uri, ref.metadata.get("registry"))
+
+
+def pulled_emotion(ref: ModelRef) -> PulledEmotion:
+    """A version brought in from elsewhere, extractor and head; loaded once a process. Raises ModelError."""
+    model = load(ref).get_raw_model()
+    if not isinstance(model, PulledEmotion):
+        raise ModelError(f"{ref.label} says that it has an extractor, and is none that was pulled: register it again")
+    return model
 
 
 def weights_folder(ref: ModelRef) -> Path:

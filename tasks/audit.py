@@ -7,6 +7,7 @@ import polars as pl
 import pyarrow as pa
 
 from data_contracts import schemas
+from data_contracts.reasons import Unscored
 from data_contracts.suites import ROUNDING_S
 from data_contracts.validation import Verdict, validate
 from tasks.run import Run
@@ -55,10 +56,15 @@ def _placed(run: Run, utterances: pl.DataFrame) -> pl.DataFrame:
         .agg(recording_s=pl.col("seconds").max())
         .with_columns(recording_s_rounded=pl.col("recording_s") + ROUNDING_S)
     )
-    total = pl.sum_horizontal([f"score_{label}" for label in run.classes], ignore_nulls=False)
-    scored = [pl.col(name).is_not_null() for name in ("emotion", *(f"score_{label}" for label in run.classes))]
+    scores = [f"score_{label}" for label in run.classes]
+    total = pl.sum_horizontal(scores, ignore_nulls=False) if scores else pl.lit(None, pl.Float64)
+    scored = [pl.col(name).is_not_null() for name in ("emotion", *scores)]
     explained = pl.col("emotion_reason").is_not_null()
     right = pl.when(explained).then(~pl.any_horizontal(scored)).otherwise(pl.all_horizontal(scored))
+    told = [pl.col(name).is_finite().fill_null(False) for name in run.dimensions]
+    little = (pl.col("emotion_reason") == str(Unscored.TOO_LITTLE_SPEECH)).fill_null(False)
+    if told:
+        right &= pl.when(little).then(~pl.any_horizontal(told)).otherwise(pl.all_horizontal(told))
     return utterances.join(lengths, on="recording_id", how="left").with_columns(
         score_sum=total, unscored=(~right).cast(pl.Int64)
     )

@@ -7,7 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from data_contracts.records import Counts, ModelRef, ShardRef
-from features.extract import Embed, extract_shard
+from features.extract import Embed, Embedder, extract_shard
 from tasks.run import Run
 from tasks.scatter import scatter
 from tasks.stage import stage
@@ -35,10 +35,26 @@ def extract_one(run: Run, shard: ShardRef) -> Counts:
         shard,
         version=run.feature_version,
         config=run.config,
-        embed=encoder(run.speaker),
-        dim=int(run.speaker.metadata["dim"]),
+        embedders=embedders(run),
         n_readers=run.readers,
     )
+
+
+def embedders(run: Run) -> dict[str, Embedder]:
+    """The models that hear utterances, by the feature set that holds their vectors."""
+    heard = {"embeddings": Embedder(encoder(run.speaker), int(run.speaker.metadata["dim"]))}
+    if "feature_set" in run.emotion.metadata:
+        heard[run.emotion.metadata["feature_set"]] = Embedder(
+            extractor(run.emotion), int(run.emotion.metadata["feature_dim"])
+        )
+    return heard
+
+
+def extractor(ref: ModelRef) -> Embed:
+    """What a pulled emotion model's head reads, as a function of waveforms and lengths."""
+    from models import registry
+
+    return lambda waveform, lengths: registry.pulled_emotion(ref).embed(waveform, lengths).cpu().numpy()
 
 
 def encoder(ref: ModelRef) -> Embed:

@@ -46,12 +46,18 @@ def utterances(run: Run, date: dt.date, shard: str) -> tuple[pl.DataFrame, Tenso
     """
     own = pl.DataFrame(run.lake.read_parquet(_path(run, date))).filter(pl.col("shard") == shard)
     segments = _stored(run, "segments", date, shard).select(*KEY, seconds=pl.col("end_s") - pl.col("start_s"))
-    sets = {name: _stored(run, name, date, shard) for name in run.emotion.metadata.get("features", ["egemaps"])}
+    sets = {name: _stored(run, name, date, shard) for name in _read_by(run)}
     voiced = _stored(run, "egemaps", date, shard).select(*KEY, voiced=_VOICED)
     rows = own.join(segments, on=KEY).join(voiced, on=KEY).with_columns(voiced_s=pl.col("voiced") * pl.col("seconds"))
     rows = rows.unique(KEY, keep="first").sort(KEY)
     values = [_matrix(name, rows.select(KEY).join(table, on=KEY, how="left")) for name, table in sets.items()]
     return rows.select(*KEY, "speaker_id", "waits", "seconds", "voiced_s"), torch.from_numpy(np.hstack(values))
+
+
+def _read_by(run: Run) -> list[str]:
+    """The feature sets that the emotion model reads: its own extractor's, those it was trained on, or eGeMAPS."""
+    metadata = run.emotion.metadata
+    return [metadata["feature_set"]] if "feature_set" in metadata else list(metadata.get("features", ["egemaps"]))
 
 
 def _stored(run: Run, feature_set: str, date: dt.date, shard: str) -> pl.DataFrame:
@@ -61,7 +67,7 @@ def _stored(run: Run, feature_set: str, date: dt.date, shard: str) -> pl.DataFra
 def _matrix(feature_set: str, table: pl.DataFrame) -> np.ndarray:
     if feature_set == "egemaps":
         return np.asarray(table.select(EGEMAPS_NAMES).to_numpy(), np.float32)
-    return np.asarray(table[feature_set].to_numpy(), np.float32)
+    return np.asarray(table[table.columns[-1]].to_numpy(), np.float32)  # one list a row
 
 
 def _path(run: Run, date: dt.date) -> str:

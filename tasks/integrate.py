@@ -31,7 +31,7 @@ def integrate(run: Run, waiting: Pending) -> Staged:
     """Writes the staged tables and deletes below `staging/run=…/`."""
     recordings = _recordings(run)
     utterances = utterances_with_scores(run, waiting)
-    schema = schemas.utterances(run.classes)
+    schema = run.utterances
     published = run.lake.frame("utterances", schema)
     stale = _stale_utterances(run, recordings, utterances, published)
     rejects, mended = _rejects(run, recordings)
@@ -121,6 +121,6 @@ def _speakers(run: Run, touched: pl.DataFrame, after: pl.LazyFrame) -> tuple[pl.
 
 def _as(frame: pl.DataFrame, table: str, run: Run) -> pl.DataFrame:
     """Exactly the columns and types of the table's schema."""
-    schema = schemas.utterances(run.classes) if table == "utterances" else getattr(schemas, table.upper())
+    schema = run.utterances if table == "utterances" else getattr(schemas, table.upper())
     empty = pl.DataFrame(schema.empty_table())
     return frame.select(pl.col(name).cast(kind) for name, kind in empty.schema.items())

@@ -4,6 +4,9 @@ import datetime as dt
 import uuid
 from dataclasses import dataclass
 
+import pyarrow as pa
+
+from data_contracts import schemas
 from data_contracts.lake import Lake
 from data_contracts.records import ModelRef
 from features.config import FeatureConfig
@@ -41,6 +44,16 @@ class Run:
     @property
     def classes(self) -> list[str]:
         return list(self.emotion.metadata["classes"])
+
+    @property
+    def dimensions(self) -> list[str]:
+        """Arousal, valence, dominance: those that the emotion model tells, most none."""
+        return list(self.emotion.metadata.get("dimensions", ()))
+
+    @property
+    def utterances(self) -> pa.Schema:
+        """The columns of `utterances` as this run writes them."""
+        return schemas.utterances(self.classes, self.dimensions)
 
     def staged(self, table: str) -> str:
         """Where a table that waits for the audit lies."""

@@ -81,7 +81,9 @@ def add_beliefs(run: Run, date: dt.date, shard: str) -> int:
 def score_one(run: Run, date: dt.date, shard: str) -> int:
     """What a worker does last: scores of the utterances that wait, or the reason why there are none."""
     rows, scores = _scores(run, date, shard)
-    columns = {f"score_{label}": pl.Series(scores[:, index]) for index, label in enumerate(run.classes)}
+    names = [*(f"score_{label}" for label in run.classes), *run.dimensions]
+    columns = {name: pl.Series(scores[:, index]) for index, name in enumerate(names)}
+    unnamed = pl.lit(None if run.classes else str(Unscored.NO_CLASSES), pl.String)
     enough = pl.col("voiced_s") >= LEAST_VOICED_S
     table = (
         rows.with_columns(**columns)
@@ -89,7 +91,7 @@ def score_one(run: Run, date: dt.date, shard: str) -> int:
         .select(
             *KEY,
             *(pl.when(enough).then(pl.col(name)).alias(name) for name in columns),
-            emotion_reason=pl.when(~enough).then(pl.lit(str(Unscored.TOO_LITTLE_SPEECH))),
+            emotion_reason=pl.when(~enough).then(pl.lit(str(Unscored.TOO_LITTLE_SPEECH))).otherwise(unnamed),
         )
     )
     run.lake.write_parquet(scores_path(run, date, shard), table.to_arrow())
@@ -97,7 +99,10 @@ def score_one(run: Run, date: dt.date, shard: str) -> int:
 
 
 def _scores(run: Run, date: dt.date, shard: str) -> tuple[pl.DataFrame, np.ndarray]:
-    """(n, n_classes) of a shard's utterances."""
+    """(n, classes and then dimensions) of a shard's utterances."""
+    if "feature_set" in run.emotion.metadata:
+        rows, vectors = heard.utterances(run, date, shard)
+        return rows, registry.pulled_emotion(run.emotion).scores(vectors).numpy()
     if _adapts(run):
         rows, standardised, model = _read(run, date, shard)
         return rows, model.believe(standardised - offsets.read(run, date, rows)).numpy()

@@ -22,7 +22,7 @@ def by_day(utterances: pl.LazyFrame) -> dict[str, pl.DataFrame]:
     scores = [name for name in utterances.collect_schema().names() if name.startswith("score_")]
     told = utterances.filter(pl.col("emotion").is_not_null())
     tally = {"n_utterances": pl.len().cast(pl.Int64), "speech_s": _SPEECH_S}
-    best = pl.max_horizontal(scores).sort_by(KEY).mean()
+    best = pl.max_horizontal(scores).sort_by(KEY).mean() if scores else pl.lit(None, pl.Float64)
     return {
         "emotion_daily": told.group_by("date", "emotion")
         .agg(**tally, mean_score=best)

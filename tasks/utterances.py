@@ -2,7 +2,6 @@
 
 import polars as pl
 
-from data_contracts import schemas
 from features import store
 from tasks.identify import KEY
 from tasks.run import Run
@@ -12,7 +11,7 @@ from tasks.select import Pending, pending
 
 def utterances_with_scores(run: Run, waiting: Pending) -> pl.DataFrame:
     """The rows of `utterances`, in the order of their keys, each with every version that made it."""
-    schema = schemas.utterances(run.classes)
+    schema = run.utterances
     if not waiting.shards:
         return pl.DataFrame(schema.empty_table())
     counted = pending(run).filter("counted").select("recording_id", "shard", "date")
@@ -25,14 +24,12 @@ def utterances_with_scores(run: Run, waiting: Pending) -> pl.DataFrame:
             rows = segments.join(ids, on="recording_id", how="semi").join(scores, on=KEY, how="left")
             parts.append(rows.with_columns(date=pl.lit(date)))
     identities = pl.DataFrame(run.lake.read_parquet(f"{run.staging}/identities.parquet"))
-    labels = pl.lit(pl.Series(run.classes))
-    best = pl.concat_list([f"score_{label}" for label in run.classes]).list.arg_max()  # null where all scores are
     return (
         pl.concat(parts)
         .unique(KEY, keep="first")
         .join(identities, on=KEY, how="left")
         .with_columns(
-            emotion=labels.gather(best),
+            emotion=_likeliest(run.classes),
             emotion_model=pl.lit(run.emotion.label),
             speaker_model=pl.lit(run.speaker.label),
             feature_version=pl.lit(run.feature_version),
@@ -41,3 +38,11 @@ def utterances_with_scores(run: Run, waiting: Pending) -> pl.DataFrame:
         .select(schema.names)
         .sort(KEY)
     )
+
+
+def _likeliest(classes: list[str]) -> pl.Expr:
+    """Null where all scores are, and for a model that tells dimensions only."""
+    if not classes:
+        return pl.lit(None, pl.String)
+    best = pl.concat_list([f"score_{label}" for label in classes]).list.arg_max()
+    return pl.lit(pl.Series(classes)).gather(best)

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 
+from data_contracts import schemas
 from data_contracts.fingerprint import digest
 from data_contracts.lake import Lake
 from data_contracts.records import AudioObject, Counts
 from features import egemaps_lld, store
 from features.audio import SAMPLE_RATE, Decoded, decode
 from features.config import FeatureConfig
-from features.extract import extract_shard
+from features.extract import Embedder, extract_shard
 from features.gemaps import EGEMAPS_NAMES, LLD_NAMES
 from features.shards import write_plan
 
@@ -27,7 +28,7 @@ def lake(tmp_path: Path) -> Lake:
     return Lake(str(tmp_path / "lake"))
 
 
-def _extract(lake: Lake, sample: Path, config: FeatureConfig) -> Counts:
+def _extract(lake: Lake, sample: Path, config: FeatureConfig, **more: Embedder) -> Counts:
     files = sorted(sample.glob("2026/11/19/*.flac"))[:3]
     members = [AudioObject(str(path), "e", path.stat().st_size, DAY, dt.datetime.now(dt.UTC)) for path in files]
     return extract_shard(
@@ -35,8 +36,7 @@ def _extract(lake: Lake, sample: Path, config: FeatureConfig) -> Counts:
         write_plan(lake, "staging/plan", members, shard=SHARD),
         version="v1",
         config=config,
-        embed=lambda waveform, _: np.ones((len(waveform), 1), np.float32),
-        dim=1,
+        embedders={"embeddings": Embedder(lambda waveform, _: np.ones((len(waveform), 1), np.float32), 1), **more},
     )
 
 
@@ -47,7 +47,7 @@ def test_a_shard_holds_the_88_by_name_and_no_frames_unasked(lake, sample):
     assert len(EGEMAPS_NAMES) == 88
     assert rows.num_rows == counts.n_segments > 0
     assert counts.egemaps_s > 0
-    assert lake.names("features") == ["egemaps", "embeddings", "recordings", "segments"]
+    assert lake.names("features") == ["egemaps", "embeddings", "recordings", "segments", "suprasegmental"]
 
 
 def test_descriptors_are_kept_on_request_frame_by_frame(lake, sample):
@@ -83,3 +83,24 @@ def test_duckdb_reads_names_and_frames(lake, sample):
 def test_asking_for_frames_makes_another_version():
     plain = FeatureConfig().version("encoder")
     assert len({plain, FeatureConfig(lld=True).version("encoder"), FeatureConfig(logmel=True).version("encoder")}) == 3
+
+
+def test_another_model_that_hears_has_a_feature_set_of_its_own(lake, sample):
+    """Rows stand beside their keys though batches are sorted by length; values are not squeezed into half precision."""
+
+    def seconds(waveform: torch.Tensor, lengths: torch.Tensor) -> np.ndarray:
+        return np.stack([lengths.numpy() / SAMPLE_RATE, np.full(len(lengths), 1e6)], axis=1)
+
+    _extract(lake, sample, FeatureConfig(), emotion_embeddings=Embedder(seconds, 2))
+    rows = store.read(lake, "emotion_embeddings", "v1", DAY, SHARD)
+    assert rows.schema == schemas.embeddings(2, "emotion_embeddings")
+    spans = store.read(lake, "segments", "v1", DAY, SHARD).to_pylist()
+    assert [row["embedding"][0] for row in rows.to_pylist()] == pytest.approx(
+        [span["end_s"] - span["start_s"] for span in spans], abs=1e-3
+    )
+    assert {row["embedding"][1] for row in rows.to_pylist()} == {1e6}
+
+
+def test_another_extractor_makes_another_version():
+    config = FeatureConfig()
+    assert len({config.version("encoder"), config.version("encoder", "mood"), config.version("encoder", "other")}) == 3

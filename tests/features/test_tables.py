@@ -9,6 +9,7 @@ from data_contracts import schemas
 from data_contracts.reasons import Reason
 from data_contracts.records import AudioObject, Counts
 from features.audio import Decoded, Reject
+from features.contours import SUPRASEGMENTAL_NAMES
 from features.gemaps import EGEMAPS_NAMES
 from features.segments import Span
 from features.tables import ShardTables, object_columns, quality_columns
@@ -21,7 +22,7 @@ SPANS = [Span(0.0, 0.25), Span(0.5, 1.0)]
 
 
 def _filled(*, frames: bool) -> ShardTables:
-    tables = ShardTables(dim=DIM, logmel=frames, lld=frames)
+    tables = ShardTables({"embeddings": DIM}, logmel=frames, lld=frames)
     tables.recordings += [
         object_columns(ITEM) | {"recording_id": "ab"} | quality_columns(AUDIO, SPANS),
         object_columns(ITEM) | {"recording_id": None} | quality_columns(REJECT, []),
@@ -31,7 +32,8 @@ def _filled(*, frames: bool) -> ShardTables:
         tables.spans.append(span)
         tables.levels_db.append(-20.0 - segment)
         tables.egemaps.append(np.arange(len(EGEMAPS_NAMES), dtype=np.float32) + segment)
-        tables.embeddings.append(np.full(DIM, 0.5, np.float32))
+        tables.suprasegmentals.append(np.full(len(SUPRASEGMENTAL_NAMES), 2.0, np.float32))
+        tables.vectors["embeddings"].append(np.full(DIM, 0.5, np.float32))
         tables.logmels.append(np.full((3 + segment, 2), 1.0 + segment, np.float32))
         tables.llds.append(np.array([[0.25, 1.5], [2.0, segment]], np.float32))
         tables.voiced.append(np.array([True, segment == 0]))
@@ -43,6 +45,7 @@ def _promised(*, frames: bool) -> dict:
         "recordings": schemas.RECORDING_FEATURES,
         "segments": schemas.SEGMENTS,
         "egemaps": schemas.egemaps(EGEMAPS_NAMES),
+        "suprasegmental": schemas.suprasegmental(len(SUPRASEGMENTAL_NAMES)),
         "embeddings": schemas.embeddings(DIM),
     }
     return promised | ({"logmel": schemas.LOGMEL, "lld": schemas.LLD} if frames else {})
@@ -50,7 +53,7 @@ def _promised(*, frames: bool) -> dict:
 
 @pytest.mark.parametrize("frames", [False, True])
 def test_tables_have_the_columns_that_the_schemas_promise(frames):
-    for tables in (ShardTables(dim=DIM, logmel=frames, lld=frames), _filled(frames=frames)):
+    for tables in (ShardTables({"embeddings": DIM}, logmel=frames, lld=frames), _filled(frames=frames)):
         arrow = tables.arrow()
         assert {name: table.schema for name, table in arrow.items()} == _promised(frames=frames)
         for table in arrow.values():

@@ -84,3 +84,123 @@ def spoken() -> Callable[..., Speech]:
         return Speech(Clip(Path("x.wav"), speaker, "", corpus), digest(waveform.tobytes(), 12), waveform)
 
     return make
+
+
+_ECAPA = """\
+# As SpeechBrain publishes spkrec-ecapa-voxceleb, with fewer channels.
+pretrained_path: speechbrain/spkrec-ecapa-voxceleb
+n_mels: 20
+out_n_neurons: 7
+emb_dim: 16
+compute_features: !new:speechbrain.lobes.features.Fbank
+    n_mels: !ref <n_mels>
+mean_var_norm: !new:speechbrain.processing.features.InputNormalization
+    norm_type: sentence
+    std_norm: False
+embedding_model: !new:speechbrain.lobes.models.ECAPA_TDNN.ECAPA_TDNN
+    input_size: !ref <n_mels>
+    channels: [8, 8, 8, 8, 24]
+    kernel_sizes: [5, 3, 3, 3, 1]
+    dilations: [1, 2, 3, 4, 1]
+    groups: [1, 1, 1, 1, 1]
+    attention_channels: 8
+    se_channels: 8
+    lin_neurons: !ref <emb_dim>
+classifier: !new:speechbrain.lobes.models.ECAPA_TDNN.Classifier
+    input_size: !ref <emb_dim>
+    out_neurons: !ref <out_n_neurons>
+mean_var_norm_emb: !new:speechbrain.processing.features.InputNormalization
+    norm_type: global
+    std_norm: False
+modules:
+    compute_features: !ref <compute_features>
+    mean_var_norm: !ref <mean_var_norm>
+    embedding_model: !ref <embedding_model>
+    mean_var_norm_emb: !ref <mean_var_norm_emb>
+    classifier: !ref <classifier>
+label_encoder: !new:speechbrain.dataio.encoder.CategoricalEncoder
+pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
+    loadables:
+        embedding_model: !ref <embedding_model>
+        mean_var_norm_emb: !ref <mean_var_norm_emb>
+        classifier: !ref <classifier>
+        label_encoder: !ref <label_encoder>
+    paths:
+        embedding_model: !ref <pretrained_path>/embedding_model.ckpt
+        mean_var_norm_emb: !ref <pretrained_path>/mean_var_norm_emb.ckpt
+        classifier: !ref <pretrained_path>/classifier.ckpt
+        label_encoder: !ref <pretrained_path>/label_encoder.txt
+"""
+_IEMOCAP = """\
+# As SpeechBrain publishes emotion-recognition-wav2vec2-IEMOCAP.
+pretrained_path: speechbrain/emotion-recognition-wav2vec2-IEMOCAP
+wav2vec2_hub: facebook/wav2vec2-base
+wav2vec2_folder: wav2vec2_checkpoints
+encoder_dim: 64
+out_n_neurons: 4
+wav2vec2: !new:speechbrain.lobes.models.huggingface_transformers.wav2vec2.Wav2Vec2
+    source: !ref <wav2vec2_hub>
+    output_norm: True
+    freeze: True
+    save_path: !ref <wav2vec2_folder>
+avg_pool: !new:speechbrain.nnet.pooling.StatisticsPooling
+    return_std: False
+output_mlp: !new:speechbrain.nnet.linear.Linear
+    input_size: !ref <encoder_dim>
+    n_neurons: !ref <out_n_neurons>
+    bias: False
+model: !new:torch.nn.ModuleList
+    - [!ref <output_mlp>]
+label_encoder: !new:speechbrain.dataio.encoder.CategoricalEncoder
+"""
+_LABELS = "'neu' => 0\n'ang' => 1\n'hap' => 2\n'sad' => 3\n================\n'starting_index' => 0\n"
+_CODE = "import pathlib\npathlib.Path('code-was-run').touch()\n"
+WAV2VEC2 = {
+    "hidden_size": 64,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 1,
+    "intermediate_size": 40,
+    "conv_dim": [8] * 7,
+    "num_conv_pos_embeddings": 16,
+    "num_conv_pos_embedding_groups": 4,
+    "classifier_proj_size": 12,
+}
+"""A wav2vec2 in all but size."""
+
+
+@pytest.fixture(scope="session")
+def ecapa(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A speaker encoder in the published layout, its weights random."""
+    from models.speechbrain_compat import speechbrain_importable
+
+    with speechbrain_importable():
+        from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN, Classifier
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("ecapa")
+    (folder / "hyperparams.yaml").write_text(_ECAPA)
+    network = ECAPA_TDNN(20, channels=[8, 8, 8, 8, 24], attention_channels=8, se_channels=8, lin_neurons=16)
+    torch.save(network.state_dict(), folder / "embedding_model.ckpt")
+    torch.save(Classifier(16, out_neurons=7).state_dict(), folder / "classifier.ckpt")
+    statistics = {"count": 3, "glob_mean": torch.zeros(16), "glob_std": torch.ones(16), "spk_dict_mean": {}}
+    torch.save(statistics, folder / "mean_var_norm_emb.ckpt")
+    (folder / "label_encoder.txt").write_text(
+        "".join(f"'id{n}' => {n}\n" for n in range(7)) + "================\n'starting_index' => 0\n"
+    )
+    (folder / "README.md").write_text('---\nlicense: "apache-2.0"\n---\n# ECAPA\n')
+    return folder
+
+
+@pytest.fixture(scope="session")
+def iemocap(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An emotion model in SpeechBrain's published layout, code beside it."""
+    import transformers
+
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("iemocap")
+    (folder / "hyperparams.yaml").write_text(_IEMOCAP)
+    encoder = transformers.Wav2Vec2Model(transformers.Wav2Vec2Config(**WAV2VEC2))
+    torch.save({f"model.{name}": value for name, value in encoder.state_dict().items()}, folder / "wav2vec2.ckpt")
+    torch.save({"0.w.weight": torch.randn(4, 64)}, folder / "model.ckpt")
+    (folder / "label_encoder.txt").write_text(_LABELS)
+    (folder / "custom_interface.py").write_text(_CODE)
+    return folder

@@ -1,0 +1,74 @@
+"""The command that brings in a model made elsewhere: pull."""
+
+import json
+import tempfile
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from flows.options import Json, Lake, registry_of
+from flows.screen import screen
+
+console = screen()
+
+
+class As(StrEnum):
+    emotion = "emotion"
+    speaker = "speaker"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Registers the command."""
+    app.command()(pull)
+
+
+def pull(
+    source: Annotated[str, typer.Argument(help="OWNER/NAME on the hub; with --from only a name for the card.")],
+    place: Annotated[
+        str | None, typer.Option("--from", help="A folder or an s3:// prefix that holds the model; no network then.")
+    ] = None,
+    revision: Annotated[str | None, typer.Option(help="The hub's commit, tag or branch; the commit is noted.")] = None,
+    wanted: Annotated[As | None, typer.Option("--as", help="Refuse it unless it is a model for this.")] = None,
+    corpus: Annotated[
+        list[str] | None, typer.Option(help="Labelled speech that sets a speaker model's threshold; repeatable.")
+    ] = None,
+    lake: Lake = None,
+    as_json: Json = False,
+) -> None:
+    """Registers somebody else's model as @challenger: SpeechBrain's, or an audio-classification model of transformers.
+
+    Its weights are converted, its code is never run. Emotion models are split into an extractor, whose vectors become a
+    feature set, and a head. Needs the extra `hub` (pip install 'undertone[hub]') for models of transformers.
+    """
+    registry = registry_of(lake)
+    from models.pull import pull as bring
+    from models.registry import CHALLENGER
+
+    with tempfile.TemporaryDirectory() as work:
+        kind: Any = wanted.value if wanted else None
+        corpora = [Path(item) for item in corpus or []]
+        pulled = bring(source, Path(work), place=place, revision=revision, wanted=kind, corpora=corpora)
+        if not registry.versions(pulled.name):
+            registry.champion(pulled.name)
+        origin = pulled.origin
+        words = f"pulled: {source}" + (f" at {origin.revision}" if origin.revision else f" from {origin.place}")
+        ref = registry.register(
+            pulled.name, pulled.folder, alias=CHALLENGER, description=words, metrics=pulled.metrics or None
+        )
+    if as_json:
+        told = {"model": ref.name, "version": ref.version, "digest": ref.digest, "kind": ref.metadata["kind"]}
+        print(json.dumps({**told, **origin.record(), "remarks": pulled.remarks, "metrics": pulled.metrics}))
+        return
+    outputs = [*ref.metadata.get("classes", []), *ref.metadata.get("dimensions", [])]
+    lines = [f"P{words[1:]}", f"Licence {origin.licence}", *([f"Outputs {', '.join(outputs)}"] if outputs else [])]
+    for line in (*lines, *pulled.remarks):
+        console.print(escape(f"{line}."), highlight=False, soft_wrap=True)
+    console.print(
+        f"{ref.label} is registered as @challenger. `undertone models promote {ref.name} {ref.version} --force` "
+        "uses it (what it was trained on is not known, so no evaluation is fair); nights gone have to be read again.",
+        highlight=False,
+        soft_wrap=True,
+    )

@@ -1,0 +1,48 @@
+"""How good a pulled emotion model is on a labelled folder: as it is, since what it was trained on is not known here."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from data_contracts.errors import UsageError
+from features.batches import padded
+from models.classification import classification_metrics, uar
+from models.emotion_table import read_speech_of
+from models.intervals import by_speaker
+from models.pulled_emotion import PulledEmotion
+from models.taxonomy import emotion_named
+
+
+def evaluate_pulled(model: PulledEmotion, folder: Path) -> dict[str, Any]:
+    """Judges the model on the clips of `folder` that carry one of its classes.
+
+    It does not adapt to speakers: `uar_adaptive` and `uar_oracle` are the same as `uar`. Raises UsageError for a model
+    without classes.
+    """
+    if not model.classes:
+        raise UsageError(
+            f"expected a model with classes; this one tells {', '.join(model.dimensions)}, which labels.csv has no "
+            "column for: compare them with labels of your own, in the table utterances"
+        )
+    speech = read_speech_of([folder], model.classes)
+    waveforms = [padded([item.waveform], torch.device("cpu")) for item in speech]
+    vectors = torch.cat([model.embed(*waveform) for waveform in waveforms])
+    scores = model.scores(vectors).numpy()[:, : len(model.classes)]
+    labels = np.array([model.classes.index(emotion_named(item.clip.emotion)) for item in speech])
+    speakers = np.array([item.clip.speaker for item in speech])
+    guessed = scores.argmax(1)
+    recall = round(uar(guessed, labels), 4)
+    interval = [round(end, 4) for end in by_speaker(lambda rows: uar(guessed[rows], labels[rows]), speakers)]
+    return classification_metrics(scores, labels, model.classes) | {
+        "uar": recall,
+        "uar_adaptive": recall,
+        "uar_oracle": recall,
+        **{f"{name}_interval": interval for name in ("uar", "uar_adaptive", "uar_oracle")},
+        "n_speakers": len(np.unique(speakers)),
+        "protocol": (
+            f"the model as it was pulled, on {len(speech)} clips; whether it was trained on any of them is not known; "
+            "it does not adapt to speakers"
+        ),
+    }

@@ -1,0 +1,98 @@
+"""SpeechBrain's `hyperparams.yaml` before it is obeyed: such a file may name any Python object, and have it called.
+
+`check` lets through what only builds the layers of a published encoder; `plain` reads the values and builds nothing.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from data_contracts.errors import ModelError
+
+_BUILT = {
+    "speechbrain.dataio.encoder.CategoricalEncoder",
+    "speechbrain.lobes.features.Fbank",
+    "speechbrain.lobes.models.ECAPA_TDNN.Classifier",
+    "speechbrain.lobes.models.ECAPA_TDNN.ECAPA_TDNN",
+    "speechbrain.nnet.linear.Linear",
+    "speechbrain.nnet.pooling.StatisticsPooling",
+    "speechbrain.processing.features.InputNormalization",
+    "speechbrain.utils.parameter_transfer.Pretrainer",
+    "torch.nn.ModuleList",
+}
+_VALUES = {"!ref", "!tuple", "!copy", "!PLACEHOLDER"}  # HyperPyYAML's own, which build nothing
+_REFERENCE = re.compile(r"<([^<>]+)>")
+
+
+def check(path: Path) -> None:
+    """Raises ModelError where the file names anything else, or cannot be read."""
+    text = _text(path)
+    if re.search(r"^%", text, re.MULTILINE):
+        raise ModelError(f"expected no YAML directive in {path}, found one: it could rename the tags that are checked")
+    for tag in _tags(path, text):
+        kind, _, target = tag.partition(":")
+        if tag in _VALUES or (kind == "!new" and target in _BUILT) or tag.startswith("tag:yaml.org,2002:str"):
+            continue
+        raise ModelError(
+            f"{path} asks for {tag!r}, which would run code that its folder chooses; allowed are !ref and !new of "
+            f"{', '.join(sorted(_BUILT))}. If you trust it, load it yourself and train a head on what it computes"
+        )
+
+
+def plain(path: Path) -> dict[str, Any]:
+    """The file's values: references resolved, and where an object would be built, the arguments that it would get.
+
+    Raises ModelError where it is no YAML of names and values.
+    """
+    try:
+        found = yaml.load(_text(path), Loader=_Plain)
+    except yaml.YAMLError as error:
+        raise ModelError(f"{path} cannot be read as YAML: {error}") from error
+    if not isinstance(found, dict):
+        raise ModelError(f"expected names and values in {path}, found {type(found).__name__}")
+    return {key: _resolved(value, found, depth=0) for key, value in found.items()}
+
+
+class _Plain(yaml.SafeLoader):  # type: ignore[misc]
+    """Every tag of HyperPyYAML is the data behind it."""
+
+
+def _data(loader: yaml.SafeLoader, _suffix: str, node: yaml.Node) -> Any:
+    if isinstance(node, yaml.MappingNode):
+        return loader.construct_mapping(node, deep=True)
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node, deep=True)
+    return loader.construct_scalar(node) or {}  # an object without arguments
+
+
+_Plain.add_multi_constructor("!", _data)
+
+
+def _resolved(value: Any, known: dict[str, Any], *, depth: int) -> Any:
+    if isinstance(value, dict):
+        return {key: _resolved(item, known, depth=depth) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_resolved(item, known, depth=depth) for item in value]
+    if not isinstance(value, str) or depth > 9:
+        return value
+    whole = _REFERENCE.fullmatch(value.strip())
+    if whole and whole[1] in known:
+        return _resolved(known[whole[1]], known, depth=depth + 1)
+    return _REFERENCE.sub(lambda found: str(_resolved(known.get(found[1], found[0]), known, depth=depth + 1)), value)
+
+
+def _tags(path: Path, text: str) -> list[str]:
+    try:
+        events = list(yaml.parse(text, Loader=yaml.SafeLoader))
+    except yaml.YAMLError as error:
+        raise ModelError(f"{path} cannot be read as YAML: {error}") from error
+    return [event.tag for event in events if getattr(event, "tag", None)]
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"expected SpeechBrain's hyperparams.yaml in {path.parent}: {error}") from error

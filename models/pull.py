@@ -1,0 +1,157 @@
+"""`undertone models pull`: a published model's folder into one that the registry takes, with its card."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+from data_contracts.errors import ModelError, UsageError
+from models import pull_source, pull_speechbrain, pull_transformers, trials
+from models.labels import read_labels, read_speech
+from models.pull_source import Origin
+from models.pulled_speaker import PulledSpeaker
+
+Name = Literal["emotion", "speaker"]
+FALSE_ACCEPTS = 0.01  # at which a threshold is chosen on labelled speech
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """A folder that can be registered, what it holds, where it came from, and what the user should know of it."""
+
+    name: Name
+    folder: Path
+    origin: Origin
+    remarks: list[str] = field(default_factory=list)
+    metrics: dict[str, Any] = field(default_factory=dict)
+
+
+def pull(
+    source: str,
+    work: Path,
+    *,
+    place: str | None = None,
+    revision: str | None = None,
+    wanted: Name | None = None,
+    corpora: Sequence[Path] = (),
+) -> Pulled:
+    """Brings `source` in, takes it apart and writes the result below `work`.
+
+    Raises ModelError where it is no model that is understood, or not the `wanted` one; UsageError where `corpora` are
+    given for an emotion model, which needs no threshold.
+    """
+    folder, into = work / "source", work / "model"
+    origin = pull_source.bring(source, place=place, revision=revision, into=folder)
+    name = _kind(folder, source)
+    if wanted and wanted != name:
+        raise ModelError(f"expected a model for {wanted} at {origin.place}, found one for {name}: leave --as out")
+    training = {"pulled": origin.record() | {"code_version": version("undertone")}}
+    if name == "speaker":
+        model = pull_speechbrain.speaker(folder, training=training)
+        remarks, metrics = _calibrated(model, corpora)
+        model.save(into)
+    elif corpora:
+        raise UsageError("--corpus calibrates a speaker model's threshold; an emotion model is pulled without one")
+    else:
+        remarks, metrics = [], {}
+        _emotion(folder, into, training=training, on_hub=place is None)
+    pulled = Pulled(name, into, origin, remarks, metrics)
+    (into / "README.md").write_text(card(pulled), encoding="utf-8")
+    return pulled
+
+
+def _kind(folder: Path, source: str) -> Name:
+    if pull_speechbrain.recognises(folder):
+        return "speaker" if pull_speechbrain.kind_of(folder) == "speaker" else "emotion"
+    if pull_transformers.recognises(folder):
+        return "emotion"
+    held = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
+    raise ModelError(f"expected hyperparams.yaml (SpeechBrain) or config.json (transformers) in {source}, found {held}")
+
+
+def _emotion(folder: Path, into: Path, *, training: dict[str, Any], on_hub: bool) -> None:
+    if not pull_speechbrain.recognises(folder):
+        pull_transformers.convert(folder, into, training=training)
+        return
+
+    def encoder_from(named: str, to: Path) -> None:
+        """The encoder's configuration lies in a repository of its own; which commit is written down, too."""
+        training["pulled"]["encoder"] = {"source": named, "revision": pull_source.configuration(named, to)}
+
+    pull_speechbrain.emotion(folder, into, training=training, encoder_from=encoder_from if on_hub else None)
+
+
+def _calibrated(model: PulledSpeaker, corpora: Sequence[Path]) -> tuple[list[str], dict[str, Any]]:
+    """Sets threshold and calibration from labelled speech, where there is some."""
+    if not corpora:
+        slope, offset = model.calibration
+        return [
+            f"The threshold, a cosine of {model.threshold}, is SpeechBrain's; speaker_score is a convention "
+            f"(sigmoid of {slope:g} x cosine {offset:+g}) and measured on nothing: give --corpus DIR of labelled "
+            "speech to set both"
+        ], {}
+    speech = list(read_speech([clip for clip in read_labels(corpora) if clip.speaker]))
+    utterances = trials.embedded(model, trials.halved(speech))
+    found = trials.trials_within(utterances)
+    model.threshold, model.calibration = found.threshold(FALSE_ACCEPTS), found.calibration()
+    metrics = {"eer": round(found.eer(), 4), "min_dcf": round(found.min_dcf(), 4), "n_trials": len(found.scores)}
+    model.training["calibrated"] = metrics | {"corpora": [path.name for path in corpora], "n_clips": len(speech)}
+    return [
+        f"Threshold {model.threshold:.3f}, at {FALSE_ACCEPTS:.0%} of the other voices accepted, and calibration from "
+        f"{len(speech)} clips: equal error rate {found.eer():.1%}"
+    ], metrics
+
+
+def card(pulled: Pulled) -> str:
+    """The model card: what came from where, what is stored, what is not known."""
+    config = json.loads((pulled.folder / "config.json").read_text())
+    origin = pulled.origin
+    commit = f"commit `{origin.revision}`" if origin.revision else "no commit: a folder says none"
+    parts = [
+        f"# {pulled.name.capitalize()}: {origin.source}, pulled with `undertone models pull`",
+        f"**From** {origin.place}, {commit}.",
+        f"**Licence: {origin.licence}**, as its source states it. The weights are the source's, in another format.",
+        _stored(config),
+    ]
+    if "labels" in config:
+        words = ", ".join(f"`{theirs}` as `{ours}`" for theirs, ours in config["labels"].items())
+        parts.append(f"**Outputs**: {words}.")
+    parts += ["## Measured", *(f"{remark}." for remark in pulled.remarks)]
+    if not pulled.metrics:
+        parts.append(
+            "Nothing was measured here. Its training data are not known to Undertone, so no evaluation can leave them "
+            "out."
+        )
+    parts += ["## Limits", _LIMITS[pulled.name]]
+    return "\n\n".join(parts) + "\n"
+
+
+def _stored(config: dict[str, Any]) -> str:
+    n = config.get("feature_dim", config.get("dim"))
+    where = f"the feature set `{config['feature_set']}`" if "feature_set" in config else "`embeddings`"
+    return (
+        f"**What.** Kind `{config['kind']}`: an extractor from an utterance at 16 kHz to {n} numbers, stored as {where}"
+        + (
+            f", and a head that reads them: classes {', '.join(config['classes']) or 'none'}; dimensions "
+            f"{', '.join(config['dimensions']) or 'none'}, on the model's own scale."
+            if "feature_set" in config
+            else f"; above a cosine of {config['threshold']:.3f} two voices count as the same."
+        )
+        + " Weights are safetensors; nothing of the source's code is kept or run. Each utterance is heard alone."
+    )
+
+
+_LIMITS = {
+    "emotion": (
+        "- Not adapted to speakers: the same voice is judged as the model learned it.\n"
+        "- Models of spectrograms of a fixed length (AST, Whisper) hear the beginning of a longer utterance only.\n"
+        "- Where several classes may be true at once (sigmoid outputs), the scores are scaled to sum to one.\n"
+        "- For trends over many utterances. Not for decisions about a person."
+    ),
+    "speaker": (
+        "- For grouping the utterances of a corpus by voice. **Not for authentication.**\n"
+        "- A whole utterance is heard at once: memory grows with its length."
+    ),
+}

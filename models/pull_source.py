@@ -1,0 +1,119 @@
+"""A published model's folder, brought here: from the hub at one commit, from a folder, or from any fsspec prefix."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import yaml
+
+from data_contracts.errors import ModelError, UsageError
+
+_WANTED = ("*.json", "*.yaml", "*.txt", "*.ckpt", "*.safetensors", "pytorch_model*.bin", "README.md")
+_CODE = {".py", ".pyc", ".so", ".sh"}  # never brought along: nothing from there is run
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where it came from: the name that was asked for, the hub's commit (or none), the place, the licence it states."""
+
+    source: str
+    revision: str | None
+    place: str
+    licence: str
+
+    def record(self) -> dict[str, Any]:
+        return {"source": self.source, "revision": self.revision, "place": self.place, "licence": self.licence}
+
+
+def bring(source: str, *, place: str | None, revision: str | None, into: Path) -> Origin:
+    """Copies the files of `source` to `into`. Without `place` they come from the hub, at the commit of `revision`.
+
+    Raises UsageError for a place with a revision (a folder has none), ModelError where nothing is to be had.
+    """
+    into.mkdir(parents=True, exist_ok=True)
+    if place is None:
+        sha = _from_hub(source, revision, into)
+        return Origin(source, sha, "the hub", _licence(into))
+    if revision is not None:
+        raise UsageError("--revision names a commit of the hub, and --from a folder has none: give one of the two")
+    _copy(place, into)
+    return Origin(source, None, place, _licence(into))
+
+
+def configuration(source: str, into: Path) -> str:
+    """Only the JSON files, without weights, of a repository of the hub. Returns the commit."""
+    into.mkdir(parents=True, exist_ok=True)
+    return _from_hub(source, None, into, ("*config.json",))
+
+
+def _from_hub(source: str, revision: str | None, into: Path, wanted: tuple[str, ...] = _WANTED) -> str:
+    import httpx
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError
+
+    endpoint = os.environ.get("HF_ENDPOINT")
+    try:
+        with _online():
+            sha = HfApi(endpoint=endpoint).model_info(source, revision=revision).sha
+            if not sha:
+                raise ModelError(f"the hub names no commit for {source} at {revision or 'its newest'}; give --revision")
+            snapshot_download(
+                source, revision=sha, local_dir=into, allow_patterns=list(wanted), endpoint=endpoint, max_workers=4
+            )
+    except (HfHubHTTPError, OSError, ValueError, httpx.HTTPError) as error:
+        raise ModelError(
+            f"expected {source} at {revision or 'its newest commit'} on the hub; found: {str(error).splitlines()[0]}. "
+            "Where there is no network, copy the repository's folder and give it with --from DIR"
+        ) from error
+    return str(sha)
+
+
+@contextmanager
+def _online() -> Iterator[None]:
+    """Everything else in Undertone keeps off the network; who pulls without --from asks for it."""
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = False
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+def _copy(place: str, into: Path) -> None:
+    try:
+        fs, root = fsspec.core.url_to_fs(place)
+        files = fs.find(root)
+    except (OSError, ValueError, ImportError) as error:
+        raise ModelError(f"expected a model's folder at {place}: {error}") from error
+    root = root.rstrip("/")
+    names = [name.removeprefix(root).lstrip("/") for name in files]
+    wanted = [name for name in names if name and ".." not in Path(name).parts and Path(name).suffix not in _CODE]
+    if not wanted:
+        raise ModelError(f"expected a model's files at {place}, found none; is it the folder that holds its config?")
+    for name in wanted:
+        if name.startswith(".") or "/." in name:
+            continue
+        (into / name).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            fs.get_file(f"{root}/{name}", str(into / name))
+        except OSError as error:
+            raise ModelError(f"{place}/{name} cannot be copied: {error}; check the credentials") from error
+
+
+def _licence(folder: Path) -> str:
+    """What the front matter of its README says."""
+    readme = folder / "README.md"
+    text = readme.read_text(encoding="utf-8", errors="replace") if readme.is_file() else ""
+    if not text.startswith("---"):
+        return "see source"
+    try:
+        said = yaml.safe_load(text.split("---", 2)[1])
+    except (yaml.YAMLError, IndexError):
+        return "see source"
+    return str(said.get("license") or "see source") if isinstance(said, dict) else "see source"

@@ -1,0 +1,196 @@
+"""A folder of `transformers` with an audio-classification model, taken apart into extractor and head.
+
+Also the layout of audeering's dimensional models (`Wav2Vec2ForSpeechClassification`: the encoder's mean over time, a
+dense layer, tanh, and one linear layer more), which the library itself does not know.
+"""
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from data_contracts.errors import ModelError
+from models import checkpoint, pulled_emotion
+from models.emotion_extractor import SAMPLE_RATE, configuration, library, preprocessor
+from models.taxonomy import emotion_named
+
+_SPEECH_HEAD = ("classifier.dense.weight", "classifier.out_proj.weight")
+_DIMENSION_NAMES = {name: name for name in pulled_emotion.DIMENSIONS} | {"activation": "arousal", "pleasure": "valence"}
+_AS_WAVEFORM = {"feature_extractor_type": "Wav2Vec2FeatureExtractor", "do_normalize": True}
+
+
+def recognises(folder: Path) -> bool:
+    return (folder / "config.json").is_file()
+
+
+def convert(folder: Path, into: Path, *, training: dict[str, Any]) -> None:
+    """Writes a folder for `PulledEmotion`. Raises ModelError for an architecture that is no audio classifier."""
+    values = _config(folder)
+    with library() as transformers:
+        known = set(transformers.models.auto.modeling_auto.MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES.values())
+    named = (values.get("architectures") or [""])[0]
+    state = checkpoint.transformers_weights(folder)
+    own_head = all(name in state for name in _SPEECH_HEAD)
+    if named not in known and not own_head:
+        raise ModelError(
+            f"expected an audio-classification model in {folder}: one of {', '.join(sorted(known))}, or "
+            f"Wav2Vec2ForSpeechClassification with classifier.dense and classifier.out_proj; found {named or 'none'}"
+        )
+    taken = _from_speech_head if own_head else _from_classifier
+    spec, weights, head = taken(values, state, _shown(folder, values))
+    labels = labels_of(values, n=_n_outputs(head))
+    pulled_emotion.write(
+        into,
+        kind="transformers",
+        extractor=spec,
+        weights=weights,
+        head=head,
+        labels=labels,
+        training=training,
+        multilabel=values.get("problem_type") == "multi_label_classification",
+    )
+
+
+def labels_of(values: Mapping[str, Any], *, n: int) -> list[tuple[str, str]]:
+    """The model's word and ours, by output. Raises ModelError where there are not `n`, or two that are the same."""
+    named = values.get("id2label") or {}
+    words = [str(named.get(str(index), named.get(index, f"LABEL_{index}"))) for index in range(n)]
+    plain = ["_".join(word.casefold().split()) for word in words]
+    if all(word in _DIMENSION_NAMES for word in plain):
+        ours = [_DIMENSION_NAMES[word] for word in plain]
+    elif values.get("problem_type") == "regression":
+        raise ModelError(
+            f"expected a regression's outputs to be called {', '.join(pulled_emotion.DIMENSIONS)} in id2label, found "
+            f"{', '.join(words)}: name them in the folder's config.json"
+        )
+    else:
+        ours = [emotion_named(word) for word in words]
+        ours = [name if ours.count(name) == 1 else word for name, word in zip(ours, plain, strict=True)]
+    if len(set(ours)) != n or not all(ours) or set(ours) & {"sum"}:
+        raise ModelError(f"expected {n} labels that differ in id2label, found {', '.join(words)}")
+    return list(zip(words, ours, strict=True))
+
+
+Head = Sequence[tuple[Tensor, Tensor | None] | str]
+
+
+def _from_classifier(
+    values: dict[str, Any], state: dict[str, Tensor], shown: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Tensor], Head]:
+    with library() as transformers:
+        network = _loaded(transformers.AutoModelForAudioClassification, values, state)
+    name, layer = _last_layer(network, shown)
+    network.set_submodule(name, nn.Identity())
+    spec = {"shape": "classifier", "head": name, "transformers": _plain(network.config), "preprocessor": shown}
+    bias = None if layer.bias is None else layer.bias.data
+    return spec, dict(network.state_dict()), [(layer.weight.data, bias)]
+
+
+def _from_speech_head(
+    values: dict[str, Any], state: dict[str, Tensor], shown: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Tensor], Head]:
+    pooling = values.get("pooling_mode", "mean")
+    if pooling != "mean":
+        raise ModelError(f"expected pooling_mode mean, which audeering's models have; found {pooling!r}")
+    head = {key: value for key, value in state.items() if key.startswith("classifier.")}
+    with library() as transformers:
+        encoder = {key: value for key, value in state.items() if key not in head}
+        network = _loaded(transformers.AutoModel, values, encoder)
+    spec = {"shape": "encoder", "transformers": _plain(network.config), "preprocessor": shown}
+    layers = [
+        (head[f"classifier.{name}.weight"], head.get(f"classifier.{name}.bias")) for name in ("dense", "out_proj")
+    ]
+    return spec, dict(network.state_dict()), [layers[0], "tanh", layers[1]]
+
+
+def _loaded(kind: Any, values: dict[str, Any], state: dict[str, Tensor]) -> nn.Module:
+    """Through the library's own loader, which knows the names of older versions, from tensors alone."""
+    with tempfile.TemporaryDirectory() as place:
+        save_file(
+            {name: value.contiguous().clone() for name, value in state.items()},
+            Path(place) / "model.safetensors",
+            metadata={"format": "pt"},
+        )
+        config = configuration(values)
+        config.save_pretrained(place)
+        network, told = kind.from_pretrained(
+            place,
+            config=config,
+            dtype=torch.float32,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            output_loading_info=True,
+        )
+    missing = sorted(name for name in told["missing_keys"] if "masked_spec_embed" not in name)
+    if missing:
+        raise ModelError(
+            f"expected all weights of {type(network).__name__}, found none for {', '.join(missing[:3])} "
+            f"({len(missing)} in all): this folder is not a trained classifier"
+        )
+    loaded: nn.Module = network.eval()
+    return loaded
+
+
+def _last_layer(network: Any, shown: dict[str, Any]) -> tuple[str, nn.Linear]:
+    """The linear layer whose output are the logits, found by asking once."""
+    said: dict[str, Tensor] = {}
+    linear = {name: layer for name, layer in network.named_modules() if isinstance(layer, nn.Linear)}
+    hooks = [
+        layer.register_forward_hook(lambda _layer, _args, out, name=name: said.update({name: out}))
+        for name, layer in linear.items()
+    ]
+    noise = torch.randn(SAMPLE_RATE, generator=torch.Generator().manual_seed(0)).numpy() * 0.1
+    made = preprocessor(shown)(noise, sampling_rate=SAMPLE_RATE, return_tensors="pt")
+    with torch.inference_mode():
+        logits = network(next(made[name] for name in ("input_values", "input_features") if name in made)).logits
+    for hook in hooks:
+        hook.remove()
+    found = [name for name, out in said.items() if out.shape == logits.shape and torch.equal(out, logits)]
+    if not found:
+        raise ModelError(
+            f"expected {type(network).__name__} to end in a linear layer over one vector an utterance; found none, so "
+            "its cost could not be paid once"
+        )
+    return found[-1], linear[found[-1]]
+
+
+def _shown(folder: Path, values: dict[str, Any]) -> dict[str, Any]:
+    """The plain values of the folder's feature extractor; where a model of waveforms has none, the usual ones."""
+    path = folder / "preprocessor_config.json"
+    try:
+        held = json.loads(path.read_text()) if path.is_file() else dict(_AS_WAVEFORM)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} cannot be read: {error}") from error
+    if not path.is_file() and "conv_dim" not in values:
+        raise ModelError(f"expected {path.name} in {folder}: a model of spectrograms does not say how to make them")
+    if "feature_extractor_type" not in held:
+        held["feature_extractor_type"] = _AS_WAVEFORM["feature_extractor_type"]
+    held = {key: value for key, value in held.items() if key not in {"auto_map", "processor_class"}}
+    plain = preprocessor(held).to_dict()
+    return json.loads(json.dumps({key: value for key, value in plain.items() if key not in {"mel_filters", "window"}}))  # type: ignore[no-any-return]
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    try:
+        values = json.loads((folder / "config.json").read_text())
+    except (OSError, ValueError) as error:
+        raise ModelError(f"expected a config.json of transformers in {folder}: {error}") from error
+    if not isinstance(values, dict) or "model_type" not in values:
+        raise ModelError(f"expected model_type in {folder / 'config.json'}: it is not a configuration of transformers")
+    return values
+
+
+def _plain(config: Any) -> dict[str, Any]:
+    values = json.loads(config.to_json_string(use_diff=False))
+    return {key: value for key, value in values.items() if key not in {"dtype", "torch_dtype", "_name_or_path"}}
+
+
+def _n_outputs(head: Head) -> int:
+    (*_, last) = (step for step in head if not isinstance(step, str))
+    return int(last[0].shape[0])

@@ -1,0 +1,18 @@
+"""Is a model's folder one that was pulled, and its speaker model, whoever made it."""
+
+import json
+from pathlib import Path
+
+from models.pulled_speaker import PulledSpeaker
+from models.speaker import SpeakerModel
+
+
+def is_pulled(folder: Path) -> bool:
+    """Whether its `config.json` names a kind; Undertone's own models have none."""
+    path = folder / "config.json"
+    return path.is_file() and "kind" in json.loads(path.read_text())
+
+
+def speaker_in(folder: Path) -> SpeakerModel | PulledSpeaker:
+    """The speaker model of a folder. Raises ModelError."""
+    return PulledSpeaker.load(folder) if is_pulled(folder) else SpeakerModel.load(folder)

@@ -1,0 +1,128 @@
+"""SpeechBrain's ECAPA-TDNN as the encoder of voices: its own spectrogram and network, from values and safetensors."""
+
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from data_contracts.errors import ModelError
+from data_contracts.fingerprint import digest, fingerprint
+from models.cohort import cosines
+from models.speaker import _Pyfunc
+from models.speechbrain_compat import speechbrain_importable
+
+KIND = "speechbrain-ecapa"
+_LEAST = 1_600  # samples: less has too few frames for the network's context
+_WEIGHTS = "weights.safetensors"
+
+
+class PulledSpeaker:
+    """As `SpeakerModel`: `embed`, a threshold on the cosine and its calibration.
+
+    `bands` and `network` are the arguments of SpeechBrain's Fbank and ECAPA_TDNN; `mean` what is taken from each
+    embedding, where the published model does that.
+    """
+
+    normalised, cohort = False, None
+
+    def __init__(
+        self,
+        bands: dict[str, Any],
+        network: dict[str, Any],
+        weights: dict[str, Tensor],
+        *,
+        threshold: float,
+        calibration: tuple[float, float],
+        training: dict[str, Any],
+    ) -> None:
+        self.bands, self.arguments, self.weights = bands, network, weights
+        self.threshold, self.calibration = threshold, calibration
+        self.training = training
+        self.trained_on: frozenset[str] = frozenset()
+        with speechbrain_importable():
+            from speechbrain.lobes.features import Fbank
+            from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN
+        try:
+            self.spectrogram = Fbank(**bands).eval()
+            self.network = ECAPA_TDNN(**network).eval()
+            self.network.load_state_dict(weights)
+        except (TypeError, RuntimeError) as error:
+            raise ModelError(f"the weights do not fit the network of hyperparams.yaml: {error}") from error
+        self.dim = int(network.get("lin_neurons", 192))
+
+    @torch.inference_mode()
+    def embed(
+        self,
+        waveform: Tensor,  # (batch, time), float32 at 16 kHz
+        lengths: Tensor,  # (batch,), valid samples
+    ) -> Tensor:  # (batch, dim), float32 of unit length
+        """Each utterance is heard alone: its norms and pooling would see a batch's padding."""
+        self.network.to(waveform.device)
+        self.spectrogram.to(waveform.device)
+        rows = [self._one(row[:length]) for row, length in zip(waveform, lengths.tolist(), strict=True)]
+        return F.normalize(torch.stack(rows))
+
+    def scores(self, first: Any, second: Any) -> Any:
+        """Cosines."""
+        return cosines(first, second)
+
+    @cached_property
+    def extractor_digest(self) -> str:
+        """12 hex of SHA-256 over weights and arguments; the threshold does not count."""
+        return digest(fingerprint(KIND, self.bands, self.arguments).encode() + save(self.weights), 12)
+
+    def save(self, folder: Path) -> None:
+        """Writes `weights.safetensors` and `config.json`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / _WEIGHTS).write_bytes(save(self.weights))
+        config = {
+            "kind": KIND,
+            "dim": self.dim,
+            "threshold": self.threshold,
+            "calibration": list(self.calibration),
+            "extractor_digest": self.extractor_digest,
+            "bands": self.bands,
+            "network": self.arguments,
+            "training": self.training,
+        }
+        (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> "PulledSpeaker":
+        """Reads what `save` wrote. Raises ModelError where it is missing or does not fit."""
+        folder = Path(folder)
+        try:
+            stored = json.loads((folder / "config.json").read_text())
+            weights = load_file(folder / _WEIGHTS)
+            slope, offset = stored["calibration"]
+            return cls(
+                stored["bands"],
+                stored["network"],
+                weights,
+                threshold=float(stored["threshold"]),
+                calibration=(slope, offset),
+                training=stored["training"],
+            )
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
+            raise ModelError(
+                f"expected a pulled speaker model (config.json, {_WEIGHTS}) in {folder}: {error}; bring it in with "
+                "`undertone models pull`"
+            ) from error
+
+    def _one(self, samples: Tensor) -> Tensor:  # (time,) to (dim,)
+        samples = F.pad(samples, (0, max(0, _LEAST - len(samples))))
+        whole = torch.ones(1, device=samples.device)
+        shown = self.spectrogram(samples[None])
+        shown = shown - shown.mean(1, keepdim=True)  # SpeechBrain's InputNormalization by sentence, without deviation
+        found: Tensor = self.network(shown, whole)[0, 0]
+        return found
+
+
+def _load_pyfunc(data_path: str) -> _Pyfunc:
+    return _Pyfunc(PulledSpeaker.load(Path(data_path)))  # type: ignore[arg-type]

@@ -1,0 +1,122 @@
+"""From a published folder to a registered version and its card."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import transformers
+
+from data_contracts.errors import ModelError, UsageError
+from models import promotion, registry
+from models.pull import pull
+from models.pulled import is_pulled, speaker_in
+from models.pulled_emotion import PulledEmotion
+from models.registry import Registry
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Registry:
+    folder = tmp_path_factory.mktemp("registry")
+    return Registry(f"sqlite:///{folder / 'mlflow.db'}", str(folder / "artifacts"))
+
+
+def test_a_speaker_encoder_is_registered_with_speechbrains_threshold(ecapa, models, tmp_path):
+    pulled = pull("speechbrain/spkrec-ecapa-voxceleb", tmp_path, place=str(ecapa))
+    assert (pulled.name, pulled.origin.licence) == ("speaker", "apache-2.0")
+    assert "0.25" in pulled.remarks[0]
+    assert "measured on nothing" in pulled.remarks[0]
+    ref = models.register("speaker", pulled.folder, alias="challenger", description="pulled")
+    assert (ref.metadata["kind"], ref.metadata["dim"], ref.metadata["threshold"]) == ("speechbrain-ecapa", 16, 0.25)
+    assert ref.metadata["pulled"]["source"] == "speechbrain/spkrec-ecapa-voxceleb"
+    waveform, lengths = (
+        np.random.default_rng(0).normal(0, 0.1, (2, 16_000)).astype(np.float32),
+        np.array([9_000, 16_000]),
+    )
+    embedded = registry.predict(ref, {"waveform": waveform, "lengths": lengths})
+    expected = speaker_in(pulled.folder).embed(torch.from_numpy(waveform), torch.from_numpy(lengths))
+    np.testing.assert_allclose(embedded, expected, atol=1e-5)
+    assert not [
+        path for path in Path(registry.weights_folder(ref)).iterdir() if path.suffix in {".ckpt", ".py", ".pkl"}
+    ]
+    card = registry.card(ref)
+    assert card is not None
+    for words in ("spkrec-ecapa-voxceleb", "apache-2.0", "Nothing was measured", "Not for authentication"):
+        assert words in card
+
+
+@pytest.mark.usefixtures("_all_is_speech")
+def test_labelled_speech_sets_threshold_and_calibration(ecapa, corpus, tmp_path):
+    pulled = pull("it", tmp_path, place=str(ecapa), corpora=[corpus])
+    model = speaker_in(pulled.folder)
+    assert model.threshold != 0.25
+    assert model.calibration[0] > 0
+    assert pulled.metrics["n_trials"] > 0
+    assert "equal error rate" in (pulled.folder / "README.md").read_text()
+    assert "Nothing was measured" not in (pulled.folder / "README.md").read_text()
+    judged = promotion.evaluate("speaker", pulled.folder, corpus, voices=pulled.folder)
+    assert judged["eer"] == pulled.metrics["eer"]
+
+
+@pytest.mark.usefixtures("_all_is_speech")
+def test_an_emotion_model_is_registered_and_judged_as_it_is(iemocap, corpus, models, tmp_path):
+    pulled = pull("speechbrain/emotion-recognition-wav2vec2-IEMOCAP", tmp_path, place=str(iemocap), wanted="emotion")
+    ref = models.register("emotion", pulled.folder, alias="challenger", description="pulled")
+    assert ref.metadata["classes"] == ["neutral", "anger", "happiness", "sadness"]
+    assert (ref.metadata["feature_set"], ref.metadata["feature_dim"]) == ("emotion_embeddings", 64)
+    asked = {"waveform": np.zeros((2, 16_000), np.float32), "lengths": np.array([8_000, 16_000])}
+    scores = registry.predict(ref, asked)
+    assert scores.shape == (2, 4)
+    np.testing.assert_allclose(scores.sum(1), 1.0)
+    assert isinstance(registry.pulled_emotion(ref), PulledEmotion)
+    card = (pulled.folder / "README.md").read_text()
+    assert "`ang` as `anger`" in card
+    assert "see source" in card
+    judged = promotion.evaluate("emotion", pulled.folder, corpus, voices=pulled.folder)
+    assert judged["uar"] == judged["uar_adaptive"]
+    assert judged["n"] == 64
+    assert "as it was pulled" in judged["protocol"]
+
+
+def test_another_extractor_has_another_digest_and_another_head_has_not(iemocap, tmp_path):
+    first = json.loads((pull("it", tmp_path / "1", place=str(iemocap)).folder / "config.json").read_text())
+    other = tmp_path / "other"
+    shutil.copytree(iemocap, other)
+    torch.save({"0.w.weight": torch.ones(4, 64)}, other / "model.ckpt")
+    again = json.loads((pull("it", tmp_path / "2", place=str(other)).folder / "config.json").read_text())
+    assert first["extractor_digest"] == again["extractor_digest"]
+    state = torch.load(other / "wav2vec2.ckpt")
+    torch.save({name: value * 1.5 for name, value in state.items()}, other / "wav2vec2.ckpt")
+    third = json.loads((pull("it", tmp_path / "3", place=str(other)).folder / "config.json").read_text())
+    assert third["extractor_digest"] != first["extractor_digest"]
+
+
+def test_what_cannot_be_pulled_is_refused(iemocap, ecapa, tmp_path):
+    with pytest.raises(ModelError, match=r"expected a model for speaker .* found one for emotion"):
+        pull("it", tmp_path / "1", place=str(iemocap), wanted="speaker")
+    with pytest.raises(UsageError, match="--corpus"):
+        pull("it", tmp_path / "2", place=str(iemocap), corpora=[tmp_path])
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / "notes.txt").write_text("x")
+    with pytest.raises(ModelError, match=r"expected hyperparams.yaml .* or config.json .*, found notes.txt"):
+        pull("it", tmp_path / "3", place=str(tmp_path / "odd"))
+    (tmp_path / "odd" / "hyperparams.yaml").write_text("a: 1")
+    with pytest.raises(ModelError, match=r"found no .ckpt"):
+        pull("it", tmp_path / "4", place=str(tmp_path / "odd"))
+
+
+def test_undertones_own_folders_are_none_of_these():
+    weights = Path(promotion.__file__).parent / "weights"
+    assert not is_pulled(weights / "emotion")
+    assert not is_pulled(weights / "speaker")
+
+
+def test_without_transformers_it_says_what_to_install(iemocap, tmp_path, monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(ModelError, match=r"pip install 'undertone\[hub\]'"):
+        pull("it", tmp_path, place=str(iemocap))
+    assert transformers is not None
