@@ -88,6 +88,7 @@ def library() -> Iterator[Any]:
             ) from error
         before = transformers.logging.get_verbosity()
         transformers.logging.set_verbosity(logging.ERROR)
+        transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         try:
             yield transformers
         finally:

@@ -5,6 +5,7 @@ from nothing but their tensors, the label file. A `custom_interface.py` beside t
 """
 
 import json
+import logging
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -120,6 +121,7 @@ def _through_speechbrain(
     folder: Path, config: dict[str, Any], shown: dict[str, Any], place: Path, *, norm_output: bool
 ) -> tuple[dict[str, Tensor], bool]:
     """The encoder's weights as SpeechBrain's wrapper holds them, and whether it levels what it hears."""
+    logging.getLogger("speechbrain.integrations").setLevel(logging.ERROR)  # it warns that it is frozen, as asked
     with library() as transformers:
         from speechbrain.integrations.huggingface.wav2vec2 import Wav2Vec2
         from speechbrain.utils.checkpoints import torch_recovery

@@ -72,6 +72,11 @@ class PulledSpeaker:
         """Cosines."""
         return cosines(first, second)
 
+    @property
+    def decision(self) -> tuple[float, tuple[float, float]]:
+        """Threshold and (slope, offset) of what `scores` returns."""
+        return self.threshold, self.calibration
+
     @cached_property
     def extractor_digest(self) -> str:
         """12 hex of SHA-256 over weights and arguments; the threshold does not count."""

@@ -101,7 +101,10 @@ def test_a_checkpoint_with_a_pickled_object_is_not_opened(ecapa, tmp_path, monke
 
 
 def test_the_emotion_model_says_what_speechbrain_says(iemocap, noise, tmp_path, monkeypatch):
-    """wav2vec2 through SpeechBrain's wrapper, its pooling, its linear layer: the published interface, by hand."""
+    """wav2vec2 through SpeechBrain's wrapper, its pooling, its linear layer: the published interface, by hand.
+
+    Its pooling adds a little noise to each mean, so the two are alike and not the same.
+    """
     monkeypatch.chdir(tmp_path)
     pull_speechbrain.emotion(iemocap, tmp_path / "model", training={})
     model = PulledEmotion(tmp_path / "model")
@@ -126,7 +129,7 @@ def test_the_emotion_model_says_what_speechbrain_says(iemocap, noise, tmp_path, 
     for row, length in enumerate(lengths.tolist()):
         alone = waveform[row : row + 1, :length]
         pooled = StatisticsPooling(return_std=False)(own(alone), torch.ones(1))[:, 0]
-        torch.testing.assert_close(found[row], (pooled @ weight.T)[0].softmax(-1).double(), atol=1e-4, rtol=0)
+        torch.testing.assert_close(found[row], (pooled @ weight.T)[0].softmax(-1).double(), atol=2e-3, rtol=0)
 
 
 def test_a_configuration_beside_the_checkpoint_goes_before_the_shapes(iemocap, tmp_path):
