@@ -41,7 +41,7 @@ def pull(
     """Registers somebody else's model as @challenger: SpeechBrain's, or an audio-classification model of transformers.
 
     Its weights are converted, its code is never run. Emotion models are split into an extractor, whose vectors become a
-    feature set, and a head. Needs the extra `hub` (pip install 'undertone[hub]') for models of transformers.
+    feature set, and a head. Models of transformers need the extra `hub`.
     """
     registry = registry_of(lake)
     from models.pull import pull as bring
