@@ -104,8 +104,8 @@ def _announce(outcome: "Outcome", reason: str) -> None:
     if outcome.forced:
         why = f": {reason}" if reason else ""
         console.print(escape(f"Forced, and noted with the version{why}."), style="yellow", highlight=False)
-    same = before is not None and before.metadata.get("extractor_digest") == ref.metadata.get("extractor_digest")
-    stage = " --stage score" if ref.name == "emotion" or same else ""
+    heard_by = before.metadata.get("extractor_digest") if before else None
+    stage = " --stage score" if heard_by == ref.metadata.get("extractor_digest") else ""
     audio = "" if stage else " (another encoder: the audio is read again)"
     console.print(
         f"{ref.label} is @champion now"

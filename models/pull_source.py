@@ -51,9 +51,7 @@ def configuration(source: str, into: Path) -> str:
 
 
 def _from_hub(source: str, revision: str | None, into: Path, wanted: tuple[str, ...] = _WANTED) -> str:
-    import httpx
     from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError
 
     endpoint = os.environ.get("HF_ENDPOINT")
     try:
@@ -64,9 +62,12 @@ def _from_hub(source: str, revision: str | None, into: Path, wanted: tuple[str, 
             snapshot_download(
                 source, revision=sha, local_dir=into, allow_patterns=list(wanted), endpoint=endpoint, max_workers=4
             )
-    except (HfHubHTTPError, OSError, ValueError, httpx.HTTPError) as error:
+    except ModelError:
+        raise
+    except Exception as error:  # of the hub's client, and of the HTTP client of its choice
+        found = " ".join(str(error).split())
         raise ModelError(
-            f"expected {source} at {revision or 'its newest commit'} on the hub; found: {str(error).splitlines()[0]}. "
+            f"expected {source} at {revision or 'its newest commit'} on the hub; found: {found}. "
             "Where there is no network, copy the repository's folder and give it with --from DIR"
         ) from error
     return str(sha)

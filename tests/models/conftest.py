@@ -193,8 +193,10 @@ def ecapa(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def iemocap(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An emotion model in SpeechBrain's published layout, code beside it."""
-    import transformers
+    from models.speechbrain_compat import speechbrain_importable
 
+    with speechbrain_importable():  # parts of it import torchaudio
+        import transformers
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("iemocap")
     (folder / "hyperparams.yaml").write_text(_IEMOCAP)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -129,3 +130,11 @@ def test_only_a_configuration_comes_where_no_more_is_asked_for(hub, tmp_path):
 def test_what_the_hub_does_not_have_says_what_to_do(hub, tmp_path):
     with pytest.raises(ModelError, match=r"expected who/else at v9 on the hub; found: .* --from DIR"):
         pull_source.bring("who/else", place=None, revision="v9", into=tmp_path / "into")
+
+
+def test_without_a_network_it_says_what_to_do(tmp_path, monkeypatch):
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))  # nobody listens
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{held.getsockname()[1]}")
+        with pytest.raises(ModelError, match=r"expected who/what at its newest commit on the hub; .* --from DIR"):
+            pull_source.bring("who/what", place=None, revision=None, into=tmp_path / "into")
