@@ -34,17 +34,17 @@ from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 from data_contracts.errors import ModelError, TransientError
 from data_contracts.fingerprint import digest
 from data_contracts.records import ModelRef
+from models import artifact
 from models.cards import licences
 from models.compatibility import check_features, features_expected
 from models.emotion import EmotionModel
-from models.figures import flat, numbers
+from models.figures import numbers
 from models.licences import licence_of
 from models.pulled_emotion import PulledEmotion
 
 NAMES = ("emotion", "speaker")
 CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous", "challenger"
 _EXPERIMENT = "undertone"
-_LOADERS = {"emotion": "models.emotion_pyfunc", "speaker": "models.speaker"}
 _SHIPPED = Path(__file__).parent / "weights"
 _AS_SHIPPED = "shipped with Undertone"
 _AT_ONCE = 1000  # metrics that MLflow takes in one call
@@ -130,13 +130,13 @@ class Registry:
         """A new version from a model folder; its data, recipe and `metrics` (nested) go to the version's MLflow run."""
         config = json.loads((folder / "config.json").read_text())
         training = config.get("training") or {}
-        content = _folder_digest(folder)
+        content = artifact.content_of(folder)
         signature, example = _signature(name, config)
         mlflow.set_tracking_uri(self.uri)
         mlflow.set_registry_uri(self.uri)
         run = mlflow.start_run(experiment_id=self._experiment(), run_name=f"{name}-{content[:8]}")
         with run, contextlib.redirect_stderr(io.StringIO()):  # MLflow tells the terminal of every registration
-            mlflow.log_params({"digest": content, **_params(config)})
+            mlflow.log_params({"digest": content, **artifact.parameters(config)})
             figures = [*numbers(metrics or training.get("out_of_fold") or training.get("held_out") or {}).items()]
             for first in range(0, len(figures), _AT_ONCE):
                 mlflow.log_metrics(dict(figures[first : first + _AT_ONCE]))
@@ -144,13 +144,13 @@ class Registry:
                 mlflow.log_artifact(str(folder / "README.md"), "card")
             logged = mlflow.pyfunc.log_model(
                 name=name,
-                loader_module=_loader(name, config),
+                loader_module=artifact.loader(name, config),
                 data_path=str(folder),
                 signature=signature,
                 input_example=example,
                 registered_model_name=name,
                 pip_requirements=["undertone"],
-                metadata={"digest": content, **_metadata(name, config)},
+                metadata={"digest": content, **artifact.metadata(name, config)},
             )
         version = str(logged.registered_model_version)
         self._client.update_model_version(name, version, description=description)
@@ -201,7 +201,7 @@ class Registry:
         shipped = json.loads((_SHIPPED / ref.name / "config.json").read_text())
         if features_expected(ref.metadata) == features_expected(shipped):
             return False
-        return _folder_digest(_SHIPPED / ref.name) not in {item.digest for item in self.versions(ref.name)}
+        return artifact.content_of(_SHIPPED / ref.name) not in {item.digest for item in self.versions(ref.name)}
 
     def _has(self, name: str) -> bool:
         return bool(self._client.search_model_versions(f"name='{name}'", max_results=1))
@@ -297,34 +297,6 @@ def _vectors(config: dict[str, Any]) -> TensorSpec:
     if "classes" in config:
         return TensorSpec(np.dtype(np.float64), (-1, len(config["classes"]) + len(config["dimensions"])))
     return TensorSpec(np.dtype(np.float32), (-1, int(config["dim"])))
-
-
-def _loader(name: str, config: dict[str, Any]) -> str:
-    return f"models.pulled_{name}" if "kind" in config else _LOADERS[name]
-
-
-def _metadata(name: str, config: dict[str, Any]) -> dict[str, Any]:
-    keep = {
-        "emotion": (
-            *("classes", "egemaps", "features"),
-            *("kind", "dimensions", "feature_set", "feature_dim", "extractor_digest"),
-        ),
-        "speaker": ("dim", "threshold", "calibration", "extractor_digest", "kind"),
-    }[name]
-    pulled = (config.get("training") or {}).get("pulled")
-    return {key: config[key] for key in keep if key in config} | ({"pulled": pulled} if pulled else {})
-
-
-def _params(config: Mapping[str, Any]) -> dict[str, Any]:
-    training = config.get("training") or {}
-    told = ("seed", "recipe", "manifest", "code_version", "n_clips", "n_speakers")
-    return flat({key: training[key] for key in told if key in training} | {"features": features_expected(config)})
-
-
-def _folder_digest(folder: Path) -> str:
-    """Of weights and configuration; the card's words do not make another model."""
-    files = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix != ".md")
-    return digest("".join(f"{path.name}:{digest(path.read_bytes())}" for path in files).encode())
 
 
 @functools.lru_cache(maxsize=4)
