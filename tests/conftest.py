@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow  # noqa: F401 - here, on the main thread: 25.0 crashes where a thread that ends was the first to load it
 import pytest
 from hypothesis import settings
 
