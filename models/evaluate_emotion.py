@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from features.audio import SAMPLE_RATE
 from models.classification import classification_metrics, uar
 from models.emotion import EmotionModel
 from models.emotion_table import Table, read_speech_of, table_of
@@ -24,7 +25,7 @@ from models.linking import Decision, identify
 from models.pulled_speaker import PulledSpeaker
 from models.speaker import SpeakerModel
 from models.taxonomy import emotion_named
-from models.train_emotion import say, speaker_folds
+from models.train_emotion import say, say_adapted, speaker_folds
 from models.trained_on import speakers_heard
 from models.trials import embed_all
 
@@ -86,10 +87,10 @@ def evaluate_emotion(
 
 def judge(model: EmotionModel, table: Table, found: np.ndarray) -> Judged:
     """What the model says of the clips: alone, with the speakers `found` (n,), with those of the labels."""
-    oracle, adaptive = say(model, table), say(model, table, found)
-    logits = (oracle.alone, adaptive.adapted, oracle.adapted)
+    said = say(model, table)
+    logits = (said.alone, say_adapted(model, table, found), said.adapted)
     temperatures = (model.temperature, model.adapted_temperature, model.adapted_temperature)
-    return Judged(*((said.double() / t).softmax(-1).numpy() for said, t in zip(logits, temperatures, strict=True)))
+    return Judged(*((each.double() / t).softmax(-1).numpy() for each, t in zip(logits, temperatures, strict=True)))
 
 
 def judge_by_folds(
@@ -151,7 +152,7 @@ def found_speakers(model: SpeakerModel | PulledSpeaker | None, speech: Sequence[
         answer = identify(
             [(speech[index].recording_id, 0, 0) for index in here],
             embed_all(model, waveforms),
-            np.array([len(waveform) / 16_000 for waveform in waveforms]),
+            np.array([len(waveform) / SAMPLE_RATE for waveform in waveforms]),
             [],
             decision=Decision(model.threshold, *model.calibration),
             pseudonym_key=corpus,

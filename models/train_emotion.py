@@ -84,13 +84,19 @@ def out_of_fold(table: Table, folds: np.ndarray, *, recipe: Recipe, seed: int) -
 
 def say(model: EmotionModel, table: Table, speakers: np.ndarray | None = None) -> Unheard:
     """What the model says of the clips as they are; `speakers`, where they are not those of the labels."""
+    alone = model.logits(model.standardised(table.values[0]), adapted=False)
+    return Unheard(alone, say_adapted(model, table, table.speakers if speakers is None else speakers))
+
+
+def say_adapted(model: EmotionModel, table: Table, speakers: np.ndarray) -> Tensor:
+    """(n, n_classes) logits of the clips, each corpus adapted to by itself and to its `speakers`."""
     values, seconds = table.values[0], torch.from_numpy(table.seconds)
-    adapted = torch.zeros(len(table), len(table.classes))
+    logits = torch.zeros(len(table), len(table.classes))
     for corpus in np.unique(table.corpora):
         here = np.flatnonzero(table.corpora == corpus)
-        names = [str((table.speakers if speakers is None else speakers)[index]) for index in here]
-        adapted[here] = model.logits(model.adapted(values[here], names, seconds[here]), adapted=True)
-    return Unheard(model.logits(model.standardised(values), adapted=False), adapted)
+        names = [str(speakers[index]) for index in here]
+        logits[here] = model.logits(model.adapted(values[here], names, seconds[here]), adapted=True)
+    return logits
 
 
 def speaker_folds(speakers: np.ndarray, n: int) -> np.ndarray:
