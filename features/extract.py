@@ -43,11 +43,19 @@ _BATCH_SAMPLES = 160 * SAMPLE_RATE
 
 
 def extract_shard(
-    lake: Lake, shard: ShardRef, *, version: str, config: FeatureConfig, embedders: Embedders, n_readers: int = 16
+    lake: Lake,
+    shard: ShardRef,
+    *,
+    version: str,
+    config: FeatureConfig,
+    embedders: Embedders,
+    n_readers: int = 16,
+    replace: bool = False,
 ) -> Counts:
     """Reads, decodes, finds speech, computes, and writes one Parquet file a feature set. Returns what it counted.
 
-    Rejected files become rows with their reason. The same content twice in a shard is computed once.
+    Rejected files become rows with their reason. The same content twice in a shard is computed once. A shard that
+    another run finished meanwhile stays as it is, unless it is to be replaced.
     """
     counts, tables = Counts(), ShardTables(_dims(embedders), logmel=config.logmel, lld=config.lld)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -69,8 +77,8 @@ def extract_shard(
                 quality[content] = quality_columns(item.audio, spans.get(content, []))
             tables.recordings.append(object_columns(item.item) | {"recording_id": item.sha256} | quality[content])
     started = time.perf_counter()
-    if _failed(tables) and store.is_done(lake, version, shard.date, shard.id):
-        return tables.tally(counts)  # done again by force, and the store of audio fails: what was read stays
+    if (_failed(tables) or not replace) and store.is_done(lake, version, shard.date, shard.id):
+        return tables.tally(counts)  # or done again by force, and the store of audio fails: what was read stays
     store.write_shard(
         lake, tables.arrow(), version=version, date=shard.date, shard=shard.id, configuration=repr(config)
     )

@@ -61,7 +61,8 @@ def recordings(lake: Lake, version: str, date: dt.date) -> pl.LazyFrame:
         empty = pl.DataFrame(RECORDING_FEATURES.empty_table())
         return empty.lazy().with_columns(shard=pl.lit("", pl.String), date=pl.lit(date))
     return (
-        lake.scan_files(files)
+        lake.read_files(files)
+        .lazy()
         .with_columns(
             shard=pl.col("path").str.extract(r"([0-9a-f]+)\.parquet$"),
             date=pl.lit(date),
@@ -86,7 +87,7 @@ def known(lake: Lake, version: str, date: dt.date) -> dict[tuple[str, str], int]
     files = [path("recordings", version, date, shard) for shard in shards(lake, version, date)]
     if not files:
         return {}
-    seen = lake.scan_files(files).group_by("uri", "etag").agg(pl.col("tries").max(), again=_PASSED.all()).collect()
+    seen = lake.read_files(files).group_by("uri", "etag").agg(pl.col("tries").max(), again=_PASSED.all())
     return {
         (uri, etag): tries if again and tries < MOST_TRIES else -1
         for uri, etag, tries, again in seen.select("uri", "etag", "tries", "again").iter_rows()

@@ -37,6 +37,7 @@ def extract_one(run: Run, shard: ShardRef) -> Counts:
         config=run.config,
         embedders=embedders(run),
         n_readers=run.readers,
+        replace=run.force,
     )
 
 

@@ -60,12 +60,37 @@ def test_json_and_parquet_come_back(lake):
     assert lake.read_parquet("date=2026-11-21/a.parquet", ["n"]).column_names == ["n"]
 
 
-def test_files_are_scanned_with_their_paths(lake):
+def test_files_are_read_with_their_paths(lake):
     lake.write_parquet("x/date=2026-11-21/a.parquet", ROWS)
     lake.write_parquet("x/date=2026-11-21/b.parquet", ROWS)
-    found = lake.scan_files(["x/date=2026-11-21/a.parquet", "x/date=2026-11-21/b.parquet"]).collect()
+    found = lake.read_files(["x/date=2026-11-21/a.parquet", "x/date=2026-11-21/b.parquet"])
     assert found.columns == ["n", "path"]
-    assert [path.rsplit("/", 1)[-1] for path in found["path"].unique().sort()] == ["a.parquet", "b.parquet"]
+    assert found["path"].to_list() == [f"x/date=2026-11-21/{name}.parquet" for name in "aaabbb"]
+
+
+@pytest.mark.parametrize("read", ["read_files", "read_parquet"])
+def test_a_file_is_read_in_one_piece(tmp_path, read):
+    """A nightly and a backfill wrote the same shard, of different read_at, while one of them read it: the footer was of
+    the one file and the pages of the other ("the page header reported the wrong page size")."""
+    lake = lakes.open(str(tmp_path / "lake"))
+    contents = [pa.table({"n": list(range(n)), "text": [str(n)] * n}) for n in (10, 20_000)]
+    lake.write_parquet("a.parquet", contents[0])
+    done = threading.Event()
+
+    def write() -> None:
+        for turn in range(150):
+            lake.write_parquet("a.parquet", contents[turn % 2])
+        done.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(write)
+        while not done.is_set():
+            found = lake.read_parquet("a.parquet") if read == "read_parquet" else lake.read_files(["a.parquet"])
+            assert len(found) in {10, 20_000}
+            assert set(found["text"].unique().to_pylist() if read == "read_parquet" else found["text"]) <= {
+                str(len(found))
+            }
+        writing.result()
 
 
 def test_a_lake_travels_to_a_worker(lake):
