@@ -4,6 +4,8 @@ import re
 import struct
 from functools import lru_cache
 
+from features.content import Content
+
 _SIGNATURES: tuple[tuple[str, dict[int, bytes]], ...] = (
     ("wav", {0: b"RIFF", 8: b"WAVE"}),
     ("wav", {0: b"RIFX", 8: b"WAVE"}),
@@ -40,7 +42,7 @@ _UNKNOWN_SIZE = 0x7FFF_F000  # what writes to a pipe puts this, or more, where t
 _FORM_SLACK = 8  # recorders that count the form's own header in its size are common, and harmless
 
 
-def sniff(data: bytes) -> str | None:
+def sniff(data: Content) -> str | None:
     """The container's name, in `READ` or not; None where the bytes begin like no audio file that we know.
 
     >>> sniff(b"fLaC"), sniff(b"Dear Sir or Madam")
@@ -60,7 +62,7 @@ def sniff(data: bytes) -> str | None:
     return "mp3" if start else None
 
 
-def missing(data: bytes, container: str) -> str | None:
+def missing(data: Content, container: str) -> str | None:
     """What the file's own sizes promise beyond its last byte, in words; None where nothing is known to be missing.
 
     Of mp3, caf, nist and voc no size is read here. FLAC has none: see `flac_is_cut`.
@@ -78,40 +80,42 @@ def missing(data: bytes, container: str) -> str | None:
     return None
 
 
-def flac_is_cut(data: bytes) -> bool:
+def flac_is_cut(data: Content) -> bool:
     """Whether the last FLAC frame is incomplete: only a whole one ends on its own CRC-16 (RFC 9639, 9.3)."""
     tail = data[-65_536:]
     syncs = [match.start() for match in re.finditer(rb"\xff[\xf8\xf9]", tail)]
     return not any(_crc16(tail[at:]) == 0 for at in syncs[-8:])
 
 
-def with_mp3_length(data: bytes) -> bytes:
-    """An mp3 without its tags; where a Xing or Info frame is lacking, one that promises far more than there can be.
+def mp3_splice(data: Content) -> tuple[int, bytes]:
+    """Where an mp3's frames begin behind its tags, and the frame to put before them: one that promises far more than
+    there can be where a Xing or Info frame is lacking, else none.
 
     Without, libsndfile takes the length from the first frame's bit rate and stops there: of a VBR file that gets
     quieter, half was silently lost (test_mp3_without_its_length_is_read_to_the_end).
     """
-    data = data[_after_id3(data) :]
-    if not lacks_mp3_length(data) or len(data) < 4 or data[0] != 0xFF:
-        return data
-    version, mono = data[1] >> 3 & 3, data[3] >> 6 == 3
-    rate_hz = (44_100, 48_000, 32_000, 44_100)[data[2] >> 2 & 3] >> {3: 0, 2: 1}.get(version, 2)
+    start = _after_id3(data)
+    first = data[start : start + 4]
+    if not lacks_mp3_length(data) or len(first) < 4 or first[0] != 0xFF:
+        return start, b""
+    version, mono = first[1] >> 3 & 3, first[3] >> 6 == 3
+    rate_hz = (44_100, 48_000, 32_000, 44_100)[first[2] >> 2 & 3] >> {3: 0, 2: 1}.get(version, 2)
     if version == 3:  # MPEG 1; 2 and 2.5 have half the samples, and less side information
         side_info, n_bytes = (17 if mono else 32), 144 * 128_000 // rate_hz
     else:
         side_info, n_bytes = (9 if mono else 17), 72 * 80_000 // rate_hz
-    header = bytes([0xFF, data[1] | 1, 0x90 | data[2] & 0x0C, data[3]])
+    header = bytes([0xFF, first[1] | 1, 0x90 | first[2] & 0x0C, first[3]])
     frame = header + bytes(side_info) + b"Xing" + struct.pack(">II", 1, 0x00FF_FFFF)
-    return frame.ljust(n_bytes, b"\0") + data
+    return start, frame.ljust(n_bytes, b"\0")
 
 
-def lacks_mp3_length(data: bytes) -> bool:
+def lacks_mp3_length(data: Content) -> bool:
     """Whether an mp3 does not say how long it is; whether the end of such a file is missing cannot be known."""
     start = _after_id3(data)
     return not re.search(rb"Xing|Info", data[start : start + 64])
 
 
-def _after_id3(data: bytes) -> int:
+def _after_id3(data: Content) -> int:
     """Where the audio begins behind ID3v2 tags, and the zeros that some taggers leave behind theirs."""
     start = 0
     while data[start : start + 3] == b"ID3" and len(data) >= start + 10:
@@ -122,7 +126,7 @@ def _after_id3(data: bytes) -> int:
     return start
 
 
-def _promised_bytes(data: bytes, container: str) -> int:
+def _promised_bytes(data: Content, container: str) -> int:
     if container == "au" and len(data) >= 12:
         header, size = struct.unpack_from(">II", data, 4)
         return int(header) + _known(size)
@@ -137,7 +141,7 @@ def _known(size: int) -> int:
     return 0 if size >= _UNKNOWN_SIZE else size
 
 
-def _chunk_end(data: bytes, wanted: bytes, order: str) -> int:
+def _chunk_end(data: Content, wanted: bytes, order: str) -> int:
     """Where the chunk `wanted` of a RIFF or FORM ends, as its header says; 0 where there is none."""
     at = 12
     while at + 8 <= len(data):
@@ -148,7 +152,7 @@ def _chunk_end(data: bytes, wanted: bytes, order: str) -> int:
     return 0
 
 
-def _missing_ogg(data: bytes) -> str | None:
+def _missing_ogg(data: Content) -> str | None:
     last = data.rfind(b"OggS")
     segments = data[last + 27 : last + 27 + data[last + 26]] if len(data) > last + 26 else b""
     if not segments or last + 27 + len(segments) + sum(segments) > len(data):
@@ -158,7 +162,7 @@ def _missing_ogg(data: bytes) -> str | None:
     return None
 
 
-def _crc16(data: bytes) -> int:
+def _crc16(data: Content) -> int:
     table, crc = _crc16_table(), 0
     for byte in data:
         crc = (crc << 8 & 0xFFFF) ^ table[crc >> 8 ^ byte]

@@ -1,0 +1,66 @@
+"""A recording's bytes, in memory or in a file: looked into by slices, and read by decoders as a file of their own."""
+
+import io
+import mmap
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+Content = bytes | mmap.mmap
+"""Bytes that can be sliced and searched; of a mapped file only what is looked at comes into memory."""
+
+
+@contextmanager
+def mapped(path: Path) -> Iterator[Content]:
+    """A file as content. Raises OSError."""
+    with path.open("rb") as file:
+        if not os.fstat(file.fileno()).st_size:
+            yield b""  # nothing can be mapped
+            return
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            yield content
+
+
+class View(io.RawIOBase):
+    """`prefix` and then the content from `start` on, as a file.
+
+    Stays where it is when a broken header leads before its start: an error could not leave a decoder's callback.
+    """
+
+    def __init__(self, content: Content, *, start: int = 0, prefix: bytes = b"") -> None:
+        super().__init__()
+        self._content, self._start, self._prefix = content, start, prefix
+        self._size = len(prefix) + max(0, len(content) - start)
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        target = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        self._at = target if target >= 0 else self._at
+        return self._at
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        data = self._slice(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def read(self, size: int = -1) -> bytes:
+        return self._slice(self._size if size < 0 else size)
+
+    def _slice(self, size: int) -> bytes:
+        at, n_before = self._at, len(self._prefix)
+        data = self._prefix[at : at + size]
+        if len(data) < size:
+            first = self._start + max(0, at - n_before)
+            data += self._content[first : first + size - len(data)]
+        self._at = at + len(data)
+        return data

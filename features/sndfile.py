@@ -1,0 +1,119 @@
+"""The fast path: libsndfile, for wav, flac, mp3, ogg and the other formats that it knows."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import soundfile as sf
+
+from data_contracts.reasons import Reason
+from features import containers
+from features.content import Content, View
+from features.streams import BLOCK_SAMPLES, Header, Unusable, one_line
+
+_LENGTH_UNKNOWN = 1 << 60  # libsndfile's way of saying so is a length near 2**63
+_EXACT_LENGTHS = {"flac", "mp3", "ogg"}  # of the others only the size in bytes is exact; a wav may hold mp3
+_UNSUPPORTED_CODES = {4, 18, 33}  # libsndfile: unsupported encoding, unimplemented format, over 1024 channels
+_SEEKS_EXACTLY = {"flac", "wav", "rf64", "w64", "aiff", "au", "caf"}  # while each frame stands by itself: see `skip`
+_BY_FRAME = ("pcm", "float", "double", "ulaw", "alaw")
+_FOREIGN = (sf.SoundFileError, RuntimeError, ValueError, OverflowError, MemoryError, OSError)
+_TAGS = ("title", "copyright", "software", "artist", "comment", "date", "album", "license", "tracknumber", "genre")
+
+
+class SndfileStream:
+    """A `streams.Stream` of an open libsndfile file."""
+
+    def __init__(self, file: "_Forward", header: Header, content: Content) -> None:
+        self.header = header
+        self._file, self._content = file, content
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        n_frames = max(1, BLOCK_SAMPLES // self.header.n_channels)
+        while True:
+            try:
+                block = self._file.read(n_frames, dtype="float32", always_2d=True)
+            except sf.LibsndfileError as error:
+                raise _translated(error, self._content, self.header.container, self.header.gap) from error
+            except _FOREIGN as error:
+                raise _corrupt(error, self.header.container) from error
+            if not len(block):
+                return
+            yield block
+
+    def skip(self, n_frames: int) -> None:
+        codec = self.header.codec.rpartition("/")[2]
+        if self.header.container in _SEEKS_EXACTLY and (codec == "flac" or codec.startswith(_BY_FRAME)):
+            try:
+                self._file.seek(n_frames)
+            except _FOREIGN as error:
+                raise _corrupt(error, self.header.container) from error
+            return
+        left = n_frames  # mp3 and opus decoders carry state from frame to frame: only decoding leads to the same samples
+        while left and (n := len(self._file.read(min(left, BLOCK_SAMPLES // self.header.n_channels), dtype="float32"))):
+            left -= n
+
+
+class _Forward(sf.SoundFile):  # type: ignore[misc]
+    """Reads from front to back: soundfile would seek after each block, where mp3 and opus decoders lose their state."""
+
+    def seekable(self) -> bool:
+        return False
+
+
+@contextmanager
+def open_stream(content: Content, container: str) -> Iterator[SndfileStream]:
+    """`container` is what `containers.sniff` said. Raises Unusable."""
+    gap = containers.missing(content, container)
+    try:
+        file = _Forward(_view(content, container))
+    except sf.LibsndfileError as error:
+        raise _translated(error, content, container, gap) from error
+    except _FOREIGN as error:
+        raise _corrupt(error, container) from error
+    with file:
+        known = container in _EXACT_LENGTHS and file.frames < _LENGTH_UNKNOWN
+        known = known and not (container == "mp3" and containers.lacks_mp3_length(content))
+        header = Header(
+            container,
+            _codec(file),
+            file.samplerate,
+            file.channels,
+            n_promised=file.frames if known else None,
+            bit_rate_bps=_bit_rate(file, len(content)),
+            gap=gap,
+            tags=tuple(sorted(name for name in _TAGS if getattr(file, name, ""))),
+        )
+        yield SndfileStream(file, header, content)
+
+
+def _view(content: Content, container: str) -> View:
+    if container != "mp3":
+        return View(content)
+    start, prefix = containers.mp3_splice(content)
+    return View(content, start=start, prefix=prefix)
+
+
+def _bit_rate(file: sf.SoundFile, n_bytes: int) -> int | None:
+    """The file's bytes over its time: of whole files of these formats hardly anything else is in them."""
+    if not 0 < file.frames < _LENGTH_UNKNOWN or file.samplerate <= 0:
+        return None
+    return round(8 * n_bytes * file.samplerate / file.frames)
+
+
+def _codec(file: sf.SoundFile) -> str:
+    container, codec = file.format.lower().replace("wavex", "wav"), file.subtype.lower()
+    return container if container in {"flac", "mp3"} else f"{container}/{codec}"
+
+
+def _translated(error: sf.LibsndfileError, content: Content, container: str, gap: str | None) -> Unusable:
+    message = " ".join(error.error_string.split())
+    if not gap and container == "flac" and containers.flac_is_cut(content):
+        gap = "the last FLAC frame is incomplete"
+    if gap:
+        return Unusable(Reason.TRUNCATED, f"{gap} (libsndfile: {message})", container)
+    reason = Reason.UNSUPPORTED if error.code in _UNSUPPORTED_CODES else Reason.CORRUPT
+    return Unusable(reason, f"expected a {container} file that decodes: {message}", container)
+
+
+def _corrupt(error: Exception, container: str) -> Unusable:
+    return Unusable(Reason.CORRUPT, f"expected a {container} file that decodes: {one_line(error)}", container)
