@@ -1,0 +1,139 @@
+"""How loud a recording is: programme loudness by ITU-R BS.1770-5 (2023), a block at a time.
+
+The standard prints its K-weighting for 48 kHz alone. For another rate each of its two biquads keeps its poles (the
+matched z-transform) and gets the numerator that has the printed filter's magnitude at three frequencies, after
+Vicanek, Matched Second Order Digital Filters (2016). At 48 kHz that gives the printed numbers back, and at 8 kHz it is
+0.02 dB off them at most, where the usual bilinear transform is off by 0.3 dB.
+"""
+
+import math
+from array import array
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.signal import sosfilt
+
+from data_contracts.errors import UsageError
+
+VERSION = "loudness-1"
+_STANDARD_HZ = 48_000
+_SHELF = (  # the standard's tables 1 and 2, at 48 kHz: numerator, denominator
+    (1.53512485958697, -2.69169618940638, 1.19839281085285),
+    (1.0, -1.69065929318241, 0.73248077421585),
+)
+_HIGH_PASS = ((1.0, -2.0, 1.0), (1.0, -1.99004745483398, 0.99007225036621))
+_MATCHED_HZ = 1_000.0  # where loudness is calibrated
+_LOWEST_HZ = 4_000  # the shelf's corner, 1.7 kHz, has to lie below half of the rate
+_SURROUND = 1.41
+_WEIGHTS = {  # of other numbers of channels each weighs 1; orders as in WAV files, the LFE left out
+    5: (1.0, 1.0, 1.0, _SURROUND, _SURROUND),
+    6: (1.0, 1.0, 1.0, 0.0, _SURROUND, _SURROUND),
+    8: (1.0, 1.0, 1.0, 0.0, 1.0, 1.0, _SURROUND, _SURROUND),
+}
+_STEPS = 4  # in a gating block of 400 ms: an overlap of 75 %
+_STEPS_AT_ONCE = 8  # filtered: what fits a core's cache
+_OFFSET_DB = -0.691
+_ABSOLUTE_LUFS, _RELATIVE_LU = -70.0, -10.0
+_VANISHED = 1e-100  # a filter's state below is set to 0: denormal numbers would make silence slow
+
+
+class LoudnessMeter:
+    """Integrated loudness of all that was added. It does not depend on how that was cut into blocks, to 1e-9 LU.
+
+    Memory: 288 kB an hour. One channel counts once: the same signal in two channels is 3 LU louder.
+    """
+
+    def __init__(self, rate_hz: int, n_channels: int) -> None:
+        """Raises UsageError for a rate below 4 kHz, or no channel."""
+        if n_channels < 1:
+            raise UsageError(f"expected 1 channel or more, found {n_channels}")
+        self._sos = k_weighting(rate_hz)
+        self._state = np.zeros((len(self._sos), n_channels, 2))
+        self._weights = np.array(_WEIGHTS.get(n_channels, (1.0,) * n_channels))
+        self._step = round(rate_hz / 10)  # samples
+        self._steps = array("d")  # the weighted sum of squares in each 100 ms
+        self._begun, self._n_begun = 0.0, 0  # the same of the step that is not yet full, and its samples
+
+    def add(self, block: np.ndarray) -> None:  # (frames, channels) float32, full scale 1
+        """Takes the next samples of a recording."""
+        first = 0
+        while first < len(block):
+            end = first + _STEPS_AT_ONCE * self._step - self._n_begun
+            self._add(block[first:end])
+            first = end
+
+    def integrated_lufs(self) -> float | None:
+        """LUFS; None where nothing passes the gate at -70 LUFS, as in silence.
+
+        A recording of less than 400 ms is measured as one block over what there is of it.
+        """
+        steps = np.array(self._steps)
+        if len(steps) < _STEPS:
+            n_samples = len(steps) * self._step + self._n_begun
+            powers = np.array([(steps.sum() + self._begun) / max(1, n_samples)])
+        else:
+            powers = np.lib.stride_tricks.sliding_window_view(steps, _STEPS).sum(axis=1) / (_STEPS * self._step)
+        powers = powers[powers > _power(_ABSOLUTE_LUFS)]
+        if not len(powers):
+            return None
+        return _lufs(powers[powers > powers.mean() * 10 ** (_RELATIVE_LU / 10)].mean())
+
+    def _add(self, block: np.ndarray) -> None:
+        """At most as many samples as fill `_STEPS_AT_ONCE` steps."""
+        samples = np.ascontiguousarray(block.T, dtype=np.float64)
+        weighted, self._state = sosfilt(self._sos, samples, axis=1, zi=self._state)
+        self._state[np.abs(self._state) < _VANISHED] = 0.0
+        missing = self._step - self._n_begun
+        self._count(weighted[:, :missing])
+        weighted = weighted[:, missing:]
+        n_steps = weighted.shape[1] // self._step
+        whole = weighted[:, : n_steps * self._step].reshape(len(weighted), n_steps, self._step)
+        self._steps.extend(self._weights @ np.vecdot(whole, whole))
+        self._count(weighted[:, n_steps * self._step :])
+
+    def _count(self, weighted: np.ndarray) -> None:
+        """Adds to the step that is not yet full."""
+        self._begun += float(self._weights @ np.vecdot(weighted, weighted))
+        self._n_begun += weighted.shape[1]
+        if self._n_begun == self._step:
+            self._steps.append(self._begun)
+            self._begun, self._n_begun = 0.0, 0
+
+
+def k_weighting(rate_hz: float) -> np.ndarray:  # (2, 6)
+    """The standard's high shelf and high-pass at `rate_hz`, as second-order sections. Raises UsageError below 4 kHz.
+
+    >>> k_weighting(48_000)[0].round(6).tolist()
+    [1.535125, -2.691696, 1.198393, 1.0, -1.690659, 0.732481]
+    """
+    if rate_hz < _LOWEST_HZ:
+        raise UsageError(f"expected a rate of {_LOWEST_HZ} Hz or more, found {rate_hz}")
+    return np.array([_at_rate(*_SHELF, rate_hz), _at_rate(*_HIGH_PASS, rate_hz)])
+
+
+def _at_rate(numerator: tuple[float, ...], denominator: tuple[float, ...], rate_hz: float) -> np.ndarray:
+    """A 48 kHz biquad (b0 b1 b2 a0 a1 a2) at another rate."""
+    poles = np.poly(np.roots(denominator) ** (_STANDARD_HZ / rate_hz)).real
+    at_hz = np.array([0.0, _MATCHED_HZ, 0.4 * min(rate_hz, _STANDARD_HZ)])
+    then, now = (2 * np.pi * at_hz / hz for hz in (_STANDARD_HZ, rate_hz))
+    wanted = _magnitude(numerator, then) / _magnitude(denominator, then) * _magnitude(poles, now)
+    # |b0 + b1 z^-1 + b2 z^-2|^2 is linear in the squares of b at 0 Hz, b at half the rate, and in -4 b0 b2.
+    high = np.sin(now / 2) ** 2
+    low2, high2, product = np.linalg.solve(np.stack([1 - high, high, 4 * high * (1 - high)], axis=1), wanted)
+    low, high = math.sqrt(max(low2, 0.0)), math.sqrt(high2)
+    outer = (low + high) / 2
+    b0 = (outer + math.sqrt(max(outer**2 + product, 0.0))) / 2
+    return np.array([b0, (low - high) / 2, -product / (4 * b0), *poles])
+
+
+def _magnitude(coefficients: Sequence[float] | np.ndarray, angle: np.ndarray) -> np.ndarray:
+    """Squared, of a polynomial in z^-1."""
+    return np.abs(np.polyval(np.asarray(coefficients)[::-1], np.exp(-1j * angle))) ** 2
+
+
+def _power(lufs: float) -> float:
+    return float(10 ** ((lufs - _OFFSET_DB) / 10))
+
+
+def _lufs(power: float) -> float:
+    return float(10 * np.log10(power) + _OFFSET_DB)
