@@ -22,8 +22,7 @@ _SHELF = (  # the standard's tables 1 and 2, at 48 kHz: numerator, denominator
     (1.0, -1.69065929318241, 0.73248077421585),
 )
 _HIGH_PASS = ((1.0, -2.0, 1.0), (1.0, -1.99004745483398, 0.99007225036621))
-_MATCHED_HZ = 1_000.0  # where loudness is calibrated
-_LOWEST_HZ = 4_000  # the shelf's corner, 1.7 kHz, has to lie below half of the rate
+_LOWEST_HZ = 4_000  # the shelf rises up to 2 kHz
 _SURROUND = 1.41
 _WEIGHTS = {  # of other numbers of channels each weighs 1; orders as in WAV files, the LFE left out
     5: (1.0, 1.0, 1.0, _SURROUND, _SURROUND),
@@ -108,22 +107,24 @@ def k_weighting(rate_hz: float) -> np.ndarray:  # (2, 6)
     """
     if rate_hz < _LOWEST_HZ:
         raise UsageError(f"expected a rate of {_LOWEST_HZ} Hz or more, found {rate_hz}")
-    return np.array([_at_rate(*_SHELF, rate_hz), _at_rate(*_HIGH_PASS, rate_hz)])
+    return np.array([_at_rate(*_SHELF, 1_000.0, rate_hz), _at_rate(*_HIGH_PASS, 40.0, rate_hz)])
 
 
-def _at_rate(numerator: tuple[float, ...], denominator: tuple[float, ...], rate_hz: float) -> np.ndarray:
-    """A 48 kHz biquad (b0 b1 b2 a0 a1 a2) at another rate."""
+def _at_rate(
+    numerator: tuple[float, ...], denominator: tuple[float, ...], match_hz: float, rate_hz: float
+) -> np.ndarray:
+    """A 48 kHz biquad at another rate: b0 b1 b2 a0 a1 a2."""
     poles = np.poly(np.roots(denominator) ** (_STANDARD_HZ / rate_hz)).real
-    at_hz = np.array([0.0, _MATCHED_HZ, 0.4 * min(rate_hz, _STANDARD_HZ)])
+    at_hz = np.array([0.0, match_hz, 0.4 * min(rate_hz, _STANDARD_HZ)])
     then, now = (2 * np.pi * at_hz / hz for hz in (_STANDARD_HZ, rate_hz))
     wanted = _magnitude(numerator, then) / _magnitude(denominator, then) * _magnitude(poles, now)
     # |b0 + b1 z^-1 + b2 z^-2|^2 is linear in the squares of b at 0 Hz, b at half the rate, and in -4 b0 b2.
     high = np.sin(now / 2) ** 2
     low2, high2, product = np.linalg.solve(np.stack([1 - high, high, 4 * high * (1 - high)], axis=1), wanted)
-    low, high = math.sqrt(max(low2, 0.0)), math.sqrt(high2)
-    outer = (low + high) / 2
+    at_0, at_half = math.sqrt(max(low2, 0.0)), math.sqrt(high2)
+    outer = (at_0 + at_half) / 2
     b0 = (outer + math.sqrt(max(outer**2 + product, 0.0))) / 2
-    return np.array([b0, (low - high) / 2, -product / (4 * b0), *poles])
+    return np.array([b0, (at_0 - at_half) / 2, -product / (4 * b0), *poles])
 
 
 def _magnitude(coefficients: Sequence[float] | np.ndarray, angle: np.ndarray) -> np.ndarray:
