@@ -75,7 +75,8 @@ class BandwidthMeter:
 
     def _windowed(self) -> np.ndarray:
         frames: np.ndarray = self._waiting.reshape(_FRAMES_AT_ONCE, -1).clip(-_LOUDEST, _LOUDEST)
-        return frames * self._window
+        frames *= self._window
+        return frames
 
     def _counted(self, windowed: np.ndarray, n_frames: int) -> np.ndarray:
         """(bands, classes) of the first `n_frames` rows."""

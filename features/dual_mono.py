@@ -1,0 +1,68 @@
+"""Whether all channels of a recording carry one and the same signal: then one of them is enough.
+
+What counts is the loudest difference anywhere, not that of the whole: a customer who says one word in an hour must not
+vanish because the agent was in both channels before. It is looked for below 3 kHz, where voices are: above 4 kHz AAC
+puts other noise into each channel (perceptual noise substitution, ISO/IEC 14496-3), even of dual mono.
+"""
+
+import numpy as np
+from scipy.fft import next_fast_len, rfft
+
+from data_contracts.errors import UsageError
+
+VERSION = "dual-mono-1"
+_FRAME_S = 0.032
+_STEP = 8  # frames over which a difference is averaged
+_BAND_HZ = (60.0, 3_000.0)
+_SAME_DB = -25.0  # AAC, Opus, WMA and AC-3 at low rates leave -30 dB or less of dual mono, MP3 nothing
+_LOUDEST = 16.0  # louder samples are clipped: no power overflows
+
+
+class DualMono:
+    """Compares the channels. Cuts into blocks change nothing; memory is constant, a quarter of a second."""
+
+    def __init__(self, rate_hz: int, n_channels: int) -> None:
+        """Raises UsageError for a rate below 4 kHz, or no channel."""
+        if rate_hz < 4_000 or n_channels < 1:
+            raise UsageError(f"expected 4000 Hz and 1 channel or more, found {rate_hz} Hz and {n_channels}")
+        n = next_fast_len(round(_FRAME_S * rate_hz), real=True)
+        self._window = np.hanning(n).astype(np.float32)
+        low, high = (round(hz * n / rate_hz) for hz in _BAND_HZ)
+        self._bins = slice(low, high)
+        self._n_channels = n_channels
+        self._waiting, self._n_waiting = np.zeros((n_channels, _STEP * n), np.float32), 0
+        self._power, self._n_steps = 0.0, 0  # of the first channel, summed
+        self._largest = 0.0  # difference of any channel from it in any step
+
+    def add(self, block: np.ndarray) -> None:  # (frames, channels) float32, full scale 1
+        """Takes the next samples of a recording."""
+        while len(block) and self._n_channels > 1:
+            taken = block[: self._waiting.shape[1] - self._n_waiting]
+            self._waiting[:, self._n_waiting : self._n_waiting + len(taken)] = taken.T
+            self._n_waiting += len(taken)
+            block = block[len(taken) :]
+            if self._n_waiting == self._waiting.shape[1]:
+                power, difference = self._powers()
+                self._power, self._n_steps = self._power + power, self._n_steps + 1
+                self._largest, self._n_waiting = max(self._largest, difference), 0
+
+    def is_dual_mono(self) -> bool:
+        """True where no channel is ever off the first by more than -25 dB of its mean power; so in silence.
+
+        A copy at another level is not the same signal. One channel alone is no dual mono.
+        """
+        self._waiting[:, self._n_waiting :] = 0.0
+        power, difference = self._powers()
+        n_steps = self._n_steps + self._n_waiting / self._waiting.shape[1]
+        mean_power = (self._power + power) / max(n_steps, 1e-9)
+        same = max(self._largest, difference) <= 10 ** (_SAME_DB / 10) * mean_power
+        return self._n_channels > 1 and same
+
+    def _powers(self) -> tuple[float, float]:
+        """Of what waits, in the band: the first channel's, and the largest of any other's difference from it."""
+        signals = self._waiting.clip(-_LOUDEST, _LOUDEST)
+        signals[1:] -= signals[0]
+        frames = signals.reshape(self._n_channels, _STEP, -1) * self._window
+        spectrum = rfft(frames, axis=2)[:, :, self._bins]
+        power = (spectrum.real**2 + spectrum.imag**2).sum(axis=(1, 2), dtype=np.float64)
+        return float(power[0]), float(power[1:].max(initial=0.0))
