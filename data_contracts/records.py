@@ -54,6 +54,7 @@ class Counts:
     n_ok: int = 0
     n_rejected: int = 0
     n_duplicates: int = 0  # of n_ok: another name for a recording of the same shard
+    n_long: int = 0  # of n_objects: described by several tasks
     n_segments: int = 0
     audio_s: float = 0.0
     speech_s: float = 0.0

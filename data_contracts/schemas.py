@@ -39,6 +39,13 @@ _QUALITY = [
     pa.field("peak_db", pa.float32()),
     pa.field("level_db", pa.float32()),
     pa.field("clipped_share", pa.float32()),
+    pa.field("bit_rate_bps", pa.int32()),
+    pa.field("channels", pa.list_(pa.int16())),  # that were analysed
+    pa.field("speech_ratio", pa.float32()),  # of the time of all analysed channels
+    pa.field("loudness_lufs", pa.float32()),  # ITU-R BS.1770, integrated
+    pa.field("snr_db", pa.float32()),
+    pa.field("bandwidth_hz", pa.float32()),  # up to which there is content
+    pa.field("tags_dropped", pa.list_(pa.string())),  # names of the tags; their values are kept nowhere
     pa.field("status", pa.string(), nullable=False),
     pa.field("reason", pa.string()),
     pa.field("error", pa.string()),

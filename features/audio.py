@@ -1,60 +1,84 @@
-"""Bytes in, 16 kHz mono out: decoding through libsndfile, checking, mixing, resampling through soxr.
+"""A file's bytes in; its channels as prepared windows at 16 kHz, and what the file is like, out.
 
-A file that cannot be used is a `Reject` with its reason, never an exception: this is the one place where the
-decoders' errors enter.
+`decode(data)` <- `windows(content)`. A file that cannot be used is a `Reject` with its reason, never an exception: this
+is the one place where what decoders find enters.
 """
 
-import io
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import soundfile as sf
-import soxr
 
+from data_contracts.errors import UsageError
 from data_contracts.fingerprint import fingerprint
 from data_contracts.reasons import Reason
-from features import containers
+from features import channels
+from features.content import Content
+from features.measures import Measures, db
+from features.streams import Header, Stream, Unusable, open_stream
+from features.windows import WINDOW_S, Window, Windower, first_frame, joined
 
-VERSION = "audio-1"
+if TYPE_CHECKING:
+    from features.meter import Meter
+
+VERSION = "audio-2"
 SAMPLE_RATE = 16_000
-_BLOCK_SAMPLES = 1 << 20  # decoded at a time, all channels together: bounds memory
 _RATES_HZ = (4_000, 768_000)
-_CLIPPED = 0.99
 _LOUDEST = 16.0  # floats may pass full scale; samples far beyond are integers in disguise, or rubbish
-_LENGTH_UNKNOWN = 1 << 60  # libsndfile's way of saying so is a length near 2**63
-_EXACT_LENGTHS = {"flac", "mp3", "ogg"}  # of the others only the size in bytes is exact; a wav may hold mp3
-_UNSUPPORTED_CODES = {4, 18, 33}  # libsndfile: unsupported encoding, unimplemented format, over 1024 channels
+_MOST_GAIN_DB = 40.0
+WHOLE = (0, 1 << 40)
 
 
 @dataclass(frozen=True)
 class AudioConfig:
-    """What is accepted, and what comes out. `silence_db`: a peak (dBFS) at or below which a file counts as silent."""
+    """What is accepted, which channels are analysed, and how they are prepared before anything listens.
+
+    The order: channels, `dc`, resampling, `denoise`, `level_lufs` (a gain that brings each analysed signal's integrated
+    loudness, ITU-R BS.1770, there). `silence_db`: a peak (dBFS) at or below which a file counts as silent.
+    """
 
     sample_rate: int = SAMPLE_RATE
     min_s: float = 0.1
     max_s: float = 6 * 3600.0
-    channels: Literal["mix"] = "mix"  # the mean of all channels
+    channels: str = "mix"  # the mean of all; each; left, right, or a number from 0
     silence_db: float = -80.0
+    keep_truncated: bool = False  # what decodes of a truncated file, instead of a reject
+    dc: Literal["none", "high_pass"] = "none"  # a high-pass at 20 Hz
+    resampler: Literal["HQ", "VHQ", "MQ"] = "HQ"  # soxr's
+    denoise: Literal["none", "wiener"] = "none"
+    level_lufs: float | None = None
+
+    def __post_init__(self) -> None:
+        channels.check(self.channels)
+        if self.level_lufs is not None and not -70 < self.level_lufs <= 0:
+            raise UsageError(f"level_lufs: expected more than -70 and at most 0 LUFS, found {self.level_lufs:g}")
 
     def fingerprint(self) -> str:
         """This configuration and the code's version in 12 hex digits."""
-        return fingerprint(self, VERSION)
+        own: tuple[str, ...] = ()
+        if self.denoise != "none" or self.dc != "none":
+            from features import conditioning
+
+            own = (conditioning.VERSION,)
+        return fingerprint(self, VERSION, *own)
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """A usable recording. Rate, channels, seconds, peak and clipping are the file's; the level is the waveform's."""
+    """A usable recording, held in memory."""
 
-    waveform: np.ndarray  # (time,) float32 at the configuration's rate
-    codec: str  # 'flac', 'wav/pcm_16', 'mp3', 'ogg/opus'
-    sample_rate_hz: int
-    n_channels: int
-    seconds: float
-    peak_db: float  # dBFS, over all channels
-    level_db: float  # dBFS, root mean square of the mix
-    clipped_share: float  # of all samples, at 99 % of full scale or beyond
+    waveforms: dict[int, np.ndarray]  # (time,) float32 at the configuration's rate, by channel
+    measures: Measures
+
+    @property
+    def waveform(self) -> np.ndarray:
+        """(time,) of the first channel that is analysed: of the mix, where it is mixed."""
+        return self.waveforms[self.measures.channels[0]]
+
+    @property
+    def seconds(self) -> float:
+        return self.measures.seconds
 
 
 @dataclass(frozen=True)
@@ -69,175 +93,195 @@ class Reject:
     seconds: float | None = None
 
 
-def decode(data: bytes, *, config: AudioConfig = AudioConfig()) -> Decoded | Reject:
-    """A file's bytes to a checked waveform; never raises, whatever the bytes.
+def decode(data: Content, *, config: AudioConfig = AudioConfig()) -> Decoded | Reject:
+    """A file's bytes to checked waveforms, all in memory; never raises, whatever the bytes."""
+    return gathered(windows(data, config=config))
 
-    Truncation is found in wav, rf64, w64, aiff and au (by their sizes), flac (by its last frame), ogg (by its last
-    page) and mp3 with a Xing or Info frame. An mp3 without one does not say how long it was: a part of it is a shorter
-    recording.
+
+def gathered(items: "Iterator[Window | Measures | Reject]") -> Decoded | Reject:
+    """What `windows` gives of a whole recording, together."""
+    found: dict[int, list[Window]] = {}
+    for item in items:
+        if isinstance(item, Window):
+            found.setdefault(item.channel, []).append(item)
+        elif isinstance(item, Reject):
+            return item
+        else:
+            return Decoded({channel: joined(found[channel]) for channel in item.channels}, item)
+    raise AssertionError("unreachable: whole recordings end with their measures or a reject")
+
+
+def windows(
+    content: Content,
+    *,
+    config: AudioConfig,
+    only: tuple[int, int] = WHOLE,
+    gains_db: Mapping[int, float] | None = None,
+    tick: Callable[[], None] = lambda: None,
+) -> Iterator[Window | Measures | Reject]:
+    """The windows of each analysed channel in the order of time, and last the recording's Measures; or a Reject.
+
+    `only` asks for windows [first, last) of a recording that was read before: then nothing is measured, and `gains_db`
+    by channel are those that were found then. `tick` is called after each block. Never raises, whatever the bytes.
     """
-    container = containers.sniff(data)
-    if container not in containers.READ:
-        return _refused(data, container)
-    gap = containers.missing(data, container)
-    readable = containers.with_mp3_length(data) if container == "mp3" else data
+    header: list[Header] = []
     try:
-        with _Forward(_Bytes(readable)) as file:
-            learnt = _Learnt(_codec(file), file.samplerate, file.channels)
-            if gap:
-                return learnt.reject(Reason.TRUNCATED, gap)
-            known = container in _EXACT_LENGTHS and file.frames < _LENGTH_UNKNOWN
-            known = known and not (container == "mp3" and containers.lacks_mp3_length(data))
-            return _read(file, learnt, n_promised=file.frames if known else None, config=config)
-    except sf.LibsndfileError as error:
-        return _translated(error, data, container, gap)
-    except (sf.SoundFileError, RuntimeError, ValueError, OverflowError, MemoryError, OSError) as error:
-        return Reject(Reason.CORRUPT, f"expected a {container} file that decodes: {_one_line(error)}", codec=container)
+        if config.level_lufs is not None and gains_db is None:
+            gains_db = _gains(content, config, header, tick)
+        with open_stream(content) as stream:
+            header.append(stream.header)
+            yield from _windows(stream, config, only, gains_db or {}, tick)
+    except Unusable as error:
+        known = header[-1:]
+        codec = known[0].codec if known else error.codec
+        yield _reject(known[0] if known else None, error.reason, error.error, error.n_frames, codec)
 
 
-@dataclass(frozen=True)
-class _Learnt:
-    codec: str
-    sample_rate_hz: int
-    n_channels: int
-
-    def reject(self, reason: Reason, error: str, n_frames: int | None = None) -> Reject:
-        seconds = None if n_frames is None else n_frames / self.sample_rate_hz
-        return Reject(reason, error, self.codec, self.sample_rate_hz, self.n_channels, seconds)
-
-
-class _Forward(sf.SoundFile):  # type: ignore[misc]
-    """Reads from front to back: soundfile would seek after each block, where mp3 and opus decoders lose their state."""
-
-    def seekable(self) -> bool:
-        return False
-
-
-class _Bytes(io.BytesIO):
-    """Stays where it is when a broken header leads before its start: an error could not leave libsndfile's callback."""
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self.tell(), io.SEEK_END: len(self.getbuffer())}[whence]
-        return super().seek(base + offset) if base + offset >= 0 else self.tell()
-
-
-@dataclass
-class _Meter:
-    """What is measured on the way, block by block."""
-
-    n_frames: int = 0
-    n_clipped: int = 0
-    peak: float = 0.0
-    mix_peak: float = 0.0
-    mix_energy: float = 0.0
-
-    def add(self, block: np.ndarray, mix: np.ndarray) -> None:
-        size = np.abs(block)
-        self.n_frames += len(block)
-        self.n_clipped += int((size >= _CLIPPED).sum())
-        self.peak = max(self.peak, float(size.max()))
-        self.mix_peak = max(self.mix_peak, float(np.abs(mix).max()))
-        self.mix_energy += float(np.square(mix, dtype=np.float64).sum())
+def _windows(
+    stream: Stream, config: AudioConfig, only: tuple[int, int], gains_db: Mapping[int, float], tick: Callable[[], None]
+) -> Iterator[Window | Measures]:
+    header, whole = stream.header, only == WHOLE
+    numbers = _check_header(header, config)
+    rate_hz, (first, last) = header.sample_rate_hz, only
+    windowers = [
+        Windower(number, rate_hz, config, first=first, gain_db=gains_db.get(number, 0.0)) for number in numbers
+    ]
+    meter = _meter(header) if whole else None
+    stream.skip(first_frame(first, rate_hz))
+    flaw, end = header.gap, last * WINDOW_S * config.sample_rate
+    try:
+        for block in stream.blocks():
+            signals = channels.signals(block, config.channels, numbers)
+            if meter:
+                _check_block(block)
+                meter.add(block, signals)
+                _check_length(meter.n_frames, rate_hz, config)
+            tick()
+            ready = [
+                window for windower, signal in zip(windowers, signals, strict=True) for window in windower.push(signal)
+            ]
+            yield from (window for window in ready if window.start < end)
+            if any(window.start >= end for window in ready):
+                return
+    except Unusable as error:
+        if not (config.keep_truncated and error.reason == Reason.TRUNCATED):
+            raise
+        flaw = error.error
+    if meter:
+        flaw = _check_whole(meter, header, flaw, config)
+    for windower in windowers:
+        yield from (window for window in windower.finish() if window.start < end)
+    if meter:
+        yield replace(_measures(meter, header, numbers, flaw), gains_db=dict(gains_db))
 
 
-def _read(file: sf.SoundFile, learnt: _Learnt, *, n_promised: int | None, config: AudioConfig) -> Decoded | Reject:
-    rate_hz, meter, pieces = learnt.sample_rate_hz, _Meter(), []
-    unusable = _unusable_header(learnt, n_promised or 0, config)
-    if unusable:
-        return unusable
-    resampler = soxr.ResampleStream(rate_hz, config.sample_rate, 1, dtype="float32", quality="HQ")
-    for block in _blocks(file):
-        unusable = _unusable_block(block, learnt) or _unusable_header(learnt, meter.n_frames + len(block), config)
-        if unusable:
-            return unusable
-        mix = block.mean(axis=1)
-        meter.add(block, mix)
-        pieces.append(resampler.resample_chunk(mix))
-    unusable = _unusable_whole(meter, learnt, n_promised, config)
-    if unusable:
-        return unusable
-    pieces.append(resampler.resample_chunk(np.empty(0, np.float32), last=True))
-    return Decoded(
-        waveform=np.concatenate(pieces),
-        codec=learnt.codec,
-        sample_rate_hz=rate_hz,
-        n_channels=learnt.n_channels,
-        seconds=meter.n_frames / rate_hz,
-        peak_db=_db(meter.peak),
-        level_db=_db((meter.mix_energy / meter.n_frames) ** 0.5),
-        clipped_share=meter.n_clipped / (meter.n_frames * learnt.n_channels),
+def _meter(header: Header) -> "Meter":
+    from features.meter import Meter  # scipy: who only configures does not wait for it
+
+    return Meter(header.sample_rate_hz, header.n_channels)
+
+
+def _gains(content: Content, config: AudioConfig, header: list[Header], tick: Callable[[], None]) -> dict[int, float]:
+    """By how much each analysed channel has to be louder (dB): a first pass, where loudness is to be levelled."""
+    from features.loudness import LoudnessMeter
+
+    with open_stream(content) as stream:
+        header.append(stream.header)
+        numbers, n_frames = _check_header(stream.header, config), 0
+        rate_hz = stream.header.sample_rate_hz
+        meters = [LoudnessMeter(rate_hz, 1) for _ in numbers]
+        try:
+            for block in stream.blocks():
+                _check_block(block)
+                n_frames += len(block)
+                _check_length(n_frames, rate_hz, config)
+                for meter, signal in zip(meters, channels.signals(block, config.channels, numbers), strict=True):
+                    meter.add(signal[:, None])
+                tick()
+        except Unusable as error:
+            if error.reason != Reason.TRUNCATED:
+                raise  # a truncated one is judged when it is read
+    found = [meter.integrated_lufs() for meter in meters]
+    target = config.level_lufs or 0.0
+    return {
+        number: float(np.clip(target - lufs, -_MOST_GAIN_DB, _MOST_GAIN_DB))
+        for number, lufs in zip(numbers, found, strict=True)
+        if lufs is not None
+    }
+
+
+def _check_header(header: Header, config: AudioConfig) -> list[int]:
+    """The channels to analyse. Raises Unusable."""
+    if not _RATES_HZ[0] <= header.sample_rate_hz <= _RATES_HZ[1]:
+        found = header.sample_rate_hz
+        raise Unusable(Reason.UNSUPPORTED, f"expected {_RATES_HZ[0]} to {_RATES_HZ[1]} Hz, found {found} Hz")
+    if header.gap and not config.keep_truncated:
+        raise Unusable(Reason.TRUNCATED, header.gap)
+    _check_length(header.n_promised or 0, header.sample_rate_hz, config)
+    numbers = channels.chosen(config.channels, header.n_channels)
+    if isinstance(numbers, str):
+        raise Unusable(Reason.UNSUPPORTED, numbers)
+    return numbers
+
+
+def _check_length(n_frames: int, rate_hz: int, config: AudioConfig) -> None:
+    if n_frames > config.max_s * rate_hz:
+        found = f"expected {config.max_s:g} s or less, found {n_frames / rate_hz:.0f} s"
+        raise Unusable(Reason.TOO_LONG, found, n_frames=n_frames)
+
+
+def _check_block(block: np.ndarray) -> None:
+    peak = max(float(block.max()), -float(block.min()))  # NaN where there is one
+    if not np.isfinite(peak):
+        raise Unusable(Reason.NON_FINITE, "expected finite samples, found NaN or infinity")
+    if peak > _LOUDEST:
+        raise Unusable(Reason.UNSUPPORTED, f"expected samples within -1 to 1, found a peak of {peak:g}")
+
+
+def _check_whole(meter: "Meter", header: Header, flaw: str | None, config: AudioConfig) -> str | None:
+    """What is missing, where that is to be kept. Raises Unusable."""
+    n_frames, seconds = meter.n_frames, meter.n_frames / header.sample_rate_hz
+    if header.n_promised is not None and n_frames < header.n_promised and not flaw:
+        flaw = f"the header promises {header.n_promised} frames, decoded {n_frames}"
+        # An Ogg file that has its last page and yet too few samples has a hole.
+        reason = Reason.CORRUPT if header.container == "ogg" else Reason.TRUNCATED
+        if reason == Reason.CORRUPT or not config.keep_truncated:
+            raise Unusable(reason, flaw, n_frames=n_frames)
+    if not n_frames:
+        reason = Reason.TRUNCATED if flaw else Reason.EMPTY
+        raise Unusable(reason, flaw or "expected samples, found a header alone", n_frames=0)
+    if seconds < config.min_s:
+        error = f"expected {config.min_s:g} s or more, found {seconds:.3f} s"
+        raise Unusable(Reason.TOO_SHORT, error, n_frames=n_frames)
+    if db(meter.chosen_peak) <= config.silence_db:
+        what = "the mix" if config.channels == "mix" else f"channels {config.channels}"
+        found = f"found {db(meter.chosen_peak):.0f} in {what}"
+        raise Unusable(Reason.SILENT, f"expected a peak above {config.silence_db:g} dBFS, {found}", n_frames=n_frames)
+    return flaw
+
+
+def _measures(meter: "Meter", header: Header, numbers: Sequence[int], flaw: str | None) -> Measures:
+    same = len(numbers) > 1 and meter.is_dual_mono
+    return Measures(
+        codec=header.codec,
+        sample_rate_hz=header.sample_rate_hz,
+        n_channels=header.n_channels,
+        seconds=meter.n_frames / header.sample_rate_hz,
+        peak_db=db(meter.peak),
+        level_db=meter.level_db,
+        clipped_share=meter.clipped_share,
+        loudness_lufs=meter.loudness_lufs,
+        bandwidth_hz=meter.bandwidth_hz,
+        bit_rate_bps=header.bit_rate_bps,
+        tags_dropped=header.tags,
+        channels=tuple(numbers[:1] if same else numbers),
+        flaw=flaw,
     )
 
 
-def _unusable_header(learnt: _Learnt, n_frames: int, config: AudioConfig) -> Reject | None:
-    if not _RATES_HZ[0] <= learnt.sample_rate_hz <= _RATES_HZ[1]:
-        found = learnt.sample_rate_hz
-        return learnt.reject(Reason.UNSUPPORTED, f"expected {_RATES_HZ[0]} to {_RATES_HZ[1]} Hz, found {found} Hz")
-    if n_frames > config.max_s * learnt.sample_rate_hz:
-        found_s = n_frames / learnt.sample_rate_hz
-        expected = f"expected {config.max_s:g} s or less"
-        return learnt.reject(Reason.TOO_LONG, f"{expected}, found {found_s:.0f} s", n_frames)
-    return None
-
-
-def _unusable_block(block: np.ndarray, learnt: _Learnt) -> Reject | None:
-    peak = float(np.abs(block).max())
-    if not np.isfinite(peak):
-        return learnt.reject(Reason.NON_FINITE, "expected finite samples, found NaN or infinity")
-    if peak > _LOUDEST:
-        return learnt.reject(Reason.UNSUPPORTED, f"expected samples within -1 to 1, found a peak of {peak:g}")
-    return None
-
-
-def _unusable_whole(meter: _Meter, learnt: _Learnt, n_promised: int | None, config: AudioConfig) -> Reject | None:
-    n_frames, seconds = meter.n_frames, meter.n_frames / learnt.sample_rate_hz
-    if n_promised is not None and n_frames < n_promised:
-        # An Ogg file that has its last page and yet too few samples has a hole.
-        reason = Reason.CORRUPT if learnt.codec.startswith("ogg") else Reason.TRUNCATED
-        return learnt.reject(reason, f"the header promises {n_promised} frames, decoded {n_frames}", n_frames)
-    if not n_frames:
-        return learnt.reject(Reason.EMPTY, "expected samples, found a header alone", 0)
-    if seconds < config.min_s:
-        return learnt.reject(Reason.TOO_SHORT, f"expected {config.min_s:g} s or more, found {seconds:.3f} s", n_frames)
-    if _db(meter.mix_peak) <= config.silence_db:
-        expected, found = f"expected a peak above {config.silence_db:g} dBFS", f"{_db(meter.mix_peak):.0f} in the mix"
-        return learnt.reject(Reason.SILENT, f"{expected}, found {found}", n_frames)
-    return None
-
-
-def _blocks(file: sf.SoundFile) -> Iterator[np.ndarray]:
-    n_frames = max(1, _BLOCK_SAMPLES // file.channels)
-    while len(block := file.read(n_frames, dtype="float32", always_2d=True)):
-        yield block
-
-
-def _translated(error: sf.LibsndfileError, data: bytes, container: str, gap: str | None) -> Reject:
-    message = " ".join(error.error_string.split())
-    if not gap and container == "flac" and containers.flac_is_cut(data):
-        gap = "the last FLAC frame is incomplete"
-    if gap:
-        return Reject(Reason.TRUNCATED, f"{gap} (libsndfile: {message})", codec=container)
-    reason = Reason.UNSUPPORTED if error.code in _UNSUPPORTED_CODES else Reason.CORRUPT
-    return Reject(reason, f"expected a {container} file that decodes: {message}", codec=container)
-
-
-def _refused(data: bytes, container: str | None) -> Reject:
-    expected = "expected one of " + ", ".join(containers.READ)
-    if not data:
-        return Reject(Reason.EMPTY, f"{expected}; found 0 bytes")
-    if container is None:
-        return Reject(Reason.NOT_AUDIO, f"{expected}; found bytes that begin {data[:8].hex(' ')}")
-    return Reject(Reason.UNSUPPORTED, f"{expected}; found {container}: convert it", codec=container)
-
-
-def _codec(file: sf.SoundFile) -> str:
-    container, codec = file.format.lower().replace("wavex", "wav"), file.subtype.lower()
-    return container if container in {"flac", "mp3"} else f"{container}/{codec}"
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())
-
-
-def _db(amplitude: float) -> float:
-    return 20 * float(np.log10(max(amplitude, 1e-6)))
+def _reject(header: Header | None, reason: Reason, error: str, n_frames: int | None, codec: str | None) -> Reject:
+    found = Reject(reason, error, codec)
+    if header is None:
+        return found
+    seconds = None if n_frames is None else n_frames / header.sample_rate_hz
+    return replace(found, sample_rate_hz=header.sample_rate_hz, n_channels=header.n_channels, seconds=seconds)

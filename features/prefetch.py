@@ -1,21 +1,24 @@
-"""Reading ahead: many objects in flight, bounded in number and in bytes, handed on in order."""
+"""Reading and decoding ahead: many objects in flight, bounded in number, bytes and decoded time, handed on in order."""
 
-import time
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
-from hashlib import sha256
 
-from botocore.exceptions import BotoCoreError
-
-from data_contracts.reasons import Reason
 from data_contracts.records import AudioObject
-from features.audio import AudioConfig, Decoded, Reject, decode
-from features.corpus import connect
+from features import decoders
+from features.audio import SAMPLE_RATE, AudioConfig, Decoded, Reject, gathered
+from features.measures import Measures
+from features.objects import Held, hold, read_object
+from features.resources import Resources
+from features.windows import Window
 
-_TRIES = 3
-_BYTES_IN_FLIGHT = 64_000_000
+
+@dataclass(frozen=True)
+class Long:
+    """Of a recording that is too long to be held at once: it is to be read window by window."""
 
 
 @dataclass(frozen=True)
@@ -24,61 +27,101 @@ class Fetched:
 
     item: AudioObject
     sha256: str | None
-    audio: Decoded | Reject
+    audio: Decoded | Reject | Long
+
+    @property
+    def held_s(self) -> float:
+        """Seconds of waveform that are in memory."""
+        return sum(map(len, self.audio.waveforms.values())) / SAMPLE_RATE if isinstance(self.audio, Decoded) else 0.0
 
 
 def fetch_ahead(
     items: Iterable[AudioObject],
     *,
     config: AudioConfig,
-    n_readers: int = 16,
+    resources: Resources = Resources(),
     read: Callable[[str], bytes] | None = None,
 ) -> Iterator[Fetched]:
-    """Reads and decodes in `n_readers` threads, at most twice as many objects or 64 MB ahead; yields in order."""
+    """Reads in threads and decodes in processes, as many and as far ahead as `resources` allow; yields in order."""
     waiting: deque[tuple[int, Future[Fetched]]] = deque()
-    in_flight = 0
-    with ThreadPoolExecutor(n_readers, thread_name_prefix="read") as pool:
-        for item in items:
-            while waiting and (len(waiting) >= 2 * n_readers or in_flight + item.bytes > _BYTES_IN_FLIGHT):
-                n_bytes, done = waiting.popleft()
-                in_flight -= n_bytes
-                yield done.result()
-            waiting.append((item.bytes, pool.submit(fetch, item, config=config, read=read or read_object)))
+    in_flight, ahead = 0, _Ahead(resources.block_s)
+    readers = ThreadPoolExecutor(resources.n_readers, thread_name_prefix="read")
+    pool = ThreadPoolExecutor(resources.n_decoders, thread_name_prefix="decode")
+
+    def decoded(number: int, item: AudioObject, reading: "Future[Held | Reject]") -> Fetched:
+        found = reading.result()
+        ahead.wait(number)
+        fetched = _decode(item, found, config=config, resources=resources)
+        ahead.add(fetched.held_s)
+        return fetched
+
+    def handed_on() -> Fetched:
+        fetched = waiting.popleft()[1].result()
+        ahead.release(fetched.held_s)
+        return fetched
+
+    try:
+        for number, item in enumerate(items):
+            while waiting and (
+                len(waiting) >= 2 * resources.n_readers or in_flight + item.bytes > resources.bytes_ahead
+            ):
+                in_flight -= waiting[0][0]
+                yield handed_on()
+            reading = readers.submit(hold, item, read or read_object)
+            waiting.append((item.bytes, pool.submit(decoded, number, item, reading)))
             in_flight += item.bytes
         while waiting:
-            yield waiting.popleft()[1].result()
+            yield handed_on()
+    finally:
+        ahead.stop()
+        for threads in (readers, pool):
+            threads.shutdown(cancel_futures=True)
 
 
-def fetch(item: AudioObject, *, config: AudioConfig, read: Callable[[str], bytes]) -> Fetched:
-    """Reads and decodes one object; what goes wrong becomes a Reject."""
-    data = _read_patiently(item, read)
-    if isinstance(data, Reject):
-        return Fetched(item, None, data)
-    return Fetched(item, sha256(data).hexdigest()[:32], decode(data, config=config))
+class _Ahead:
+    """Lets a decoder begin while less than `most_s` is decoded and not yet handed on, or when its item is the next."""
+
+    def __init__(self, most_s: float) -> None:
+        self._most_s, self._held_s, self._next = most_s, 0.0, 0
+        self._stopped, self._changed = False, threading.Condition()
+
+    def wait(self, number: int) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopped or self._held_s < self._most_s or number == self._next)
+
+    def add(self, seconds: float) -> None:
+        with self._changed:
+            self._held_s += seconds
+
+    def release(self, seconds: float) -> None:
+        with self._changed:
+            self._held_s -= seconds
+            self._next += 1
+            self._changed.notify_all()
+
+    def stop(self) -> None:
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
 
 
-def read_object(uri: str) -> bytes:
-    """The object's bytes, by any fsspec URL."""
-    fs, path = connect(uri)
-    return bytes(fs.cat_file(path))
+def _decode(item: AudioObject, found: Held | Reject, *, config: AudioConfig, resources: Resources) -> Fetched:
+    if isinstance(found, Reject):
+        return Fetched(item, None, found)
+    try:
+        with closing(decoders.windows(found.content, config=config, resources=resources)) as windows:
+            return Fetched(item, found.sha256, _held(windows, resources.long_s))
+    finally:
+        found.close()
 
 
-def _read_patiently(item: AudioObject, read: Callable[[str], bytes]) -> bytes | Reject:
-    wait_s = 0.2
-    for attempt in range(1, _TRIES + 1):
-        try:
-            data = read(item.uri)
-        except FileNotFoundError:
-            return Reject(Reason.VANISHED, "listed, and not there any more when it was read")
-        except PermissionError as error:
-            return Reject(Reason.ACCESS_DENIED, f"{error or 'access denied'}; grant this run read access to it")
-        except (OSError, BotoCoreError) as error:  # botocore's connection errors are no OSErrors
-            if attempt == _TRIES:
-                return Reject(Reason.UNREADABLE, f"{type(error).__name__}: {error} (tried {_TRIES} times)")
-            time.sleep(wait_s)
-            wait_s *= 4
-        else:
-            if len(data) != item.bytes:
-                return Reject(Reason.VANISHED, f"listed with {item.bytes} bytes, read {len(data)}: it was overwritten")
-            return data
-    raise AssertionError("unreachable: the last attempt returns")
+def _held(windows: Iterator[Window | Measures | Reject], most_s: float) -> Decoded | Reject | Long:
+    """The whole recording, unless all its channels together last longer than `most_s`."""
+    n_samples, kept = 0, []
+    for item in windows:
+        if isinstance(item, Window):
+            n_samples += len(item.samples)
+            if n_samples > most_s * SAMPLE_RATE:
+                return Long()
+        kept.append(item)
+    return gathered(iter(kept))

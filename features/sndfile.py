@@ -15,6 +15,7 @@ _LENGTH_UNKNOWN = 1 << 60  # libsndfile's way of saying so is a length near 2**6
 _EXACT_LENGTHS = {"flac", "mp3", "ogg"}  # of the others only the size in bytes is exact; a wav may hold mp3
 _UNSUPPORTED_CODES = {4, 18, 33}  # libsndfile: unsupported encoding, unimplemented format, over 1024 channels
 _SEEKS_EXACTLY = {"flac", "wav", "rf64", "w64", "aiff", "au", "caf"}  # while each frame stands by itself: see `skip`
+_SALVAGED = 512  # frames at a time, where a file breaks off
 _BY_FRAME = ("pcm", "float", "double", "ulaw", "alaw")
 _FOREIGN = (sf.SoundFileError, RuntimeError, ValueError, OverflowError, MemoryError, OSError)
 _TAGS = ("title", "copyright", "software", "artist", "comment", "date", "album", "license", "tracknumber", "genre")
@@ -25,32 +26,51 @@ class SndfileStream:
 
     def __init__(self, file: "_Forward", header: Header, content: Content) -> None:
         self.header = header
-        self._file, self._content = file, content
+        self._file, self._content, self._n_skipped = file, content, 0
 
     def blocks(self) -> Iterator[np.ndarray]:
-        n_frames = max(1, BLOCK_SAMPLES // self.header.n_channels)
+        most, n_read = max(1, BLOCK_SAMPLES // self.header.n_channels), self._n_skipped
         while True:
             try:
-                block = self._file.read(n_frames, dtype="float32", always_2d=True)
+                block = self._file.read(most, dtype="float32", always_2d=True)
             except sf.LibsndfileError as error:
-                raise _translated(error, self._content, self.header.container, self.header.gap) from error
+                found = _translated(error, self._content, self.header.container, self.header.gap)
+                if found.reason == Reason.TRUNCATED and most > _SALVAGED:
+                    most = _SALVAGED  # the block is lost with the error: what decodes of it is got in small ones
+                    self._begin_again(n_read)
+                    continue
+                raise found from error
             except _FOREIGN as error:
                 raise _corrupt(error, self.header.container) from error
             if not len(block):
                 return
+            n_read += len(block)
             yield block
 
     def skip(self, n_frames: int) -> None:
+        if not n_frames:
+            return  # even a seek to where one is may fail, in a file that is cut
+        self._n_skipped = n_frames
         codec = self.header.codec.rpartition("/")[2]
         if self.header.container in _SEEKS_EXACTLY and (codec == "flac" or codec.startswith(_BY_FRAME)):
             try:
                 self._file.seek(n_frames)
-            except _FOREIGN as error:
-                raise _corrupt(error, self.header.container) from error
-            return
-        left = n_frames  # mp3 and opus decoders carry state from frame to frame: only decoding leads to the same samples
-        while left and (n := len(self._file.read(min(left, BLOCK_SAMPLES // self.header.n_channels), dtype="float32"))):
-            left -= n
+            except sf.LibsndfileError:  # of a file that is cut
+                self._begin_again(n_frames)
+        else:
+            self._discard(n_frames)  # mp3 and opus carry state: only decoding leads to the same samples
+
+    def _begin_again(self, n_frames: int) -> None:
+        self._file = _Forward(_view(self._content, self.header.container))
+        self._discard(n_frames)
+
+    def _discard(self, n_frames: int) -> None:
+        most = max(1, BLOCK_SAMPLES // self.header.n_channels)
+        try:
+            while n_frames and (n := len(self._file.read(min(n_frames, most), dtype="float32"))):
+                n_frames -= n
+        except sf.LibsndfileError as error:
+            raise _translated(error, self._content, self.header.container, self.header.gap) from error
 
 
 class _Forward(sf.SoundFile):  # type: ignore[misc]
@@ -97,7 +117,7 @@ def _bit_rate(file: sf.SoundFile, n_bytes: int) -> int | None:
     """The file's bytes over its time: of whole files of these formats hardly anything else is in them."""
     if not 0 < file.frames < _LENGTH_UNKNOWN or file.samplerate <= 0:
         return None
-    return round(8 * n_bytes * file.samplerate / file.frames)
+    return int(8 * n_bytes * file.samplerate / file.frames)
 
 
 def _codec(file: sf.SoundFile) -> str:

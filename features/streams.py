@@ -45,9 +45,9 @@ class Stream(Protocol):
 class Unusable(Exception):  # noqa: N818 - it names what is wrong with the file; `features.audio` makes a Reject of it
     """Why a file cannot be used: what a decoder found, in our words."""
 
-    def __init__(self, reason: Reason, error: str, codec: str | None = None) -> None:
+    def __init__(self, reason: Reason, error: str, codec: str | None = None, *, n_frames: int | None = None) -> None:
         super().__init__(error)
-        self.reason, self.error, self.codec = reason, error, codec
+        self.reason, self.error, self.codec, self.n_frames = reason, error, codec, n_frames
 
 
 @contextmanager

@@ -1,8 +1,9 @@
 """What a shard found, gathered row by row and turned into one Arrow table a feature set."""
 
 import datetime as dt
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,13 @@ import pyarrow as pa
 from data_contracts import schemas
 from data_contracts.reasons import Reason
 from data_contracts.records import AudioObject, Counts
-from features.audio import Decoded, Reject
+from features.audio import Reject
 from features.contours import SUPRASEGMENTAL_NAMES
 from features.gemaps import EGEMAPS_NAMES
+from features.measures import Measures
+from features.quality import snr_db
 from features.segments import Span
-
-CHANNEL = 0  # the mix of all channels
+from features.speech import Listened, speech_mask
 
 
 @dataclass
@@ -39,6 +41,14 @@ class ShardTables:
 
     def __post_init__(self) -> None:
         self.vectors = {name: [] for name in self.dims}
+        self._n_segments: Counter[tuple[str, int]] = Counter()
+
+    def add(self, recording_id: str, channel: int, span: Span, level_db: float) -> None:
+        """An utterance, in the order of time of its channel; its features are to follow."""
+        self.keys.append((recording_id, channel, self._n_segments[recording_id, channel]))
+        self._n_segments[recording_id, channel] += 1
+        self.spans.append(span)
+        self.levels_db.append(level_db)
 
     def arrow(self) -> dict[str, pa.Table]:
         """The tables by feature set, in the columns of `data_contracts.schemas`."""
@@ -66,17 +76,19 @@ class ShardTables:
             tables["lld"] = _table([*keys, *_by_frame(self.llds, np.float32), self.voiced], schemas.LLD)
         return tables
 
-    def tally(self, counts: Counts) -> Counts:
-        """Adds what the rows say: read, usable, rejected, seconds."""
-        usable = [row for row in self.recordings if row["status"] == "ok"]
-        counts.n_objects += len(self.recordings)
-        counts.n_bytes += sum(row["bytes"] for row in self.recordings)
-        counts.n_ok += len(usable)
-        counts.n_rejected += len(self.recordings) - len(usable)
-        counts.n_segments += len(self.keys)
-        counts.audio_s += sum(row["seconds"] for row in usable)
-        counts.speech_s += sum(row["speech_s"] for row in usable)
-        return counts
+
+def tally(counts: Counts, recordings: Sequence[Mapping[str, Any]]) -> Counts:
+    """Adds what the rows of `recordings` say: read, usable, rejected, seconds; a copy's utterances count once."""
+    usable = [row for row in recordings if row["status"] == "ok"]
+    once = {row["recording_id"]: row for row in usable}.values()
+    counts.n_objects += len(recordings)
+    counts.n_bytes += sum(row["bytes"] for row in recordings)
+    counts.n_ok += len(usable)
+    counts.n_rejected += len(recordings) - len(usable)
+    counts.n_segments += sum(row["n_segments"] for row in once)
+    counts.audio_s += sum(row["seconds"] for row in usable)
+    counts.speech_s += sum(row["speech_s"] for row in usable)
+    return counts
 
 
 def object_columns(item: AudioObject) -> dict[str, Any]:
@@ -92,34 +104,41 @@ def object_columns(item: AudioObject) -> dict[str, Any]:
     }
 
 
-def quality_columns(audio: Decoded | Reject, spans: list[Span]) -> dict[str, Any]:
-    """What reading it showed; a recording in which nobody speaks is rejected too."""
-    if isinstance(audio, Reject):
+def quality_columns(found: Measures | Reject, heard: Mapping[int, Listened]) -> dict[str, Any]:
+    """What reading it showed, and what was heard by channel; a recording in which nobody speaks is rejected too."""
+    if isinstance(found, Reject):
         return {
-            "codec": audio.codec,
-            "sample_rate_hz": audio.sample_rate_hz,
-            "n_channels": audio.n_channels,
-            "seconds": audio.seconds,
+            "codec": found.codec,
+            "sample_rate_hz": found.sample_rate_hz,
+            "n_channels": found.n_channels,
+            "seconds": found.seconds,
             "speech_s": 0.0,
             "n_segments": 0,
             "status": "rejected",
-            "reason": str(audio.reason),
-            "error": audio.error,
+            "reason": str(found.reason),
+            "error": found.error,
         }
-    return {
-        "codec": audio.codec,
-        "sample_rate_hz": audio.sample_rate_hz,
-        "n_channels": audio.n_channels,
-        "seconds": audio.seconds,
-        "peak_db": audio.peak_db,
-        "level_db": audio.level_db,
-        "clipped_share": audio.clipped_share,
-        "speech_s": sum(span.end_s - span.start_s for span in spans),
+    spans = [span for listened in heard.values() for span in listened.spans]
+    speech_s = sum(span.end_s - span.start_s for span in spans)
+    columns = {f.name: getattr(found, f.name) for f in fields(found) if f.name not in {"channels", "gains_db", "flaw"}}
+    return columns | {
+        "tags_dropped": list(found.tags_dropped),
+        "channels": list(found.channels),
+        "speech_s": speech_s,
+        "speech_ratio": min(1.0, speech_s / (found.seconds * len(found.channels))),
+        "snr_db": _snr_db(heard),
         "n_segments": len(spans),
         "status": "ok" if spans else "rejected",
         "reason": None if spans else str(Reason.NO_SPEECH),
-        "error": None if spans else f"no speech found in {audio.seconds:.1f} s of sound",
+        "error": found.flaw if spans else f"no speech found in {found.seconds:.1f} s of sound",
     }
+
+
+def _snr_db(heard: Mapping[int, Listened]) -> float | None:
+    """Of all channels together."""
+    powers = [listened.heard.powers for listened in heard.values()]
+    masks = [speech_mask(listened.spans, len(listened.heard.powers)) for listened in heard.values()]
+    return snr_db(np.concatenate(powers), np.concatenate(masks)) if powers else None
 
 
 def _vectors(keys: list[Any], vectors: list[np.ndarray], schema: pa.Schema) -> pa.Table:

@@ -10,6 +10,7 @@ from functools import lru_cache
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +35,7 @@ State = tuple[Tensor, Tensor]
 class VadConfig:
     """What makes speech of probabilities (`features.segments`), which are 0 to 1; times in seconds."""
 
+    method: Literal["silero", "energy"] = "silero"  # where the probabilities come from
     threshold: float = 0.5  # opens a segment
     release: float = 0.35  # closes it
     min_speech_s: float = 0.15  # with 0.25, one spoken digit in four is lost
@@ -77,6 +79,26 @@ def speech_probabilities(
         found.append(probabilities)
     counts = frames.mask(-(-lengths // CHUNK), n_chunks)
     return torch.where(counts, torch.cat(found, dim=1), 0.0)
+
+
+class SpeechStream:
+    """`speech_probabilities` of one recording that comes piece by piece; the same, to rounding, as of it whole."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._model = network(device)
+        self._state = self._model.start(1)
+        self._before = torch.zeros(1, _CONTEXT, device=device)
+
+    @torch.no_grad()
+    def add(self, samples: Tensor) -> Tensor:  # (time,), whole chunks but for the last piece; gives (chunks,)
+        samples = F.pad(samples, (0, -len(samples) % CHUNK))[None]
+        found = []
+        for first in range(0, samples.shape[1], _CHUNKS_AT_ONCE * CHUNK):
+            piece = samples[:, first : first + _CHUNKS_AT_ONCE * CHUNK]
+            probabilities, self._state = self._model(torch.cat([self._before, piece], dim=1), self._state)
+            self._before = piece[:, -_CONTEXT:]
+            found.append(probabilities[0])
+        return torch.cat(found) if found else samples.new_zeros(0)
 
 
 class SileroNetwork(nn.Module):

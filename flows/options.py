@@ -31,6 +31,8 @@ def flags_for_a_run(*, reads_audio: bool = True, **flags: Any) -> dict[str, Any]
     given = settings_of(**flags)
     settings = Settings.load(**given)
     settings.open_lake()
+    settings.audio()
+    settings.resources()
     if reads_audio:
         settings.open_corpus()
     return given

@@ -11,7 +11,6 @@ from data_contracts.errors import LakeError, PublishConflict, UndertoneError, Va
 from data_contracts.records import Counts, ModelRef, ShardRef
 from data_contracts.validation import warm_up
 from features import store
-from features.config import FeatureConfig
 from flows.artifacts import leave
 from flows.progress import reporter
 from flows.runners import Workers, n_workers, workers_for
@@ -84,7 +83,7 @@ def open_run(
 
     Raises ModelError where the emotion model was trained on other features: before any audio is read, not after.
     """
-    lake, config = settings.open_lake(), FeatureConfig(logmel=settings.logmel, lld=settings.lld)
+    lake, config = settings.open_lake(), settings.features()
     corpus = settings.open_corpus() if reads_audio else None
     registry = settings.open_registry(lake)
     emotion, speaker = registry.champion("emotion"), registry.champion("speaker")
@@ -100,7 +99,7 @@ def open_run(
         config=config,
         feature_version=config.version(*extractors(speaker, emotion)),
         shard_bytes=settings.shard_bytes,
-        readers=settings.readers,
+        resources=settings.resources(),
         pseudonym_key=settings.pseudonym_key,
         shard_tries=settings.shard_tries,
         force=force,

@@ -4,7 +4,7 @@ import hashlib
 import os
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -12,10 +12,13 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from data_contracts import lake as lakes
 from data_contracts.errors import UsageError
 from data_contracts.lake import Lake
+from features.audio import AudioConfig
 from features.corpus import DEFAULT_LAYOUT, Corpus
+from features.resources import Resources
 from features.shards import SHARD_BYTES
 
 if TYPE_CHECKING:
+    from features.config import FeatureConfig
     from models.registry import Registry
 
 
@@ -35,6 +38,19 @@ class Settings(BaseSettings):
     cluster: str = Field("auto", description="auto, threads, processes, cuda, or tcp://… of a standing Dask scheduler")
     workers: int = Field(0, ge=0, description="workers of a cluster of our own; 0: one a core, or one a GPU")
     readers: int = Field(16, ge=1, description="objects that a worker reads at a time")
+    decoders: int = Field(1, ge=1, description="processes in which a worker decodes")
+    decode_timeout_s: int = Field(60, ge=1, description="seconds without a sign of life from a decoder")
+    memory_mb: int = Field(2_000, description="memory that a worker and its decoders may take, at most")
+    long_s: float = Field(1_800.0, description="recordings longer than this are split over tasks by time")
+    channels: str = Field(
+        "mix", description="what is analysed: mix, each (channel for itself), left, right or a channel's number from 0"
+    )
+    keep_truncated: bool = Field(False, description="keep what decodes of a truncated file, instead of rejecting it")
+    dc: Literal["none", "high_pass"] = Field("none", description="high_pass: nothing below 20 Hz reaches the features")
+    resampler: Literal["HQ", "VHQ", "MQ"] = Field("HQ", description="soxr's quality")
+    denoise: Literal["none", "wiener"] = Field("none", description="wiener: steady noise is suppressed")
+    level_lufs: float | None = Field(None, description="loudness (ITU-R BS.1770) that each signal is brought to")
+    vad: Literal["silero", "energy"] = Field("silero", description="how speech is found")
     logmel: bool = Field(False, description="store log-mel frames too, for those who train")
     lld: bool = Field(False, description="store the 25 descriptors of eGeMAPS frame by frame too, for those who train")
     registry: str = Field(
@@ -83,6 +99,34 @@ class Settings(BaseSettings):
         if value in {"auto", "threads", "processes", "cuda"} or value.startswith(("tcp://", "tls://")):
             return value
         raise ValueError("expected auto, threads, processes, cuda or tcp://HOST:PORT")
+
+    def audio(self) -> AudioConfig:
+        """Which channels are analysed, and how they are prepared. Raises UsageError."""
+        return AudioConfig(
+            channels=self.channels,
+            keep_truncated=self.keep_truncated,
+            dc=self.dc,
+            resampler=self.resampler,
+            denoise=self.denoise,
+            level_lufs=self.level_lufs,
+        )
+
+    def features(self) -> "FeatureConfig":
+        """All that is computed. Raises UsageError."""
+        from features.config import FeatureConfig
+        from features.vad import VadConfig
+
+        return FeatureConfig(audio=self.audio(), vad=VadConfig(method=self.vad), logmel=self.logmel, lld=self.lld)
+
+    def resources(self) -> Resources:
+        """What a worker may take. Raises UsageError."""
+        return Resources(
+            n_readers=self.readers,
+            n_decoders=self.decoders,
+            decode_timeout_s=self.decode_timeout_s,
+            memory_mb=self.memory_mb,
+            long_s=self.long_s,
+        )
 
     def open_lake(self) -> Lake:
         if not self.lake:

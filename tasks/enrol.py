@@ -13,7 +13,7 @@ from features.audio import SAMPLE_RATE, Decoded, Reject, decode
 from features.batches import padded
 from features.config import FeatureConfig
 from features.extract import find_speech
-from features.prefetch import read_object
+from features.objects import read_object
 from models.linking import Decision
 from tasks.extract import encoder
 

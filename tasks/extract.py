@@ -1,4 +1,4 @@
-"""Stage 3: one Dask future a shard."""
+"""Stage 3: one Dask future a shard; of a long recording, one a stretch of time."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,8 +6,11 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from data_contracts.records import Counts, ModelRef, ShardRef
-from features.extract import Embed, Embedder, extract_shard
+from data_contracts.records import AudioObject, Counts, ModelRef, ShardRef
+from features import shards
+from features.describe import Embed, Embedder
+from features.extract import Extracted, extract_shard
+from features.long import LongRef, assemble, describe_range, survey
 from tasks.run import Run
 from tasks.scatter import scatter
 from tasks.stage import stage
@@ -15,30 +18,84 @@ from tasks.stage import stage
 
 @stage
 def extract(run: Run, refs: list[ShardRef], client: Any, *, progress: Callable[[Counts], Any] | None = None) -> Counts:
-    """Extracts every shard and returns the counts of all; `progress` hears of each as it comes."""
-    total = Counts()
+    """Extracts every shard and returns the counts of all; `progress` hears of each as it comes.
+
+    Recordings that turn out to be long come last, each a shard of its own, and are split over all workers by time.
+    """
+    total, long = Counts(), list[ShardRef]()
+    tell = progress or (lambda _: None)
     largest_first = sorted(refs, key=lambda ref: (-ref.n_bytes, ref.id))
-    for counts in scatter(client, extract_one, [(run, ref) for ref in largest_first], tries=run.shard_tries):
+    for ref, done in scatter(client, extract_one, [(run, ref) for ref in largest_first], tries=run.shard_tries):
+        long += set_apart(run, ref, done.long)
+        total += done.counts
+        tell(done.counts)
+    surveyed = list(scatter(client, survey_one, [(run, ref) for ref in long], tries=run.shard_tries))
+    ranges = [(run, ref, number) for ref, _ in surveyed for number in range(ref.n_ranges)]
+    for counts in [*(counts for _, counts in surveyed), *scatter(client, describe_one, ranges, tries=run.shard_tries)]:
         total += counts
-        if progress:
-            progress(counts)
+    for counts in scatter(client, assemble_one, [(run, ref) for ref, _ in surveyed], tries=run.shard_tries):
+        total += counts
+        tell(counts)
     return total
 
 
-def extract_one(run: Run, shard: ShardRef) -> Counts:
-    """What a worker does: it opens the encoder and the lake, and returns counts."""
-    import torch
+def set_apart(run: Run, ref: ShardRef, members: list[AudioObject]) -> list[ShardRef]:
+    """Plans each of a shard's long members as a shard of its own, and the shard without them."""
+    if not members:
+        return []
+    folder = ref.plan.rsplit("/date=", 1)[0]
+    apart = {(item.uri, item.etag) for item in members}
+    rest = [item for item in shards.read_plan(run.lake, ref) if (item.uri, item.etag) not in apart]
+    own = [
+        shards.write_plan(run.lake, folder, [item], shard=shards.shard_id([item], run.feature_version))
+        for item in members
+    ]
+    if rest:
+        shards.write_plan(run.lake, folder, rest, shard=ref.id)
+    elif ref.id not in {shard.id for shard in own}:
+        run.lake.remove(ref.plan)
+    return own
 
-    torch.set_num_threads(1)  # a worker a core
-    return extract_shard(
+
+def extract_one(run: Run, shard: ShardRef) -> tuple[ShardRef, Extracted]:
+    """What a worker does: it opens the encoder and the lake, and returns counts, and what is too long for it."""
+    _one_thread()
+    return shard, extract_shard(
         run.lake,
         shard,
         version=run.feature_version,
         config=run.config,
         embedders=embedders(run),
-        n_readers=run.readers,
+        resources=run.resources,
         replace=run.force,
     )
+
+
+def survey_one(run: Run, shard: ShardRef) -> tuple[LongRef, Counts]:
+    """What a worker does with a long recording first."""
+    _one_thread()
+    counts = Counts()
+    folder = f"{run.staging}/long"
+    return survey(run.lake, shard, folder, config=run.config, resources=run.resources, counts=counts), counts
+
+
+def describe_one(run: Run, ref: LongRef, number: int) -> Counts:
+    """What workers then do, each with a stretch of it."""
+    _one_thread()
+    return describe_range(run.lake, ref, number, config=run.config, embedders=embedders(run), resources=run.resources)
+
+
+def assemble_one(run: Run, ref: LongRef) -> Counts:
+    """What a worker does with it last."""
+    return assemble(
+        run.lake, ref, version=run.feature_version, config=run.config, embedders=embedders(run), replace=run.force
+    )
+
+
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)  # a worker a core
 
 
 def embedders(run: Run) -> dict[str, Embedder]:

@@ -11,6 +11,7 @@ from data_contracts.lake import Lake
 from data_contracts.records import ModelRef
 from features.config import FeatureConfig
 from features.corpus import Corpus
+from features.resources import Resources
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Run:
     config: FeatureConfig
     feature_version: str
     shard_bytes: int
-    readers: int
+    resources: Resources
     pseudonym_key: str
     shard_tries: int = 3
     force: bool = False

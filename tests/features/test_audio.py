@@ -9,6 +9,7 @@ import soundfile as sf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data_contracts.errors import UsageError
 from data_contracts.reasons import Reason
 from features.audio import AudioConfig, Decoded, Reject, decode
 
@@ -57,18 +58,18 @@ def reason_of(data, **config):
 def test_every_format_is_read(codec):
     found = decode(encoded(tone(), codec))
     assert isinstance(found, Decoded)
-    assert (found.codec, found.sample_rate_hz, found.n_channels) == (codec, RATE, 1)
+    assert (found.measures.codec, found.measures.sample_rate_hz, found.measures.n_channels) == (codec, RATE, 1)
     assert found.waveform.dtype == np.float32
     assert found.seconds == pytest.approx(1.0, abs=0.07)  # adpcm fills its last block
     assert len(found.waveform) == round(found.seconds * RATE)
-    assert found.level_db == pytest.approx(-9.0, abs=0.5)
+    assert found.measures.level_db == pytest.approx(-9.0, abs=0.5)
 
 
 @pytest.mark.parametrize(("rate", "n_channels"), [(8000, 1), (22_050, 2), (44_100, 1), (48_000, 3), (96_000, 1)])
 def test_shape(rate, n_channels):
     found = decode(encoded(np.repeat(tone(1.5, rate)[:, None], n_channels, axis=1), rate=rate))
     assert found.waveform.shape == (24_000,)
-    assert (found.sample_rate_hz, found.n_channels, found.seconds) == (rate, n_channels, 1.5)
+    assert (found.measures.sample_rate_hz, found.measures.n_channels, found.seconds) == (rate, n_channels, 1.5)
     middle = slice(1600, -1600)
     assert found.waveform[middle] == pytest.approx(tone(1.5)[middle], abs=1e-3)
 
@@ -76,14 +77,14 @@ def test_shape(rate, n_channels):
 def test_channels_are_averaged_and_measured_before():
     found = decode(encoded(np.stack([tone(peak=0.9), np.zeros(RATE, np.float32)], axis=1)))
     assert found.waveform == pytest.approx(tone(peak=0.45), abs=1e-4)
-    assert found.peak_db == pytest.approx(20 * np.log10(0.9), abs=0.01)
-    assert found.level_db == pytest.approx(20 * np.log10(0.45 / np.sqrt(2)), abs=0.01)
+    assert found.measures.peak_db == pytest.approx(20 * np.log10(0.9), abs=0.01)
+    assert found.measures.level_db == pytest.approx(20 * np.log10(0.45 / np.sqrt(2)), abs=0.01)
 
 
 def test_clipping_is_a_share_of_all_samples():
     found = decode(encoded(np.clip(tone(peak=2.0), -1, 1)))
-    assert found.clipped_share == pytest.approx(2 * np.arccos(0.99 / 2) / np.pi, abs=0.01)
-    assert decode(encoded(tone(peak=0.9))).clipped_share == 0
+    assert found.measures.clipped_share == pytest.approx(2 * np.arccos(0.99 / 2) / np.pi, abs=0.01)
+    assert decode(encoded(tone(peak=0.9))).measures.clipped_share == 0
 
 
 @pytest.mark.parametrize("codec", ["flac", "ogg/vorbis", "ogg/opus", "mp3"])
@@ -91,7 +92,7 @@ def test_blocks_leave_no_seams(codec, monkeypatch):
     """soundfile seeks after every block; mp3 then lost its bit reservoir at each seam."""
     data = encoded(hiss(2.0), codec)
     whole = decode(data)
-    monkeypatch.setattr("features.audio._BLOCK_SAMPLES", 1000)
+    monkeypatch.setattr("features.sndfile.BLOCK_SAMPLES", 1000)
     assert np.array_equal(decode(data).waveform, whole.waveform)
 
 
@@ -150,7 +151,7 @@ def test_silence_and_constant():
     assert reason_of(encoded(np.zeros(RATE, np.float32))) == Reason.SILENT
     assert reason_of(encoded(tone(peak=3e-5))) == Reason.SILENT  # one step of 16 bits
     assert reason_of(encoded(np.stack([tone(), -tone()], axis=1))) == Reason.SILENT  # the mix is what counts
-    assert decode(encoded(np.full(RATE, 0.25, np.float32))).level_db == pytest.approx(-12.04, abs=0.01)
+    assert decode(encoded(np.full(RATE, 0.25, np.float32))).measures.level_db == pytest.approx(-12.04, abs=0.01)
 
 
 def test_a_refusal_says_what_was_learnt():
@@ -187,3 +188,90 @@ def test_no_bytes_make_it_raise(data, changes, cut):
         mutated[at : at + len(patch)] = patch
     found = decode(bytes(mutated[: max(0, len(mutated) - cut)]))
     assert isinstance(found, Reject) or np.isfinite(found.waveform).all()
+
+
+def stereo(left, right, codec="wav/pcm_16"):
+    return encoded(np.stack([left, right], axis=1), codec)
+
+
+def test_each_channel_is_analysed_for_itself():
+    found = decode(stereo(tone(hz=300), tone(hz=900, peak=0.2)), config=AudioConfig(channels="each"))
+    assert found.measures.channels == (0, 1)
+    assert found.waveforms[0] == pytest.approx(tone(hz=300), abs=1e-4)
+    assert found.waveforms[1] == pytest.approx(tone(hz=900, peak=0.2), abs=1e-4)
+    assert found.measures.level_db == pytest.approx(10 * np.log10((0.5**2 / 2 + 0.2**2 / 2) / 2), abs=0.01)
+
+
+def test_mono_in_two_channels_is_analysed_once():
+    found = decode(stereo(tone(), tone(), "mp3"), config=AudioConfig(channels="each"))
+    assert (found.measures.n_channels, found.measures.channels, list(found.waveforms)) == (2, (0,), [0])
+
+
+@pytest.mark.parametrize(("wanted", "hz"), [("left", 300), ("right", 900), ("1", 900)])
+def test_one_channel_is_chosen(wanted, hz):
+    found = decode(stereo(tone(hz=300), tone(hz=900)), config=AudioConfig(channels=wanted))
+    assert found.waveform == pytest.approx(tone(hz=hz), abs=1e-4)
+    assert found.measures.channels == ({300: 0, 900: 1}[hz],)
+
+
+def test_a_channel_that_is_not_there_is_unsupported():
+    assert reason_of(encoded(tone()), channels="right") == Reason.UNSUPPORTED
+    assert reason_of(encoded(np.tile(tone(0.2)[:, None], 33)), channels="each") == Reason.UNSUPPORTED
+
+
+def test_a_silent_channel_beside_one_that_speaks_is_kept():
+    found = decode(stereo(tone(), np.zeros(RATE, np.float32)), config=AudioConfig(channels="each"))
+    assert found.measures.channels == (0, 1)
+    assert reason_of(stereo(tone(), np.zeros(RATE, np.float32)), channels="right") == Reason.SILENT
+
+
+@pytest.mark.parametrize("codec", ["wav/pcm_16", "flac", "ogg/vorbis", "mp3"])
+def test_what_decodes_of_a_truncated_file_is_kept_on_request(codec):
+    data = encoded(hiss(4.0), codec)
+    cut = data[: len(data) // 2]
+    assert reason_of(cut) == Reason.TRUNCATED
+    found = decode(cut, config=AudioConfig(keep_truncated=True))
+    assert isinstance(found, Decoded), found
+    assert 0.5 < found.seconds < 3.5
+    assert found.measures.flaw
+    whole = decode(data)
+    n = len(found.waveform) - 2000
+    assert found.waveform[:n] == pytest.approx(whole.waveform[:n], abs=1e-3)
+    assert decode(data, config=AudioConfig(keep_truncated=True)).measures.flaw is None
+
+
+def test_nothing_of_a_truncated_file_is_a_reject_all_the_same():
+    assert reason_of(encoded(tone())[:44], keep_truncated=True) in {Reason.TRUNCATED, Reason.EMPTY}
+
+
+@pytest.mark.parametrize("peak", [0.02, 0.5])
+def test_loudness_is_levelled(peak):
+    data = encoded(tone(3.0, peak=peak))
+    found = decode(data, config=AudioConfig(level_lufs=-20.0))
+    again = decode(encoded(found.waveform, "wav/float"))
+    assert again.measures.loudness_lufs == pytest.approx(-20.0, abs=0.1)
+    assert found.measures.loudness_lufs == pytest.approx(decode(data).measures.loudness_lufs)
+
+
+def test_loudness_is_levelled_by_channel():
+    config = AudioConfig(channels="each", level_lufs=-20.0)
+    found = decode(stereo(tone(3.0, peak=0.5), tone(3.0, hz=441, peak=0.05)), config=config)
+    assert np.std(found.waveforms[1]) == pytest.approx(np.std(found.waveforms[0]), rel=0.02)
+
+
+def test_the_offset_is_taken_away():
+    data = encoded(tone(2.0) * 0.5 + 0.3)
+    assert abs(decode(data).waveform.mean()) == pytest.approx(0.3, abs=0.01)
+    assert abs(decode(data, config=AudioConfig(dc="high_pass")).waveform[RATE:].mean()) < 1e-3
+
+
+@pytest.mark.parametrize("wrong", [{"channels": "both"}, {"level_lufs": 3.0}, {"level_lufs": -90.0}])
+def test_a_preparation_that_cannot_be_is_refused(wrong):
+    with pytest.raises(UsageError, match="expected"):
+        AudioConfig(**wrong)
+
+
+def test_every_strategy_is_part_of_the_fingerprint():
+    chosen = [{}, {"channels": "each"}, {"dc": "high_pass"}, {"resampler": "VHQ"}, {"denoise": "wiener"}]
+    chosen += [{"level_lufs": -23.0}, {"keep_truncated": True}]
+    assert len({AudioConfig(**strategy).fingerprint() for strategy in chosen}) == len(chosen)

@@ -119,7 +119,7 @@ def test_wav_that_holds_mp3_is_read():
     chunks = b"WAVEfmt " + struct.pack("<I", len(form)) + form + b"fact" + struct.pack("<II", 4, 4 * RATE)
     chunks += b"data" + struct.pack("<I", len(mp3)) + mp3
     found = decode(b"RIFF" + struct.pack("<I", len(chunks)) + chunks)
-    assert (found.codec, found.seconds) == ("wav/mpeg_layer_iii", pytest.approx(3.0, abs=0.1))
+    assert (found.measures.codec, found.seconds) == ("wav/mpeg_layer_iii", pytest.approx(3.0, abs=0.1))
 
 
 @pytest.mark.parametrize(

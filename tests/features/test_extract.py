@@ -15,7 +15,8 @@ from data_contracts.records import AudioObject, Counts
 from features import egemaps_lld, store
 from features.audio import SAMPLE_RATE, Decoded, decode
 from features.config import FeatureConfig
-from features.extract import Embedder, extract_shard
+from features.describe import Embedder
+from features.extract import extract_shard
 from features.gemaps import EGEMAPS_NAMES, LLD_NAMES
 from features.shards import write_plan
 
@@ -31,13 +32,15 @@ def lake(tmp_path: Path) -> Lake:
 def _extract(lake: Lake, sample: Path, config: FeatureConfig, **more: Embedder) -> Counts:
     files = sorted(sample.glob("2026/11/19/*.flac"))[:3]
     members = [AudioObject(str(path), "e", path.stat().st_size, DAY, dt.datetime.now(dt.UTC)) for path in files]
-    return extract_shard(
+    done = extract_shard(
         lake,
         write_plan(lake, "staging/plan", members, shard=SHARD),
         version="v1",
         config=config,
         embedders={"embeddings": Embedder(lambda waveform, _: np.ones((len(waveform), 1), np.float32), 1), **more},
     )
+    assert not done.long
+    return done.counts
 
 
 def test_a_shard_holds_the_88_by_name_and_no_frames_unasked(lake, sample):

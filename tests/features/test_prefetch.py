@@ -3,6 +3,7 @@
 import datetime as dt
 import io
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import boto3
@@ -14,9 +15,11 @@ from botocore.exceptions import EndpointConnectionError
 from data_contracts.fingerprint import digest
 from data_contracts.reasons import Reason
 from data_contracts.records import AudioObject
+from features import decoders
 from features.audio import AudioConfig, Decoded, Reject
 from features.corpus import Corpus, list_objects
-from features.prefetch import fetch, fetch_ahead
+from features.prefetch import Fetched, Long, fetch_ahead
+from features.resources import Resources
 
 DAY, NOW = dt.date(2026, 11, 21), dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
 CONFIG = AudioConfig()
@@ -58,7 +61,7 @@ class CountingReader:
 
 def test_objects_come_in_order_decoded_and_named_by_their_content():
     items = [_item(str(n)) for n in range(30)]
-    fetched = list(fetch_ahead(items, config=CONFIG, n_readers=4, read=CountingReader()))
+    fetched = list(fetch_ahead(items, config=CONFIG, resources=Resources(n_readers=4), read=CountingReader()))
     assert [item.item for item in fetched] == items
     assert {item.sha256 for item in fetched} == {digest(WAV)}
     assert all(isinstance(item.audio, Decoded) for item in fetched)
@@ -66,7 +69,9 @@ def test_objects_come_in_order_decoded_and_named_by_their_content():
 
 def test_no_more_are_in_flight_than_allowed():
     reader = CountingReader()
-    for _ in fetch_ahead((_item(str(n)) for n in range(60)), config=CONFIG, n_readers=3, read=reader):
+    for _ in fetch_ahead(
+        (_item(str(n)) for n in range(60)), config=CONFIG, resources=Resources(n_readers=3), read=reader
+    ):
         reader.n_taken += 1
     assert reader.n_started == 60
     assert reader.most_at_once <= 3
@@ -74,14 +79,18 @@ def test_no_more_are_in_flight_than_allowed():
 
 
 def test_bytes_in_flight_are_bounded_and_one_too_large_goes_alone(monkeypatch):
-    monkeypatch.setattr("features.prefetch._BYTES_IN_FLIGHT", 2 * len(WAV))
+    monkeypatch.setattr(Resources, "bytes_ahead", 2 * len(WAV))
     reader = CountingReader()
-    for _ in fetch_ahead((_item(str(n)) for n in range(20)), config=CONFIG, n_readers=8, read=reader):
+    for _ in fetch_ahead(
+        (_item(str(n)) for n in range(20)), config=CONFIG, resources=Resources(n_readers=8), read=reader
+    ):
         reader.n_taken += 1
     assert reader.most_ahead <= 2 + 1
-    monkeypatch.setattr("features.prefetch._BYTES_IN_FLIGHT", 1)
+    monkeypatch.setattr(Resources, "bytes_ahead", 1)
     reader = CountingReader()
-    for _ in fetch_ahead((_item(str(n)) for n in range(5)), config=CONFIG, n_readers=8, read=reader):
+    for _ in fetch_ahead(
+        (_item(str(n)) for n in range(5)), config=CONFIG, resources=Resources(n_readers=8), read=reader
+    ):
         reader.n_taken += 1
     assert reader.n_started == 5
     assert reader.most_at_once == 1
@@ -89,11 +98,53 @@ def test_bytes_in_flight_are_bounded_and_one_too_large_goes_alone(monkeypatch):
 
 def test_nothing_is_read_before_it_is_asked_for_and_no_more_after_it_was_enough():
     reader = CountingReader()
-    fetched = fetch_ahead((_item(str(n)) for n in range(1_000)), config=CONFIG, n_readers=2, read=reader)
+    fetched = fetch_ahead(
+        (_item(str(n)) for n in range(1_000)), config=CONFIG, resources=Resources(n_readers=2), read=reader
+    )
     assert reader.n_started == 0
     next(fetched)
     fetched.close()
     assert reader.n_started <= 5
+
+
+def _seconds_ahead(fetched: Iterator[Fetched]) -> float:
+    """The most decoded audio that was ever waiting, in seconds."""
+    most, total = 0.0, 0.0
+    for item in fetched:
+        threading.Event().wait(0.02)  # a slow consumer
+        total += item.held_s
+        most = max(most, N_DECODED["n"] * 2.0 - total)
+    return most
+
+
+N_DECODED = {"n": 0}
+
+
+def test_decoded_time_ahead_is_bounded(monkeypatch):
+    """A few megabytes of a low bit rate are hours: what bounds bytes bounds no memory."""
+    wav, real = _wav(2.0), decoders.windows
+    items = [_item(str(n), len(wav)) for n in range(20)]
+
+    def counted(*args, **more):
+        N_DECODED["n"] += 1
+        return real(*args, **more)
+
+    monkeypatch.setattr(decoders, "windows", counted)
+    monkeypatch.setattr(Resources, "block_s", 6.0)
+    N_DECODED["n"] = 0
+    assert _seconds_ahead(fetch_ahead(items, config=CONFIG, read=lambda _: wav)) <= 6.0 + 2.0
+    assert N_DECODED["n"] == 20
+
+
+def test_a_recording_that_is_too_long_to_be_held_is_handed_on_as_such():
+    long, short = _wav(100.0), _wav(1.0)
+    items = [_item("short", len(short)), _item("long", len(long)), _item("again", len(short))]
+    resources = Resources(long_s=60.0)
+    found = list(
+        fetch_ahead(items, config=CONFIG, resources=resources, read=lambda uri: long if uri == "long" else short)
+    )
+    assert [type(item.audio) for item in found] == [Decoded, Long, Decoded]
+    assert found[1].sha256 == digest(long)
 
 
 def test_what_the_store_fails_at_for_a_moment_is_tried_again():
@@ -112,7 +163,7 @@ def test_what_the_store_fails_at_for_a_moment_is_tried_again():
             raise failures[uri.removesuffix(" always")]
         return WAV
 
-    for item in fetch_ahead(map(_item, tries), config=CONFIG, n_readers=len(tries), read=read):
+    for item in fetch_ahead(map(_item, tries), config=CONFIG, resources=Resources(n_readers=len(tries)), read=read):
         if not item.item.uri.endswith("always"):
             assert tries[item.item.uri] == 2
             assert isinstance(item.audio, Decoded)
@@ -136,7 +187,7 @@ def test_what_trying_again_does_not_mend_is_tried_once(error, reason):
         tries.append(uri)
         raise error
 
-    fetched = fetch(_item("a"), config=CONFIG, read=read)
+    (fetched,) = fetch_ahead([_item("a")], config=CONFIG, read=read)
     assert tries == ["a"]
     assert fetched.sha256 is None
     assert isinstance(fetched.audio, Reject)
@@ -144,7 +195,7 @@ def test_what_trying_again_does_not_mend_is_tried_once(error, reason):
 
 
 def test_an_object_of_another_size_was_overwritten():
-    fetched = fetch(_item("a", len(WAV) + 1), config=CONFIG, read=lambda _: WAV)
+    (fetched,) = fetch_ahead([_item("a", len(WAV) + 1)], config=CONFIG, read=lambda _: WAV)
     assert fetched.sha256 is None
     assert isinstance(fetched.audio, Reject)
     assert fetched.audio.reason is Reason.VANISHED
@@ -152,7 +203,7 @@ def test_an_object_of_another_size_was_overwritten():
 
 
 def test_what_does_not_decode_has_a_name_and_a_reason():
-    fetched = fetch(_item("a", 5), config=CONFIG, read=lambda _: b"Dear ")
+    (fetched,) = fetch_ahead([_item("a", 5)], config=CONFIG, read=lambda _: b"Dear ")
     assert fetched.sha256 == digest(b"Dear ")
     assert isinstance(fetched.audio, Reject)
     assert fetched.audio.reason is Reason.NOT_AUDIO

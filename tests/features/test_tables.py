@@ -1,6 +1,7 @@
 """What a shard found, as the tables that the schemas promise."""
 
 import datetime as dt
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,29 +9,33 @@ import pytest
 from data_contracts import schemas
 from data_contracts.reasons import Reason
 from data_contracts.records import AudioObject, Counts
-from features.audio import Decoded, Reject
+from features.audio import Reject
 from features.contours import SUPRASEGMENTAL_NAMES
 from features.gemaps import EGEMAPS_NAMES
+from features.measures import Measures
 from features.segments import Span
-from features.tables import ShardTables, object_columns, quality_columns
+from features.speech import Heard, Listened
+from features.tables import ShardTables, object_columns, quality_columns, tally
 
 DIM = 4
 ITEM = AudioObject("s3://corpus/a", "e", 10, dt.date(2026, 11, 21), dt.datetime(2026, 11, 21, tzinfo=dt.UTC), "{}", 1)
-AUDIO = Decoded(np.zeros(16_000, np.float32), "flac", 8_000, 2, 1.0, -3.0, -20.0, 0.25)
+AUDIO = Measures(
+    "flac", 8_000, 2, 1.0, -3.0, -20.0, 0.25, loudness_lufs=-21.5, bandwidth_hz=3400.0, tags_dropped=("artist",)
+)
 REJECT = Reject(Reason.TRUNCATED, "cut", "flac", 8_000, 2, 0.5)
 SPANS = [Span(0.0, 0.25), Span(0.5, 1.0)]
+POWERS = np.full(32, 1e-4, np.float32)
+HEARD = {0: Listened(Heard(np.ones(32, np.float32), POWERS), SPANS)}
 
 
 def _filled(*, frames: bool) -> ShardTables:
     tables = ShardTables({"embeddings": DIM}, logmel=frames, lld=frames)
     tables.recordings += [
-        object_columns(ITEM) | {"recording_id": "ab"} | quality_columns(AUDIO, SPANS),
-        object_columns(ITEM) | {"recording_id": None} | quality_columns(REJECT, []),
+        object_columns(ITEM) | {"recording_id": "ab"} | quality_columns(AUDIO, HEARD),
+        object_columns(ITEM) | {"recording_id": None} | quality_columns(REJECT, {}),
     ]
     for segment, span in enumerate(SPANS):
-        tables.keys.append(("ab", 0, segment))
-        tables.spans.append(span)
-        tables.levels_db.append(-20.0 - segment)
+        tables.add("ab", 0, span, -20.0 - segment)
         tables.egemaps.append(np.arange(len(EGEMAPS_NAMES), dtype=np.float32) + segment)
         tables.suprasegmentals.append(np.full(len(SUPRASEGMENTAL_NAMES), 2.0, np.float32))
         tables.vectors["embeddings"].append(np.full(DIM, 0.5, np.float32))
@@ -85,20 +90,32 @@ def test_values_stand_beside_their_keys():
 
 
 def test_a_usable_recording():
-    row = quality_columns(AUDIO, SPANS)
+    row = quality_columns(AUDIO, HEARD)
     assert (row["status"], row["reason"], row["error"]) == ("ok", None, None)
     assert (row["n_segments"], row["speech_s"], row["seconds"]) == (2, 0.75, 1.0)
     assert (row["peak_db"], row["level_db"], row["clipped_share"]) == (-3.0, -20.0, 0.25)
+    assert (row["loudness_lufs"], row["bandwidth_hz"], row["speech_ratio"]) == (-21.5, 3400.0, 0.75)
+    assert (row["tags_dropped"], row["channels"]) == (["artist"], [0])
+
+
+def test_speech_in_several_channels_is_a_share_of_all_their_time():
+    row = quality_columns(replace(AUDIO, channels=(0, 1)), HEARD | {1: Listened(HEARD[0].heard, [Span(0.0, 0.25)])})
+    assert (row["n_segments"], row["speech_s"], row["speech_ratio"]) == (3, 1.0, 0.5)
+
+
+def test_what_is_kept_of_a_truncated_file_says_so():
+    row = quality_columns(replace(AUDIO, flaw="the header promises 20 bytes, found 10"), HEARD)
+    assert (row["status"], row["reason"], row["error"]) == ("ok", None, "the header promises 20 bytes, found 10")
 
 
 def test_a_recording_in_which_nobody_speaks_is_rejected():
-    row = quality_columns(AUDIO, [])
+    row = quality_columns(AUDIO, {0: Listened(Heard(np.zeros(32, np.float32), POWERS), [])})
     assert (row["status"], row["reason"], row["n_segments"]) == ("rejected", "no_speech", 0)
     assert row["error"] == "no speech found in 1.0 s of sound"
 
 
 def test_a_reject_keeps_what_was_learnt():
-    row = quality_columns(REJECT, [])
+    row = quality_columns(REJECT, {})
     assert (row["status"], row["reason"], row["error"]) == ("rejected", "truncated", "cut")
     assert (row["codec"], row["sample_rate_hz"], row["seconds"], row["speech_s"]) == ("flac", 8_000, 0.5, 0.0)
 
@@ -117,7 +134,7 @@ def test_an_attempt_counts_as_a_try():
 
 
 def test_the_tally_adds_to_what_was_counted():
-    counts = _filled(frames=False).tally(Counts(n_duplicates=1, vad_s=0.5))
+    counts = tally(Counts(n_duplicates=1, vad_s=0.5), _filled(frames=False).recordings)
     assert counts == Counts(
         n_objects=2,
         n_bytes=20,

@@ -1,0 +1,44 @@
+"""Which channels of a recording are analysed: their mix, each for itself, or one of them."""
+
+import re
+
+import numpy as np
+
+from data_contracts.errors import UsageError
+
+MOST = 32  # channels that are analysed each for itself
+_WORDS = {"left": 0, "right": 1}
+
+
+def check(wanted: str) -> None:
+    """Raises UsageError where `wanted` is none of mix, each, left, right or a channel's number from 0."""
+    if wanted not in {"mix", "each", *_WORDS} and not re.fullmatch(r"\d{1,2}", wanted):
+        raise UsageError(f"channels: expected mix, each, left, right or a channel's number from 0; found {wanted!r}")
+
+
+def chosen(wanted: str, n_channels: int) -> list[int] | str:
+    """The numbers of the channels to analyse (0 for a mix), or in words why they cannot be had.
+
+    >>> chosen("mix", 2), chosen("each", 2), chosen("right", 2)
+    ([0], [0, 1], [1])
+    >>> chosen("right", 1)
+    'expected a channel 1 (right), found 1 channel: channel 0'
+    """
+    if wanted == "mix":
+        return [0]
+    if wanted == "each":
+        if n_channels > MOST:
+            return f"expected at most {MOST} channels to analyse each for itself, found {n_channels}"
+        return list(range(n_channels))
+    number = _WORDS[wanted] if wanted in _WORDS else int(wanted)
+    if number >= n_channels:
+        held = "1 channel: channel 0" if n_channels == 1 else f"{n_channels} channels: 0 to {n_channels - 1}"
+        return f"expected a channel {number}{f' ({wanted})' if wanted in _WORDS else ''}, found {held}"
+    return [number]
+
+
+def signals(block: np.ndarray, wanted: str, numbers: list[int]) -> list[np.ndarray]:
+    """Of (frames, channels) the (frames,) signals to analyse, in the order of `numbers`."""
+    if wanted == "mix":
+        return [block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)]
+    return [np.ascontiguousarray(block[:, number]) for number in numbers]

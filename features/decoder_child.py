@@ -1,0 +1,95 @@
+"""The process that decodes: a file that hangs or crashes its decoder takes down this, and nothing else.
+
+Started by `features.decoders`. A request is a JSON object that says what is wanted, and then the file's bytes where it
+lies in no file; an answer is a message for each window, its samples behind it, and one that ends it. A block that takes
+longer than the time limit ends the process, by an alarm that needs no Python to go off; who asks for more memory than
+it may have is refused it.
+"""
+
+import json
+import resource
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from data_contracts.reasons import Reason
+from features.audio import AudioConfig, Reject, windows
+from features.content import Content, mapped
+from features.measures import Measures
+from features.streams import one_line
+from features.windows import Window
+
+
+def main(fd: int) -> None:
+    """Answers requests until there are no more."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    connection = Connection(fd)
+    connection.send_bytes(_message("ready", {}))
+    while True:
+        try:
+            request = json.loads(connection.recv_bytes())
+            with _content(connection, request) as content:
+                _answer(connection, request, content)
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            return
+
+
+@contextmanager
+def _content(connection: Connection, request: dict[str, Any]) -> Iterator[Content]:
+    if request["path"] is None:
+        yield connection.recv_bytes()
+        return
+    with mapped(Path(request["path"])) as content:
+        yield content
+
+
+def _answer(connection: Connection, request: dict[str, Any], content: Content) -> None:
+    resource.setrlimit(resource.RLIMIT_DATA, (request["most_bytes"],) * 2)
+    limit_s = request["timeout_s"]
+    gains_db = request["gains_db"]
+    found = windows(
+        content,
+        config=AudioConfig(**request["config"]),
+        only=tuple(request["only"]),
+        gains_db=None if gains_db is None else {int(channel): gain for channel, gain in gains_db.items()},
+        tick=lambda: _within(limit_s),
+    )
+    _within(limit_s)
+    for item in _surviving(found):
+        signal.alarm(0)  # who listens may take as long as it likes
+        if isinstance(item, Window):
+            connection.send_bytes(_message("window", {"channel": item.channel, "start": item.start}))
+            connection.send_bytes(item.samples.data)
+        else:
+            connection.send_bytes(_message("measures" if isinstance(item, Measures) else "reject", asdict(item)))
+            return
+        _within(limit_s)
+    signal.alarm(0)
+    connection.send_bytes(_message("end", {}))
+
+
+def _surviving(items: Iterator[Window | Measures | Reject]) -> Iterator[Window | Measures | Reject]:
+    """A file that asks for too much, or finds a mistake of ours, is a reject that says so."""
+    try:
+        yield from items
+    except MemoryError:
+        yield Reject(Reason.CORRUPT, "expected a file that decodes; it asks for more memory than a decoder may have")
+    except Exception as error:  # noqa: BLE001 - one file must not take down the others
+        yield Reject(Reason.CORRUPT, f"expected a file that decodes; {one_line(error)} (please report this file)")
+
+
+def _within(seconds: int) -> None:
+    signal.alarm(seconds)
+
+
+def _message(kind: str, values: dict[str, Any]) -> bytes:
+    return json.dumps({"kind": kind, **values}).encode()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,160 @@
+"""Decoding in processes of its own: what a hostile file does to its decoder becomes a reject."""
+
+import atexit
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data_contracts.errors import ComputeError
+from data_contracts.reasons import Reason
+from features.audio import WHOLE, AudioConfig, Decoded, Reject, gathered
+from features.measures import Measures
+from features.resources import Resources
+from features.windows import Window
+
+_GRACE_S = 15.0  # beyond its own limit, before a silent process is ended from here
+_START_S = 120.0
+_ROOT = str(Path(__file__).parents[1])
+
+
+def decode(
+    content: bytes | Path, *, config: AudioConfig = AudioConfig(), resources: Resources = Resources()
+) -> Decoded | Reject:
+    """As `features.audio.decode`, in another process."""
+    return gathered(windows(content, config=config, resources=resources))
+
+
+def windows(
+    content: bytes | Path,
+    *,
+    config: AudioConfig,
+    resources: Resources,
+    only: tuple[int, int] = WHOLE,
+    gains_db: Mapping[int, float] | None = None,
+) -> Generator[Window | Measures | Reject, None, None]:
+    """As `features.audio.windows`, in another process; a decoder that crashes, hangs or wants too much is a Reject.
+
+    Who stops before the end ends the process.
+    """
+    request = {
+        "path": None if isinstance(content, bytes) else str(content),
+        "config": asdict(config),
+        "only": list(only),
+        "gains_db": None if gains_db is None else dict(gains_db),
+        "timeout_s": resources.decode_timeout_s,
+        "most_bytes": resources.decoder_bytes,
+    }
+    with _borrowed() as process:
+        try:
+            process.connection.send_bytes(json.dumps(request).encode())
+            if isinstance(content, bytes):
+                process.connection.send_bytes(content)
+            while isinstance(item := process.next(resources.decode_timeout_s + _GRACE_S), Window):
+                yield item
+        except (EOFError, BrokenPipeError, ConnectionResetError, TimeoutError):
+            yield process.obituary(resources)
+            return
+        process.is_idle = True
+        if item is not None:
+            yield item
+
+
+class _Process:
+    """One decoder; `is_idle` while it has nothing to answer."""
+
+    def __init__(self) -> None:
+        ours, theirs = socket.socketpair()
+        paths = [_ROOT, *filter(None, [os.environ.get("PYTHONPATH")])]
+        self.child = subprocess.Popen(
+            [sys.executable, "-m", "features.decoder_child", str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,  # decoders talk; what matters comes as an answer
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"},
+        )
+        theirs.close()
+        self.connection = Connection(ours.detach())
+        self.is_idle = True
+        try:
+            self.next(_START_S)
+        except (EOFError, TimeoutError) as error:
+            self.close()
+            raise ComputeError(
+                "the decoder's process does not start; `python -m features.decoder_child 0` shows why"
+            ) from error
+
+    def next(self, timeout_s: float) -> Window | Measures | Reject | None:
+        """The next item; None at the end. Raises EOFError where it died, TimeoutError where it keeps silent."""
+        if not self.connection.poll(timeout_s):
+            raise TimeoutError
+        message: dict[str, Any] = json.loads(self.connection.recv_bytes())
+        kind = message.pop("kind")
+        if kind == "window":
+            samples = np.frombuffer(self.connection.recv_bytes(), np.float32)
+            return Window(message["channel"], message["start"], samples)
+        if kind == "measures":
+            lists = {name: tuple(message[name]) for name in ("channels", "tags_dropped")}
+            gains_db = {int(channel): gain for channel, gain in message["gains_db"].items()}
+            return Measures(**{**message, **lists, "gains_db": gains_db})
+        return Reject(**{**message, "reason": Reason(message["reason"])}) if kind == "reject" else None
+
+    def obituary(self, resources: Resources) -> Reject:
+        """Why it died, as the reject of the file that it died over."""
+        try:
+            code = self.child.wait(timeout=1.0)
+        except subprocess.TimeoutExpired:
+            code = -signal.SIGALRM
+        if code == -signal.SIGALRM:
+            found = f"no sample came for {resources.decode_timeout_s} s"
+        elif code < 0:
+            found = f"the decoder's process ended by {signal.Signals(-code).name}"
+        else:
+            found = f"the decoder's process ended with {code}"
+        return Reject(Reason.CORRUPT, f"expected a file that decodes; {found}")
+
+    def close(self) -> None:
+        self.connection.close()
+        self.child.kill()
+        self.child.wait()
+
+
+_idle: list[_Process] = []
+_lock = threading.Lock()
+
+
+@contextmanager
+def _borrowed() -> Iterator[_Process]:
+    with _lock:
+        process = _idle.pop() if _idle else None
+    if process is None or process.child.poll() is not None:
+        process = _Process()
+    process.is_idle = False
+    try:
+        yield process
+    finally:
+        if process.is_idle:
+            with _lock:
+                _idle.append(process)
+        else:
+            process.close()
+
+
+@atexit.register
+def close() -> None:
+    """Ends the decoders that wait for work."""
+    with _lock:
+        while _idle:
+            _idle.pop().close()

@@ -1,0 +1,98 @@
+"""From the waveforms of utterances to their features, in batches of similar length."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from data_contracts.records import Counts
+from features.batches import padded, sorted_batches
+from features.config import FeatureConfig
+from features.contours import suprasegmental
+from features.gemaps import egemaps_and_lld
+from features.mel import log_mel
+from features.segments import Span
+from features.tables import ShardTables
+
+_BATCH_SAMPLES = 160 * 16_000
+
+Embed = Callable[[Tensor, Tensor], np.ndarray]
+"""(batch, time) waveforms and (batch,) lengths to (batch, dim) vectors."""
+
+
+@dataclass(frozen=True)
+class Embedder:
+    """A model that hears utterances: its vectors are a feature set."""
+
+    embed: Embed
+    dim: int
+
+
+Embedders = Mapping[str, Embedder]
+"""By feature set; `embeddings`, the speaker's, L2-normalised, is one of them."""
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """A stretch of speech: whose recording and channel it is of, when, and how it sounds."""
+
+    recording_id: str
+    channel: int
+    span: Span
+    waveform: np.ndarray  # (time,) float32 at 16 kHz
+
+
+def describe(
+    utterances: Sequence[Utterance],
+    tables: ShardTables,
+    *,
+    config: FeatureConfig,
+    embedders: Embedders,
+    device: torch.device,
+    counts: Counts,
+) -> None:
+    """Adds each utterance's rows to `tables`, in their order; of a recording and channel they come in time's order."""
+    for utterance in utterances:
+        tables.add(utterance.recording_id, utterance.channel, utterance.span, level_db(utterance.waveform))
+    pieces = [utterance.waveform for utterance in utterances]
+    order: list[int] = []
+    found = ShardTables(tables.dims)  # in the batches' order
+    for batch in sorted_batches([len(piece) for piece in pieces], most_samples=_BATCH_SAMPLES):
+        waveform, lengths = padded([pieces[index] for index in batch], device)
+        order += batch
+        started = time.perf_counter()
+        values, described = egemaps_and_lld(waveform, lengths, config=config.egemaps)
+        found.egemaps += [*values.cpu().numpy()]
+        found.suprasegmentals += [*suprasegmental(waveform, lengths, described).cpu().numpy()]
+        if config.lld:
+            found.llds += _own_frames(described.values, described.n_frames)
+            found.voiced += _own_frames(described.voiced, described.n_frames)
+        computed = time.perf_counter()
+        for name, embedder in embedders.items():
+            found.vectors[name] += [*embedder.embed(waveform, lengths)]
+        counts.egemaps_s += computed - started
+        counts.embed_s += time.perf_counter() - computed
+        if config.logmel:
+            found.logmels += _own_frames(*log_mel(waveform, lengths, config=config.mel))
+    back = np.argsort(order)
+    tables.egemaps += [found.egemaps[place] for place in back]
+    tables.suprasegmentals += [found.suprasegmentals[place] for place in back]
+    for name, vectors in found.vectors.items():
+        tables.vectors[name] += [vectors[place] for place in back]
+    tables.logmels += [found.logmels[place] for place in back if config.logmel]
+    tables.llds += [found.llds[place] for place in back if config.lld]
+    tables.voiced += [found.voiced[place] for place in back if config.lld]
+
+
+def level_db(waveform: np.ndarray) -> float:
+    """Root mean square, dB relative to full scale; -120 for digital silence."""
+    power = float(np.mean(np.square(waveform, dtype=np.float64))) if len(waveform) else 0.0
+    return 10 * float(np.log10(max(power, 1e-12)))
+
+
+def _own_frames(values: Tensor, n_frames: Tensor) -> list[np.ndarray]:
+    """(batch, frames, ...) without each row's padding."""
+    return [row[:n] for row, n in zip(values.cpu().numpy(), n_frames.tolist(), strict=True)]

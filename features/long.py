@@ -1,0 +1,187 @@
+"""Long recordings: surveyed once, described by several tasks, a stretch of time each, and put together again.
+
+survey(recording) -> describe_range(range) … -> assemble(recording). What is stored is what reading the recording whole
+would have stored; no task holds more than a few windows of it. What one hands to the next lies in the lake's staging.
+"""
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from data_contracts.lake import Lake
+from data_contracts.reasons import Reason
+from data_contracts.records import Counts, ShardRef
+from data_contracts.schemas import RECORDING_FEATURES
+from features import decoders, shards
+from features.audio import SAMPLE_RATE, Reject
+from features.config import FeatureConfig
+from features.cuts import cuts, windows_of
+from features.describe import Embedders, Utterance, describe
+from features.extract import best_device, dims, write
+from features.measures import Measures
+from features.objects import held
+from features.resources import Resources
+from features.segments import Span
+from features.speech import Listened, Listener
+from features.tables import ShardTables, object_columns, quality_columns, tally
+from features.windows import Window
+
+_BLOCK_S = 300.0  # of speech that is described together
+
+
+@dataclass(frozen=True)
+class LongRef:
+    """A long recording that was surveyed: a shard of its own, and in how many stretches of time it is described."""
+
+    shard: ShardRef
+    folder: str  # below the lake's root, where its parts lie
+    n_ranges: int
+
+
+def survey(
+    lake: Lake, shard: ShardRef, folder: str, *, config: FeatureConfig, resources: Resources, counts: Counts
+) -> LongRef:
+    """Finds a recording's speech and measures it, window by window; a reject has no ranges."""
+    (item,), place = shards.read_plan(lake, shard), f"{folder}/{shard.id}"
+    started = time.perf_counter()
+    recording_id: str | None = None
+    heard: dict[int, Listened] = {}
+    with held(item) as held_:
+        found: Measures | Reject
+        if isinstance(held_, Reject):
+            found = held_
+        else:
+            recording_id = held_.sha256
+            found, heard = _listen(held_.content, config=config, resources=resources)
+    counts.vad_s += time.perf_counter() - started
+    row = object_columns(item) | {"recording_id": recording_id} | quality_columns(found, heard)
+    lake.write_parquet(f"{place}/recording.parquet", pa.Table.from_pylist([row], schema=RECORDING_FEATURES))
+    spans = sorted((span.start_s, span.end_s, channel) for channel in heard for span in heard[channel].spans)
+    ranges = [int(start_s // resources.long_s) for start_s, *_ in spans]
+    gains_db = found.gains_db if isinstance(found, Measures) else {}
+    lake.write_json(f"{place}/survey.json", {"spans": spans, "ranges": ranges, "gains_db": gains_db})
+    return LongRef(shard, place, max(ranges, default=-1) + 1)
+
+
+def describe_range(
+    lake: Lake, ref: LongRef, number: int, *, config: FeatureConfig, embedders: Embedders, resources: Resources
+) -> Counts:
+    """Computes the features of the utterances that begin in one stretch of time, and writes them beside the others'."""
+    counts, tables = Counts(), ShardTables(dims(embedders), logmel=config.logmel, lld=config.lld)
+    surveyed, recording_id = lake.read_json(f"{ref.folder}/survey.json"), _recording(lake, ref)["recording_id"]
+    spans = [
+        (int(channel), Span(start_s, end_s))
+        for (start_s, end_s, channel), own in zip(surveyed["spans"], surveyed["ranges"], strict=True)
+        if own == number
+    ]
+    (item,), device = shards.read_plan(lake, ref.shard), best_device()
+    with held(item) as held_:
+        if isinstance(held_, Reject):
+            return _gone(lake, ref, number, held_)
+        if held_.sha256 != recording_id:
+            return _gone(lake, ref, number, Reject(Reason.VANISHED, "it was overwritten while it was being read"))
+        items = decoders.windows(
+            held_.content,
+            config=config.audio,
+            resources=resources,
+            only=windows_of(span for _, span in spans),
+            gains_db={int(channel): gain for channel, gain in surveyed["gains_db"].items()},
+        )
+        with closing(items):
+            for block in _blocks(cuts(items, spans), recording_id):
+                if isinstance(block, Reject):
+                    return _gone(lake, ref, number, block)
+                describe(block, tables, config=config, embedders=embedders, device=device, counts=counts)
+    for feature_set, table in tables.arrow().items():
+        if feature_set != "recordings":
+            lake.write_parquet(_part(ref, number, feature_set), table)
+    return counts
+
+
+def assemble(
+    lake: Lake, ref: LongRef, *, version: str, config: FeatureConfig, embedders: Embedders, replace: bool
+) -> Counts:
+    """Writes the recording's shard from its parts, as if it had been read whole."""
+    counts, row, started = Counts(), _recording(lake, ref), time.perf_counter()
+    gone = [name for name in lake.names(ref.folder) if name.startswith("gone-")]
+    if gone:
+        reject = lake.read_json(f"{ref.folder}/{gone[0]}")
+        row |= quality_columns(Reject(**{**reject, "reason": Reason(reject["reason"])}), {})
+    empty = ShardTables(dims(embedders), logmel=config.logmel, lld=config.lld).arrow()
+    numbers = range(0 if gone else ref.n_ranges)
+    tables = {
+        name: pa.concat_tables([table, *(lake.read_parquet(_part(ref, number, name)) for number in numbers)])
+        for name, table in empty.items()
+        if name != "recordings"
+    }
+    tables = _in_order(tables)
+    row["n_segments"] = tables["segments"].num_rows
+    tables["recordings"] = pa.Table.from_pylist([row], schema=RECORDING_FEATURES)
+    write(lake, tables, ref.shard, version=version, config=config, replace=replace)
+    lake.remove(ref.folder)
+    counts.write_s += time.perf_counter() - started
+    return tally(counts, [row])
+
+
+def _listen(
+    content: bytes | Path, *, config: FeatureConfig, resources: Resources
+) -> tuple[Measures | Reject, dict[int, Listened]]:
+    listeners: dict[int, Listener] = {}
+    with closing(decoders.windows(content, config=config.audio, resources=resources)) as items:
+        for item in items:
+            if isinstance(item, Window):
+                listeners.setdefault(item.channel, Listener(config.vad, best_device())).add(item.samples)
+            elif isinstance(item, Reject):
+                return item, {}
+            else:
+                return item, {channel: listeners[channel].listened() for channel in item.channels}
+    raise AssertionError("unreachable: a whole recording ends with its measures or a reject")
+
+
+def _gone(lake: Lake, ref: LongRef, number: int, reject: Reject) -> Counts:
+    """What was surveyed cannot be read any more: the whole recording is a reject."""
+    lake.write_json(f"{ref.folder}/gone-{number}.json", asdict(reject))
+    return Counts()
+
+
+def _part(ref: LongRef, number: int, feature_set: str) -> str:
+    return f"{ref.folder}/part={number}/{feature_set}.parquet"
+
+
+def _recording(lake: Lake, ref: LongRef) -> dict[str, Any]:
+    return dict(lake.read_parquet(f"{ref.folder}/recording.parquet").to_pylist()[0])
+
+
+def _blocks(found: Iterable[tuple[int, Span, Any] | Reject], recording_id: str) -> Iterator[list[Utterance] | Reject]:
+    block: list[Utterance] = []
+    for item in found:
+        if isinstance(item, Reject):
+            yield item
+            return
+        channel, span, samples = item
+        block.append(Utterance(recording_id, channel, span, samples))
+        if sum(len(utterance.waveform) for utterance in block) >= _BLOCK_S * SAMPLE_RATE:
+            yield block
+            block = []
+    if block:
+        yield block
+
+
+def _in_order(tables: dict[str, pa.Table]) -> dict[str, pa.Table]:
+    """By channel and time, segments numbered anew: each part had begun with 0."""
+    segments = tables["segments"]
+    order = pc.sort_indices(segments, [("channel", "ascending"), ("start_s", "ascending")])
+    channels = segments["channel"].take(order).to_pylist()
+    firsts = {channel: channels.index(channel) for channel in set(channels)}
+    numbers = pa.array([place - firsts[channel] for place, channel in enumerate(channels)], pa.int32())
+    field = segments.schema.get_field_index("segment")
+    return {
+        name: (rows := table.take(order)).set_column(field, rows.schema.field(field), numbers)
+        for name, table in tables.items()
+    }

@@ -1,0 +1,32 @@
+"""What a recording is like: for those who filter on it."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+_FLOOR = 1e-6  # -120 dBFS
+
+
+@dataclass(frozen=True)
+class Measures:
+    """Rate, channels, seconds, peak, clipping, loudness and bandwidth are the file's; the level is what is analysed."""
+
+    codec: str  # 'flac', 'wav/pcm_16', 'mp3', 'ogg/opus', 'mp4/aac'
+    sample_rate_hz: int
+    n_channels: int
+    seconds: float
+    peak_db: float  # dBFS, over all channels
+    level_db: float  # dBFS, root mean square of what is analysed
+    clipped_share: float  # of all samples, at 99 % of full scale or beyond
+    loudness_lufs: float | None = None  # ITU-R BS.1770, integrated, over all channels; None below its absolute gate
+    bandwidth_hz: float | None = None  # up to which there is content
+    bit_rate_bps: int | None = None
+    tags_dropped: tuple[str, ...] = ()  # names of the tags that it carried; their values are kept nowhere
+    channels: tuple[int, ...] = (0,)  # that were analysed; of two channels that carry the same, the first
+    gains_db: dict[int, float] = field(default_factory=dict)  # by channel, where loudness is levelled
+    flaw: str | None = None  # what is missing of a truncated file of which what decodes is kept
+
+
+def db(amplitude: float) -> float:
+    """dB relative to full scale, -120 at least."""
+    return 20 * float(np.log10(max(amplitude, _FLOOR)))

@@ -1,0 +1,74 @@
+"""Measuring a recording block by block, while it is decoded."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from features.bandwidth import BandwidthMeter
+from features.loudness import LoudnessMeter
+from features.measures import db
+from features.dual_mono import DualMono
+
+_CLIPPED = 0.99
+
+
+@dataclass
+class Meter:
+    """Takes all blocks of a recording; memory does not grow with it but for a float each 100 ms."""
+
+    sample_rate_hz: int
+    n_channels: int
+    n_frames: int = 0
+    peak: float = 0.0
+    chosen_peak: float = 0.0
+    _n_clipped: int = 0
+    _energy: float = 0.0
+    _n_signals: int = 1
+    _loudness: LoudnessMeter = field(init=False)
+    _bandwidth: BandwidthMeter = field(init=False)
+    _dual: DualMono = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._loudness = LoudnessMeter(self.sample_rate_hz, self.n_channels)
+        self._bandwidth = BandwidthMeter(self.sample_rate_hz)
+        self._dual = DualMono(self.sample_rate_hz, self.n_channels)
+
+    def add(self, block: np.ndarray, signals: Sequence[np.ndarray]) -> None:
+        """A block of (frames, channels), and the (frames,) signals that are analysed of it."""
+        self.n_frames += len(block)
+        self._n_signals = len(signals)
+        self.peak = max(self.peak, _peak(block))
+        if self.peak >= _CLIPPED:
+            self._n_clipped += int((np.abs(block) >= _CLIPPED).sum())
+        for signal in signals:
+            self.chosen_peak = max(self.chosen_peak, _peak(signal))
+            self._energy += float(np.square(signal, dtype=np.float64).sum())
+        self._loudness.add(block)
+        self._bandwidth.add(block[:, 0] if block.shape[1] == 1 else block.mean(axis=1))
+        self._dual.add(block)
+
+    @property
+    def level_db(self) -> float:
+        return db((self._energy / max(1, self.n_frames * self._n_signals)) ** 0.5)
+
+    @property
+    def clipped_share(self) -> float:
+        return self._n_clipped / max(1, self.n_frames * self.n_channels)
+
+    @property
+    def is_dual_mono(self) -> bool:
+        return self._dual.is_dual_mono()
+
+    @property
+    def loudness_lufs(self) -> float | None:
+        return self._loudness.integrated_lufs()
+
+    @property
+    def bandwidth_hz(self) -> float | None:
+        return self._bandwidth.bandwidth_hz()
+
+
+def _peak(values: np.ndarray) -> float:
+    """NaN where there is one."""
+    return max(float(values.max()), -float(values.min())) if values.size else 0.0

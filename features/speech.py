@@ -1,0 +1,94 @@
+"""Hearing whether somebody speaks: probabilities and powers of each 32 ms, of whole waveforms or window by window."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from features.batches import padded, sorted_batches
+from features.energy_vad import probabilities_of_powers
+from features.segments import Span, speech_segments
+from features.vad import CHUNK, SpeechStream, VadConfig, speech_probabilities
+
+_SAMPLE_RATE = 16_000
+_BATCH_SAMPLES = 640 * _SAMPLE_RATE
+
+
+@dataclass(frozen=True)
+class Heard:
+    """Of one signal: a probability of speech and the mean square of each chunk of 512 samples."""
+
+    probabilities: np.ndarray  # (chunks,), 0 to 1
+    powers: np.ndarray  # (chunks,), full scale 1
+
+    def spans(self, *, seconds: float, config: VadConfig) -> list[Span]:
+        """Where there is speech."""
+        return speech_segments(self.probabilities, seconds=seconds, config=config)
+
+
+@dataclass(frozen=True)
+class Listened:
+    """One signal of a recording: what was heard of it, and where speech was found."""
+
+    heard: Heard
+    spans: list[Span]
+
+
+def hear(waveforms: Sequence[np.ndarray], config: VadConfig, device: torch.device) -> list[Heard]:
+    """Of each (time,) waveform at 16 kHz; in batches of similar length."""
+    powers = [chunk_powers(waveform) for waveform in waveforms]
+    if config.method == "energy":
+        return [Heard(probabilities_of_powers(power), power) for power in powers]
+    found: list[np.ndarray] = [np.empty(0)] * len(waveforms)
+    for batch in sorted_batches([len(waveform) for waveform in waveforms], most_samples=_BATCH_SAMPLES):
+        chosen = [waveforms[index] for index in batch]
+        rows = speech_probabilities(*padded(chosen, device)).cpu().numpy()
+        for index, row in zip(batch, rows, strict=True):
+            found[index] = row[: len(powers[index])]
+    return [Heard(probabilities, power) for probabilities, power in zip(found, powers, strict=True)]
+
+
+class Listener:
+    """`hear` for one signal that comes window by window."""
+
+    def __init__(self, config: VadConfig, device: torch.device) -> None:
+        self._config, self._device = config, device
+        self._stream = SpeechStream(device) if config.method == "silero" else None
+        self._probabilities: list[np.ndarray] = []
+        self._powers: list[np.ndarray] = []
+        self._n_samples = 0
+
+    def add(self, samples: np.ndarray) -> None:
+        """The next (time,) samples: whole chunks, but for the last window."""
+        self._n_samples += len(samples)
+        self._powers.append(chunk_powers(samples))
+        if self._stream:
+            self._probabilities.append(self._stream.add(torch.tensor(samples, device=self._device)).cpu().numpy())
+
+    def listened(self) -> Listened:
+        """All of it together."""
+        heard = self._heard()
+        return Listened(heard, heard.spans(seconds=self._n_samples / _SAMPLE_RATE, config=self._config))
+
+    def _heard(self) -> Heard:
+        powers = np.concatenate([np.empty(0, np.float32), *self._powers])
+        if self._stream is None:
+            return Heard(probabilities_of_powers(powers), powers)
+        return Heard(np.concatenate([np.empty(0, np.float32), *self._probabilities]), powers)
+
+
+def chunk_powers(waveform: np.ndarray) -> np.ndarray:
+    """(chunks,) float32: the mean square of each 512 samples; of the last chunk, of those that are there."""
+    n_whole = len(waveform) // CHUNK * CHUNK
+    chunks, rest = waveform[:n_whole].reshape(-1, CHUNK), waveform[n_whole:]
+    powers = np.einsum("ct,ct->c", chunks, chunks) / np.float32(CHUNK)
+    return np.append(powers, np.float32(np.mean(np.square(rest)))) if len(rest) else powers
+
+
+def speech_mask(spans: Sequence[Span], n_chunks: int) -> np.ndarray:
+    """(chunks,) bool: which chunks lie in a span."""
+    mask = np.zeros(n_chunks, bool)
+    for span in spans:
+        mask[round(span.start_s * _SAMPLE_RATE / CHUNK) : round(span.end_s * _SAMPLE_RATE / CHUNK)] = True
+    return mask

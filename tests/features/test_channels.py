@@ -1,0 +1,36 @@
+"""Which channels are analysed."""
+
+import numpy as np
+import pytest
+
+from data_contracts.errors import UsageError
+from features import channels
+
+BLOCK = np.array([[0.5, 0.1, -0.3], [1.0, 0.0, 0.2]], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "numbers", "signals"),
+    [
+        ("mix", [0], [[0.1, 0.4]]),
+        ("each", [0, 1, 2], [[0.5, 1.0], [0.1, 0.0], [-0.3, 0.2]]),
+        ("left", [0], [[0.5, 1.0]]),
+        ("right", [1], [[0.1, 0.0]]),
+        ("2", [2], [[-0.3, 0.2]]),
+    ],
+)
+def test_signals_are_those_that_are_asked_for(wanted, numbers, signals):
+    assert channels.chosen(wanted, 3) == numbers
+    found = channels.signals(BLOCK, wanted, numbers)
+    np.testing.assert_allclose(found, signals, atol=1e-7)
+
+
+def test_a_channel_that_is_not_there_is_said_in_words():
+    assert "found 3 channels: 0 to 2" in channels.chosen("3", 3)
+    assert "at most 32" in channels.chosen("each", 33)
+
+
+@pytest.mark.parametrize("wanted", ["", "both", "-1", "100", "Left"])
+def test_other_words_are_refused(wanted):
+    with pytest.raises(UsageError, match="expected mix, each, left, right"):
+        channels.check(wanted)

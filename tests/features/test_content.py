@@ -1,0 +1,54 @@
+"""Bytes as a file, in memory or mapped."""
+
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from features.content import View, mapped
+
+
+@given(
+    data=st.binary(max_size=50),
+    prefix=st.binary(max_size=10),
+    start=st.integers(0, 60),
+    steps=st.lists(
+        st.one_of(
+            st.tuples(st.just("read"), st.integers(-1, 70)),
+            st.tuples(st.sampled_from(["0", "1", "2"]), st.integers(-70, 70)),
+        ),
+        max_size=8,
+    ),
+)
+def test_a_view_is_the_file_of_what_it_shows(data, prefix, start, steps):
+    shown = prefix + data[start:]
+    view, file = View(data, start=start, prefix=prefix), io.BytesIO(shown)
+    for step, n in steps:
+        if step == "read":
+            assert view.read(n) == file.read(n)
+        else:
+            whence = int(step)
+            target = n + (0, file.tell(), len(shown))[whence]
+            file.seek(target if target >= 0 else file.tell())  # where BytesIO would raise, a view stays
+            assert view.seek(n, whence) == file.tell()
+        assert view.tell() == file.tell()
+
+
+def test_readinto_fills_what_there_is():
+    buffer = bytearray(4)
+    view = View(b"abcdef", start=1, prefix=b"-")
+    assert (view.readinto(buffer), bytes(buffer)) == (4, b"-bcd")
+    assert (view.readinto(buffer), bytes(buffer[:2])) == (2, b"ef")
+
+
+def test_a_file_is_mapped(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")
+    (tmp_path / "empty").touch()
+    with mapped(tmp_path / "a") as content:
+        assert (content[:2], len(content), content.rfind(b"c")) == (b"ab", 3, 2)
+        assert View(content).read() == b"abc"
+    with mapped(tmp_path / "empty") as content:
+        assert content == b""
+    with pytest.raises(FileNotFoundError), mapped(tmp_path / "none"):
+        pass

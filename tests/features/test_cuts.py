@@ -1,0 +1,53 @@
+"""Spans cut from windows are the samples of the whole."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data_contracts.reasons import Reason
+from features.audio import Reject
+from features.cuts import cut, cuts
+from features.segments import Span
+from features.windows import Window
+
+RATE = 16_000
+WHOLE = np.arange(RATE * 3, dtype=np.float32)
+
+
+def _windows(samples: np.ndarray, channel: int, sizes: list[int], at: int = 0) -> list[Window]:
+    found = []
+    for size in [*sizes, len(samples) - at]:
+        found.append(Window(channel, at, samples[at : at + size]))
+        at += size
+    return [window for window in found if len(window.samples)]
+
+
+@given(
+    sizes=st.lists(st.integers(1, RATE), max_size=4),
+    edges=st.lists(st.floats(0.0, 3.0), min_size=2, max_size=10, unique=True),
+)
+def test_spans_over_any_windows(sizes, edges):
+    edges = sorted(edges)
+    spans = [Span(start, end) for start, end in zip(edges[::2], edges[1::2], strict=False)]
+    asked = [(channel, span) for span in spans for channel in (0, 1)]
+    items = [item for pair in zip(_windows(WHOLE, 0, sizes), _windows(-WHOLE, 1, sizes), strict=True) for item in pair]
+    found = list(cuts(items, asked))
+    for channel, sign in ((0, 1), (1, -1)):
+        own = [(span, samples) for number, span, samples in found if number == channel]
+        assert [span for span, _ in own] == spans
+        for span, samples in own:
+            assert np.array_equal(samples, sign * cut(WHOLE, span))
+
+
+def test_a_range_from_the_middle():
+    spans = [(0, Span(1.5, 1.75)), (0, Span(2.0, 3.0))]
+    found = list(cuts(_windows(WHOLE, 0, [5_000, 7_000], at=RATE), spans))
+    for (_, span), (_, _, samples) in zip(spans, found, strict=True):
+        assert np.array_equal(samples, cut(WHOLE, span))
+
+
+def test_a_reject_ends_it():
+    reject = Reject(Reason.CORRUPT, "x")
+    found = list(cuts([*_windows(WHOLE, 0, [RATE])[:1], reject], [(0, Span(0.0, 0.5)), (0, Span(2.0, 3.0))]))
+    assert found[0][1] == Span(0.0, 0.5)
+    assert found[1:] == [reject]

@@ -1,0 +1,112 @@
+"""Decoding in another process: the same samples, and a file that hangs or crashes its decoder harms no other."""
+
+import io
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from data_contracts.errors import UsageError
+from data_contracts.reasons import Reason
+from features import decoders
+from features.audio import AudioConfig, Decoded, Reject, decode
+from features.resources import Resources
+
+RATE = 16_000
+QUICK = Resources(decode_timeout_s=1)
+
+
+def _wav(seconds: float = 1.0, n_channels: int = 1) -> bytes:
+    sink = io.BytesIO()
+    samples = 0.1 * np.random.default_rng(0).standard_normal((round(seconds * RATE), n_channels))
+    sf.write(sink, samples, RATE, format="WAV", subtype="PCM_16")
+    return sink.getvalue()
+
+
+@pytest.fixture
+def behaves(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """Starts decoders whose file decoding does what is asked, at the name of a container that is none."""
+    decoders.close()
+
+    def start(body: str) -> None:
+        (tmp_path / "sitecustomize.py").write_text(
+            "import sys\n"
+            "if 'features.decoder_child' in sys.argv[0] or '-m' in sys.orig_argv:\n"
+            "    import features.streams as s, ctypes, time, contextlib\n"
+            "    real = s.open_stream\n"
+            "    @contextlib.contextmanager\n"
+            "    def open_stream(content):\n"
+            f"        if bytes(content[:4]) == b'EVIL':\n            {body}\n"
+            "        with real(content) as stream:\n"
+            "            yield stream\n"
+            "    s.open_stream = open_stream\n"
+        )
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    yield start
+    decoders.close()
+
+
+@pytest.mark.parametrize("config", [AudioConfig(), AudioConfig(channels="each", level_lufs=-20.0)], ids=str)
+def test_it_is_what_decoding_here_gives(config, tmp_path):
+    data = _wav(40.0, 2)
+    (tmp_path / "a b.wav").write_bytes(data)
+    here = decode(data, config=config)
+    for content in (data, tmp_path / "a b.wav"):
+        there = decoders.decode(content, config=config)
+        assert isinstance(there, Decoded)
+        assert there.measures == here.measures
+        for channel, waveform in here.waveforms.items():
+            assert np.array_equal(there.waveforms[channel], waveform)
+
+
+def test_a_reject_says_the_same():
+    for data in (b"", b"Dear Sir", _wav()[:500]):
+        assert decoders.decode(data) == decode(data)
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ("ctypes.string_at(0)", "SIGSEGV"),
+        ("time.sleep(60)", "no sample came for 1 s"),
+        ("ctypes.CDLL(None).usleep(60_000_000)", "no sample came for 1 s"),
+        ("bytearray(64 << 30)", "asks for more memory"),
+        ("raise KeyError('x')", "please report"),
+        ("import os; os._exit(3)", "ended with 3"),
+    ],
+)
+def test_a_hostile_file_is_a_reject_and_the_next_one_decodes(behaves, body, says):
+    """The alarm goes off in C code too, which holds the interpreter."""
+    behaves(body)
+    found = decoders.decode(b"EVIL", resources=QUICK)
+    assert isinstance(found, Reject)
+    assert found.reason is Reason.CORRUPT
+    assert says in found.error
+    assert isinstance(decoders.decode(_wav(), resources=QUICK), Decoded)
+
+
+def test_a_slow_listener_is_no_hanging_decoder():
+    items = decoders.windows(_wav(100.0), config=AudioConfig(), resources=QUICK)
+    next(items)
+    time.sleep(1.5)
+    assert not any(isinstance(item, Reject) for item in items)
+
+
+def test_who_stops_early_leaves_no_process_behind():
+    items = decoders.windows(_wav(100.0), config=AudioConfig(), resources=QUICK)
+    next(items)
+    process = items.gi_frame.f_locals["process"].child
+    items.close()
+    assert process.poll() is not None
+    with pytest.raises(ProcessLookupError):
+        os.kill(process.pid, 0)
+
+
+def test_limits_that_cannot_be_are_refused():
+    for wrong in ({"memory_mb": 100}, {"long_s": 1.0}, {"decode_timeout_s": 0}):
+        with pytest.raises(UsageError, match="expected"):
+            Resources(**wrong)

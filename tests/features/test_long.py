@@ -1,0 +1,137 @@
+"""A long recording, split over tasks by time, is stored as if it had been read whole."""
+
+import datetime as dt
+import io
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import soundfile as sf
+from polars.testing import assert_frame_equal
+
+from data_contracts.lake import Lake
+from data_contracts.records import AudioObject, Counts, ShardRef
+from features import shards, store
+from features.audio import AudioConfig, decode
+from features.config import FeatureConfig
+from features.describe import Embedder
+from features.extract import extract_shard
+from features.long import assemble, describe_range, survey
+from features.resources import Resources
+
+DAY = dt.date(2026, 11, 19)
+LONG = Resources(long_s=60.0)
+WHOLE = Resources(long_s=100_000.0)
+
+
+def _mean(waveform, lengths):
+    return np.array([[float((row[:n] ** 2).mean())] for row, n in zip(waveform, lengths, strict=True)])
+
+
+EMBEDDERS = {"embeddings": Embedder(_mean, 1)}
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(str(tmp_path / "lake"))
+
+
+def _call(sample: Path, seconds: float, rate_hz: int, **kind: str) -> bytes:
+    """Two people, a channel each, who speak at the same times and not only."""
+    clips = [decode(path.read_bytes()).waveform for path in sorted(sample.glob("2026/11/19/*.flac"))]
+    voice = np.resize(np.concatenate([np.pad(clip, (0, 12_000)) for clip in clips]), round(seconds * 16_000))
+    both = np.stack([voice, np.roll(voice, 90_000)], axis=1)
+    sink = io.BytesIO()
+    sf.write(sink, both[:: 16_000 // rate_hz], rate_hz, **({"format": "WAV", "subtype": "PCM_16"} | kind))
+    return sink.getvalue()
+
+
+def _plan(lake: Lake, path: Path, shard: str) -> ShardRef:
+    item = AudioObject(str(path), "e", path.stat().st_size, DAY, dt.datetime(2026, 11, 19, tzinfo=dt.UTC))
+    return shards.write_plan(lake, "staging/plan", [item], shard=shard)
+
+
+def _split(lake: Lake, ref: ShardRef, config: FeatureConfig, resources: Resources = LONG) -> tuple[int, Counts]:
+    counts = Counts()
+    found = survey(lake, ref, "staging/long", config=config, resources=resources, counts=counts)
+    for number in reversed(range(found.n_ranges)):  # in any order
+        counts += describe_range(lake, found, number, config=config, embedders=EMBEDDERS, resources=resources)
+    counts += assemble(lake, found, version="split", config=config, embedders=EMBEDDERS, replace=False)
+    return found.n_ranges, counts
+
+
+def _rows(lake: Lake, feature_set: str, version: str, shard: str) -> pl.DataFrame:
+    frame = pl.DataFrame(store.read(lake, feature_set, version, DAY, shard))
+    return frame.drop("read_at") if feature_set == "recordings" else frame
+
+
+@pytest.mark.parametrize(
+    ("config", "rate_hz", "kind"),
+    [
+        (FeatureConfig(lld=True, logmel=True), 16_000, {}),
+        (FeatureConfig(AudioConfig(channels="each")), 8_000, {"subtype": "ALAW"}),
+        (FeatureConfig(AudioConfig(channels="each", level_lufs=-23.0)), 16_000, {"format": "OGG", "subtype": "OPUS"}),
+    ],
+    ids=["mix", "each", "levelled"],
+)
+def test_it_is_stored_as_if_it_had_been_read_whole(lake, sample, tmp_path, config, rate_hz, kind):
+    (tmp_path / "call").write_bytes(_call(sample, 150.0, rate_hz, **kind))
+    ref = _plan(lake, tmp_path / "call", "0a")
+    whole = extract_shard(lake, ref, version="whole", config=config, embedders=EMBEDDERS, resources=WHOLE)
+    n_ranges, counts = _split(lake, ref, config)
+    assert n_ranges == 3
+    assert whole.counts.n_segments == counts.n_segments > 10
+    for feature_set in lake.names("features"):
+        left, right = (_rows(lake, feature_set, version, "0a") for version in ("whole", "split"))
+        exactly = feature_set in {"segments"}
+        assert_frame_equal(left, right, check_exact=exactly, rel_tol=1e-3, abs_tol=1e-3)
+    assert lake.names("staging/long") == []
+
+
+def test_a_shard_hands_its_long_members_on(lake, sample, tmp_path):
+    (tmp_path / "long").write_bytes(_call(sample, 70.0, 16_000))
+    paths = [*sorted(sample.glob("2026/11/19/*.flac"))[:2], tmp_path / "long"]
+    members = [AudioObject(str(path), "e", path.stat().st_size, DAY, dt.datetime.now(dt.UTC)) for path in paths]
+    ref = shards.write_plan(lake, "staging/plan", members, shard="0b")
+    done = extract_shard(lake, ref, version="v", config=FeatureConfig(), embedders=EMBEDDERS, resources=LONG)
+    assert [item.uri for item in done.long] == [str(tmp_path / "long")]
+    assert (done.counts.n_objects, done.counts.n_long) == (2, 1)
+    assert len(_rows(lake, "recordings", "v", "0b")) == 2
+
+
+@pytest.mark.parametrize("what", ["gone", "overwritten"])
+def test_what_vanishes_between_survey_and_description_is_a_reject(lake, sample, tmp_path, what):
+    (tmp_path / "call").write_bytes(_call(sample, 70.0, 16_000))
+    ref, config = _plan(lake, tmp_path / "call", "0c"), FeatureConfig()
+    found = survey(lake, ref, "staging/long", config=config, resources=LONG, counts=Counts())
+    describe_range(lake, found, 0, config=config, embedders=EMBEDDERS, resources=LONG)
+    if what == "gone":
+        (tmp_path / "call").unlink()
+    else:
+        data = bytearray((tmp_path / "call").read_bytes())
+        data[5_000] ^= 1
+        (tmp_path / "call").write_bytes(data)
+    describe_range(lake, found, 1, config=config, embedders=EMBEDDERS, resources=LONG)
+    counts = assemble(lake, found, version="split", config=config, embedders=EMBEDDERS, replace=False)
+    (row,) = _rows(lake, "recordings", "split", "0c").to_dicts()
+    assert (row["status"], row["reason"]) == ("rejected", "vanished")
+    assert (counts.n_rejected, counts.n_segments) == (1, 0)
+    assert _rows(lake, "segments", "split", "0c").is_empty()
+
+
+def test_a_long_file_that_is_cut_is_a_reject_or_kept_as_is_asked(lake, sample, tmp_path):
+    data = _call(sample, 150.0, 16_000, format="FLAC")
+    (tmp_path / "call").write_bytes(data[: len(data) // 2])
+    ref = _plan(lake, tmp_path / "call", "0d")
+    n_ranges, counts = _split(lake, ref, FeatureConfig())
+    assert (n_ranges, counts.n_rejected) == (0, 1)
+    (row,) = _rows(lake, "recordings", "split", "0d").to_dicts()
+    assert row["reason"] == "truncated"
+    lake.remove("features")
+    n_ranges, counts = _split(lake, ref, FeatureConfig(AudioConfig(keep_truncated=True)))
+    assert n_ranges == 2
+    (row,) = _rows(lake, "recordings", "split", "0d").to_dicts()
+    assert (row["status"], row["reason"]) == ("ok", None)
+    assert "FLAC frame is incomplete" in row["error"]
+    assert 60 < row["seconds"] < 90
