@@ -14,6 +14,7 @@ from data_contracts.records import Counts, ShardRef
 from features import shards, store
 from features.audio import SAMPLE_RATE, Decoded
 from features.batches import padded, sorted_batches
+from features.changes import Along, split_at_changes
 from features.config import FeatureConfig
 from features.contours import suprasegmental
 from features.gemaps import egemaps_and_lld
@@ -29,10 +30,11 @@ Embed = Callable[[Tensor, Tensor], np.ndarray]
 
 @dataclass(frozen=True)
 class Embedder:
-    """A model that hears utterances: its vectors are a feature set."""
+    """A model that hears utterances: its vectors are a feature set. That of voices may say who speaks along them."""
 
     embed: Embed
     dim: int
+    along: Along | None = None
 
 
 Embedders = Mapping[str, Embedder]
@@ -107,6 +109,10 @@ def extract_block(
     started = time.perf_counter()
     spans = dict(zip(waveforms, find_speech(list(waveforms.values()), config.vad, device), strict=True))
     counts.vad_s += time.perf_counter() - started
+    started = time.perf_counter()
+    along = embedders["embeddings"].along if "embeddings" in embedders else None
+    spans = split_at_changes(waveforms, spans, along, config=config.changes, device=device)
+    counts.embed_s += time.perf_counter() - started
     pieces: list[np.ndarray] = []
     for recording_id, found in spans.items():
         for segment, span in enumerate(found):

@@ -11,6 +11,7 @@ from data_contracts.errors import LakeError, PublishConflict, UndertoneError, Va
 from data_contracts.records import Counts, ModelRef, ShardRef
 from data_contracts.validation import warm_up
 from features import store
+from features.changes import ChangeConfig
 from features.config import FeatureConfig
 from flows.artifacts import leave
 from flows.progress import reporter
@@ -84,10 +85,12 @@ def open_run(
 
     Raises ModelError where the emotion model was trained on other features: before any audio is read, not after.
     """
-    lake, config = settings.open_lake(), FeatureConfig(logmel=settings.logmel, lld=settings.lld)
+    lake = settings.open_lake()
     corpus = settings.open_corpus() if reads_audio else None
     registry = settings.open_registry(lake)
     emotion, speaker = registry.champion("emotion"), registry.champion("speaker")
+    changes = ChangeConfig(enabled=settings.speaker_changes, same_voice=round(float(speaker.metadata["threshold"]), 3))
+    config = FeatureConfig(changes=changes, logmel=settings.logmel, lld=settings.lld)
     check_features(emotion, config, extractor=speaker.metadata.get("extractor_digest"))
     return Run(
         id=new_id(dt.datetime.now(dt.UTC)),

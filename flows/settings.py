@@ -35,6 +35,7 @@ class Settings(BaseSettings):
     cluster: str = Field("auto", description="auto, threads, processes, cuda, or tcp://… of a standing Dask scheduler")
     workers: int = Field(0, ge=0, description="workers of a cluster of our own; 0: one a core, or one a GPU")
     readers: int = Field(16, ge=1, description="objects that a worker reads at a time")
+    speaker_changes: bool = Field(True, description="split stretches of speech where another voice begins")
     logmel: bool = Field(False, description="store log-mel frames too, for those who train")
     lld: bool = Field(False, description="store the 25 descriptors of eGeMAPS frame by frame too, for those who train")
     registry: str = Field(

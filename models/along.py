@@ -73,7 +73,9 @@ def by_crops(
         own = []
         for size in (round(window_s * SAMPLE_RATE) for window_s in windows_s):
             starts = range(0, max(1, length - size + 1), hop)
-            own.append(embed(*padded([samples[start : min(start + size, length)] for start in starts], waveform.device)))
+            own.append(
+                embed(*padded([samples[start : min(start + size, length)] for start in starts], waveform.device))
+            )
         found.append(own)
     return found
 
@@ -95,7 +97,7 @@ def _sums_by_hop(
     spread = nn.functional.one_hot(local_hop, -(-chunk // hop) + 1).to(frames.dtype)  # (n, frames, hops)
     weighted = weights * frames
     sums = torch.stack([weights, weighted, weighted * frames], dim=1)  # (n, 3, channels, frames)
-    return (sums.flatten(1, 2) @ spread).unflatten(1, (3, -1)).permute(0, 3, 1, 2), peak
+    return (sums @ spread[:, None]).permute(0, 3, 1, 2), peak
 
 
 def _frames(network: Any, seen: Tensor) -> Tensor:  # (n, channels, frames)

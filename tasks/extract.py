@@ -1,12 +1,13 @@
 """Stage 3: one Dask future a shard."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from data_contracts.records import Counts, ModelRef, ShardRef
+from features.changes import Along
 from features.extract import Embed, Embedder, extract_shard
 from tasks.run import Run
 from tasks.scatter import scatter
@@ -43,7 +44,7 @@ def extract_one(run: Run, shard: ShardRef) -> Counts:
 
 def embedders(run: Run) -> dict[str, Embedder]:
     """The models that hear utterances, by the feature set that holds their vectors."""
-    heard = {"embeddings": Embedder(encoder(run.speaker), int(run.speaker.metadata["dim"]))}
+    heard = {"embeddings": Embedder(encoder(run.speaker), int(run.speaker.metadata["dim"]), along(run.speaker))}
     if "feature_set" in run.emotion.metadata:
         heard[run.emotion.metadata["feature_set"]] = Embedder(
             extractor(run.emotion), int(run.emotion.metadata["feature_dim"])
@@ -67,3 +68,17 @@ def encoder(ref: ModelRef) -> Embed:
         return np.asarray(registry.predict(ref, asked), np.float32)
 
     return embed
+
+
+def along(ref: ModelRef) -> Along:
+    """Who speaks along an utterance, from the model's frames; a model that does not show them hears every window."""
+    from models import registry
+    from models.along import by_crops
+
+    def listen(waveform: Tensor, lengths: Tensor, windows_s: Sequence[float], hop_s: float) -> list[list[np.ndarray]]:
+        own: Along | None = getattr(registry.load(ref).get_raw_model(), "along", None)
+        if own is not None:
+            return own(waveform, lengths, windows_s, hop_s)
+        return by_crops(encoder(ref), waveform, lengths, windows_s=windows_s, hop_s=hop_s)
+
+    return listen
