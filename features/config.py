@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from data_contracts.fingerprint import fingerprint
 from features import contours
 from features.audio import AudioConfig
+from features.changes import ChangeConfig
 from features.gemaps import EgemapsConfig
 from features.mel import MelConfig
 from features.vad import VadConfig
@@ -16,6 +17,7 @@ class FeatureConfig:
 
     audio: AudioConfig = field(default_factory=AudioConfig)
     vad: VadConfig = field(default_factory=VadConfig)
+    changes: ChangeConfig = field(default_factory=ChangeConfig)
     egemaps: EgemapsConfig = field(default_factory=EgemapsConfig)
     mel: MelConfig = field(default_factory=MelConfig)
     logmel: bool = False
@@ -30,6 +32,11 @@ class FeatureConfig:
 
         The speaker encoder's comes first; an emotion model that has an extractor of its own adds another.
         """
-        steps = (self.audio.fingerprint(), self.vad.fingerprint(), *self.fingerprints().values())
+        steps = (
+            self.audio.fingerprint(),
+            self.vad.fingerprint(),
+            self.changes.fingerprint(),
+            *self.fingerprints().values(),
+        )
         frames = (self.mel.fingerprint() if self.logmel else "", "lld" if self.lld else "")
         return fingerprint(*steps, *frames, *extractors)

@@ -2,22 +2,26 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from data_contracts.records import Counts
+from features.audio import SAMPLE_RATE
 from features.batches import padded, sorted_batches
+from features.changes import Along, ChangeConfig, split_at_changes
 from features.config import FeatureConfig
 from features.contours import suprasegmental
+from features.cuts import cut
 from features.gemaps import egemaps_and_lld
 from features.mel import log_mel
 from features.segments import Span
 from features.tables import ShardTables
 
-_BATCH_SAMPLES = 160 * 16_000
+_BATCH_SAMPLES = 160 * SAMPLE_RATE
 
 Embed = Callable[[Tensor, Tensor], np.ndarray]
 """(batch, time) waveforms and (batch,) lengths to (batch, dim) vectors."""
@@ -25,10 +29,11 @@ Embed = Callable[[Tensor, Tensor], np.ndarray]
 
 @dataclass(frozen=True)
 class Embedder:
-    """A model that hears utterances: its vectors are a feature set."""
+    """A model that hears utterances: its vectors are a feature set. That of voices may say who speaks along them."""
 
     embed: Embed
     dim: int
+    along: Along | None = None
 
 
 Embedders = Mapping[str, Embedder]
@@ -43,6 +48,27 @@ class Utterance:
     channel: int
     span: Span
     waveform: np.ndarray  # (time,) float32 at 16 kHz
+
+    def parts(self, spans: Sequence[Span]) -> "list[Utterance]":
+        """Cut at spans that begin with the utterance's own beginning, and cover it."""
+        start_s = self.span.start_s
+        edges_s = [start_s, *(start_s + span.start_s for span in spans[1:]), self.span.end_s]
+        first = round(start_s * SAMPLE_RATE)
+        return [
+            replace(self, span=Span(*ends), waveform=cut(self.waveform, Span(*ends), at=first))
+            for ends in pairwise(edges_s)
+        ]
+
+
+def by_voice(
+    utterances: Sequence[Utterance], embedders: Embedders, *, config: ChangeConfig, device: torch.device
+) -> list[Utterance]:
+    """The utterances, in which a voice changes in two or more."""
+    along = embedders["embeddings"].along if "embeddings" in embedders else None
+    waveforms = {number: utterance.waveform for number, utterance in enumerate(utterances)}
+    whole = {number: [Span(0.0, len(waveform) / SAMPLE_RATE)] for number, waveform in waveforms.items()}
+    pieces = split_at_changes(waveforms, whole, along, config=config, device=device)
+    return [part for number, utterance in enumerate(utterances) for part in utterance.parts(pieces[number])]
 
 
 def describe(

@@ -15,7 +15,7 @@ from features import shards, store
 from features.audio import SAMPLE_RATE, Decoded
 from features.config import FeatureConfig
 from features.cuts import cut
-from features.describe import Embedders, Utterance, describe
+from features.describe import Embedders, Utterance, by_voice, describe
 from features.prefetch import Fetched, Long, fetch_ahead
 from features.resources import Resources
 from features.segments import Span
@@ -119,13 +119,20 @@ def extract_block(
         for channel, waveform in decoded.waveforms.items()
     ]
     found = hear([waveform for *_, waveform in signals], config.vad, device)
+    utterances = [
+        Utterance(recording_id, channel, span, cut(waveform, span))
+        for (recording_id, channel, waveform), sound in zip(signals, found, strict=True)
+        for span in sound.spans(seconds=len(waveform) / SAMPLE_RATE, config=config.vad)
+    ]
+    listened = time.perf_counter()
+    utterances = by_voice(utterances, embedders, config=config.changes, device=device)
+    counts.vad_s += listened - started
+    counts.embed_s += time.perf_counter() - listened
     heard: dict[str, dict[int, Listened]] = {recording_id: {} for recording_id in recordings}
-    utterances = []
-    for (recording_id, channel, waveform), sound in zip(signals, found, strict=True):
-        spans = sound.spans(seconds=len(waveform) / SAMPLE_RATE, config=config.vad)
-        heard[recording_id][channel] = Listened(sound, spans)
-        utterances += [Utterance(recording_id, channel, span, cut(waveform, span)) for span in spans]
-    counts.vad_s += time.perf_counter() - started
+    for (recording_id, channel, _), sound in zip(signals, found, strict=True):
+        heard[recording_id][channel] = Listened(sound, [])
+    for utterance in utterances:
+        heard[utterance.recording_id][utterance.channel].spans.append(utterance.span)
     describe(utterances, tables, config=config, embedders=embedders, device=device, counts=counts)
     return heard
 

@@ -22,7 +22,7 @@ from features import decoders, shards
 from features.audio import SAMPLE_RATE, Reject
 from features.config import FeatureConfig
 from features.cuts import cuts, windows_of
-from features.describe import Embedders, Utterance, describe
+from features.describe import Embedders, Utterance, by_voice, describe
 from features.extract import best_device, dims, write
 from features.measures import Measures
 from features.objects import held
@@ -97,7 +97,8 @@ def describe_range(
             for block in _blocks(cuts(items, spans), recording_id):
                 if isinstance(block, Reject):
                     return _gone(lake, ref, number, block)
-                describe(block, tables, config=config, embedders=embedders, device=device, counts=counts)
+                voices = by_voice(block, embedders, config=config.changes, device=device)
+                describe(voices, tables, config=config, embedders=embedders, device=device, counts=counts)
     for feature_set, table in tables.arrow().items():
         if feature_set != "recordings":
             lake.write_parquet(_part(ref, number, feature_set), table)

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from features.bandwidth import BandwidthMeter
+from features.dual_mono import DualMono
 from features.loudness import LoudnessMeter
 from features.measures import db
-from features.dual_mono import DualMono
 
 _CLIPPED = 0.99
 

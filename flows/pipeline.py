@@ -83,10 +83,11 @@ def open_run(
 
     Raises ModelError where the emotion model was trained on other features: before any audio is read, not after.
     """
-    lake, config = settings.open_lake(), settings.features()
+    lake = settings.open_lake()
     corpus = settings.open_corpus() if reads_audio else None
     registry = settings.open_registry(lake)
     emotion, speaker = registry.champion("emotion"), registry.champion("speaker")
+    config = settings.features(same_voice=float(speaker.metadata["threshold"]))
     check_features(emotion, config, extractor=speaker.metadata.get("extractor_digest"))
     return Run(
         id=new_id(dt.datetime.now(dt.UTC)),

@@ -51,6 +51,7 @@ class Settings(BaseSettings):
     denoise: Literal["none", "wiener"] = Field("none", description="wiener: steady noise is suppressed")
     level_lufs: float | None = Field(None, description="loudness (ITU-R BS.1770) that each signal is brought to")
     vad: Literal["silero", "energy"] = Field("silero", description="how speech is found")
+    speaker_changes: bool = Field(True, description="split stretches of speech where another voice begins")
     logmel: bool = Field(False, description="store log-mel frames too, for those who train")
     lld: bool = Field(False, description="store the 25 descriptors of eGeMAPS frame by frame too, for those who train")
     registry: str = Field(
@@ -111,12 +112,19 @@ class Settings(BaseSettings):
             level_lufs=self.level_lufs,
         )
 
-    def features(self) -> "FeatureConfig":
-        """All that is computed. Raises UsageError."""
+    def features(self, *, same_voice: float) -> "FeatureConfig":
+        """All that is computed; `same_voice` is the speaker model's threshold. Raises UsageError."""
+        from features.changes import ChangeConfig
         from features.config import FeatureConfig
         from features.vad import VadConfig
 
-        return FeatureConfig(audio=self.audio(), vad=VadConfig(method=self.vad), logmel=self.logmel, lld=self.lld)
+        return FeatureConfig(
+            audio=self.audio(),
+            vad=VadConfig(method=self.vad),
+            changes=ChangeConfig(enabled=self.speaker_changes, same_voice=round(same_voice, 3)),
+            logmel=self.logmel,
+            lld=self.lld,
+        )
 
     def resources(self) -> Resources:
         """What a worker may take. Raises UsageError."""

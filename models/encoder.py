@@ -55,7 +55,7 @@ def windows(
     lengths: Tensor,  # (batch,), valid samples
     *,
     size: int,
-) -> tuple[Tensor, Tensor]:  # (n, size), (n,) the row that each window is of
+) -> tuple[Tensor, Tensor, Tensor]:  # (n, size), (n,) the row that each window is of, (n,) the sample it begins at
     """Cuts each row into as many evenly spaced windows as cover it; a shorter row is repeated until it fills one."""
     lengths = lengths.long()
     counts = ((lengths + size - 1) // size).clamp_min(1)
@@ -65,7 +65,7 @@ def windows(
     period = lengths[row].clamp(1, size)
     samples = start[:, None] + torch.arange(size, device=waveform.device) % period[:, None]
     cut = waveform[row[:, None], samples] if waveform.shape[1] else waveform.new_zeros(len(row), size)
-    return torch.where(lengths[row, None] > 0, cut, 0.0), row
+    return torch.where(lengths[row, None] > 0, cut, 0.0), row, start
 
 
 def spectrogram(

@@ -1,6 +1,7 @@
 """SpeechBrain's ECAPA-TDNN as the encoder of voices: its own spectrogram and network, from values and safetensors."""
 
 import json
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,15 @@ from torch import Tensor
 
 from data_contracts.errors import ModelError
 from data_contracts.fingerprint import digest, fingerprint
+from models.along import along
 from models.cohort import cosines
+from models.encoder import SAMPLE_RATE
 from models.speaker import _Pyfunc
 from models.speechbrain_compat import speechbrain_importable
 
 KIND = "speechbrain-ecapa"
 _LEAST = 1_600  # samples: less has too few frames for the network's context
+_CHUNK_S = 2.0  # heard at once along an utterance
 _WEIGHTS = "weights.safetensors"
 
 
@@ -67,6 +71,20 @@ class PulledSpeaker:
         self.spectrogram.to(waveform.device)
         rows = [self._one(row[:length]) for row, length in zip(waveform, lengths.tolist(), strict=True)]
         return F.normalize(torch.stack(rows))
+
+    @torch.inference_mode()
+    def along(
+        self,
+        waveform: Tensor,  # (batch, time), float32 at 16 kHz
+        lengths: Tensor,  # (batch,), valid samples
+        windows_s: Sequence[float],
+        hop_s: float,
+    ) -> list[list[Tensor]]:  # a row, and of it a length of window: (n_windows, dim), of unit length
+        """Who speaks, window by window (`models.along`)."""
+        self.network.to(waveform.device)
+        self.spectrogram.to(waveform.device)
+        chunk = round(_CHUNK_S * SAMPLE_RATE)
+        return along(self.network, self._shown, waveform, lengths, chunk=chunk, windows_s=windows_s, hop_s=hop_s)
 
     def scores(self, first: Any, second: Any) -> Any:
         """Cosines."""
@@ -123,10 +141,12 @@ class PulledSpeaker:
     def _one(self, samples: Tensor) -> Tensor:  # (time,) to (dim,)
         samples = F.pad(samples, (0, max(0, _LEAST - len(samples))))
         whole = torch.ones(1, device=samples.device)
-        shown = self.spectrogram(samples[None])
-        shown = shown - shown.mean(1, keepdim=True)  # SpeechBrain's InputNormalization by sentence, without deviation
-        found: Tensor = self.network(shown, whole)[0, 0]
+        found: Tensor = self.network(self._shown(samples[None]), whole)[0, 0]
         return found
+
+    def _shown(self, samples: Tensor) -> Tensor:  # (n, time) to (n, frames, bands)
+        seen: Tensor = self.spectrogram(samples)
+        return seen - seen.mean(1, keepdim=True)  # SpeechBrain's InputNormalization by sentence, without deviation
 
 
 def _load_pyfunc(data_path: str) -> _Pyfunc:

@@ -5,8 +5,8 @@ Utterance -> windows of two seconds -> the encoder (`models.encoder`) -> their m
 
 import dataclasses
 import json
-from collections.abc import Iterable
-from functools import cached_property
+from collections.abc import Iterable, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from data_contracts.errors import ModelError
 from data_contracts.fingerprint import digest, fingerprint
 from features.mel import MelConfig
 from models import trained_on
+from models.along import along
 from models.cohort import Cohort, cosines
 from models.encoder import EncoderConfig, network, spectrogram, windows
 
@@ -66,13 +67,26 @@ class SpeakerModel:
     ) -> Tensor:  # (batch, dim), float32 of unit length, on the waveform's device
         """One voice a row. Rows of different lengths may share a batch; what lies beyond `lengths` is not looked at."""
         self.encoder.to(waveform.device)
-        cut, row = windows(waveform, lengths, size=self.config.window)
+        cut, row, _ = windows(waveform, lengths, size=self.config.window)
         total = waveform.new_zeros(len(waveform), self.dim)
         for first in range(0, len(row), _WINDOWS_AT_ONCE):
             part = slice(first, first + _WINDOWS_AT_ONCE)
             vectors = self.encoder(spectrogram(cut[part], self.config)).squeeze(1)
             total.index_add_(0, row[part], nn.functional.normalize(vectors))
         return nn.functional.normalize(total)
+
+    def along(
+        self,
+        waveform: Tensor,  # (batch, time), float32 at 16 kHz
+        lengths: Tensor,  # (batch,), valid samples
+        windows_s: Sequence[float],
+        hop_s: float,
+    ) -> list[list[Tensor]]:  # a row, and of it a length of window: (n_windows, dim), of unit length
+        """Who speaks, window by window (`models.along`)."""
+        self.encoder.to(waveform.device)
+        shown = partial(spectrogram, config=self.config)
+        chunk = self.config.window
+        return along(self.encoder, shown, waveform, lengths, chunk=chunk, windows_s=windows_s, hop_s=hop_s)
 
     def scores(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Embeddings (n, dim) and (m, dim) to (n, m), higher is more alike: cosines, or their adaptive s-norm.
@@ -179,6 +193,17 @@ class _Pyfunc:
         lengths = torch.as_tensor(np.asarray(model_input["lengths"], np.int64), device=device)
         embedded: np.ndarray = self.model.embed(waveform, lengths).cpu().numpy()
         return embedded
+
+    def along(
+        self,
+        waveform: Tensor,  # (batch, time), float32 at 16 kHz
+        lengths: Tensor,  # (batch,)
+        windows_s: Sequence[float],
+        hop_s: float,
+    ) -> list[list[np.ndarray]]:  # a row, and of it a length of window: (n_windows, dim) float32
+        """Who speaks along each row, computed where the waveform is."""
+        found = self.model.along(waveform, lengths, windows_s, hop_s)
+        return [[vectors.cpu().numpy() for vectors in row] for row in found]
 
 
 def _load_pyfunc(data_path: str) -> _Pyfunc:

@@ -1,6 +1,6 @@
 """Stage 3: one Dask future a shard; of a long recording, one a stretch of time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,6 +8,7 @@ from torch import Tensor
 
 from data_contracts.records import AudioObject, Counts, ModelRef, ShardRef
 from features import shards
+from features.changes import Along
 from features.describe import Embed, Embedder
 from features.extract import Extracted, extract_shard
 from features.long import LongRef, assemble, describe_range, survey
@@ -100,7 +101,7 @@ def _one_thread() -> None:
 
 def embedders(run: Run) -> dict[str, Embedder]:
     """The models that hear utterances, by the feature set that holds their vectors."""
-    heard = {"embeddings": Embedder(encoder(run.speaker), int(run.speaker.metadata["dim"]))}
+    heard = {"embeddings": Embedder(encoder(run.speaker), int(run.speaker.metadata["dim"]), along(run.speaker))}
     if "feature_set" in run.emotion.metadata:
         heard[run.emotion.metadata["feature_set"]] = Embedder(
             extractor(run.emotion), int(run.emotion.metadata["feature_dim"])
@@ -124,3 +125,17 @@ def encoder(ref: ModelRef) -> Embed:
         return np.asarray(registry.predict(ref, asked), np.float32)
 
     return embed
+
+
+def along(ref: ModelRef) -> Along:
+    """Who speaks along an utterance, from the model's frames; a model that does not show them hears every window."""
+    from models import registry
+    from models.along import by_crops
+
+    def listen(waveform: Tensor, lengths: Tensor, windows_s: Sequence[float], hop_s: float) -> list[list[np.ndarray]]:
+        own: Along | None = getattr(registry.load(ref).get_raw_model(), "along", None)
+        if own is not None:
+            return own(waveform, lengths, windows_s, hop_s)
+        return by_crops(encoder(ref), waveform, lengths, windows_s=windows_s, hop_s=hop_s)
+
+    return listen

@@ -1,0 +1,137 @@
+"""Who speaks, along an utterance: an embedding each fraction of a second, of windows that overlap.
+
+ECAPA-TDNN (Desplanques et al., Interspeech 2020) ends in attentive statistics pooling: a softmax over time weighs the
+frames, their mean and deviation make the vector. The frames are computed once, in the chunks of `models.encoder`, and
+the three sums that pooling needs are added up hop by hop; a window of any length is then the sum of its hops. That
+costs what one embedding does, and tells voices apart as well as an embedding of each window by itself does.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from features.batches import padded
+from models.encoder import SAMPLE_RATE, windows
+
+_CHUNKS_AT_ONCE = 16  # what a core's cache holds
+_LEAST_VARIANCE = 1e-12  # as in SpeechBrain's pooling
+_LEAST_LOGIT = -30.0  # of a frame or a chunk, beside the loudest: no sum of weights is ever zero
+
+
+@torch.inference_mode()
+def along(
+    network: Any,  # SpeechBrain's ECAPA_TDNN
+    shown: Callable[[Tensor], Tensor],  # (n, samples) to what the network sees of it, (n, frames, bands)
+    waveform: Tensor,  # (batch, time), float32 at 16 kHz
+    lengths: Tensor,  # (batch,), valid samples
+    *,
+    chunk: int,  # samples that the network hears at once
+    windows_s: Sequence[float],
+    hop_s: float,
+) -> list[list[Tensor]]:  # a row, and of it a length of window: (n_windows, dim), of unit length
+    """Window i of a row covers `window_s` from i · `hop_s` on; only whole ones count, but each row has one at least.
+
+    A window lasts a whole number of hops. Rows of different lengths may share a batch; what lies beyond `lengths` is
+    not looked at.
+    """
+    cut, row, start = windows(waveform, lengths, size=chunk)
+    hop = round(hop_s * SAMPLE_RATE)
+    sums, peaks = zip(
+        *(
+            _sums_by_hop(network, shown(cut[part]), start[part], chunk=chunk, hop=hop)
+            for part in (slice(first, first + _CHUNKS_AT_ONCE) for first in range(0, len(cut), _CHUNKS_AT_ONCE))
+        ),
+        strict=True,
+    )
+    summed, peak = torch.cat(sums), torch.cat(peaks)
+    first_hop = (start // hop).tolist()
+    edges = np.searchsorted(row.cpu().numpy(), np.arange(len(lengths) + 1))
+    found = []
+    for n_samples, lowest, highest in zip(lengths.tolist(), edges[:-1], edges[1:], strict=True):
+        own = slice(int(lowest), int(highest))
+        scaled = summed[own] * (peak[own] - peak[own].amax(0)).clamp_min(_LEAST_LOGIT).exp()[:, None, None]
+        by_hop = _joined(scaled, first_hop[own], n_hops=max(1, n_samples // hop))
+        found.append([_pooled(network, by_hop, n_hops=round(window_s / hop_s)) for window_s in windows_s])
+    return found
+
+
+def by_crops(
+    embed: Callable[[Tensor, Tensor], np.ndarray],  # waveforms and lengths to (n, dim) of unit length
+    waveform: Tensor,
+    lengths: Tensor,
+    *,
+    windows_s: Sequence[float],
+    hop_s: float,
+) -> list[list[np.ndarray]]:
+    """The same from a model that tells nothing but embeddings: each window by itself, at many times the cost."""
+    hop = round(hop_s * SAMPLE_RATE)
+    found = []
+    for samples, length in zip(waveform.cpu().numpy(), lengths.tolist(), strict=True):
+        own = []
+        for size in (round(window_s * SAMPLE_RATE) for window_s in windows_s):
+            starts = range(0, max(1, length - size + 1), hop)
+            own.append(
+                embed(*padded([samples[start : min(start + size, length)] for start in starts], waveform.device))
+            )
+        found.append(own)
+    return found
+
+
+def _sums_by_hop(
+    network: Any, seen: Tensor, start: Tensor, *, chunk: int, hop: int
+) -> tuple[Tensor, Tensor]:  # (n, hops, 3, channels) from the chunk's first hop on, (n, channels)
+    """The sums of weights, weighted values and weighted squares, and the logarithm of what the weights are relative to.
+
+    The network's own pooling, without its last division.
+    """
+    frames = _frames(network, seen)
+    logits = _attention(network.asp, frames)
+    peak = logits.amax(2)
+    weights = (logits - peak[:, :, None]).clamp_min(_LEAST_LOGIT).exp()
+    n_frames = frames.shape[2]
+    middle = start[:, None] + ((torch.arange(n_frames, device=seen.device) + 0.5) * (chunk / n_frames)).long()
+    local_hop = middle // hop - (start // hop)[:, None]
+    spread = nn.functional.one_hot(local_hop, -(-chunk // hop) + 1).to(frames.dtype)  # (n, frames, hops)
+    weighted = weights * frames
+    sums = torch.stack([weights, weighted, weighted * frames], dim=1)  # (n, 3, channels, frames)
+    return (sums @ spread[:, None]).permute(0, 3, 1, 2), peak
+
+
+def _frames(network: Any, seen: Tensor) -> Tensor:  # (n, channels, frames)
+    x, outputs = seen.transpose(1, 2), []
+    for block in network.blocks:
+        x = block(x)
+        outputs.append(x)
+    merged: Tensor = network.mfa(torch.cat(outputs[1:], dim=1))
+    return merged
+
+
+def _attention(pooling: Any, frames: Tensor) -> Tensor:  # (n, channels, frames): logits of the weights
+    """Each frame is judged beside the mean and the deviation of its chunk, where the network was made to."""
+    if not pooling.global_context:
+        return pooling.conv(pooling.tanh(pooling.tdnn(frames)))  # type: ignore[no-any-return]
+    deviation, mean = torch.std_mean(frames, dim=2, keepdim=True, correction=0)
+    context = [frames, mean.expand_as(frames), deviation.clamp_min(_LEAST_VARIANCE**0.5).expand_as(frames)]
+    judged: Tensor = pooling.conv(pooling.tanh(pooling.tdnn(torch.cat(context, dim=1))))
+    return judged
+
+
+def _joined(sums: Tensor, first_hop: Sequence[int], *, n_hops: int) -> Tensor:  # (n_hops, 3, channels)
+    """The hops of a row; where its chunks overlap, both count."""
+    last = max(first_hop) + sums.shape[1]
+    joined = sums.new_zeros(max(last, n_hops), *sums.shape[2:])
+    for part, first in zip(sums, first_hop, strict=True):
+        joined[first : first + len(part)] += part
+    return joined[:n_hops]
+
+
+def _pooled(network: Any, by_hop: Tensor, *, n_hops: int) -> Tensor:  # (n_windows, dim)
+    windowed = by_hop.unfold(0, min(n_hops, len(by_hop)), 1).sum(-1)
+    weight, total, squares = windowed.unbind(1)
+    mean = total / weight
+    deviation = (squares / weight - mean.square()).clamp_min(_LEAST_VARIANCE).sqrt()
+    vectors = network.fc(network.asp_bn(torch.cat([mean, deviation], dim=1)[:, :, None]))
+    return nn.functional.normalize(vectors.squeeze(2))
