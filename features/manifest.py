@@ -10,9 +10,9 @@ from typing import Any
 import polars as pl
 
 from data_contracts.errors import CorpusError, UsageError
-from data_contracts.lake import storage_options, translated
+from data_contracts.lake import storage_options
 from data_contracts.records import AudioObject
-from features.corpus import connect, date_in_path, to_object
+from features.corpus import date_in_path, look_at
 
 _OURS = {"uri", "date"}
 _BATCH = 1_000
@@ -77,10 +77,8 @@ def _object(row: dict[str, Any], *, layout: str, root: str) -> AudioObject:
     date = row.get("date") or date_in_path(uri, layout, root)
     attributes = {name: value for name, value in row.items() if name not in _OURS and value is not None}
     packed = json.dumps(attributes, default=str, sort_keys=True) if attributes else None
-    fs, path = connect(uri)
     try:
-        with translated(f"looking at {uri}", CorpusError):
-            return replace(to_object(fs, fs.info(path), date), attributes=packed)
+        return replace(look_at(uri, date), attributes=packed)
     except (FileNotFoundError, CorpusError):
         epoch = dt.datetime.fromtimestamp(0, dt.UTC)
         return AudioObject(uri, "missing", 0, date or epoch.date(), epoch, packed)

@@ -1,5 +1,6 @@
 """The flags that several commands share."""
 
+import datetime as dt
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,6 +17,9 @@ Layout = Annotated[
 Manifest = Annotated[
     str | None, typer.Option(help="A Parquet, CSV or JSONL with a `uri` column, instead of a listing.")
 ]
+Cluster = Annotated[str | None, typer.Option(help="auto, threads, processes, cuda or tcp://HOST:PORT.")]
+First = Annotated[dt.datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First date.")]
+Last = Annotated[dt.datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last date, included.")]
 Force = Annotated[bool, typer.Option("--force", help="Do again what is done already.")]
 Model = Annotated[str, typer.Argument(help="emotion or speaker", metavar="emotion|speaker")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")]

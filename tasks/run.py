@@ -14,6 +14,14 @@ from features.corpus import Corpus
 
 
 @dataclass(frozen=True)
+class Choice:
+    """Which of the rejects are meant: those of these reasons and URIs; all where none is named."""
+
+    reasons: tuple[str, ...] = ()
+    uris: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Run:
     """One run, as it is handed from stage to stage. `dates` None means every date there is."""
 
@@ -32,6 +40,7 @@ class Run:
     shard_tries: int = 3
     force: bool = False
     rescore: bool = False  # also what other model versions have published
+    retry: Choice | None = None  # these rejects are read, and nothing else
 
     @property
     def staging(self) -> str:
