@@ -107,6 +107,7 @@ def open_run(
         shard_bytes=settings.shard_bytes,
         readers=settings.readers,
         pseudonym_key=settings.pseudonym_key,
+        channel_names=settings.channel_names,
         shard_tries=settings.shard_tries,
         force=force,
         rescore=rescore,

@@ -4,12 +4,19 @@ import hashlib
 import os
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 from data_contracts import lake as lakes
+from data_contracts.channels import channel_names
 from data_contracts.errors import UsageError
 from data_contracts.lake import Lake
 from features.corpus import DEFAULT_LAYOUT, Corpus
@@ -35,6 +42,9 @@ class Settings(BaseSettings):
     cluster: str = Field("auto", description="auto, threads, processes, cuda, or tcp://… of a standing Dask scheduler")
     workers: int = Field(0, ge=0, description="workers of a cluster of our own; 0: one a core, or one a GPU")
     readers: int = Field(16, ge=1, description="objects that a worker reads at a time")
+    channel_names: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="who speaks on each channel (agent,customer), where channels are analysed each for itself"
+    )
     logmel: bool = Field(False, description="store log-mel frames too, for those who train")
     lld: bool = Field(False, description="store the 25 descriptors of eGeMAPS frame by frame too, for those who train")
     registry: str = Field(
@@ -83,6 +93,11 @@ class Settings(BaseSettings):
         if value in {"auto", "threads", "processes", "cuda"} or value.startswith(("tcp://", "tls://")):
             return value
         raise ValueError("expected auto, threads, processes, cuda or tcp://HOST:PORT")
+
+    @field_validator("channel_names", mode="before")
+    @classmethod
+    def _names(cls, value: Any) -> tuple[str, ...]:
+        return channel_names(value)
 
     def open_lake(self) -> Lake:
         if not self.lake:

@@ -37,6 +37,7 @@ class Run:
     shard_bytes: int
     readers: int
     pseudonym_key: str
+    channel_names: tuple[str, ...] = ()  # of recordings whose manifest names none
     shard_tries: int = 3
     force: bool = False
     rescore: bool = False  # also what other model versions have published
