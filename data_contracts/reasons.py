@@ -22,7 +22,10 @@ class Reason(StrEnum):
 
 
 PASSING = frozenset({Reason.UNREADABLE, Reason.VANISHED, Reason.ACCESS_DENIED})
-"""Reasons that another night may mend: such a file is tried again, up to three times."""
+"""Reasons that another night may mend: the runs that follow try such a file again by themselves."""
+
+MOST_TRIES = 3
+"""What failed so often for one and the same reason is left alone until it changes."""
 
 
 class Unscored(StrEnum):

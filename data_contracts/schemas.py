@@ -120,6 +120,7 @@ def utterances(classes: Sequence[str], dimensions: Sequence[str] = ()) -> pa.Sch
             *_KEY,
             pa.field("start_s", pa.float64(), nullable=False),
             pa.field("end_s", pa.float64(), nullable=False),
+            pa.field("channel_name", pa.string()),  # agent, customer: where channels are told apart and have names
             pa.field("emotion", pa.string()),
             pa.field("emotion_reason", pa.string()),  # why there is none
             *(pa.field(f"score_{name}", pa.float64()) for name in classes),

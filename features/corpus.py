@@ -121,6 +121,13 @@ def to_object(fs: Any, entry: dict[str, Any], date: dt.date | None) -> AudioObje
     )
 
 
+def look_at(uri: str, date: dt.date | None) -> AudioObject:
+    """One object, as a listing would show it. Raises FileNotFoundError, or CorpusError where it cannot be looked at."""
+    fs, path = connect(uri)
+    with translated(f"looking at {uri}", CorpusError):
+        return to_object(fs, fs.info(path), date)
+
+
 def _uri(fs: Any, name: str) -> str:
     return name if _is_local(fs) else str(fs.unstrip_protocol(name))
 

@@ -7,15 +7,15 @@ A shard is done when its `recordings` file is there: it is written last.
 
 import datetime as dt
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import polars as pl
 import pyarrow as pa
 
 from data_contracts.lake import Lake
-from data_contracts.reasons import PASSING
+from data_contracts.reasons import MOST_TRIES, PASSING
 from data_contracts.schemas import RECORDING_FEATURES
 
-MOST_TRIES = 3
 _PASSED = pl.col("reason").is_in([str(reason) for reason in PASSING]).fill_null(False)
 
 
@@ -52,10 +52,7 @@ def dates(lake: Lake, version: str) -> list[dt.date]:
 
 
 def recordings(lake: Lake, version: str, date: dt.date) -> pl.LazyFrame:
-    """A date's objects as they were read last, with `shard` and `date`.
-
-    A read that failed for a reason that passes never hides one that did not: nothing good is lost to a bad night.
-    """
+    """A date's objects as they were read last, with `shard` and `date`; see `last_read`."""
     files = [path("recordings", version, date, shard) for shard in shards(lake, version, date)]
     if not files:
         empty = pl.DataFrame(RECORDING_FEATURES.empty_table())
@@ -73,25 +70,56 @@ def recordings(lake: Lake, version: str, date: dt.date) -> pl.LazyFrame:
 
 
 def last_read(recordings: pl.LazyFrame) -> pl.LazyFrame:
-    """One row a URI."""
+    """One row a URI: the newest of what was found in its bytes.
+
+    A read that failed for a reason that passes never hides one that went well: nothing good is lost to a bad night. It
+    follows a rejection that was tried again, for then the file may be gone.
+    """
+    order = ["read_at", "tries", "shard"]
+    newest = recordings.with_columns(passing=_PASSED).sort(
+        "uri", "passing", *order, descending=[False, False, True, True, False]
+    )
+    found = {name: pl.col(name).first().over("uri") for name in ("passing", "status", "etag", "tries")}
+    again = (found["tries"] < pl.col("tries")) | (found["etag"] != pl.col("etag"))
+    follows = found["passing"] | ((found["status"] != "ok") & again)
     return (
-        recordings.with_columns(passing=_PASSED)
-        .sort("uri", "passing", "read_at", "tries", "shard", descending=[False, False, True, True, False])
-        .drop("passing")
+        newest.with_columns(hidden=pl.col("passing") & ~follows)
+        .sort("uri", "hidden", *order, descending=[False, False, True, True, False])
+        .drop("passing", "hidden")
         .unique("uri", keep="first", maintain_order=True)
     )
 
 
-def known(lake: Lake, version: str, date: dt.date) -> dict[tuple[str, str], int]:
-    """Of a date, (uri, etag) of what needs no reading any more: -1; of what may be tried again: the tries so far."""
+@dataclass(frozen=True)
+class Attempts:
+    """What came of reading one content, (uri, etag), as often as that was tried."""
+
+    tries: int
+    is_read: bool  # it went well
+    is_settled: bool  # it was read, or has something in its bytes that another night will not mend
+    worn_out: str | None  # the reason for which it failed three times
+
+    @property
+    def is_done(self) -> bool:
+        """Whether a run leaves it alone unless it is told otherwise."""
+        return self.is_settled or self.worn_out is not None
+
+
+def attempts(lake: Lake, version: str, date: dt.date) -> dict[tuple[str, str], Attempts]:
+    """The history of a date's contents by (uri, etag). A try that two runs made at the same time counts once."""
     files = [path("recordings", version, date, shard) for shard in shards(lake, version, date)]
     if not files:
         return {}
-    seen = lake.read_files(files).group_by("uri", "etag").agg(pl.col("tries").max(), again=_PASSED.all())
-    return {
-        (uri, etag): tries if again and tries < MOST_TRIES else -1
-        for uri, etag, tries, again in seen.select("uri", "etag", "tries", "again").iter_rows()
-    }
+    key = ["uri", "etag"]
+    rows = lake.read_files(files)
+    often = pl.col("tries").n_unique() >= MOST_TRIES
+    worn_out = rows.drop_nulls("reason").group_by(*key, "reason").agg(often=often).filter("often").sort("reason")
+    history = rows.group_by(key).agg(
+        pl.col("tries").max(), is_read=(pl.col("status") == "ok").any(), is_settled=~_PASSED.all()
+    )
+    history = history.join(worn_out.unique(key, keep="first", maintain_order=True), on=key, how="left")
+    columns = ("tries", "is_read", "is_settled", "reason")
+    return {(row[0], row[1]): Attempts(*row[2:]) for row in history.select(*key, *columns).iter_rows()}
 
 
 def members(lake: Lake, version: str, date: dt.date) -> dict[tuple[str, str], str]:

@@ -13,8 +13,20 @@ from rich.console import Console
 from rich.markup import escape
 
 from data_contracts.errors import UndertoneError, UsageError
-from flows import cli_models, cli_speakers, cli_tables
-from flows.options import Corpus, Force, Json, Lake, Layout, Manifest, flags_for_a_run, settings_of
+from flows import cli_models, cli_rejects, cli_speakers, cli_tables
+from flows.options import (
+    Cluster,
+    Corpus,
+    First,
+    Force,
+    Json,
+    Lake,
+    Last,
+    Layout,
+    Manifest,
+    flags_for_a_run,
+    settings_of,
+)
 from flows.screen import screen
 from flows.server import start_server
 
@@ -70,7 +82,7 @@ def nightly(
     lake: Lake = None,
     layout: Layout = None,
     manifest: Manifest = None,
-    cluster: Annotated[str | None, typer.Option(help="auto, threads, processes, cuda or tcp://HOST:PORT.")] = None,
+    cluster: Cluster = None,
     as_json: Json = False,
 ) -> None:
     """What the schedule runs: a date, and whatever came late in the look-back window before it.
@@ -80,15 +92,16 @@ def nightly(
     flags = flags_for_a_run(corpus=corpus, lake=lake, layout=layout, manifest=manifest, cluster=cluster)
     ready = start_server()
     from flows.nightly import nightly as flow
+    from flows.progress import watched
 
     ready()
-    _run(lambda: flow(date=date.date() if date else None, settings=flags), as_json=as_json)
+    watched(console, lambda: flow(date=date.date() if date else None, settings=flags), as_json=as_json)
 
 
 @app.command()
 def backfill(
-    start: Annotated[dt.datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First date.")] = None,
-    end: Annotated[dt.datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last date, included.")] = None,
+    start: First = None,
+    end: Last = None,
     stage: Annotated[
         StageName | None,
         typer.Option(help="features: extract, publish nothing. score: from stored features, no audio is read."),
@@ -98,7 +111,7 @@ def backfill(
     lake: Lake = None,
     layout: Layout = None,
     manifest: Manifest = None,
-    cluster: Annotated[str | None, typer.Option(help="auto, threads, processes, cuda or tcp://HOST:PORT.")] = None,
+    cluster: Cluster = None,
     shard_bytes: Annotated[int | None, typer.Option(help="Audio bytes in a shard, at most.")] = None,
     workers: Annotated[int | None, typer.Option(help="Workers of a cluster of our own; default one a core.")] = None,
     as_json: Json = False,
@@ -123,10 +136,11 @@ def backfill(
     )
     ready = start_server()
     from flows.backfill import backfill as flow
+    from flows.progress import watched
 
     chosen: Any = stage.value if stage else None
     ready()
-    _run(lambda: flow(start=first, end=last, stage=chosen, force=force, settings=flags), as_json=as_json)
+    watched(console, lambda: flow(start=first, end=last, stage=chosen, force=force, settings=flags), as_json=as_json)
 
 
 @app.command()
@@ -170,21 +184,8 @@ def doctor(corpus: Corpus = None, lake: Lake = None, as_json: Json = False) -> N
 
 cli_tables.add_to(app)
 app.add_typer(cli_models.app, name="models")
+app.add_typer(cli_rejects.app, name="rejects")
 app.add_typer(cli_speakers.app, name="speakers")
-
-
-def _run(job: Any, *, as_json: bool) -> None:
-    from flows.progress import Terminal, reporter
-    from flows.show import summary
-
-    if as_json:
-        print(json.dumps(job().row(), default=str))
-        return
-    token = reporter.set(Terminal(console))
-    try:
-        summary(console, job())
-    finally:
-        reporter.reset(token)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The commands that read what was published: query, runs, rejects. Speakers are in `flows.cli_speakers`."""
+"""The commands that read what was published: query and runs. Others: `flows.cli_rejects`, `flows.cli_speakers`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,7 +19,7 @@ Limit = Annotated[int, typer.Option(help="Rows at most.")]
 
 def add_to(app: typer.Typer) -> None:
     """Registers the commands."""
-    for command in (query, runs, rejects):
+    for command in (query, runs):
         app.command()(command)
 
 
@@ -49,22 +49,6 @@ def runs(lake: Lake = None, limit: Limit = 20, as_json: Json = False) -> None:
         console.print("No run yet. `undertone nightly` or `undertone backfill` makes one.")
         return
     _show(found if as_json else at_a_glance(found), as_json=as_json)
-
-
-def rejects(lake: Lake = None, limit: Limit = 100, as_json: Json = False) -> None:
-    """The files that could not be used, and why."""
-    _ask(lake, f"SELECT date, reason, uri, error, tries FROM rejects ORDER BY date DESC, uri LIMIT {limit:d}", as_json)
-    if not as_json:
-        console.print(
-            "unreadable, vanished and access_denied are tried again with the next runs, three times in all; "
-            "after that, and for the others, `undertone backfill --force` reads once more."
-        )
-
-
-def _ask(lake: str | None, sql: str, as_json: bool) -> None:
-    from flows.query import query as ask
-
-    _show(ask(_lake(lake), sql), as_json=as_json)
 
 
 def _show(answer: "Answer", *, as_json: bool) -> None:

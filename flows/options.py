@@ -1,5 +1,6 @@
 """The flags that several commands share."""
 
+import datetime as dt
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,6 +17,9 @@ Layout = Annotated[
 Manifest = Annotated[
     str | None, typer.Option(help="A Parquet, CSV or JSONL with a `uri` column, instead of a listing.")
 ]
+Cluster = Annotated[str | None, typer.Option(help="auto, threads, processes, cuda or tcp://HOST:PORT.")]
+First = Annotated[dt.datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First date.")]
+Last = Annotated[dt.datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last date, included.")]
 Force = Annotated[bool, typer.Option("--force", help="Do again what is done already.")]
 Model = Annotated[str, typer.Argument(help="emotion or speaker", metavar="emotion|speaker")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")]
@@ -26,13 +30,14 @@ def flags_for_a_run(*, reads_audio: bool = True, **flags: Any) -> dict[str, Any]
 
     Raises UsageError: what is wrong is said at once, not after Prefect has started.
     """
+    from flows import chosen
     from flows.settings import Settings
 
     given = settings_of(**flags)
     settings = Settings.load(**given)
     settings.open_lake()
-    settings.audio()
-    settings.resources()
+    chosen.audio(settings)
+    chosen.resources(settings)
     if reads_audio:
         settings.open_corpus()
     return given

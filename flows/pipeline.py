@@ -3,6 +3,7 @@
 import datetime as dt
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 from rich.markup import escape
@@ -11,13 +12,14 @@ from data_contracts.errors import LakeError, PublishConflict, UndertoneError, Va
 from data_contracts.records import Counts, ModelRef, ShardRef
 from data_contracts.validation import warm_up
 from features import store
+from flows import chosen
 from flows.artifacts import leave
 from flows.progress import reporter
 from flows.runners import Workers, n_workers, workers_for
 from flows.settings import Settings
 from models.compatibility import check_features
 from tasks.audit import audit, docs_uri
-from tasks.discover import discover
+from tasks.discover import Found, discover
 from tasks.extract import extract
 from tasks.identify import identify
 from tasks.integrate import integrate
@@ -25,7 +27,8 @@ from tasks.ledger import Ledger
 from tasks.plan import plan
 from tasks.publish import finish, publish, roll_forward
 from tasks.reenrol import reenrol
-from tasks.run import Run, new_id
+from tasks.rejected import rejected
+from tasks.run import Choice, Run, new_id
 from tasks.score import score
 from tasks.select import Pending, select
 
@@ -41,14 +44,16 @@ def process(
     stage: Stage | None = None,
     force: bool = False,
     rescore: bool = False,
+    retry: Choice | None = None,
 ) -> Ledger:
     """Runs the stages over `dates` (None: all there are) and returns the ledger.
 
     `features` ends after extraction, `score` starts after it. `force` does again what is done; `rescore` also takes
-    what other model versions have published. Raises ValidationStopped where the audit says no.
+    what other model versions have published; `retry` reads rejects alone. Raises ValidationStopped where the audit says
+    no.
     """
     reads_audio = stage != "score"
-    run = open_run(settings, flow=flow, dates=dates, force=force, rescore=rescore, reads_audio=reads_audio)
+    run = open_run(settings, flow=flow, dates=dates, force=force, rescore=rescore, reads_audio=reads_audio, retry=retry)
     ledger = _open_ledger(run)
     try:
         for run_id in roll_forward(run.lake):
@@ -57,7 +62,7 @@ def process(
             if not reads_audio:
                 _check_stored(run)
             else:
-                _extract(run, ledger, settings, workers)
+                run = _extract(run, ledger, settings, workers)
             if stage == "features" or not _publish(run, ledger, workers):
                 finish(run.lake, ledger)
     except ValidationStopped as error:
@@ -78,6 +83,7 @@ def open_run(
     force: bool = False,
     rescore: bool = False,
     reads_audio: bool = True,
+    retry: Choice | None = None,
 ) -> Run:
     """Settles where the run works and with which versions: the registry's champions, of now.
 
@@ -87,7 +93,7 @@ def open_run(
     corpus = settings.open_corpus() if reads_audio else None
     registry = settings.open_registry(lake)
     emotion, speaker = registry.champion("emotion"), registry.champion("speaker")
-    config = settings.features(same_voice=float(speaker.metadata["threshold"]))
+    config = chosen.features(settings, same_voice=float(speaker.metadata["threshold"]))
     check_features(emotion, config, extractor=speaker.metadata.get("extractor_digest"))
     return Run(
         id=new_id(dt.datetime.now(dt.UTC)),
@@ -100,11 +106,13 @@ def open_run(
         config=config,
         feature_version=config.version(*extractors(speaker, emotion)),
         shard_bytes=settings.shard_bytes,
-        resources=settings.resources(),
+        resources=chosen.resources(settings),
         pseudonym_key=settings.pseudonym_key,
+        channel_names=settings.channel_names,
         shard_tries=settings.shard_tries,
         force=force,
         rescore=rescore,
+        retry=retry,
     )
 
 
@@ -129,16 +137,16 @@ def _check_stored(run: Run) -> None:
         )
 
 
-def _extract(run: Run, ledger: Ledger, settings: Settings, workers: Workers) -> None:
-    """Stages 1 to 3."""
+def _extract(run: Run, ledger: Ledger, settings: Settings, workers: Workers) -> Run:
+    """Stages 1 to 3; returns the run with the dates that it turned out to be for."""
     tell = reporter.get()
     with ledger.timed("discover"):
-        found = discover(run)
-    ledger.n_listed, ledger.n_known = found.n_listed, found.n_known
-    where = "" if found.n_listed else f" in {run.corpus}: is the layout right? `undertone doctor` shows what is there"
-    tell.say("discover", f"{found.n_listed:,} objects listed, {found.n_known:,} of them known already{where}")
+        found = rejected(run) if run.retry else discover(run)
+    ledger.n_listed, ledger.n_known, ledger.left_alone = found.n_listed, found.n_known, found.left_alone
+    tell.say("discover", _discovered(run, found))
+    run = replace(run, dates=found.window)
     if not found.dates:
-        return
+        return run
     with ledger.timed("plan"):
         refs: list[ShardRef] = plan(run, found, n_workers=n_workers(settings))
     tell.say(
@@ -154,6 +162,14 @@ def _extract(run: Run, ledger: Ledger, settings: Settings, workers: Workers) -> 
         f"{done.audio_s / 60:,.1f} min of audio, {done.n_segments:,} utterances, {done.n_rejected} rejected, "
         f"{rate:.0f}x real time",
     )
+    return run
+
+
+def _discovered(run: Run, found: Found) -> str:
+    if run.retry:
+        return f"{found.n_listed:,} rejects chosen, {found.n_listed - found.n_known:,} to be read again"
+    where = "" if found.n_listed else f" in {run.corpus}: is the layout right? `undertone doctor` shows what is there"
+    return f"{found.n_listed:,} objects listed, {found.n_known:,} of them known already{escape(where)}"
 
 
 def _publish(run: Run, ledger: Ledger, workers: Workers) -> bool:

@@ -1,7 +1,8 @@
 """What a run tells whoever watches: a line a stage, a bar with the audio hours done, and the RTFx."""
 
+import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Protocol
@@ -10,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from data_contracts.records import Counts
+from tasks.ledger import Ledger
 
 
 class Reporter(Protocol):
@@ -63,3 +65,19 @@ class Terminal:
 
 _SILENCE = Silence()
 reporter: ContextVar[Reporter] = ContextVar("reporter", default=_SILENCE)
+
+
+def watched(console: Console, job: Callable[[], Ledger], *, as_json: bool) -> None:
+    """Does a run's work before people, with a closing summary; or silently, and prints the ledger's row as JSON."""
+    from flows.show import summary
+
+    if as_json:
+        ledger = job()
+        alone = {"left_alone": ledger.left_alone} if ledger.flow == "retry" else {}
+        print(json.dumps(ledger.row() | alone, default=str))
+        return
+    token = reporter.set(Terminal(console))
+    try:
+        summary(console, job())
+    finally:
+        reporter.reset(token)

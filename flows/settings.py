@@ -4,21 +4,25 @@ import hashlib
 import os
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 from data_contracts import lake as lakes
+from data_contracts.channels import channel_names
 from data_contracts.errors import UsageError
 from data_contracts.lake import Lake
-from features.audio import AudioConfig
 from features.corpus import DEFAULT_LAYOUT, Corpus
-from features.resources import Resources
 from features.shards import SHARD_BYTES
 
 if TYPE_CHECKING:
-    from features.config import FeatureConfig
     from models.registry import Registry
 
 
@@ -52,6 +56,9 @@ class Settings(BaseSettings):
     level_lufs: float | None = Field(None, description="loudness (ITU-R BS.1770) that each signal is brought to")
     vad: Literal["silero", "energy"] = Field("silero", description="how speech is found")
     speaker_changes: bool = Field(True, description="split stretches of speech where another voice begins")
+    channel_names: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="who speaks on each channel (agent,customer), where channels are analysed each for itself"
+    )
     logmel: bool = Field(False, description="store log-mel frames too, for those who train")
     lld: bool = Field(False, description="store the 25 descriptors of eGeMAPS frame by frame too, for those who train")
     registry: str = Field(
@@ -101,40 +108,10 @@ class Settings(BaseSettings):
             return value
         raise ValueError("expected auto, threads, processes, cuda or tcp://HOST:PORT")
 
-    def audio(self) -> AudioConfig:
-        """Which channels are analysed, and how they are prepared. Raises UsageError."""
-        return AudioConfig(
-            channels=self.channels,
-            keep_truncated=self.keep_truncated,
-            dc=self.dc,
-            resampler=self.resampler,
-            denoise=self.denoise,
-            level_lufs=self.level_lufs,
-        )
-
-    def features(self, *, same_voice: float) -> "FeatureConfig":
-        """All that is computed; `same_voice` is the speaker model's threshold. Raises UsageError."""
-        from features.changes import ChangeConfig
-        from features.config import FeatureConfig
-        from features.vad import VadConfig
-
-        return FeatureConfig(
-            audio=self.audio(),
-            vad=VadConfig(method=self.vad),
-            changes=ChangeConfig(enabled=self.speaker_changes, same_voice=round(same_voice, 3)),
-            logmel=self.logmel,
-            lld=self.lld,
-        )
-
-    def resources(self) -> Resources:
-        """What a worker may take. Raises UsageError."""
-        return Resources(
-            n_readers=self.readers,
-            n_decoders=self.decoders,
-            decode_timeout_s=self.decode_timeout_s,
-            memory_mb=self.memory_mb,
-            long_s=self.long_s,
-        )
+    @field_validator("channel_names", mode="before")
+    @classmethod
+    def _names(cls, value: Any) -> tuple[str, ...]:
+        return channel_names(value)
 
     def open_lake(self) -> Lake:
         if not self.lake:

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from data_contracts.errors import UsageError
+from data_contracts.reasons import MOST_TRIES
 from flows.screen import Format
 from tasks.ledger import Ledger
 
@@ -64,6 +65,11 @@ def text(value: Any) -> str:
 def summary(console: Console, ledger: Ledger) -> None:
     """What a run did, in a few lines."""
     done, elapsed_s = ledger.extracted, ledger.elapsed_s
+    if ledger.flow == "retry":
+        _left_alone(console, ledger)
+        if not ledger.n_published_recordings and not done.n_objects:
+            console.print(f"[bold]Nothing to read again.[/bold] ({elapsed_s:.1f} s, run {ledger.run_id})")
+            return
     if not ledger.n_published_recordings and not done.n_objects:
         console.print(
             f"[bold]Nothing to do.[/bold] {ledger.n_listed:,} objects listed, all {ledger.n_known:,} known and "
@@ -82,6 +88,16 @@ def summary(console: Console, ledger: Ledger) -> None:
         highlight=False,
     )
     _told(console, ledger)
+
+
+def _left_alone(console: Console, ledger: Ledger) -> None:
+    if ledger.left_alone:
+        reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(ledger.left_alone.items()))
+        console.print(
+            f"[yellow]{sum(ledger.left_alone.values())} left alone[/yellow] ({reasons}): failed {MOST_TRIES} times for "
+            "the same reason. They are read once they change, or by `undertone backfill --force`.",
+            highlight=False,
+        )
 
 
 def _rescored(console: Console, ledger: Ledger) -> None:

@@ -83,7 +83,7 @@ def _reconciled(run: Run, waiting: Pending, n_extracted: int, tables: dict[str, 
         .join(daily.group_by("date").agg(pl.col("n_utterances").sum()), on="date", how="left")
     )
     mix = dict(utterances["emotion"].drop_nulls().value_counts().iter_rows())
-    past_volume, past_mix = _past(run)
+    past_volume, past_mix = (None, {}) if run.retry else _past(run)  # a few files are no night
     lost = _lost(run)
     return {
         "recordings_missing": abs(waiting.n_recordings - tables["recordings"].height)
@@ -118,7 +118,8 @@ def _lost(run: Run) -> int:
 
 def _past(run: Run) -> tuple[float | None, dict[str, int]]:
     """Mean utterances of the last runs that published any, and the class mix of the newest published days."""
-    runs = run.lake.frame("runs", schemas.RUNS).filter(pl.col("n_published_utterances") > 0)
+    runs = run.lake.frame("runs", schemas.RUNS)
+    runs = runs.filter(pl.col("n_published_utterances") > 0, pl.col("flow") != "retry")
     volume = runs.sort("started").tail(_NIGHTS).select(pl.col("n_published_utterances").mean()).collect().item()
     daily = run.lake.frame("emotion_daily", schemas.EMOTION_DAILY).collect()
     newest = daily["date"].unique().sort().tail(_NIGHTS)

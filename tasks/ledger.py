@@ -30,6 +30,7 @@ class Ledger:
     feature_version: str = ""
     n_listed: int = 0
     n_known: int = 0
+    left_alone: dict[str, int] = field(default_factory=dict)  # rejects that failed too often, by reason
     extracted: Counts = field(default_factory=Counts)
     n_scored: int = 0
     n_published_recordings: int = 0

@@ -15,6 +15,14 @@ from features.resources import Resources
 
 
 @dataclass(frozen=True)
+class Choice:
+    """Which of the rejects are meant: those of these reasons and URIs; all where none is named."""
+
+    reasons: tuple[str, ...] = ()
+    uris: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Run:
     """One run, as it is handed from stage to stage. `dates` None means every date there is."""
 
@@ -30,9 +38,11 @@ class Run:
     shard_bytes: int
     resources: Resources
     pseudonym_key: str
+    channel_names: tuple[str, ...] = ()  # of recordings whose manifest names none
     shard_tries: int = 3
     force: bool = False
     rescore: bool = False  # also what other model versions have published
+    retry: Choice | None = None  # these rejects are read, and nothing else
 
     @property
     def staging(self) -> str:

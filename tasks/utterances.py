@@ -1,7 +1,11 @@
 """Segments, identities and scores of the waiting utterances, joined."""
 
+import contextlib
+import json
+
 import polars as pl
 
+from data_contracts.channels import channel_names
 from features import store
 from tasks.identify import KEY
 from tasks.run import Run
@@ -14,7 +18,7 @@ def utterances_with_scores(run: Run, waiting: Pending) -> pl.DataFrame:
     schema = run.utterances
     if not waiting.shards:
         return pl.DataFrame(schema.empty_table())
-    counted = pending(run).filter("counted").select("recording_id", "shard", "date")
+    counted = pending(run).filter("counted")
     parts = []
     for date, shards in waiting.shards.items():
         for shard in shards:
@@ -28,6 +32,7 @@ def utterances_with_scores(run: Run, waiting: Pending) -> pl.DataFrame:
         pl.concat(parts)
         .unique(KEY, keep="first")
         .join(identities, on=KEY, how="left")
+        .join(named_channels(run, counted), on=["recording_id", "channel"], how="left")
         .with_columns(
             emotion=_likeliest(run.classes),
             emotion_model=pl.lit(run.emotion.label),
@@ -38,6 +43,35 @@ def utterances_with_scores(run: Run, waiting: Pending) -> pl.DataFrame:
         .select(schema.names)
         .sort(KEY)
     )
+
+
+def named_channels(run: Run, recordings: pl.DataFrame) -> pl.DataFrame:
+    """recording_id, channel and channel_name of the channels that have one: as the manifest says, else the settings.
+
+    None in a mix of all channels, nor in a recording of one channel where several are named: who it is is not known.
+    """
+    mixed = run.config.audio.channels == "mix"
+    rows = [] if mixed else recordings.select("recording_id", "n_channels", "attributes").iter_rows()
+    return pl.DataFrame(
+        [
+            (recording_id, channel, name)
+            for recording_id, n_channels, attributes in rows
+            for channel, name in enumerate(_names(run, n_channels, attributes))
+            if name
+        ],
+        schema={"recording_id": pl.String, "channel": pl.Int16, "channel_name": pl.String},
+        orient="row",
+    )
+
+
+def _names(run: Run, n_channels: int, attributes: str | None) -> tuple[str, ...]:
+    """What a manifest of before said in other words counts as nothing said."""
+    own: tuple[str, ...] = ()
+    if attributes and "channel_names" in attributes:
+        with contextlib.suppress(ValueError):
+            own = channel_names(json.loads(attributes).get("channel_names", ""))
+    names = own or run.channel_names
+    return () if n_channels == 1 and len(names) > 1 else names
 
 
 def _likeliest(classes: list[str]) -> pl.Expr:

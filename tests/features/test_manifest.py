@@ -57,6 +57,21 @@ def test_further_columns_are_kept_as_attributes(root, tmp_path, suffix):
     assert second.attributes is None
 
 
+def test_channels_may_be_named(root, tmp_path, suffix):
+    named = ["agent,customer", '["agent", "customer"]'] if suffix == "csv" else [["agent", "customer"], ["ada"]]
+    frame = pl.DataFrame({"uri": ["2026/11/21/a.wav", "2026/11/22/b.wav"], "channel_names": named})
+    found = _objects(_write(frame, tmp_path / f"calls.{suffix}"), root)
+    assert [json.loads(item.attributes)["channel_names"] for item in found] == named
+
+
+@pytest.mark.parametrize("value", [2, {"left": "agent"}, [1, 2], "[agent"])
+def test_wrong_names_of_channels_name_the_row(root, tmp_path, value):
+    path = tmp_path / "calls.jsonl"
+    path.write_text(json.dumps({"uri": "2026/11/22/b.wav", "channel_names": value}))
+    with pytest.raises(CorpusError, match=r"row of .*2026/11/22/b\.wav: channel_names: expected names such as"):
+        _objects(path, root)
+
+
 def test_a_date_column_goes_before_the_path(root, tmp_path, suffix):
     dates = {"date": ["2026-12-01", "2026-12-02"]}
     path = _write(pl.DataFrame({"uri": ["2026/11/21/a.wav", "2026/11/22/b.wav"]} | dates), tmp_path / f"calls.{suffix}")

@@ -3,14 +3,18 @@
 import datetime as dt
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from data_contracts import lake as lakes
 from data_contracts.lake import Lake
 from data_contracts.reasons import PASSING, Reason
 from data_contracts.schemas import RECORDING_FEATURES, SEGMENTS
 from features import store
+from features.store import Attempts
 
 DAY = dt.date(2026, 11, 21)
 NOON = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
@@ -61,7 +65,7 @@ def test_a_shard_that_died_on_the_way_is_not_done(lake):
     lake.write_parquet(store.path("segments", "v1", DAY, "0f"), SEGMENTS.empty_table())
     assert store.shards(lake, "v1", DAY) == []
     assert store.dates(lake, "v1") == []
-    assert store.known(lake, "v1", DAY) == {}
+    assert store.attempts(lake, "v1", DAY) == {}
     _write(lake, "0f", _row("a"))
     assert store.shards(lake, "v1", DAY) == ["0f"]
 
@@ -91,7 +95,7 @@ def test_versions_and_dates_are_kept_apart(lake):
     assert store.dates(lake, "v1") == [other, DAY]
     assert store.dates(lake, "v2") == [DAY]
     assert [row["uri"] for row in _current(lake)] == ["a"]
-    assert set(store.known(lake, "v2", DAY)) == {("c", "e1")}
+    assert set(store.attempts(lake, "v2", DAY)) == {("c", "e1")}
 
 
 def test_an_empty_date_has_the_columns_of_a_full_one(lake):
@@ -124,12 +128,34 @@ def test_of_a_content_the_last_try_counts(lake):
 @pytest.mark.parametrize(("well", "failed"), [("0a", "0b"), ("0b", "0a")])
 @pytest.mark.parametrize("reason", [None, "corrupt"])
 def test_a_content_that_was_read_once_is_read(lake, well, failed, reason):
-    """Two runs meet, or a forced one counts from one again: the failure was once shown, by the luck of its shard."""
+    """Two runs meet, or a forced one tries over: the failure was once shown, by the luck of its shard."""
     _write(lake, well, _row("a", tries=1, reason=reason))
-    _write(lake, failed, _row("a", tries=1, reason="unreadable"))
-    _write(lake, "0c", _row("a", tries=2, reason="vanished"))
+    _write(lake, failed, _row("a", tries=1, hour=1, reason="unreadable"))
     assert [(row["shard"], row["reason"]) for row in _current(lake)] == [(well, reason)]
-    assert store.known(lake, "v1", DAY) == {("a", "e1"): -1}
+    assert store.attempts(lake, "v1", DAY)["a", "e1"].is_done
+
+
+@pytest.mark.parametrize("etag", ["e1", "e2"])
+def test_a_bad_night_hides_nothing_good(lake, etag):
+    _write(lake, "0a", _row("a"))
+    _write(lake, "0b", _row("a", etag=etag, tries=2, hour=1, reason="vanished"))
+    assert [(row["etag"], row["status"]) for row in _current(lake)] == [("e1", "ok")]
+
+
+@pytest.mark.parametrize("again", ["vanished", "truncated", None])
+def test_what_was_rejected_and_tried_again_is_as_the_last_try_found_it(lake, again):
+    _write(lake, "0b", _row("a", reason="corrupt"))
+    _write(lake, "0a", _row("a", tries=2, hour=1, reason=again))
+    assert [(row["tries"], row["reason"]) for row in _current(lake)] == [(2, again)]
+    assert store.attempts(lake, "v1", DAY)["a", "e1"] == Attempts(2, again is None, True, None)
+
+
+def test_of_a_content_that_went_bad_the_later_failure_counts(lake):
+    """Well, then overwritten by something corrupt, then gone: no read of before stands for what is there now."""
+    _write(lake, "0a", _row("a", etag="e1"))
+    _write(lake, "0b", _row("a", etag="e2", hour=1, reason="corrupt"))
+    _write(lake, "0c", _row("a", etag="e2", hour=2, tries=2, reason="vanished"))
+    assert [(row["etag"], row["reason"]) for row in _current(lake)] == [("e2", "vanished")]
 
 
 def test_the_same_content_in_two_shards_is_one_row_always_the_same(lake):
@@ -138,22 +164,69 @@ def test_the_same_content_in_two_shards_is_one_row_always_the_same(lake):
     assert [row["shard"] for row in _current(lake)] == ["0a"]
 
 
-@pytest.mark.parametrize("reason", [None, *sorted(set(Reason) - PASSING)])
-def test_what_is_settled_is_not_read_again(lake, reason):
+@pytest.mark.parametrize("reason", [None, *sorted(Reason)])
+def test_what_has_something_in_its_bytes_is_not_read_again(lake, reason):
     _write(lake, "0a", _row("a", reason=reason))
-    assert store.known(lake, "v1", DAY) == {("a", "e1"): -1}
+    assert store.attempts(lake, "v1", DAY)["a", "e1"] == Attempts(1, reason is None, reason not in PASSING, None)
 
 
-@pytest.mark.parametrize("reason", sorted(PASSING))
-def test_what_may_pass_is_tried_three_times(lake, reason):
-    for tries, expected in ((1, 1), (2, 2), (3, -1)):
+@pytest.mark.parametrize("reason", sorted(Reason))
+def test_three_times_the_same_reason_is_enough(lake, reason):
+    for tries in (1, 2, 3):
         _write(lake, f"0{tries}", _row("a", tries=tries, reason=reason))
-        assert store.known(lake, "v1", DAY) == {("a", "e1"): expected}
+        found = store.attempts(lake, "v1", DAY)["a", "e1"]
+        assert found.worn_out == (reason if tries == 3 else None)
+        assert found.is_done == (tries == 3 or reason not in PASSING)
+
+
+def test_another_reason_counts_anew(lake):
+    for tries, reason in enumerate(["unreadable", "vanished", "unreadable", "vanished"], start=1):
+        _write(lake, f"0{tries}", _row("a", tries=tries, reason=reason))
+    assert store.attempts(lake, "v1", DAY)["a", "e1"] == Attempts(4, False, False, None)
+    _write(lake, "05", _row("a", tries=5, reason="vanished"))
+    assert store.attempts(lake, "v1", DAY)["a", "e1"] == Attempts(5, False, False, "vanished")
+
+
+def test_a_try_that_two_runs_made_counts_once(lake):
+    for shard in ("0a", "0b", "0c"):
+        _write(lake, shard, _row("a", tries=1, reason="vanished"))
+    assert store.attempts(lake, "v1", DAY)["a", "e1"] == Attempts(1, False, False, None)
 
 
 def test_every_content_of_a_uri_is_remembered_by_itself(lake):
     _write(lake, "0a", _row("a", etag="e1"), _row("a", etag="e2", tries=2, reason="vanished"))
-    assert store.known(lake, "v1", DAY) == {("a", "e1"): -1, ("a", "e2"): 2}
+    found = store.attempts(lake, "v1", DAY)
+    assert found == {("a", "e1"): Attempts(1, True, True, None), ("a", "e2"): Attempts(2, False, False, None)}
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([None, *sorted(Reason)]), st.sampled_from("ef"), st.integers(1, 4), st.integers(0, 5)
+        ),
+        min_size=1,
+        max_size=12,
+    ),
+    st.randoms(),
+)
+def test_how_attempts_lie_in_shards_changes_nothing(rows, random):
+    """One row a URI; a good read is never hidden by a passing failure; the order of the files says nothing."""
+    made = [
+        {**_row("a", etag=etag, hour=hour, tries=tries, reason=reason), "shard": f"{place:02x}"}
+        for place, (reason, etag, tries, hour) in enumerate(rows)
+    ]
+    frame = pl.from_dicts(made, infer_schema_length=None).cast({"reason": pl.String})
+    (shown,) = store.last_read(frame.lazy()).collect().to_dicts()
+    random.shuffle(made)
+    shuffled = pl.from_dicts(made, infer_schema_length=None).cast({"reason": pl.String})
+    assert store.last_read(shuffled.lazy()).collect().to_dicts() == [shown]
+    if shown["reason"] in PASSING:
+        settled = [row for row in made if row["reason"] not in PASSING]
+        newest = max(settled, key=lambda row: row["read_at"], default=None)
+        assert newest is None or any(row["status"] != "ok" for row in settled if row["read_at"] == newest["read_at"])
+    else:
+        assert shown["read_at"] == max(row["read_at"] for row in made if row["reason"] not in PASSING)
 
 
 def test_a_set_that_is_not_there(lake):
@@ -166,5 +239,6 @@ def test_on_s3(s3):
     assert store.recordings(lake, "v1", DAY).collect().is_empty()
     _write(lake, "0a", _row("a"), _row("b", reason="vanished"))
     assert [(row["uri"], row["shard"]) for row in _current(lake)] == [("a", "0a"), ("b", "0a")]
-    assert store.known(lake, "v1", DAY) == {("a", "e1"): -1, ("b", "e1"): 1}
+    found = store.attempts(lake, "v1", DAY)
+    assert found == {("a", "e1"): Attempts(1, True, True, None), ("b", "e1"): Attempts(1, False, False, None)}
     assert store.dates(lake, "v1") == [DAY]

@@ -4,7 +4,9 @@ import datetime as dt
 import io
 import os
 import shutil
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -18,6 +20,8 @@ from data_contracts.errors import LakeError, UsageError
 from data_contracts.lake import Lake
 from data_contracts.schemas import UTTERANCE_KEY
 from features import store
+from features.audio import AudioConfig
+from features.config import FeatureConfig
 from flows.backfill import backfill
 from flows.dates import days
 from flows.nightly import nightly
@@ -257,6 +261,40 @@ def test_a_manifest_keeps_its_columns(settings, tmp_path, sample):
     rows = Lake(settings["lake"]).scan("recordings").sort("uri").collect()
     assert rows["attributes"].to_list() == ['{"agent": "ada"}', '{"agent": "ben"}']
     assert rows["date"].to_list() == [dt.date(2026, 11, 19), dt.date(2026, 11, 20)]
+
+
+def test_a_channel_has_its_name_and_may_get_another_without_its_audio(settings, tmp_path, sample, monkeypatch):
+    """Where a channel is analysed for itself; the names are of the tables alone, so scoring again changes them."""
+    corpus = tmp_path / "corpus/2026/11/20"
+    corpus.mkdir(parents=True)
+    for name in ("call-0014-voice-d-stereo.flac", "call-0015-voice-f.flac"):
+        shutil.copy(sample / "2026/11/20" / name, corpus)
+    here = settings | {"corpus": str(tmp_path / "corpus"), "channel_names": "agent,customer"}
+    lake = Lake(here["lake"])
+
+    def names() -> dict[str, str | None]:
+        rows = lake.scan("utterances").join(lake.scan("recordings"), on="recording_id").collect()
+        return {Path(uri).name[:9]: name for uri, name in rows.select("uri", "channel_name").iter_rows()}
+
+    backfill(settings=here)
+    assert names() == {"call-0014": None, "call-0015": None}, "all channels are mixed"
+    audio: Any = {"channels": "left"}
+    monkeypatch.setattr("flows.pipeline.FeatureConfig", partial(FeatureConfig, audio=AudioConfig(**audio)))
+    backfill(settings=here)
+    assert names() == {"call-0014": "agent", "call-0015": None}, "one channel, two names: nobody's"
+    shutil.rmtree(corpus)
+    backfill(stage="score", force=True, settings=here | {"channel_names": ["ada", "ben"]})
+    assert names() == {"call-0014": "ada", "call-0015": None}
+
+
+def test_names_of_channels_come_from_file_or_environment(monkeypatch):
+    assert Settings.load().channel_names == ()
+    Path("undertone.toml").write_text('channel_names = ["agent", "customer"]\n')
+    assert Settings.load().channel_names == ("agent", "customer")
+    monkeypatch.setenv("UNDERTONE_CHANNEL_NAMES", "ada, ben")
+    assert Settings.load().channel_names == ("ada", "ben")
+    with pytest.raises(UsageError, match=r"channel_names: .*expected names such as 'agent,customer'"):
+        Settings.load(channel_names=3)
 
 
 def test_half_a_range_is_wrong_usage():

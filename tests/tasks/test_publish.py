@@ -5,11 +5,13 @@ import datetime as dt
 import polars as pl
 import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 
 from data_contracts import schemas
 from data_contracts.errors import PublishConflict
 from data_contracts.lake import Lake
 from data_contracts.schemas import TABLE_KEYS
+from flows.query import query
 from tasks.ledger import Ledger
 from tasks.publish import ATTEMPT, RUN_ID, _check_base, publish_staged, roll_forward
 from tasks.select import versions
@@ -64,6 +66,27 @@ def test_another_taxonomy_adds_its_columns(lake):
     _publish(lake, "r3", [again], classes=("fear",))
     rows = lake.scan("utterances").sort("recording_id").collect()
     assert rows.select("score_anger", "score_fear").rows() == [(None, 1.0), (None, 1.0)], "no score of before is left"
+
+
+def test_a_table_of_before_gets_the_new_column(lake):
+    """The names of channels came later: what was published without them has none, what is published now may."""
+    before = pa.Table.from_pylist([_utterance("a", 0) | {"run_id": "r0"}], schema=schemas.utterances(CLASSES))
+    before = before.drop_columns("channel_name")
+    write_deltalake(lake.at("analytics", "utterances"), before.cast(_nullable(before.schema)))
+    held = lake.frame("utterances", schemas.utterances(CLASSES)).collect()
+    assert held["channel_name"].to_list() == [None]
+    _publish(lake, "r1", [_utterance("b", 0) | {"channel_name": "agent"}, _utterance("c", 0)])
+    rows = lake.scan("utterances").sort("recording_id").collect()
+    assert rows["channel_name"].to_list() == [None, "agent", None]
+    _publish(lake, "r2", [_utterance("a", 0) | {"channel_name": "customer"}, _utterance("b", 0)])
+    rows = lake.scan("utterances").sort("recording_id").collect()
+    assert rows["channel_name"].to_list() == ["customer", None, None]
+    asked = query(lake, "SELECT channel_name FROM utterances ORDER BY recording_id")
+    assert asked["channel_name"].to_pylist() == ["customer", None, None]
+
+
+def _nullable(schema):
+    return pa.schema([field.with_nullable(True) for field in schema])
 
 
 def test_nobody_is_overwritten_unseen(lake):

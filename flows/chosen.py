@@ -1,0 +1,48 @@
+"""From settings to what is computed, and to what a worker may take: the one place where they meet."""
+
+from typing import TYPE_CHECKING
+
+from features.audio import AudioConfig
+from features.resources import Resources
+from flows.settings import Settings
+
+if TYPE_CHECKING:
+    from features.config import FeatureConfig
+
+
+def audio(settings: Settings) -> AudioConfig:
+    """Which channels are analysed, and how they are prepared. Raises UsageError."""
+    return AudioConfig(
+        channels=settings.channels,
+        keep_truncated=settings.keep_truncated,
+        dc=settings.dc,
+        resampler=settings.resampler,
+        denoise=settings.denoise,
+        level_lufs=settings.level_lufs,
+    )
+
+
+def features(settings: Settings, *, same_voice: float) -> "FeatureConfig":
+    """All that is computed; `same_voice` is the speaker model's threshold. Raises UsageError."""
+    from features.changes import ChangeConfig
+    from features.config import FeatureConfig
+    from features.vad import VadConfig
+
+    return FeatureConfig(
+        audio=audio(settings),
+        vad=VadConfig(method=settings.vad),
+        changes=ChangeConfig(enabled=settings.speaker_changes, same_voice=round(same_voice, 3)),
+        logmel=settings.logmel,
+        lld=settings.lld,
+    )
+
+
+def resources(settings: Settings) -> Resources:
+    """What a worker may take. Raises UsageError."""
+    return Resources(
+        n_readers=settings.readers,
+        n_decoders=settings.decoders,
+        decode_timeout_s=settings.decode_timeout_s,
+        memory_mb=settings.memory_mb,
+        long_s=settings.long_s,
+    )

@@ -1,0 +1,75 @@
+"""The commands about rejects: by themselves they list; retry reads them again."""
+
+from typing import Annotated
+
+import typer
+
+from data_contracts.reasons import MOST_TRIES, PASSING, Reason
+from flows.cli_tables import Limit
+from flows.options import Cluster, Corpus, First, Json, Lake, Last, Layout, Manifest, flags_for_a_run, settings_of
+from flows.screen import screen
+from flows.server import start_server
+
+app = typer.Typer(help="The files that could not be used, and why: list them, read them again.")
+console = screen()
+
+
+@app.callback(invoke_without_command=True)
+def rejects(context: typer.Context, lake: Lake = None, limit: Limit = 100, as_json: Json = False) -> None:
+    """The files that could not be used, and why. Alone, it lists."""
+    if context.invoked_subcommand is None:
+        _list(lake, limit, as_json=as_json)
+
+
+@app.command()
+def retry(
+    reason: Annotated[list[Reason] | None, typer.Option(help="Only these; may be given several times.")] = None,
+    uri: Annotated[list[str] | None, typer.Option(help="Only this file; may be given several times.")] = None,
+    start: First = None,
+    end: Last = None,
+    corpus: Corpus = None,
+    lake: Lake = None,
+    layout: Layout = None,
+    manifest: Manifest = None,
+    cluster: Cluster = None,
+    as_json: Json = False,
+) -> None:
+    """Reads rejected files again, those alone, and publishes what comes of it.
+
+    What failed three times for the same reason is left alone until it changes, or [bold]backfill --force[/bold].
+    """
+    from flows.dates import days
+
+    first, last = (day.date() if day else None for day in (start, end))
+    days(first, last)
+    flags = flags_for_a_run(corpus=corpus, lake=lake, layout=layout, manifest=manifest, cluster=cluster)
+    ready = start_server()
+    from flows.progress import watched
+    from flows.retry import retry as flow
+
+    reasons = [str(word) for word in reason or ()]
+    ready()
+    watched(
+        console,
+        lambda: flow(reasons=reasons, uris=uri or [], start=first, end=last, settings=flags),
+        as_json=as_json,
+    )
+
+
+def _list(lake: str | None, limit: int, *, as_json: bool) -> None:
+    from flows.query import query
+    from flows.settings import Settings
+    from flows.show import rows
+
+    opened = Settings.load(**settings_of(lake=lake)).open_lake()
+    sql = f"SELECT date, reason, uri, error, tries FROM rejects ORDER BY date DESC, uri LIMIT {limit:d}"
+    rows(console, query(opened, sql), style="json" if as_json else "table")
+    if not as_json:
+        console.print(HINT, soft_wrap=True)
+
+
+HINT = (
+    f"{', '.join(sorted(PASSING))} are tried again by the runs that list them; `undertone rejects retry` reads any "
+    f"of them again. What failed {MOST_TRIES} times for the same reason is left alone until the file changes, or "
+    "`undertone backfill --force`."
+)

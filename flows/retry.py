@@ -1,0 +1,43 @@
+"""The flow that reads rejected files once more."""
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any
+
+from prefect import flow
+
+from data_contracts.errors import UsageError
+from data_contracts.reasons import Reason
+from flows.dates import days
+from flows.pipeline import process
+from flows.settings import Settings
+from tasks.ledger import Ledger
+from tasks.rejected import chosen
+from tasks.run import Choice
+
+
+@flow(name="retry")
+def retry(
+    reasons: Sequence[str] = (),
+    uris: Sequence[str] = (),
+    start: dt.date | None = None,
+    end: dt.date | None = None,
+    settings: dict[str, Any] | None = None,
+) -> Ledger:
+    """Reads again the rejects of these reasons, URIs and dates (all where none is named); publishes what comes of it.
+
+    What failed three times for one reason is left alone until it changes; the ledger's `left_alone` says how many.
+    """
+    opened = Settings.load(**(settings or {}))
+    choice = choice_of(reasons, uris)
+    dates = days(start, end)
+    chosen(opened.open_lake(), choice, None if dates is None else tuple(dates))
+    return process(opened, flow="retry", dates=dates, retry=choice)
+
+
+def choice_of(reasons: Sequence[str], uris: Sequence[str]) -> Choice:
+    """Raises UsageError for a word that is no reason."""
+    for reason in reasons:
+        if reason not in set(Reason):
+            raise UsageError(f"expected a reason, one of {', '.join(Reason)}; found {reason!r}")
+    return Choice(tuple(dict.fromkeys(map(str, reasons))), tuple(dict.fromkeys(uris)))

@@ -1,0 +1,159 @@
+"""Stage 1 of a retry: which rejects are looked at again, under which date, and which are left alone."""
+
+import datetime as dt
+import os
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pytest
+from deltalake import write_deltalake
+
+from data_contracts.errors import UsageError
+from data_contracts.lake import Lake
+from data_contracts.schemas import RECORDING_FEATURES, RECORDINGS, REJECTS
+from features import store
+from features.corpus import Corpus, list_objects
+from tasks.discover import discover, found_path
+from tasks.rejected import chosen, rejected
+from tasks.run import Choice
+
+DAY, OTHER = dt.date(2026, 11, 21), dt.date(2026, 11, 25)
+VERSIONS = dict.fromkeys(["emotion_model", "speaker_model", "feature_version", "run_id"], "v1")
+
+
+@pytest.fixture
+def lake(tmp_path) -> Lake:
+    return Lake(str(tmp_path / "lake"))
+
+
+@pytest.fixture
+def corpus(tmp_path) -> Corpus:
+    """Three files, last changed on their day."""
+    for name in "abc":
+        _put(tmp_path / "corpus/2026/11/21" / name, b"x", DAY)
+    return Corpus(str(tmp_path / "corpus"))
+
+
+def _put(path: Path, data: bytes, day: dt.date) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    noon = dt.datetime.combine(day, dt.time(12), dt.UTC).timestamp()
+    os.utime(path, (noon, noon))
+
+
+def _run(lake: Lake, corpus: Corpus, *, dates=None, retry=None, force=False) -> Any:
+    named = {"lake": lake, "corpus": corpus, "dates": dates, "retry": retry or Choice(), "force": force}
+    return SimpleNamespace(**named, feature_version="v1", staging="staging/run=r")
+
+
+def _failed(lake: Lake, corpus: Corpus, *attempts: dict[str, str]) -> None:
+    """The store after these attempts, a shard each, of reasons by name; and the tables after the last."""
+    items = {item.uri.rsplit("/", 1)[-1]: item for item in list_objects(corpus, [DAY])}
+    shown: dict[str, dict[str, Any]] = {}
+    for place, reasons in enumerate(attempts):
+        rows = []
+        for name, reason in reasons.items():
+            item = items[name]
+            told = {key: getattr(item, key) for key in ("uri", "etag", "bytes", "modified")} | {
+                "attributes": f'"{name}"'
+            }
+            status = "rejected" if reason else "ok"
+            row = {**told, "tries": place + 1, "read_at": item.modified, "status": status, "reason": reason}
+            rows.append(row)
+            shown[name] = row | {"date": item.date} | VERSIONS
+        tables = {"recordings": pa.Table.from_pylist(rows, schema=RECORDING_FEATURES)}
+        store.write_shard(lake, tables, version="v1", date=DAY, shard=f"0{place}", configuration="")
+    published = [row for row in shown.values() if row["reason"]]
+    for table, schema in (("rejects", REJECTS), ("recordings", RECORDINGS)):
+        write_deltalake(lake.at("analytics", table), pa.Table.from_pylist(published, schema=schema), mode="overwrite")
+
+
+def _planned(run: Any, *dates: dt.date) -> dict[str, int]:
+    frames = [pl.DataFrame(run.lake.read_parquet(found_path(run, date))) for date in dates]
+    return {row["uri"][-1]: row["tries"] for frame in frames for row in frame.iter_rows(named=True)}
+
+
+def test_the_chosen_are_read_and_the_worn_out_left(lake, corpus):
+    _failed(lake, corpus, {"a": "corrupt", "b": "empty", "c": None}, {"a": "corrupt", "b": "empty"}, {"a": "corrupt"})
+    run = _run(lake, corpus)
+    found = rejected.fn(run)
+    assert (found.n_listed, found.n_known, found.left_alone) == (2, 1, {"corrupt": 1})
+    assert (found.dates, found.window, found.n_bytes) == ((DAY,), (DAY,), 1)
+    assert _planned(run, DAY) == {"b": 2}
+
+
+def test_what_a_run_that_died_has_read_well_is_not_read(lake, corpus):
+    _failed(lake, corpus, {"a": "vanished"})
+    again = pa.Table.from_pylist(
+        [
+            {**row, "tries": 2, "reason": None, "status": "ok"}
+            for row in store.read(lake, "recordings", "v1", DAY, "00").to_pylist()
+        ],
+        schema=RECORDING_FEATURES,
+    )
+    store.write_shard(lake, {"recordings": again}, version="v1", date=DAY, shard="01", configuration="")
+    found = rejected.fn(_run(lake, corpus))
+    assert (found.n_listed, found.n_known, found.dates, found.window) == (1, 1, (), (DAY,))
+
+
+def test_a_changed_file_lies_where_a_listing_would_put_it(lake, corpus):
+    """By its last change it is of another day now; its tries begin anew."""
+    corpus = Corpus(corpus.root, "modified")
+    _failed(lake, corpus, {"a": "corrupt", "b": "corrupt"})
+    _put(Path(corpus.root) / "2026/11/21/a", b"changed", OTHER)
+    run = _run(lake, corpus)
+    found = rejected.fn(run)
+    assert (found.dates, found.window) == ((DAY, OTHER), (DAY, OTHER))
+    assert _planned(run, DAY) == {"b": 1}
+    assert _planned(run, OTHER) == {"a": 0}
+
+
+def test_of_one_that_is_gone_everything_is_as_it_was(lake, corpus):
+    _failed(lake, corpus, {"a": "corrupt"})
+    (before,) = chosen(lake, Choice(), None)
+    Path(before["uri"]).unlink()
+    run = _run(lake, corpus)
+    assert rejected.fn(run).n_listed == 1
+    (row,) = run.lake.read_parquet(found_path(run, DAY)).to_pylist()
+    assert row == {name: before[name] for name in ("uri", "etag", "bytes", "modified", "attributes", "tries")}
+
+
+def test_reasons_dates_and_uris_choose(lake, corpus):
+    _failed(lake, corpus, {"a": "corrupt", "b": "empty", "c": "empty"})
+    uri = f"{corpus.root}/2026/11/21/c"
+
+    def names(choice: Choice, dates=None) -> str:
+        return "".join(row["uri"][-1] for row in chosen(lake, choice, dates))
+
+    assert names(Choice()) == "abc"
+    assert names(Choice(reasons=("empty",))) == "bc"
+    assert names(Choice(reasons=("empty",), uris=(uri,))) == "c"
+    assert names(Choice(reasons=("corrupt",), uris=(uri,))) == ""
+    assert names(Choice(), (DAY,)) == "abc"
+    assert names(Choice(), (OTHER,)) == ""
+    with pytest.raises(UsageError, match="'d' is not among the rejects"):
+        chosen(lake, Choice(uris=("d",)), None)
+
+
+def test_nothing_published_is_nothing_to_retry(lake, corpus):
+    found = rejected.fn(_run(lake, corpus))
+    assert (found.n_listed, found.dates, found.window) == (0, (), ())
+
+
+def test_a_nightly_leaves_the_worn_out_alone_and_force_tries_over(lake, corpus):
+    _failed(lake, corpus, *[{"a": "vanished", "b": "corrupt", "c": None}] * 2, {"a": "vanished"})
+    nightly = _run(lake, corpus, dates=(DAY,))
+    assert (discover.fn(nightly).n_known, discover.fn(nightly).dates) == (3, ())
+    forced = _run(lake, corpus, dates=(DAY,), force=True)
+    assert discover.fn(forced).n_known == 0
+    assert _planned(forced, DAY) == {"a": 2, "b": 1, "c": 1}
+
+
+def test_a_nightly_tries_again_what_may_pass(lake, corpus):
+    _failed(lake, corpus, {"a": "vanished", "b": "corrupt", "c": None}, {"a": "unreadable"})
+    run = _run(lake, corpus, dates=(DAY,))
+    assert discover.fn(run).n_known == 2
+    assert _planned(run, DAY) == {"a": 2}
