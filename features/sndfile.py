@@ -7,7 +7,7 @@ import numpy as np
 import soundfile as sf
 
 from data_contracts.reasons import Reason
-from features import containers
+from features import completeness, mp3
 from features.content import Content, View
 from features.streams import BLOCK_SAMPLES, Header, Unusable, one_line
 
@@ -83,7 +83,7 @@ class _Forward(sf.SoundFile):  # type: ignore[misc]
 @contextmanager
 def open_stream(content: Content, container: str) -> Iterator[SndfileStream]:
     """`container` is what `containers.sniff` said. Raises Unusable."""
-    gap = containers.missing(content, container)
+    gap = completeness.missing(content, container)
     try:
         file = _Forward(_view(content, container))
     except sf.LibsndfileError as error:
@@ -92,7 +92,7 @@ def open_stream(content: Content, container: str) -> Iterator[SndfileStream]:
         raise _corrupt(error, container) from error
     with file:
         known = container in _EXACT_LENGTHS and file.frames < _LENGTH_UNKNOWN
-        known = known and not (container == "mp3" and containers.lacks_mp3_length(content))
+        known = known and not (container == "mp3" and mp3.lacks_length(content))
         header = Header(
             container,
             _codec(file),
@@ -109,7 +109,7 @@ def open_stream(content: Content, container: str) -> Iterator[SndfileStream]:
 def _view(content: Content, container: str) -> View:
     if container != "mp3":
         return View(content)
-    start, prefix = containers.mp3_splice(content)
+    start, prefix = mp3.splice(content)
     return View(content, start=start, prefix=prefix)
 
 
@@ -117,7 +117,8 @@ def _bit_rate(file: sf.SoundFile, n_bytes: int) -> int | None:
     """The file's bytes over its time: of whole files of these formats hardly anything else is in them."""
     if not 0 < file.frames < _LENGTH_UNKNOWN or file.samplerate <= 0:
         return None
-    return int(8 * n_bytes * file.samplerate / file.frames)
+    seconds: float = file.frames / file.samplerate
+    return round(8 * n_bytes / seconds)
 
 
 def _codec(file: sf.SoundFile) -> str:
@@ -127,7 +128,7 @@ def _codec(file: sf.SoundFile) -> str:
 
 def _translated(error: sf.LibsndfileError, content: Content, container: str, gap: str | None) -> Unusable:
     message = " ".join(error.error_string.split())
-    if not gap and container == "flac" and containers.flac_is_cut(content):
+    if not gap and container == "flac" and completeness.flac_is_cut(content):
         gap = "the last FLAC frame is incomplete"
     if gap:
         return Unusable(Reason.TRUNCATED, f"{gap} (libsndfile: {message})", container)

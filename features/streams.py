@@ -1,14 +1,14 @@
 """What a decoder gives: a header, and then the samples block by block. The fast path first, FFmpeg for the rest."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from data_contracts.reasons import Reason
-from features import containers
+from features import codecs, containers
 from features.content import Content
 
 BLOCK_SAMPLES = 1 << 20  # decoded at a time, all channels together: bounds memory
@@ -54,17 +54,32 @@ class Unusable(Exception):  # noqa: N818 - it names what is wrong with the file;
 def open_stream(content: Content) -> Iterator[Stream]:
     """The decoder for what the bytes are, whatever the file is called. Raises Unusable, and nothing else.
 
-    Truncation is found in wav, rf64, w64, aiff and au (by their sizes), flac (by its last frame), ogg (by its last
-    page) and mp3 with a Xing or Info frame. An mp3 without one does not say how long it was: a part of it is a shorter
-    recording.
+    libsndfile where it knows the container, FFmpeg for the rest and for the codecs that libsndfile does not have.
+    Truncation is found by the file's own sizes (see `completeness.missing`), in flac by its last frame, in mp3 by its
+    Xing or Info frame. An mp3 without one does not say how long it was: a part of it is a shorter recording.
     """
-    from features import sndfile
-
     container = containers.sniff(content)
     if container not in containers.READ:
         raise refused(content, container)
-    with sndfile.open_stream(content, container) as stream:
-        yield stream
+    with ExitStack() as stack:
+        yield _opened(stack, content, container)
+
+
+def _opened(stack: ExitStack, content: Content, container: str) -> Stream:
+    from features import ffmpeg, sndfile
+
+    if not containers.by_libsndfile(container):
+        return stack.enter_context(ffmpeg.open_stream(content, container))
+    try:
+        return stack.enter_context(sndfile.open_stream(content, container))
+    except Unusable as error:
+        if container not in codecs.DEMUXERS:
+            raise
+        first = error
+    try:
+        return stack.enter_context(ffmpeg.open_stream(content, container))
+    except Unusable as error:
+        raise (error if error.reason == Reason.UNSUPPORTED else first) from first
 
 
 def refused(content: Content, container: str | None) -> Unusable:

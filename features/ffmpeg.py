@@ -1,0 +1,241 @@
+"""FFmpeg through PyAV: what libsndfile does not read. Only the audio track is decoded; no other file is ever opened."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn, cast
+
+import numpy as np
+
+from data_contracts.reasons import Reason
+from features import codecs, completeness, tracks
+from features.content import Content, View
+from features.streams import BLOCK_SAMPLES, Header, Unusable, one_line
+
+if TYPE_CHECKING:
+    from av.audio.frame import AudioFrame
+    from av.audio.stream import AudioStream
+    from av.container import InputContainer
+
+_MAX_CHANNELS = 64
+_MAX_PLANES = 7  # of more, PyAV 18.1 reads past the list: its end is only marked in a list of eight
+_SCALES = {"u8": 2.0**-7, "s16": 2.0**-15, "s32": 2.0**-31, "s64": 2.0**-63, "flt": 1.0, "dbl": 1.0}
+_DTYPES: dict[str, Any] = {
+    "u8": np.uint8,
+    "s16": np.int16,
+    "s32": np.int32,
+    "s64": np.int64,
+    "flt": np.float32,
+    "dbl": np.float64,
+}
+_OPTIONS = {
+    "protocol_whitelist": "none",  # and `_refuse`: whatever a file refers to stays closed
+    "codec_whitelist": ",".join(codecs.DECODERS),  # no video decoder runs, not even to learn a picture's size
+    "max_streams": "64",
+}
+_JOINED = {"aac", "loas", "ac3", "eac3", "dts", "mpegts", "mpeg"}  # may begin in the middle of a broadcast
+_MAX_LATE = 16  # packets that may fail before the first that decodes, in these
+_UNBELIEVED_S = 0.25  # a stated length may count delay and padding, and be rounded
+
+
+class FfmpegStream:
+    """A `streams.Stream` of an open FFmpeg container.
+
+    The encoder's delay is left out as the container states it (edit lists, CodecDelay, pre-skip, LAME's tag); padding
+    at the end only where packets state it (Opus, Matroska): an AAC track in mp4 keeps up to a frame of it.
+    """
+
+    def __init__(self, container: "InputContainer", content: Content, name: str, gap: str | None) -> None:
+        self._stream = tracks.choose(container, content, name)
+        self._name, self._gap = name, gap
+        self._codec = _codec(name, self._stream)
+        self._error: Unusable | None = None
+        self._n_decoded = self._n_to_drop = 0
+        self._frames = self._decode(container)
+        self._first = next(self._frames, None)
+        if self._first is None:
+            raise self._error or self._empty()
+        self._format = rate_hz, n_channels = _format(self._first)
+        if not 0 < n_channels <= _MAX_CHANNELS or rate_hz <= 0:
+            error = f"expected 1 to {_MAX_CHANNELS} channels, found {n_channels} at {rate_hz} Hz"
+            raise Unusable(Reason.UNSUPPORTED, error, self._codec)
+        seconds = tracks.promised_s(container, self._stream, name)
+        self._n_whole = None if seconds is None else int(seconds * rate_hz)
+        self.header = Header(
+            name,
+            self._codec,
+            rate_hz,
+            n_channels,
+            n_promised=None if seconds is None else max(0, int((seconds - _UNBELIEVED_S) * rate_hz)),
+            bit_rate_bps=tracks.bit_rate_bps(container, self._stream, len(content), seconds),
+            gap=gap,
+            tags=tracks.tags(container, self._stream),
+        )
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        n_block, n_held, held = max(1, BLOCK_SAMPLES // self.header.n_channels), 0, []
+        for samples in self._samples():
+            held.append(samples)
+            n_held += len(samples)
+            if n_held >= n_block:
+                whole = np.concatenate(held)
+                n_full = n_held - n_held % n_block
+                yield from (whole[at : at + n_block] for at in range(0, n_full, n_block))
+                n_held, held = n_held - n_full, [whole[n_full:]]
+        if n_held:
+            yield np.concatenate(held)
+        if self._error and (self._n_whole is None or self._n_decoded < self._n_whole):
+            raise self._error  # behind the promised end, a damaged tag may stand
+        promised = self.header.n_promised or 0
+        if self._n_decoded < promised:
+            error = f"the header promises {promised} frames or more, decoded {self._n_decoded}"
+            hole = not self._gap and completeness.is_judged(self._name)
+            raise Unusable(Reason.CORRUPT if hole else Reason.TRUNCATED, error, self._codec)
+
+    def skip(self, n_frames: int) -> None:
+        """Decodes and drops: AAC, AMR, AC-3 and others carry state from frame to frame."""
+        self._n_to_drop += n_frames
+
+    def _samples(self) -> Iterator[np.ndarray]:
+        """Each frame's, as (frames, channels) float32."""
+        convert = _interleaved if self.header.n_channels <= _MAX_PLANES else _by_swresample()
+        frame, self._first = self._first, None
+        while frame is not None:
+            n_drop = min(self._n_to_drop, frame.samples)
+            self._n_to_drop -= n_drop
+            if n_drop < frame.samples:
+                try:
+                    samples = convert(frame)[n_drop:]
+                except _foreign() as error:
+                    self._error = self._translated(error)
+                    return
+                yield samples
+            frame = next(self._frames, None)
+
+    def _decode(self, container: "InputContainer") -> Iterator["AudioFrame"]:
+        """Frames of one format; ends early, with `_error` set, at the first that is damaged or of another."""
+        n_late = 0
+        try:
+            for packet in container.demux(self._stream):
+                try:
+                    frames = packet.decode()
+                except _foreign():
+                    n_late += 1
+                    if self._n_decoded or self._name not in _JOINED or n_late > _MAX_LATE:
+                        raise
+                    continue
+                for frame in frames:
+                    if not frame.samples:
+                        continue
+                    self._check(frame)
+                    self._n_decoded += frame.samples
+                    yield frame
+                if packet.is_corrupt:
+                    raise ValueError("a packet is incomplete, or follows a lost one")
+        except Unusable as error:
+            self._error = error
+        except _foreign() as error:
+            self._error = self._translated(error)
+
+    def _check(self, frame: "AudioFrame") -> None:
+        if frame.is_corrupt:
+            raise ValueError("a frame is damaged")
+        if self._n_decoded and _format(frame) != self._format:
+            rate_hz, n_channels = self._format
+            at_s = self._n_decoded / rate_hz
+            found = f"found {frame.sample_rate} Hz, {frame.layout.nb_channels} channels after {at_s:.1f} s"
+            error = f"expected {rate_hz} Hz, {n_channels} channels throughout, {found}"
+            raise Unusable(Reason.UNSUPPORTED, error, self._codec)
+
+    def _translated(self, error: Exception) -> Unusable:
+        return _translated(error, self._codec, self._gap, begun=self._n_decoded > 0)
+
+    def _empty(self) -> Unusable:
+        if self._gap:
+            return Unusable(Reason.TRUNCATED, self._gap, self._codec)
+        return Unusable(Reason.EMPTY, "expected samples, found a header alone", self._codec)
+
+
+@contextmanager
+def open_stream(content: Content, container: str) -> Iterator[FfmpegStream]:
+    """`container` is what `containers.sniff` said: its demuxer alone is asked. Raises Unusable."""
+    import av
+
+    gap = completeness.missing(content, container)
+    demuxer = codecs.DEMUXERS[container]
+    options = {**_OPTIONS, "format_whitelist": demuxer}
+    try:
+        file = av.open(
+            View(content), format=demuxer, container_options=options, metadata_errors="replace", io_open=_refuse
+        )
+    except _foreign() as error:
+        raise _translated(error, container, gap) from error
+    with file:
+        yield FfmpegStream(cast("InputContainer", file), content, container, gap)
+
+
+class _ElsewhereError(OSError):
+    """The file refers to another."""
+
+
+def _refuse(*_: object) -> NoReturn:
+    raise _ElsewhereError("it refers to another, which is not opened")
+
+
+def _format(frame: "AudioFrame") -> tuple[int, int]:
+    return frame.sample_rate, frame.layout.nb_channels
+
+
+def _interleaved(frame: "AudioFrame") -> np.ndarray:
+    """(frames, channels) float32, full scale at 1."""
+    sample, n_channels = frame.format.name.removesuffix("p"), frame.layout.nb_channels
+    planes: list[Any] = list(frame.planes)
+    n_each = frame.samples if frame.format.is_planar else frame.samples * n_channels
+    read = [np.frombuffer(plane, _DTYPES[sample], n_each) for plane in planes[:n_channels]]
+    samples = np.stack(read, axis=1) if frame.format.is_planar else read[0].reshape(-1, n_channels)
+    if sample == "flt":
+        return samples.copy()  # the frame's memory is FFmpeg's
+    with np.errstate(over="ignore", invalid="ignore"):  # doubles beyond float32: the reader finds the infinity
+        scaled = samples.astype(np.float32) * np.float32(_SCALES[sample])
+    return scaled - 1 if sample == "u8" else scaled
+
+
+def _by_swresample() -> Callable[["AudioFrame"], np.ndarray]:
+    """The same, for more channels than PyAV can count the planes of: libswresample interleaves them."""
+    import av
+
+    resampler = av.AudioResampler(format="flt")
+
+    def convert(frame: "AudioFrame") -> np.ndarray:
+        if not frame.format.is_planar:
+            return _interleaved(frame)
+        frame.pts = None
+        return np.concatenate([_interleaved(converted) for converted in resampler.resample(frame)])
+
+    return convert
+
+
+def _words(error: Exception) -> str:
+    return getattr(error, "strerror", None) or one_line(error)
+
+
+def _codec(name: str, stream: "AudioStream") -> str:
+    codec = stream.codec_context.codec.canonical_name
+    return name if name == codec else f"{name}/{codec}"
+
+
+def _foreign() -> tuple[type[Exception], ...]:
+    import av
+
+    return (av.FFmpegError, RuntimeError, ValueError, ArithmeticError, LookupError, MemoryError, OSError, EOFError)
+
+
+def _translated(error: Exception, codec: str, gap: str | None, *, begun: bool = False) -> Unusable:
+    import av
+
+    if gap:
+        return Unusable(Reason.TRUNCATED, f"{gap} (FFmpeg: {_words(error)})", codec)
+    if isinstance(error, _ElsewhereError):
+        return Unusable(Reason.UNSUPPORTED, f"expected a file that holds its own audio: {error}", codec)
+    if not begun and isinstance(error, av.error.LookupError | av.error.PatchWelcomeError | NotImplementedError):
+        return Unusable(Reason.UNSUPPORTED, f"expected a {codec} file that FFmpeg reads: {_words(error)}", codec)
+    return Unusable(Reason.CORRUPT, f"expected a {codec} file that decodes: {_words(error)}", codec)

@@ -1,0 +1,104 @@
+"""What an FFmpeg container says of its audio: which track, how long, at which rate, with which tags."""
+
+from typing import TYPE_CHECKING
+
+from data_contracts.reasons import Reason
+from features import codecs
+from features.content import Content
+from features.streams import Unusable
+
+if TYPE_CHECKING:
+    from av.audio.stream import AudioStream
+    from av.container import InputContainer
+
+_BELIEVED = {"mp4", "quicktime", "avi", "tta", "wavpack", "dsf", "ape", "musepack", "musepack7", "aiff", "caf"}
+_BELIEVED_WHOLE = {"asf", "flv", "matroska"}  # these say how long the file is, which is what its longest track is
+_PROTECTED_TAGS = {"enca", "drms", "drmi", "encv"}
+_ASF_ENCRYPTION = (  # the Content Encryption objects of the ASF specification, 3.14 and 3.15
+    bytes.fromhex("fbb31122 23bd d211 b4b7 00a0c955fc6e".replace(" ", "")),
+    bytes.fromhex("14e68a29 2226 174c b935 dae07ee9289c".replace(" ", "")),
+)
+_WRITTEN_BY_PROGRAMS = {
+    *("major_brand", "minor_version", "compatible_brands", "handler_name", "vendor_id", "creation_time", "language"),
+    *("encoder", "duration", "bps", "number_of_frames", "number_of_bytes", "source_id", "timecode", "itunsmpb"),
+    *("replaygain_track_gain", "replaygain_track_peak", "replaygain_album_gain", "replaygain_album_peak", "itunnorm"),
+    *("variant_bitrate", "isvbr", "wmfsdkversion", "wmfsdkneeded", "devicconformancetemplate", "service_name"),
+    *("service_provider", "metadatacreator", "canseektoend", "hasvideo", "hasaudio", "audiocodecid", "videocodecid"),
+}
+_MAX_TAGS, _MAX_NAME = 64, 40
+
+
+def choose(container: "InputContainer", content: Content, name: str) -> "AudioStream":
+    """The first audio track that the file calls its default, else its first. Raises Unusable."""
+    from av.stream import Discard
+
+    audio = list(container.streams.audio)
+    if not audio:
+        others = sorted({stream.type for stream in container.streams})
+        found = f"found {' and '.join(others)} only" if others else "found none"
+        raise Unusable(Reason.UNSUPPORTED, f"expected an audio track, {found}", name)
+    stream = next((one for one in audio if one.disposition.value & 1), audio[0])
+    context = stream.codec_context
+    if stream.codec_tag in _PROTECTED_TAGS or (name == "asf" and _is_protected_asf(content)):
+        raise Unusable(Reason.UNSUPPORTED, f"expected audio that can be read, found encrypted {name} (DRM)", name)
+    if context is None or context.codec.name not in codecs.DECODERS:
+        found = f"codec tag {stream.codec_tag!r}" if context is None else context.codec.canonical_name
+        raise Unusable(Reason.UNSUPPORTED, f"expected a codec that we decode, found {found} in {name}", name)
+    for other in container.streams:
+        if other is not stream:
+            other.discard = Discard.all
+    if context.codec.name in codecs.CHECKED:
+        context.options = {"err_detect": "crccheck+explode"}
+    context.thread_count = 1
+    return stream
+
+
+def promised_s(container: "InputContainer", stream: "AudioStream", name: str) -> float | None:
+    """The track's length as the file states it; None where FFmpeg only estimates it, from bit rate and size."""
+    if name in _BELIEVED and stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    if name not in _BELIEVED_WHOLE:
+        return None
+    tagged = _clock_s(stream.metadata.get("DURATION", ""))  # as mkvmerge and FFmpeg write it for each track
+    if tagged is None and len(container.streams) == 1 and container.duration:
+        return float(container.duration / 1_000_000)
+    return tagged
+
+
+def bit_rate_bps(container: "InputContainer", stream: "AudioStream", n_bytes: int, seconds: float | None) -> int | None:
+    """The track's own, else the file's where it holds nothing else."""
+    own = stream.bit_rate
+    if own and own > 0:
+        return int(own)
+    if seconds and len(container.streams) == 1:
+        return round(8 * n_bytes / seconds)
+    return None
+
+
+def tags(container: "InputContainer", stream: "AudioStream") -> tuple[str, ...]:
+    """Names of the tags that a person may have written, in lower case, sorted; what programs write is left out."""
+    names = {
+        name.lower() for source in (container.metadata, stream.metadata) for name, value in source.items() if value
+    }
+    written = (
+        name
+        for name in names
+        if name not in _WRITTEN_BY_PROGRAMS and not name.startswith(("_statistics", "id3v2_priv"))
+    )
+    return tuple(sorted(name[:_MAX_NAME] for name in written if name.isprintable()))[:_MAX_TAGS]
+
+
+def _clock_s(text: str) -> float | None:
+    """'00:00:02.064000000' in seconds."""
+    parts = text.replace("\0", "").split(":")
+    try:
+        hours, minutes, seconds = (float(part) for part in parts)
+    except ValueError:
+        return None
+    total = 3600 * hours + 60 * minutes + seconds
+    return total if 0 <= total < float("inf") else None
+
+
+def _is_protected_asf(content: Content) -> bool:
+    head = content[:65_536]
+    return any(guid in head for guid in _ASF_ENCRYPTION)
