@@ -1,0 +1,157 @@
+"""DC that goes, wherever one starts; noise that is turned down, and speech that stays."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.signal import butter, sosfilt
+
+from data_contracts.errors import UsageError
+from features.conditioning import PRE_ROLL_S, DenoiseConfig, denoise, remove_dc
+
+RATE = 16_000
+CONFIG = DenoiseConfig()
+
+
+def tone(hz, seconds=4.0, rate=RATE):
+    return np.sin(2 * np.pi * hz * np.arange(round(seconds * rate)) / rate)
+
+
+def noise(n, seed=0):
+    return np.random.default_rng(seed).standard_normal(n)
+
+
+def syllables(seconds=4.0, rate=RATE):
+    """A vowel's harmonics, on and off, with pauses of digital silence."""
+    vowel = sum(tone(140 * nth, seconds, rate) / nth for nth in range(1, 25) if 140 * nth < rate / 2)
+    return 0.1 * vowel * np.clip(np.sin(2 * np.pi * 1.5 * np.arange(len(vowel)) / rate) * 3, 0, 1)
+
+
+def denoised(samples, rate=RATE, config=CONFIG):
+    return denoise(np.asarray(samples, np.float32), rate, config=config)
+
+
+def si_sdr_db(reference, found):
+    scaled = reference * (reference @ found) / (reference @ reference)
+    return 10 * np.log10(scaled @ scaled / np.square(found - scaled).sum())
+
+
+def segmental_snr_db(clean, found):
+    """Mean over frames of 32 ms that hold speech, each from -10 to 35 dB."""
+    n = len(clean) // 512 * 512
+    speech = np.square(clean[:n]).reshape(-1, 512).sum(axis=1)
+    error = np.square(found[:n] - clean[:n]).reshape(-1, 512).sum(axis=1)
+    active = speech > 1e-4 * speech.max()
+    return np.clip(10 * np.log10(speech[active] / error[active]), -10, 35).mean()
+
+
+@settings(max_examples=30, deadline=None)
+@given(start=st.integers(16_000, 60_000), rate=st.sampled_from([8_000, 16_000, 48_000]), offset=st.floats(-1, 1))
+def test_dc_is_the_same_wherever_one_starts(start, rate, offset):
+    samples = (offset + 0.3 * noise(70_000)).astype(np.float32)
+    start = max(start, round(PRE_ROLL_S * rate))
+    pre_roll = round(PRE_ROLL_S * rate)
+    window = remove_dc(samples[start - pre_roll :], rate)[pre_roll:]
+    np.testing.assert_allclose(window, remove_dc(samples, rate)[start:], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("rate", [8_000, 16_000, 48_000])
+def test_dc_goes_and_voices_stay(rate):
+    voice = (0.2 * tone(100, rate=rate)).astype(np.float32)
+    found = remove_dc(voice + np.float32(0.5), rate)
+    assert abs(found.mean()) < 1e-3
+    level_db = 10 * np.log10(np.square(found[rate:]).mean() / np.square(voice[rate:]).mean())
+    assert abs(level_db) < 0.05
+    hum = remove_dc(tone(2, rate=rate).astype(np.float32), rate)
+    assert 10 * np.log10(np.square(hum[rate:]).mean() / 0.5) < -35
+
+
+def test_dc_of_silence_and_constant():
+    for level in (0.0, 0.7):
+        assert np.abs(remove_dc(np.full(RATE, level, np.float32), RATE)).max() < 1e-6  # no thump at the start
+    assert remove_dc(np.zeros(0, np.float32), RATE).shape == (0,)
+    assert remove_dc(np.ones(1, np.float32), RATE).shape == (1,)
+
+
+@pytest.mark.parametrize("n", [1, 15_999, 16_000, 16_001, 30_123])
+@pytest.mark.parametrize("rate", [8_000, 16_000, 44_100])
+def test_as_long_as_it_was(n, rate):
+    samples = (0.1 * noise(n)).astype(np.float32)
+    kept = samples.copy()
+    found = denoised(samples, rate)
+    assert (found.shape, found.dtype) == (samples.shape, np.float32)
+    np.testing.assert_array_equal(samples, kept)
+    np.testing.assert_array_equal(found, denoised(samples, rate))
+    if n < rate:
+        np.testing.assert_array_equal(found, samples)  # too short to know its noise
+
+
+def test_silence_and_constant():
+    np.testing.assert_array_equal(denoised(np.zeros(2 * RATE)), np.zeros(2 * RATE))
+    assert denoised(np.zeros(0)).shape == (0,)
+    assert np.isfinite(denoised(np.full(2 * RATE, 0.3))).all()
+
+
+@pytest.mark.parametrize("size", [3e38, 1e-45])
+def test_extremes_do_not_raise(size):
+    assert denoised(np.full(2 * RATE, size)).shape == (2 * RATE,)
+    wild = (size * np.sign(noise(2 * RATE))).astype(np.float32)
+    assert denoised(wild).shape == wild.shape
+    assert remove_dc(wild, RATE).shape == wild.shape
+
+
+def test_noise_alone_is_turned_down():
+    samples = 0.05 * noise(5 * RATE)
+    gain_db = 10 * np.log10(np.square(denoised(samples)).mean() / np.square(samples).mean())
+    assert -15 < gain_db < -10
+
+
+def test_the_floor_is_never_passed():
+    samples = 0.05 * noise(5 * RATE)
+    for floor_db in (-6.0, 0.0):
+        gain_db = 10 * np.log10(np.square(denoised(samples, config=DenoiseConfig(floor_db=floor_db))).mean() / 0.05**2)
+        assert floor_db - 0.1 < gain_db <= 0.1
+    np.testing.assert_allclose(denoised(samples, config=DenoiseConfig(floor_db=0.0)), samples, atol=1e-6)
+
+
+def test_the_level_does_not_matter():
+    samples = (syllables() + 0.02 * noise(4 * RATE)).astype(np.float32)
+    np.testing.assert_allclose(denoised(0.01 * samples), 0.01 * denoised(samples), atol=1e-6)
+
+
+@pytest.mark.parametrize("rate", [8_000, 16_000, 48_000])
+def test_speech_in_white_noise_gains_3_db(rate):
+    clean = syllables(rate=rate)
+    disturbed = clean + noise(len(clean)) * clean.std() * 10 ** (-5 / 20)
+    found = denoised(disturbed, rate)
+    assert si_sdr_db(clean, found) > si_sdr_db(clean, disturbed) + 3
+    assert segmental_snr_db(clean, found) > segmental_snr_db(clean, disturbed) + 3
+
+
+def test_clean_speech_stays():
+    clean = syllables()
+    assert si_sdr_db(clean, denoised(clean)) > 20
+    assert si_sdr_db(clean, denoised(clean + 1e-4 * noise(len(clean)))) > 20
+
+
+@pytest.mark.corpora
+def test_real_speech(speech):
+    """Above 80 Hz: some recordings are half hum, and that is to go."""
+    high_pass = butter(4, 80, "highpass", fs=RATE, output="sos")
+    for waveform in speech:
+        clean = waveform.numpy()
+        heard = sosfilt(high_pass, clean.astype(np.float64))
+        assert si_sdr_db(heard, sosfilt(high_pass, denoised(clean).astype(np.float64))) > 15
+        disturbed = heard + noise(len(heard)) * heard.std() * 10 ** (-5 / 20)
+        assert segmental_snr_db(heard, denoised(disturbed)) > segmental_snr_db(heard, disturbed) + 3
+
+
+def test_wrong_arguments_are_named():
+    with pytest.raises(UsageError, match="noise_quantile"):
+        DenoiseConfig(noise_quantile=0)
+    with pytest.raises(UsageError, match="frame_s"):
+        DenoiseConfig(frame_s=1.0)
+
+
+def test_fingerprint_follows_the_configuration():
+    assert DenoiseConfig().fingerprint() == DenoiseConfig().fingerprint() != DenoiseConfig(floor_db=-9).fingerprint()
