@@ -60,7 +60,7 @@ class AudioConfig:
         if self.denoise != "none" or self.dc != "none":
             from features import conditioning
 
-            own = (conditioning.VERSION,)
+            own = (conditioning.DenoiseConfig().fingerprint(),)
         return fingerprint(self, VERSION, *own)
 
 

@@ -6,6 +6,7 @@ longer than the time limit ends the process, by an alarm that needs no Python to
 it may have is refused it.
 """
 
+import importlib
 import json
 import resource
 import signal
@@ -27,6 +28,8 @@ from features.windows import Window
 
 def main(fd: int) -> None:
     """Answers requests until there are no more."""
+    for module in ("features.ffmpeg", "features.meter", "features.sndfile"):
+        importlib.import_module(module)  # now: a file's time is not for this
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     connection = Connection(fd)
     connection.send_bytes(_message("ready", {}))

@@ -77,9 +77,9 @@ class Windower:
         if rate_hz != out_hz:
             samples = soxr.resample(samples, rate_hz, out_hz, quality=config.resampler)
         if config.denoise == "wiener":
-            from features.conditioning import denoise
+            from features.conditioning import DenoiseConfig, denoise
 
-            samples = denoise(samples, out_hz)
+            samples = denoise(samples, out_hz, config=DenoiseConfig())
         first, n_wanted = n_before * out_hz // rate_hz, round(n_frames * out_hz / rate_hz)
         samples = samples[first : first + n_wanted]
         if len(samples) < n_wanted:
