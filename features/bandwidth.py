@@ -9,7 +9,6 @@ import math
 
 import numpy as np
 from scipy.fft import next_fast_len, rfft
-from scipy.ndimage import median_filter
 
 from data_contracts.errors import UsageError
 
@@ -109,7 +108,8 @@ def _end_hz(counts: np.ndarray, band_hz: float, rate_hz: float) -> float | None:
 
 def _cliff(loud_db: np.ndarray) -> int:
     """The band that the content ends before: the number of bands where there is no cliff."""
-    smooth = median_filter(loud_db, _SPUR, mode="nearest")
+    padded = np.pad(loud_db, _SPUR // 2, mode="edge")
+    smooth = np.median(np.lib.stride_tricks.sliding_window_view(padded, _SPUR), axis=1)
     edges = np.arange(_FIRST, len(smooth) - _ACROSS)
     below = np.convolve(smooth, np.ones(_BELOW) / _BELOW, mode="valid")[edges - _BELOW]
     above = np.maximum.accumulate(smooth[::-1])[::-1][edges + _ACROSS]

@@ -2,11 +2,13 @@
 
 import time
 
+import av
 import numpy as np
 import pytest
+import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.signal import sosfreqz
+from scipy.signal import lfilter, sosfreqz
 
 from data_contracts.errors import UsageError
 from features.loudness import LoudnessMeter, k_weighting
@@ -66,6 +68,42 @@ def test_other_rates(rate):
     standard = np.abs(sosfreqz(k_weighting(48_000), worN=hz, fs=48_000)[1])
     found = np.abs(sosfreqz(k_weighting(rate), worN=hz, fs=rate)[1])
     assert np.abs(20 * np.log10(found / standard)).max() < 0.03
+
+
+def by_ffmpeg(block, rate):
+    """Its filter ebur128, another implementation of the standard."""
+    graph, layout = av.filter.Graph(), {1: "mono", 2: "stereo", 6: "5.1"}[block.shape[1]]
+    source = graph.add_abuffer(sample_rate=rate, format="flt", layout=layout, time_base=f"1/{rate}")
+    meter, sink = graph.add("ebur128", "metadata=1"), graph.add("abuffersink")
+    source.link_to(meter)
+    meter.link_to(sink)
+    graph.configure()
+    frame = av.AudioFrame.from_ndarray(block.reshape(1, -1), format="flt", layout=layout)
+    frame.sample_rate, frame.pts = rate, 0
+    graph.push(frame)
+    graph.push(None)
+    found = None
+    while True:
+        try:
+            found = graph.pull().metadata.get("lavfi.r128.I", found)
+        except av.EOFError:
+            return float(found)
+
+
+@pytest.mark.parametrize("n_channels", [1, 2, 6])
+def test_matches_ffmpeg(n_channels):
+    """To 0.02 LU at 48 kHz, on coloured noise in bursts; at 16 kHz FFmpeg's high-pass gains 0.1 dB."""
+    noise = np.random.default_rng(0).normal(0, 0.1, (20 * 48_000, n_channels))
+    bursts = lfilter([1], [1, -0.95], noise, axis=0) * np.repeat([0.3, 0.003, 0.1, 0.0], 240_000)[:, None]
+    block = bursts.astype(np.float32)
+    assert loudness(block) == pytest.approx(by_ffmpeg(block, 48_000), abs=0.02)
+
+
+@pytest.mark.corpora
+def test_speech_at_16_khz_matches_ffmpeg_at_48_khz(speech):
+    clips = np.concatenate([waveform.numpy() for waveform in speech])
+    upsampled = soxr.resample(clips, 16_000, 48_000)[:, None].copy()
+    assert loudness(clips[:, None], 16_000) == pytest.approx(by_ffmpeg(upsampled, 48_000), abs=0.03)
 
 
 def test_the_standards_coefficients():

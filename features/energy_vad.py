@@ -1,0 +1,58 @@
+"""Where there is speech, by its energy alone: what stands out of the recording's own noise.
+
+For studio recordings and for machines too small for `features.vad`, which it can stand in for: the same shape, and
+`features.segments` makes segments of it with the same thresholds. Whatever is loud counts: music, a door, a cough.
+"""
+
+import torch
+from torch import Tensor
+
+from features import frames
+from features.vad import CHUNK
+
+VERSION = "energy-vad-1"
+_BINS = slice(4, 128)  # of 31.25 Hz: 125 Hz to 4 kHz, above hum and below most hiss
+_QUANTILES = (0.1, 0.98)  # of a recording's levels: its noise, its loud speech
+_RANGE_DB = 60.0  # what lies further below loud speech is silence, whatever it is
+_SHARE = 0.3  # of the way from noise to loud speech: where a chunk is as likely speech as not
+_LEAST_DB, _MOST_DB = 6.0, 25.0  # that, above the noise
+_SLOPE_DB = 3.0  # by which the odds of speech grow e-fold
+_SMALLEST = 1e-30  # power
+_CHUNKS_AT_ONCE = 4_096  # all recordings together: bounds memory
+
+
+@torch.no_grad()
+def energy_probabilities(
+    waveform: Tensor,  # (batch, time), float32 in [-1, 1] at 16 kHz
+    lengths: Tensor,  # (batch,), valid samples
+) -> Tensor:  # (batch, chunks)
+    """How surely each 512 samples (32 ms) are speech, 0 to 1, and exactly 0 in chunks that begin beyond `lengths`; the
+    last chunk is filled up with zeros. A recording's level does not matter, but what it holds does: noise and loud
+    speech are quantiles over all of it.
+
+    Raises UsageError when the shapes do not fit. Beside one copy of the waveform, memory does not grow with its length.
+    """
+    waveform = frames.silence_padding(waveform, lengths)
+    n_rows, time = waveform.shape
+    n_chunks = -(-time // CHUNK)
+    if not n_chunks:
+        return waveform.new_zeros(n_rows, 0)
+    level_db = _levels(waveform, n_chunks)
+    valid = frames.mask(-(-lengths // CHUNK), n_chunks)
+    noise_db, loud_db = frames.masked_quantiles(level_db, valid, _QUANTILES).unbind(-1)
+    noise_db = torch.maximum(noise_db, loud_db - _RANGE_DB)
+    even_db = noise_db + (_SHARE * (loud_db - noise_db)).clamp(_LEAST_DB, _MOST_DB)
+    return torch.where(valid, torch.sigmoid((level_db - even_db[:, None]) / _SLOPE_DB), 0.0)
+
+
+def _levels(waveform: Tensor, n_chunks: int) -> Tensor:
+    """(batch, chunks), dB: the power of each chunk between 125 Hz and 4 kHz, through a Hann window."""
+    window = torch.hann_window(CHUNK, device=waveform.device, dtype=waveform.dtype)
+    step = max(1, _CHUNKS_AT_ONCE // len(waveform)) * CHUNK
+    found = []
+    for start in range(0, n_chunks * CHUNK, step):
+        piece = frames.finite(waveform[:, start : start + step])
+        filled = torch.nn.functional.pad(piece, (0, -piece.shape[1] % CHUNK))
+        spectrum = torch.fft.rfft(filled.view(len(filled), -1, CHUNK) * window)[..., _BINS]
+        found.append(torch.view_as_real(spectrum).square().sum((-2, -1)))
+    return 10 * torch.cat(found, dim=1).add(_SMALLEST).log10()

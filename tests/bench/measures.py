@@ -1,0 +1,96 @@
+"""What measuring and conditioning cost: ns a sample of one channel, and times real time, on one core.
+
+    .venv/bin/python tests/bench/measures.py [--seconds 60]
+
+Noise made here, given in blocks of 2**19 samples as a decoder would; speed does not hang on what is said. Processor
+time, the best of five.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import torch
+from end_to_end import machine
+
+from features.bandwidth import BandwidthMeter
+from features.conditioning import DenoiseConfig, denoise, remove_dc
+from features.dual_mono import DualMono
+from features.energy_vad import energy_probabilities
+from features.loudness import LoudnessMeter
+from features.vad import speech_probabilities
+
+BLOCK = 1 << 19  # samples, all channels together
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=int, default=60)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    machine()
+    print(f"data: {options.seconds} s of noise\n")
+    print("| | audio | ns a sample | x real time |\n|---|---|---|---|")
+    for rate, n_channels in ((48_000, 2), (16_000, 1)):
+        samples = np.random.default_rng(0).normal(0, 0.1, (options.seconds * rate, n_channels)).astype(np.float32)
+        whole_s = 0.0
+        measures = {"loudness": loudness, "bandwidth, of the mean": bandwidth, "dual mono": dual_mono}
+        for name, measure in measures.items():
+            spent_s = seconds(partial(measure, samples, rate))
+            whole_s += spent_s
+            row(name, samples, rate, spent_s)
+        row("all measures", samples, rate, whole_s)
+        mono = samples[:, 0].copy()
+        row("DC", mono, rate, seconds(partial(remove_dc, mono, rate)))
+        row("noise", mono, rate, seconds(partial(denoise, mono, rate, config=DenoiseConfig())))
+    waveform, lengths = torch.from_numpy(mono)[None], torch.tensor([len(mono)])
+    row("VAD by energy", mono, rate, seconds(partial(energy_probabilities, waveform, lengths)))
+    row("VAD by Silero", mono, rate, seconds(partial(speech_probabilities, waveform, lengths)))
+
+
+def loudness(samples: np.ndarray, rate: int) -> None:
+    meter = LoudnessMeter(rate, samples.shape[1])
+    for block in blocks(samples):
+        meter.add(block)
+    meter.integrated_lufs()
+
+
+def bandwidth(samples: np.ndarray, rate: int) -> None:
+    meter = BandwidthMeter(rate)
+    for block in blocks(samples):
+        meter.add(block.T.copy().mean(axis=0))  # the mean over a short last axis takes five times as long
+    meter.bandwidth_hz()
+
+
+def dual_mono(samples: np.ndarray, rate: int) -> None:
+    meter = DualMono(rate, samples.shape[1])
+    for block in blocks(samples):
+        meter.add(block)
+    meter.is_dual_mono()
+
+
+def blocks(samples: np.ndarray) -> list[np.ndarray]:
+    n_frames = BLOCK // samples.shape[1]
+    return [samples[first : first + n_frames] for first in range(0, len(samples), n_frames)]
+
+
+def seconds(work: Callable[[], object]) -> float:
+    spent = []
+    for _ in range(5):
+        started = time.process_time()
+        work()
+        spent.append(time.process_time() - started)
+    return min(spent)
+
+
+def row(name: str, samples: np.ndarray, rate: int, spent_s: float) -> None:
+    channels = "mono" if samples.size == len(samples) else "stereo"
+    real_time = len(samples) / rate / max(spent_s, 1e-9)
+    cost = 1e9 * spent_s / samples.size
+    print(f"| {name} | {rate // 1000} kHz {channels} | {cost:.1f} | {real_time:.0f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
