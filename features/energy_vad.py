@@ -37,16 +37,24 @@ def energy_probabilities(
     n_chunks = -(-time // CHUNK)
     if not n_chunks:
         return waveform.new_zeros(n_rows, 0)
-    level_db = _levels(waveform, n_chunks)
-    valid = frames.mask(-(-lengths // CHUNK), n_chunks)
+    return speech_of_levels(levels_db(waveform), frames.mask(-(-lengths // CHUNK), n_chunks))
+
+
+def speech_of_levels(
+    level_db: Tensor,  # (batch, chunks), of whole recordings
+    valid: Tensor,  # (batch, chunks) bool
+) -> Tensor:  # (batch, chunks)
+    """How surely each chunk is speech, by its level among all of its recording's."""
     noise_db, loud_db = frames.masked_quantiles(level_db, valid, _QUANTILES).unbind(-1)
     noise_db = torch.maximum(noise_db, loud_db - _RANGE_DB)
     even_db = noise_db + (_SHARE * (loud_db - noise_db)).clamp(_LEAST_DB, _MOST_DB)
     return torch.where(valid, torch.sigmoid((level_db - even_db[:, None]) / _SLOPE_DB), 0.0)
 
 
-def _levels(waveform: Tensor, n_chunks: int) -> Tensor:
-    """(batch, chunks), dB: the power of each chunk between 125 Hz and 4 kHz, through a Hann window."""
+@torch.no_grad()
+def levels_db(waveform: Tensor) -> Tensor:  # (batch, time) to (batch, chunks)
+    """The power of each chunk between 125 Hz and 4 kHz, through a Hann window, in dB; the last one filled up."""
+    n_chunks = -(-waveform.shape[1] // CHUNK)
     window = torch.hann_window(CHUNK, device=waveform.device, dtype=waveform.dtype)
     step = max(1, _CHUNKS_AT_ONCE // len(waveform)) * CHUNK
     found = []

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from features.batches import padded, sorted_batches
-from features.energy_vad import probabilities_of_powers
+from features.energy_vad import energy_probabilities, levels_db, speech_of_levels
 from features.segments import Span, speech_segments
 from features.vad import CHUNK, SpeechStream, VadConfig, speech_probabilities
 
@@ -38,15 +38,14 @@ class Listened:
 def hear(waveforms: Sequence[np.ndarray], config: VadConfig, device: torch.device) -> list[Heard]:
     """Of each (time,) waveform at 16 kHz; in batches of similar length."""
     powers = [chunk_powers(waveform) for waveform in waveforms]
-    if config.method == "energy":
-        return [Heard(probabilities_of_powers(power), power) for power in powers]
+    probabilities = energy_probabilities if config.method == "energy" else speech_probabilities
     found: list[np.ndarray] = [np.empty(0)] * len(waveforms)
     for batch in sorted_batches([len(waveform) for waveform in waveforms], most_samples=_BATCH_SAMPLES):
         chosen = [waveforms[index] for index in batch]
-        rows = speech_probabilities(*padded(chosen, device)).cpu().numpy()
+        rows = probabilities(*padded(chosen, device)).cpu().numpy()
         for index, row in zip(batch, rows, strict=True):
             found[index] = row[: len(powers[index])]
-    return [Heard(probabilities, power) for probabilities, power in zip(found, powers, strict=True)]
+    return [Heard(row, power) for row, power in zip(found, powers, strict=True)]
 
 
 class Listener:
@@ -55,7 +54,7 @@ class Listener:
     def __init__(self, config: VadConfig, device: torch.device) -> None:
         self._config, self._device = config, device
         self._stream = SpeechStream(device) if config.method == "silero" else None
-        self._probabilities: list[np.ndarray] = []
+        self._found: list[torch.Tensor] = []  # (chunks,): probabilities, or levels of which the whole makes them
         self._powers: list[np.ndarray] = []
         self._n_samples = 0
 
@@ -63,8 +62,8 @@ class Listener:
         """The next (time,) samples: whole chunks, but for the last window."""
         self._n_samples += len(samples)
         self._powers.append(chunk_powers(samples))
-        if self._stream:
-            self._probabilities.append(self._stream.add(torch.tensor(samples, device=self._device)).cpu().numpy())
+        waveform = torch.tensor(samples, device=self._device)
+        self._found.append(self._stream.add(waveform) if self._stream else levels_db(waveform[None])[0])
 
     def listened(self) -> Listened:
         """All of it together."""
@@ -73,9 +72,10 @@ class Listener:
 
     def _heard(self) -> Heard:
         powers = np.concatenate([np.empty(0, np.float32), *self._powers])
+        found = torch.cat([torch.empty(0, device=self._device), *self._found])
         if self._stream is None:
-            return Heard(probabilities_of_powers(powers), powers)
-        return Heard(np.concatenate([np.empty(0, np.float32), *self._probabilities]), powers)
+            found = speech_of_levels(found[None], torch.ones_like(found[None], dtype=torch.bool))[0]
+        return Heard(found.cpu().numpy(), powers)
 
 
 def chunk_powers(waveform: np.ndarray) -> np.ndarray:

@@ -16,8 +16,8 @@ from features.audio import Reject
 from features.contours import SUPRASEGMENTAL_NAMES
 from features.gemaps import EGEMAPS_NAMES
 from features.measures import Measures
-from features.quality import snr_db
 from features.segments import Span
+from features.snr import snr_db
 from features.speech import Listened, speech_mask
 
 

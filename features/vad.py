@@ -50,7 +50,11 @@ class VadConfig:
             raise UsageError(f"expected times of 0 s or more and max_segment_s of 1 s or more, found {self}")
 
     def fingerprint(self) -> str:
-        """This configuration, the code's version and that of the wheel with the weights, in 12 hex digits."""
+        """This configuration, the code's version and that of the wheel with the weights, if any, in 12 hex digits."""
+        if self.method == "energy":
+            from features import energy_vad
+
+            return fingerprint(self, energy_vad.VERSION)
         return fingerprint(self, VERSION, metadata.version("silero-vad"))
 
 

@@ -1,0 +1,67 @@
+"""Hearing window by window is hearing the whole."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from features.audio import decode
+from features.segments import Span
+from features.speech import Listener, chunk_powers, hear, speech_mask
+from features.vad import CHUNK, VadConfig
+
+RATE = 16_000
+
+
+@pytest.fixture(scope="module")
+def speech(sample) -> np.ndarray:
+    clips = [decode(path.read_bytes()).waveform for path in sorted(sample.glob("2026/11/19/*.flac"))]
+    return np.concatenate([np.pad(clip, (0, 10_000)) for clip in clips])[: 90 * RATE]
+
+
+@pytest.mark.parametrize("method", ["silero", "energy"])
+def test_windows_give_what_the_whole_gives(speech, method, device):
+    config = VadConfig(method=method)
+    (whole,) = hear([speech], config, device)
+    listener = Listener(config, device)
+    for start in range(0, len(speech), 32 * RATE):
+        listener.add(speech[start : start + 32 * RATE])
+    found = listener.listened()
+    np.testing.assert_allclose(found.heard.probabilities, whole.probabilities, atol=1e-4)
+    np.testing.assert_allclose(found.heard.powers, whole.powers, rtol=1e-6)
+    assert found.spans == whole.spans(seconds=len(speech) / RATE, config=config)
+    assert len(found.spans) > 5
+
+
+@pytest.mark.parametrize("method", ["silero", "energy"])
+def test_batch_matches_single(speech, method, device):
+    config = VadConfig(method=method)
+    pieces = [speech[:50_000], speech[50_000:50_300], speech[70_000:200_000]]
+    together = hear(pieces, config, device)
+    for piece, heard in zip(pieces, together, strict=True):
+        (alone,) = hear([piece], config, device)
+        np.testing.assert_allclose(heard.probabilities, alone.probabilities, atol=1e-5)
+        assert len(heard.probabilities) == len(heard.powers) == -(-len(piece) // CHUNK)
+
+
+def test_both_ways_of_finding_speech_agree_on_what_is_clear(speech):
+    cpu = torch.device("cpu")
+    (silero,), (energy,) = (hear([speech], VadConfig(method=method), cpu) for method in ("silero", "energy"))
+    sure = (silero.probabilities > 0.9) | (silero.probabilities < 0.1)
+    agree = (silero.probabilities > 0.5) == (energy.probabilities > 0.5)
+    assert agree[sure].mean() > 0.8
+    assert VadConfig(method="energy").fingerprint() != VadConfig().fingerprint()
+
+
+@settings(max_examples=30)
+@given(n=st.integers(1, 3_000), seed=st.integers(0, 99))
+def test_powers_are_mean_squares(n, seed):
+    samples = np.random.default_rng(seed).standard_normal(n).astype(np.float32)
+    expected = [np.mean(samples[start : start + CHUNK] ** 2) for start in range(0, n, CHUNK)]
+    np.testing.assert_allclose(chunk_powers(samples), expected, rtol=1e-4)
+
+
+def test_a_mask_covers_the_spans():
+    mask = speech_mask([Span(0.064, 0.16), Span(0.32, 9.0)], 15)
+    assert np.flatnonzero(mask).tolist() == [2, 3, 4, 10, 11, 12, 13, 14]
