@@ -15,6 +15,7 @@ import fsspec
 from data_contracts.errors import CorpusError, UsageError
 from data_contracts.lake import translated
 from data_contracts.records import AudioObject
+from features.names import as_on_disk, as_text, is_hidden, is_url
 
 DEFAULT_LAYOUT = "{root}/{date:%Y/%m/%d}/"
 _DIGITS = {"%Y": r"(?P<Y>\d{4})", "%m": r"(?P<m>\d{2})", "%d": r"(?P<d>\d{2})", "%%": "%"}
@@ -129,7 +130,7 @@ def look_at(uri: str, date: dt.date | None) -> AudioObject:
 
 
 def _uri(fs: Any, name: str) -> str:
-    return _as_text(name) if _is_local(fs) else str(fs.unstrip_protocol(name))
+    return as_text(name) if _is_local(fs) else str(fs.unstrip_protocol(name))
 
 
 def _modified(entry: dict[str, Any]) -> dt.datetime:
@@ -167,31 +168,9 @@ def connect(uri: str) -> tuple[Any, str]:
             from features.s3_keys import S3Keys
 
             return S3Keys(**options, use_listings_cache=False), path  # no answers from yesterday's listing
-        return fsspec.filesystem(protocol, **options), _as_on_disk(path) if protocol == "file" else path
+        return fsspec.filesystem(protocol, **options), as_on_disk(path) if protocol == "file" else path
     except (ValueError, ImportError) as error:
         raise UsageError(f"expected a path or a URL that fsspec knows; found {uri!r} ({error})") from error
-
-
-def is_url(uri: str) -> bool:
-    """Whether it begins with a protocol: a key may have `://` anywhere.
-
-    >>> is_url("s3://calls/a.flac"), is_url("2026/11/21/http://a.flac")
-    (True, False)
-    """
-    return re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", uri) is not None
-
-
-def _as_text(name: str) -> str:
-    r"""A file's name that is not UTF-8, as tables can hold it: `\xe9` for a byte that is no text."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
-def _as_on_disk(path: str) -> str:
-    """Back from `_as_text`, where there is no file of the very name."""
-    if "\\x" not in path or os.path.lexists(path):
-        return path
-    raw = re.sub(rb"\\x([89a-f][0-9a-f])", lambda found: bytes.fromhex(found[1].decode()), os.fsencode(path))
-    return os.fsdecode(raw) if os.path.lexists(raw) else path
 
 
 def _entries(fs: Any, prefix: str) -> Iterator[dict[str, Any]]:
@@ -220,16 +199,11 @@ def _s3_pages(fs: Any, path: str) -> Iterator[list[dict[str, Any]]]:
         yield [
             {**item, "name": f"{bucket}/{item['Key']}", "size": item["Size"]}
             for item in page.get("Contents", ())
-            if not item["Key"].endswith("/") and not _is_hidden(item["Key"].removeprefix(prefix))
+            if not item["Key"].endswith("/") and not is_hidden(item["Key"].removeprefix(prefix))
         ]
         if not page.get("IsTruncated"):
             return
         request["ContinuationToken"] = page["NextContinuationToken"]
-
-
-def _is_hidden(path: str) -> bool:
-    """A part that begins with a dot; `.` and `..` are no hidden things, and in an object store names like others."""
-    return any(part.startswith(".") and part not in {".", ".."} for part in path.split("/"))
 
 
 def _local_folders(path: str, above: tuple[str, ...] = ()) -> Iterator[list[dict[str, Any]]]:
@@ -239,7 +213,7 @@ def _local_folders(path: str, above: tuple[str, ...] = ()) -> Iterator[list[dict
         return
     try:
         with os.scandir(path) as listing:
-            entries = sorted((item for item in listing if not _is_hidden(item.name)), key=lambda item: item.name)
+            entries = sorted((item for item in listing if not is_hidden(item.name)), key=lambda item: item.name)
     except (FileNotFoundError, NotADirectoryError):
         return
     found = [(item.path, _status(item)) for item in entries if not item.is_dir()]
@@ -263,6 +237,6 @@ def _status(item: "os.DirEntry[str]") -> os.stat_result:
 
 def _folders(fs: Any, path: str) -> Iterator[list[dict[str, Any]]]:
     for _, folders, files in fs.walk(path, detail=True):
-        for name in [name for name in folders if _is_hidden(name)]:
+        for name in [name for name in folders if is_hidden(name)]:
             del folders[name]
-        yield [entry for name, entry in files.items() if name and not _is_hidden(name)]
+        yield [entry for name, entry in files.items() if name and not is_hidden(name)]

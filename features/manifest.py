@@ -13,7 +13,8 @@ from data_contracts.channels import channel_names
 from data_contracts.errors import CorpusError, UsageError
 from data_contracts.lake import storage_options
 from data_contracts.records import AudioObject
-from features.corpus import date_in_path, is_url, look_at
+from features.corpus import date_in_path, look_at
+from features.names import is_url
 
 _OURS = {"uri", "date"}
 _BATCH = 1_000
