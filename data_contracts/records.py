@@ -7,7 +7,7 @@ from typing import Any, Self
 
 @dataclass(frozen=True)
 class AudioObject:
-    """One object of the corpus as it was listed. `tries` counts earlier attempts that another night may mend."""
+    """One object of the corpus as it was listed. `tries` counts earlier attempts at reading it."""
 
     uri: str
     etag: str

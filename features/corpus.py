@@ -15,6 +15,7 @@ import fsspec
 from data_contracts.errors import CorpusError, UsageError
 from data_contracts.lake import translated
 from data_contracts.records import AudioObject
+from features.names import as_on_disk, as_text, is_hidden, is_url
 
 DEFAULT_LAYOUT = "{root}/{date:%Y/%m/%d}/"
 _DIGITS = {"%Y": r"(?P<Y>\d{4})", "%m": r"(?P<m>\d{2})", "%d": r"(?P<d>\d{2})", "%%": "%"}
@@ -129,7 +130,7 @@ def look_at(uri: str, date: dt.date | None) -> AudioObject:
 
 
 def _uri(fs: Any, name: str) -> str:
-    return name if _is_local(fs) else str(fs.unstrip_protocol(name))
+    return as_text(name) if _is_local(fs) else str(fs.unstrip_protocol(name))
 
 
 def _modified(entry: dict[str, Any]) -> dt.datetime:
@@ -158,15 +159,16 @@ def connect(uri: str) -> tuple[Any, str]:
 
     Not `fsspec.core.url_to_fs`: it takes a name with `::` apart, as a chain of URLs.
     """
-    protocol, found, _ = uri.partition("://")
-    if not found or "/" in protocol:
-        protocol = "file"
+    protocol = uri.partition("://")[0] if is_url(uri) else "file"
     try:
         kind = fsspec.get_filesystem_class(protocol)
         options = kind._get_kwargs_from_urls(uri)
+        path = str(kind._strip_protocol(uri))
         if protocol in {"s3", "s3a"}:
-            options["use_listings_cache"] = False  # s3fs must not answer from yesterday's listing
-        return fsspec.filesystem(protocol, **options), str(kind._strip_protocol(uri))
+            from features.s3_keys import S3Keys
+
+            return S3Keys(**options, use_listings_cache=False), path  # no answers from yesterday's listing
+        return fsspec.filesystem(protocol, **options), as_on_disk(path) if protocol == "file" else path
     except (ValueError, ImportError) as error:
         raise UsageError(f"expected a path or a URL that fsspec knows; found {uri!r} ({error})") from error
 
@@ -197,7 +199,7 @@ def _s3_pages(fs: Any, path: str) -> Iterator[list[dict[str, Any]]]:
         yield [
             {**item, "name": f"{bucket}/{item['Key']}", "size": item["Size"]}
             for item in page.get("Contents", ())
-            if not item["Key"].endswith("/") and "/." not in f"/{item['Key'].removeprefix(prefix)}"
+            if not item["Key"].endswith("/") and not is_hidden(item["Key"].removeprefix(prefix))
         ]
         if not page.get("IsTruncated"):
             return
@@ -211,7 +213,7 @@ def _local_folders(path: str, above: tuple[str, ...] = ()) -> Iterator[list[dict
         return
     try:
         with os.scandir(path) as listing:
-            entries = sorted((item for item in listing if not item.name.startswith(".")), key=lambda item: item.name)
+            entries = sorted((item for item in listing if not is_hidden(item.name)), key=lambda item: item.name)
     except (FileNotFoundError, NotADirectoryError):
         return
     found = [(item.path, _status(item)) for item in entries if not item.is_dir()]
@@ -235,6 +237,6 @@ def _status(item: "os.DirEntry[str]") -> os.stat_result:
 
 def _folders(fs: Any, path: str) -> Iterator[list[dict[str, Any]]]:
     for _, folders, files in fs.walk(path, detail=True):
-        for name in [name for name in folders if name.startswith(".")]:
+        for name in [name for name in folders if is_hidden(name)]:
             del folders[name]
-        yield [entry for name, entry in files.items() if name and not name.startswith(".")]
+        yield [entry for name, entry in files.items() if name and not is_hidden(name)]

@@ -14,6 +14,7 @@ from data_contracts.errors import CorpusError, UsageError
 from data_contracts.lake import storage_options
 from data_contracts.records import AudioObject
 from features.corpus import date_in_path, look_at
+from features.names import is_url
 
 _OURS = {"uri", "date"}
 _BATCH = 1_000
@@ -73,7 +74,7 @@ def _object(row: dict[str, Any], *, layout: str, root: str) -> AudioObject:
     if not row["uri"]:
         raise CorpusError(f"a row of the manifest has no uri: {row}; take it out or fill it in")
     uri = str(row["uri"])
-    if "://" not in uri and not uri.startswith("/"):
+    if not is_url(uri) and not uri.startswith("/"):
         uri = f"{root.rstrip('/')}/{uri}" if root else uri
     date = row.get("date") or date_in_path(uri, layout, root)
     attributes = {name: value for name, value in row.items() if name not in _OURS and value is not None}

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from data_contracts.errors import UndertoneError, UsageError
 from flows import cli_models, cli_rejects, cli_speakers, cli_tables
@@ -27,7 +26,7 @@ from flows.options import (
     flags_for_a_run,
     settings_of,
 )
-from flows.screen import screen
+from flows.screen import safe, screen
 from flows.server import start_server
 
 app = typer.Typer(
@@ -159,12 +158,12 @@ def enroll(
         print(json.dumps(speaker, default=str))
         return
     console.print(
-        f"[bold]{escape(name)}[/bold] is enrolled as {speaker['speaker_id']}, from {speaker['speech_s']:.1f} s "
+        f"[bold]{safe(name)}[/bold] is enrolled as {speaker['speaker_id']}, from {speaker['speech_s']:.1f} s "
         f"of speech in {len(speaker['sources'])} recording(s)."
     )
     for uri in speaker["unlike"]:
         console.print(
-            f"[yellow]The voice in {escape(uri)} is unlike those in the others: is it the same person?[/yellow]"
+            f"[yellow]The voice in {safe(uri)} is unlike those in the others: is it the same person?[/yellow]"
         )
 
 
@@ -207,5 +206,5 @@ def _fail(error: Exception, code: int) -> None:
     kind = "Wrong usage" if isinstance(error, UsageError) else "Stopped" if code == 3 else "Failed"
     words = str(error) if isinstance(error, UndertoneError) else f"{type(error).__name__}: {error}"
     hint = "" if isinstance(error, UndertoneError) or _debug else "\nWith --debug before the command you see where."
-    errors.print(f"[bold red]{kind}:[/bold red] {escape(words)}{hint}", highlight=False, soft_wrap=True)
+    errors.print(f"[bold red]{kind}:[/bold red] {safe(words)}{hint}", highlight=False, soft_wrap=True)
     sys.exit(code)

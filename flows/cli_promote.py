@@ -4,10 +4,9 @@ import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
 from flows.options import Json, Lake, Model, known_model, settings_of
-from flows.screen import screen
+from flows.screen import safe, screen
 
 if TYPE_CHECKING:
     from flows.promote import Outcome
@@ -94,16 +93,16 @@ def _compare(outcome: "Outcome") -> None:
         n, n_speakers = verdict.challenger.get("n", "?"), verdict.challenger.get("n_speakers", "?")
         left_out = f", {verdict.n_left_out} speakers left out" if verdict.n_left_out else ""
         words = f"{n} clips of {n_speakers} speakers in {verdict.corpus} (manifest {verdict.manifest}){left_out}"
-        console.print(escape(f"{words}; {verdict.protocol}"), highlight=False, soft_wrap=True)
+        console.print(safe(f"{words}; {verdict.protocol}"), highlight=False, soft_wrap=True)
     if outcome.promoted or verdict.accepted:  # a refusal is said once, by the error
-        console.print(escape(f"{verdict.reason}."), highlight=False, soft_wrap=True)
+        console.print(safe(f"{verdict.reason}."), highlight=False, soft_wrap=True)
 
 
 def _announce(outcome: "Outcome", reason: str) -> None:
     ref, before = outcome.ref, outcome.before
     if outcome.forced:
         why = f": {reason}" if reason else ""
-        console.print(escape(f"Forced, and noted with the version{why}."), style="yellow", highlight=False)
+        console.print(safe(f"Forced, and noted with the version{why}."), style="yellow", highlight=False)
     heard_by = before.metadata.get("extractor_digest") if before else None
     stage = " --stage score" if heard_by == ref.metadata.get("extractor_digest") else ""
     audio = "" if stage else " (another encoder: the audio is read again)"

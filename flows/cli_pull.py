@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from flows.options import Json, Lake, registry_of
-from flows.screen import screen
+from flows.screen import safe, screen
 
 console = screen()
 
@@ -65,7 +64,7 @@ def pull(
     outputs = [*ref.metadata.get("classes", []), *ref.metadata.get("dimensions", [])]
     lines = [f"P{words[1:]}", f"Licence {origin.licence}", *([f"Outputs {', '.join(outputs)}"] if outputs else [])]
     for line in (*lines, *pulled.remarks):
-        console.print(escape(f"{line}."), highlight=False, soft_wrap=True)
+        console.print(safe(f"{line}."), highlight=False, soft_wrap=True)
     console.print(
         f"{ref.label} is registered as @challenger. `undertone models promote {ref.name} {ref.version} --force` "
         "uses it (what it was trained on is not known, so no evaluation is fair); nights gone have to be read again.",

@@ -4,11 +4,10 @@ import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from flows.cli_tables import Limit
 from flows.options import Json, Lake, settings_of
-from flows.screen import screen
+from flows.screen import safe, screen
 
 if TYPE_CHECKING:
     from data_contracts.lake import Lake as Opened
@@ -50,7 +49,7 @@ def rename(
     from tasks.speakers import rename as change
 
     row = change(_lake(lake), who, name)
-    words = f"[bold]{escape(row['name'])}[/bold] is the name of {row['speaker_id']} now: speaker_known is true."
+    words = f"[bold]{safe(row['name'])}[/bold] is the name of {row['speaker_id']} now: speaker_known is true."
     _tell(row, words, as_json=as_json)
 
 
@@ -67,7 +66,7 @@ def merge(
     row = change(_lake(lake), into, others)
     _tell(
         row,
-        f"[bold]{escape(row['name'])}[/bold] ({row['speaker_id']}) has {row['n_utterances']:,} utterances now, "
+        f"[bold]{safe(row['name'])}[/bold] ({row['speaker_id']}) has {row['n_utterances']:,} utterances now, "
         f"{row['speech_s']:,.1f} s.",
         as_json=as_json,
     )

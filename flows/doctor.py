@@ -11,9 +11,9 @@ from importlib.metadata import version
 from typing import Any, Literal
 
 from rich.console import Console
-from rich.markup import escape
 
 from data_contracts.errors import UndertoneError
+from flows.screen import safe
 from flows.settings import Settings
 
 State = Literal["ok", "note", "missing"]
@@ -56,7 +56,7 @@ def examine(flags: dict[str, Any]) -> list[Finding]:
 
 def print_findings(console: Console, findings: list[Finding]) -> None:
     for finding in findings:
-        console.print(f"{_SIGNS[finding.state]} [bold]{finding.what:<9}[/bold]{escape(finding.words)}", highlight=False)
+        console.print(f"{_SIGNS[finding.state]} [bold]{finding.what:<9}[/bold]{safe(finding.words)}", highlight=False)
 
 
 def _python() -> Finding:

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
-from rich.markup import escape
-
 from data_contracts.errors import LakeError, PublishConflict, UndertoneError, ValidationStopped
 from data_contracts.records import Counts, ModelRef, ShardRef
 from data_contracts.validation import warm_up
@@ -16,6 +14,7 @@ from flows import chosen
 from flows.artifacts import leave
 from flows.progress import reporter
 from flows.runners import Workers, n_workers, workers_for
+from flows.screen import safe
 from flows.settings import Settings
 from models.compatibility import check_features
 from tasks.audit import audit, docs_uri
@@ -169,7 +168,7 @@ def _discovered(run: Run, found: Found) -> str:
     if run.retry:
         return f"{found.n_listed:,} rejects chosen, {found.n_listed - found.n_known:,} to be read again"
     where = "" if found.n_listed else f" in {run.corpus}: is the layout right? `undertone doctor` shows what is there"
-    return f"{found.n_listed:,} objects listed, {found.n_known:,} of them known already{escape(where)}"
+    return f"{found.n_listed:,} objects listed, {found.n_known:,} of them known already{safe(where)}"
 
 
 def _publish(run: Run, ledger: Ledger, workers: Workers) -> bool:
@@ -212,7 +211,7 @@ def _stage(run: Run, ledger: Ledger, waiting: Pending, workers: Workers) -> None
         + (f", {kept} known from another encoder" if kept else ""),
     )
     for words in (*enrolled.failed, *identified.left_behind):
-        tell.say("", f"[yellow]note[/yellow] {escape(words)}")
+        tell.say("", f"[yellow]note[/yellow] {safe(words)}")
     with ledger.timed("score"):
         ledger.n_scored = score(run, waiting, workers.client_for(sum(map(len, waiting.shards.values()))))
     workers.release()
@@ -225,9 +224,9 @@ def _stage(run: Run, ledger: Ledger, waiting: Pending, workers: Workers) -> None
         verdict = audit(run, waiting, ledger.extracted.n_objects)
     ledger.verdict, ledger.validation = verdict.word, docs_uri(run)
     ledger.failures = [str(failure) for failure in verdict.failures]
-    tell.say("audit", f"{verdict.n_expectations} expectations, {verdict.word}: {ledger.validation}")
+    tell.say("audit", f"{verdict.n_expectations} expectations, {verdict.word}: {safe(ledger.validation)}")
     for failure in verdict.failures:
-        tell.say("", f"[yellow]{failure.severity}[/yellow] {failure}")
+        tell.say("", f"[yellow]{failure.severity}[/yellow] {safe(str(failure))}")
     if verdict.critical:
         raise ValidationStopped(
             f"{len(verdict.critical)} of {verdict.n_expectations} expectations failed, nothing was published; first: "

@@ -12,10 +12,11 @@ import pyarrow.parquet as pq
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from data_contracts.errors import UsageError
 from data_contracts.reasons import MOST_TRIES
-from flows.screen import Format
+from flows.screen import Format, json_visible, safe, visible
 from tasks.ledger import Ledger
 
 _MOST_ROWS = 200
@@ -34,6 +35,8 @@ def rows(console: Console, answer: pa.Table, *, style: Format = "table", output:
     if output:
         output.write_bytes(data)
     else:
+        if style == "csv" and sys.stdout.isatty():
+            data = visible(data.decode(), keep="\n\t").encode()
         sys.stdout.buffer.write(data)
         sys.stdout.flush()
 
@@ -43,9 +46,9 @@ def grid(answer: pa.Table, title: str | None = None) -> Table:
     table = Table(title=title, title_justify="left", header_style="bold", title_style="bold", box=box.SIMPLE_HEAD)
     for field in answer.schema:
         numeric = pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
-        table.add_column(field.name, justify="right" if numeric else "left", overflow="fold")
+        table.add_column(Text(visible(field.name)), justify="right" if numeric else "left", overflow="fold")
     for row in answer.to_pylist():
-        table.add_row(*(text(value) for value in row.values()))
+        table.add_row(*(Text(visible(text(value))) for value in row.values()))
     return table
 
 
@@ -114,7 +117,7 @@ def _told(console: Console, ledger: Ledger) -> None:
     times = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in ledger.seconds.items())
     console.print(f"  seconds by stage: {times}", highlight=False)
     console.print(f"  run {ledger.run_id} · {ledger.emotion_model} · {ledger.speaker_model}", highlight=False)
-    console.print(f"  validation {ledger.verdict}: {ledger.validation or 'nothing to check'}", highlight=False)
+    console.print(f"  validation {ledger.verdict}: {safe(ledger.validation or 'nothing to check')}", highlight=False)
 
 
 def _encoded(answer: pa.Table, style: Format) -> bytes:
@@ -123,7 +126,7 @@ def _encoded(answer: pa.Table, style: Format) -> bytes:
         pq.write_table(answer, sink)
         return sink.getvalue()
     if style == "json":
-        return frame.write_json().encode() + b"\n"
+        return json_visible(frame.write_json()).encode() + b"\n"
     nested = [name for name, kind in frame.schema.items() if kind.is_nested()]
     flat = frame.with_columns(pl.col(name).map_elements(str, return_dtype=pl.String) for name in nested)
     separator = "," if style == "csv" else "\t"

@@ -9,7 +9,7 @@ import boto3
 import pytest
 
 from data_contracts.errors import CorpusError, UsageError
-from features.corpus import DEFAULT_LAYOUT, Corpus, date_in_path, list_objects
+from features.corpus import DEFAULT_LAYOUT, Corpus, date_in_path, list_objects, look_at
 from features.prefetch import read_object
 
 DAY, OTHER = dt.date(2026, 11, 21), dt.date(2026, 11, 22)
@@ -220,6 +220,32 @@ def test_odd_names_are_listed_and_read_in_a_folder(tmp_path):
         assert {item.uri for item in found} == {f"{corpus.root}/2026/11/21/{name}" for name in odd}
         assert [read_object(item.uri) for item in found] == [b"x"] * len(odd)
         assert {item.date for item in found} == {DAY}
+
+
+def test_a_name_that_is_no_utf_8_is_told_in_words_and_read(tmp_path):
+    """A corpus that came from an old machine: such a name is no text, and ended the run when it was written down."""
+    _write(tmp_path, "2026/11/21/caf\udce9.wav", body=b"raw")
+    _write(tmp_path, "2026/11/21/cave\\xe9.wav", body=b"very name")
+    found = list(list_objects(Corpus(str(tmp_path)), [DAY]))
+    assert [item.uri.rsplit("/")[-1] for item in found] == ["caf\\xe9.wav", "cave\\xe9.wav"]
+    assert [read_object(item.uri) for item in found] == [b"raw", b"very name"]
+    with pytest.raises(FileNotFoundError):
+        read_object(f"{tmp_path}/2026/11/21/gone\\xe9.wav")
+
+
+def test_a_key_is_a_string_and_no_path(s3):
+    """Parts `.` and `..` were taken for hidden files; of `a?versionId=b` another object was read."""
+    keys = ["../a", "./a", "/a", "a", "a?versionId=1", "b/../.hidden", "..hidden/a"]
+    connection = http.client.HTTPConnection(os.environ["AWS_ENDPOINT_URL"].removeprefix("http://"))
+    for key in keys:  # as they are: clients may tidy a path
+        connection.request("PUT", f"/{s3}/2026/11/21/{key.replace('?', '%3F')}", key.encode())
+        assert connection.getresponse().read() == b""
+    connection.close()
+    found = list(list_objects(Corpus(f"s3://{s3}"), [DAY]))
+    names = [item.uri.removeprefix(f"s3://{s3}/2026/11/21/") for item in found]
+    assert sorted(names) == sorted(keys[:5])
+    assert [read_object(item.uri).decode() for item in found] == names
+    assert [look_at(item.uri, DAY) for item in found] == found
 
 
 def test_a_changed_file_has_another_etag(tmp_path):

@@ -100,6 +100,37 @@ def test_dates_go_by_the_path_without_a_date_column(root, tmp_path):
     assert [item.uri[-5:] for item in _objects(path, root, [OTHER])] == ["b.wav"]
 
 
+ODD = [
+    "new\nline.wav",
+    "tab\t.wav",
+    "a::b.wav",
+    "%2F.wav",
+    "a?versionId=b.wav",
+    '"q"\'.wav',
+    ",;#.wav",
+    " a . ",
+    "é.wav",
+]
+
+
+def test_odd_names_are_the_same_objects_as_in_a_listing(tmp_path, suffix):
+    folder = tmp_path / "corpus/2026/11/21"
+    folder.mkdir(parents=True)
+    for name in ODD:
+        (folder / name).write_bytes(name.encode())
+    path = _write(pl.DataFrame({"uri": [f"2026/11/21/{name}" for name in ODD]}), tmp_path / f"calls.{suffix}")
+    listed = list_objects(Corpus(str(tmp_path / "corpus")), [DAY])
+    assert sorted(_objects(path, tmp_path / "corpus"), key=lambda item: item.uri) == list(listed)
+
+
+def test_a_protocol_stands_at_the_beginning(s3, tmp_path):
+    """`2026/11/21/http://a.wav` is a key below the root; it was once looked for on this machine's disk."""
+    key = "2026/11/21/http://a.wav"
+    boto3.client("s3").put_object(Bucket=s3, Key=key, Body=b"audio")
+    (found,) = _objects(_write(pl.DataFrame({"uri": [key]}), tmp_path / "calls.csv"), f"s3://{s3}")
+    assert (found.uri, found.bytes) == (f"s3://{s3}/{key}", 5)
+
+
 def test_an_object_that_is_not_there_still_comes(root, tmp_path):
     path = _write(pl.DataFrame({"uri": ["2026/11/21/gone.wav", "2026/11/21/a.wav"]}), tmp_path / "calls.csv")
     gone, there = _objects(path, root, [DAY])

@@ -1,0 +1,31 @@
+"""What names in a corpus may be: addresses, and file names that are no text."""
+
+import os
+import re
+
+
+def is_url(uri: str) -> bool:
+    """Whether it begins with a protocol: a key may have `://` anywhere.
+
+    >>> is_url("s3://calls/a.flac"), is_url("2026/11/21/http://a.flac")
+    (True, False)
+    """
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", uri) is not None
+
+
+def is_hidden(path: str) -> bool:
+    """A part that begins with a dot; `.` and `..` are no hidden things, and in an object store names like others."""
+    return any(part.startswith(".") and part not in {".", ".."} for part in path.split("/"))
+
+
+def as_text(name: str) -> str:
+    r"""A file's name that is not UTF-8, as tables can hold it: `\xe9` for a byte that is no text."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def as_on_disk(path: str) -> str:
+    """Back from `as_text`, where there is no file of the very name."""
+    if "\\x" not in path or os.path.lexists(path):
+        return path
+    raw = re.sub(rb"\\x([89a-f][0-9a-f])", lambda found: bytes.fromhex(found[1].decode()), os.fsencode(path))
+    return os.fsdecode(raw) if os.path.lexists(raw) else path

@@ -1,0 +1,40 @@
+"""A file whose name is no text can be written down, and is found again by what was written."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from features.names import as_on_disk, as_text, is_hidden, is_url
+
+BYTES = st.lists(st.integers(1, 255).filter(lambda byte: byte != ord("/")), min_size=1, max_size=40).map(bytes)
+
+
+@given(BYTES)
+def test_whatever_the_bytes_the_file_is_found(raw):
+    name = os.fsdecode(raw)
+    assume(name not in {".", ".."})
+    assume("\\x" not in name or name == as_text(name))  # the escape and the byte that it stands for, in one name
+    as_text(name).encode()  # is text
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / name).write_bytes(raw)
+        assert Path(as_on_disk(f"{folder}/{as_text(name)}")).read_bytes() == raw
+
+
+def test_the_very_name_goes_first(tmp_path):
+    for name in (os.fsdecode(b"a\xe9"), "a\\xe9"):
+        (tmp_path / name).touch()
+    assert as_on_disk(f"{tmp_path}/a\\xe9") == f"{tmp_path}/a\\xe9"
+    assert as_on_disk(f"{tmp_path}/b\\xe9") == f"{tmp_path}/b\\xe9"
+
+
+def test_what_is_hidden():
+    assert [name for name in (".a", "a/.b/c", "..a", "a/..a") if not is_hidden(name)] == []
+    assert [name for name in ("a", "a.b", "../a", "a/./b", "a/..", "a..b") if is_hidden(name)] == []
+
+
+def test_what_is_an_address():
+    assert all(map(is_url, ("s3://a", "S3://a", "abfs://a", "git+ssh://a")))
+    assert not any(map(is_url, ("a", "/a", "a/s3://b", "://a", "7z://a", "s3:/a", "ä://b")))
