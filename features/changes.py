@@ -39,8 +39,8 @@ _FLOOR = 1e-9  # of power: digital silence
 class ChangeConfig:
     """When a voice counts as another; times in seconds, `window_s` and `fine_s` whole numbers of hops.
 
-    `same_voice` is the encoder's own threshold, the cosine from which two utterances count as one speaker's;
-    `suspected` and `different` are shares of it, below which a change is looked into, and is one.
+    `same_voice` is the encoder's own threshold, the cosine from which two utterances count as one speaker's; below
+    `different` times that there are two voices (tests/bench/speaker_changes.py).
     """
 
     enabled: bool = True
@@ -53,7 +53,6 @@ class ChangeConfig:
     dip_slope_db: float = 40.0  # that a pause has to be deeper for each second it is farther away
     least_s: float = 1.0  # of a piece
     same_voice: float = 0.608
-    suspected: float = 0.82
     different: float = 0.69
 
     def __post_init__(self) -> None:
@@ -68,6 +67,11 @@ class ChangeConfig:
     def shortest_s(self) -> float:
         """What can hold a change that is looked for."""
         return 2 * self.window_s
+
+    @property
+    def unlike(self) -> float:
+        """The cosine below which two voices are different."""
+        return self.different * self.same_voice
 
     def fingerprint(self) -> str:
         """This configuration and the code's version in 12 hex digits; one of all that look for no changes."""
@@ -127,7 +131,7 @@ def levels_db(waveform: np.ndarray) -> np.ndarray:  # (time,) to (frames,), one 
 
 
 def _suspects(voices: np.ndarray, config: ChangeConfig) -> list[float]:
-    """Where the voices before and after are least alike, then the same on either side, while they are unlike."""
+    """Where the voices before and after are least alike, then the same on either side, while it is unlike."""
     size, context = round(config.window_s / config.hop_s), round(config.context_s / config.hop_s)
     totals = np.concatenate([np.zeros((1, voices.shape[1])), np.cumsum(voices, axis=0, dtype=np.float64)])
     found, waiting = [], [(0, len(voices))]
@@ -140,7 +144,7 @@ def _suspects(voices: np.ndarray, config: ChangeConfig) -> list[float]:
         after = totals[np.minimum(end, moments + context - size + 1)] - totals[moments]
         alike = _cosines(before, after)
         least = int(np.argmin(alike))
-        if alike[least] < config.suspected * config.same_voice:
+        if alike[least] < config.unlike:
             moment = int(moments[least])
             found.append(moment * config.hop_s)
             waiting += [(first, moment - size + 1), (moment, end)]
@@ -180,7 +184,7 @@ def _confirmed(times: list[float], voices: np.ndarray, *, seconds: float, config
         means = np.stack([_voice(voices, start, end, config) for start, end in ends])
         alike = _cosines(means[:-1], means[1:])
         most = int(np.argmax(alike))
-        if alike[most] < config.different * config.same_voice:
+        if alike[most] < config.unlike:
             break
         del kept[most]
     return kept

@@ -111,11 +111,17 @@ def _frames(network: Any, seen: Tensor) -> Tensor:  # (n, channels, frames)
 
 def _attention(pooling: Any, frames: Tensor) -> Tensor:  # (n, channels, frames): logits of the weights
     """Each frame is judged beside the mean and the deviation of its chunk, where the network was made to."""
-    if not pooling.global_context:
-        return pooling.conv(pooling.tanh(pooling.tdnn(frames)))  # type: ignore[no-any-return]
-    deviation, mean = torch.std_mean(frames, dim=2, keepdim=True, correction=0)
-    context = [frames, mean.expand_as(frames), deviation.clamp_min(_LEAST_VARIANCE**0.5).expand_as(frames)]
-    judged: Tensor = pooling.conv(pooling.tanh(pooling.tdnn(torch.cat(context, dim=1))))
+    first = pooling.tdnn
+    if pooling.global_context:  # the layer on [frames, mean, deviation], of which two do not change over time
+        mean = frames.mean(2)
+        deviation = (frames.square().mean(2) - mean.square()).clamp_min(_LEAST_VARIANCE).sqrt()
+        weight, bias = first.conv.conv.weight[:, :, 0], first.conv.conv.bias
+        of_frames, of_chunk = weight.split([frames.shape[1], 2 * frames.shape[1]], dim=1)
+        chunk = torch.cat([mean, deviation], dim=1) @ of_chunk.T + bias
+        hidden = first.norm(first.activation(of_frames @ frames + chunk[:, :, None]))
+    else:
+        hidden = first(frames)
+    judged: Tensor = pooling.conv(pooling.tanh(hidden))
     return judged
 
 
