@@ -154,7 +154,7 @@ def _windows(
             signals = channels.signals(block, config.channels, numbers)
             if meter:
                 _check_block(block)
-                meter.add(block, signals)
+                meter.add(block, signals, signals[0] if config.channels == "mix" else None)
                 _check_length(meter.n_frames, rate_hz, config)
             tick()
             ready = [

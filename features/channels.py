@@ -40,5 +40,13 @@ def chosen(wanted: str, n_channels: int) -> list[int] | str:
 def signals(block: np.ndarray, wanted: str, numbers: list[int]) -> list[np.ndarray]:
     """Of (frames, channels) the (frames,) signals to analyse, in the order of `numbers`."""
     if wanted == "mix":
-        return [block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)]
+        return [mix(block)]
     return [np.ascontiguousarray(block[:, number]) for number in numbers]
+
+
+def mix(block: np.ndarray) -> np.ndarray:
+    """(frames,): the mean of (frames, channels), by way of a copy in the other order, which is several times faster."""
+    if block.shape[1] == 1:
+        return block[:, 0]
+    mean: np.ndarray = block.T.copy().mean(axis=0)
+    return mean

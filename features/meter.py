@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from features.bandwidth import BandwidthMeter
+from features.channels import mix
 from features.dual_mono import DualMono
 from features.loudness import LoudnessMeter
 from features.measures import db
@@ -34,8 +35,8 @@ class Meter:
         self._bandwidth = BandwidthMeter(self.sample_rate_hz)
         self._dual = DualMono(self.sample_rate_hz, self.n_channels)
 
-    def add(self, block: np.ndarray, signals: Sequence[np.ndarray]) -> None:
-        """A block of (frames, channels), and the (frames,) signals that are analysed of it."""
+    def add(self, block: np.ndarray, signals: Sequence[np.ndarray], mixed: np.ndarray | None = None) -> None:
+        """A block of (frames, channels), the (frames,) signals that are analysed of it, and its mix where there is one."""
         self.n_frames += len(block)
         self._n_signals = len(signals)
         self.peak = max(self.peak, _peak(block))
@@ -45,7 +46,7 @@ class Meter:
             self.chosen_peak = max(self.chosen_peak, _peak(signal))
             self._energy += float(np.square(signal, dtype=np.float64).sum())
         self._loudness.add(block)
-        self._bandwidth.add(block[:, 0] if block.shape[1] == 1 else block.mean(axis=1))
+        self._bandwidth.add(mixed if mixed is not None else mix(block))
         self._dual.add(block)
 
     @property

@@ -34,6 +34,7 @@ from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 from data_contracts.errors import ModelError, TransientError
 from data_contracts.fingerprint import digest
 from data_contracts.records import ModelRef
+from features.changes import Along
 from models import artifact
 from models.cards import licences
 from models.compatibility import check_features, features_expected
@@ -319,6 +320,16 @@ def pulled_emotion(ref: ModelRef) -> PulledEmotion:
     if not isinstance(model, PulledEmotion):
         raise ModelError(f"{ref.label} says that it has an extractor, and is none that was pulled: register it again")
     return model
+
+
+def along(ref: ModelRef) -> Along | None:
+    """Who speaks along an utterance, by a speaker model that can tell; None for one that embeds whole ones only."""
+    try:
+        model = load(ref).get_raw_model()
+    except NotImplementedError:
+        return None
+    found: Along | None = getattr(model, "along", None)
+    return found
 
 
 def weights_folder(ref: ModelRef) -> Path:

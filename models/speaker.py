@@ -194,6 +194,10 @@ class _Pyfunc:
         embedded: np.ndarray = self.model.embed(waveform, lengths).cpu().numpy()
         return embedded
 
+    def get_raw_model(self) -> "_Pyfunc":
+        """This: `models.registry.along` asks it who speaks along an utterance."""
+        return self
+
     def along(
         self,
         waveform: Tensor,  # (batch, time), float32 at 16 kHz
