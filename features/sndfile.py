@@ -41,8 +41,8 @@ class SndfileStream:
             yield block
 
     def skip(self, n_frames: int) -> None:
-        codec = self.header.codec.rpartition("/")[2]
-        if self.header.container in _SEEKS_EXACTLY and (codec == "flac" or codec.startswith(_BY_FRAME)):
+        codec, whole = self.header.codec.rpartition("/")[2], self.header.gap is None  # else offsets may be wrong
+        if whole and self.header.container in _SEEKS_EXACTLY and (codec == "flac" or codec.startswith(_BY_FRAME)):
             try:
                 self._file.seek(n_frames)
             except _FOREIGN as error:
