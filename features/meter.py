@@ -36,7 +36,7 @@ class Meter:
         self._dual = DualMono(self.sample_rate_hz, self.n_channels)
 
     def add(self, block: np.ndarray, signals: Sequence[np.ndarray], mixed: np.ndarray | None = None) -> None:
-        """A block of (frames, channels), the (frames,) signals that are analysed of it, and its mix where there is one."""
+        """A block of (frames, channels), the (frames,) signals analysed of it, and its mix where there is one."""
         self.n_frames += len(block)
         self._n_signals = len(signals)
         self.peak = max(self.peak, _peak(block))
