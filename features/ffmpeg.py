@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 import numpy as np
 
 from data_contracts.reasons import Reason
-from features import codecs, completeness, tracks
+from features import codecs, completeness, containers, framing, tracks
 from features.content import Content, View
 from features.streams import BLOCK_SAMPLES, Header, Unusable, one_line
 
@@ -104,7 +104,7 @@ class FfmpegStream:
             self._n_to_drop -= n_drop
             if n_drop < frame.samples:
                 try:
-                    samples = convert(frame)[n_drop:]
+                    samples = self._finite(convert(frame)[n_drop:])
                 except _foreign() as error:
                     self._error = self._translated(error)
                     return
@@ -146,6 +146,12 @@ class FfmpegStream:
             error = f"expected {rate_hz} Hz, {n_channels} channels throughout, {found}"
             raise Unusable(Reason.UNSUPPORTED, error, self._codec)
 
+    def _finite(self, samples: np.ndarray) -> np.ndarray:
+        """Floats in a file may be anything, and are the reader's to judge; that a codec makes NaN is damage."""
+        if "pcm_f" not in self._codec and not np.isfinite(samples).all():
+            raise ValueError("a frame decodes to NaN or infinity")
+        return samples
+
     def _translated(self, error: Exception) -> Unusable:
         return _translated(error, self._codec, self._gap, begun=self._n_decoded > 0)
 
@@ -161,16 +167,25 @@ def open_stream(content: Content, container: str) -> Iterator[FfmpegStream]:
     import av
 
     gap = completeness.missing(content, container)
+    start = containers.audio_start(content) if container in framing.KINDS else 0
     demuxer = codecs.DEMUXERS[container]
     options = {**_OPTIONS, "format_whitelist": demuxer}
     try:
         file = av.open(
-            View(content), format=demuxer, container_options=options, metadata_errors="replace", io_open=_refuse
+            View(content, start=start),
+            format=demuxer,
+            container_options=options,
+            metadata_errors="replace",
+            io_open=_refuse,
         )
     except _foreign() as error:
         raise _translated(error, container, gap) from error
     with file:
-        yield FfmpegStream(cast("InputContainer", file), content, container, gap)
+        try:
+            stream = FfmpegStream(cast("InputContainer", file), content, container, gap)
+        except _foreign() as error:
+            raise _translated(error, container, gap) from error
+        yield stream
 
 
 class _ElsewhereError(OSError):

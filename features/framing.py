@@ -21,12 +21,12 @@ _CHAIN = 4  # frames that follow each other are no accident
 
 def kind_at(data: Content, at: int) -> str | None:
     """The kind of the frame whose header stands there."""
-    return next((kind for kind in _KINDS if _size(data, at, kind)), None)
+    return next((kind for kind in KINDS if _size(data, at, kind)), None)
 
 
 def first_frame(data: Content, start: int) -> tuple[str, int] | None:
     """Kind and place of the first frame near the start that others of its kind follow; None where there is none."""
-    return next(_chains(data, start, tuple(_KINDS)), None)
+    return next(_chains(data, start, tuple(KINDS)), None)
 
 
 def n_lacking(data: Content, kind: str, start: int) -> int:
@@ -62,7 +62,7 @@ def _chains(data: Content, start: int, kinds: tuple[str, ...]) -> Iterator[tuple
 
 
 def _size(data: Content, at: int, kind: str) -> int:
-    return _KINDS[kind](data[at : at + _HEADER_BYTES].ljust(_HEADER_BYTES, b"\0"))
+    return KINDS[kind](data[at : at + _HEADER_BYTES].ljust(_HEADER_BYTES, b"\0"))
 
 
 def _adts(head: bytes) -> int:
@@ -111,7 +111,7 @@ def _dts(head: bytes) -> int:
 
 
 _SYNCS = {"aac": 0xFF, "loas": 0x56, "mp3": 0xFF, "mp2": 0xFF, "ac3": 0x0B, "eac3": 0x0B, "dts": 0x7F}
-_KINDS: dict[str, Callable[[bytes], int]] = {
+KINDS: dict[str, Callable[[bytes], int]] = {
     "aac": _adts,
     "loas": _loas,
     "mp3": lambda head: _mpeg(head) if head[1] >> 1 & 3 == 1 else 0,  # layer III

@@ -51,8 +51,8 @@ class SndfileStream:
         if not n_frames:
             return  # even a seek to where one is may fail, in a file that is cut
         self._n_skipped = n_frames
-        codec = self.header.codec.rpartition("/")[2]
-        if self.header.container in _SEEKS_EXACTLY and (codec == "flac" or codec.startswith(_BY_FRAME)):
+        codec, whole = self.header.codec.rpartition("/")[2], self.header.gap is None  # else offsets may be wrong
+        if whole and self.header.container in _SEEKS_EXACTLY and (codec == "flac" or codec.startswith(_BY_FRAME)):
             try:
                 self._file.seek(n_frames)
             except sf.LibsndfileError:  # of a file that is cut

@@ -9,9 +9,10 @@ from features.streams import Unusable
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
+    from av.codec import CodecContext
     from av.container import InputContainer
 
-_BELIEVED = {"mp4", "quicktime", "avi", "tta", "wavpack", "dsf", "ape", "musepack", "musepack7", "aiff", "caf"}
+_BELIEVED = {"mp4", "quicktime", "avi", "ogg", "tta", "wavpack", "dsf", "ape", "musepack", "musepack7", "aiff", "caf"}
 _BELIEVED_WHOLE = {"asf", "flv", "matroska"}  # these say how long the file is, which is what its longest track is
 _PROTECTED_TAGS = {"enca", "drms", "drmi", "encv"}
 _ASF_ENCRYPTION = (  # the Content Encryption objects of the ASF specification, 3.14 and 3.15
@@ -39,10 +40,12 @@ def choose(container: "InputContainer", content: Content, name: str) -> "AudioSt
         raise Unusable(Reason.UNSUPPORTED, f"expected an audio track, {found}", name)
     stream = next((one for one in audio if one.disposition.value & 1), audio[0])
     context = stream.codec_context
-    if stream.codec_tag in _PROTECTED_TAGS or (name == "asf" and _is_protected_asf(content)):
+    if context is None:
+        raise Unusable(Reason.UNSUPPORTED, f"expected a codec that FFmpeg knows, found another in {name}", name)
+    if _codec_tag(context) in _PROTECTED_TAGS or (name == "asf" and _is_protected_asf(content)):
         raise Unusable(Reason.UNSUPPORTED, f"expected audio that can be read, found encrypted {name} (DRM)", name)
-    if context is None or context.codec.name not in codecs.DECODERS:
-        found = f"codec tag {stream.codec_tag!r}" if context is None else context.codec.canonical_name
+    if context.codec.name not in codecs.DECODERS:
+        found = context.codec.canonical_name
         raise Unusable(Reason.UNSUPPORTED, f"expected a codec that we decode, found {found} in {name}", name)
     for other in container.streams:
         if other is not stream:
@@ -86,6 +89,13 @@ def tags(container: "InputContainer", stream: "AudioStream") -> tuple[str, ...]:
         if name not in _WRITTEN_BY_PROGRAMS and not name.startswith(("_statistics", "id3v2_priv"))
     )
     return tuple(sorted(name[:_MAX_NAME] for name in written if name.isprintable()))[:_MAX_TAGS]
+
+
+def _codec_tag(context: "CodecContext") -> str:
+    try:
+        return str(context.codec_tag)
+    except UnicodeDecodeError:  # four bytes that are no letters, as in most wav files
+        return ""
 
 
 def _clock_s(text: str) -> float | None:

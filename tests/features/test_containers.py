@@ -1,136 +1,37 @@
-"""Whether a file is all there: each kind is cut for real."""
+"""What kind of file the bytes are: by their content, whatever they are called."""
 
 import io
 import struct
 
 import numpy as np
 import pytest
-import soundfile as sf
+from audiofiles import FAST, KINDS, dsf, encoded, read, verdict, voice, written
 
 from data_contracts.reasons import Reason
-from features import containers
-from features.audio import Decoded, decode
-
-RATE = 16_000
-KINDS = [
-    ("WAV", "PCM_16"),
-    ("WAV", "FLOAT"),
-    ("WAVEX", "PCM_24"),
-    ("RF64", "PCM_16"),
-    ("W64", "PCM_16"),
-    ("AIFF", "PCM_16"),
-    ("AU", "PCM_16"),
-    ("FLAC", "PCM_16"),
-    ("OGG", "VORBIS"),
-    ("OGG", "OPUS"),
-    ("MP3", "MPEG_LAYER_III"),
-]
-
-
-def fading(seconds=3.0):
-    n = round(seconds * RATE)
-    return (0.3 * np.random.default_rng(0).standard_normal(n) * np.linspace(1, 0, n) ** 3).astype(np.float32)
-
-
-def encoded(container="WAV", subtype="PCM_16", samples=None, **options):
-    sink = io.BytesIO()
-    samples = fading() if samples is None else samples
-    sf.write(sink, samples, RATE, format=container, subtype=subtype, **options)
-    return sink.getvalue()
-
-
-@pytest.mark.parametrize("missing", ["one byte", "ten bytes", "half", "all but 200"])
-@pytest.mark.parametrize(("container", "subtype"), KINDS)
-def test_a_cut_file_is_truncated(container, subtype, missing):
-    data = encoded(container, subtype)
-    cut = {"one byte": 1, "ten bytes": 10, "half": len(data) // 2, "all but 200": len(data) - 200}[missing]
-    found = decode(data[:-cut])
-    expected = Reason.CORRUPT if container == "MP3" and cut == len(data) - 200 else Reason.TRUNCATED  # not one frame
-    assert found.reason == expected
-
-
-@pytest.mark.parametrize(("container", "subtype"), [("FLAC", "PCM_16"), ("OGG", "VORBIS"), ("OGG", "OPUS")])
-def test_the_end_between_two_frames_or_pages_is_noticed(container, subtype):
-    data = encoded(container, subtype)
-    mark = b"\xff\xf8" if container == "FLAC" else b"OggS"
-    assert decode(data[: data.rfind(mark)]).reason == Reason.TRUNCATED
-
-
-def test_sizes_that_a_pipe_could_not_know_are_no_truncation():
-    wav = bytearray(encoded())
-    wav[4:8] = wav[40:44] = b"\xff\xff\xff\xff"
-    assert decode(bytes(wav)).seconds == 3.0
-    au = bytearray(encoded("AU"))
-    au[8:12] = b"\xff\xff\xff\xff"
-    assert decode(bytes(au)).seconds == 3.0
-
-
-def test_a_riff_size_that_counts_its_own_header_is_no_truncation():
-    wav = bytearray(encoded())
-    wav[4:8] = struct.pack("<I", len(wav))
-    assert decode(bytes(wav)).seconds == 3.0
-    wav[4:8] = struct.pack("<I", len(wav) + 1000)
-    assert decode(bytes(wav)).reason == Reason.TRUNCATED
-
-
-def mp3_frames(data):
-    """The frames of an MPEG-2 layer III file of 16 kHz."""
-    kbps = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
-    frames, at = [], 0
-    while at < len(data):
-        size = 72_000 * kbps[data[at + 2] >> 4] // RATE + (data[at + 2] >> 1 & 1)
-        frames.append(data[at : at + size])
-        at += size
-    return frames
-
-
-def test_mp3_without_its_length_is_read_to_the_end():
-    """libsndfile took the length from the first frame's bit rate: a VBR file that fades out came back as half of it."""
-    data = encoded("MP3", "MPEG_LAYER_III", bitrate_mode="VARIABLE", compression_level=0.2)
-    frames = mp3_frames(data)
-    assert len({len(frame) for frame in frames}) > 2
-    bare = b"".join(frames[1:])
-    assert containers.lacks_mp3_length(bare)
-    with sf.SoundFile(io.BytesIO(bare)) as file:
-        assert file.frames < 2.5 * RATE
-    found = decode(bare)
-    assert isinstance(found, Decoded)
-    assert found.seconds == pytest.approx(3.0, abs=0.1)
-    # Cut, it is a shorter recording: nothing in it says that there was more.
-    assert decode(bare[: len(bare) // 2]).seconds < 2
-
-
-@pytest.mark.parametrize("kind", [("FLAC", "PCM_16"), ("MP3", "MPEG_LAYER_III")])
-def test_an_id3_tag_in_front_changes_nothing(kind):
-    data = encoded(*kind)
-    tagged = b"ID3\x04\0\0\0\0\x02\x00" + bytes(256) + data
-    assert np.array_equal(decode(tagged).waveform, decode(data).waveform)
-
-
-def test_padding_between_tag_and_mp3_is_passed_over():
-    tagged = b"ID3\x04\0\0\0\0\x02\x00" + bytes(256 + 100) + encoded("MP3", "MPEG_LAYER_III")
-    assert decode(tagged).seconds == pytest.approx(3.0, abs=0.1)
-
-
-def test_wav_that_holds_mp3_is_read():
-    """Its length in frames is an estimate that is never reached, and was once taken for truncation."""
-    mp3 = encoded("MP3", "MPEG_LAYER_III")
-    form = struct.pack("<HHIIHHHHIHHH", 0x55, 1, RATE, len(mp3) // 3, 1, 0, 12, 1, 2, 576, 1, 1105)
-    chunks = b"WAVEfmt " + struct.pack("<I", len(form)) + form + b"fact" + struct.pack("<II", 4, 4 * RATE)
-    chunks += b"data" + struct.pack("<I", len(mp3)) + mp3
-    found = decode(b"RIFF" + struct.pack("<I", len(chunks)) + chunks)
-    assert (found.measures.codec, found.seconds) == ("wav/mpeg_layer_iii", pytest.approx(3.0, abs=0.1))
+from features import codecs, containers
 
 
 @pytest.mark.parametrize(
     ("head", "name"),
     [
         (b"\0\0\0\x18ftypmp42", "mp4"),
+        (b"\0\0\0\x18ftypqt  ", "mp4"),
+        (b"\0\0\0\x08wide\0\0\0\x08mdat", "quicktime"),
         (b"#!AMR\n", "amr"),
+        (b"#!AMR-WB\n", "amr"),
         (b"\x1a\x45\xdf\xa3", "matroska"),
         (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "asf"),
-        (b"\xff\xf1\x50\x80", "aac"),
+        (b"\xff\xf1\x50\x80\x10\x00", "aac"),
         (b"\xff\xfb\x90\x64", "mp3"),
+        (b"\xff\xfd\x90\x64", "mp2"),
+        (b"\x0b\x77\0\0\x14\x40", "ac3"),
+        (b"\0\0\x01\xba\x44", "mpeg"),
+        (b"MAC \x96\x0f", "ape"),
+        (b"MPCKSH", "musepack"),
+        (b"MP+\x07", "musepack7"),
+        (b"\x02dss", "dss"),
+        (b"ADIF", "adif"),
+        (b"MThd", "midi"),
         (b"RIFF\0\0\0\0WEBP", None),
         ("Guten Tag".encode("utf-16"), None),
         (b"", None),
@@ -138,3 +39,98 @@ def test_wav_that_holds_mp3_is_read():
 )
 def test_sniff(head, name):
     assert containers.sniff(head) == name
+
+
+@pytest.mark.parametrize("codec", [*KINDS, *FAST])
+def test_every_format_that_we_make_is_known(codec):
+    if codec in FAST:
+        data = written(voice(0.3), codec)
+    else:
+        data = encoded(voice(0.3, KINDS[codec].rate, KINDS[codec].n_channels), KINDS[codec])
+    assert containers.sniff(data) == codec.partition("/")[0]
+
+
+def test_each_container_that_is_read_has_a_decoder():
+    assert {name for name in containers.READ if not containers.by_libsndfile(name)} < codecs.DEMUXERS.keys()
+    assert containers.sniff(dsf(np.zeros(100))) == "dsf"
+
+
+IMAGES = {
+    "png": b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
+    "jpeg": b"\xff\xd8\xff\xe0\0\x10JFIF\0\x01",
+    "gif": b"GIF89a\x01\0\x01\0",
+    "bmp": b"BM\x46\0\0\0\0\0\0\0\x36\0\0\0",
+    "webp": b"RIFF\x24\0\0\0WEBPVP8 ",
+    "tiff": b"II*\0\x08\0\0\0",
+    "svg": b"<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg'/>",
+}
+OTHERS = {
+    "text": b"Dear Sir or Madam,\n" * 200,
+    "utf-16": ("Guten Tag " * 400).encode("utf-16"),
+    "html": b"<!DOCTYPE html><html><body>403 Forbidden</body></html>",
+    "json": b'{"error": "no such key"}',
+    "pdf": b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n",
+    "zip": b"PK\x03\x04\x14\0\0\0\x08\0",
+    "gzip": b"\x1f\x8b\x08\0\0\0\0\0\0\x03",
+    "elf": b"\x7fELF\x02\x01\x01",
+    "exe": b"MZ\x90\0\x03\0\0\0",
+    "srt": b"1\n00:00:01,000 --> 00:00:02,000\nHello\n",
+    "webvtt": b"WEBVTT\n\n00:01.000 --> 00:02.000\nHello\n",
+    "ass": b"[Script Info]\nScriptType: v4.00+\n",
+    "m3u": b"#EXTM3U\n#EXTINF:10,\nfile.wav\n",
+    "zeros": bytes(100_000),
+    "parquet": b"PAR1" + bytes(200) + b"PAR1",
+}
+
+
+@pytest.mark.parametrize("name", [*IMAGES, *OTHERS])
+@pytest.mark.parametrize("filler", ["nothing", "zeros", "noise"])
+def test_what_is_no_audio_is_not_taken_for_it(name, filler):
+    """Pictures and subtitles are formats to FFmpeg."""
+    noise = np.random.default_rng(1).integers(0, 256, 200_000, np.uint8).tobytes()
+    data = (IMAGES | OTHERS)[name] + {"nothing": b"", "zeros": bytes(50_000), "noise": noise}[filler]
+    assert verdict(data) == Reason.NOT_AUDIO
+
+
+def test_noise_is_not_taken_for_audio():
+    """Four frames that follow each other are looked for in 64 KiB; random bytes never hold them."""
+    random = np.random.default_rng(0)
+    for _ in range(100):
+        data = b"\0" + random.integers(0, 256, 70_000, np.uint8).tobytes()
+        assert containers.sniff(data) is None
+
+
+@pytest.mark.parametrize("codec", ["mp3", "aac", "ac3", "mp2"])
+@pytest.mark.parametrize("junk", [b"\0" * 300, b"\xff" * 50, b"<html>" * 500, bytes(range(256)) * 8])
+def test_frames_behind_something_else_are_found(codec, junk):
+    """Cut streams begin in the middle of a frame; servers put their own words in front."""
+    made = voice(1.0, KINDS[codec].rate if codec in KINDS else 16_000)
+    data = written(made, codec) if codec in FAST else encoded(made, KINDS[codec])
+    assert containers.sniff(junk + data) == codec
+    assert containers.audio_start(junk + data) == len(junk)
+    _, whole = read(data)
+    header, found = read(junk + data)
+    assert header.codec == codec
+    assert len(found) == len(whole)
+
+
+def test_an_id3_tag_in_front_changes_nothing():
+    tag = b"ID3\x04\0\0\0\0\x02\x00" + bytes(256)
+    for data in (written(voice(1.0), "flac"), written(voice(1.0), "mp3"), encoded(voice(1.0), KINDS["aac"])):
+        assert np.array_equal(read(tag + data)[1], read(data)[1])
+
+
+def test_a_transport_stream_of_a_camera_or_a_disc_is_known():
+    """Blu-ray and AVCHD put four bytes of time before each packet."""
+    data = encoded(voice(1.0, 48_000), KINDS["mpegts/aac"])
+    packets = [data[at : at + 188] for at in range(0, len(data), 188)]
+    timed = b"".join(struct.pack(">I", n) + packet for n, packet in enumerate(packets))
+    assert containers.sniff(timed) == "mpegts"
+    assert np.array_equal(read(timed)[1], read(data)[1])
+    assert containers.sniff(data[100:]) == "mpegts"
+
+
+def test_a_refusal_names_what_it_found():
+    assert verdict(b"MThd" + bytes(100)) == Reason.UNSUPPORTED
+    assert verdict(b"ADIF" + bytes(100)) == Reason.UNSUPPORTED
+    assert verdict(io.BytesIO().getvalue()) == Reason.EMPTY

@@ -1,0 +1,113 @@
+"""The one entry: which decoder is asked, and that both say the same."""
+
+import io
+import struct
+
+import numpy as np
+import pytest
+import soundfile as sf
+from audiofiles import FAST, KINDS, encoded, likeness, read, verdict, voice, written
+
+from data_contracts.reasons import Reason
+from features import codecs, containers, ffmpeg, sndfile
+from features.content import mapped
+from features.streams import Header, Unusable, open_stream
+
+RATE = 16_000
+EXACT = {"wav/pcm_16", "wav/pcm_24", "wav/float", "wav/double", "flac", "caf/pcm_16", "aiff/pcm_16", "caf/alac_16"}
+
+
+@pytest.mark.parametrize("codec", FAST)
+def test_the_fast_path_reads_it(codec):
+    made = voice(1.0)
+    with open_stream(written(made, codec)) as stream:
+        assert isinstance(stream, sndfile.SndfileStream)
+    header, found = read(written(made, codec))
+    assert (header.codec, header.n_channels) == (codec, 1)
+    assert header.sample_rate_hz == (pytest.approx(RATE, rel=0.01) if "voc" in codec else RATE)  # a divisor of 1 MHz
+    assert len(found) == pytest.approx(RATE, abs=0.07 * RATE)
+    assert likeness(found[:, 0], made[:, 0], RATE) == (pytest.approx(1, abs=0.03), pytest.approx(0, abs=0.001))
+    if codec in EXACT:
+        assert found == pytest.approx(made, abs=2**-15)
+
+
+@pytest.mark.parametrize("n_channels", [1, 2, 6])
+@pytest.mark.parametrize("rate", [8000, 44_100, 192_000])
+@pytest.mark.parametrize("codec", ["wav/pcm_16", "wav/pcm_24", "flac", "aiff/pcm_16", "caf/pcm_16"])
+def test_rates_and_channels(codec, rate, n_channels):
+    made = voice(0.2, rate, n_channels)
+    header, found = read(written(made, codec, rate))
+    assert (header.sample_rate_hz, header.n_channels) == (rate, n_channels)
+    assert found == pytest.approx(made, abs=2**-15)
+
+
+DEMUXERS = codecs.DEMUXERS | {"flac": "flac", "mp3": "mp3", "nist": "nistsphere"}
+
+
+@pytest.mark.parametrize("codec", [codec for codec in FAST if codec not in {"voc/pcm_u8", "ogg/opus"}])
+def test_both_decoders_agree(codec, monkeypatch):
+    monkeypatch.setattr("features.codecs.DEMUXERS", DEMUXERS)
+    data = written(voice(1.0), codec)
+    _, fast = read(data)
+    with ffmpeg.open_stream(data, containers.sniff(data)) as stream:
+        slow = np.concatenate(list(stream.blocks()))
+    n = min(len(fast), len(slow))
+    assert n > 0.93 * RATE
+    correlation, delay_s = likeness(slow[:, 0], fast[:, 0], RATE)
+    assert correlation > 0.999
+    if codec != "mp3":  # FFmpeg leaves out less of its delay where the Info frame is libsndfile's
+        assert delay_s == 0
+        assert slow[:n] == pytest.approx(fast[:n], abs=1e-3)
+
+
+@pytest.mark.parametrize("codec", ["wav/ac3", "wav/wmav2", "wav/adpcm_g722", "au/adpcm_g722", "ogg/flac"])
+def test_ffmpeg_is_asked_where_libsndfile_lacks_the_codec(codec):
+    data = encoded(voice(1.0, KINDS[codec].rate), KINDS[codec])
+    with pytest.raises(Unusable), sndfile.open_stream(data, containers.sniff(data)):
+        pass
+    with open_stream(data) as stream:
+        assert isinstance(stream, ffmpeg.FfmpegStream)
+
+
+def test_when_neither_reads_it_the_first_is_quoted():
+    wav = bytearray(written(voice(0.5), "wav/pcm_16"))
+    wav[20:22] = struct.pack("<H", 0x7777)
+    with pytest.raises(Unusable) as raised, open_stream(bytes(wav)):
+        pass
+    assert raised.value.reason in {Reason.UNSUPPORTED, Reason.CORRUPT}
+    flac = written(voice(0.5), "flac")
+    with pytest.raises(Unusable, match="libsndfile"), open_stream(flac[:200]):  # never FFmpeg's, of a flac
+        pass
+
+
+def test_an_error_of_the_reader_is_no_reason_to_open_it_again():
+    data = written(voice(0.5), "wav/pcm_16")
+    with pytest.raises(Unusable, match="mine"), open_stream(data):
+        raise Unusable(Reason.UNSUPPORTED, "mine")
+
+
+@pytest.mark.parametrize("codec", ["mp4/aac", "matroska/opus", "wav/pcm_16", "mp3", "flac", "amr/amr_nb"])
+def test_a_mapped_file_reads_as_its_bytes(codec, tmp_path):
+    made = voice(1.0, KINDS[codec].rate if codec in KINDS else RATE)
+    data = written(made, codec) if codec in FAST else encoded(made, KINDS[codec])
+    path = tmp_path / "wrong.txt"
+    path.write_bytes(data)
+    header, whole = read(data)
+    with mapped(path) as content, open_stream(content) as stream:
+        assert stream.header == header
+        assert np.array_equal(np.concatenate(list(stream.blocks())), whole)
+
+
+def test_header_of_a_tagged_flac():
+    sink = io.BytesIO()
+    with sf.SoundFile(sink, "w", RATE, 1, "PCM_16", format="FLAC") as file:
+        file.title = "Budget"
+        file.write(voice(1.0))
+    header, _ = read(sink.getvalue())
+    assert header == Header("flac", "flac", RATE, 1, n_promised=RATE, bit_rate_bps=header.bit_rate_bps, tags=("title",))
+    assert header.bit_rate_bps == pytest.approx(8 * len(sink.getvalue()), rel=0.01)
+
+
+def test_nothing_in_it():
+    assert verdict(b"") == Reason.EMPTY
+    assert verdict(encoded(np.empty((0, 1), np.float32), KINDS["mp4/alac"])) in {Reason.EMPTY, Reason.UNSUPPORTED}
