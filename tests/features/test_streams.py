@@ -57,7 +57,7 @@ def test_both_decoders_agree(codec, monkeypatch):
     assert correlation > 0.999
     if codec != "mp3":  # FFmpeg leaves out less of its delay where the Info frame is libsndfile's
         assert delay_s == 0
-        assert slow[:n] == pytest.approx(fast[:n], abs=1e-3)
+        assert slow[:n] == pytest.approx(fast[:n], abs=5e-3 if "adpcm" in codec else 1e-3)  # they round otherwise
 
 
 @pytest.mark.parametrize("codec", ["wav/ac3", "wav/wmav2", "wav/adpcm_g722", "au/adpcm_g722", "ogg/flac"])
@@ -69,15 +69,18 @@ def test_ffmpeg_is_asked_where_libsndfile_lacks_the_codec(codec):
         assert isinstance(stream, ffmpeg.FfmpegStream)
 
 
-def test_when_neither_reads_it_the_first_is_quoted():
+def test_what_neither_reads_is_unsupported():
     wav = bytearray(written(voice(0.5), "wav/pcm_16"))
     wav[20:22] = struct.pack("<H", 0x7777)
-    with pytest.raises(Unusable) as raised, open_stream(bytes(wav)):
-        pass
-    assert raised.value.reason in {Reason.UNSUPPORTED, Reason.CORRUPT}
-    flac = written(voice(0.5), "flac")
-    with pytest.raises(Unusable, match="libsndfile"), open_stream(flac[:200]):  # never FFmpeg's, of a flac
-        pass
+    assert verdict(bytes(wav)) == Reason.UNSUPPORTED
+
+
+def test_of_a_flac_ffmpeg_is_not_asked():
+    """It conceals what libsndfile reports."""
+    data = bytearray(written(voice(0.5), "flac"))
+    data[8:42] = bytes(34)  # no rate, no channels
+    with pytest.raises(Unusable, match="flac"):
+        read(bytes(data))
 
 
 def test_an_error_of_the_reader_is_no_reason_to_open_it_again():
@@ -108,6 +111,7 @@ def test_header_of_a_tagged_flac():
     assert header.bit_rate_bps == pytest.approx(8 * len(sink.getvalue()), rel=0.01)
 
 
-def test_nothing_in_it():
+@pytest.mark.parametrize("header", [b"#!AMR\n", b"#!AMR-WB\n"])
+def test_nothing_in_it(header):
     assert verdict(b"") == Reason.EMPTY
-    assert verdict(encoded(np.empty((0, 1), np.float32), KINDS["mp4/alac"])) in {Reason.EMPTY, Reason.UNSUPPORTED}
+    assert verdict(header) == Reason.EMPTY

@@ -140,10 +140,11 @@ def encoded(
                 picture.pts = n
                 file.mux(video.encode(picture))
             file.mux(video.encode(None))
-        packed = np.ascontiguousarray(samples, np.float32).reshape(1, -1)
-        frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=layout)
-        frame.sample_rate, frame.pts = kind.rate, 0
-        file.mux(audio.encode(frame))
+        if len(samples):
+            packed = np.ascontiguousarray(samples, np.float32).reshape(1, -1)
+            frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=layout)
+            frame.sample_rate, frame.pts = kind.rate, 0
+            file.mux(audio.encode(frame))
         file.mux(audio.encode(None))
     return sink.getvalue()
 
