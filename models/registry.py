@@ -321,6 +321,14 @@ def pulled_emotion(ref: ModelRef) -> PulledEmotion:
     return model
 
 
+def speaker_along(ref: ModelRef) -> Any:
+    """The version's function that says who speaks along utterances; None where it hears whole ones alone."""
+    try:
+        return getattr(load(ref).get_raw_model(), "along", None)
+    except NotImplementedError:  # MLflow's, of models of another make
+        return None
+
+
 def weights_folder(ref: ModelRef) -> Path:
     """The version's weights and configuration, on this machine. Raises ModelError where they are not to be had."""
     folders = [path.parent for path in (_fetched(ref) / "data").rglob("config.json")]

@@ -194,6 +194,10 @@ class _Pyfunc:
         embedded: np.ndarray = self.model.embed(waveform, lengths).cpu().numpy()
         return embedded
 
+    def get_raw_model(self) -> "_Pyfunc":
+        """What MLflow hands over to who asks for more than `predict`."""
+        return self
+
     def along(
         self,
         waveform: Tensor,  # (batch, time), float32 at 16 kHz

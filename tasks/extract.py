@@ -76,7 +76,7 @@ def along(ref: ModelRef) -> Along:
     from models.along import by_crops
 
     def listen(waveform: Tensor, lengths: Tensor, windows_s: Sequence[float], hop_s: float) -> list[list[np.ndarray]]:
-        own: Along | None = getattr(registry.load(ref).get_raw_model(), "along", None)
+        own: Along | None = registry.speaker_along(ref)
         if own is not None:
             return own(waveform, lengths, windows_s, hop_s)
         return by_crops(encoder(ref), waveform, lengths, windows_s=windows_s, hop_s=hop_s)
