@@ -53,7 +53,7 @@ class ChangeConfig:
     dip_slope_db: float = 40.0  # that a pause has to be deeper for each second it is farther away
     least_s: float = 1.0  # of a piece
     same_voice: float = 0.608
-    different: float = 0.69
+    different: float = 0.63
 
     def __post_init__(self) -> None:
         for name in ("window_s", "fine_s"):

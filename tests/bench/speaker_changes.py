@@ -24,10 +24,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
+from data_contracts.fingerprint import digest
 from features.audio import SAMPLE_RATE, Decoded, decode
 from features.changes import Along, ChangeConfig, split_at_changes
 from features.extract import find_speech
@@ -112,7 +114,7 @@ def main() -> None:
     speech = list(read_speech(clips, VadConfig(pad_s=0.0)))
     seen = heard(options.model, [item.clip for item in speech], [item.recording_id for item in speech])
     chosen = [item for item in speech if (item.clip.speaker in seen) == (options.voices == "training")]
-    along = _along(model)
+    along = _remembered(_along(model))
     config = ChangeConfig(same_voice=round(model.threshold, 3))
     print(f"encoder {model.extractor_digest}, {options.voices} voices, same voice from {config.same_voice}\n")
     files = dict(_files(chosen, sexes, options.files))
@@ -121,7 +123,7 @@ def main() -> None:
         setting = replace(config, different=different)
         after = {key: _split(made, before[key], along, setting) for key, made in files.items()}
         _report(files, before, after, different=different)
-    _cost(model, along, [item for item in chosen if len(item.waveform) > 5 * SAMPLE_RATE] or chosen, config)
+    _cost(model, _along(model), [item for item in chosen if len(item.waveform) > 5 * SAMPLE_RATE] or chosen, config)
 
 
 def _files(speech: list[Speech], sexes: dict[str, str], n: int) -> Iterator[tuple[tuple[str, str], list[Mixture]]]:
@@ -195,7 +197,23 @@ def _decoded(item: Speech) -> np.ndarray:
 
 
 def _along(model: SpeakerModel) -> Along:
-    return lambda *asked: [[vectors.numpy() for vectors in row] for row in model.along(*asked)]
+    def along(*asked: Any) -> list[list[np.ndarray]]:
+        return [[vectors.numpy() for vectors in row] for row in model.along(*asked)]
+
+    return along
+
+
+def _remembered(along: Along) -> Along:
+    """Hears every batch once: another threshold asks for the same."""
+    known: dict[str, list[list[np.ndarray]]] = {}
+
+    def remembered(waveform: torch.Tensor, *asked: Any) -> list[list[np.ndarray]]:
+        name = digest(waveform.numpy().tobytes())
+        if name not in known:
+            known[name] = along(waveform, *asked)
+        return known[name]
+
+    return remembered
 
 
 def _split(made: list[Mixture], spans: list[list[Span]], along: Along, config: ChangeConfig) -> list[list[Span]]:

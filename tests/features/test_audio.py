@@ -124,8 +124,8 @@ def test_other_files_are_not_audio(data):
 
 
 def test_known_audio_that_we_do_not_read_is_unsupported():
-    found = decode(b"\0\0\0\x20ftypM4A " + bytes(5000))
-    assert (found.reason, found.codec) == (Reason.UNSUPPORTED, "mp4")
+    found = decode(b"MThd" + bytes(5000))
+    assert (found.reason, found.codec) == (Reason.UNSUPPORTED, "midi")
 
 
 def test_a_hole_is_corrupt():

@@ -1,11 +1,13 @@
 """A shard of the sample corpus, from its audio to its feature files."""
 
 import datetime as dt
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from data_contracts import schemas
@@ -107,3 +109,42 @@ def test_another_model_that_hears_has_a_feature_set_of_its_own(lake, sample):
 def test_another_extractor_makes_another_version():
     config = FeatureConfig()
     assert len({config.version("encoder"), config.version("encoder", "mood"), config.version("encoder", "other")}) == 3
+
+
+def test_a_segment_is_cut_where_another_voice_begins_and_each_piece_has_its_own_row(lake, sample, tmp_path):
+    """The encoder hears another voice after 5 s of the segment; without anybody to hear, it stays whole."""
+    clip = decode((sample / "2026/11/19/call-0001-voice-a.flac").read_bytes())
+    assert isinstance(clip, Decoded)
+    speech = clip.waveform[: 3 * SAMPLE_RATE]
+    two = tmp_path / "two.flac"
+    soundfile.write(two, np.tile(speech, 4), SAMPLE_RATE)
+
+    def along(waveform: torch.Tensor, lengths: torch.Tensor, windows_s: Sequence[float], hop_s: float):
+        found = []
+        for length in lengths.tolist():
+            middles = [
+                np.arange(int((length / SAMPLE_RATE - window_s) / hop_s) + 1) * hop_s + window_s / 2
+                for window_s in windows_s
+            ]
+            found.append([np.stack([own < 5, own >= 5], axis=1).astype(np.float32) for own in middles])
+        return found
+
+    def seconds(_: torch.Tensor, lengths: torch.Tensor) -> np.ndarray:
+        return lengths.numpy()[:, None] / SAMPLE_RATE
+
+    found = {}
+    for version, listener in (("deaf", None), ("heard", along)):
+        members = [AudioObject(str(two), "e", two.stat().st_size, DAY, dt.datetime.now(dt.UTC))]
+        shard = write_plan(lake, "staging/plan", members, shard=SHARD)
+        embedders = {"embeddings": Embedder(seconds, 1, listener)}
+        extract_shard(lake, shard, version=version, config=FeatureConfig(), embedders=embedders)
+        spans = store.read(lake, "segments", version, DAY, SHARD).to_pylist()
+        vectors = store.read(lake, "embeddings", version, DAY, SHARD).to_pylist()
+        assert [span["segment"] for span in spans] == list(range(len(spans)))
+        for span, row in zip(spans, vectors, strict=True):
+            assert row["embedding"][0] == pytest.approx(span["end_s"] - span["start_s"], abs=0.01)
+        found[version] = spans
+    (whole,) = found["deaf"]
+    first, second = found["heard"]
+    assert first["end_s"] == second["start_s"] == pytest.approx(whole["start_s"] + 5, abs=0.4)
+    assert (first["start_s"], second["end_s"]) == (whole["start_s"], whole["end_s"])

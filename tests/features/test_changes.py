@@ -1,0 +1,175 @@
+"""Changes of voice in made-up embeddings, and what cutting does to spans."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data_contracts.errors import UsageError
+from features.audio import SAMPLE_RATE
+from features.changes import Along, ChangeConfig, change_times, levels_db, split_at_changes
+from features.config import FeatureConfig
+from features.segments import Span
+
+CONFIG = ChangeConfig()
+CPU = torch.device("cpu")
+DIM = 16
+
+
+def _voices(names: Sequence[int], edges_s: Sequence[float], *, noise: float = 0.0, seed: int = 0) -> list[np.ndarray]:
+    """What an encoder would say of the windows of a stretch: voice `names[i]` speaks from edge i to edge i + 1.
+
+    A window is the mix of those who speak in it.
+    """
+    random, found = np.random.default_rng(seed), []
+    for window_s in (CONFIG.window_s, CONFIG.fine_s):
+        starts = np.arange(round((edges_s[-1] - window_s) / CONFIG.hop_s) + 1) * CONFIG.hop_s
+        mixed = np.zeros((len(starts), DIM))
+        for name, start_s, end_s in zip(names, edges_s, edges_s[1:], strict=False):
+            mixed[:, name] += np.clip(np.minimum(starts + window_s, end_s) - np.maximum(starts, start_s), 0, None)
+        mixed /= np.linalg.norm(mixed, axis=1, keepdims=True)
+        mixed += noise * random.standard_normal(mixed.shape) / np.sqrt(DIM)
+        found.append((mixed / np.linalg.norm(mixed, axis=1, keepdims=True)).astype(np.float32))
+    return found
+
+
+def _flat(seconds: float) -> np.ndarray:
+    return np.full(round(seconds * 100), -20.0)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.3])
+@pytest.mark.parametrize(
+    ("names", "edges_s"),
+    [
+        ((0, 1), (0, 5, 10)),
+        ((0, 1), (0, 2, 6)),
+        ((0, 1, 0), (0, 4, 7, 12)),
+        ((0, 1, 2, 1), (0, 3, 6.5, 9.5, 14)),
+    ],
+)
+def test_changes_are_found_where_they_are(names, edges_s, noise):
+    found = change_times(*_voices(names, edges_s, noise=noise), _flat(edges_s[-1]), config=CONFIG)
+    assert found == pytest.approx(edges_s[1:-1], abs=0.3)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_one_voice_is_left_alone_however_long_and_noisy(seed):
+    assert change_times(*_voices((0,), (0, 15), noise=1.0, seed=seed), _flat(15), config=CONFIG) == []
+
+
+def test_a_voice_that_moves_a_little_is_one_voice():
+    """Two moods: a cosine of 0.6, under the encoder's threshold and yet not another voice."""
+    voices = [(own @ _turned(0.6)).astype(np.float32) for own in _voices((0, 1), (0, 5, 10))]
+    assert change_times(*voices, _flat(10), config=CONFIG) == []
+    assert len(change_times(*voices, _flat(10), config=replace(CONFIG, different=1.0))) == 1
+
+
+def _turned(cosine: float) -> np.ndarray:
+    turned = np.eye(DIM)
+    turned[1, :2] = cosine, np.sqrt(1 - cosine**2)
+    return turned
+
+
+def test_a_change_goes_to_the_pause_beside_it_and_not_to_a_far_one():
+    loud = _flat(10)
+    loud[515:525] = -50.0
+    loud[600:620] = -90.0
+    assert change_times(*_voices((0, 1), (0, 5, 10)), loud, config=CONFIG) == pytest.approx([5.2], abs=0.06)
+
+
+def test_a_stretch_shorter_than_two_windows_has_no_place_for_a_change():
+    assert change_times(*_voices((0, 1), (0, 2, 3.75)), _flat(3.75), config=CONFIG) == []
+
+
+def test_levels_are_of_power_in_decibels():
+    tone = 0.5 * np.sin(2 * np.pi * 200 * np.arange(SAMPLE_RATE) / SAMPLE_RATE)
+    found = levels_db(np.concatenate([tone, np.zeros(SAMPLE_RATE)]).astype(np.float32))
+    assert found.shape == (200,)
+    assert found[50] == pytest.approx(20 * np.log10(0.5 / np.sqrt(2)), abs=0.1)
+    assert found[150] == -90.0
+
+
+def _along_of(edges_s: Sequence[float], names: Sequence[int], heard: list[int] | None = None) -> Along:
+    """Says the same of every row, cut to its length."""
+
+    def along(_: torch.Tensor, lengths: torch.Tensor, windows_s: Sequence[float], hop_s: float):
+        assert (tuple(windows_s), hop_s) == ((CONFIG.window_s, CONFIG.fine_s), CONFIG.hop_s)
+        if heard is not None:
+            heard.extend(lengths.tolist())
+        seconds = (lengths / SAMPLE_RATE).tolist()
+        return [
+            [own[: int((s - window_s) / hop_s) + 1] for own, window_s in zip(voices, windows_s, strict=True)]
+            for s, voices in ((s, _voices(names, edges_s)) for s in seconds)
+        ]
+
+    return along
+
+
+def _split(spans: list[Span], along: Along | None, config: ChangeConfig = CONFIG) -> list[Span]:
+    waveform = np.random.default_rng(0).standard_normal(round(61 * SAMPLE_RATE)).astype(np.float32)
+    return split_at_changes({"a": waveform}, {"a": spans}, along, config=config, device=CPU)["a"]
+
+
+def test_spans_are_cut_and_short_ones_not_even_heard():
+    heard: list[int] = []
+    found = _split([Span(1.0, 4.5), Span(5.0, 15.0), Span(16.0, 19.9)], _along_of((0, 4, 10), (0, 1), heard))
+    assert heard == [10 * SAMPLE_RATE]
+    assert len(found) == 4
+    assert found[1:3] == [Span(5.0, found[2].start_s), Span(found[1].end_s, 15.0)]
+    assert found[1].end_s == pytest.approx(9.0, abs=0.3)
+
+
+@given(
+    gaps=st.lists(st.tuples(st.floats(0, 2), st.floats(0.2, 15)), max_size=6).filter(lambda g: sum(map(sum, g)) < 60),
+    edges=st.lists(st.floats(0.1, 4), min_size=1, max_size=12),
+)
+def test_the_pieces_cover_what_the_spans_did_in_order(gaps, edges):
+    spans, now = [], 0.0
+    for pause_s, length_s in gaps:
+        spans.append(Span(now + pause_s, now + pause_s + length_s))
+        now = spans[-1].end_s
+    times = [0.0, *np.cumsum([*edges, 60.0])]
+    found = _split(spans, _along_of(times, [place % 3 for place in range(len(times) - 1)]))
+    for piece in found:
+        assert piece.end_s > piece.start_s
+    assert all(before.end_s <= after.start_s for before, after in pairwise(found))
+    joined: list[Span] = []
+    starts = {span.start_s for span in spans}
+    for piece in found:
+        if joined and piece.start_s == joined[-1].end_s and piece.start_s not in starts:
+            joined[-1] = Span(joined[-1].start_s, piece.end_s)
+        else:
+            joined.append(piece)
+    assert joined == spans
+    own = {(span.start_s, span.end_s) for span in spans}
+    assert all(piece.end_s - piece.start_s >= CONFIG.least_s - 1e-6 for piece in found if tuple(piece) not in own)
+
+
+@pytest.mark.parametrize(
+    ("along", "config"),
+    [(None, CONFIG), (_along_of((0, 5, 10), (0, 1)), replace(CONFIG, enabled=False))],
+    ids=["nobody tells voices apart", "not asked for"],
+)
+def test_without_a_listener_or_a_wish_nothing_is_cut(along, config):
+    assert _split([Span(0.0, 10.0)], along, config) == [Span(0.0, 10.0)]
+
+
+def test_what_is_looked_for_is_part_of_the_features_version():
+    versions = {
+        FeatureConfig(changes=changes).version("encoder")
+        for changes in (CONFIG, replace(CONFIG, different=0.5), replace(CONFIG, enabled=False))
+    }
+    assert len(versions) == 3
+    off = replace(CONFIG, enabled=False)
+    assert off.fingerprint() == replace(off, different=0.5).fingerprint()
+
+
+@pytest.mark.parametrize("wrong", [{"window_s": 1.9}, {"fine_s": 0.1}, {"least_s": 0.0}, {"context_s": 1.0}])
+def test_a_configuration_that_does_not_fit_is_refused(wrong: dict[str, float]):
+    with pytest.raises(UsageError, match="expected"):
+        replace(CONFIG, **wrong)

@@ -1,0 +1,112 @@
+"""Who speaks along an utterance: the network's own embeddings, from frames that are computed once."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from models import pull_speechbrain
+from models.along import by_crops
+from models.encoder import EncoderConfig, network
+from models.speaker import SpeakerModel
+
+RATE = 16_000
+SMALL = EncoderConfig(dim=16, channels=16, merged_channels=24, attention_channels=8)
+WINDOWS_S, HOP_S = (2.0, 0.5), 0.25
+
+
+@pytest.fixture(scope="module")
+def model() -> SpeakerModel:
+    torch.manual_seed(0)
+    encoder = network(SMALL)
+    for module in encoder.modules():  # as after training: what the norms know is not 0 and 1
+        if isinstance(module, torch.nn.BatchNorm1d):
+            module.running_mean.normal_(0, 0.3)
+            module.running_var.uniform_(0.5, 2)
+    return SpeakerModel(encoder, SMALL, threshold=0.4, calibration=(9.0, -3.0))
+
+
+@pytest.fixture(params=["trained here", "pulled"])
+def told(request, model, ecapa) -> Callable:
+    """(waveform, lengths) to a row's windows of each length."""
+    chosen = model if request.param == "trained here" else pull_speechbrain.speaker(ecapa, training={})
+    return lambda waveform, lengths: chosen.along(waveform, lengths, WINDOWS_S, HOP_S)
+
+
+def _noise(*seconds: float, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    lengths = torch.tensor([round(s * RATE) for s in seconds])
+    waveform = torch.randn(len(lengths), int(lengths.max()), generator=torch.Generator().manual_seed(seed)) * 0.1
+    return waveform, lengths
+
+
+def test_shape_and_unit_length(told):
+    for row, counts in zip(told(*_noise(5.0, 3.1, 0.4)), [(13, 19), (5, 11), (1, 1)], strict=True):
+        assert tuple(len(vectors) for vectors in row) == counts
+        for vectors in row:
+            assert vectors.shape[1] == 16
+            torch.testing.assert_close(vectors.norm(dim=1), torch.ones(len(vectors)))
+
+
+def test_a_window_of_one_chunk_is_the_embedding_of_it(model):
+    waveform, lengths = _noise(2.0, 2.0)
+    alone = torch.cat([row[0] for row in model.along(waveform, lengths, WINDOWS_S, HOP_S)])
+    torch.testing.assert_close(alone, model.embed(waveform, lengths), atol=1e-4, rtol=0)
+
+
+def test_a_window_hears_its_own_time(model):
+    """Another sound from 6 s on changes the windows there, and none that a chunk of 2 s before does not touch."""
+    waveform, lengths = _noise(10.0)
+    other = waveform.clone()
+    other[:, 6 * RATE :] = torch.sin(torch.arange(4 * RATE) * 0.3) * 0.1
+    before, after = (model.along(sound, lengths, WINDOWS_S, HOP_S)[0] for sound in (waveform, other))
+    for first, second, window_s in zip(before, after, WINDOWS_S, strict=True):
+        alike = (first * second).sum(1)
+        starts = torch.arange(len(alike)) * HOP_S
+        torch.testing.assert_close(alike[starts + window_s <= 6], torch.ones(int((starts + window_s <= 6).sum())))
+        assert (alike[starts >= 6] < 0.99).all()
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_batch_matches_single(told, n):
+    waveform, lengths = _noise(*[4.3, 11.0, 2.7][:n])
+    together = told(waveform, lengths)
+    for place in range(n):
+        (alone,) = told(waveform[place : place + 1, : lengths[place]], lengths[place : place + 1])
+        for ours, theirs in zip(together[place], alone, strict=True):
+            torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
+
+
+def test_padding_is_ignored(told):
+    waveform, lengths = _noise(3.0, 4.7)
+    padded = torch.cat([waveform, torch.full((2, 5_000), 0.9)], dim=1)
+    padded[0, lengths[0] :] = float("nan")
+    for ours, theirs in zip(told(padded, lengths), told(waveform, lengths), strict=True):
+        for one, other in zip(ours, theirs, strict=True):
+            torch.testing.assert_close(one, other, atol=1e-4, rtol=0)
+
+
+def test_silence_and_nothing_are_finite(told):
+    for row in told(torch.zeros(2, 5 * RATE), torch.tensor([5 * RATE, 0])):
+        assert all(vectors.isfinite().all() for vectors in row)
+
+
+def test_weights_that_outweigh_all_others_divide_nothing_by_zero(model):
+    """An attention so sharp that most frames weigh nothing in single precision."""
+    sharp = SpeakerModel(network(SMALL), SMALL, threshold=0.4, calibration=(9.0, -3.0))
+    sharp.encoder.load_state_dict(model.encoder.state_dict())
+    sharp.encoder.asp.conv.conv.weight.data *= 1e4
+    (row,) = sharp.along(*_noise(6.0), WINDOWS_S, HOP_S)
+    assert all(vectors.isfinite().all() for vectors in row)
+
+
+def test_crops_of_a_model_without_frames_are_of_the_same_windows(model):
+    def embed(waveform: torch.Tensor, lengths: torch.Tensor) -> np.ndarray:
+        return model.embed(waveform, lengths).numpy()
+
+    waveform, lengths = _noise(2.75, 1.0)
+    crops = by_crops(embed, waveform, lengths, windows_s=WINDOWS_S, hop_s=HOP_S)
+    frames = model.along(waveform, lengths, WINDOWS_S, HOP_S)
+    assert [[len(own) for own in row] for row in crops] == [[len(own) for own in row] for row in frames]
+    third = embed(waveform[:1, round(0.5 * RATE) : round(2.5 * RATE)], torch.tensor([2 * RATE]))
+    np.testing.assert_allclose(crops[0][0][2], third[0], atol=1e-4)

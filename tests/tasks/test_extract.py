@@ -1,0 +1,105 @@
+"""What a registered speaker model says along an utterance, and two real voices in one channel."""
+
+import datetime as dt
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from data_contracts.lake import Lake
+from data_contracts.records import AudioObject, ModelRef
+from features import store
+from features.audio import SAMPLE_RATE
+from features.changes import ChangeConfig
+from features.config import FeatureConfig
+from features.extract import Embedder, extract_shard
+from features.shards import write_plan
+from features.vad import VadConfig
+from models import registry
+from models.labels import read_labels, read_speech
+from models.registry import Registry
+from models.speaker import SpeakerModel
+from tasks.extract import along, encoder
+
+SHARED = Path(__file__).parents[3] / "shared" / "corpora"
+SHIPPED = Path(__file__).parents[2] / "models" / "weights" / "speaker"
+DAY = dt.date(2026, 11, 19)
+WINDOWS_S, HOP_S = (2.0, 0.5), 0.25
+
+
+@pytest.fixture(scope="module")
+def ref(tmp_path_factory: pytest.TempPathFactory) -> ModelRef:
+    folder = tmp_path_factory.mktemp("registry")
+    return Registry(f"sqlite:///{folder / 'mlflow.db'}", str(folder / "artifacts")).champion("speaker")
+
+
+class _Deaf:
+    """A registered model of somebody else's: embeddings, and nothing along them."""
+
+    def get_raw_model(self) -> object:
+        raise NotImplementedError
+
+    def predict(self, data: dict[str, np.ndarray]) -> np.ndarray:
+        return np.stack([data["lengths"] / SAMPLE_RATE, data["waveform"].max(1)], axis=1)
+
+
+def test_the_shipped_model_tells_of_its_frames(ref):
+    waveform, lengths = torch.randn(2, 5 * SAMPLE_RATE) * 0.1, torch.tensor([5 * SAMPLE_RATE, 3 * SAMPLE_RATE])
+    told = along(ref)(waveform, lengths, WINDOWS_S, HOP_S)
+    own = SpeakerModel.load(SHIPPED).along(waveform, lengths, WINDOWS_S, HOP_S)
+    for ours, theirs in zip(told, own, strict=True):
+        for one, other in zip(ours, theirs, strict=True):
+            assert one.dtype == np.float32
+            np.testing.assert_allclose(one, other.numpy(), atol=1e-4)
+
+
+def test_a_model_without_frames_hears_each_window(ref, monkeypatch):
+    monkeypatch.setattr(registry, "load", lambda _: _Deaf())
+    ((long, short),) = along(ref)(torch.ones(1, 3 * SAMPLE_RATE), torch.tensor([3 * SAMPLE_RATE]), WINDOWS_S, HOP_S)
+    assert long.tolist() == [[2, 1]] * 5
+    assert short.tolist() == [[0.5, 1]] * 11
+
+
+@pytest.fixture
+def turn() -> Callable[[str], np.ndarray]:
+    """Five seconds of a voice of LibriSpeech that the encoder was not trained on."""
+    if not SHARED.is_dir():
+        pytest.skip("the real speech of ../shared/corpora is not on this machine")
+    clips = {clip.speaker: clip for clip in read_labels([SHARED])}
+
+    def said(speaker: str) -> np.ndarray:
+        (item,) = read_speech([clips[speaker]], VadConfig(pad_s=0.0))
+        waveform = item.waveform[: 5 * SAMPLE_RATE]
+        return np.asarray(waveform * 0.05 / np.sqrt(np.mean(waveform**2)))
+
+    return said
+
+
+@pytest.mark.parametrize(
+    ("speakers", "n_changes"), [(("libri-226", "libri-2002"), 1), (("libri-226", "libri-226"), 0)], ids=["two", "one"]
+)
+def test_two_real_voices_in_one_channel_are_told_apart(ref, turn, tmp_path, speakers, n_changes):
+    first, second = map(turn, speakers)
+    path = tmp_path / "call.flac"
+    soundfile.write(path, np.concatenate([first, np.zeros(SAMPLE_RATE // 10), second]), SAMPLE_RATE)
+    lake = Lake(str(tmp_path / "lake"))
+    members = [AudioObject(str(path), "e", path.stat().st_size, DAY, dt.datetime.now(dt.UTC))]
+    embedder = Embedder(encoder(ref), int(ref.metadata["dim"]), along(ref))
+    segments = {}
+    for enabled in (False, True):
+        version = str(enabled)
+        extract_shard(
+            lake,
+            write_plan(lake, "staging/plan", members, shard="0f"),
+            version=version,
+            config=FeatureConfig(changes=ChangeConfig(enabled=enabled)),
+            embedders={"embeddings": embedder},
+        )
+        segments[enabled] = store.read(lake, "segments", version, DAY, "0f").to_pylist()
+    known = {row["start_s"] for row in segments[False]}
+    assert all(abs(start - 5.05) > 0.5 for start in known)  # the pause between them is too short to part them
+    cuts = [row["start_s"] for row in segments[True] if row["start_s"] not in known]
+    assert cuts == pytest.approx([5.05] * n_changes, abs=0.5)
