@@ -24,6 +24,9 @@ from features.tables import ShardTables, object_columns, quality_columns, tally
 from features.vad import VadConfig
 
 
+_FIRST_BLOCK_S = 45.0
+
+
 @dataclass
 class Extracted:
     """What a shard's extraction did, and which of its members last so long that they are shards of their own."""
@@ -146,15 +149,18 @@ def find_speech(waveforms: Sequence[np.ndarray], config: VadConfig, device: torc
 
 
 def _blocks(fetched: Iterable[Fetched], resources: Resources) -> Iterator[list[Fetched]]:
-    """Groups of about `block_s` seconds of decoded audio: what is in memory at a time."""
+    """Groups of about `block_s` seconds of decoded audio: what is in memory at a time.
+
+    The first are smaller, each twice the one before: computing begins while the next is being decoded.
+    """
     block: list[Fetched] = []
-    seconds = 0.0
+    seconds, enough_s = 0.0, min(_FIRST_BLOCK_S, resources.block_s)
     for item in fetched:
         block.append(item)
         seconds += item.held_s
-        if seconds >= resources.block_s:
+        if seconds >= enough_s:
             yield block
-            block, seconds = [], 0.0
+            block, seconds, enough_s = [], 0.0, min(2 * enough_s, resources.block_s)
     if block:
         yield block
 

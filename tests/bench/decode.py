@@ -192,9 +192,7 @@ def _extracted(name: str, files: list[bytes]) -> None:
             counts = extract_shard(lake, ref, version=version, config=FeatureConfig(), embedders=embedders).counts
             spent = time.perf_counter() - started
     shares = ", ".join(f"{step.removesuffix('_s')} {getattr(counts, step) / spent:.0%}" for step in STEPS)
-    print(
-        f"{name}: {counts.audio_s / spent:.0f}x real time; {shares} (read: what compute waited for reading and decoding)"
-    )
+    print(f"{name}: {counts.audio_s / spent:.0f}x real time; {shares} (read: waiting for it and its decoding)")
 
 
 if __name__ == "__main__":
