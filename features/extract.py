@@ -23,7 +23,6 @@ from features.speech import Listened, hear
 from features.tables import ShardTables, object_columns, quality_columns, tally
 from features.vad import VadConfig
 
-
 _FIRST_BLOCK_S = 45.0
 
 

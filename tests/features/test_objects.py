@@ -1,0 +1,73 @@
+"""An object's bytes: in memory while they are few, else in a file, which goes again."""
+
+import datetime as dt
+import hashlib
+import tempfile
+from pathlib import Path
+
+import boto3
+import pytest
+
+from data_contracts.reasons import Reason
+from data_contracts.records import AudioObject
+from features import objects
+from features.audio import Reject
+from features.objects import Held, held
+
+NOW = dt.datetime(2026, 11, 21, tzinfo=dt.UTC)
+DATA = bytes(range(256)) * 40
+
+
+def _item(uri: str, n_bytes: int = len(DATA)) -> AudioObject:
+    return AudioObject(uri, "e", n_bytes, NOW.date(), NOW)
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(objects, "LARGE", 1_000)
+    monkeypatch.setattr(objects, "_CHUNK", 700)
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+
+
+def _named(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:32]
+
+
+def test_a_small_object_is_held_in_memory(tmp_path):
+    (tmp_path / "a").write_bytes(DATA[:900])
+    with held(_item(str(tmp_path / "a"), 900)) as found:
+        assert found == Held(DATA[:900], _named(DATA[:900]))
+
+
+def test_a_large_file_is_read_where_it_lies(tmp_path):
+    (tmp_path / "a").write_bytes(DATA)
+    with held(_item(str(tmp_path / "a"))) as found:
+        assert found == Held(tmp_path / "a", _named(DATA))
+    assert (tmp_path / "a").exists()
+
+
+def test_a_large_object_of_a_store_is_copied_and_the_copy_goes(s3, tmp_path):
+    boto3.client("s3").put_object(Bucket=s3, Key="2026/11/21/a b.m4a", Body=DATA)
+    with held(_item(f"s3://{s3}/2026/11/21/a b.m4a")) as found:
+        assert isinstance(found, Held)
+        assert isinstance(found.content, Path)
+        assert (found.content.read_bytes(), found.sha256) == (DATA, _named(DATA))
+        assert list((tmp_path / "temporary").iterdir()) == [found.content]
+    assert not list((tmp_path / "temporary").iterdir())
+
+
+@pytest.mark.parametrize("where", ["folder", "s3"])
+def test_a_large_object_that_is_gone_or_another_leaves_nothing(request, tmp_path, where):
+    if where == "s3":
+        bucket = request.getfixturevalue("s3")
+        boto3.client("s3").put_object(Bucket=bucket, Key="a", Body=DATA)
+        uri = f"s3://{bucket}/"
+    else:
+        (tmp_path / "a").write_bytes(DATA)
+        uri = f"{tmp_path}/"
+    for name, n_bytes in (("a", len(DATA) + 1), ("none", len(DATA))):
+        with held(_item(uri + name, n_bytes)) as found:
+            assert isinstance(found, Reject)
+            assert found.reason is Reason.VANISHED
+    assert not list((tmp_path / "temporary").iterdir())
