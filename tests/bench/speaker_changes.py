@@ -1,10 +1,11 @@
 """Is a stretch of speech cut where another begins to speak, and nowhere else? Mixtures of real clips.
 
-    .venv/bin/python tests/bench/speaker_changes.py CORPORA_DIR [--voices training] [--different SHARE…] [--files N]
+    .venv/bin/python tests/bench/speaker_changes.py CORPORA_DIR [--voices training] [--different SHARE…] [--crops]
 
 CORPORA_DIR holds labels.csv (path, corpus, speaker, gender, emotion). The voices are those that the shipped encoder was
 not trained on, or with `--voices training` the others, on which `features.changes` chose its threshold; `--different`
-tries others. Files, through the pipeline's own voice activity detection:
+tries others, `--crops` embeds every window by itself instead of computing the frames once. Files of each corpus and
+kind (`mixtures.py` makes them), through the pipeline's own voice activity detection:
 
 two voices     turns of 2 to 6 s of two speakers of one corpus, each in a mood drawn for it, gaps of 0, 0.1 and 0.3 s
 one voice      the same of one speaker, one mood a file
@@ -28,6 +29,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from mixtures import Mixture, Pool, mixture
 
 from data_contracts.fingerprint import digest
 from features.audio import SAMPLE_RATE, Decoded, decode
@@ -35,29 +37,13 @@ from features.changes import Along, ChangeConfig, split_at_changes
 from features.extract import find_speech
 from features.segments import Span
 from features.vad import VadConfig
+from models.along import by_crops
 from models.labels import Speech, read_labels, read_speech
 from models.speaker import SpeakerModel
 from models.split import heard
 
-TOLERANCE_S, GAPS_S, TURN_S = 0.5, (0.0, 0.1, 0.3), (2.0, 6.0)
-N_TURNS, LEVEL, FADE = 4, 0.05, 80
+TOLERANCE_S, GAPS_S = 0.5, (0.0, 0.1, 0.3)
 CPU = torch.device("cpu")
-
-
-@dataclass(frozen=True)
-class Mixture:
-    """A file whose speakers are known: `turns` are their names in order, `changes_s` where one follows another."""
-
-    waveform: np.ndarray
-    turns: list[str]
-    edges_s: list[float]  # between turns
-    gap_s: float = 0.0
-    both_sexes: bool = False
-
-    @property
-    def changes_s(self) -> list[float]:
-        pairs = zip(self.turns, self.turns[1:], self.edges_s, strict=False)
-        return [edge for before, after, edge in pairs if before != after]
 
 
 @dataclass
@@ -104,6 +90,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=Path(__file__).parents[2] / "models" / "weights" / "speaker")
     parser.add_argument("--voices", choices=("held-out", "training"), default="held-out")
     parser.add_argument("--different", type=float, nargs="+", default=[ChangeConfig().different])
+    parser.add_argument("--crops", action="store_true")
     parser.add_argument("--files", type=int, default=90, help="of each kind and corpus")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -114,16 +101,17 @@ def main() -> None:
     speech = list(read_speech(clips, VadConfig(pad_s=0.0)))
     seen = heard(options.model, [item.clip for item in speech], [item.recording_id for item in speech])
     chosen = [item for item in speech if (item.clip.speaker in seen) == (options.voices == "training")]
-    along = _remembered(_along(model))
+    along = _along(model, crops=options.crops)
     config = ChangeConfig(same_voice=round(model.threshold, 3))
     print(f"encoder {model.extractor_digest}, {options.voices} voices, same voice from {config.same_voice}\n")
+    remembered = _remembered(along)
     files = dict(_files(chosen, sexes, options.files))
     before = {key: find_speech([item.waveform for item in made], VadConfig(), CPU) for key, made in files.items()}
     for different in options.different:
         setting = replace(config, different=different)
-        after = {key: _split(made, before[key], along, setting) for key, made in files.items()}
+        after = {key: _split(made, before[key], remembered, setting) for key, made in files.items()}
         _report(files, before, after, different=different)
-    _cost(model, _along(model), [item for item in chosen if len(item.waveform) > 5 * SAMPLE_RATE] or chosen, config)
+    _cost(model, along, [item for item in chosen if len(item.waveform) > 5 * SAMPLE_RATE] or chosen, config)
 
 
 def _files(speech: list[Speech], sexes: dict[str, str], n: int) -> Iterator[tuple[tuple[str, str], list[Mixture]]]:
@@ -132,61 +120,13 @@ def _files(speech: list[Speech], sexes: dict[str, str], n: int) -> Iterator[tupl
         own = [item for item in speech if item.clip.corpus == corpus]
         random = np.random.default_rng(0)
         pool = Pool(own)
-        made = partial(_mixture, pool, sexes, random)
+        made = partial(mixture, pool, sexes, random)
         yield (corpus, "two voices"), [made(2, moods=True, gap_s=GAPS_S[i % 3]) for i in range(n)]
         yield (corpus, "one voice"), [made(1, moods=False, gap_s=GAPS_S[i % 3]) for i in range(n)]
         if any(len(moods) > 1 for moods in pool.moods.values()):
             yield (corpus, "moods"), [made(1, moods=True, gap_s=GAPS_S[i % 3]) for i in range(n)]
         whole = [Mixture(_decoded(item), [item.clip.speaker], []) for item in own]
         yield (corpus, "whole"), [whole[place] for place in random.permutation(len(whole))[: 4 * n]]
-
-
-class Pool:
-    """What is said by speaker and mood."""
-
-    def __init__(self, speech: list[Speech]) -> None:
-        self.moods: dict[str, dict[str, list[np.ndarray]]] = {}
-        for item in speech:
-            self.moods.setdefault(item.clip.speaker, {}).setdefault(item.clip.emotion, []).append(item.waveform)
-
-    def turns(self, speaker: str, n: int, random: np.random.Generator, *, moods: bool) -> list[np.ndarray]:
-        """Of 2 to 6 s, where there is as much; no clip twice in a turn, and of a speaker's only clip parts in order."""
-        own = self.moods[speaker]
-        if sum(map(len, own.values())) == 1:
-            (clip,) = next(iter(own.values()))
-            parts = np.array_split(clip, max(1, min(n, len(clip) // round(TURN_S[0] * SAMPLE_RATE))))
-            return [part[: round(random.uniform(*TURN_S) * SAMPLE_RATE)] for part in parts]
-        drawn, turns = str(random.choice(sorted(own))), []
-        for _ in range(n):
-            clips = own[drawn]
-            joined = np.concatenate([clips[place] for place in random.permutation(len(clips))])
-            turns.append(joined[: round(random.uniform(*TURN_S) * SAMPLE_RATE)])
-            others = sorted(set(own) - {drawn})
-            drawn = str(random.choice(others)) if moods and others else drawn
-        return turns
-
-
-def _mixture(
-    pool: Pool, sexes: dict[str, str], random: np.random.Generator, n_voices: int, *, moods: bool, gap_s: float
-) -> Mixture:
-    names = [str(name) for name in random.choice(sorted(pool.moods), n_voices, replace=False)]
-    own = {name: pool.turns(name, N_TURNS // n_voices, random, moods=moods) for name in names}
-    order = [(name, place) for place in range(N_TURNS) for name in names if place < len(own[name])]
-    parts: list[np.ndarray] = []
-    edges, length = [], 0
-    for name, place in order:
-        turn = own[name][place] * (LEVEL / np.sqrt(np.mean(np.square(own[name][place])) + 1e-12))
-        turn[:FADE] *= np.linspace(0, 1, FADE)
-        turn[-FADE:] *= np.linspace(1, 0, FADE)
-        frames = turn[: len(turn) // 160 * 160].reshape(-1, 160)
-        quiet = np.sqrt(np.percentile(np.square(frames).mean(1), 5))
-        gap = quiet * random.standard_normal(round(gap_s * SAMPLE_RATE))
-        length += len(turn) + len(gap)
-        edges.append((length - len(gap) / 2) / SAMPLE_RATE)
-        parts += [turn, gap]
-    waveform = np.concatenate(parts).astype(np.float32)
-    both = len({sexes[name] for name in names}) > 1
-    return Mixture(waveform, [name for name, _ in order], edges[:-1], gap_s, both)
 
 
 def _decoded(item: Speech) -> np.ndarray:
@@ -196,11 +136,14 @@ def _decoded(item: Speech) -> np.ndarray:
     return audio.waveform
 
 
-def _along(model: SpeakerModel) -> Along:
-    def along(*asked: Any) -> list[list[np.ndarray]]:
+def _along(model: SpeakerModel, *, crops: bool) -> Along:
+    def frames(*asked: Any) -> list[list[np.ndarray]]:
         return [[vectors.numpy() for vectors in row] for row in model.along(*asked)]
 
-    return along
+    def cropped(waveform: Any, lengths: Any, windows_s: Any, hop_s: float) -> list[list[np.ndarray]]:
+        return by_crops(lambda *cut: model.embed(*cut).numpy(), waveform, lengths, windows_s=windows_s, hop_s=hop_s)
+
+    return cropped if crops else frames
 
 
 def _remembered(along: Along) -> Along:

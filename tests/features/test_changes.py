@@ -82,6 +82,12 @@ def test_a_change_goes_to_the_pause_beside_it_and_not_to_a_far_one():
     assert change_times(*_voices((0, 1), (0, 5, 10)), loud, config=CONFIG) == pytest.approx([5.2], abs=0.06)
 
 
+def test_the_short_windows_say_where():
+    """The long ones only say that there is a change, here half a second too early."""
+    (voices, _), (_, fine) = _voices((0, 1), (0, 5, 10)), _voices((0, 1), (0, 5.5, 10))
+    assert change_times(voices, fine, _flat(10), config=CONFIG) == pytest.approx([5.5], abs=0.15)
+
+
 def test_a_stretch_shorter_than_two_windows_has_no_place_for_a_change():
     assert change_times(*_voices((0, 1), (0, 2, 3.75)), _flat(3.75), config=CONFIG) == []
 
