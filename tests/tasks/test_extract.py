@@ -15,7 +15,8 @@ from features import store
 from features.audio import SAMPLE_RATE
 from features.changes import ChangeConfig
 from features.config import FeatureConfig
-from features.extract import Embedder, extract_shard
+from features.describe import Embedder
+from features.extract import extract_shard
 from features.shards import write_plan
 from features.vad import VadConfig
 from models import registry
