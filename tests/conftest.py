@@ -2,7 +2,7 @@
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow  # noqa: F401 - here, on the main thread: 25.0 crashes where a thread that ends was the first to load it
@@ -66,3 +66,37 @@ def s3(_s3_settings: dict[str, str], _nothing_of_this_machine: None, monkeypatch
 def sample() -> Path:
     """The shipped corpus, laid out by date."""
     return _ROOT / "flows" / "sample" / "corpus"
+
+
+@pytest.fixture
+def evil_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[str], None]]:
+    """What is given, a line of Python, is done by the decoders of files that begin with EVIL, from then on."""
+    from features import decoders
+
+    def do(line: str) -> None:
+        (tmp_path / "sitecustomize.py").write_text(
+            f"""
+import sys
+
+if "features.decoder_child" in sys.orig_argv:
+    import contextlib, ctypes, os, time
+
+    from features import streams
+
+    real = streams.open_stream
+
+    @contextlib.contextmanager
+    def open_stream(content):
+        if bytes(content[:4]) == b"EVIL":
+            {line}
+        with real(content) as stream:
+            yield stream
+
+    streams.open_stream = open_stream
+"""
+        )
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    decoders.close()
+    yield do
+    decoders.close()
