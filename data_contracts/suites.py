@@ -54,6 +54,8 @@ def suites(classes: Sequence[str]) -> dict[str, list[Any]]:
             between("bytes", 0, None),
             between("seconds", 0, None),
             between("clipped_share", 0, 1),
+            between("speech_ratio", 0, 1),
+            between("bandwidth_hz", 0, None),
             between("unexplained", 0, 0),
         ],
         "utterances": [

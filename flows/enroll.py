@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from flows import chosen
 from flows.settings import Settings
 from tasks import speakers
 from tasks.enrol import hear
@@ -15,7 +16,7 @@ def enroll(settings: Settings, name: str, uris: list[str]) -> dict[str, Any]:
     lake = settings.open_lake()
     model = settings.open_registry(lake).champion("speaker")
     sources = [uri if "://" in uri else str(Path(uri).expanduser().absolute()) for uri in dict.fromkeys(uris)]
-    heard = hear(sources, model)
+    heard = hear(sources, model, chosen.features(settings, same_voice=float(model.metadata["threshold"])))
     voice = {
         "name": name,
         "kind": "enrolled",

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import io
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,11 @@ def _told(console: Console, ledger: Ledger) -> None:
     console.print(f"  validation {ledger.verdict}: {safe(ledger.validation or 'nothing to check')}", highlight=False)
 
 
+def _cell(value: Any) -> str | None:
+    """A list or a struct as JSON, for a file of one cell a value."""
+    return None if value is None else json.dumps(value, default=str)
+
+
 def _encoded(answer: pa.Table, style: Format) -> bytes:
     frame, sink = pl.DataFrame(answer), io.BytesIO()
     if style == "parquet":
@@ -128,6 +134,6 @@ def _encoded(answer: pa.Table, style: Format) -> bytes:
     if style == "json":
         return json_visible(frame.write_json()).encode() + b"\n"
     nested = [name for name, kind in frame.schema.items() if kind.is_nested()]
-    flat = frame.with_columns(pl.col(name).map_elements(str, return_dtype=pl.String) for name in nested)
+    flat = frame.with_columns(pl.Series(name, [_cell(value) for value in frame[name].to_list()]) for name in nested)
     separator = "," if style == "csv" else "\t"
     return flat.write_csv(separator=separator).encode()

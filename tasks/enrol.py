@@ -1,7 +1,7 @@
 """A voice from recordings: the embeddings of what is said in them, averaged."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -9,7 +9,8 @@ from botocore.exceptions import BotoCoreError
 
 from data_contracts.errors import CorpusError, UsageError
 from data_contracts.records import ModelRef
-from features.audio import SAMPLE_RATE, Decoded, Reject, decode
+from features import decoders
+from features.audio import SAMPLE_RATE, Reject
 from features.batches import padded
 from features.config import FeatureConfig
 from features.extract import find_speech
@@ -29,12 +30,12 @@ class Heard:
     unlike: list[str]
 
 
-def hear(uris: Sequence[str], model: ModelRef) -> Heard:
-    """The voice of some recordings.
+def hear(uris: Sequence[str], model: ModelRef, config: FeatureConfig) -> Heard:
+    """The voice of some recordings, prepared as those that it will be compared with; all their channels together.
 
     Raises CorpusError where one cannot be used, UsageError where all hold less than two seconds of speech.
     """
-    device, config = torch.device("cpu"), FeatureConfig()
+    device = torch.device("cpu")
     uris = list(dict.fromkeys(uris))
     waveforms = [_waveform(uri, config) for uri in uris]
     spans = find_speech(waveforms, config.vad, device)
@@ -75,7 +76,7 @@ def _others(means: list[np.ndarray], place: int) -> float:
 
 def _waveform(uri: str, config: FeatureConfig) -> np.ndarray:
     try:
-        audio: Decoded | Reject = decode(read_object(uri), config=config.audio)
+        audio = decoders.decode(read_object(uri), config=replace(config.audio, channels="mix"))
     except (OSError, BotoCoreError) as error:
         raise CorpusError(f"{uri} cannot be read: {error}") from error
     if isinstance(audio, Reject):

@@ -30,7 +30,7 @@ def reenrol(run: Run) -> Reenrolled:
     voices, failed = [], []
     for row in waiting.iter_rows(named=True) if run.corpus is not None else ():
         try:
-            heard = hear(row["sources"], run.speaker)
+            heard = hear(row["sources"], run.speaker, run.config)
         except TransientError:
             raise
         except UndertoneError as error:
