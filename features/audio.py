@@ -13,7 +13,7 @@ import numpy as np
 from data_contracts.errors import UsageError
 from data_contracts.fingerprint import fingerprint
 from data_contracts.reasons import Reason
-from features import channels
+from features import channels, checks
 from features.content import Content
 from features.measures import Measures, db
 from features.streams import Header, Stream, Unusable, open_stream
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 VERSION = "audio-2"
 SAMPLE_RATE = 16_000
-_RATES_HZ = (4_000, 768_000)
-_LOUDEST = 16.0  # floats may pass full scale; samples far beyond are integers in disguise, or rubbish
 _MOST_GAIN_DB = 40.0
 WHOLE = (0, 1 << 40)
 
@@ -141,7 +139,7 @@ def _windows(
     stream: Stream, config: AudioConfig, only: tuple[int, int], gains_db: Mapping[int, float], tick: Callable[[], None]
 ) -> Iterator[Window | Measures]:
     header, whole = stream.header, only == WHOLE
-    numbers = _check_header(header, config)
+    numbers = checks.header(header, config)
     rate_hz, (first, last) = header.sample_rate_hz, only
     windowers = [
         Windower(number, rate_hz, config, first=first, gain_db=gains_db.get(number, 0.0)) for number in numbers
@@ -153,9 +151,9 @@ def _windows(
         for block in stream.blocks():
             signals = channels.signals(block, config.channels, numbers)
             if meter:
-                _check_block(block)
+                checks.block(block)
                 meter.add(block, signals, signals[0] if config.channels == "mix" else None)
-                _check_length(meter.n_frames, rate_hz, config)
+                checks.length(meter.n_frames, rate_hz, config)
             tick()
             ready = [
                 window for windower, signal in zip(windowers, signals, strict=True) for window in windower.push(signal)
@@ -168,7 +166,7 @@ def _windows(
             raise
         flaw = error.error
     if meter:
-        flaw = _check_whole(meter, header, flaw, config)
+        flaw = checks.whole(meter, header, flaw, config)
     for windower in windowers:
         yield from (window for window in windower.finish() if window.start < end)
     if meter:
@@ -187,14 +185,14 @@ def _gains(content: Content, config: AudioConfig, header: list[Header], tick: Ca
 
     with open_stream(content) as stream:
         header.append(stream.header)
-        numbers, n_frames = _check_header(stream.header, config), 0
+        numbers, n_frames = checks.header(stream.header, config), 0
         rate_hz = stream.header.sample_rate_hz
         meters = [LoudnessMeter(rate_hz, 1) for _ in numbers]
         try:
             for block in stream.blocks():
-                _check_block(block)
+                checks.block(block)
                 n_frames += len(block)
-                _check_length(n_frames, rate_hz, config)
+                checks.length(n_frames, rate_hz, config)
                 for meter, signal in zip(meters, channels.signals(block, config.channels, numbers), strict=True):
                     meter.add(signal[:, None])
                 tick()
@@ -208,56 +206,6 @@ def _gains(content: Content, config: AudioConfig, header: list[Header], tick: Ca
         for number, lufs in zip(numbers, found, strict=True)
         if lufs is not None
     }
-
-
-def _check_header(header: Header, config: AudioConfig) -> list[int]:
-    """The channels to analyse. Raises Unusable."""
-    if not _RATES_HZ[0] <= header.sample_rate_hz <= _RATES_HZ[1]:
-        found = header.sample_rate_hz
-        raise Unusable(Reason.UNSUPPORTED, f"expected {_RATES_HZ[0]} to {_RATES_HZ[1]} Hz, found {found} Hz")
-    if header.gap and not config.keep_truncated:
-        raise Unusable(Reason.TRUNCATED, header.gap)
-    _check_length(header.n_promised or 0, header.sample_rate_hz, config)
-    numbers = channels.chosen(config.channels, header.n_channels)
-    if isinstance(numbers, str):
-        raise Unusable(Reason.UNSUPPORTED, numbers)
-    return numbers
-
-
-def _check_length(n_frames: int, rate_hz: int, config: AudioConfig) -> None:
-    if n_frames > config.max_s * rate_hz:
-        found = f"expected {config.max_s:g} s or less, found {n_frames / rate_hz:.0f} s"
-        raise Unusable(Reason.TOO_LONG, found, n_frames=n_frames)
-
-
-def _check_block(block: np.ndarray) -> None:
-    peak = max(float(block.max()), -float(block.min()))  # NaN where there is one
-    if not np.isfinite(peak):
-        raise Unusable(Reason.NON_FINITE, "expected finite samples, found NaN or infinity")
-    if peak > _LOUDEST:
-        raise Unusable(Reason.UNSUPPORTED, f"expected samples within -1 to 1, found a peak of {peak:g}")
-
-
-def _check_whole(meter: "Meter", header: Header, flaw: str | None, config: AudioConfig) -> str | None:
-    """What is missing, where that is to be kept. Raises Unusable."""
-    n_frames, seconds = meter.n_frames, meter.n_frames / header.sample_rate_hz
-    if header.n_promised is not None and n_frames < header.n_promised and not flaw:
-        flaw = f"the header promises {header.n_promised} frames, decoded {n_frames}"
-        # An Ogg file that has its last page and yet too few samples has a hole.
-        reason = Reason.CORRUPT if header.container == "ogg" else Reason.TRUNCATED
-        if reason == Reason.CORRUPT or not config.keep_truncated:
-            raise Unusable(reason, flaw, n_frames=n_frames)
-    if not n_frames:
-        reason = Reason.TRUNCATED if flaw else Reason.EMPTY
-        raise Unusable(reason, flaw or "expected samples, found a header alone", n_frames=0)
-    if seconds < config.min_s:
-        error = f"expected {config.min_s:g} s or more, found {seconds:.3f} s"
-        raise Unusable(Reason.TOO_SHORT, error, n_frames=n_frames)
-    if db(meter.chosen_peak) <= config.silence_db:
-        what = "the mix" if config.channels == "mix" else f"channels {config.channels}"
-        found = f"found {db(meter.chosen_peak):.0f} in {what}"
-        raise Unusable(Reason.SILENT, f"expected a peak above {config.silence_db:g} dBFS, {found}", n_frames=n_frames)
-    return flaw
 
 
 def _measures(meter: "Meter", header: Header, numbers: Sequence[int], flaw: str | None) -> Measures:

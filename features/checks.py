@@ -1,0 +1,72 @@
+"""What a recording has to be to be used: looked at in its header, in each block, and at its end.
+
+Each raises `Unusable`, which `features.audio` turns into a reject.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from data_contracts.reasons import Reason
+from features import channels
+from features.measures import db
+from features.streams import Header, Unusable
+
+if TYPE_CHECKING:
+    from features.audio import AudioConfig
+    from features.meter import Meter
+
+_RATES_HZ = (4_000, 768_000)
+_LOUDEST = 16.0  # floats may pass full scale; samples far beyond are integers in disguise, or rubbish
+
+
+def header(said: Header, config: "AudioConfig") -> list[int]:
+    """The channels to analyse. Raises Unusable."""
+    if not _RATES_HZ[0] <= said.sample_rate_hz <= _RATES_HZ[1]:
+        found = said.sample_rate_hz
+        raise Unusable(Reason.UNSUPPORTED, f"expected {_RATES_HZ[0]} to {_RATES_HZ[1]} Hz, found {found} Hz")
+    if said.gap and not config.keep_truncated:
+        raise Unusable(Reason.TRUNCATED, said.gap)
+    length(said.n_promised or 0, said.sample_rate_hz, config)
+    numbers = channels.chosen(config.channels, said.n_channels)
+    if isinstance(numbers, str):
+        raise Unusable(Reason.UNSUPPORTED, numbers)
+    return numbers
+
+
+def length(n_frames: int, rate_hz: int, config: "AudioConfig") -> None:
+    """Raises Unusable for a recording that is, or says that it is, too long."""
+    if n_frames > config.max_s * rate_hz:
+        found = f"expected {config.max_s:g} s or less, found {n_frames / rate_hz:.0f} s"
+        raise Unusable(Reason.TOO_LONG, found, n_frames=n_frames)
+
+
+def block(samples: np.ndarray) -> None:
+    """(frames, channels), one frame at least. Raises Unusable for what are no samples."""
+    peak = max(float(samples.max()), -float(samples.min()))  # NaN where there is one
+    if not np.isfinite(peak):
+        raise Unusable(Reason.NON_FINITE, "expected finite samples, found NaN or infinity")
+    if peak > _LOUDEST:
+        raise Unusable(Reason.UNSUPPORTED, f"expected samples within -1 to 1, found a peak of {peak:g}")
+
+
+def whole(meter: "Meter", said: Header, flaw: str | None, config: "AudioConfig") -> str | None:
+    """What is missing, where that is to be kept. Raises Unusable."""
+    n_frames, seconds = meter.n_frames, meter.n_frames / said.sample_rate_hz
+    if said.n_promised is not None and n_frames < said.n_promised and not flaw:
+        flaw = f"the header promises {said.n_promised} frames, decoded {n_frames}"
+        # An Ogg file that has its last page and yet too few samples has a hole.
+        reason = Reason.CORRUPT if said.container == "ogg" else Reason.TRUNCATED
+        if reason == Reason.CORRUPT or not config.keep_truncated:
+            raise Unusable(reason, flaw, n_frames=n_frames)
+    if not n_frames:
+        reason = Reason.TRUNCATED if flaw else Reason.EMPTY
+        raise Unusable(reason, flaw or "expected samples, found a header alone", n_frames=0)
+    if seconds < config.min_s:
+        error = f"expected {config.min_s:g} s or more, found {seconds:.3f} s"
+        raise Unusable(Reason.TOO_SHORT, error, n_frames=n_frames)
+    if db(meter.chosen_peak) <= config.silence_db:
+        what = "the mix" if config.channels == "mix" else f"channels {config.channels}"
+        found = f"found {db(meter.chosen_peak):.0f} in {what}"
+        raise Unusable(Reason.SILENT, f"expected a peak above {config.silence_db:g} dBFS, {found}", n_frames=n_frames)
+    return flaw
