@@ -25,7 +25,7 @@ from features.cuts import cuts, windows_of
 from features.describe import Embedders, Utterance, by_voice, describe
 from features.extract import best_device, dims, write
 from features.measures import Measures
-from features.objects import held
+from features.objects import shared
 from features.resources import Resources
 from features.segments import Span
 from features.speech import Listened, Listener
@@ -52,7 +52,7 @@ def survey(
     started = time.perf_counter()
     recording_id: str | None = None
     heard: dict[int, Listened] = {}
-    with held(item) as held_:
+    with shared(item) as held_:
         found: Measures | Reject
         if isinstance(held_, Reject):
             found = held_
@@ -81,7 +81,7 @@ def describe_range(
         if own == number
     ]
     (item,), device = shards.read_plan(lake, ref.shard), best_device()
-    with held(item) as held_:
+    with shared(item) as held_:
         if isinstance(held_, Reject):
             return _gone(lake, ref, number, held_)
         if held_.sha256 != recording_id:

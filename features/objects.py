@@ -1,8 +1,10 @@
 """An object's bytes: read patiently, held in memory or (large ones) in a file, and named by their digest."""
 
+import atexit
 import hashlib
 import os
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -46,6 +48,48 @@ def held(item: AudioObject) -> Iterator[Held | Reject]:
     finally:
         if isinstance(found, Held):
             found.close()
+
+
+_shared: dict[tuple[str, str], tuple[Held, int]] = {}  # and how many use it now
+_lock = threading.Lock()
+
+
+@contextmanager
+def shared(item: AudioObject) -> Iterator[Held | Reject]:
+    """As `held`, for tasks of this process that want the same object: a copy stays until another one is wanted."""
+    found = _taken(item)
+    try:
+        yield found
+    finally:
+        with _lock:
+            if (kept := _shared.get(_key(item))) and kept[0] is found:
+                _shared[_key(item)] = (kept[0], kept[1] - 1)
+            elif isinstance(found, Held):
+                found.close()
+
+
+def _taken(item: AudioObject) -> Held | Reject:
+    """A copy that is here already, or the object; only copies are kept, files of others may change."""
+    with _lock:
+        kept = _shared.get(_key(item))
+        if kept is None:
+            _let_go()
+            found = hold(item, read_object)
+            if isinstance(found, Reject) or not found.is_ours:
+                return found
+            kept = (found, 0)
+        _shared[_key(item)] = (kept[0], kept[1] + 1)
+        return kept[0]
+
+
+def _key(item: AudioObject) -> tuple[str, str]:
+    return item.uri, item.etag
+
+
+@atexit.register
+def _let_go() -> None:
+    for key in [key for key, (_, n_users) in _shared.items() if not n_users]:
+        _shared.pop(key)[0].close()
 
 
 def hold(item: AudioObject, read: Callable[[str], bytes]) -> Held | Reject:

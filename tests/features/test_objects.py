@@ -12,7 +12,7 @@ from data_contracts.reasons import Reason
 from data_contracts.records import AudioObject
 from features import objects
 from features.audio import Reject
-from features.objects import Held, held
+from features.objects import Held, held, shared
 
 NOW = dt.datetime(2026, 11, 21, tzinfo=dt.UTC)
 DATA = bytes(range(256)) * 40
@@ -70,4 +70,23 @@ def test_a_large_object_that_is_gone_or_another_leaves_nothing(request, tmp_path
         with held(_item(uri + name, n_bytes)) as found:
             assert isinstance(found, Reject)
             assert found.reason is Reason.VANISHED
+    assert not list((tmp_path / "temporary").iterdir())
+
+
+def test_what_several_tasks_want_is_copied_once_and_goes_when_another_is_wanted(s3, tmp_path, monkeypatch):
+    for key in ("a", "b"):
+        boto3.client("s3").put_object(Bucket=s3, Key=key, Body=DATA)
+    copies = []
+    copy = objects._copy
+    monkeypatch.setattr(objects, "_copy", lambda fs, path: copies.append(path) or copy(fs, path))
+    with shared(_item(f"s3://{s3}/a")) as first:
+        pass
+    with shared(_item(f"s3://{s3}/a")) as again:
+        assert again == first
+        with shared(_item(f"s3://{s3}/b")) as other:
+            assert again.content.read_bytes() == other.content.read_bytes() == DATA  # still in use
+    with shared(_item(f"s3://{s3}/b")):
+        assert len(copies) == 2
+    with shared(_item(f"s3://{s3}/c")) as missing:
+        assert missing.reason is Reason.VANISHED
     assert not list((tmp_path / "temporary").iterdir())
