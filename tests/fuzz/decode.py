@@ -158,7 +158,24 @@ def one_input(data: bytes) -> str:
         return str(found.reason)
     if kept and len(data) % 8 == 0:
         _same_behind_a_skip(data, np.concatenate(kept))
+    if len(data) % 4 == 1:
+        _prepared(data)
     return "decoded"
+
+
+def _prepared(data: bytes) -> None:
+    """As a run reads it: mixed, resampled, measured."""
+    import numpy as np
+
+    from features import audio
+
+    found = audio.decode(data, config=audio.AudioConfig(max_s=20.0))
+    if isinstance(found, audio.Reject):
+        assert found.error.isprintable(), found.error
+        return
+    assert np.isfinite(found.waveform).all(), found.measures
+    assert found.waveform.dtype == np.float32, found.waveform.dtype
+    assert abs(len(found.waveform) - found.seconds * audio.SAMPLE_RATE) <= 1, found.measures
 
 
 def _same_behind_a_skip(data: bytes, whole: "object") -> None:
