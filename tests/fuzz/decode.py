@@ -244,7 +244,9 @@ def main() -> None:
             fuzz(arguments)
         case ["try", *paths]:
             for path in paths:
-                print(path, one_input(Path(path).read_bytes()))
+                found = one_input(Path(path).read_bytes())
+                peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+                print(Path(path).name, found, f"peak {peak_mb} MB", flush=True)
         case _:
             raise SystemExit(__doc__)
 
