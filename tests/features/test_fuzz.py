@@ -39,7 +39,7 @@ def test_what_was_found_is_small():
 
 
 def damaged(data: bytes, random_source: random.Random) -> bytes:
-    """One to four changes: a bit, a field set to an extreme, a stretch cut out, doubled or random, the end left away."""
+    """One to four changes: a bit, a field set to an extreme, a stretch cut out, doubled or random, the end cut off."""
     changed = bytearray(data)
     for _ in range(random_source.randint(1, 4)):
         at = random_source.randrange(len(changed) if random_source.random() < 0.5 else min(200, len(changed)))
