@@ -232,7 +232,7 @@ def run(folder: Path, minutes: float) -> None:
     while (left := end - time.monotonic()) > 5:
         log = folder / f"log-{n_children}"
         flags = [*LIMITS, f"-dict={folder / 'magics'}", f"-artifact_prefix={broken}/", f"-max_total_time={int(left)}"]
-        command = [sys.executable, __file__, "fuzz", str(corpus), str(seeds), *flags, f"-seed={n_children + 1}"]
+        command = [sys.executable, __file__, "fuzz", str(corpus), str(seeds), *flags, f"-seed={int(time.time())}"]
         with log.open("wb") as sink:
             subprocess.run(command, stdout=sink, stderr=subprocess.STDOUT, check=False)
         counts = re.findall(rb"^#(\d+)\t", log.read_bytes(), re.MULTILINE)
