@@ -52,18 +52,27 @@ def _form(data: Content, chunk: bytes) -> str | None:
 
 
 def _chunk_end(data: Content, wanted: bytes, order: str) -> int:
-    """Where the chunk `wanted` of a RIFF or FORM ends, as its header says; 0 where there is none."""
+    """Where the chunk `wanted` of a RIFF or FORM ends, as its header says, or one before it that outlasts the file.
+
+    0 where there is neither.
+    """
     at = 12
     while at + 8 <= len(data):
         size: int = struct.unpack_from(order + "I", data, at + 4)[0]
         if data[at : at + 4] == wanted:
             return at + 8 + _known(size)
         at += 8 + size + size % 2
-    return 0
+    return at if at > len(data) + 1 else 0  # the byte that pads the last may be lacking
 
 
 def _known(size: int) -> int:
     return 0 if size >= _UNKNOWN_SIZE else size
+
+
+def _rf64(data: Content) -> str | None:
+    """EBU Tech 3306: sizes of 64 bits in its first chunk, and of 32 where these do."""
+    whole: int = struct.unpack_from("<Q", data, 20)[0] + 8
+    return _compared(whole, data) or _compared(_chunk_end(data, b"data", "<"), data)
 
 
 def _au(data: Content) -> str | None:
@@ -146,7 +155,7 @@ _JUDGES: dict[str, Callable[[Content], str | None]] = {
     "qcp": lambda data: _form(data, b"data"),
     "avi": lambda data: _form(data, b"idx1"),
     "aiff": lambda data: _form(data, b"SSND"),
-    "rf64": lambda data: _compared(struct.unpack_from("<Q", data, 20)[0] + 8, data),
+    "rf64": _rf64,
     "w64": lambda data: _compared(struct.unpack_from("<Q", data, 16)[0], data),
     "dsf": lambda data: _compared(struct.unpack_from("<Q", data, 12)[0], data),
     "au": _au,

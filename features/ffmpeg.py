@@ -50,6 +50,7 @@ class FfmpegStream:
         self._codec = _codec(name, self._stream)
         self._error: Unusable | None = None
         self._n_decoded = self._n_to_drop = 0
+        self._end_s = 0.0  # of what was decoded, by the container's clock
         self._frames = self._decode(container)
         self._first = next(self._frames, None)
         if self._first is None:
@@ -59,13 +60,14 @@ class FfmpegStream:
             error = f"expected 1 to {_MAX_CHANNELS} channels, found {n_channels} at {rate_hz} Hz"
             raise Unusable(Reason.UNSUPPORTED, error, self._codec)
         seconds = tracks.promised_s(container, self._stream, name)
-        self._n_whole = None if seconds is None else int(seconds * rate_hz)
+        self._promised_s, self._promised_end_s = seconds, tracks.promised_end_s(self._stream, name, seconds)
+        exact = seconds is not None and name in tracks.COUNTED
         self.header = Header(
             name,
             self._codec,
             rate_hz,
             n_channels,
-            n_promised=None if seconds is None else max(0, int((seconds - _UNBELIEVED_S) * rate_hz)),
+            n_promised=max(0, int(((seconds or 0.0) - _UNBELIEVED_S) * rate_hz)) if exact else None,
             bit_rate_bps=tracks.bit_rate_bps(container, self._stream, len(content), seconds),
             gap=gap,
             tags=tracks.tags(container, self._stream),
@@ -83,13 +85,20 @@ class FfmpegStream:
                 n_held, held = n_held - n_full, [whole[n_full:]]
         if n_held:
             yield np.concatenate(held)
-        if self._error and (self._n_whole is None or self._n_decoded < self._n_whole):
+        if self._error and not self._is_whole(0.0):
             raise self._error  # behind the promised end, a damaged tag may stand
-        promised = self.header.n_promised or 0
-        if self._n_decoded < promised:
-            error = f"the header promises {promised} frames or more, decoded {self._n_decoded}"
+        if self._promised_s is not None and not self._is_whole(_UNBELIEVED_S):
+            found = f"decoded {self._n_decoded / self.header.sample_rate_hz:.2f} s, to {self._end_s:.2f} s"
             hole = not self._gap and completeness.is_judged(self._name)
+            error = f"the header promises {self._promised_s:.2f} s, {found}"
             raise Unusable(Reason.CORRUPT if hole else Reason.TRUNCATED, error, self._codec)
+
+    def _is_whole(self, slack_s: float) -> bool:
+        """Whether the promised end was reached, by count or by clock: a track may begin late, and pause on the way."""
+        if self._promised_s is None or self._promised_end_s is None:
+            return False
+        reached = self._n_decoded / self.header.sample_rate_hz >= self._promised_s - slack_s
+        return reached or self._end_s >= self._promised_end_s - slack_s
 
     def skip(self, n_frames: int) -> None:
         """Decodes and drops: AAC, AMR, AC-3 and others carry state from frame to frame."""
@@ -128,6 +137,8 @@ class FfmpegStream:
                         continue
                     self._check(frame)
                     self._n_decoded += frame.samples
+                    if frame.time is not None:
+                        self._end_s = frame.time + frame.samples / frame.sample_rate
                     yield frame
                 if packet.is_corrupt:
                     raise ValueError("a packet is incomplete, or follows a lost one")

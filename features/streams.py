@@ -73,8 +73,8 @@ def _opened(stack: ExitStack, content: Content, container: str) -> Stream:
     try:
         return stack.enter_context(sndfile.open_stream(content, container))
     except Unusable as error:
-        if container not in codecs.DEMUXERS:
-            raise
+        if container not in codecs.DEMUXERS or error.reason == Reason.TRUNCATED:
+            raise  # of sizes that are not true, FFmpeg takes memory
         first = error
     try:
         return stack.enter_context(ffmpeg.open_stream(content, container))

@@ -12,8 +12,11 @@ if TYPE_CHECKING:
     from av.codec import CodecContext
     from av.container import InputContainer
 
-_BELIEVED = {"mp4", "quicktime", "avi", "ogg", "tta", "wavpack", "dsf", "ape", "musepack", "musepack7", "aiff", "caf"}
-_BELIEVED_WHOLE = {"asf", "flv", "matroska"}  # these say how long the file is, which is what its longest track is
+COUNTED = frozenset({"tta", "wavpack", "dsf", "ape", "musepack", "musepack7", "aiff", "caf", "ogg"})
+"""Containers without a clock of their own: how long they are is how many samples they hold."""
+
+_BELIEVED = COUNTED | {"mp4", "quicktime"}
+_BELIEVED_WHOLE = {"asf", "flv", "matroska"}  # these say where the file ends, which is where its longest track does
 _PROTECTED_TAGS = {"enca", "drms", "drmi", "encv"}
 _ASF_ENCRYPTION = (  # the Content Encryption objects of the ASF specification, 3.14 and 3.15
     bytes.fromhex("fbb31122 23bd d211 b4b7 00a0c955fc6e".replace(" ", "")),
@@ -66,6 +69,13 @@ def promised_s(container: "InputContainer", stream: "AudioStream", name: str) ->
     if tagged is None and len(container.streams) == 1 and container.duration:
         return float(container.duration / 1_000_000)
     return tagged
+
+
+def promised_end_s(stream: "AudioStream", name: str, seconds: float | None) -> float | None:
+    """Where on the container's clock the promised length ends."""
+    if seconds is None or name in _BELIEVED_WHOLE or stream.start_time is None or not stream.time_base:
+        return seconds
+    return seconds + float(stream.start_time * stream.time_base)
 
 
 def bit_rate_bps(container: "InputContainer", stream: "AudioStream", n_bytes: int, seconds: float | None) -> int | None:

@@ -124,6 +124,15 @@ def test_of_a_video_the_sound(container):
     assert header.n_promised is None or header.n_promised <= len(found)  # the sound's, not the picture's
 
 
+@pytest.mark.parametrize("when", [{"starts_s": 1.0}, {"starts_s": 1.0, "video_s": 4.0}, {"pause_s": 1.0}])
+@pytest.mark.parametrize("codec", ["mp4/aac", "mp4/alac", "matroska/aac", "matroska/flac", "asf/wmav2", "avi/mp3"])
+def test_sound_that_begins_late_or_pauses_is_whole(codec, when):
+    """Calls are muted and cameras warm up: the file lasts longer than its sound, and was once taken for truncated."""
+    data = encoded(voice(2.0), KINDS[codec], **when)
+    assert verdict(data) is None
+    assert len(read(data)[1]) / 16_000 == pytest.approx(2.0, abs=0.12)
+
+
 def test_a_video_without_sound_is_unsupported():
     import io
 

@@ -15,7 +15,6 @@ tests/features/test_fuzz.py tries them again.
 
 import hashlib
 import re
-import resource
 import subprocess
 import sys
 import time
@@ -158,7 +157,24 @@ def one_input(data: bytes) -> str:
         return str(found.reason)
     if kept and len(data) % 8 == 0:
         _same_behind_a_skip(data, np.concatenate(kept))
+    if len(data) % 4 == 1:
+        _prepared(data)
     return "decoded"
+
+
+def _prepared(data: bytes) -> None:
+    """As a run reads it: mixed, resampled, measured."""
+    import numpy as np
+
+    from features import audio
+
+    found = audio.decode(data, config=audio.AudioConfig(max_s=20.0))
+    if isinstance(found, audio.Reject):
+        assert found.error.isprintable(), found.error
+        return
+    assert np.isfinite(found.waveform).all(), found.measures
+    assert found.waveform.dtype == np.float32, found.waveform.dtype
+    assert abs(len(found.waveform) - found.seconds * audio.SAMPLE_RATE) <= 1, found.measures
 
 
 def _same_behind_a_skip(data: bytes, whole: "object") -> None:
@@ -176,6 +192,11 @@ def _same_behind_a_skip(data: bytes, whole: "object") -> None:
     assert first is None or np.array_equal(first[:n], expected[:n], equal_nan=True), (n_skipped, len(whole))
 
 
+def peak_mb() -> float:
+    """The most memory that this process has had (Linux); getrusage would count that of the one that started it."""
+    return int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) / 1024
+
+
 def fuzz(arguments: list[str]) -> None:
     import atheris
     import av  # noqa: F401 - not instrumented
@@ -183,15 +204,15 @@ def fuzz(arguments: list[str]) -> None:
 
     with atheris.instrument_imports(include=["features"]):
         from features import ffmpeg, sndfile, streams  # noqa: F401
-    folder, peak_mb = Path(next(a for a in arguments if a.startswith("-artifact_prefix=")).partition("=")[2]), 0.0
+    folder, before_mb = Path(next(a for a in arguments if a.startswith("-artifact_prefix=")).partition("=")[2]), 0.0
 
     def one(data: bytes) -> None:
-        nonlocal peak_mb
+        nonlocal before_mb
         one_input(data)
-        now_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        if peak_mb and now_mb > peak_mb + MAX_RISE_MB:  # once in a child: the peak stays
+        now_mb = peak_mb()
+        if before_mb and now_mb > before_mb + MAX_RISE_MB:  # once in a child: the peak stays
             (folder / f"memory-{now_mb:.0f}-{hashlib.sha1(data).hexdigest()}").write_bytes(data)
-        peak_mb = max(peak_mb, now_mb)
+        before_mb = now_mb
 
     atheris.Setup([sys.argv[0], *arguments], one)
     atheris.Fuzz()
@@ -211,7 +232,7 @@ def run(folder: Path, minutes: float) -> None:
     while (left := end - time.monotonic()) > 5:
         log = folder / f"log-{n_children}"
         flags = [*LIMITS, f"-dict={folder / 'magics'}", f"-artifact_prefix={broken}/", f"-max_total_time={int(left)}"]
-        command = [sys.executable, __file__, "fuzz", str(corpus), str(seeds), *flags, f"-seed={n_children + 1}"]
+        command = [sys.executable, __file__, "fuzz", str(corpus), str(seeds), *flags, f"-seed={int(time.time())}"]
         with log.open("wb") as sink:
             subprocess.run(command, stdout=sink, stderr=subprocess.STDOUT, check=False)
         counts = re.findall(rb"^#(\d+)\t", log.read_bytes(), re.MULTILINE)
@@ -227,7 +248,8 @@ def main() -> None:
             fuzz(arguments)
         case ["try", *paths]:
             for path in paths:
-                print(path, one_input(Path(path).read_bytes()))
+                found = one_input(Path(path).read_bytes())
+                print(Path(path).name, found, f"peak {peak_mb():.0f} MB", flush=True)
         case _:
             raise SystemExit(__doc__)
 

@@ -120,14 +120,18 @@ def encoded(
     *,
     tags: dict[str, str] | None = None,
     video_s: float = 0.0,
-    before: bool = True,
+    starts_s: float = 0.0,
+    pause_s: float = 0.0,
     muxer_options: dict[str, str] | None = None,
 ) -> bytes:
-    """Samples (frames, channels) at the kind's rate in a file of its kind; with a video track of so many seconds."""
+    """Samples (frames, channels) at the kind's rate in a file of its kind.
+
+    With a video track of so many seconds; on the file's clock from `starts_s` on, and with a pause in the middle.
+    """
     sink, layout = io.BytesIO(), LAYOUTS[samples.shape[1]]
     with av.open(sink, "w", format=kind.muxer, options=muxer_options or {}) as file:
         file.metadata.update(tags or {})
-        video = file.add_stream("mpeg4", rate=10) if video_s and before else None
+        video = file.add_stream("mpeg4", rate=10) if video_s else None
         audio = file.add_stream(kind.encoder, rate=kind.rate, layout=layout, options=dict(kind.options))
         if kind.bit_rate:
             audio.bit_rate = kind.bit_rate
@@ -140,11 +144,13 @@ def encoded(
                 picture.pts = n
                 file.mux(video.encode(picture))
             file.mux(video.encode(None))
-        if len(samples):
-            packed = np.ascontiguousarray(samples, np.float32).reshape(1, -1)
-            frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=layout)
-            frame.sample_rate, frame.pts = kind.rate, 0
-            file.mux(audio.encode(frame))
+        half = len(samples) // 2 if pause_s else len(samples)
+        for part, at_s in ((samples[:half], starts_s), (samples[half:], starts_s + pause_s + half / kind.rate)):
+            if len(part):
+                packed = np.ascontiguousarray(part, np.float32).reshape(1, -1)
+                frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=layout)
+                frame.sample_rate, frame.pts = kind.rate, round(at_s * kind.rate)
+                file.mux(audio.encode(frame))
         file.mux(audio.encode(None))
     return sink.getvalue()
 
