@@ -4,9 +4,7 @@ import datetime as dt
 import io
 import os
 import shutil
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pytest
@@ -20,8 +18,6 @@ from data_contracts.errors import LakeError, UsageError
 from data_contracts.lake import Lake
 from data_contracts.schemas import UTTERANCE_KEY
 from features import store
-from features.audio import AudioConfig
-from features.config import FeatureConfig
 from flows.backfill import backfill
 from flows.dates import days
 from flows.nightly import nightly
@@ -263,7 +259,7 @@ def test_a_manifest_keeps_its_columns(settings, tmp_path, sample):
     assert rows["date"].to_list() == [dt.date(2026, 11, 19), dt.date(2026, 11, 20)]
 
 
-def test_a_channel_has_its_name_and_may_get_another_without_its_audio(settings, tmp_path, sample, monkeypatch):
+def test_a_channel_has_its_name_and_may_get_another_without_its_audio(settings, tmp_path, sample):
     """Where a channel is analysed for itself; the names are of the tables alone, so scoring again changes them."""
     corpus = tmp_path / "corpus/2026/11/20"
     corpus.mkdir(parents=True)
@@ -278,8 +274,7 @@ def test_a_channel_has_its_name_and_may_get_another_without_its_audio(settings, 
 
     backfill(settings=here)
     assert names() == {"call-0014": None, "call-0015": None}, "all channels are mixed"
-    audio: Any = {"channels": "left"}
-    monkeypatch.setattr("flows.pipeline.FeatureConfig", partial(FeatureConfig, audio=AudioConfig(**audio)))
+    here |= {"channels": "left"}
     backfill(settings=here)
     assert names() == {"call-0014": "agent", "call-0015": None}, "one channel, two names: nobody's"
     shutil.rmtree(corpus)
