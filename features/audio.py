@@ -38,7 +38,7 @@ class AudioConfig:
 
     sample_rate: int = SAMPLE_RATE
     min_s: float = 0.1
-    max_s: float = 6 * 3600.0
+    max_s: float = 24 * 3600.0
     channels: str = "mix"  # the mean of all; each; left, right, or a number from 0
     silence_db: float = -80.0
     keep_truncated: bool = False  # what decodes of a truncated file, instead of a reject

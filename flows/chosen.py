@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 def audio(settings: Settings) -> AudioConfig:
     """Which channels are analysed, and how they are prepared. Raises UsageError."""
     return AudioConfig(
+        max_s=settings.max_s,
         channels=settings.channels,
         keep_truncated=settings.keep_truncated,
         dc=settings.dc,

@@ -49,6 +49,7 @@ class Settings(BaseSettings):
     channels: str = Field(
         "mix", description="what is analysed: mix, each (channel for itself), left, right or a channel's number from 0"
     )
+    max_s: float = Field(86_400.0, gt=0, description="seconds: what lasts longer, or says so, is rejected as too_long")
     keep_truncated: bool = Field(False, description="keep what decodes of a truncated file, instead of rejecting it")
     dc: Literal["none", "high_pass"] = Field("none", description="high_pass: nothing below 20 Hz reaches the features")
     resampler: Literal["HQ", "VHQ", "MQ"] = Field("HQ", description="soxr's quality")

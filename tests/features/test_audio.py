@@ -169,6 +169,15 @@ def test_flac_without_its_length_is_stopped_at_the_limit():
     assert reason_of(bytes(data), max_s=1.0) == Reason.TOO_LONG
 
 
+def test_a_small_file_that_says_it_lasts_forever_is_not_decoded(monkeypatch):
+    """FLAC's header counts up to 2**36 samples: seven weeks, of 44 kB."""
+    data = bytearray(encoded(tone(2.0), "flac"))
+    data[21] |= 0x0F
+    data[22:26] = b"\xff" * 4
+    monkeypatch.setattr("features.sndfile.SndfileStream.blocks", lambda _: pytest.fail("nothing needs to be decoded"))
+    assert reason_of(bytes(data)) == Reason.TOO_LONG
+
+
 def test_fingerprint_follows_the_configuration():
     assert AudioConfig().fingerprint() == AudioConfig().fingerprint() != AudioConfig(min_s=0.2).fingerprint()
 
