@@ -17,7 +17,7 @@ from torch import Tensor
 from data_contracts.errors import UsageError
 from data_contracts.fingerprint import fingerprint
 from features.audio import SAMPLE_RATE
-from features.batches import padded, sorted_batches
+from features.batches import most_samples, padded, sorted_batches
 from features.segments import Span
 
 VERSION = "changes-1"
@@ -30,7 +30,6 @@ Along = Callable[[Tensor, Tensor, Sequence[float], float], list[list[np.ndarray]
 A row, and of it a length of window: (n_windows, dim) of unit length. Window i begins at i hops; only whole ones count.
 """
 
-_BATCH_SAMPLES = 160 * SAMPLE_RATE
 _LEVEL_HOP, _LEVEL_SMOOTHING = 160, 10  # samples, hops: levels each 10 ms, over 100 ms
 _FLOOR = 1e-9  # of power: digital silence
 
@@ -97,7 +96,7 @@ def split_at_changes(
     long = [(recording, span) for recording, span in keys if span.end_s - span.start_s >= config.shortest_s]
     pieces = [_samples(waveforms[recording], span) for recording, span in long]
     changes: dict[tuple[K, Span], list[float]] = {}
-    for batch in sorted_batches([len(piece) for piece in pieces], most_samples=_BATCH_SAMPLES):
+    for batch in sorted_batches([len(piece) for piece in pieces], most_samples=most_samples(device)):
         chosen = [pieces[index] for index in batch]
         heard = along(*padded(chosen, device), (config.window_s, config.fine_s), config.hop_s)
         for index, piece, (voices, fine) in zip(batch, chosen, heard, strict=True):

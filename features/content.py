@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+_MOST_HELD = 16_000_000  # bytes of a mapped file
+
 Content = bytes | mmap.mmap
 """Bytes that can be sliced and searched; of a mapped file only what is looked at comes into memory."""
 
@@ -32,7 +34,7 @@ class View(io.RawIOBase):
         super().__init__()
         self._content, self._start, self._prefix = content, start, prefix
         self._size = len(prefix) + max(0, len(content) - start)
-        self._at = 0
+        self._at = self._n_held = 0
 
     def readable(self) -> bool:
         return True
@@ -63,4 +65,13 @@ class View(io.RawIOBase):
             first = self._start + max(0, at - n_before)
             data += self._content[first : first + size - len(data)]
         self._at = at + len(data)
+        self._let_go(len(data))
         return data
+
+    def _let_go(self, n_read: int) -> None:
+        """Of a mapped file, what was read stays in memory while nobody else needs it: give it back now and then."""
+        self._n_held += n_read
+        if self._n_held >= _MOST_HELD and isinstance(self._content, mmap.mmap):
+            self._n_held = 0
+            if hasattr(mmap, "MADV_DONTNEED"):
+                self._content.madvise(mmap.MADV_DONTNEED)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from data_contracts.records import Counts
 from features.audio import SAMPLE_RATE
-from features.batches import padded, sorted_batches
+from features.batches import most_samples, padded, sorted_batches
 from features.changes import Along, ChangeConfig, split_at_changes
 from features.config import FeatureConfig
 from features.contours import suprasegmental
@@ -20,8 +20,6 @@ from features.gemaps import egemaps_and_lld
 from features.mel import log_mel
 from features.segments import Span
 from features.tables import ShardTables
-
-_BATCH_SAMPLES = 160 * SAMPLE_RATE
 
 Embed = Callable[[Tensor, Tensor], np.ndarray]
 """(batch, time) waveforms and (batch,) lengths to (batch, dim) vectors."""
@@ -86,7 +84,7 @@ def describe(
     pieces = [utterance.waveform for utterance in utterances]
     order: list[int] = []
     found = ShardTables(tables.dims)  # in the batches' order
-    for batch in sorted_batches([len(piece) for piece in pieces], most_samples=_BATCH_SAMPLES):
+    for batch in sorted_batches([len(piece) for piece in pieces], most_samples=most_samples(device)):
         waveform, lengths = padded([pieces[index] for index in batch], device)
         order += batch
         started = time.perf_counter()

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from data_contracts.errors import UsageError
 
-_LEAST_MB = 900  # what Python, torch, the models and one batch take before the first recording is held
+_LEAST_MB = 1_100  # what Python, torch, the models, one batch and a decoder take before the first recording is held
 _SECOND_BYTES = 16_000 * 4
 
 
@@ -31,6 +31,11 @@ class Resources:
     def block_s(self) -> float:
         """Seconds of decoded audio that are computed together; as many are decoded ahead of them."""
         return min(900.0, (self.memory_mb - _LEAST_MB) * 1e6 / 8 / _SECOND_BYTES)
+
+    @property
+    def freed_bytes(self) -> int:
+        """That a worker keeps for its next batch when they are free, instead of giving them back."""
+        return min(512_000_000, (self.memory_mb - _LEAST_MB) * 1_000_000 // 4)
 
     @property
     def bytes_ahead(self) -> int:

@@ -12,7 +12,7 @@ from features.segments import Span, speech_segments
 from features.vad import CHUNK, SpeechStream, VadConfig, speech_probabilities
 
 _SAMPLE_RATE = 16_000
-_BATCH_SAMPLES = 640 * _SAMPLE_RATE
+_BATCH_SAMPLES = 240 * _SAMPLE_RATE
 
 
 @dataclass(frozen=True)

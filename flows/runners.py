@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from data_contracts.errors import TransientError, UsageError
+from flows.chosen import resources as chosen_resources
 from flows.settings import Settings
 
 
@@ -37,9 +38,7 @@ def kind(settings: Settings) -> str:
 
 _FEW_SHARDS = 8
 
-# Dask starts its workers with a malloc that gives memory back at once; tensors then fault in every page of every batch,
-# and the DSP runs three times slower. These are glibc's own limits once it has adapted itself.
-_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(512 << 20), "MALLOC_MMAP_THRESHOLD_": str(32 << 20)}
+_MMAP_BYTES = 32 << 20  # glibc's own limit once it has adapted itself
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def start(settings: Settings) -> Started:
                 f"no Dask scheduler answers at {chosen}: {error}; start it, or set --cluster auto"
             ) from error
         return Started(client, client.close)
-    local = _local(chosen, n_workers(settings))
+    local = _local(chosen, n_workers(settings), keeps_bytes=chosen_resources(settings).freed_bytes)
     client = Client(local, set_as_default=False)
 
     def close() -> None:
@@ -73,7 +72,7 @@ def start(settings: Settings) -> Started:
     return Started(client, close)
 
 
-def _local(chosen: str, workers: int) -> Any:
+def _local(chosen: str, workers: int, *, keeps_bytes: int) -> Any:
     if chosen == "cuda":
         try:
             from dask_cuda import LocalCUDACluster
@@ -83,7 +82,10 @@ def _local(chosen: str, workers: int) -> Any:
     import dask
     from distributed import LocalCluster
 
-    dask.config.set({f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in _MEMORY.items()})
+    # Dask starts its workers with a malloc that gives memory back at once; tensors then fault in every page of every
+    # batch, and the DSP runs three times slower.
+    memory = {"MALLOC_TRIM_THRESHOLD_": str(keeps_bytes), "MALLOC_MMAP_THRESHOLD_": str(_MMAP_BYTES)}
+    dask.config.set({f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in memory.items()})
     return LocalCluster(
         n_workers=workers,
         threads_per_worker=1,

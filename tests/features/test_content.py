@@ -1,6 +1,8 @@
 """Bytes as a file, in memory or mapped."""
 
 import io
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -52,3 +54,21 @@ def test_a_file_is_mapped(tmp_path):
         assert content == b""
     with pytest.raises(FileNotFoundError), mapped(tmp_path / "none"):
         pass
+
+
+def test_what_was_read_of_a_mapped_file_is_given_back(tmp_path, monkeypatch):
+    monkeypatch.setattr("features.content._MOST_HELD", 1 << 20)
+    data = bytes(range(256)) * (16 << 12)  # 16 MB
+    (tmp_path / "a").write_bytes(data)
+
+    def resident_mb() -> float:
+        mapping = Path("/proc/self/smaps").read_text().split(str(tmp_path / "a"))[1]
+        return int(re.search(r"Rss:\s+(\d+) kB", mapping)[1]) / 1024
+
+    if not Path("/proc/self/smaps").exists():
+        pytest.skip("only Linux tells what is resident of a mapping")
+    with mapped(tmp_path / "a") as content:
+        view = View(content)
+        assert b"".join(iter(lambda: view.read(100_000), b"")) == data
+        assert resident_mb() < 4
+        assert content[:256] == data[:256]
