@@ -84,7 +84,7 @@ def _opened(stack: ExitStack, content: Content, container: str) -> Stream:
 
 def refused(content: Content, container: str | None) -> Unusable:
     """Why no decoder is asked."""
-    expected = "expected one of " + ", ".join(containers.READ)
+    expected = "expected audio (wav, flac, mp3, ogg, m4a, webm, amr, wma or another format that FFmpeg decodes)"
     if not len(content):
         return Unusable(Reason.EMPTY, f"{expected}; found 0 bytes")
     if container is None:
