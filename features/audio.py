@@ -145,7 +145,7 @@ def _windows(
         Windower(number, rate_hz, config, first=first, gain_db=gains_db.get(number, 0.0)) for number in numbers
     ]
     meter = _meter(header) if whole else None
-    stream.skip(first_frame(first, rate_hz))
+    stream.skip(first_frame(first, rate_hz), tick)
     flaw, end = header.gap, last * WINDOW_S * config.sample_rate
     try:
         for block in stream.blocks():

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from features.meter import Meter
 
 _RATES_HZ = (4_000, 768_000)
+_MOST_SAMPLES_A_SECOND = 800_000  # of all analysed channels together: each is held for half a minute
 _LOUDEST = 16.0  # floats may pass full scale; samples far beyond are integers in disguise, or rubbish
 
 
@@ -31,6 +32,12 @@ def header(said: Header, config: "AudioConfig") -> list[int]:
     numbers = channels.chosen(config.channels, said.n_channels)
     if isinstance(numbers, str):
         raise Unusable(Reason.UNSUPPORTED, numbers)
+    if len(numbers) * said.sample_rate_hz > _MOST_SAMPLES_A_SECOND:
+        held = f"found {len(numbers)} channels at {said.sample_rate_hz} Hz"
+        raise Unusable(
+            Reason.UNSUPPORTED,
+            f"expected at most {_MOST_SAMPLES_A_SECOND} samples a second to analyse channel by channel, {held}",
+        )
     return numbers
 
 

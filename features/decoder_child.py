@@ -11,6 +11,7 @@ import json
 import resource
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -25,6 +26,8 @@ from features.measures import Measures
 from features.streams import one_line
 from features.windows import Window
 
+_TELLS_S = 1.0
+
 
 def main(fd: int) -> None:
     """Answers requests until there are no more."""
@@ -36,10 +39,16 @@ def main(fd: int) -> None:
     while True:
         try:
             request = json.loads(connection.recv_bytes())
+        except (EOFError, OSError):
+            return
+        try:
             with _content(connection, request) as content:
                 _answer(connection, request, content)
         except (EOFError, BrokenPipeError, ConnectionResetError):
             return
+        except OSError as error:  # the file that was held is gone, or its disk fails
+            gone = Reject(Reason.UNREADABLE, f"expected to read what was held of it; {one_line(error)}")
+            connection.send_bytes(_message("reject", asdict(gone)))
 
 
 @contextmanager
@@ -52,17 +61,27 @@ def _content(connection: Connection, request: dict[str, Any]) -> Iterator[Conten
 
 
 def _answer(connection: Connection, request: dict[str, Any], content: Content) -> None:
-    resource.setrlimit(resource.RLIMIT_DATA, (request["most_bytes"],) * 2)
-    limit_s = request["timeout_s"]
+    _bound(request["most_bytes"])
+    limit_s, said_s = request["timeout_s"], time.monotonic()
+
+    def alive() -> None:
+        """A block is decoded: the next has its time, and who waits is told once a second."""
+        nonlocal said_s
+        if time.monotonic() - said_s > _TELLS_S:
+            signal.alarm(0)
+            connection.send_bytes(_message("alive", {}))
+            said_s = time.monotonic()
+        signal.alarm(limit_s)
+
     gains_db = request["gains_db"]
     found = windows(
         content,
         config=AudioConfig(**request["config"]),
         only=tuple(request["only"]),
         gains_db=None if gains_db is None else {int(channel): gain for channel, gain in gains_db.items()},
-        tick=lambda: _within(limit_s),
+        tick=alive,
     )
-    _within(limit_s)
+    signal.alarm(limit_s)
     for item in _surviving(found):
         signal.alarm(0)  # who listens may take as long as it likes
         if isinstance(item, Window):
@@ -71,7 +90,7 @@ def _answer(connection: Connection, request: dict[str, Any], content: Content) -
         else:
             connection.send_bytes(_message("measures" if isinstance(item, Measures) else "reject", asdict(item)))
             return
-        _within(limit_s)
+        signal.alarm(limit_s)
     signal.alarm(0)
     connection.send_bytes(_message("end", {}))
 
@@ -86,8 +105,11 @@ def _surviving(items: Iterator[Window | Measures | Reject]) -> Iterator[Window |
         yield Reject(Reason.CORRUPT, f"expected a file that decodes; {one_line(error)} (please report this file)")
 
 
-def _within(seconds: int) -> None:
-    signal.alarm(seconds)
+def _bound(n_bytes: int) -> None:
+    """The soft limit: a hard one could never be raised for the next file."""
+    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    soft = n_bytes if hard == resource.RLIM_INFINITY else min(hard, n_bytes)
+    resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 
 def _message(kind: str, values: dict[str, Any]) -> bytes:

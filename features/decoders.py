@@ -26,6 +26,7 @@ from features.windows import Window
 
 _GRACE_S = 15.0  # beyond its own limit, before a silent process is ended from here
 _START_S = 120.0
+_FROM_OUTSIDE = {-signal.SIGKILL, -signal.SIGINT, -signal.SIGTERM}
 _ROOT = str(Path(__file__).parents[1])
 
 
@@ -63,7 +64,7 @@ def windows(
                 process.connection.send_bytes(content)
             while isinstance(item := process.next(resources.decode_timeout_s + _GRACE_S), Window):
                 yield item
-        except (EOFError, BrokenPipeError, ConnectionResetError, TimeoutError):
+        except (EOFError, OSError):  # a time-out and an end in the middle of a message among them
             yield process.obituary(resources)
             return
         process.is_idle = True
@@ -80,6 +81,7 @@ class _Process:
         self.child = subprocess.Popen(
             [sys.executable, "-m", "features.decoder_child", str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
+            start_new_session=True,  # Ctrl-C is for the run; a decoder ends when nobody asks it any more
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,  # decoders talk; what matters comes as an answer
@@ -90,7 +92,7 @@ class _Process:
         self.is_idle = True
         try:
             self.next(_START_S)
-        except (EOFError, TimeoutError) as error:
+        except (EOFError, OSError) as error:
             self.close()
             raise ComputeError(
                 "the decoder's process does not start; `python -m features.decoder_child 0` shows why"
@@ -98,10 +100,12 @@ class _Process:
 
     def next(self, timeout_s: float) -> Window | Measures | Reject | None:
         """The next item; None at the end. Raises EOFError where it died, TimeoutError where it keeps silent."""
-        if not self.connection.poll(timeout_s):
-            raise TimeoutError
-        message: dict[str, Any] = json.loads(self.connection.recv_bytes())
-        kind = message.pop("kind")
+        kind, message = "alive", dict[str, Any]()
+        while kind == "alive":
+            if not self.connection.poll(timeout_s):
+                raise TimeoutError
+            message = json.loads(self.connection.recv_bytes())
+            kind = message.pop("kind")
         if kind == "window":
             samples = np.frombuffer(self.connection.recv_bytes(), np.float32)
             return Window(message["channel"], message["start"], samples)
@@ -117,6 +121,9 @@ class _Process:
             code = self.child.wait(timeout=1.0)
         except subprocess.TimeoutExpired:
             code = -signal.SIGALRM
+        if code in _FROM_OUTSIDE:
+            killed = f"its decoder was ended from outside, by {signal.Signals(-code).name}: too little memory, perhaps"
+            return Reject(Reason.UNREADABLE, f"expected a file that decodes; {killed}")
         if code == -signal.SIGALRM:
             found = f"no sample came for {resources.decode_timeout_s} s"
         elif code < 0:

@@ -9,7 +9,7 @@ import numpy as np
 from data_contracts.reasons import Reason
 from features import codecs, completeness, containers, framing, tracks
 from features.content import Content, View
-from features.streams import BLOCK_SAMPLES, Header, Unusable, one_line
+from features.streams import BLOCK_SAMPLES, Header, Tick, Unusable, one_line, still
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
@@ -50,6 +50,7 @@ class FfmpegStream:
         self._codec = _codec(name, self._stream)
         self._error: Unusable | None = None
         self._n_decoded = self._n_to_drop = 0
+        self._tick: Tick = still
         self._end_s = 0.0  # of what was decoded, by the container's clock
         self._frames = self._decode(container)
         self._first = next(self._frames, None)
@@ -100,9 +101,10 @@ class FfmpegStream:
         reached = self._n_decoded / self.header.sample_rate_hz >= self._promised_s - slack_s
         return reached or self._end_s >= self._promised_end_s - slack_s
 
-    def skip(self, n_frames: int) -> None:
+    def skip(self, n_frames: int, tick: Tick = still) -> None:
         """Decodes and drops: AAC, AMR, AC-3 and others carry state from frame to frame."""
         self._n_to_drop += n_frames
+        self._tick = tick
 
     def _samples(self) -> Iterator[np.ndarray]:
         """Each frame's, as (frames, channels) float32."""
@@ -111,6 +113,8 @@ class FfmpegStream:
         while frame is not None:
             n_drop = min(self._n_to_drop, frame.samples)
             self._n_to_drop -= n_drop
+            if n_drop:
+                self._tick()
             if n_drop < frame.samples:
                 try:
                     samples = self._finite(convert(frame)[n_drop:])

@@ -108,7 +108,7 @@ def describe_range(
 def assemble(
     lake: Lake, ref: LongRef, *, version: str, config: FeatureConfig, embedders: Embedders, replace: bool
 ) -> Counts:
-    """Writes the recording's shard from its parts, as if it had been read whole."""
+    """Writes the recording's shard from its parts, as if it had been read whole. May be done again."""
     counts, row, started = Counts(), _recording(lake, ref), time.perf_counter()
     gone = [name for name in lake.names(ref.folder) if name.startswith("gone-")]
     if gone:
@@ -125,7 +125,6 @@ def assemble(
     row["n_segments"] = tables["segments"].num_rows
     tables["recordings"] = pa.Table.from_pylist([row], schema=RECORDING_FEATURES)
     write(lake, tables, ref.shard, version=version, config=config, replace=replace)
-    lake.remove(ref.folder)
     counts.write_s += time.perf_counter() - started
     return tally(counts, [row])
 

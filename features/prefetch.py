@@ -43,7 +43,7 @@ def fetch_ahead(
     read: Callable[[str], bytes] | None = None,
 ) -> Iterator[Fetched]:
     """Reads in threads and decodes in processes, as many and as far ahead as `resources` allow; yields in order."""
-    waiting: deque[tuple[int, Future[Fetched]]] = deque()
+    waiting: deque[tuple[int, Future[Fetched], Future[Held | Reject]]] = deque()
     in_flight, ahead = 0, _Ahead(resources.block_s)
     readers = ThreadPoolExecutor(resources.n_readers, thread_name_prefix="read")
     pool = ThreadPoolExecutor(resources.n_decoders, thread_name_prefix="decode")
@@ -68,7 +68,7 @@ def fetch_ahead(
                 in_flight -= waiting[0][0]
                 yield handed_on()
             reading = readers.submit(hold, item, read or read_object)
-            waiting.append((item.bytes, pool.submit(decoded, number, item, reading)))
+            waiting.append((item.bytes, pool.submit(decoded, number, item, reading), reading))
             in_flight += item.bytes
         while waiting:
             yield handed_on()
@@ -76,6 +76,9 @@ def fetch_ahead(
         ahead.stop()
         for threads in (readers, pool):
             threads.shutdown(cancel_futures=True)
+        for *_, reading in waiting:  # read, and never decoded: a copy must not stay
+            if not reading.cancelled() and not reading.exception() and isinstance(found := reading.result(), Held):
+                found.close()
 
 
 class _Ahead:
@@ -110,7 +113,7 @@ def _decode(item: AudioObject, found: Held | Reject, *, config: AudioConfig, res
         return Fetched(item, None, found)
     try:
         with closing(decoders.windows(found.content, config=config, resources=resources)) as windows:
-            return Fetched(item, found.sha256, _held(windows, resources.long_s))
+            return Fetched(item, found.sha256, _held(windows, min(resources.long_s, 2 * resources.block_s)))
     finally:
         found.close()
 

@@ -9,7 +9,7 @@ import soundfile as sf
 from data_contracts.reasons import Reason
 from features import completeness, mp3
 from features.content import Content, View
-from features.streams import BLOCK_SAMPLES, Header, Unusable, one_line
+from features.streams import BLOCK_SAMPLES, Header, Tick, Unusable, one_line, still
 
 _LENGTH_UNKNOWN = 1 << 60  # libsndfile's way of saying so is a length near 2**63
 _EXACT_LENGTHS = {"flac", "mp3", "ogg"}  # of the others only the size in bytes is exact; a wav may hold mp3
@@ -26,18 +26,19 @@ class SndfileStream:
 
     def __init__(self, file: "_Forward", header: Header, content: Content) -> None:
         self.header = header
-        self._file, self._content, self._n_skipped = file, content, 0
+        self._file, self._content, self._n_skipped, self._tick = file, content, 0, still
 
     def blocks(self) -> Iterator[np.ndarray]:
         most, n_read = max(1, BLOCK_SAMPLES // self.header.n_channels), self._n_skipped
         while True:
             try:
-                block = self._file.read(most, dtype="float32", always_2d=True)
+                # Salvaged blocks end on a grid of the file's own, wherever reading began.
+                block = self._file.read(most - n_read % most, dtype="float32", always_2d=True)
             except sf.LibsndfileError as error:
                 found = _translated(error, self._content, self.header.container, self.header.gap)
                 if found.reason == Reason.TRUNCATED and most > _SALVAGED:
                     most = _SALVAGED  # the block is lost with the error: what decodes of it is got in small ones
-                    self._begin_again(n_read)
+                    self._begin_again(n_read, self._tick)
                     continue
                 raise found from error
             except _FOREIGN as error:
@@ -47,28 +48,29 @@ class SndfileStream:
             n_read += len(block)
             yield block
 
-    def skip(self, n_frames: int) -> None:
+    def skip(self, n_frames: int, tick: Tick = still) -> None:
         if not n_frames:
             return  # even a seek to where one is may fail, in a file that is cut
-        self._n_skipped = n_frames
+        self._n_skipped, self._tick = n_frames, tick
         codec, whole = self.header.codec.rpartition("/")[2], self.header.gap is None  # else offsets may be wrong
         if whole and self.header.container in _SEEKS_EXACTLY and (codec == "flac" or codec.startswith(_BY_FRAME)):
             try:
                 self._file.seek(n_frames)
             except sf.LibsndfileError:  # of a file that is cut
-                self._begin_again(n_frames)
+                self._begin_again(n_frames, tick)
         else:
-            self._discard(n_frames)  # mp3 and opus carry state: only decoding leads to the same samples
+            self._discard(n_frames, tick)  # mp3 and opus carry state: only decoding leads to the same samples
 
-    def _begin_again(self, n_frames: int) -> None:
+    def _begin_again(self, n_frames: int, tick: Tick) -> None:
         self._file = _Forward(_view(self._content, self.header.container))
-        self._discard(n_frames)
+        self._discard(n_frames, tick)
 
-    def _discard(self, n_frames: int) -> None:
+    def _discard(self, n_frames: int, tick: Tick) -> None:
         most = max(1, BLOCK_SAMPLES // self.header.n_channels)
         try:
             while n_frames and (n := len(self._file.read(min(n_frames, most), dtype="float32"))):
                 n_frames -= n
+                tick()
         except sf.LibsndfileError as error:
             raise _translated(error, self._content, self.header.container, self.header.gap) from error
 

@@ -1,6 +1,6 @@
 """What a decoder gives: a header, and then the samples block by block. The fast path first, FFmpeg for the rest."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,6 +12,13 @@ from features import codecs, containers
 from features.content import Content
 
 BLOCK_SAMPLES = 1 << 20  # decoded at a time, all channels together: bounds memory
+
+
+Tick = Callable[[], None]
+
+
+def still() -> None:
+    """Nobody waits for a sign of life."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +44,11 @@ class Stream(Protocol):
         """(frames, channels) float32, full scale at 1, `BLOCK_SAMPLES` at most in each and at least one frame."""
         ...
 
-    def skip(self, n_frames: int) -> None:
-        """Before the first block: leaves out so many frames. What follows is the same, bit for bit, as without."""
+    def skip(self, n_frames: int, tick: Tick = still) -> None:
+        """Before the first block: leaves out so many frames. What follows is the same, bit for bit, as without.
+
+        `tick` is called now and then while that takes its time.
+        """
         ...
 
 

@@ -228,6 +228,13 @@ def test_a_channel_that_is_not_there_is_unsupported():
     assert reason_of(encoded(np.tile(tone(0.2)[:, None], 33)), channels="each") == Reason.UNSUPPORTED
 
 
+def test_more_than_a_decoder_may_hold_is_unsupported():
+    """Each channel is held for half a minute: 8 of 192 kHz went beyond its memory and were called corrupt."""
+    many = np.tile(hiss(1.0)[:, None], 8)
+    assert reason_of(encoded(many, rate=192_000), channels="each") == Reason.UNSUPPORTED
+    assert isinstance(decode(encoded(many, rate=48_000), config=AudioConfig(channels="each")), Decoded)
+
+
 def test_a_silent_channel_beside_one_that_speaks_is_kept():
     found = decode(stereo(tone(), np.zeros(RATE, np.float32)), config=AudioConfig(channels="each"))
     assert found.measures.channels == (0, 1)

@@ -71,6 +71,58 @@ def test_a_slow_listener_is_no_hanging_decoder():
     assert not any(isinstance(item, Reject) for item in items)
 
 
+@pytest.mark.parametrize("config", [AudioConfig(), AudioConfig(level_lufs=-20.0)], ids=["skip", "level"])
+def test_many_blocks_may_take_longer_than_one(evil_files, monkeypatch, config):
+    """What comes before a range, and a first pass for loudness, give no window for minutes: the time is a block's."""
+    evil_files(
+        """
+            class Slow:
+                def __init__(self, stream):
+                    self.stream, self.header = stream, stream.header
+
+                def blocks(self):
+                    for block in self.stream.blocks():
+                        for at in range(0, len(block), 16_000):
+                            time.sleep(0.4)
+                            yield block[at : at + 16_000]
+
+                def skip(self, n_frames, tick):
+                    for _ in range(12):
+                        time.sleep(0.4)
+                        tick()
+                    self.stream.skip(n_frames, tick)
+
+            with real(content[4:]) as stream:
+                yield Slow(stream)
+            return"""
+    )
+    monkeypatch.setattr(decoders, "_GRACE_S", 0.0)
+    only = (1, 2) if config.level_lufs is None else decoders.WHOLE
+    resources = Resources(decode_timeout_s=3)
+    items = list(decoders.windows(b"EVIL" + _wav(40.0), config=config, resources=resources, only=only))
+    assert not any(isinstance(item, Reject) for item in items), items
+    assert items
+
+
+@pytest.mark.parametrize("what", ["SIGKILL", "SIGTERM"])
+def test_a_decoder_that_is_ended_from_outside_says_nothing_of_its_file(evil_files, what):
+    evil_files(f"import signal; os.kill(os.getpid(), signal.{what})")
+    found = decoders.decode(b"EVIL", resources=QUICK)
+    assert isinstance(found, Reject)
+    assert (found.reason, what in found.error) == (Reason.UNREADABLE, True)
+
+
+def test_a_file_that_is_gone_before_it_is_decoded_may_be_tried_again(tmp_path):
+    found = decoders.decode(tmp_path / "gone.wav", resources=QUICK)
+    assert isinstance(found, Reject)
+    assert found.reason is Reason.UNREADABLE
+
+
+def test_another_bound_of_memory_is_taken_by_a_decoder_that_runs():
+    for memory_mb in (2_000, 3_000, 1_500):
+        assert isinstance(decoders.decode(_wav(), resources=Resources(memory_mb=memory_mb)), Decoded)
+
+
 def test_who_stops_early_leaves_no_process_behind():
     items = decoders.windows(_wav(100.0), config=AudioConfig(), resources=QUICK)
     next(items)

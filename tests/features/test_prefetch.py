@@ -238,3 +238,14 @@ def test_s3_is_read(s3):
     for fetched in (gone, overwritten):
         assert isinstance(fetched.audio, Reject)
         assert fetched.audio.reason is Reason.VANISHED
+
+
+def test_who_stops_early_leaves_no_copies(s3, tmp_path, monkeypatch):
+    monkeypatch.setattr("features.objects.LARGE", 100)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for number in range(8):
+        boto3.client("s3").put_object(Bucket=s3, Key=f"{number}.wav", Body=WAV)
+    fetched = fetch_ahead([_item(f"s3://{s3}/{number}.wav") for number in range(8)], config=CONFIG)
+    assert isinstance(next(fetched).audio, Decoded)
+    fetched.close()
+    assert not list(tmp_path.glob("undertone-*"))

@@ -94,3 +94,13 @@ def test_windows_of_a_range_are_those_of_the_whole(kind, rate_hz):
     assert [(item.channel, item.start) for item in part] == [(0, 512_000), (1, 512_000)]
     for item in part:
         assert np.array_equal(item.samples, whole[item.channel, item.start])
+
+
+@pytest.mark.parametrize("share", [0.77, 0.83, 0.9])
+def test_the_last_window_of_a_cut_file_is_the_same_from_the_middle(share):
+    data, config = _wav(_noise(200.0, 16_000), 16_000, format="FLAC"), AudioConfig(keep_truncated=True)
+    data = data[: round(share * len(data))]
+    whole = [item for item in windows(data, config=config) if isinstance(item, Window)]
+    (last,) = windows(data, config=config, only=(len(whole) - 1, len(whole)))
+    assert isinstance(last, Window)
+    assert np.array_equal(last.samples, whole[-1].samples)
