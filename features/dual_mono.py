@@ -58,7 +58,7 @@ class DualMono:
         power, difference = self._powers()
         n_steps = self._n_steps + self._n_waiting / self._waiting.shape[1]
         mean_power = (self._power + power) / max(n_steps, 1e-9)
-        return max(self._largest, difference) <= 10 ** (_SAME_DB / 10) * mean_power
+        return bool(max(self._largest, difference) <= 10 ** (_SAME_DB / 10) * mean_power)
 
     def _powers(self) -> tuple[float, float]:
         """Of what waits, in the band: the first channel's, and the largest of any other's difference from it."""
