@@ -15,6 +15,7 @@ _FRAME_S = 0.032
 _STEP = 8  # frames over which a difference is averaged
 _BAND_HZ = (60.0, 3_000.0)
 _SAME_DB = -25.0  # AAC, Opus, WMA and AC-3 at low rates leave -30 dB or less of dual mono, MP3 nothing
+_MOST_CHANNELS = 32  # more are no call: they are not compared, which bounds memory
 _LOUDEST = 16.0  # louder samples are clipped: no power overflows
 
 
@@ -29,14 +30,14 @@ class DualMono:
         self._window = np.hanning(n).astype(np.float32)
         low, high = (round(hz * n / rate_hz) for hz in _BAND_HZ)
         self._bins = slice(low, high)
-        self._n_channels = n_channels
-        self._waiting, self._n_waiting = np.zeros((n_channels, _STEP * n), np.float32), 0
+        self._n_channels, self._compares = n_channels, 1 < n_channels <= _MOST_CHANNELS
+        self._waiting, self._n_waiting = np.zeros((n_channels if self._compares else 1, _STEP * n), np.float32), 0
         self._power, self._n_steps = 0.0, 0  # of the first channel, summed
         self._largest = 0.0  # difference of any channel from it in any step
 
     def add(self, block: np.ndarray) -> None:  # (frames, channels) float32, full scale 1
         """Takes the next samples of a recording."""
-        while len(block) and self._n_channels > 1:
+        while len(block) and self._compares:
             taken = block[: self._waiting.shape[1] - self._n_waiting]
             self._waiting[:, self._n_waiting : self._n_waiting + len(taken)] = taken.T
             self._n_waiting += len(taken)
@@ -49,14 +50,15 @@ class DualMono:
     def is_dual_mono(self) -> bool:
         """True where no channel is ever off the first by more than -25 dB of its mean power; so in silence.
 
-        A copy at another level is not the same signal. One channel alone is no dual mono.
+        A copy at another level is not the same signal. One channel alone is no dual mono, nor are more than 32.
         """
+        if not self._compares:
+            return False
         self._waiting[:, self._n_waiting :] = 0.0
         power, difference = self._powers()
         n_steps = self._n_steps + self._n_waiting / self._waiting.shape[1]
         mean_power = (self._power + power) / max(n_steps, 1e-9)
-        same = max(self._largest, difference) <= 10 ** (_SAME_DB / 10) * mean_power
-        return self._n_channels > 1 and same
+        return bool(max(self._largest, difference) <= 10 ** (_SAME_DB / 10) * mean_power)
 
     def _powers(self) -> tuple[float, float]:
         """Of what waits, in the band: the first channel's, and the largest of any other's difference from it."""

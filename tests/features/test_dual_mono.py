@@ -110,6 +110,13 @@ def test_what_is_and_is_not_the_same(twice):
     assert not is_dual_mono(twice[:, :1])
 
 
+def test_thousands_of_channels_take_no_memory():
+    meter = DualMono(RATE, 10_000)
+    meter.add(np.zeros((100, 10_000), np.float32))
+    assert not meter.is_dual_mono()
+    assert meter._waiting.nbytes < 100_000
+
+
 def test_silence_and_constant():
     assert is_dual_mono(np.zeros((RATE, 2)))
     assert is_dual_mono(np.full((RATE, 2), 0.5))
