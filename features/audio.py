@@ -170,7 +170,7 @@ def _windows(
     for windower in windowers:
         yield from (window for window in windower.finish() if window.start < end)
     if meter:
-        yield replace(_measures(meter, header, numbers, flaw), gains_db=dict(gains_db))
+        yield _measures(meter, header, numbers, gains_db, flaw)
 
 
 def _meter(header: Header) -> "Meter":
@@ -208,7 +208,9 @@ def _gains(content: Content, config: AudioConfig, header: list[Header], tick: Ca
     }
 
 
-def _measures(meter: "Meter", header: Header, numbers: Sequence[int], flaw: str | None) -> Measures:
+def _measures(
+    meter: "Meter", header: Header, numbers: Sequence[int], gains_db: Mapping[int, float], flaw: str | None
+) -> Measures:
     same = len(numbers) > 1 and meter.is_dual_mono
     return Measures(
         codec=header.codec,
@@ -223,6 +225,7 @@ def _measures(meter: "Meter", header: Header, numbers: Sequence[int], flaw: str 
         bit_rate_bps=header.bit_rate_bps,
         tags_dropped=header.tags,
         channels=tuple(numbers[:1] if same else numbers),
+        gains_db=dict(gains_db),
         flaw=flaw,
     )
 

@@ -130,7 +130,7 @@ def look_at(uri: str, date: dt.date | None) -> AudioObject:
 
 
 def _uri(fs: Any, name: str) -> str:
-    return as_text(name) if _is_local(fs) else str(fs.unstrip_protocol(name))
+    return as_text(name) if is_local(fs) else str(fs.unstrip_protocol(name))
 
 
 def _modified(entry: dict[str, Any]) -> dt.datetime:
@@ -180,12 +180,13 @@ def _entries(fs: Any, prefix: str) -> Iterator[dict[str, Any]]:
         if hasattr(fs, "call_s3"):
             pages = _s3_pages(fs, path)
         else:
-            pages = _local_folders(path) if _is_local(fs) else _folders(fs, path)
+            pages = _local_folders(path) if is_local(fs) else _folders(fs, path)
         for page in pages:
             yield from sorted(page, key=lambda entry: str(entry["name"]))
 
 
-def _is_local(fs: Any) -> bool:
+def is_local(fs: Any) -> bool:
+    """Whether a file system's paths are this machine's."""
     return "file" in (fs.protocol if isinstance(fs.protocol, tuple) else (fs.protocol,))
 
 

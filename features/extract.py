@@ -50,7 +50,7 @@ def extract_shard(
     are left out (`features.long`). A shard that another run finished meanwhile stays as it is, unless it is to be
     replaced.
     """
-    done, tables = Extracted(), ShardTables(dims(embedders), logmel=config.logmel, lld=config.lld)
+    done, tables = Extracted(), tables_for(embedders, config)
     device, members = best_device(), shards.read_plan(lake, shard)
     quality: dict[str, dict[str, object]] = {}  # by content
     for block in _blocks(
@@ -92,9 +92,10 @@ def write(
     store.write_shard(lake, tables, version=version, date=shard.date, shard=shard.id, configuration=repr(config))
 
 
-def dims(embedders: Embedders) -> dict[str, int]:
-    """The sizes of the vectors, by feature set."""
-    return {name: embedder.dim for name, embedder in embedders.items()}
+def tables_for(embedders: Embedders, config: FeatureConfig) -> ShardTables:
+    """Empty, with all the feature sets that are to be filled."""
+    dims = {name: embedder.dim for name, embedder in embedders.items()}
+    return ShardTables(dims, logmel=config.logmel, lld=config.lld)
 
 
 def best_device() -> torch.device:

@@ -23,13 +23,13 @@ from features.audio import SAMPLE_RATE, Reject
 from features.config import FeatureConfig
 from features.cuts import cuts, windows_of
 from features.describe import Embedders, Utterance, by_voice, describe
-from features.extract import best_device, dims, write
+from features.extract import best_device, tables_for, write
 from features.measures import Measures
 from features.objects import shared
 from features.resources import Resources
 from features.segments import Span
 from features.speech import Listened, Listener
-from features.tables import ShardTables, object_columns, quality_columns, tally
+from features.tables import object_columns, quality_columns, tally
 from features.windows import Window
 
 _BLOCK_S = 300.0  # of speech that is described together
@@ -73,7 +73,7 @@ def describe_range(
     lake: Lake, ref: LongRef, number: int, *, config: FeatureConfig, embedders: Embedders, resources: Resources
 ) -> Counts:
     """Computes the features of the utterances that begin in one stretch of time, and writes them beside the others'."""
-    counts, tables = Counts(), ShardTables(dims(embedders), logmel=config.logmel, lld=config.lld)
+    counts, tables = Counts(), tables_for(embedders, config)
     surveyed, recording_id = lake.read_json(f"{ref.folder}/survey.json"), _recording(lake, ref)["recording_id"]
     spans = [
         (int(channel), Span(start_s, end_s))
@@ -114,7 +114,7 @@ def assemble(
     if gone:
         reject = lake.read_json(f"{ref.folder}/{gone[0]}")
         row |= quality_columns(Reject(**{**reject, "reason": Reason(reject["reason"])}), {})
-    empty = ShardTables(dims(embedders), logmel=config.logmel, lld=config.lld).arrow()
+    empty = tables_for(embedders, config).arrow()
     numbers = range(0 if gone else ref.n_ranges)
     tables = {
         name: pa.concat_tables([table, *(lake.read_parquet(_part(ref, number, name)) for number in numbers)])

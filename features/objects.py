@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError
 from data_contracts.reasons import Reason
 from data_contracts.records import AudioObject
 from features.audio import Reject
-from features.corpus import connect
+from features.corpus import connect, is_local
 
 T = TypeVar("T")
 
@@ -100,7 +100,7 @@ def hold(item: AudioObject, read: Callable[[str], bytes]) -> Held | Reject:
             return data
         return _as_listed(item, Held(data, _name(hashlib.sha256(data))), len(data))
     fs, path = connect(item.uri)
-    if "file" in (fs.protocol if isinstance(fs.protocol, tuple) else (fs.protocol,)):
+    if is_local(fs):
         found = patiently(lambda: _digest(Path(path)))
         return found if isinstance(found, Reject) else _as_listed(item, Held(Path(path), found[0]), found[1])
     copied = patiently(lambda: _copy(fs, path))
