@@ -242,3 +242,9 @@ def test_only_critical_failures_stop():
     assert Verdict(1, [warning]).word == "warned"
     assert Verdict(2, [warning, critical]).word == "stopped"
     assert Verdict(2, [warning, critical]).critical == [critical]
+
+
+def test_the_runs_id_is_a_name_and_no_time():
+    """Great Expectations looks for a date in it: one run in twenty-five ended in what was an impossible time zone."""
+    frames = {"rejects": _frame("rejects")}
+    assert validate(frames, CLASSES, run_id="20261126T011638Z-990000").word == "passed"
