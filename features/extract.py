@@ -11,7 +11,7 @@ import torch
 from data_contracts.lake import Lake
 from data_contracts.reasons import PASSING
 from data_contracts.records import AudioObject, Counts, ShardRef
-from features import shards, store
+from features import packs, shards, store
 from features.audio import SAMPLE_RATE, Decoded
 from features.config import FeatureConfig
 from features.cuts import cut
@@ -90,6 +90,9 @@ def write(
     if (failed or not replace) and store.is_done(lake, version, shard.date, shard.id):
         return
     store.write_shard(lake, tables, version=version, date=shard.date, shard=shard.id, configuration=repr(config))
+    if replace:
+        for feature_set in tables:
+            packs.take_apart(lake, store.folder(feature_set, version, shard.date), shard.id)
 
 
 def tables_for(embedders: Embedders, config: FeatureConfig) -> ShardTables:

@@ -2,12 +2,15 @@
 
     features/<set>/version=<fingerprint>/date=YYYY-MM-DD/<shard id>.parquet
 
-A shard is done when its `recordings` file is there: it is written last.
+A shard is done when its `recordings` file is there: it is written last. Old dates are packed (`features.packs`), many
+shards in a file: nobody who asks here for a shard sees a difference.
 """
 
+import contextlib
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import polars as pl
 import pyarrow as pa
@@ -15,7 +18,11 @@ import pyarrow as pa
 from data_contracts.lake import Lake
 from data_contracts.reasons import MOST_TRIES, PASSING
 from data_contracts.schemas import RECORDING_FEATURES
+from features import packs
 
+_FILES_AT_A_TIME = 256
+_LOOKS = 5  # a packer takes loose files away, which are then in a pack
+T = TypeVar("T")
 _PASSED = pl.col("reason").is_in([str(reason) for reason in PASSING]).fill_null(False)
 
 
@@ -38,11 +45,12 @@ def write_shard(
 
 def shards(lake: Lake, version: str, date: dt.date) -> list[str]:
     """The ids of a date's finished shards."""
-    return [name.removesuffix(".parquet") for name in lake.names(folder("recordings", version, date))]
+    return sorted(_look_again(lambda: _places(lake, version, date)))
 
 
 def is_done(lake: Lake, version: str, date: dt.date, shard: str) -> bool:
-    return lake.exists(path("recordings", version, date, shard))
+    place = folder("recordings", version, date)
+    return lake.exists(f"{place}/{shard}.parquet") or _look_again(lambda: packs.find(lake, place, shard)) is not None
 
 
 def dates(lake: Lake, version: str) -> list[dt.date]:
@@ -53,20 +61,12 @@ def dates(lake: Lake, version: str) -> list[dt.date]:
 
 def recordings(lake: Lake, version: str, date: dt.date) -> pl.LazyFrame:
     """A date's objects as they were read last, with `shard` and `date`; see `last_read`."""
-    files = [path("recordings", version, date, shard) for shard in shards(lake, version, date)]
-    if not files:
-        empty = pl.DataFrame(RECORDING_FEATURES.empty_table())
-        return empty.lazy().with_columns(shard=pl.lit("", pl.String), date=pl.lit(date))
-    return (
-        lake.read_files(files)
-        .lazy()
-        .with_columns(
-            shard=pl.col("path").str.extract(r"([0-9a-f]+)\.parquet$"),
-            date=pl.lit(date),
-        )
-        .drop("path")
-        .pipe(last_read)
-    )
+    return rows(lake, version, date).lazy().with_columns(date=pl.lit(date)).pipe(last_read)
+
+
+def rows(lake: Lake, version: str, date: dt.date, columns: list[str] | None = None) -> pl.DataFrame:
+    """Every row of a date's `recordings`, all tries, with the `shard` of each; of a shard written twice, the newer."""
+    return _look_again(lambda: _rows(lake, version, date, columns))
 
 
 def last_read(recordings: pl.LazyFrame) -> pl.LazyFrame:
@@ -107,14 +107,11 @@ class Attempts:
 
 def attempts(lake: Lake, version: str, date: dt.date) -> dict[tuple[str, str], Attempts]:
     """The history of a date's contents by (uri, etag). A try that two runs made at the same time counts once."""
-    files = [path("recordings", version, date, shard) for shard in shards(lake, version, date)]
-    if not files:
-        return {}
     key = ["uri", "etag"]
-    rows = lake.read_files(files)
+    tried = rows(lake, version, date)
     often = pl.col("tries").n_unique() >= MOST_TRIES
-    worn_out = rows.drop_nulls("reason").group_by(*key, "reason").agg(often=often).filter("often").sort("reason")
-    history = rows.group_by(key).agg(
+    worn_out = tried.drop_nulls("reason").group_by(*key, "reason").agg(often=often).filter("often").sort("reason")
+    history = tried.group_by(key).agg(
         pl.col("tries").max(), is_read=(pl.col("status") == "ok").any(), is_settled=~_PASSED.all()
     )
     history = history.join(worn_out.unique(key, keep="first", maintain_order=True), on=key, how="left")
@@ -128,6 +125,47 @@ def members(lake: Lake, version: str, date: dt.date) -> dict[tuple[str, str], st
     return {(uri, etag): shard for uri, etag, shard in frame.iter_rows()}
 
 
-def read(lake: Lake, feature_set: str, version: str, date: dt.date, shard: str) -> pa.Table:
+def read(
+    lake: Lake, feature_set: str, version: str, date: dt.date, shard: str, columns: list[str] | None = None
+) -> pa.Table:
     """A shard's rows of one feature set. Raises FileNotFoundError."""
-    return lake.read_parquet(path(feature_set, version, date, shard))
+    place = folder(feature_set, version, date)
+    for _ in range(_LOOKS):
+        with contextlib.suppress(FileNotFoundError):
+            return lake.read_parquet(f"{place}/{shard}.parquet", columns)
+        with contextlib.suppress(FileNotFoundError):
+            return packs.read(lake, place, shard, columns)
+    raise FileNotFoundError(lake.at(place, f"{shard}.parquet"))
+
+
+def _places(lake: Lake, version: str, date: dt.date) -> dict[str, str | None]:
+    """A date's shards, and the pack that holds each; None where it has a file of its own, which wins over any pack."""
+    place = folder("recordings", version, date)
+    names = lake.names(place)  # loose files sort before packs, and are listed before them
+    found: dict[str, str | None] = {}
+    for name in filter(packs.is_pack, names):
+        found |= dict.fromkeys(packs.shards(lake, f"{place}/{name}"), f"{place}/{name}")
+    return found | {name.removesuffix(".parquet"): None for name in names if not packs.is_pack(name)}
+
+
+def _rows(lake: Lake, version: str, date: dt.date, columns: list[str] | None) -> pl.DataFrame:
+    wanted = columns or RECORDING_FEATURES.names
+    places = _places(lake, version, date)
+    frames = [pl.DataFrame(RECORDING_FEATURES.empty_table()).with_columns(shard=pl.lit("", pl.String))]
+    loose = [path("recordings", version, date, shard) for shard, pack in sorted(places.items()) if pack is None]
+    for first in range(0, len(loose), _FILES_AT_A_TIME):
+        found = lake.read_files(loose[first : first + _FILES_AT_A_TIME])
+        frames.append(found.with_columns(shard=pl.col("path").str.extract(r"([0-9a-f]+)\.parquet$")).drop("path"))
+    for pack in sorted({pack for pack in places.values() if pack}):
+        for shard, table in packs.tables(lake, pack):
+            if places[shard] == pack:
+                frames.append(pl.DataFrame(table).with_columns(shard=pl.lit(shard)))
+    return pl.concat(frame.select(*wanted, "shard") for frame in frames)
+
+
+def _look_again(look: Callable[[], T]) -> T:
+    """What a look at the store found; again where a file that was listed went into a pack before it was read."""
+    for _ in range(_LOOKS - 1):
+        with contextlib.suppress(FileNotFoundError):
+            return look()
+    return look()

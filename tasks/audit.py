@@ -1,5 +1,6 @@
 """Stage 7: nothing is published that broke a contract."""
 
+import datetime as dt
 import math
 from typing import Any
 
@@ -10,6 +11,7 @@ from data_contracts import schemas
 from data_contracts.reasons import Unscored
 from data_contracts.suites import ROUNDING_S
 from data_contracts.validation import Verdict, validate
+from features import store
 from tasks.run import Run
 from tasks.select import Pending, pending
 from tasks.stage import stage
@@ -99,16 +101,26 @@ def _reconciled(run: Run, waiting: Pending, n_extracted: int, tables: dict[str, 
 
 def _planned_and_extracted(run: Run) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The objects, by uri and etag, of this run's own shards: as they were planned, and as the store holds them."""
-    plans = f"{run.staging}/plan"
-    shards = [f"{date}/{name}" for date in run.lake.names(plans) for name in run.lake.names(f"{plans}/{date}")]
-    stored = f"features/recordings/version={run.feature_version}"
-    return _objects(run, plans, shards), _objects(run, stored, shards)
-
-
-def _objects(run: Run, folder: str, files: list[str]) -> pl.DataFrame:
     key = ["uri", "etag"]
-    tables = [run.lake.read_parquet(f"{folder}/{file}", key) for file in files]
-    return pl.DataFrame(pa.concat_tables(tables)) if tables else pl.DataFrame(schemas.PLAN.empty_table()).select(key)
+    plans = f"{run.staging}/plan"
+    files = [f"{folder}/{name}" for folder in run.lake.names(plans) for name in run.lake.names(f"{plans}/{folder}")]
+    planned = [run.lake.read_parquet(f"{plans}/{file}", key) for file in files]
+    extracted = [store.read(run.lake, "recordings", run.feature_version, *_shard(file), key) for file in files]
+    return _together(planned), _together(extracted)
+
+
+def _shard(file: str) -> tuple[dt.date, str]:
+    """
+    >>> _shard("date=2026-11-21/0f.parquet")
+    (datetime.date(2026, 11, 21), '0f')
+    """
+    date, name = file.removeprefix("date=").split("/")
+    return dt.date.fromisoformat(date), name.removesuffix(".parquet")
+
+
+def _together(tables: list[pa.Table]) -> pl.DataFrame:
+    nothing = pl.DataFrame(schemas.PLAN.empty_table()).select("uri", "etag")
+    return pl.concat([nothing, *(pl.DataFrame(table) for table in tables)])
 
 
 def _lost(run: Run) -> int:

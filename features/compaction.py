@@ -1,0 +1,158 @@
+"""Many small files of a date become few packs: whole or absent, and nothing is lost on the way.
+
+The packs are written first, of `recordings` last. Then what they replace goes, packs before loose files: a loose file is
+always right. Who dies in between leaves rows that plain readers see twice, and ours once; the next time finishes it.
+"""
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from data_contracts.lake import Lake, translated
+from features import packs, store
+from features.packs import Packer
+
+TARGET_BYTES = 128_000_000
+MOST_SHARDS = 200  # in a pack: who reads one shard fetches the footer of all
+
+Files = dict[str, tuple[int, Any]]
+"""Size and stamp by file name; a file that is written again gets another stamp."""
+
+
+@dataclass
+class Tally:
+    """Files and bytes, before and after."""
+
+    n_files: int = 0
+    n_bytes: int = 0
+    n_files_after: int = 0
+    n_bytes_after: int = 0
+
+    def __iadd__(self, other: "Tally") -> "Tally":
+        self.n_files += other.n_files
+        self.n_bytes += other.n_bytes
+        self.n_files_after += other.n_files_after
+        self.n_bytes_after += other.n_bytes_after
+        return self
+
+
+def compact(
+    lake: Lake, version: str, date: dt.date, *, target_bytes: int = TARGET_BYTES, dry_run: bool = False
+) -> dict[str, Tally]:
+    """Packs the small files of a date's finished shards. Returns by feature set what that changed, or would change.
+
+    What is written again meanwhile stays beside the pack and wins over it, until the next time.
+    """
+    sets = sorted(lake.names("features"), key=lambda name: name == "recordings")
+    tallies, done = {}, frozenset(store.shards(lake, version, date))
+    for feature_set in sets:
+        folder = store.folder(feature_set, version, date)
+        before = _list(lake, folder)
+        chosen = _chosen(lake, folder, before, done, target_bytes)
+        if chosen and not dry_run:
+            _pack(lake, folder, before, chosen, target_bytes)
+            after = _list(lake, folder)
+            tallies[feature_set] = Tally(len(before), _bytes(before), len(after), _bytes(after))
+        else:
+            n_packs = -(-sum(before[name][0] for name in chosen) // target_bytes)
+            n_after = len(before) - len(chosen) + n_packs
+            tallies[feature_set] = Tally(len(before), _bytes(before), n_after, _bytes(before))
+    return {name: tally for name, tally in tallies.items() if tally.n_files}
+
+
+def _list(lake: Lake, folder: str) -> Files:
+    with translated(f"listing {lake.at(folder)}"):
+        try:
+            found = lake.fs.ls(f"{lake.path}/{folder}", detail=True)
+        except FileNotFoundError:
+            return {}
+    infos = {info["name"].rsplit("/", 1)[-1]: info for info in found if info["type"] == "file"}
+    return {
+        name: (int(info["size"]), info.get("ETag") or info.get("etag") or info.get("mtime"))
+        for name, info in sorted(infos.items())
+        if name.endswith(".parquet") and not name.startswith(".")
+    }
+
+
+def _bytes(files: Files) -> int:
+    return sum(n_bytes for n_bytes, _ in files.values())
+
+
+def _chosen(lake: Lake, folder: str, files: Files, done: frozenset[str], target_bytes: int) -> list[str]:
+    """The small files, where packing them leaves fewer, and the packs that hold what another file holds too."""
+    loose = {_shard(name): name for name in files if not packs.is_pack(name)}
+    if not loose:
+        return []  # what is packed and left is done
+    seen, small, outdated = set(loose), set[str](), set[str]()
+    for name in filter(packs.is_pack, files):
+        held = set(packs.shards(lake, f"{folder}/{name}"))
+        if held & seen:
+            outdated.add(name)
+        elif files[name][0] < target_bytes / 2 and len(held) < MOST_SHARDS / 2:
+            small.add(name)
+        seen |= held
+    small |= {name for shard, name in loose.items() if shard in done and files[name][0] < target_bytes / 2}
+    return sorted(small | outdated) if outdated or len(small) > 1 else []
+
+
+def _pack(lake: Lake, folder: str, files: Files, chosen: list[str], target_bytes: int) -> None:
+    made: dict[str, list[str]] = {}
+    for packer in _packers(lake, folder, files, chosen, target_bytes):
+        loose = [name for shard in packer.shards if (name := f"{shard}.parquet") in files]
+        if len(packer.shards) == 1 and loose:
+            continue  # unlike all the others: it stays as it is
+        name, data = packer.finish()
+        now = _list(lake, folder)
+        if any(now.get(other) != files[other] for other in chosen):
+            return  # another writes here: the next time
+        if name not in files:
+            lake.write(f"{folder}/{name}", data)
+        made[name] = packer.shards
+    _remove(lake, [f"{folder}/{name}" for name in chosen if packs.is_pack(name) and name not in made])
+    packed = {shard for shards in made.values() for shard in shards}
+    now = _list(lake, folder)
+    gone = [name for name in chosen if _shard(name) in packed and now.get(name) == files[name]]
+    _remove(lake, [f"{folder}/{name}" for name in gone])
+
+
+def _packers(lake: Lake, folder: str, files: Files, chosen: list[str], target_bytes: int) -> Iterator[Packer]:
+    """Packs as they fill up; shards of different schemas, or made by different configurations, lie in different ones."""
+    filling: dict[bytes, Packer] = {}
+    for shard, table in _tables(lake, folder, files, chosen):
+        kind = table.schema.serialize().to_pybytes()
+        packer = filling.setdefault(kind, Packer(table.schema))
+        packer.add(shard, table)
+        if packer.n_bytes >= target_bytes or len(packer.shards) >= MOST_SHARDS:
+            yield filling.pop(kind)
+    yield from filling.values()
+
+
+def _tables(lake: Lake, folder: str, files: Files, chosen: list[str]) -> Iterator[tuple[str, pa.Table]]:
+    """Each shard of the chosen files once, and none that a file beside them holds."""
+    seen = {_shard(name) for name in files if not packs.is_pack(name)}
+    for name in filter(packs.is_pack, set(files) - set(chosen)):
+        seen |= set(packs.shards(lake, f"{folder}/{name}"))
+    for name in chosen:
+        if not packs.is_pack(name):
+            yield _shard(name), lake.read_parquet(f"{folder}/{name}")
+            continue
+        for shard, table in packs.tables(lake, f"{folder}/{name}"):
+            if shard not in seen:
+                seen.add(shard)
+                yield shard, table
+
+
+def _shard(name: str) -> str:
+    return name.removesuffix(".parquet")
+
+
+def _remove(lake: Lake, paths: list[str]) -> None:
+    if lake.is_local:
+        for path in paths:
+            lake.remove(path)
+    elif paths:
+        with translated(f"removing {len(paths)} files below {lake.uri}"):
+            lake.fs.rm([f"{lake.path}/{path}" for path in paths])

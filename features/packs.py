@@ -1,0 +1,176 @@
+"""Packs: many shards of one feature set and date in one Parquet file, which plain readers read as they read any.
+
+    features/<set>/version=…/date=…/pack-<hash of its bytes>.parquet
+
+A shard is a row group, and the file's own metadata says which. A pack is never changed: its name is its content. A
+loose file wins over a pack's copy of the same shard, so a shard may be written again, and a packer may die on the way.
+"""
+
+import functools
+import io
+import json
+from collections.abc import Iterable, Iterator
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from data_contracts.fingerprint import digest
+from data_contracts.lake import Lake, translated
+
+PREFIX = "pack-"
+_INDEX = b"undertone.shards"
+_TAIL_BYTES = 1 << 16
+
+
+def is_pack(name: str) -> bool:
+    return name.startswith(PREFIX)
+
+
+class Packer:
+    """One pack in the making, in memory. All its tables have the same schema, metadata included."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self.shards: list[str] = []
+        self._row_groups: list[int | None] = []
+        self._sink = io.BytesIO()
+        self._writer = pq.ParquetWriter(self._sink, schema, compression="zstd")
+
+    @property
+    def n_bytes(self) -> int:
+        return self._sink.tell()
+
+    def add(self, shard: str, table: pa.Table) -> None:
+        """A shard without rows has no row group: not every reader likes empty ones."""
+        number = sum(held is not None for held in self._row_groups) if table.num_rows else None
+        if table.num_rows:
+            self._writer.write_table(table, row_group_size=table.num_rows)
+        self.shards.append(shard)
+        self._row_groups.append(number)
+
+    def finish(self) -> tuple[str, bytes]:
+        """The pack's name and its bytes."""
+        index = list(zip(self.shards, self._row_groups, strict=True))
+        self._writer.add_key_value_metadata({_INDEX: json.dumps(index).encode()})
+        self._writer.close()
+        data = self._sink.getvalue()
+        return f"{PREFIX}{digest(data)}.parquet", data
+
+
+def names(lake: Lake, folder: str) -> list[str]:
+    """The packs in a folder; an object store is asked for them alone, not for all that lies there."""
+    if lake.is_local:
+        return [name for name in lake.names(folder) if is_pack(name)]
+    with translated(f"listing {lake.at(folder)}"):
+        found = lake.fs.find(f"{lake.path}/{folder}", prefix=PREFIX)
+    return sorted(path.rsplit("/", 1)[-1] for path in found)
+
+
+def shards(lake: Lake, path: str) -> list[str]:
+    """The shards that a pack holds. Raises FileNotFoundError."""
+    return list(_index(_footer(lake.uri, path)))
+
+
+def find(lake: Lake, folder: str, shard: str) -> str | None:
+    """The path of the pack that holds a shard; None where there is none."""
+    paths = (f"{folder}/{name}" for name in names(lake, folder))
+    return next((path for path in paths if shard in shards(lake, path)), None)
+
+
+def read(lake: Lake, folder: str, shard: str, columns: list[str] | None = None) -> pa.Table:
+    """A shard's rows, exactly as its own file had them; of the pack, its row group alone is fetched.
+
+    Raises FileNotFoundError.
+    """
+    path = find(lake, folder, shard)
+    if path is None:
+        raise FileNotFoundError(lake.at(folder, f"{shard}.parquet"))
+    footer = _footer(lake.uri, path)
+    number = _index(footer)[shard]
+    if number is None:
+        return _plain(pq.ParquetFile(_Part(0, b""), metadata=footer).schema_arrow.empty_table(), columns)
+    group = footer.row_group(number)
+    chunks = [group.column(place) for place in range(group.num_columns)]
+    starts = [chunk.dictionary_page_offset or chunk.data_page_offset for chunk in chunks]
+    ends = [start + chunk.total_compressed_size for start, chunk in zip(starts, chunks, strict=True)]
+    with translated(f"reading {lake.at(path)}"):
+        data = bytes(lake.fs.cat_file(f"{lake.path}/{path}", start=min(starts), end=max(ends)))
+    file = pq.ParquetFile(_Part(min(starts), data), metadata=footer, pre_buffer=False)
+    return _plain(file.read_row_group(number, columns, use_threads=False), columns)
+
+
+def tables(lake: Lake, path: str, columns: list[str] | None = None) -> Iterator[tuple[str, pa.Table]]:
+    """Every shard of a pack with its rows, the pack fetched in one piece. Raises FileNotFoundError."""
+    file = pq.ParquetFile(pa.BufferReader(lake.read(path)))
+    for shard, number in _index(file.metadata).items():
+        table = file.schema_arrow.empty_table() if number is None else file.read_row_group(number, columns)
+        yield shard, _plain(table, columns)
+
+
+def take_apart(lake: Lake, folder: str, shard: str) -> None:
+    """Makes loose files of the packs that hold a shard which was written anew: plain readers would see it twice.
+
+    Of many that do so at once, none writes over a file that is there.
+    """
+    for name in names(lake, folder):
+        path = f"{folder}/{name}"
+        try:
+            if shard not in shards(lake, path):
+                continue
+            for other, table in tables(lake, path):
+                sink = io.BytesIO()
+                pq.write_table(table, sink, compression="zstd")
+                lake.create(f"{folder}/{other}.parquet", sink.getvalue())
+        except FileNotFoundError:  # another has done it
+            continue
+        lake.remove(path)
+
+
+@functools.lru_cache(maxsize=32)
+def _footer(uri: str, path: str) -> pq.FileMetaData:
+    """What stands at a pack's end; kept, for a pack never changes."""
+    lake = Lake(uri)
+    full = f"{lake.path}/{path}"
+    with translated(f"reading {lake.at(path)}"):
+        n_bytes = int(lake.fs.info(full)["size"])
+        tail = bytes(lake.fs.cat_file(full, start=max(0, n_bytes - _TAIL_BYTES), end=n_bytes))
+        n_footer = int.from_bytes(tail[-8:-4], "little") + 8  # the Parquet format: thrift, its length, PAR1
+        if n_footer > len(tail):
+            tail = bytes(lake.fs.cat_file(full, start=n_bytes - n_footer, end=n_bytes))
+    return pq.read_metadata(pa.BufferReader(tail))
+
+
+def _index(footer: pq.FileMetaData) -> dict[str, int | None]:
+    return dict(json.loads(footer.metadata[_INDEX]))
+
+
+def _plain(table: pa.Table, columns: Iterable[str] | None) -> pa.Table:
+    """With the metadata that the shard's own file had."""
+    metadata = {key: value for key, value in (table.schema.metadata or {}).items() if key != _INDEX}
+    return (table if columns is None else table.select(columns)).replace_schema_metadata(metadata)
+
+
+class _Part(io.RawIOBase):
+    """A stretch of a file that stands for the whole: nobody reads beside it."""
+
+    def __init__(self, start: int, data: bytes) -> None:
+        self._start, self._data, self._place = start, data, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._start + len(self._data)}[whence]
+        self._place = base + offset
+        return self._place
+
+    def tell(self) -> int:
+        return self._place
+
+    def read(self, size: int = -1) -> bytes:
+        begin = self._place - self._start
+        found = self._data[begin : len(self._data) if size < 0 else begin + size]
+        self._place += len(found)
+        return found
