@@ -1,7 +1,7 @@
 """Many small files of a date become few packs: whole or absent, and nothing is lost on the way.
 
-The packs are written first, of `recordings` last. Then what they replace goes, packs before loose files: a loose file is
-always right. Who dies in between leaves rows that plain readers see twice, and ours once; the next time finishes it.
+The packs are written first, of `recordings` last. Then what they replace goes, packs before loose files: a loose file
+is always right. Who dies in between leaves rows that plain readers see twice, and ours once; the next time finishes it.
 """
 
 import datetime as dt
@@ -119,7 +119,7 @@ def _pack(lake: Lake, folder: str, files: Files, chosen: list[str], target_bytes
 
 
 def _packers(lake: Lake, folder: str, files: Files, chosen: list[str], target_bytes: int) -> Iterator[Packer]:
-    """Packs as they fill up; shards of different schemas, or made by different configurations, lie in different ones."""
+    """Packs as they fill up; shards of other schemas, or made by other configurations, lie in others."""
     filling: dict[bytes, Packer] = {}
     for shard, table in _tables(lake, folder, files, chosen):
         kind = table.schema.serialize().to_pybytes()

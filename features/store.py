@@ -53,6 +53,12 @@ def is_done(lake: Lake, version: str, date: dt.date, shard: str) -> bool:
     return lake.exists(f"{place}/{shard}.parquet") or _look_again(lambda: packs.find(lake, place, shard)) is not None
 
 
+def versions(lake: Lake, feature_set: str = "recordings") -> list[str]:
+    """The feature versions that the store holds anything of."""
+    names = lake.names(f"features/{feature_set}")
+    return [name.removeprefix("version=") for name in names if name.startswith("version=")]
+
+
 def dates(lake: Lake, version: str) -> list[dt.date]:
     """The dates that the store holds anything of."""
     names = lake.names(f"features/recordings/version={version}")

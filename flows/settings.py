@@ -69,6 +69,12 @@ class Settings(BaseSettings):
         "", description="labelled speech on which `models promote` compares a challenger with the champion"
     )
     pseudonym_key: str = Field("undertone", description="the secret in the hash that names unknown speakers")
+    pack_after_days: int = Field(7, ge=0, description="days after which `maintain` packs a date's feature files")
+    keep_versions_days: int = Field(
+        7, ge=1, le=30, description="days for which `maintain` keeps older versions of tables readable"
+    )
+    keep_stagings_days: int = Field(30, ge=1, description="days for which `maintain` keeps what failed runs left")
+    keep_reports_days: int = Field(400, ge=1, description="days for which `maintain` keeps validation reports")
     shard_tries: int = Field(3, ge=1, description="how often a shard is tried when the network or a worker fails")
 
     @classmethod

@@ -53,7 +53,7 @@ def test_deploy_all_and_a_worker_carries_a_run(server, settings, sample, tmp_pat
     said = _prefect(server, "--no-prompt", "deploy", "--all", cwd=ROOT)
     assert "nightly" in said
     deployments = {item["name"]: item for item in _post(server, "deployments/filter", {})}
-    assert set(deployments) == {"nightly", "backfill", "train"}
+    assert set(deployments) == {"nightly", "backfill", "maintain", "train"}
     (schedule,) = deployments["nightly"]["schedules"]
     assert (schedule["schedule"]["cron"], schedule["schedule"]["timezone"]) == ("30 2 * * *", "UTC")
     parameters = {"date": "2026-11-19", "settings": flags}

@@ -1,0 +1,82 @@
+"""The command that keeps a lake quick and small."""
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flows.options import Json, Lake, settings_of
+from flows.screen import screen
+from flows.server import start_server
+
+if TYPE_CHECKING:
+    from tasks.upkeep import Upkeep
+
+console = screen()
+Days = int | None
+
+
+def add_to(app: typer.Typer) -> None:
+    """Registers the command."""
+    app.command()(maintain)
+
+
+def maintain(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be done, and do nothing.")] = False,
+    older_than_days: Annotated[Days, typer.Option(help="Pack the features of dates older than this; 7.")] = None,
+    keep_versions_days: Annotated[
+        Days, typer.Option(help="Tables can be read as of so long ago; 7, 30 at most.")
+    ] = None,
+    keep_stagings_days: Annotated[Days, typer.Option(help="Keep what runs left that came to nothing; 30.")] = None,
+    keep_reports_days: Annotated[Days, typer.Option(help="Keep validation results and Data Docs; 400.")] = None,
+    drop_versions: Annotated[
+        bool, typer.Option("--drop-versions", help="Drop the features that no published row is made of.")
+    ] = False,
+    lake: Lake = None,
+    as_json: Json = False,
+) -> None:
+    """Compacts small files and removes what is old, so that a year of nights stays quick to query.
+
+    Runs and readers may go on meanwhile; killed at any point, it is simply run again. What nobody needs of features is
+    listed, and dropped only with [bold]--drop-versions[/bold].
+    """
+    from flows.settings import Settings
+
+    flags = settings_of(
+        lake=lake,
+        pack_after_days=older_than_days,
+        keep_versions_days=keep_versions_days,
+        keep_stagings_days=keep_stagings_days,
+        keep_reports_days=keep_reports_days,
+    )
+    Settings.load(**flags).open_lake()
+    ready = start_server()
+    from flows.maintain import maintain as flow
+
+    ready()
+    done = flow(dry_run=dry_run, drop_versions=drop_versions, settings=flags)
+    if as_json:
+        print(json.dumps([asdict(line) for line in done]))
+    else:
+        _show(done, dry_run=dry_run)
+
+
+def _show(done: list["Upkeep"], *, dry_run: bool) -> None:
+    import pyarrow as pa
+
+    from flows.show import grid
+
+    rows = [
+        {
+            "": line.what,
+            "files": f"{line.files_before:,}",
+            "after": f"{line.files_after:,}",
+            "MB": line.bytes_before / 1e6,
+            "MB after": line.bytes_after / 1e6,
+            "seconds": line.seconds,
+            "what was done" if not dry_run else "what would be done": line.did,
+        }
+        for line in done
+    ]
+    console.print(grid(pa.Table.from_pylist(rows)))

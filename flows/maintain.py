@@ -1,0 +1,45 @@
+"""The flow that keeps a lake quick and small: compaction, older versions, what is old."""
+
+from typing import Any
+
+from prefect import flow
+
+from data_contracts.lake import Lake
+from flows import chosen
+from flows.pipeline import extractors
+from flows.settings import Settings
+from tasks.expire import expire_reports, expire_stagings, expire_versions, unpublished_versions
+from tasks.maintain import pack_features, running, tidy_tables
+from tasks.upkeep import Upkeep, now_of
+
+
+@flow(name="maintain")
+def maintain(
+    dry_run: bool = False, drop_versions: bool = False, settings: dict[str, Any] | None = None
+) -> list[Upkeep]:
+    """Compacts tables and features and removes what is old, as the settings say; returns what was done.
+
+    `dry_run` tells what would be done. `settings` are the flags by name. Runs may go on meanwhile.
+    """
+    ours = Settings.load(**(settings or {}))
+    lake = ours.open_lake()
+    now = now_of(lake)
+    done = tidy_tables(lake, keep_versions_days=ours.keep_versions_days, dry_run=dry_run)
+    done += pack_features(lake, now, older_than_days=ours.pack_after_days, dry_run=dry_run)
+    done.append(expire_stagings(lake, now, older_than_days=ours.keep_stagings_days, dry_run=dry_run))
+    done.append(expire_reports(lake, now, older_than_days=ours.keep_reports_days, dry_run=dry_run))
+    in_use = {ledger["feature_version"] for _, ledger in running(lake, now)}
+    unused = [version for version in _unused(ours, lake) if version not in in_use]
+    drop = drop_versions and not dry_run
+    return [*done, *expire_versions(lake, now, unused, older_than_days=ours.pack_after_days, drop=drop)]
+
+
+def _unused(settings: Settings, lake: Lake) -> list[str]:
+    """Feature versions that no published row is made of, and that the champions would not make either."""
+    unpublished = unpublished_versions(lake)
+    if not unpublished:
+        return []
+    registry = settings.open_registry(lake)
+    emotion, speaker = registry.champion("emotion"), registry.champion("speaker")
+    config = chosen.features(settings, same_voice=float(speaker.metadata["threshold"]))
+    return [version for version in unpublished if version != config.version(*extractors(speaker, emotion))]

@@ -1,0 +1,74 @@
+"""What maintenance tells of its work, and by which clock it tells what is old."""
+
+import datetime as dt
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from data_contracts.errors import LakeError
+from data_contracts.lake import Lake, translated
+
+_MOST_SKEW = dt.timedelta(hours=1)
+
+Found = dict[str, tuple[int, dt.datetime]]
+"""Bytes and last change of files, by path below the root."""
+
+
+@dataclass
+class Upkeep:
+    """A line of the table that `undertone maintain` prints."""
+
+    what: str
+    did: str
+    files_before: int = 0
+    files_after: int = 0
+    bytes_before: int = 0
+    bytes_after: int = 0
+    seconds: float = 0.0
+
+
+def now_of(lake: Lake) -> dt.datetime:
+    """The store's time: what is old goes, and a machine whose clock is wrong would take away what is new.
+
+    Raises LakeError where this machine's differs by more than an hour; Delta's files are told old by this one's.
+    """
+    probe = f"staging/clock-{uuid.uuid4().hex}"
+    lake.write(probe, b"")
+    with translated(f"looking at {lake.at(probe)}"):
+        now: dt.datetime = lake.fs.modified(f"{lake.path}/{probe}").astimezone(dt.UTC)
+    lake.remove(probe)
+    own = dt.datetime.now(dt.UTC)
+    if abs(now - own) > _MOST_SKEW:
+        raise LakeError(
+            f"expected this machine's clock to agree with the store's within an hour; here it is {own:%Y-%m-%d %H:%M} "
+            f"UTC, there {now:%Y-%m-%d %H:%M}; nothing was removed: set the clock and run again"
+        )
+    return now
+
+
+def files_below(lake: Lake, folder: str) -> Found:
+    """Everything in a folder and in those below it."""
+    with translated(f"listing {lake.at(folder)}"):
+        try:
+            infos = lake.fs.find(f"{lake.path}/{folder}", detail=True)
+        except FileNotFoundError:
+            return {}
+    return {name.removeprefix(f"{lake.path}/"): (int(info["size"]), _changed(info)) for name, info in infos.items()}
+
+
+def _changed(info: Mapping[str, Any]) -> dt.datetime:
+    """What the stores call it: S3, Azure, Google's and local folders."""
+    said = next(info[name] for name in ("LastModified", "last_modified", "mtime", "updated") if info.get(name))
+    if isinstance(said, float | int):
+        return dt.datetime.fromtimestamp(said, dt.UTC)
+    return said if isinstance(said, dt.datetime) else dt.datetime.fromisoformat(said)
+
+
+def newest(files: Found) -> dt.datetime:
+    """When one of them changed last; long ago where there is none."""
+    return max((changed for _, changed in files.values()), default=dt.datetime.min.replace(tzinfo=dt.UTC))
+
+
+def n_bytes(files: Found) -> int:
+    return sum(size for size, _ in files.values())

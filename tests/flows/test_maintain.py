@@ -1,0 +1,198 @@
+"""`undertone maintain`: what a lake says is the same before and after, killed or not, alone or beside a run."""
+
+import datetime as dt
+import json
+import threading
+
+import pytest
+from polars.testing import assert_frame_equal
+from typer.testing import CliRunner
+
+import features.compaction
+import flows.pipeline
+import tasks.maintain
+from data_contracts.lake import Lake
+from data_contracts.schemas import TABLE_KEYS
+from features import store
+from flows.backfill import backfill
+from flows.cli import app
+from flows.maintain import maintain
+from flows.nightly import nightly
+from flows.query import query
+from tasks.publish import RUN_ID
+
+FLOAT = {"check_exact": False, "abs_tol": 1e-3, "rel_tol": 1e-3}
+DAYS = [dt.date(2026, 11, day) for day in (19, 20, 21)]
+
+
+class Killed(BaseException):
+    """Nothing may catch it, as nothing catches a kill."""
+
+
+@pytest.fixture
+def settings(settings):
+    """Many small files, and no age too young to be packed: the sample's days are of this week, or were."""
+    return settings | {"shard_bytes": 100_000, "pack_after_days": 0}
+
+
+@pytest.fixture
+def old(monkeypatch):
+    """The sample's days are long past, wherever the clock stands."""
+    monkeypatch.setattr("flows.maintain.now_of", lambda _lake: dt.datetime(2027, 2, 1, tzinfo=dt.UTC))
+
+
+def _nights(settings):
+    """A publication a night: several files a table."""
+    for day in DAYS:
+        nightly(date=day, settings=settings | {"look_back_days": 0})
+
+
+def _same(left, right):
+    assert left.keys() == right.keys()
+    for table in left:
+        assert_frame_equal(left[table], right[table], **FLOAT)
+
+
+def _n_files(lake):
+    (version,) = store.versions(lake)
+    return {day: len(lake.names(store.folder("segments", version, day))) for day in DAYS}
+
+
+def test_the_same_tables_in_fewer_files_and_nothing_to_do_after(settings, contents, old):
+    _nights(settings)
+    lake, before = Lake(settings["lake"]), contents(settings["lake"])
+    rows = query(lake, "SELECT count(*), sum(loudness_sma3_amean) FROM egemaps").to_pylist()
+    assert min(_n_files(lake).values()) > 1
+    told = maintain(dry_run=True, settings=settings)
+    assert min(_n_files(lake).values()) > 1, "a dry run does nothing"
+    done = {line.what: line for line in maintain(settings=settings)}
+    assert set(_n_files(lake).values()) == {1}
+    for line in told:
+        assert line.files_after == pytest.approx(done[line.what].files_after, abs=1), line.what
+    for name in TABLE_KEYS:
+        assert done[f"analytics/{name}"].files_after == 1, "all of these days' sums fit one file"
+    _same(contents(settings["lake"]), before)
+    again = query(lake, "SELECT count(*), sum(loudness_sma3_amean) FROM egemaps").to_pylist()
+    assert again == pytest.approx(rows)
+    ledger = backfill(settings=settings)
+    assert (ledger.n_known, ledger.extracted.n_objects, ledger.n_published_recordings) == (34, 0, 0)
+    versions = {name: lake.delta(name).version() for name in TABLE_KEYS if name != "runs"}
+    maintain(settings=settings)
+    assert versions == {name: lake.delta(name).version() for name in TABLE_KEYS if name != "runs"}
+
+
+def test_what_is_packed_is_scored_and_read_again_as_before(settings, contents, old):
+    """Every stage that reads features reads packs: a new score of all, then all audio again, in the same shards."""
+    backfill(settings=settings)
+    lake, before = Lake(settings["lake"]), contents(settings["lake"])
+    (version,) = store.versions(lake)
+    shards = {day: store.shards(lake, version, day) for day in DAYS}
+    rows = query(lake, "SELECT count(*) FROM segments").to_pylist()
+    maintain(settings=settings)
+    ledger = backfill(stage="score", force=True, settings=settings)
+    assert ledger.n_published_recordings == 34
+    _same(contents(settings["lake"]), before)
+    backfill(force=True, settings=settings)
+    _same(contents(settings["lake"]), before)
+    assert {day: store.shards(lake, version, day) for day in DAYS} == shards
+    assert query(lake, "SELECT count(*) FROM segments").to_pylist() == rows, "plain readers see no shard twice"
+
+
+@pytest.mark.parametrize("step", ["tidy", "vacuum", "pack", "remove", "expire"])
+def test_dead_at_a_step_and_run_again(step, settings, contents, monkeypatch, old):
+    _nights(settings)
+    before = contents(settings["lake"])
+
+    def die(*_args, **_kwargs):
+        raise Killed
+
+    module, name = {
+        "tidy": (tasks.maintain, "_sizes"),
+        "vacuum": (tasks.maintain, "_vacuum"),
+        "pack": (features.compaction, "_packers"),
+        "remove": (features.compaction, "_remove"),
+        "expire": (flows.maintain, "expire_reports"),
+    }[step]
+    with monkeypatch.context() as death:
+        death.setattr(module, name, die)
+        with pytest.raises(Killed):
+            maintain(settings=settings)
+    _same(contents(settings["lake"]), before)
+    lake = Lake(settings["lake"])
+    maintain(settings=settings)
+    assert set(_n_files(lake).values()) == {1}
+    _same(contents(settings["lake"]), before)
+    ledger = backfill(settings=settings)
+    assert (ledger.n_known, ledger.n_published_recordings) == (34, 0)
+
+
+def test_a_run_that_staged_before_and_publishes_after(settings, contents, monkeypatch, tmp_path, old):
+    """Compaction moves the tables' versions, not what they say: whoever built upon those publishes once, all of it."""
+    publish, overtaken = flows.pipeline.publish, []
+
+    def overtake(run, ledger, base):
+        if not overtaken:
+            overtaken.append(run.id)
+            maintain(settings=settings)
+        publish(run, ledger, base)
+
+    for day in DAYS[:2]:
+        nightly(date=day, settings=settings | {"look_back_days": 0})
+    monkeypatch.setattr(flows.pipeline, "publish", overtake)
+    ledger = backfill(settings=settings)
+    assert overtaken
+    assert ledger.n_published_recordings == 34 - 11 - 12 or ledger.n_published_recordings > 0
+    backfill(settings=settings | {"lake": str(tmp_path / "alone")})
+    _same(contents(settings["lake"]), contents(tmp_path / "alone"))
+    commits = [c[RUN_ID] for c in Lake(settings["lake"]).delta("utterances").history() if RUN_ID in c]
+    assert len(commits) == len(set(commits)) == 3
+
+
+def test_a_backfill_meanwhile(settings, contents, tmp_path, old):
+    """Maintenance over and over while a forced backfill reads, writes, scores and publishes what it packs."""
+    backfill(settings=settings)
+    before, over, wrong = contents(settings["lake"]), threading.Event(), []
+
+    def tend() -> None:
+        while not over.is_set():
+            try:
+                maintain(settings=settings)
+            except BaseException as error:  # noqa: BLE001 - it is told below
+                wrong.append(error)
+
+    tender = threading.Thread(target=tend)
+    tender.start()
+    try:
+        backfill(force=True, settings=settings)
+    finally:
+        over.set()
+        tender.join()
+    assert not wrong
+    _same(contents(settings["lake"]), before)
+    maintain(settings=settings)
+    lake = Lake(settings["lake"])
+    assert set(_n_files(lake).values()) == {1}
+    n = contents(settings["lake"])["utterances"].height
+    assert query(lake, "SELECT count(*) AS n FROM (SELECT DISTINCT recording_id, channel, segment FROM segments)")[
+        "n"
+    ].to_pylist() == [n]
+
+
+def test_the_command(settings, monkeypatch, old):
+    _nights(settings)
+    for name in ("lake", "registry", "corpus"):
+        monkeypatch.setenv(f"UNDERTONE_{name.upper()}", settings[name])
+    answer = CliRunner().invoke(app, ["maintain", "--dry-run", "--older-than-days", "0"], catch_exceptions=False)
+    assert answer.exit_code == 0
+    assert "what would be done" in answer.output
+    answer = CliRunner().invoke(app, ["maintain", "--older-than-days", "0", "--json"], catch_exceptions=False)
+    lines = {line["what"]: line for line in json.loads(answer.stdout)}
+    assert lines["analytics/utterances"]["did"] == "compacted"
+    assert lines["features/egemaps"]["files_after"] == 3
+    assert {"staging", "validation"} <= lines.keys()
+
+
+def test_wrong_retention_is_said_at_once():
+    answer = CliRunner().invoke(app, ["maintain", "--lake", "lake", "--keep-versions-days", "0"])
+    assert answer.exit_code != 0
+    assert "keep_versions_days" in str(answer.exception)

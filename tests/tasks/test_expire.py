@@ -1,0 +1,126 @@
+"""What is old goes, by the store's clock; what waits, lives, or is in use stays."""
+
+import datetime as dt
+import os
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from deltalake import write_deltalake
+
+from data_contracts.lake import Lake
+from data_contracts.schemas import RECORDINGS
+from features import store
+from tasks import expire
+from tasks.upkeep import now_of
+
+DAY = dt.date(2026, 11, 21)
+
+
+@pytest.fixture
+def lake(tmp_path):
+    return Lake(str(tmp_path / "lake"))
+
+
+def _age(lake: Lake, path: str, days: float) -> None:
+    then = time.time() - days * 86_400
+    whole = Path(lake.path, path)
+    for file in [whole, *whole.rglob("*")]:
+        os.utime(file, (then, then))
+
+
+def _staging(lake: Lake, run: str, days: float, *names: str) -> None:
+    for name in ("run.json", "tables/utterances.parquet", *names):
+        lake.write(f"staging/run={run}/{name}", b"{}")
+    _age(lake, f"staging/run={run}", days)
+
+
+def test_old_stagings_go(lake):
+    _staging(lake, "old", 31)
+    _staging(lake, "young", 29)
+    _staging(lake, "waiting", 31, "ready.json")
+    _staging(lake, "living", 31)
+    lake.write("staging/run=living/alive.json", b"{}")
+    lake.write("staging/publish.lock", b"{}")
+    line = expire.expire_stagings.fn(lake, now_of(lake), older_than_days=30, dry_run=True)
+    assert (line.did, line.files_before, line.files_after) == ("1 runs older than 30 days would be removed", 2, 2)
+    assert "run=old" in lake.names("staging")
+    line = expire.expire_stagings.fn(lake, now_of(lake), older_than_days=30, dry_run=False)
+    assert (line.files_before, line.files_after) == (2, 0)
+    assert lake.names("staging") == ["publish.lock", "run=living", "run=waiting", "run=young"]
+    line = expire.expire_stagings.fn(lake, now_of(lake), older_than_days=30, dry_run=False)
+    assert line.did == "nothing older than 30 days"
+
+
+def test_old_reports_go(lake):
+    now = now_of(lake)
+    names = {days: f"run={now - dt.timedelta(days):%Y%m%dT%H%M%SZ}-0a1b2c" for days in (399, 401)}
+    names["odd"] = "run=by-hand"
+    for days, name in names.items():
+        lake.write(f"validation/{name}/docs/index.html", b"x" * 10)
+        _age(lake, f"validation/{name}", 401 if days == "odd" else days)
+    lake.write(f"validation/run={now - dt.timedelta(500):%Y%m%dT%H%M%SZ}-0a1b2c/late.html", b"")
+    line = expire.expire_reports.fn(lake, now, older_than_days=400, dry_run=False)
+    assert (line.files_before, line.files_after, line.bytes_before) == (2, 0, 20)
+    left = lake.names("validation")
+    assert names[399] in left
+    assert len(left) == 2, "and what was written to late"
+
+
+def _version(lake: Lake, version: str, days: float, *, published: bool = False) -> None:
+    for feature_set in ("segments", "recordings"):
+        for date in (DAY, DAY + dt.timedelta(1)):
+            lake.write_parquet(store.path(feature_set, version, date, "0a"), pa.table({"x": [1]}))
+        _age(lake, f"features/{feature_set}/version={version}", days)
+    if published:
+        row = dict.fromkeys(("emotion_model", "speaker_model", "run_id", "uri", "etag"), "x")
+        row |= {"bytes": 1, "modified": dt.datetime.now(dt.UTC), "read_at": dt.datetime.now(dt.UTC), "tries": 1}
+        row |= {"status": "ok", "date": DAY, "feature_version": version}
+        rows = pa.Table.from_pylist([row], schema=RECORDINGS)
+        write_deltalake(lake.at("analytics", "recordings"), rows, mode="append")
+
+
+def test_features_that_nothing_needs_are_listed_and_dropped_only_when_told(lake):
+    _version(lake, "published", 100, published=True)
+    _version(lake, "unused", 100)
+    _version(lake, "new", 1)
+    assert expire.unpublished_versions(lake) == ["new", "unused"]
+    now = now_of(lake)
+    for _ in range(2):
+        lines = expire.expire_versions.fn(lake, now, ["new", "unused"], older_than_days=7, drop=False)
+        assert [(line.files_before, line.files_after) for line in lines] == [(4, 4), (4, 4)]
+        assert lines[1].did == "unused; --drop-versions drops it"
+    lines = expire.expire_versions.fn(lake, now, ["new", "unused"], older_than_days=7, drop=True)
+    assert [(line.did, line.files_after) for line in lines] == [("in use nowhere yet, new: kept", 4), ("dropped", 0)]
+    assert store.versions(lake) == store.versions(lake, "segments") == ["new", "published"]
+
+
+def test_a_version_that_is_half_dropped_is_dropped_the_next_time(lake, monkeypatch):
+    _version(lake, "unused", 100)
+    removed, remove = [], Lake.remove
+
+    def die(self, folder):
+        remove(self, folder)
+        removed.append(folder)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as death:
+        death.setattr(Lake, "remove", die)
+        with pytest.raises(KeyboardInterrupt):
+            expire.expire_versions.fn(lake, dt.datetime.now(dt.UTC), ["unused"], older_than_days=7, drop=True)
+    assert removed == ["features/recordings/version=unused"], "what says that a shard is done goes first"
+    assert store.shards(lake, "unused", DAY) == []
+    assert expire.unpublished_versions(lake) == ["unused"]
+    expire.expire_versions.fn(lake, dt.datetime.now(dt.UTC), ["unused"], older_than_days=7, drop=True)
+    assert expire.unpublished_versions(lake) == []
+
+
+def test_on_s3(s3):
+    """Ages by what the store says of its files."""
+    lake = Lake(f"s3://{s3}/lake")
+    lake.write("staging/run=r/run.json", b"{}")
+    later = now_of(lake) + dt.timedelta(days=31)
+    assert expire.expire_stagings.fn(lake, now_of(lake), older_than_days=30, dry_run=False).files_before == 0
+    assert expire.expire_stagings.fn(lake, later, older_than_days=30, dry_run=False).files_before == 1
+    assert lake.names("staging") == []

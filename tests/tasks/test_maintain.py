@@ -1,0 +1,239 @@
+"""Tables: fewer files, the same rows; older versions go when nobody may still read them."""
+
+import contextlib
+import datetime as dt
+import json
+import os
+import time
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable, write_deltalake
+
+import tasks.maintain
+from data_contracts.errors import LakeError
+from data_contracts.lake import Lake
+from data_contracts.schemas import REJECTS, SPEAKER_DAILY
+from features import store
+from tasks import maintain, upkeep
+
+DAY = dt.date(2026, 11, 21)
+DAY_S = 86_400
+_TIMES = (("commitInfo", "timestamp"), ("remove", "deletionTimestamp"), ("add", "modificationTime"))
+
+
+class Killed(BaseException):
+    """Nothing may catch it, as nothing catches a kill."""
+
+
+@pytest.fixture
+def lake(tmp_path):
+    return Lake(str(tmp_path / "lake"))
+
+
+def _nights(lake: Lake, n: int = 6, table: str = "speaker_daily") -> pl.DataFrame:
+    """A commit and a file a night; what the table says."""
+    for night in range(n):
+        row = {"date": DAY + dt.timedelta(night), "speaker_id": "s", "emotion": "joy", "n_utterances": night}
+        rows = pa.Table.from_pylist([row | {"speech_s": 1.0}], schema=SPEAKER_DAILY)
+        write_deltalake(lake.at("analytics", table), rows, mode="append", storage_options=lake.storage_options)
+    return _rows(lake, table)
+
+
+def _rows(lake: Lake, table: str = "speaker_daily", version: int | None = None) -> pl.DataFrame:
+    delta = DeltaTable(lake.at("analytics", table), version=version, storage_options=lake.storage_options)
+    return pl.scan_delta(delta).collect().sort("date")
+
+
+def _tidy(lake: Lake, *, days: int = 7, dry_run: bool = False) -> dict[str, upkeep.Upkeep]:
+    return {line.what: line for line in maintain.tidy_tables.fn(lake, keep_versions_days=days, dry_run=dry_run)}
+
+
+def _age(lake: Lake, folder: str, days: float, *, checkpoints: bool = False) -> None:
+    """As if all of it, and what Delta's log says of when, had happened so many days ago."""
+    then = time.time() - days * DAY_S
+    for path in Path(lake.path, folder).rglob("*"):
+        if path.parent.name == "_delta_log" and "checkpoint" in path.name:
+            if not checkpoints:
+                path.unlink()  # it holds times too; the commits say all that it does
+                continue
+        elif path.parent.name == "_delta_log":
+            lines = [json.loads(line) for line in path.read_text().splitlines()]
+            for line in lines:
+                for action, key in _TIMES:
+                    if key in line.get(action, {}):
+                        line[action][key] -= int(days * DAY_S * 1000)
+            path.write_text("\n".join(map(json.dumps, lines)))
+        os.utime(path, (then, then))
+
+
+def test_fewer_files_the_same_rows(lake):
+    before = _nights(lake)
+    line = _tidy(lake)["analytics/speaker_daily"]
+    assert (line.files_before, line.files_after, line.did) == (6, 1, "compacted")
+    assert _rows(lake).equals(before)
+    version = lake.delta("speaker_daily").version()
+    again = _tidy(lake)["analytics/speaker_daily"]
+    assert (again.files_before, again.files_after, again.did) == (1, 1, "as it was")
+    assert lake.delta("speaker_daily").version() == version, "where there is nothing to do, nothing is written down"
+
+
+def test_only_files_of_one_partition_are_joined(lake):
+    for tries in range(3):
+        for night in range(2):
+            row = {"uri": f"{tries}", "etag": "e", "date": DAY + dt.timedelta(night), "reason": "corrupt"}
+            rows = pa.Table.from_pylist([row | {"tries": 1, "run_id": "r"}], schema=REJECTS)
+            write_deltalake(lake.at("analytics", "rejects"), rows, mode="append", partition_by=["date"])
+    told = _tidy(lake, dry_run=True)["analytics/rejects"]
+    done = _tidy(lake)["analytics/rejects"]
+    assert (done.files_before, done.files_after) == (told.files_before, told.files_after) == (6, 2)
+
+
+def test_a_dry_run_tells_and_does_nothing(lake):
+    _nights(lake)
+    _age(lake, "analytics", 20)
+    _tidy(lake)
+    _age(lake, "analytics", 20)
+    _nights(lake, 2)
+    files, version = upkeep.files_below(lake, ""), lake.delta("speaker_daily").version()
+    line = _tidy(lake, dry_run=True)["analytics/speaker_daily"]
+    assert line.did.startswith("would be compacted, 6 old files would be removed")
+    assert (line.files_before, line.files_after) == (3, 1)
+    assert (upkeep.files_below(lake, ""), lake.delta("speaker_daily").version()) == (files, version)
+
+
+def test_versions_of_the_last_days_stay_readable_and_older_ones_go(lake):
+    before = _nights(lake)
+    _tidy(lake)
+    _age(lake, "analytics", 5)
+    assert _tidy(lake)["analytics/speaker_daily"].did == "as it was"
+    assert _rows(lake, version=5).equals(before)
+    _age(lake, "analytics", 5)
+    line = _tidy(lake)["analytics/speaker_daily"]
+    assert line.did.startswith("6 old files removed")
+    assert _rows(lake).equals(before)
+    with pytest.raises((FileNotFoundError, OSError, pl.exceptions.ComputeError)):
+        _rows(lake, version=5)
+
+
+def test_longer_than_delta_remembers(lake):
+    """After a week Delta forgets which files a version replaced; asked to keep twenty days, they stay all the same."""
+    before = _nights(lake)
+    _tidy(lake)
+    _age(lake, "analytics", 12)
+    _nights(lake, 1)
+    lake.delta("speaker_daily").create_checkpoint()
+    _tidy(lake, days=20)
+    assert _rows(lake, version=5).equals(before)
+    _age(lake, "analytics", 12)
+    assert "old files removed" in _tidy(lake, days=20)["analytics/speaker_daily"].did
+
+
+def test_the_pinned_version_stays_readable_however_old(lake):
+    before = _nights(lake)
+    pinned = lake.delta("speaker_daily").version()
+    lake.write_json("analytics/published.json", {"run_id": "r", "versions": {"speaker_daily": pinned, "runs": 3}})
+    _tidy(lake)
+    _age(lake, "analytics/speaker_daily", 12)
+    _tidy(lake)
+    assert _rows(lake, version=pinned).equals(before)
+
+
+def test_the_log_is_read_from_a_checkpoint(lake):
+    before = _nights(lake)
+    _tidy(lake)
+    log = lake.names("analytics/speaker_daily/_delta_log")
+    assert "00000000000000000006.checkpoint.parquet" in log
+    _age(lake, "analytics", 40, checkpoints=True)
+    _nights(lake, 1)
+    _tidy(lake)
+    log = lake.names("analytics/speaker_daily/_delta_log")
+    assert "00000000000000000002.json" not in log
+    assert len(_rows(lake)) == len(before) + 1
+
+
+def test_what_a_dead_run_was_about_to_publish_comes_first_under_the_lock(lake, monkeypatch):
+    """Compaction moves the versions that it builds upon, and another publication would move them meanwhile."""
+    held, said = [], []
+
+    @contextlib.contextmanager
+    def lock(_lake, holder):
+        held.append(holder)
+        yield
+        held.clear()
+
+    tidy = tasks.maintain._tidy
+    monkeypatch.setattr(tasks.maintain, "publishing", lock)
+    monkeypatch.setattr(tasks.maintain, "finish_the_dead", lambda _: said.append(("finish", *held)))
+    monkeypatch.setattr(tasks.maintain, "_tidy", lambda *a, **k: said.append(("tidy", *held)) or tidy(*a, **k))
+    _nights(lake, 2)
+    _tidy(lake)
+    assert said == [("finish", "maintain"), ("tidy", "maintain")]
+
+
+@pytest.mark.parametrize("step", ["_vacuum", "_shorten_log"])
+def test_dead_at_any_step_and_run_again(lake, monkeypatch, step):
+    before = _nights(lake)
+    _tidy(lake)
+    _age(lake, "analytics", 12)
+
+    def die(*_args, **_kwargs):
+        raise Killed
+
+    with monkeypatch.context() as death:
+        death.setattr(tasks.maintain, step, die)
+        with pytest.raises(Killed):
+            _tidy(lake)
+    _tidy(lake)
+    assert _rows(lake).equals(before)
+    assert len(lake.delta("speaker_daily").file_uris()) == 1
+
+
+def test_on_s3(s3):
+    lake = Lake(f"s3://{s3}/lake")
+    before = _nights(lake, 3)
+    assert upkeep.now_of(lake) <= dt.datetime.now(dt.UTC) + dt.timedelta(minutes=1)
+    line = _tidy(lake)["analytics/speaker_daily"]
+    assert (line.files_before, line.files_after) == (3, 1)
+    assert _rows(lake).equals(before)
+    held = upkeep.files_below(lake, "analytics/speaker_daily")
+    delta = lake.delta("speaker_daily")
+    how = {"retention_hours": 0, "enforce_retention_duration": False, "full": True}
+    named = {f"analytics/speaker_daily/{path}" for path in delta.vacuum(dry_run=True, **how)}
+    assert len(named & set(held)) == 3, "files are called alike by Delta and by the listing"
+
+
+@pytest.mark.parametrize("days", [-40, 40])
+def test_a_clock_that_is_wrong_removes_nothing(lake, monkeypatch, days):
+    lake.write("staging/probe", b"")
+    modified = lake.fs.modified(f"{lake.path}/staging/probe") + dt.timedelta(days)
+    monkeypatch.setattr(type(lake.fs), "modified", lambda self, path: modified)
+    with pytest.raises(LakeError, match="set the clock"):
+        upkeep.now_of(lake)
+
+
+def test_dates_that_a_running_run_writes_are_left_alone(lake):
+    now = dt.datetime.now(dt.UTC)
+    for date in (DAY - dt.timedelta(700), DAY - dt.timedelta(701)):
+        for shard in ("0a", "0b"):
+            path = store.path("recordings", "v1", date, shard)
+            lake.write_parquet(path, pa.table({"uri": [shard]}))
+    lake.write_json("staging/run=r/run.json", {"status": "running", "feature_version": "v1"})
+    lake.write(f"staging/run=r/plan/date={DAY - dt.timedelta(700)}/0a.parquet", b"")
+    (line,) = maintain.pack_features.fn(lake, now, older_than_days=7, dry_run=False)
+    assert (line.files_before, line.files_after, line.did) == (2, 1, "packed")
+    later = now + dt.timedelta(days=2)
+    (line,) = maintain.pack_features.fn(lake, later, older_than_days=7, dry_run=False)
+    assert (line.files_before, line.files_after) == (3, 2), "a run that is dead keeps nothing from being packed"
+
+
+def test_young_dates_are_left_alone(lake):
+    now = dt.datetime.now(dt.UTC)
+    for days in (7, 8):
+        for shard in ("0a", "0b"):
+            date = now.date() - dt.timedelta(days)
+            lake.write_parquet(store.path("recordings", "v1", date, shard), pa.table({"uri": [shard]}))
+    (line,) = maintain.pack_features.fn(lake, now, older_than_days=7, dry_run=False)
+    assert (line.files_before, line.files_after) == (2, 1)
