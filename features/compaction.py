@@ -5,6 +5,7 @@ is always right. Who dies in between leaves rows that plain readers see twice, a
 """
 
 import datetime as dt
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -24,18 +25,17 @@ Files = dict[str, tuple[int, Any]]
 
 @dataclass
 class Tally:
-    """Files and bytes, before and after."""
+    """Files and bytes, before and after, and the seconds of work that this took."""
 
     n_files: int = 0
     n_bytes: int = 0
     n_files_after: int = 0
     n_bytes_after: int = 0
+    seconds: float = 0.0
 
     def __iadd__(self, other: "Tally") -> "Tally":
-        self.n_files += other.n_files
-        self.n_bytes += other.n_bytes
-        self.n_files_after += other.n_files_after
-        self.n_bytes_after += other.n_bytes_after
+        for name, value in vars(other).items():
+            setattr(self, name, getattr(self, name) + value)
         return self
 
 
@@ -47,20 +47,32 @@ def compact(
     What is written again meanwhile stays beside the pack and wins over it, until the next time.
     """
     sets = sorted(lake.names("features"), key=lambda name: name == "recordings")
-    tallies, done = {}, frozenset(store.shards(lake, version, date))
-    for feature_set in sets:
-        folder = store.folder(feature_set, version, date)
-        before = _list(lake, folder)
-        chosen = _chosen(lake, folder, before, done, target_bytes)
-        if chosen and not dry_run:
-            _pack(lake, folder, before, chosen, target_bytes)
-            after = _list(lake, folder)
-            tallies[feature_set] = Tally(len(before), _bytes(before), len(after), _bytes(after))
-        else:
-            n_packs = -(-sum(before[name][0] for name in chosen) // target_bytes)
-            n_after = len(before) - len(chosen) + n_packs
-            tallies[feature_set] = Tally(len(before), _bytes(before), n_after, _bytes(before))
-    return {name: tally for name, tally in tallies.items() if tally.n_files}
+    held = {name: files for name in sets if (files := _list(lake, store.folder(name, version, date)))}
+    if all(packs.is_pack(file) for files in held.values() for file in files):
+        return {name: _as_it_was(files) for name, files in held.items()}
+    done = frozenset(store.shards(lake, version, date))
+    return {
+        name: _compact(lake, store.folder(name, version, date), files, done, target_bytes, dry_run=dry_run)
+        for name, files in held.items()
+    }
+
+
+def _compact(lake: Lake, folder: str, files: Files, done: frozenset[str], target_bytes: int, *, dry_run: bool) -> Tally:
+    started, tally = time.perf_counter(), _as_it_was(files)
+    chosen = _chosen(lake, folder, files, done, target_bytes)
+    if chosen and dry_run:
+        n_packs = -(-sum(files[name][0] for name in chosen) // target_bytes)
+        tally.n_files_after = len(files) - len(chosen) + n_packs
+    elif chosen:
+        _pack(lake, folder, files, chosen, target_bytes)
+        after = _list(lake, folder)
+        tally.n_files_after, tally.n_bytes_after = len(after), _bytes(after)
+    tally.seconds = time.perf_counter() - started
+    return tally
+
+
+def _as_it_was(files: Files) -> Tally:
+    return Tally(len(files), _bytes(files), len(files), _bytes(files))
 
 
 def _list(lake: Lake, folder: str) -> Files:

@@ -99,7 +99,7 @@ def _removed(
     if not dry_run:
         for folder in gone:
             lake.remove(folder)
-    words = f"{len(gone)} runs older than {older_than_days} days {'would be ' if dry_run else ''}removed"
+    words = f"{len(gone)} run(s) older than {older_than_days} days {'would be ' if dry_run else ''}removed"
     did = words if gone else f"nothing older than {older_than_days} days"
     n_files, size = sum(map(len, gone.values())), sum(map(n_bytes, gone.values()))
     kept = (n_files, size) if dry_run else (0, 0)

@@ -51,7 +51,7 @@ def tidy_tables(lake: Lake, *, keep_versions_days: int, dry_run: bool) -> list[U
 @stage
 def pack_features(lake: Lake, now: dt.datetime, *, older_than_days: int, dry_run: bool) -> list[Upkeep]:
     """Packs the small feature files of every date that is older, several dates at a time."""
-    started, sums, busy = time.perf_counter(), defaultdict[str, Tally](Tally), _being_written(lake, now)
+    sums, busy = defaultdict[str, Tally](Tally), _being_written(lake, now)
     last = now.date() - dt.timedelta(days=older_than_days)
     places = [
         (version, date)
@@ -70,8 +70,7 @@ def pack_features(lake: Lake, now: dt.datetime, *, older_than_days: int, dry_run
         for tallies in pool.map(pack, places):
             for feature_set, tally in tallies.items():
                 sums[feature_set] += tally
-    seconds = (time.perf_counter() - started) / max(1, len(sums))
-    return [_packed(name, tally, seconds, dry_run=dry_run) for name, tally in sorted(sums.items())]
+    return [_packed(name, tally, dry_run=dry_run) for name, tally in sorted(sums.items())]
 
 
 def running(lake: Lake, now: dt.datetime) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -95,11 +94,11 @@ def _being_written(lake: Lake, now: dt.datetime) -> set[tuple[str, dt.date]]:
     }
 
 
-def _packed(feature_set: str, tally: Tally, seconds: float, *, dry_run: bool) -> Upkeep:
+def _packed(feature_set: str, tally: Tally, *, dry_run: bool) -> Upkeep:
     few = tally.n_files == tally.n_files_after
     did = "packed already" if few else "would be packed" if dry_run else "packed"
     counts = (tally.n_files, tally.n_files_after, tally.n_bytes, tally.n_bytes_after)
-    return Upkeep(f"features/{feature_set}", did, *counts, seconds)
+    return Upkeep(f"features/{feature_set}", did, *counts, tally.seconds)
 
 
 def _tables(lake: Lake) -> Iterator[tuple[str, DeltaTable]]:

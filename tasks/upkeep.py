@@ -17,7 +17,7 @@ Found = dict[str, tuple[int, dt.datetime]]
 
 @dataclass
 class Upkeep:
-    """A line of the table that `undertone maintain` prints."""
+    """A line of the table that `undertone maintain` prints; `seconds` of work, of which some is done side by side."""
 
     what: str
     did: str

@@ -44,7 +44,7 @@ def test_old_stagings_go(lake):
     lake.write("staging/run=living/alive.json", b"{}")
     lake.write("staging/publish.lock", b"{}")
     line = expire.expire_stagings.fn(lake, now_of(lake), older_than_days=30, dry_run=True)
-    assert (line.did, line.files_before, line.files_after) == ("1 runs older than 30 days would be removed", 2, 2)
+    assert (line.did, line.files_before, line.files_after) == ("1 run(s) older than 30 days would be removed", 2, 2)
     assert "run=old" in lake.names("staging")
     line = expire.expire_stagings.fn(lake, now_of(lake), older_than_days=30, dry_run=False)
     assert (line.files_before, line.files_after) == (2, 0)
