@@ -43,8 +43,10 @@ def nights(_prefect, registry, sample, tmp_path_factory):
 
 @pytest.fixture
 def settings(nights, tmp_path, monkeypatch):
-    """A copy of that lake. The sample's days are long past, wherever the clock stands."""
-    monkeypatch.setattr("flows.maintain.now_of", lambda _lake: dt.datetime(2027, 2, 1, tzinfo=dt.UTC))
+    """A copy of that lake. The sample's days are long past for the packer, and so is every run that may write there."""
+    pack = flows.maintain.pack_features
+    later = dt.datetime(2027, 2, 1, tzinfo=dt.UTC)
+    monkeypatch.setattr(flows.maintain, "pack_features", lambda lake, _now, **how: pack(lake, later, **how))
     shutil.copytree(nights["lake"], tmp_path / "lake")
     return nights | {"lake": str(tmp_path / "lake")}
 
