@@ -69,6 +69,9 @@ class Settings(BaseSettings):
         "", description="labelled speech on which `models promote` compares a challenger with the champion"
     )
     pseudonym_key: str = Field("undertone", description="the secret in the hash that names unknown speakers")
+    publish_recordings: int = Field(
+        50_000, ge=1, description="recordings that are staged, audited and published at a time; a date at least"
+    )
     shard_tries: int = Field(3, ge=1, description="how often a shard is tried when the network or a worker fails")
 
     @classmethod
