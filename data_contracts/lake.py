@@ -195,15 +195,15 @@ class Lake:
 
     # -- tables --------------------------------------------------------------------------------------------------
 
-    def delta(self, table: str) -> DeltaTable | None:
-        """The analytics table, or None before its first publication."""
+    def delta(self, table: str, version: int | None = None) -> DeltaTable | None:
+        """The analytics table, newest or as it was; None before its first publication."""
         # deltalake's own `is_deltatable` holds the interpreter while it waits for the network: a server in this process
         # (the demo's, the tests') could never answer it.
         if not any(name.endswith(".json") for name in self.names(f"analytics/{table}/_delta_log")):
             return None
         uri = self.at("analytics", table)
         with translated(f"opening {uri}"):
-            return DeltaTable(uri, storage_options=self.storage_options)
+            return DeltaTable(uri, version=version, storage_options=self.storage_options)
 
     def frame(self, table: str, schema: pa.Schema) -> pl.LazyFrame:
         """The analytics table, lazily; an empty frame of `schema` before its first publication.

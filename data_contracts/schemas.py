@@ -206,6 +206,7 @@ RUNS = pa.schema(
         *(pa.field(f"{stage}_s", pa.float64()) for stage in STAGES),
         pa.field("verdict", pa.string(), nullable=False),  # passed | warned | nothing_to_check
         pa.field("validation", pa.string()),  # where the Data Docs are
+        pa.field("versions", pa.string()),  # JSON: the Delta version of each table that this run left
     ]
 )
 
@@ -222,6 +223,9 @@ TABLE_KEYS: dict[str, tuple[str, ...]] = {
 
 What `recordings` holds is taken as published, so it follows what it vouches for; `runs`, the ledger, comes last.
 """
+
+PARTITIONED = ("utterances", "recordings")
+"""Tables whose files lie by date: a publication opens those of its dates, a query those that it asks for."""
 
 PUBLISHED = tuple(table for table in TABLE_KEYS if table != "runs")
 """What a run stages and publishes before its own row."""

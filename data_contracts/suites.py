@@ -14,7 +14,7 @@ from data_contracts.reasons import Reason, Unscored
 ROUNDING_S = 0.04  # one VAD chunk: a segment's end may round past the last sample
 CLASS_SHIFT_WARNING = 0.35  # Jensen-Shannon distance of the class mix to the nights before, 0 to 1
 LOST_WARNING = 0.1  # utterances that go, against those that are staged or go
-VOLUME_WARNING = (0.2, 5.0)  # utterances against the mean of the runs before
+VOLUME_WARNING = (0.2, 5.0)  # a day's utterances against the mean of the days before
 
 
 def suites(classes: Sequence[str]) -> dict[str, list[Any]]:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from rich.console import Console
 
 from data_contracts.errors import UndertoneError
+from data_contracts.schemas import TABLE_KEYS
 from flows.screen import safe
 from flows.settings import Settings
 
@@ -82,7 +83,7 @@ def _lake(settings: Settings) -> tuple[State, str]:
     lake.remove(probe)
     if not first or second:
         return "missing", f"{lake.uri} takes no conditional writes: publishing there could lose rows. Use another store"
-    tables = lake.names("analytics")
+    tables = [name for name in lake.names("analytics") if name in TABLE_KEYS]
     return "ok", f"{lake.uri} can be written, conditionally too; tables: {', '.join(tables) or 'none yet'}"
 
 

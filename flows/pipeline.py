@@ -6,33 +6,27 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
-from data_contracts.errors import LakeError, PublishConflict, UndertoneError, ValidationStopped
+from data_contracts.errors import LakeError, UndertoneError, ValidationStopped
 from data_contracts.records import Counts, ModelRef, ShardRef
 from data_contracts.validation import warm_up
 from features import store
 from flows import chosen
 from flows.artifacts import leave
 from flows.progress import reporter
+from flows.publication import publish_waiting
 from flows.runners import Workers, n_workers, workers_for
 from flows.screen import safe
 from flows.settings import Settings
 from models.compatibility import check_features
-from tasks.audit import audit, docs_uri
 from tasks.discover import Found, discover
 from tasks.extract import extract
-from tasks.identify import identify
-from tasks.integrate import integrate
 from tasks.ledger import Ledger
 from tasks.plan import plan
-from tasks.publish import finish, publish, roll_forward
-from tasks.reenrol import reenrol
+from tasks.publish import finish, roll_forward
 from tasks.rejected import rejected
 from tasks.run import Choice, Run, new_id
-from tasks.score import score
-from tasks.select import Pending, select
 
 Stage = Literal["features", "score"]
-_ATTEMPTS = 5
 
 
 def process(
@@ -62,7 +56,7 @@ def process(
                 _check_stored(run)
             else:
                 run = _extract(run, ledger, settings, workers)
-            if stage == "features" or not _publish(run, ledger, workers):
+            if stage == "features" or not publish_waiting(run, ledger, workers):
                 finish(run.lake, ledger)
     except ValidationStopped as error:
         _close(run, ledger, "stopped", error)
@@ -109,6 +103,7 @@ def open_run(
         pseudonym_key=settings.pseudonym_key,
         channel_names=settings.channel_names,
         shard_tries=settings.shard_tries,
+        part_recordings=settings.publish_recordings,
         force=force,
         rescore=rescore,
         retry=retry,
@@ -148,9 +143,8 @@ def _extract(run: Run, ledger: Ledger, settings: Settings, workers: Workers) -> 
         return run
     with ledger.timed("plan"):
         refs: list[ShardRef] = plan(run, found, n_workers=n_workers(settings))
-    tell.say(
-        "plan", f"{sum(ref.n_objects for ref in refs):,} objects, {found.n_bytes / 1e6:,.1f} MB, {len(refs)} shards"
-    )
+    ledger.n_planned = sum(ref.n_objects for ref in refs)
+    tell.say("plan", f"{ledger.n_planned:,} objects, {found.n_bytes / 1e6:,.1f} MB, {len(refs)} shards")
     threading.Thread(target=warm_up, daemon=True).start()  # the audit's imports, while the workers compute
     with ledger.timed("extract"), tell.extraction(found.n_bytes) as bar:
         ledger.extracted = extract(run, refs, workers.client(), progress=bar)
@@ -169,69 +163,6 @@ def _discovered(run: Run, found: Found) -> str:
         return f"{found.n_listed:,} rejects chosen, {found.n_listed - found.n_known:,} to be read again"
     where = "" if found.n_listed else f" in {run.corpus}: is the layout right? `undertone doctor` shows what is there"
     return f"{found.n_listed:,} objects listed, {found.n_known:,} of them known already{safe(where)}"
-
-
-def _publish(run: Run, ledger: Ledger, workers: Workers) -> bool:
-    """Stages 4 to 8; False where nothing waits. Staged again where another run published in between."""
-    for attempt in range(_ATTEMPTS):
-        ledger.attempt = attempt
-        with ledger.timed("integrate"):
-            waiting = select(run)
-        if not waiting.n_recordings:
-            ledger.nothing_published()
-            reporter.get().say("publish", "nothing new: the tables are as they were")
-            return False
-        _stage(run, ledger, waiting, workers)
-        try:
-            ledger.save(run.lake)
-            publish(run, ledger, waiting.base)
-        except PublishConflict:
-            if attempt == _ATTEMPTS - 1:
-                raise
-            reporter.get().say("publish", "another run published first: staging again on top of it")
-            continue
-        reporter.get().say(
-            "publish", f"{ledger.n_published_recordings:,} recordings, {ledger.n_published_utterances:,} utterances"
-        )
-        return True
-    return False
-
-
-def _stage(run: Run, ledger: Ledger, waiting: Pending, workers: Workers) -> None:
-    """Stages 4 to 7. Raises ValidationStopped."""
-    tell = reporter.get()
-    with ledger.timed("identify"):
-        enrolled = reenrol(run)
-        identified = identify(run, waiting)
-    ledger.n_new_speakers = identified.n_founded
-    kept = enrolled.n + identified.n_carried
-    tell.say(
-        "identify",
-        f"{ledger.n_new_speakers} speakers heard for the first time"
-        + (f", {kept} known from another encoder" if kept else ""),
-    )
-    for words in (*enrolled.failed, *identified.left_behind):
-        tell.say("", f"[yellow]note[/yellow] {safe(words)}")
-    with ledger.timed("score"):
-        ledger.n_scored = score(run, waiting, workers.client_for(sum(map(len, waiting.shards.values()))))
-    workers.release()
-    unread = "" if ledger.extracted.n_objects else "; no audio was read: from stored features"
-    tell.say("score", f"{ledger.n_scored:,} utterances by {run.emotion.label}{unread}")
-    with ledger.timed("integrate"):
-        staged = integrate(run, waiting)
-    ledger.n_published_recordings, ledger.n_published_utterances = staged.n_recordings, staged.n_utterances
-    with ledger.timed("audit"):
-        verdict = audit(run, waiting, ledger.extracted.n_objects)
-    ledger.verdict, ledger.validation = verdict.word, docs_uri(run)
-    ledger.failures = [str(failure) for failure in verdict.failures]
-    tell.say("audit", f"{verdict.n_expectations} expectations, {verdict.word}: {safe(ledger.validation)}")
-    for failure in verdict.failures:
-        tell.say("", f"[yellow]{failure.severity}[/yellow] {safe(str(failure))}")
-    if verdict.critical:
-        raise ValidationStopped(
-            f"{len(verdict.critical)} of {verdict.n_expectations} expectations failed, nothing was published; first: "
-            f"{verdict.critical[0]}. See {ledger.validation}, mend the model or the data, and run again"
-        )
 
 
 def _open_ledger(run: Run) -> Ledger:

@@ -4,10 +4,12 @@ import re
 
 import duckdb
 import pyarrow as pa
+from deltalake import DeltaTable
 
 from data_contracts import schemas
 from data_contracts.errors import UsageError
 from data_contracts.lake import Lake
+from data_contracts.published import published
 from data_contracts.schemas import FEATURE_SETS, TABLE_KEYS
 
 SETS = {f"features_{name}" if name in TABLE_KEYS else name: name for name in FEATURE_SETS}
@@ -15,13 +17,13 @@ SETS = {f"features_{name}" if name in TABLE_KEYS else name: name for name in FEA
 
 
 def connect(lake: Lake, sql: str) -> duckdb.DuckDBPyConnection:
-    """A connection that knows the tables named in `sql`; nothing else is opened. The lake is only read."""
+    """A connection that knows the tables named in `sql`, all as one run left them; the lake is only read."""
     connection = duckdb.connect()
     if not lake.is_local:
         connection.register_filesystem(lake.fs)
-    words = set(re.findall(r"[a-z_]+", sql.lower()))
+    words, tables = set(re.findall(r"[a-z_]+", sql.lower())), published(lake)
     for table in words & TABLE_KEYS.keys():
-        _add_table(lake, table, connection)
+        _add_table(tables.delta(table), table, connection)
     for name in words & SETS.keys():
         connection.execute(f"CREATE VIEW {name} AS SELECT * FROM {_feature_set(lake, SETS[name])}")
     return connection
@@ -37,9 +39,8 @@ def query(lake: Lake, sql: str) -> pa.Table:
         raise UsageError(f"{str(error).strip()}\nTables: {known}") from error
 
 
-def _add_table(lake: Lake, table: str, connection: duckdb.DuckDBPyConnection) -> None:
-    """DuckDB reads the newest version's Parquet itself: Arrow cannot compare the string views that merges write."""
-    delta = lake.delta(table)
+def _add_table(delta: DeltaTable | None, table: str, connection: duckdb.DuckDBPyConnection) -> None:
+    """DuckDB reads the version's Parquet itself: Arrow cannot compare the string views that merges write."""
     files = delta.file_uris() if delta is not None else []
     if delta is None or not files:
         schema = schemas.utterances(()) if table == "utterances" else getattr(schemas, table.upper())
@@ -47,7 +48,11 @@ def _add_table(lake: Lake, table: str, connection: duckdb.DuckDBPyConnection) ->
         return
     columns = ", ".join(f'"{field.name}"' for field in delta.schema().fields)
     names = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
-    connection.execute(f"CREATE VIEW {table} AS SELECT {columns} FROM read_parquet([{names}], union_by_name = true)")
+    days = ", ".join(f"'{column}': DATE" for column in delta.metadata().partition_columns)
+    hive = f", hive_partitioning = true, hive_types = {{{days}}}" if days else ""
+    connection.execute(
+        f"CREATE VIEW {table} AS SELECT {columns} FROM read_parquet([{names}], union_by_name = true{hive})"
+    )
 
 
 def _feature_set(lake: Lake, name: str) -> str:

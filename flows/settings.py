@@ -75,6 +75,9 @@ class Settings(BaseSettings):
     )
     keep_stagings_days: int = Field(30, ge=1, description="days for which `maintain` keeps what failed runs left")
     keep_reports_days: int = Field(400, ge=1, description="days for which `maintain` keeps validation reports")
+    publish_recordings: int = Field(
+        50_000, ge=1, description="recordings that are staged, audited and published at a time; a date at least"
+    )
     shard_tries: int = Field(3, ge=1, description="how often a shard is tried when the network or a worker fails")
 
     @classmethod

@@ -1,6 +1,5 @@
 """Stage 7: nothing is published that broke a contract."""
 
-import datetime as dt
 import math
 from typing import Any
 
@@ -20,13 +19,16 @@ _NIGHTS = 28
 
 
 @stage
-def audit(run: Run, waiting: Pending, n_extracted: int) -> Verdict:
-    """Checks every staged table and writes the verdict and the Data Docs to `validation/run=…/`."""
+def audit(run: Run, waiting: Pending, n_uncounted: int) -> Verdict:
+    """Checks every staged table and writes the verdict and the Data Docs to `validation/run=…/`.
+
+    `n_uncounted` are planned objects that no worker has counted.
+    """
     tables = {table: pl.DataFrame(run.lake.read_parquet(run.staged(table))) for table in schemas.PUBLISHED}
     frames = {name: frame.to_pandas() for name, frame in tables.items()}
     frames["recordings"] = _explained(tables["recordings"]).to_pandas()
     frames["utterances"] = _placed(run, tables["utterances"]).to_pandas()
-    frames["run"] = pl.DataFrame([_reconciled(run, waiting, n_extracted, tables)]).to_pandas()
+    frames["run"] = pl.DataFrame([_reconciled(run, waiting, n_uncounted, tables)]).to_pandas()
     verdict = validate(frames, run.classes, run_id=run.id)
     for path, content in verdict.docs.items():
         run.lake.write(f"{run.validation}/docs/{path}", content)
@@ -72,10 +74,10 @@ def _placed(run: Run, utterances: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _reconciled(run: Run, waiting: Pending, n_extracted: int, tables: dict[str, pl.DataFrame]) -> dict[str, Any]:
+def _reconciled(run: Run, waiting: Pending, n_uncounted: int, tables: dict[str, pl.DataFrame]) -> dict[str, Any]:
     """What was counted on the way against what is staged, and this run against those before."""
     counted = pending(run).filter("counted")
-    planned, extracted = _planned_and_extracted(run)
+    planned, extracted = _planned_and_extracted(run, waiting)
     unaccounted = planned.join(extracted, on=["uri", "etag"], how="anti")
     utterances, daily = tables["utterances"], tables["emotion_daily"]
     own = (
@@ -85,37 +87,31 @@ def _reconciled(run: Run, waiting: Pending, n_extracted: int, tables: dict[str, 
         .join(daily.group_by("date").agg(pl.col("n_utterances").sum()), on="date", how="left")
     )
     mix = dict(utterances["emotion"].drop_nulls().value_counts().iter_rows())
-    past_volume, past_mix = (None, {}) if run.retry else _past(run)  # a few files are no night
+    past_volume, past_mix = (None, {}) if run.retry else _past(run, daily["date"])  # a few files are no night
     lost = _lost(run)
     return {
         "recordings_missing": abs(waiting.n_recordings - tables["recordings"].height)
-        + abs(n_extracted - planned.height)
+        + abs(n_uncounted)
         + unaccounted.height,
         "utterances_missing": int(counted["n_segments"].sum() or 0) - utterances.height,
         "daily_utterances_missing": int((own["len"] > own["n_utterances"].fill_null(0)).sum()),
-        "volume_ratio": utterances.height / past_volume if past_volume else None,
+        "volume_ratio": _a_day(daily) / past_volume if past_volume and daily.height else None,
         "lost_share": lost / max(1, lost + utterances.height),
         "class_shift": js_distance(mix, past_mix) if past_mix and mix else None,
     }
 
 
-def _planned_and_extracted(run: Run) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _planned_and_extracted(run: Run, waiting: Pending) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The objects, by uri and etag, of this run's own shards: as they were planned, and as the store holds them."""
     key = ["uri", "etag"]
-    plans = f"{run.staging}/plan"
-    files = [f"{folder}/{name}" for folder in run.lake.names(plans) for name in run.lake.names(f"{plans}/{folder}")]
-    planned = [run.lake.read_parquet(f"{plans}/{file}", key) for file in files]
-    extracted = [store.read(run.lake, "recordings", run.feature_version, *_shard(file), key) for file in files]
+    planned, extracted = [], []
+    for date in waiting.dates:
+        folder = f"{run.staging}/plan/date={date.isoformat()}"
+        for name in run.lake.names(folder):
+            planned.append(run.lake.read_parquet(f"{folder}/{name}", key))
+            shard = name.removesuffix(".parquet")
+            extracted.append(store.read(run.lake, "recordings", run.feature_version, date, shard, key))
     return _together(planned), _together(extracted)
-
-
-def _shard(file: str) -> tuple[dt.date, str]:
-    """
-    >>> _shard("date=2026-11-21/0f.parquet")
-    (datetime.date(2026, 11, 21), '0f')
-    """
-    date, name = file.removeprefix("date=").split("/")
-    return dt.date.fromisoformat(date), name.removesuffix(".parquet")
 
 
 def _together(tables: list[pa.Table]) -> pl.DataFrame:
@@ -128,15 +124,22 @@ def _lost(run: Run) -> int:
     return int(run.lake.read_parquet(f"{run.staging}/deletes/utterances.parquet").num_rows)
 
 
-def _past(run: Run) -> tuple[float | None, dict[str, int]]:
-    """Mean utterances of the last runs that published any, and the class mix of the newest published days."""
-    runs = run.lake.frame("runs", schemas.RUNS)
-    runs = runs.filter(pl.col("n_published_utterances") > 0, pl.col("flow") != "retry")
-    volume = runs.sort("started").tail(_NIGHTS).select(pl.col("n_published_utterances").mean()).collect().item()
+def _past(run: Run, touched: pl.Series) -> tuple[float | None, dict[str, int]]:
+    """Mean utterances of the newest published days but those that are `touched`, and the newest days' class mix."""
     daily = run.lake.frame("emotion_daily", schemas.EMOTION_DAILY).collect()
-    newest = daily["date"].unique().sort().tail(_NIGHTS)
-    mix = daily.filter(pl.col("date").is_in(newest.implode())).group_by("emotion").agg(pl.col("n_utterances").sum())
-    return volume, dict(mix.iter_rows())
+    newest = _newest(daily)
+    mix = newest.group_by("emotion").agg(pl.col("n_utterances").sum())
+    others = _newest(daily.filter(~pl.col("date").is_in(touched.implode())))
+    return _a_day(others) if others.height else None, dict(mix.iter_rows())
+
+
+def _newest(daily: pl.DataFrame) -> pl.DataFrame:
+    return daily.filter(pl.col("date").is_in(daily["date"].unique().sort().tail(_NIGHTS).implode()))
+
+
+def _a_day(daily: pl.DataFrame) -> float:
+    """Mean utterances of the days."""
+    return float(daily["n_utterances"].sum() / daily["date"].n_unique())
 
 
 def js_distance(left: dict[str, int], right: dict[str, int]) -> float:

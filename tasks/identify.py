@@ -46,7 +46,7 @@ def identify(run: Run, waiting: Pending) -> Identified:
             pseudonym_key=f"{run.pseudonym_key}/{extractor}",  # another encoder hears other voices in the same segments
             taken=memory.people["speaker_id"].to_list(),
         )
-        answer = memory.learn(answer, memory.published_as(run.lake, heard), seconds)
+        answer = memory.learn(answer, memory.published_as(run.lake, date, heard), seconds)
         frames.append(
             heard.select(KEY).with_columns(
                 speaker_id=pl.Series(answer.speaker_ids, dtype=pl.String),

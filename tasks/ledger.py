@@ -1,6 +1,7 @@
 """What a run did: kept beside its staging while it works, published as its row of `runs`."""
 
 import datetime as dt
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,11 @@ from typing import Any, Self
 from data_contracts.lake import Lake
 from data_contracts.records import Counts
 from data_contracts.schemas import RUNS, STAGES
+
+_STAGED = (
+    *("n_scored", "n_published_recordings", "n_published_utterances", "n_new_speakers"),
+    *("verdict", "validation", "failures"),
+)
 
 
 @dataclass
@@ -31,6 +37,7 @@ class Ledger:
     n_listed: int = 0
     n_known: int = 0
     left_alone: dict[str, int] = field(default_factory=dict)  # rejects that failed too often, by reason
+    n_planned: int = 0
     extracted: Counts = field(default_factory=Counts)
     n_scored: int = 0
     n_published_recordings: int = 0
@@ -41,7 +48,8 @@ class Ledger:
     validation: str | None = None
     failures: list[str] = field(default_factory=list)
     error: str | None = None
-    attempt: int = 0  # of staging: another run published first, so it was staged again
+    attempt: int = 0  # of staging: the next dates, or the same again because another run published first
+    versions: dict[str, int] = field(default_factory=dict)  # of the tables, as it left them
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -51,10 +59,14 @@ class Ledger:
         finally:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - started
 
-    def nothing_published(self) -> None:
-        """Whatever was staged before, somebody else published it, or there was nothing."""
-        self.n_published_recordings = self.n_published_utterances = self.n_new_speakers = self.n_scored = 0
-        self.verdict, self.validation, self.failures = "nothing_to_check", None, []
+    def staged(self) -> dict[str, Any]:
+        """What the ledger says of all that was staged so far."""
+        return {name: getattr(self, name) for name in _STAGED}
+
+    def take_back(self, before: dict[str, Any]) -> None:
+        """What was staged since `before` is not published: others came first."""
+        for name, value in before.items():
+            setattr(self, name, value)
 
     @property
     def elapsed_s(self) -> float:
@@ -71,6 +83,7 @@ class Ledger:
             "bytes_read": done.n_bytes,
             "audio_hours": done.audio_s / 3600,
             "rtfx": done.audio_s / self.elapsed_s if done.audio_s else None,
+            "versions": json.dumps(self.versions),
         }
         values |= {f"{stage}_s": self.seconds.get(stage) for stage in STAGES}
         return {name: values[name] for name in RUNS.names}

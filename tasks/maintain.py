@@ -16,6 +16,7 @@ from deltalake.exceptions import DeltaError
 
 from data_contracts.errors import LakeError
 from data_contracts.lake import Lake
+from data_contracts.published import point, published
 from data_contracts.schemas import TABLE_KEYS
 from features import store
 from features.compaction import Tally, compact
@@ -43,9 +44,11 @@ def tidy_tables(lake: Lake, *, keep_versions_days: int, dry_run: bool) -> list[U
         return [_tidy(lake, name, delta, keep_versions_days, dry_run=True) for name, delta in _tables(lake)]
     with publishing(lake, "maintain"):
         finish_the_dead(lake)
-        # After this, still under the lock, the pointer `analytics/published.json` is to move to the versions of now:
-        # they hold what the pinned ones do, in fewer files.
-        return [_tidy(lake, name, delta, keep_versions_days, dry_run=False) for name, delta in _tables(lake)]
+        lines = [_tidy(lake, name, delta, keep_versions_days, dry_run=False) for name, delta in _tables(lake)]
+        run_id = published(lake).run_id
+        if run_id is not None:
+            point(lake, run_id)  # to the versions of now: they hold what the pinned ones do, in fewer files
+    return lines
 
 
 @stage
@@ -174,9 +177,10 @@ def _kept(lake: Lake, table: str, delta: DeltaTable, keep_days: int) -> list[int
     """Versions that stay whatever their age: the pinned one, and all of those days where Delta remembers fewer."""
     commits = delta.history()
     versions = {int(commit["version"]) for commit in commits}
-    kept = set()
-    if lake.exists("analytics/published.json"):
-        kept.add(lake.read_json("analytics/published.json")["versions"].get(table))
+    kept = set[int]()
+    pinned = published(lake).versions.get(table)
+    if pinned is not None:
+        kept.add(pinned)
     if keep_days > _TOMBSTONE_DAYS:
         since = (dt.datetime.now(dt.UTC) - dt.timedelta(days=keep_days)).timestamp() * 1000
         young = {int(commit["version"]) for commit in commits if commit["timestamp"] >= since}

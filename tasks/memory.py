@@ -1,5 +1,6 @@
 """Whom the lake remembers, as a run's encoder hears them; and whom a run adds."""
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -52,12 +53,13 @@ class Memory:
         rows = people.filter(pl.col("kind") != "merged").select("speaker_id", "kind").iter_rows()
         return cls(people, prints, {name: kind == "enrolled" for name, kind in rows if name not in here}, dict(anew))
 
-    def published_as(self, lake: Lake, heard: pl.DataFrame) -> list[str | None]:
-        """Who each utterance was, where one of the `earlier` was heard in it."""
+    def published_as(self, lake: Lake, date: dt.date, heard: pl.DataFrame) -> list[str | None]:
+        """Who each of a date's utterances was, where one of the `earlier` was heard in it."""
         if not self.earlier:
             return [None] * len(heard)
         before = (
             lake.frame("utterances", schemas.utterances(()))
+            .filter(pl.col("date") == date)
             .join(pl.LazyFrame({"speaker_id": list(self.earlier)}), on="speaker_id", how="semi")
             .join(heard.lazy().select(_KEY), on=_KEY, how="semi")
             .select(*_KEY, "speaker_id", was_start_s="start_s", was_end_s="end_s")

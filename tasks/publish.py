@@ -1,6 +1,6 @@
-"""Stage 8: staged tables into Delta, one commit a table, the run's id in each, the ledger last.
+"""Stage 8: staged tables into Delta, one commit a table, the run's id in each, the ledger and the pointer last.
 
-A run that was audited leaves `ready.json`; one that died between two tables' commits is rolled forward by the next.
+What was audited leaves `ready.json`; a run that died between two tables' commits is rolled forward by the next.
 """
 
 import datetime as dt
@@ -8,39 +8,41 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import polars as pl
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, write_deltalake
-from deltalake.exceptions import DeltaError
 
 from data_contracts.errors import LakeError, PublishConflict
 from data_contracts.lake import Lake
-from data_contracts.schemas import PUBLISHED, RUNS, TABLE_KEYS
+from data_contracts.published import point, versions
+from data_contracts.schemas import PUBLISHED, RUNS
+from tasks.commit import ATTEMPT, RUN_ID, Change, commit, commits
 from tasks.ledger import Ledger
 from tasks.lock import publishing
 from tasks.run import Run, new_id
-from tasks.select import versions
 from tasks.stage import stage
 
-RUN_ID, ATTEMPT = "undertone.run_id", "undertone.attempt"
 _DAILY = ("emotion_daily", "speaker_daily")
+_READ = ("utterances", "speakers", "recordings")  # what staging builds upon
 
 
 @stage
-def publish(run: Run, ledger: Ledger, base: dict[str, int]) -> None:
-    """Publishes what was staged and audited. Raises PublishConflict where another run came first: stage again."""
+def publish(run: Run, ledger: Ledger, base: dict[str, int], *, is_last: bool) -> None:
+    """Publishes what was staged and audited. Raises PublishConflict where another run came first: stage again.
+
+    The ledger's row says that the run is done where this is the last of it.
+    """
     with publishing(run.lake, run.id):
         finish_the_dead(run.lake, but=run.id)
         _check_base(run.lake, ledger, base)
-        run.lake.write_json(_ready(run.id), {"base": base})
-        publish_staged(run.lake, ledger)
+        run.lake.write_json(_ready(run.id), {"base": base, "is_last": is_last})
+        publish_staged(run.lake, ledger, base, is_last=is_last)
 
 
 @stage
 def finish(lake: Lake, ledger: Ledger) -> None:
-    """The ledger's row of a run that had nothing to publish."""
+    """The ledger's row of a run that has nothing (more) to publish."""
     with publishing(lake, ledger.run_id):
-        _write_ledger(lake, ledger)
+        finish_the_dead(lake)
+        _write_ledger(lake, ledger, is_last=True, since=None)
 
 
 @stage
@@ -63,21 +65,34 @@ def finish_the_dead(lake: Lake, *, but: str = "") -> list[str]:
     return [run_id for run_id in _waiting(lake) if run_id != but and _finish_dead(lake, run_id)]
 
 
-def publish_staged(lake: Lake, ledger: Ledger) -> None:
+def publish_staged(lake: Lake, ledger: Ledger, base: dict[str, int], *, is_last: bool = True) -> None:
     """Merges every staged table once, then the ledger's row. The caller holds the lock."""
     staging = f"staging/run={ledger.run_id}"
     with ledger.timed("publish"):
+        dates = _dates(lake, staging)
         for table in PUBLISHED:
-            if not lake.exists(f"{staging}/tables/{table}.parquet"):
-                continue  # an amendment stages what it changes
-            rows = lake.read_parquet(f"{staging}/tables/{table}.parquet")
-            if table in _DAILY:
-                dates = lake.read_parquet(f"{staging}/deletes/dates.parquet")["date"].to_pylist()
-                _commit(lake, table, _stamp(ledger), rows, replace_dates=dates)
-            else:
-                gone = f"{staging}/deletes/{table}.parquet"
-                _commit(lake, table, _stamp(ledger), rows, gone=lake.read_parquet(gone) if lake.exists(gone) else None)
-    _write_ledger(lake, ledger)
+            if lake.exists(f"{staging}/tables/{table}.parquet"):  # an amendment stages what it changes
+                change = _change(lake, staging, table, dates.get(table))
+                commit(lake, change, _stamp(ledger), since=base.get(table))
+    _write_ledger(lake, ledger, is_last=is_last, since=base.get("runs"))
+
+
+def _change(lake: Lake, staging: str, table: str, dates: list[dt.date] | None) -> Change:
+    rows = lake.read_parquet(f"{staging}/tables/{table}.parquet")
+    if table in _DAILY:
+        days = lake.read_parquet(f"{staging}/deletes/dates.parquet")["date"].to_pylist()
+        return Change(table, rows, dates=days, replace=True)
+    gone = f"{staging}/deletes/{table}.parquet"
+    return Change(table, rows, gone=lake.read_parquet(gone) if lake.exists(gone) else None, dates=dates)
+
+
+def _dates(lake: Lake, staging: str) -> dict[str, list[dt.date]]:
+    """Where the rows of the large tables lie; what an earlier version staged does not say, and looks everywhere."""
+    try:
+        found = lake.read_json(f"{staging}/dates.json")
+    except FileNotFoundError:
+        return {}
+    return {table: [dt.date.fromisoformat(day) for day in days] for table, days in found.items()}
 
 
 @dataclass(frozen=True)
@@ -107,10 +122,17 @@ def amend(lake: Lake, flow: str, make: Callable[[str], Amendment | None]) -> str
             lake.write_parquet(f"{staging}/tables/{table}.parquet", rows)
         for table, keys in change.deletes.items():
             lake.write_parquet(f"{staging}/deletes/{table}.parquet", keys)
+        lake.write_json(f"{staging}/dates.json", _where(change.tables))
         ledger.save(lake)
         lake.write_json(_ready(ledger.run_id), {"base": base})
-        publish_staged(lake, ledger)
+        publish_staged(lake, ledger, base)
     return ledger.run_id
+
+
+def _where(tables: dict[str, pa.Table]) -> dict[str, list[str]]:
+    """The dates of utterances that a person changes: they stay on them."""
+    rows = tables.get("utterances")
+    return {} if rows is None else {"utterances": sorted({str(day) for day in rows["date"].to_pylist()})}
 
 
 def _ready(run_id: str) -> str:
@@ -124,13 +146,14 @@ def _waiting(lake: Lake) -> list[str]:
 
 def _finish_dead(lake: Lake, run_id: str) -> bool:
     ledger = Ledger.restore(lake.read_json(f"staging/run={run_id}/run.json"))
+    ready: dict[str, Any] = lake.read_json(_ready(run_id))
     try:
-        _check_base(lake, ledger, lake.read_json(_ready(run_id))["base"])
+        _check_base(lake, ledger, ready["base"])
     except PublishConflict:  # others went ahead: what it staged is still in the store, and is staged anew
         _clear(lake, run_id)
         return False
     try:
-        publish_staged(lake, ledger)
+        publish_staged(lake, ledger, ready["base"], is_last=ready.get("is_last", True))
     except LakeError as error:
         raise LakeError(
             f"finishing run {run_id}, which died publishing: {error}; to go on without it, move "
@@ -139,11 +162,17 @@ def _finish_dead(lake: Lake, run_id: str) -> bool:
     return True
 
 
-def _write_ledger(lake: Lake, ledger: Ledger) -> None:
-    """The run's row, which says that all the others are there; then its staging goes."""
-    ledger.status, ledger.finished = "done", dt.datetime.now(dt.UTC)
-    _commit(lake, "runs", _stamp(ledger), pa.Table.from_pylist([ledger.row()], schema=RUNS))
-    _clear(lake, ledger.run_id)
+def _write_ledger(lake: Lake, ledger: Ledger, *, is_last: bool, since: int | None) -> None:
+    """The run's row, which says that all the others are there; the pointer to all of them; then its staging goes."""
+    ledger.versions = versions(lake)
+    if is_last:
+        ledger.status, ledger.finished = "done", dt.datetime.now(dt.UTC)
+    commit(lake, Change("runs", pa.Table.from_pylist([ledger.row()], schema=RUNS)), _stamp(ledger), since=since)
+    point(lake, ledger.run_id)
+    if is_last:
+        _clear(lake, ledger.run_id)
+    else:
+        lake.remove(_ready(ledger.run_id))
 
 
 def _clear(lake: Lake, run_id: str) -> None:
@@ -159,78 +188,12 @@ def _stamp(ledger: Ledger) -> dict[str, str]:
 
 def _check_base(lake: Lake, ledger: Ledger, base: dict[str, int]) -> None:
     """Raises PublishConflict where a table has moved on since it was read, other than by this very publication."""
-    for table, version in versions(lake).items():
-        if version == base[table]:
-            continue
+    for table in _READ:
         newest = lake.delta(table)
-        commits = newest.history(version - base[table]) if newest is not None else []
-        if any(not _stamp(ledger).items() <= commit.items() for commit in commits):
+        if newest is None or newest.version() == base[table]:
+            continue
+        others = [entry for entry in commits(newest, base[table]) if not _stamp(ledger).items() <= entry.items()]
+        if others:
             raise PublishConflict(
-                f"{table} went from version {base[table]} to {version} while {ledger.run_id} was staged"
+                f"{table} went from version {base[table]} to {newest.version()} while {ledger.run_id} was staged"
             )
-
-
-def _commit(
-    lake: Lake,
-    table: str,
-    stamp: dict[str, str],
-    rows: pa.Table,
-    *,
-    gone: pa.Table | None = None,
-    replace_dates: list[dt.date] | None = None,
-) -> None:
-    n_gone = gone.num_rows if gone is not None else 0
-    if not rows.num_rows and not n_gone and not replace_dates:
-        return
-    target = lake.delta(table)
-    if target is not None and any(stamp.items() <= commit.items() for commit in target.history(100)):
-        return  # this run has been here: a table is published once
-    rows = _nullable(rows)
-    properties = CommitProperties(custom_metadata=stamp, max_commit_retries=100)
-    try:
-        if target is None:
-            uri, options = lake.at("analytics", table), lake.storage_options
-            write_deltalake(uri, rows, mode="error", storage_options=options, commit_properties=properties)
-        elif replace_dates is not None:
-            _replace(target, rows, replace_dates, properties)
-        else:
-            _merge(target, table, rows, gone, properties)
-    except DeltaError as error:
-        raise LakeError(f"publishing {lake.at('analytics', table)}: {error}") from error
-
-
-def _nullable(rows: pa.Table) -> pa.Table:
-    """delta-rs 1.6 fails to merge into a widening schema with NOT NULL columns; the audit has looked for nulls."""
-    return rows.cast(pa.schema([field.with_nullable(True) for field in rows.schema]))
-
-
-def _replace(target: DeltaTable, rows: pa.Table, dates: list[dt.date], properties: CommitProperties) -> None:
-    days = ", ".join(f"CAST('{date.isoformat()}' AS DATE)" for date in sorted(dates))
-    write_deltalake(target, rows, mode="overwrite", predicate=f"date IN ({days})", commit_properties=properties)
-
-
-def _merge(target: DeltaTable, table: str, rows: pa.Table, gone: pa.Table | None, properties: CommitProperties) -> None:
-    """One merge that updates, inserts, and deletes the keys in `gone`."""
-    key = TABLE_KEYS[table]
-    for column in pa.schema(target.schema().to_arrow()):
-        if column.name not in rows.column_names:  # a score of a taxonomy that this model does not have
-            rows = rows.append_column(column, pa.nulls(rows.num_rows, column.type))
-    frames = [pl.DataFrame(rows).with_columns(gone_=pl.lit(False))]
-    if gone is not None and gone.num_rows:
-        frames.append(pl.DataFrame(gone).with_columns(gone_=pl.lit(True)))
-    source: Any = pl.concat(frames, how="diagonal").to_arrow()
-    columns = {name: f"s.{name}" for name in rows.column_names}
-    (
-        target.merge(
-            source,
-            predicate=" AND ".join(f"t.{name} = s.{name}" for name in key),
-            source_alias="s",
-            target_alias="t",
-            merge_schema=True,
-            commit_properties=properties,
-        )
-        .when_matched_delete("s.gone_")
-        .when_matched_update(columns)
-        .when_not_matched_insert(columns, "NOT s.gone_")
-        .execute()
-    )

@@ -23,12 +23,14 @@ class Reenrolled:
 
 @stage
 def reenrol(run: Run) -> Reenrolled:
-    """Writes `reenrolled.parquet`: nobody where the run reads no audio. A source that is gone stops nothing."""
+    """Writes `reenrolled.parquet`: nobody where the run reads no audio, or has published them. A source that is gone
+    stops nothing.
+    """
     people = run.lake.frame("speakers", SPEAKERS).collect()
     foreign = pl.col("extractor") != run.speaker.metadata["extractor_digest"]
     waiting = people.filter(foreign, pl.col("sources").list.len() > 0).sort("speaker_id")
     voices, failed = [], []
-    for row in waiting.iter_rows(named=True) if run.corpus is not None else ():
+    for row in waiting.iter_rows(named=True) if run.corpus is not None and not run.part else ():
         try:
             heard = hear(row["sources"], run.speaker, run.config)
         except TransientError:

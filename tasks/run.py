@@ -43,6 +43,8 @@ class Run:
     force: bool = False
     rescore: bool = False  # also what other model versions have published
     retry: Choice | None = None  # these rejects are read, and nothing else
+    part_recordings: int = 50_000  # that are staged, audited and published at a time
+    part: int = 0  # how many times it has published so far
 
     @property
     def staging(self) -> str:
@@ -50,7 +52,7 @@ class Run:
 
     @property
     def validation(self) -> str:
-        return f"validation/run={self.id}"
+        return f"validation/run={self.id}" + (f"/part={self.part}" if self.part else "")
 
     @property
     def classes(self) -> list[str]:

@@ -1,54 +1,80 @@
 """Between extraction and publication: what does the store hold that the tables do not show yet?
 
-This is what makes a run resume: it asks the store and the tables, not the memory of the run that died.
+This is what makes a run resume: it asks the store and the tables, not the memory of the run that died. It goes on date
+by date, so that a run over a year stages, audits and publishes some dates at a time, in bounded memory.
 """
 
 import datetime as dt
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import polars as pl
 
-from data_contracts.lake import Lake
+from data_contracts.published import versions
 from data_contracts.reasons import PASSING
-from data_contracts.schemas import RECORDINGS
 from features import store
+from tasks.related import shown, write_related
 from tasks.run import Run
 from tasks.stage import stage
-
-_BASE = ("utterances", "speakers", "recordings")
 
 
 @dataclass(frozen=True)
 class Pending:
-    """How many recordings wait, the shards by date that hold their features, and the tables as they stood."""
+    """How many recordings wait, the shards by date that hold their features, and the tables as they stood.
+
+    `dates` are those that were looked at, `rest` those that were not yet.
+    """
 
     n_recordings: int
     shards: dict[dt.date, list[str]]
     base: dict[str, int]
+    dates: tuple[dt.date, ...] = ()
+    rest: tuple[dt.date, ...] = field(default=())
+
+
+def held(run: Run) -> tuple[dt.date, ...]:
+    """The dates of the run's window of which the store holds anything, in their order."""
+    found = store.dates(run.lake, run.feature_version)
+    return tuple(found if run.dates is None else sorted(set(run.dates) & set(found)))
 
 
 @stage
-def select(run: Run) -> Pending:
-    """Writes `pending.parquet`: the window's recordings that are unpublished, or published with other versions.
+def select(run: Run, dates: Sequence[dt.date]) -> Pending:
+    """Writes `pending.parquet`: recordings that are unpublished, or published with other versions, of the first dates
+    that have any, together no more than `part_recordings` unless one date has more.
 
     The column `counted` is true for the one name of a recording under which its utterances are kept: its first by
     date and URI. A copy is listed, and not counted again.
     """
-    base = versions(run.lake)
-    published = run.lake.frame("recordings", RECORDINGS)
-    held = store.dates(run.lake, run.feature_version)
-    dates = held if run.dates is None else sorted(set(run.dates) & set(held))
-    frames = [store.recordings(run.lake, run.feature_version, date) for date in dates]
-    if not frames:
-        return Pending(0, {}, base)
-    pending = _unpublished(run, store.last_read(pl.concat(frames)), published).collect()
-    if pending.is_empty():
-        return Pending(0, {}, base)
-    pending = _counted(pending, published)
-    run.lake.write_parquet(pending_path(run), pending.to_arrow())
+    base, rest = versions(run.lake), list(dates)
+    while rest:
+        current = _some(run, rest)
+        same_name = shown(run, by="uri", values=current["uri"])
+        pending = _unpublished(run, current, same_name)
+        if pending.height:
+            same_name = same_name.join(pending, on="uri", how="semi")
+            pending = _counted(pending, write_related(run, pending, same_name))
+            run.lake.write_parquet(pending_path(run), pending.to_arrow())
+            looked_at = dates[: len(dates) - len(rest)]
+            return Pending(len(pending), _shards(pending), base, tuple(looked_at), tuple(rest))
+    return Pending(0, {}, base, tuple(dates))
+
+
+def _some(run: Run, rest: list[dt.date]) -> pl.DataFrame:
+    """What was read last under each name on the first of these dates, which are taken off."""
+    frames = [store.recordings(run.lake, run.feature_version, rest.pop(0)).collect()]
+    while rest and sum(map(len, frames)) < run.part_recordings:
+        following = store.recordings(run.lake, run.feature_version, rest[0]).collect()
+        if sum(map(len, frames)) + len(following) > run.part_recordings:
+            break
+        frames.append(following)
+        rest.pop(0)
+    return store.last_read(pl.concat(frames).lazy()).collect()
+
+
+def _shards(pending: pl.DataFrame) -> dict[dt.date, list[str]]:
     counted = pending.filter("counted").select("date", "shard").unique().sort("date", "shard")
-    shards = {date: group["shard"].to_list() for (date,), group in counted.group_by("date", maintain_order=True)}
-    return Pending(len(pending), shards, base)
+    return {date: group["shard"].to_list() for (date,), group in counted.group_by("date", maintain_order=True)}
 
 
 def pending_path(run: Run) -> str:
@@ -60,13 +86,7 @@ def pending(run: Run) -> pl.DataFrame:
     return pl.DataFrame(run.lake.read_parquet(pending_path(run)))
 
 
-def versions(lake: Lake) -> dict[str, int]:
-    """The Delta versions that a run builds upon; -1 before a table's first publication."""
-    tables = {table: lake.delta(table) for table in _BASE}
-    return {table: -1 if delta is None else int(delta.version()) for table, delta in tables.items()}
-
-
-def _unpublished(run: Run, current: pl.LazyFrame, published: pl.LazyFrame) -> pl.LazyFrame:
+def _unpublished(run: Run, current: pl.DataFrame, published: pl.DataFrame) -> pl.DataFrame:
     """Leaves out what is published as it is, contents older than the published, and failed reads of what is shown."""
     shown = published.select("uri", shown_etag="etag", shown_read_at="read_at", shown_status="status")
     outdated = (pl.col("shown_etag") != pl.col("etag")) & (pl.col("shown_read_at") > pl.col("read_at"))
@@ -82,14 +102,13 @@ def _unpublished(run: Run, current: pl.LazyFrame, published: pl.LazyFrame) -> pl
     return current.join(same.select("uri", "etag", "tries"), on=["uri", "etag", "tries"], how="anti")
 
 
-def _counted(pending: pl.DataFrame, published: pl.LazyFrame) -> pl.DataFrame:
+def _counted(pending: pl.DataFrame, related: pl.DataFrame) -> pl.DataFrame:
     usable = pending.filter(pl.col("status") == "ok").select("recording_id", "date", "uri")
     elsewhere = (
-        published.filter(pl.col("status") == "ok")
+        related.filter(pl.col("status") == "ok")
         .select("recording_id", "date", "uri")
-        .join(usable.lazy().select("recording_id").unique(), on="recording_id", how="semi")
-        .join(pending.lazy().select("uri"), on="uri", how="anti")
-        .collect()
+        .join(usable.select("recording_id").unique(), on="recording_id", how="semi")
+        .join(pending.select("uri"), on="uri", how="anti")
     )
     first = (
         pl.concat([usable, elsewhere])

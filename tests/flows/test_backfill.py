@@ -16,6 +16,7 @@ import models
 from data_contracts import lake as lakes
 from data_contracts.errors import LakeError, UsageError
 from data_contracts.lake import Lake
+from data_contracts.published import versions
 from data_contracts.schemas import UTTERANCE_KEY
 from features import store
 from flows.backfill import backfill
@@ -315,8 +316,7 @@ def test_wrong_settings_name_themselves():
 
 
 def _commits(lake: str) -> dict[str, int]:
-    tables = Lake(lake).names("analytics")
-    return {table: Lake(lake).delta(table).version() for table in tables}
+    return versions(Lake(lake))
 
 
 def test_an_earlier_copy_that_comes_late_moves_its_utterances(settings, tmp_path, sample):

@@ -7,11 +7,11 @@ import sys
 import pytest
 from polars.testing import assert_frame_equal
 
-import flows.pipeline
+import flows.publication
 from data_contracts.lake import Lake
 from flows.backfill import backfill
 from flows.nightly import nightly
-from tasks.publish import RUN_ID
+from tasks.commit import RUN_ID
 
 FLOAT = {"check_exact": False, "abs_tol": 1e-3, "rel_tol": 1e-3}
 
@@ -48,15 +48,15 @@ def test_who_is_overtaken_stages_again(settings, monkeypatch, contents, tmp_path
     """Another run publishes between this one's staging and its publication: it builds upon what stands then."""
     import datetime as dt
 
-    publish, overtaken = flows.pipeline.publish, []
+    publish, overtaken = flows.publication.publish, []
 
-    def overtake(run, ledger, base):
+    def overtake(run, ledger, base, **more):
         if not overtaken:
             overtaken.append(run.id)
             nightly(date=dt.date(2026, 11, 19), settings=settings | {"look_back_days": 0})
-        publish(run, ledger, base)
+        publish(run, ledger, base, **more)
 
-    monkeypatch.setattr(flows.pipeline, "publish", overtake)
+    monkeypatch.setattr(flows.publication, "publish", overtake)
     ledger = backfill(settings=settings)
     assert ledger.attempt == 1
     assert ledger.n_published_recordings == 34 - 11, "what the other published is not published again"

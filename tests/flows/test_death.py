@@ -4,6 +4,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import flows.pipeline
+import flows.publication
 import tasks.publish
 from data_contracts.lake import Lake
 from data_contracts.schemas import TABLE_KEYS
@@ -27,7 +28,7 @@ def test_dead_before_a_stage(stage, settings, contents, monkeypatch, tmp_path, u
         raise Killed
 
     with monkeypatch.context() as death:
-        death.setattr(flows.pipeline, stage, die)
+        death.setattr(flows.pipeline if hasattr(flows.pipeline, stage) else flows.publication, stage, die)
         with pytest.raises(Killed):
             backfill(settings=settings)
     assert Lake(settings["lake"]).names("analytics") == [], "nothing is visible before it is published"
@@ -38,15 +39,15 @@ def test_dead_before_a_stage(stage, settings, contents, monkeypatch, tmp_path, u
 @pytest.mark.parametrize("table", list(TABLE_KEYS))
 def test_dead_between_two_tables(table, settings, contents, monkeypatch, tmp_path, undisturbed):
     """The next run rolls forward what was audited, and finds nothing left to do."""
-    commit = tasks.publish._commit
+    commit = tasks.publish.commit
 
-    def die_at(lake, name, *args, **kwargs):
-        if name == table:
+    def die_at(lake, change, *args, **kwargs):
+        if change.table == table:
             raise Killed
-        commit(lake, name, *args, **kwargs)
+        commit(lake, change, *args, **kwargs)
 
     with monkeypatch.context() as death:
-        death.setattr(tasks.publish, "_commit", die_at)
+        death.setattr(tasks.publish, "commit", die_at)
         with pytest.raises(Killed):
             backfill(settings=settings)
     ledger = backfill(settings=settings)

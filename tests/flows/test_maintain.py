@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 import features.compaction
 import flows.maintain
-import flows.pipeline
+import flows.publication
 import tasks.maintain
 from data_contracts.lake import Lake
 from data_contracts.schemas import TABLE_KEYS
@@ -21,7 +21,7 @@ from flows.cli import app
 from flows.maintain import maintain
 from flows.nightly import nightly
 from flows.query import query
-from tasks.publish import RUN_ID
+from tasks.commit import RUN_ID
 
 FLOAT = {"check_exact": False, "abs_tol": 1e-3, "rel_tol": 1e-3}
 DAYS = [dt.date(2026, 11, day) for day in (19, 20, 21)]
@@ -122,19 +122,19 @@ def test_dead_at_a_step_and_run_again(step, settings, contents, monkeypatch):
 
 def test_a_run_that_staged_before_and_publishes_after(settings, contents, monkeypatch):
     """Compaction moves the tables' versions, not what they say: whoever built upon those publishes once, all of it."""
-    publish, overtaken = flows.pipeline.publish, []
+    publish, overtaken = flows.publication.publish, []
 
-    def overtake(run, ledger, base):
+    def overtake(run, ledger, base, **more):
         if not overtaken:
             overtaken.append(run.id)
             maintain(settings=settings)
-        publish(run, ledger, base)
+        publish(run, ledger, base, **more)
 
     before = contents(settings["lake"])
-    monkeypatch.setattr(flows.pipeline, "publish", overtake)
+    monkeypatch.setattr(flows.publication, "publish", overtake)
     ledger = backfill(stage="score", force=True, settings=settings)
     assert overtaken == [ledger.run_id]
-    assert ledger.n_published_recordings == 34
+    assert (ledger.n_published_recordings, ledger.attempt) == (34, 0), "nothing is staged again for it"
     _same(contents(settings["lake"]), before)
     commits = [commit.get(RUN_ID) for commit in Lake(settings["lake"]).delta("utterances").history()]
     assert commits.count(ledger.run_id) == 1
@@ -175,7 +175,7 @@ def test_the_command(settings, monkeypatch):
     assert "what would be done" in answer.output
     answer = CliRunner().invoke(app, ["maintain", "--older-than-days", "0", "--json"], catch_exceptions=False)
     lines = {line["what"]: line for line in json.loads(answer.stdout)}
-    assert lines["analytics/utterances"]["did"] == "compacted"
+    assert lines["analytics/emotion_daily"]["did"] == "compacted"
     assert lines["features/egemaps"]["files_after"] == 3
     assert {"staging", "validation"} <= lines.keys()
 

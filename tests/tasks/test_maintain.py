@@ -15,6 +15,7 @@ from deltalake import DeltaTable, write_deltalake
 import tasks.maintain
 from data_contracts.errors import LakeError
 from data_contracts.lake import Lake
+from data_contracts.published import point, published
 from data_contracts.schemas import REJECTS, SPEAKER_DAILY
 from features import store
 from tasks import maintain, upkeep
@@ -131,14 +132,35 @@ def test_longer_than_delta_remembers(lake):
     assert "old files removed" in _tidy(lake, days=20)["analytics/speaker_daily"].did
 
 
-def test_the_pinned_version_stays_readable_however_old(lake):
+def test_the_pinned_version_stays_readable_however_old(lake, monkeypatch):
+    """Who maintains may die before the pointer moves; readers go on with what it names."""
     before = _nights(lake)
+    point(lake, "r")
     pinned = lake.delta("speaker_daily").version()
-    lake.write_json("analytics/published.json", {"run_id": "r", "versions": {"speaker_daily": pinned, "runs": 3}})
+    with monkeypatch.context() as death:
+        death.setattr(tasks.maintain, "point", lambda *_: None)
+        _tidy(lake)
+        _age(lake, "analytics/speaker_daily", 12)
+        _tidy(lake)
+    assert published(lake).versions == {"speaker_daily": pinned}
+    assert published(lake).scan("speaker_daily").collect().sort("date").equals(before)
+
+
+def test_the_pointer_moves_to_the_compacted_versions(lake):
+    before = _nights(lake)
     _tidy(lake)
-    _age(lake, "analytics/speaker_daily", 12)
+    assert published(lake).run_id is None, "where nothing was published as a whole, nothing is said to be"
+    _nights(lake, 1)
+    point(lake, "r")
+    reader = published(lake)
+    rows = reader.scan("speaker_daily").collect().sort("date", "n_utterances")
     _tidy(lake)
-    assert _rows(lake, version=pinned).equals(before)
+    now = published(lake)
+    assert (now.run_id, now.versions) == ("r", {"speaker_daily": lake.delta("speaker_daily").version()})
+    assert len(now.delta("speaker_daily").file_uris()) == 1
+    for pinned in (now, reader):
+        assert pinned.scan("speaker_daily").collect().sort("date", "n_utterances").equals(rows)
+    assert len(rows) == len(before) + 1
 
 
 def test_the_log_is_read_from_a_checkpoint(lake):

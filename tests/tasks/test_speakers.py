@@ -11,6 +11,7 @@ import tasks.publish
 from data_contracts import schemas
 from data_contracts.errors import UsageError
 from data_contracts.lake import Lake
+from data_contracts.published import versions
 from data_contracts.schemas import FORGOTTEN, SPEAKERS
 from tasks import speakers
 from tasks.memory import voiceprints
@@ -63,9 +64,9 @@ def test_a_found_voice_gets_a_name_and_is_known_by_it(lake):
 
 def test_named_the_same_again_publishes_nothing(lake):
     speakers.rename(lake, "spk_b", "Ben")
-    before = _versions(lake)
+    before = versions(lake)
     speakers.rename(lake, "Ben", "Ben")
-    assert _versions(lake) == before
+    assert versions(lake) == before
 
 
 def test_two_become_one_in_every_table(lake):
@@ -90,23 +91,23 @@ def test_whoever_is_near_a_merged_voice_is_its_survivor(lake):
 
 def test_merged_twice_is_merged_once(lake):
     first = speakers.merge(lake, "ada-lovelace", ["spk_b", "spk_b"])
-    before = _versions(lake)
+    before = versions(lake)
     again = speakers.merge(lake, "ada-lovelace", ["spk_b"])
-    assert _versions(lake) == before
+    assert versions(lake) == before
     assert again["n_utterances"] == first["n_utterances"]
 
 
 @pytest.mark.parametrize("table", ["utterances", "speakers", "speaker_daily", "runs"])
 def test_a_merge_that_died_is_finished(table, lake, monkeypatch):
-    commit = tasks.publish._commit
+    commit = tasks.publish.commit
 
-    def die_at(at, name, *arguments, **options):
-        if name == table:
+    def die_at(at, change, *arguments, **options):
+        if change.table == table:
             raise Killed
-        commit(at, name, *arguments, **options)
+        commit(at, change, *arguments, **options)
 
     with monkeypatch.context() as death:
-        death.setattr(tasks.publish, "_commit", die_at)
+        death.setattr(tasks.publish, "commit", die_at)
         with pytest.raises(Killed):
             speakers.merge(lake, "ada-lovelace", ["spk_b"])
     assert len(roll_forward.fn(lake)) == 1
@@ -118,15 +119,15 @@ def test_a_merge_that_died_is_finished(table, lake, monkeypatch):
 
 def test_nobody_publishes_over_a_merge_that_died(lake, monkeypatch):
     """Half of it was lost where another publication came before the next run's beginning."""
-    commit = tasks.publish._commit
+    commit = tasks.publish.commit
 
-    def die_at_speakers(at, name, *arguments, **options):
-        if name == "speakers":
+    def die_at_speakers(at, change, *arguments, **options):
+        if change.table == "speakers":
             raise Killed
-        commit(at, name, *arguments, **options)
+        commit(at, change, *arguments, **options)
 
     with monkeypatch.context() as death:
-        death.setattr(tasks.publish, "_commit", die_at_speakers)
+        death.setattr(tasks.publish, "commit", die_at_speakers)
         with pytest.raises(Killed):
             speakers.merge(lake, "ada-lovelace", ["spk_b"])
     speakers.rename(lake, "spk_c", "Cleo")
@@ -242,10 +243,6 @@ def _consistent(lake):
     assert people.select(columns).rows() == sums.filter(pl.col("speaker_id") != FORGOTTEN).select(columns).rows()
     daily = lake.scan("speaker_daily").sort("date", "speaker_id", "emotion").collect()
     assert daily.rows() == by_day(said)["speaker_daily"].rows()
-
-
-def _versions(lake):
-    return {table: lake.delta(table).version() for table in lake.names("analytics")}
 
 
 def _parquet_with(lake, word):

@@ -1,0 +1,65 @@
+"""Which versions of the tables belong together: a pointer that moves when a publication is whole.
+
+A publication commits table by table. Between the first commit and the last, the newest versions are not of one run;
+those that `analytics/published.json` names always are. It holds `{"run_id": …, "versions": {table: Delta version}}`.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import polars as pl
+from deltalake import DeltaTable
+
+from data_contracts.errors import UsageError
+from data_contracts.lake import Lake
+from data_contracts.schemas import TABLE_KEYS
+
+POINTER = "analytics/published.json"
+
+
+@dataclass(frozen=True)
+class Published:
+    """The tables as one run left them. Read through it as often as one likes, it says the same: what is published
+    meanwhile is seen by `published` asked again. `undertone maintain` keeps the versions for its retention.
+    """
+
+    lake: Lake
+    run_id: str | None  # None: published before there was a pointer, the newest versions are taken
+    versions: Mapping[str, int] = field(default_factory=dict)
+
+    def delta(self, table: str) -> DeltaTable | None:
+        """The analytics table at its version; None where it was not published yet."""
+        if self.run_id is None:
+            return self.lake.delta(table)
+        return self.lake.delta(table, self.versions[table]) if table in self.versions else None
+
+    def scan(self, table: str) -> pl.LazyFrame:
+        """The table, lazily. Raises UsageError where there is no such table (yet)."""
+        if table not in TABLE_KEYS:
+            raise UsageError(f"expected one of {', '.join(TABLE_KEYS)}; found {table!r}")
+        found = self.delta(table)
+        if found is None:
+            raise UsageError(f"{self.lake.at('analytics', table)} was not published by run {self.run_id} or before")
+        return pl.scan_delta(found)
+
+
+def published(lake: Lake) -> Published:
+    """What the newest whole publication left."""
+    try:
+        pointer = lake.read_json(POINTER)
+    except FileNotFoundError:
+        return Published(lake, None)
+    return Published(lake, pointer["run_id"], pointer["versions"])
+
+
+def versions(lake: Lake) -> dict[str, int]:
+    """The newest Delta version of every table; -1 before a table's first publication."""
+    tables = {table: lake.delta(table) for table in TABLE_KEYS}
+    return {table: -1 if delta is None else int(delta.version()) for table, delta in tables.items()}
+
+
+def point(lake: Lake, run_id: str) -> None:
+    """Moves the pointer to the newest versions. The caller holds the lock, and every table is whole."""
+    found = {table: version for table, version in versions(lake).items() if version >= 0}
+    lake.write(POINTER, json.dumps({"run_id": run_id, "versions": found}, indent=2).encode())

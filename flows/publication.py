@@ -1,0 +1,110 @@
+"""Stages 4 to 8, some dates at a time: what a year's backfill holds in memory is what one night's does."""
+
+from dataclasses import replace
+
+from data_contracts.errors import PublishConflict, ValidationStopped
+from data_contracts.validation import Verdict
+from flows.progress import reporter
+from flows.runners import Workers
+from flows.screen import safe
+from tasks.audit import audit, docs_uri
+from tasks.identify import identify
+from tasks.integrate import integrate
+from tasks.ledger import Ledger
+from tasks.publish import publish
+from tasks.reenrol import reenrol
+from tasks.run import Run
+from tasks.score import score
+from tasks.select import Pending, held, select
+
+_ATTEMPTS = 5
+_WORSE = ("nothing_to_check", "passed", "warned", "stopped")
+
+
+def publish_waiting(run: Run, ledger: Ledger, workers: Workers) -> bool:
+    """Stages, audits and publishes the window's dates in their order. Returns whether the ledger's row is written.
+
+    What another run published in between is built upon: the dates are staged again. Raises ValidationStopped: dates
+    published before stay, they passed.
+    """
+    dates, refused, is_written = held(run), 0, False
+    while True:
+        with ledger.timed("integrate"):
+            waiting = select(run, dates)
+        if not waiting.n_recordings:
+            break
+        before = ledger.staged()
+        _stage(run, ledger, waiting, workers)
+        is_written = not waiting.rest
+        try:
+            ledger.save(run.lake)
+            publish(run, ledger, waiting.base, is_last=is_written)
+        except PublishConflict:
+            refused += 1
+            if refused == _ATTEMPTS:
+                raise
+            ledger.take_back(before)
+            ledger.attempt, is_written = ledger.attempt + 1, False
+            reporter.get().say("publish", "another run published first: staging again on top of it")
+            continue
+        ledger.attempt += 1
+        run, dates, refused = replace(run, part=run.part + 1), waiting.rest, 0
+        reporter.get().say("publish", _published(ledger, waiting))
+        if is_written:
+            break
+    if not run.part:
+        reporter.get().say("publish", "nothing new: the tables are as they were")
+    return is_written
+
+
+def _published(ledger: Ledger, waiting: Pending) -> str:
+    more = f"; {len(waiting.rest)} more dates to look at" if waiting.rest else ""
+    return f"{ledger.n_published_recordings:,} recordings, {ledger.n_published_utterances:,} utterances{more}"
+
+
+def _stage(run: Run, ledger: Ledger, waiting: Pending, workers: Workers) -> None:
+    """Stages 4 to 7. Raises ValidationStopped."""
+    tell = reporter.get()
+    with ledger.timed("identify"):
+        enrolled = reenrol(run)
+        identified = identify(run, waiting)
+    ledger.n_new_speakers += identified.n_founded
+    kept = enrolled.n + identified.n_carried
+    tell.say(
+        "identify",
+        f"{identified.n_founded} speakers heard for the first time"
+        + (f", {kept} known from another encoder" if kept else ""),
+    )
+    for words in (*enrolled.failed, *identified.left_behind):
+        tell.say("", f"[yellow]note[/yellow] {safe(words)}")
+    with ledger.timed("score"):
+        n_scored = score(run, waiting, workers.client_for(sum(map(len, waiting.shards.values()))))
+    ledger.n_scored += n_scored
+    if not waiting.rest:
+        workers.release()
+    unread = "" if ledger.extracted.n_objects else "; no audio was read: from stored features"
+    tell.say("score", f"{n_scored:,} utterances by {run.emotion.label}{unread}")
+    with ledger.timed("integrate"):
+        staged = integrate(run, waiting)
+    ledger.n_published_recordings += staged.n_recordings
+    ledger.n_published_utterances += staged.n_utterances
+    with ledger.timed("audit"):
+        verdict = audit(run, waiting, ledger.n_planned - ledger.extracted.n_objects)
+    _note(run, ledger, verdict)
+    if verdict.critical:
+        raise ValidationStopped(
+            f"{len(verdict.critical)} of {verdict.n_expectations} expectations failed, "
+            f"{'nothing was published' if not run.part else 'these dates were not published'}; first: "
+            f"{verdict.critical[0]}. See {docs_uri(run)}, mend the model or the data, and run again"
+        )
+
+
+def _note(run: Run, ledger: Ledger, verdict: Verdict) -> None:
+    """The ledger keeps the worst verdict, and where it is explained."""
+    tell = reporter.get()
+    if not ledger.validation or _WORSE.index(verdict.word) > _WORSE.index(ledger.verdict):
+        ledger.verdict, ledger.validation = verdict.word, docs_uri(run)
+    ledger.failures = [*ledger.failures, *map(str, verdict.failures)]
+    tell.say("audit", f"{verdict.n_expectations} expectations, {verdict.word}: {safe(docs_uri(run))}")
+    for failure in verdict.failures:
+        tell.say("", f"[yellow]{failure.severity}[/yellow] {safe(str(failure))}")

@@ -1,0 +1,119 @@
+"""One staged table into Delta: one commit that carries the run's id, and that is made once whatever happens."""
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake.exceptions import DeltaError
+
+from data_contracts.errors import LakeError
+from data_contracts.lake import Lake
+from data_contracts.schemas import PARTITIONED, TABLE_KEYS
+
+RUN_ID, ATTEMPT = "undertone.run_id", "undertone.attempt"
+_HARMLESS = ("OPTIMIZE", "VACUUM")  # they change no row
+_MOST_NAMED = 400  # dates; more are given as a range
+
+
+@dataclass(frozen=True)
+class Change:
+    """Rows to write into a table, keys that it loses, and where both lie."""
+
+    table: str
+    rows: pa.Table
+    gone: pa.Table | None = None
+    dates: list[dt.date] | None = None  # that the rows lie on, before and after; None: anywhere
+    replace: bool = False  # all rows of `dates` by these
+
+
+def commit(lake: Lake, change: Change, stamp: dict[str, str], *, since: int | None = None) -> None:
+    """Writes the change, unless the table's history since version `since` shows that it was written.
+
+    delta-rs keeps no application transactions: the stamp in the commit stands for one. Raises LakeError.
+    """
+    n_gone = change.gone.num_rows if change.gone is not None else 0
+    if not change.rows.num_rows and not n_gone and not (change.replace and change.dates):
+        return
+    target = lake.delta(change.table)
+    if target is not None and is_stamped(target, stamp, since):
+        return
+    try:
+        _write(lake, target, change, CommitProperties(custom_metadata=stamp, max_commit_retries=100))
+    except (DeltaError, OSError) as error:
+        there = lake.delta(change.table)
+        if there is not None and is_stamped(there, stamp, since):
+            return  # it was written, only the answer was lost
+        raise LakeError(f"publishing {lake.at('analytics', change.table)}: {error}") from error
+
+
+def is_stamped(target: DeltaTable, stamp: dict[str, str], since: int | None) -> bool:
+    """Whether a commit of this stamp is in the table's history after version `since`."""
+    return any(stamp.items() <= entry.items() for entry in commits(target, since))
+
+
+def commits(target: DeltaTable, since: int | None) -> list[dict[str, Any]]:
+    """The commits after version `since` (None: the last hundred) that changed rows, the newest first."""
+    limit = 100 if since is None else int(target.version()) - since
+    found = target.history(limit) if limit > 0 else []
+    return [entry for entry in found if not str(entry.get("operation", "")).startswith(_HARMLESS)]
+
+
+def _write(lake: Lake, target: DeltaTable | None, change: Change, properties: CommitProperties) -> None:
+    rows = _nullable(change.rows)
+    if target is None:
+        write_deltalake(
+            lake.at("analytics", change.table),
+            rows,
+            mode="error",
+            partition_by=["date"] if change.table in PARTITIONED else None,
+            storage_options=lake.storage_options,
+            commit_properties=properties,
+        )
+    elif change.replace:
+        where = _on(change.dates or [], "date")
+        write_deltalake(target, rows, mode="overwrite", predicate=where, commit_properties=properties)
+    else:
+        _merge(target, change, rows, properties)
+
+
+def _nullable(rows: pa.Table) -> pa.Table:
+    """delta-rs 1.6 fails to merge into a widening schema with NOT NULL columns; the audit has looked for nulls."""
+    return rows.cast(pa.schema([field.with_nullable(True) for field in rows.schema]))
+
+
+def _on(dates: list[dt.date], column: str) -> str:
+    """A predicate that names partitions: delta-rs opens no file of another date."""
+    days = [f"CAST('{date.isoformat()}' AS DATE)" for date in sorted(set(dates))]
+    if len(days) > _MOST_NAMED:
+        return f"{column} >= {days[0]} AND {column} <= {days[-1]}"
+    return f"{column} IN ({', '.join(days)})"
+
+
+def _merge(target: DeltaTable, change: Change, rows: pa.Table, properties: CommitProperties) -> None:
+    """One merge that updates, inserts, and deletes the keys in `gone`."""
+    for column in pa.schema(target.schema().to_arrow()):
+        if column.name not in rows.column_names:  # a score of a taxonomy that this model does not have
+            rows = rows.append_column(column, pa.nulls(rows.num_rows, column.type))
+    frames = [pl.DataFrame(rows).with_columns(gone_=pl.lit(False))]
+    if change.gone is not None and change.gone.num_rows:
+        frames.append(pl.DataFrame(change.gone).with_columns(gone_=pl.lit(True)))
+    source: Any = pl.concat(frames, how="diagonal").to_arrow()
+    columns = {name: f"s.{name}" for name in rows.column_names}
+    where = [_on(change.dates, "t.date")] if change.dates else []
+    (
+        target.merge(
+            source,
+            predicate=" AND ".join([*where, *(f"t.{name} = s.{name}" for name in TABLE_KEYS[change.table])]),
+            source_alias="s",
+            target_alias="t",
+            merge_schema=True,
+            commit_properties=properties,
+        )
+        .when_matched_delete("s.gone_")
+        .when_matched_update(columns)
+        .when_not_matched_insert(columns, "NOT s.gone_")
+        .execute()
+    )

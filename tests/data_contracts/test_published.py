@@ -1,0 +1,56 @@
+"""The pointer: who reads through it sees the tables as one run left them, however far another has come."""
+
+import pyarrow as pa
+import pytest
+from deltalake import write_deltalake
+
+from data_contracts.errors import UsageError
+from data_contracts.lake import Lake
+from data_contracts.published import point, published, versions
+
+
+@pytest.fixture
+def lake(tmp_path):
+    return Lake(str(tmp_path / "lake"))
+
+
+def test_half_a_publication_is_not_seen(lake):
+    _write(lake, "utterances", 1)
+    _write(lake, "emotion_daily", 1)
+    point(lake, "r1")
+    _write(lake, "utterances", 2)  # the next run has come this far
+    pinned = published(lake)
+    assert (pinned.run_id, pinned.versions) == ("r1", {"utterances": 0, "emotion_daily": 0})
+    assert pinned.scan("utterances").collect()["n"].to_list() == [1]
+    assert lake.scan("utterances").collect()["n"].to_list() == [2]
+    _write(lake, "emotion_daily", 2)
+    point(lake, "r2")
+    assert pinned.scan("emotion_daily").collect()["n"].to_list() == [1], "what is pinned stays"
+    assert published(lake).scan("emotion_daily").collect()["n"].to_list() == [2]
+
+
+def test_a_lake_of_before_the_pointer_is_read_as_it_is(lake):
+    assert published(lake).delta("utterances") is None
+    _write(lake, "utterances", 1)
+    assert published(lake).run_id is None
+    assert published(lake).scan("utterances").collect()["n"].to_list() == [1]
+
+
+def test_what_is_not_there_is_named(lake):
+    _write(lake, "utterances", 1)
+    point(lake, "r1")
+    with pytest.raises(UsageError, match="rejects was not published by run r1"):
+        published(lake).scan("rejects")
+    with pytest.raises(UsageError, match=r"expected one of utterances.*found 'uterances'"):
+        published(lake).scan("uterances")
+
+
+def test_versions_count_from_the_first_publication(lake):
+    assert set(versions(lake).values()) == {-1}
+    _write(lake, "utterances", 1)
+    _write(lake, "utterances", 2)
+    assert versions(lake)["utterances"] == 1
+
+
+def _write(lake, table, n):
+    write_deltalake(lake.at("analytics", table), pa.table({"n": [n]}), mode="overwrite")

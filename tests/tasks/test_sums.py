@@ -1,0 +1,102 @@
+"""Sums kept up from what comes and goes are those of the whole table, whatever came and went."""
+
+import datetime as dt
+from types import SimpleNamespace
+
+import polars as pl
+from hypothesis import given
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from data_contracts import schemas
+from tasks.identify import KEY
+from tasks.sums import speakers
+from tasks.tallies import by_speaker
+
+DAY = dt.date(2026, 11, 20)
+UTTERANCES = pl.DataFrame(schemas.utterances(()).empty_table())
+SPEAKERS = pl.DataFrame(schemas.SPEAKERS.empty_table())
+_SAID = st.dictionaries(
+    st.integers(0, 11),  # which utterance
+    st.tuples(st.sampled_from("abc"), st.integers(0, 3), st.integers(1, 40)),  # who, on which day, how long
+    max_size=10,
+)
+
+
+class Tables:
+    """The parts of a lake that the sums read; `n_whole` counts how often all utterances were."""
+
+    def __init__(self, utterances, people):
+        self.tables, self.n_whole = {"utterances": utterances, "speakers": people}, 0
+
+    def frame(self, table, _schema):
+        self.n_whole += table == "utterances"
+        return self.tables[table].lazy()
+
+    def read_parquet(self, _path):
+        voices = self.tables["speakers"].clear().select("speaker_id", "centroid")
+        return voices.to_arrow()
+
+
+@given(before=_SAID, change=_SAID, gone=st.sets(st.integers(0, 11), max_size=6))
+def test_sums_follow_what_comes_and_goes(before, change, gone):
+    published, added = _rows(before), _rows(change)
+    removed = published.join(
+        pl.concat([added.select(KEY), published.filter(pl.col("segment").is_in(list(gone))).select(KEY)]),
+        on=KEY,
+        how="semi",
+    )
+    after = pl.concat([published.join(removed, on=KEY, how="anti"), added])
+    days = pl.concat([added.select("date"), removed.select("date")]).unique()
+    rows, nobody = speakers(
+        _run(published, _people(published)), after.join(days, on="date", how="semi"), added=added, removed=removed
+    )
+    touched = set(added["speaker_id"]) | set(removed["speaker_id"])
+    expected = by_speaker(after.lazy()).filter(pl.col("speaker_id").is_in(list(touched))).collect().sort("speaker_id")
+    expected = expected.join(_people(published), on="speaker_id", how="semi")  # voices.parquet founds the others
+    columns = ["speaker_id", "first_seen", "last_seen", "n_utterances", "speech_s"]
+    assert_frame_equal(rows.select(columns), expected.select(columns))
+    silent = touched & set(_people(published)["speaker_id"]) - set(after["speaker_id"])
+    assert set(nobody["speaker_id"]) == silent
+
+
+def test_a_night_that_only_adds_does_not_read_the_table():
+    published = _rows(dict.fromkeys(range(5), ("a", 0, 10)))
+    added = _rows({9: ("a", 3, 10)})
+    run = _run(published, _people(published))
+    rows, _ = speakers(run, added, added=added, removed=added.clear())
+    assert rows.select("n_utterances", "last_seen").row(0) == (6, DAY + dt.timedelta(days=3))
+    assert run.lake.n_whole == 0
+
+
+def _run(published, people):
+    return SimpleNamespace(
+        id="r2",
+        staging="",
+        lake=Tables(published, people),
+        speaker=SimpleNamespace(metadata={"extractor_digest": "x"}),
+    )
+
+
+def _rows(said):
+    rows = [
+        {
+            "recording_id": "r",
+            "channel": 0,
+            "segment": segment,
+            "start_s": 0.0,
+            "end_s": tenths / 10,
+            "date": DAY + dt.timedelta(days=day),
+            "speaker_id": who,
+        }
+        for segment, (who, day, tenths) in said.items()
+    ]
+    return pl.concat([UTTERANCES, pl.DataFrame(rows, schema_overrides=UTTERANCES.schema)], how="diagonal").select(
+        UTTERANCES.columns
+    )
+
+
+def _people(published):
+    sums = by_speaker(published.lazy()).collect()
+    more = {"name": pl.col("speaker_id"), "kind": pl.lit("found"), "extractor": pl.lit("x"), "run_id": pl.lit("r1")}
+    return pl.concat([SPEAKERS, sums.with_columns(**more)], how="diagonal").sort("speaker_id")
