@@ -163,7 +163,7 @@ def _rows(lake: Lake, version: str, date: dt.date, columns: list[str] | None) ->
         found = lake.read_files(loose[first : first + _FILES_AT_A_TIME])
         frames.append(found.with_columns(shard=pl.col("path").str.extract(r"([0-9a-f]+)\.parquet$")).drop("path"))
     for pack in sorted({pack for pack in places.values() if pack}):
-        for shard, table in packs.tables(lake, pack):
+        for shard, table in packs.tables(lake, pack, wanted):
             if places[shard] == pack:
                 frames.append(pl.DataFrame(table).with_columns(shard=pl.lit(shard)))
     return pl.concat(frame.select(*wanted, "shard") for frame in frames)
