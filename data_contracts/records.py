@@ -23,15 +23,23 @@ class AudioObject:
     read_after: dt.datetime | None = None  # UTC
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ShardRef:
-    """Where a shard's members are written down; this, never the members, travels through the scheduler."""
+    """Where a shard's members are written down; this, never the members, travels through the scheduler.
+
+    Small, because a driver holds all of a run's: a hundred thousand and more. `folder` is one string for all of them.
+    """
 
     id: str
     date: dt.date
-    plan: str  # path of the Parquet file that lists the members, below the lake's root
+    folder: str  # of the run's plans, below the lake's root
     n_objects: int
     n_bytes: int
+
+    @property
+    def plan(self) -> str:
+        """The Parquet file that lists the members."""
+        return f"{self.folder}/date={self.date.isoformat()}/{self.id}.parquet"
 
 
 @dataclass(frozen=True)

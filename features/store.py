@@ -17,6 +17,7 @@ from data_contracts.reasons import MOST_TRIES, PASSING
 from data_contracts.schemas import RECORDING_FEATURES
 
 _FILES_AT_A_TIME = 256
+_SHARD = pl.col("path").str.extract(r"([0-9a-f]+)\.parquet$")
 _PASSED = pl.col("reason").is_in([str(reason) for reason in PASSING]).fill_null(False)
 
 
@@ -62,7 +63,7 @@ def recordings(lake: Lake, version: str, date: dt.date) -> pl.LazyFrame:
         lake.read_files(files)
         .lazy()
         .with_columns(
-            shard=pl.col("path").str.extract(r"([0-9a-f]+)\.parquet$"),
+            shard=_SHARD,
             date=pl.lit(date),
         )
         .drop("path")
@@ -108,11 +109,7 @@ class Attempts:
 
 def attempts(lake: Lake, version: str, date: dt.date) -> dict[tuple[str, str], Attempts]:
     """`history` by (uri, etag)."""
-    return by_content(history(lake, version, date))
-
-
-def by_content(history: pl.DataFrame) -> dict[tuple[str, str], Attempts]:
-    rows = history.select("uri", "etag", "tries", "is_read", "is_settled", "worn_out").iter_rows()
+    rows = history(lake, version, date).select("uri", "etag", "tries", "is_read", "is_settled", "worn_out").iter_rows()
     return {(row[0], row[1]): Attempts(*row[2:]) for row in rows}
 
 
@@ -121,11 +118,7 @@ def history(lake: Lake, version: str, date: dt.date) -> pl.DataFrame:
 
     A try that two runs made at the same time counts once. In memory: six columns of the date's rows.
     """
-    files = [path("recordings", version, date, shard) for shard in shards(lake, version, date)]
-    columns = ["uri", "etag", "tries", "status", "reason", "read_at"]
-    rows = pl.DataFrame(RECORDING_FEATURES.empty_table()).select(columns)
-    for some in range(0, len(files), _FILES_AT_A_TIME):
-        rows.extend(lake.read_files(files[some : some + _FILES_AT_A_TIME], columns).select(columns))
+    rows = _attempted(lake, version, date).drop("path")
     key = ["uri", "etag"]
     often = pl.col("tries").n_unique() >= MOST_TRIES
     worn_out = rows.drop_nulls("reason").group_by(*key, "reason").agg(often=often).filter("often").sort("reason")
@@ -139,10 +132,22 @@ def history(lake: Lake, version: str, date: dt.date) -> pl.DataFrame:
     return contents.join(worn_out, on=key, how="left").with_columns(pl.col("read_after").max().over("uri"))
 
 
-def members(lake: Lake, version: str, date: dt.date) -> dict[tuple[str, str], str]:
-    """Which shard holds (uri, etag): a forced run writes the same shards again instead of packing new ones beside."""
-    frame = recordings(lake, version, date).select("uri", "etag", "shard").collect()
-    return {(uri, etag): shard for uri, etag, shard in frame.iter_rows()}
+def members(lake: Lake, version: str, date: dt.date) -> pl.DataFrame:
+    """Which `shard` holds (uri, etag): a forced run writes the same shards again instead of packing new ones beside."""
+    rows = _attempted(lake, version, date).lazy().with_columns(shard=_SHARD)
+    return last_read(rows).select("uri", "etag", "shard").collect()
+
+
+def _attempted(lake: Lake, version: str, date: dt.date) -> pl.DataFrame:
+    """Of all rows of a date what tells attempts apart, and the `path` of their file."""
+    columns = ["uri", "etag", "tries", "status", "reason", "read_at"]
+    files = [path("recordings", version, date, shard) for shard in shards(lake, version, date)]
+    read = [
+        lake.read_files(files[some : some + _FILES_AT_A_TIME], columns)
+        for some in range(0, len(files), _FILES_AT_A_TIME)
+    ]
+    none = pl.DataFrame(RECORDING_FEATURES.empty_table()).select(columns).with_columns(path=pl.lit("", pl.String))
+    return pl.concat([none, *read])
 
 
 def read(lake: Lake, feature_set: str, version: str, date: dt.date, shard: str) -> pa.Table:

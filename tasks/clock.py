@@ -20,7 +20,3 @@ def published_ahead(lake: Lake, now: dt.datetime) -> pl.DataFrame:
     """
     ahead = lake.frame("recordings", RECORDINGS).filter(pl.col("read_at") > now)
     return ahead.select("uri", read_after="read_at").collect()
-
-
-def latest(*times: dt.datetime | None) -> dt.datetime | None:
-    return max((time for time in times if time), default=None)

@@ -9,7 +9,8 @@ import boto3
 import pytest
 
 from data_contracts.errors import CorpusError, UsageError
-from features.corpus import DEFAULT_LAYOUT, Corpus, date_in_path, list_objects, look_at
+from features.corpus import DEFAULT_LAYOUT, Corpus, date_in_path, look_at
+from features.listing import list_objects
 from features.prefetch import read_object
 
 DAY, OTHER = dt.date(2026, 11, 21), dt.date(2026, 11, 22)

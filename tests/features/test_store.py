@@ -108,7 +108,7 @@ def test_an_empty_date_has_the_columns_of_a_full_one(lake):
 def test_a_row_says_its_shard_and_date(lake):
     _write(lake, "0123456789abcdef", _row("a"))
     assert [(row["shard"], row["date"]) for row in _current(lake)] == [("0123456789abcdef", DAY)]
-    assert store.members(lake, "v1", DAY) == {("a", "e1"): "0123456789abcdef"}
+    assert store.members(lake, "v1", DAY).rows() == [("a", "e1", "0123456789abcdef")]
 
 
 def test_the_newest_content_of_a_uri_counts(lake):

@@ -6,7 +6,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import polars as pl
 import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
@@ -17,7 +16,7 @@ from data_contracts.schemas import RECORDING_FEATURES, RECORDINGS
 from features import store
 from features.corpus import Corpus
 from features.tables import object_columns
-from tasks.discover import discover, found_path
+from tasks.discover import Found, discover, read_found
 
 DAY, OTHER = dt.date(2026, 11, 21), dt.date(2026, 11, 22)
 NOON = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
@@ -54,8 +53,8 @@ def _read(lake: Lake, date: dt.date, **rows: dict[str, Any]) -> None:
         store.write_shard(lake, tables, version="v1", date=date, shard=name, configuration="")
 
 
-def _planned(run: Any, *dates: dt.date) -> dict[str, dict[str, Any]]:
-    frames = [pl.DataFrame(run.lake.read_parquet(found_path(run, date))) for date in dates]
+def _planned(run: Any, found: Found, *dates: dt.date) -> dict[str, dict[str, Any]]:
+    frames = [frame for date in dates for frame in read_found(run, found, date)]
     return {row["uri"][-1]: row for frame in frames for row in frame.iter_rows(named=True)}
 
 
@@ -63,10 +62,11 @@ def test_a_fresh_content_comes_after_what_its_uri_held(lake, corpus):
     """A worker's clock was a year ahead; what is overwritten now must still be newer than what that worker read."""
     _read(lake, DAY, **{"0a": {"uri": f"{corpus.root}/2026/11/21/a", "etag": "old", "read_at": NEXT_YEAR}})
     run = _run(lake, corpus, DAY)
-    assert discover.fn(run).n_known == 0
-    planned = _planned(run, DAY)
+    found = discover.fn(run)
+    assert found.n_known == 0
+    planned = _planned(run, found, DAY)
     assert (planned["a"]["read_after"], planned["b"]["read_after"]) == (NEXT_YEAR, None)
-    (item,) = [AudioObject(date=DAY, **row) for row in planned.values() if row["uri"].endswith("a")]
+    item = AudioObject(**planned["a"])
     _read(lake, DAY, **{"0b": object_columns(item)})
     shown = store.recordings(lake, "v1", DAY).collect()
     assert shown["etag"].to_list() == [item.etag]
@@ -78,6 +78,5 @@ def test_it_also_comes_after_what_the_tables_show_of_another_date_or_version(lak
     shown = pa.Table.from_pylist([row | {"date": OTHER} | VERSIONS], schema=RECORDINGS)
     write_deltalake(lake.at("analytics", "recordings"), shown)
     run = _run(lake, corpus)
-    discover.fn(run)
-    found = _planned(run, DAY, OTHER)
-    assert {name: found[name]["read_after"] for name in "abc"} == {"a": None, "b": NEXT_YEAR, "c": None}
+    planned = _planned(run, discover.fn(run), DAY, OTHER)
+    assert {name: planned[name]["read_after"] for name in "abc"} == {"a": None, "b": NEXT_YEAR, "c": None}
