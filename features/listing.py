@@ -105,7 +105,7 @@ def _s3_pages(fs: Any, path: str) -> Iterator[pl.DataFrame]:
         page = pl.DataFrame(told, schema={name: LISTED[name] for name in told}).filter(
             ~named.str.ends_with("/"), ~named.str.strip_prefix(prefix).str.contains(HIDDEN)
         )
-        yield page.with_columns(pl.lit(whole) + named, pl.col("etag").str.strip_chars('"'))
+        yield page.with_columns(uri=pl.lit(whole) + named, etag=pl.col("etag").str.strip_chars('"'))
         if not answer.get("IsTruncated"):
             return
         request["ContinuationToken"] = answer["NextContinuationToken"]
