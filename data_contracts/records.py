@@ -7,7 +7,11 @@ from typing import Any, Self
 
 @dataclass(frozen=True)
 class AudioObject:
-    """One object of the corpus as it was listed. `tries` counts earlier attempts at reading it."""
+    """One object of the corpus as it was listed. `tries` counts earlier attempts at reading it.
+
+    `read_after` is when its URI was read last, whatever it held; None where it never was. The next read is later than
+    that, even where clocks disagree.
+    """
 
     uri: str
     etag: str
@@ -16,17 +20,26 @@ class AudioObject:
     modified: dt.datetime  # UTC
     attributes: str | None = None  # a manifest's further columns, as JSON
     tries: int = 0
+    read_after: dt.datetime | None = None  # UTC
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ShardRef:
-    """Where a shard's members are written down; this, never the members, travels through the scheduler."""
+    """Where a shard's members are written down; this, never the members, travels through the scheduler.
+
+    Small, because a driver holds all of a run's: a hundred thousand and more. `folder` is one string for all of them.
+    """
 
     id: str
     date: dt.date
-    plan: str  # path of the Parquet file that lists the members, below the lake's root
+    folder: str  # of the run's plans, below the lake's root
     n_objects: int
     n_bytes: int
+
+    @property
+    def plan(self) -> str:
+        """The Parquet file that lists the members."""
+        return f"{self.folder}/date={self.date.isoformat()}/{self.id}.parquet"
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,8 @@
-"""The corpus: listing its objects by date, by last-modified or from a manifest. It is only ever read."""
+"""The corpus: where it is, how its folders say the day, and how one object of it looks. It is only ever read."""
 
 import datetime as dt
-import os
 import re
-import stat
 import string
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -15,7 +12,7 @@ import fsspec
 from data_contracts.errors import CorpusError, UsageError
 from data_contracts.lake import translated
 from data_contracts.records import AudioObject
-from features.names import as_on_disk, as_text, is_hidden, is_url
+from features.names import as_on_disk, as_text, is_url
 
 DEFAULT_LAYOUT = "{root}/{date:%Y/%m/%d}/"
 _DIGITS = {"%Y": r"(?P<Y>\d{4})", "%m": r"(?P<m>\d{2})", "%d": r"(?P<d>\d{2})", "%%": "%"}
@@ -38,30 +35,6 @@ class Corpus:
                 "layout: expected a template of folders with {root} and {date:…} that says the day with %Y, %m and %d, "
                 f"or 'modified'; found {self.layout!r}"
             )
-
-
-def list_objects(corpus: Corpus, dates: Sequence[dt.date] | None) -> Iterator[AudioObject]:
-    """The objects of `dates` (all dates where None), a page at a time. Raises CorpusError where the root is not there.
-
-    A date template lists only the folders of its dates; `modified` lists the root and keeps what was last modified on
-    one of them. Without dates, a template lists the whole root and reads each object's date from its path.
-    """
-    if corpus.manifest:
-        from features.manifest import manifest_objects
-
-        yield from manifest_objects(corpus.manifest, dates, layout=corpus.layout, root=corpus.root)
-        return
-    fs, root = _open(corpus.root)
-    if corpus.layout == "modified" or dates is None:
-        wanted = None if dates is None else set(dates)
-        for entry in _entries(fs, corpus.root):
-            found = to_object(fs, entry, date_in_path(entry["name"], corpus.layout, root))
-            if wanted is None or found.date in wanted:
-                yield found
-        return
-    for date in dates:
-        prefix = corpus.layout.format(root=corpus.root.rstrip("/"), date=date)
-        yield from (to_object(fs, entry, date) for entry in _entries(fs, prefix))
 
 
 def date_in_path(uri: str, layout: str, root: str) -> dt.date | None:
@@ -108,32 +81,18 @@ def _without_protocol(uri: str) -> str:
     return re.sub(r"^[a-z0-9+.-]+://", "", uri)
 
 
-def to_object(fs: Any, entry: dict[str, Any], date: dt.date | None) -> AudioObject:
-    """An object from a listing's entry; without a date of its own it gets the day of its last modification (UTC)."""
-    modified = _modified(entry)
-    size = int(entry.get("size") or 0)
-    etag = str(entry.get("ETag") or entry.get("etag") or entry.get("md5") or "").strip('"')
-    return AudioObject(
-        uri=_uri(fs, entry["name"]),
-        etag=etag or f"{int(modified.timestamp() * 1e6):x}-{size:x}",
-        bytes=size,
-        date=date or modified.date(),
-        modified=modified,
-    )
-
-
 def look_at(uri: str, date: dt.date | None) -> AudioObject:
     """One object, as a listing would show it. Raises FileNotFoundError, or CorpusError where it cannot be looked at."""
     fs, path = connect(uri)
     with translated(f"looking at {uri}", CorpusError):
-        return to_object(fs, fs.info(path), date)
+        entry = fs.info(path)
+    when = modified(entry)
+    uri = as_text(entry["name"]) if is_local(fs) else str(fs.unstrip_protocol(entry["name"]))
+    return AudioObject(uri, etag(entry), size(entry), date or when.date(), when)
 
 
-def _uri(fs: Any, name: str) -> str:
-    return as_text(name) if is_local(fs) else str(fs.unstrip_protocol(name))
-
-
-def _modified(entry: dict[str, Any]) -> dt.datetime:
+def modified(entry: dict[str, Any]) -> dt.datetime:
+    """When a listing's entry was changed last, in UTC; the epoch where its store does not say."""
     for stamp in (entry[key] for key in _STAMPS if entry.get(key) is not None):
         if isinstance(stamp, dt.datetime):
             return stamp.astimezone(dt.UTC)
@@ -142,7 +101,17 @@ def _modified(entry: dict[str, Any]) -> dt.datetime:
     return dt.datetime.fromtimestamp(0, dt.UTC)
 
 
-def _open(root: str) -> tuple[Any, str]:
+def size(entry: dict[str, Any]) -> int:
+    return int(entry.get("size") or 0)
+
+
+def etag(entry: dict[str, Any]) -> str:
+    """What changes with an entry's content; of its time and size where the store has no such thing."""
+    told = str(entry.get("ETag") or entry.get("etag") or entry.get("md5") or "").strip('"')
+    return told or f"{int(modified(entry).timestamp() * 1e6):x}-{size(entry):x}"
+
+
+def open_root(root: str) -> tuple[Any, str]:
     fs, path = connect(root)
     with translated(f"looking at the corpus {root}", CorpusError):
         try:
@@ -173,71 +142,6 @@ def connect(uri: str) -> tuple[Any, str]:
         raise UsageError(f"expected a path or a URL that fsspec knows; found {uri!r} ({error})") from error
 
 
-def _entries(fs: Any, prefix: str) -> Iterator[dict[str, Any]]:
-    """Files below `prefix`, recursively, in a stable order within a page; a prefix that is not there holds none."""
-    path = fs._strip_protocol(prefix)
-    with translated(f"listing {prefix}", CorpusError):
-        if hasattr(fs, "call_s3"):
-            pages = _s3_pages(fs, path)
-        else:
-            pages = _local_folders(path) if is_local(fs) else _folders(fs, path)
-        for page in pages:
-            yield from sorted(page, key=lambda entry: str(entry["name"]))
-
-
 def is_local(fs: Any) -> bool:
     """Whether a file system's paths are this machine's."""
     return "file" in (fs.protocol if isinstance(fs.protocol, tuple) else (fs.protocol,))
-
-
-def _s3_pages(fs: Any, path: str) -> Iterator[list[dict[str, Any]]]:
-    """A thousand objects a request, never the whole listing in memory."""
-    bucket, _, key = path.partition("/")
-    prefix = f"{key}/" if key else ""
-    request = {"Bucket": bucket, "Prefix": prefix}
-    while True:
-        page = fs.call_s3("list_objects_v2", **request)
-        yield [
-            {**item, "name": f"{bucket}/{item['Key']}", "size": item["Size"]}
-            for item in page.get("Contents", ())
-            if not item["Key"].endswith("/") and not is_hidden(item["Key"].removeprefix(prefix))
-        ]
-        if not page.get("IsTruncated"):
-            return
-        request["ContinuationToken"] = page["NextContinuationToken"]
-
-
-def _local_folders(path: str, above: tuple[str, ...] = ()) -> Iterator[list[dict[str, Any]]]:
-    """Files, a folder at a time; links are followed but never in a circle, pipes and devices are left out."""
-    place = os.path.realpath(path)
-    if place in above:
-        return
-    try:
-        with os.scandir(path) as listing:
-            entries = sorted((item for item in listing if not is_hidden(item.name)), key=lambda item: item.name)
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    found = [(item.path, _status(item)) for item in entries if not item.is_dir()]
-    yield [
-        {"name": name, "size": status.st_size, "mtime": status.st_mtime}
-        for name, status in found
-        if stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode)
-    ]
-    for item in entries:
-        if item.is_dir():
-            yield from _local_folders(item.path, (*above, place))
-
-
-def _status(item: "os.DirEntry[str]") -> os.stat_result:
-    """A link that leads nowhere is listed as it is: reading it will say so."""
-    try:
-        return item.stat()
-    except OSError:
-        return item.stat(follow_symlinks=False)
-
-
-def _folders(fs: Any, path: str) -> Iterator[list[dict[str, Any]]]:
-    for _, folders, files in fs.walk(path, detail=True):
-        for name in [name for name in folders if is_hidden(name)]:
-            del folders[name]
-        yield [entry for name, entry in files.items() if name and not is_hidden(name)]

@@ -15,15 +15,14 @@ from data_contracts.lake import storage_options
 from data_contracts.records import AudioObject
 from features.corpus import date_in_path, look_at
 from features.names import is_url
+from features.rows import of_objects
 
 _OURS = {"uri", "date"}
 _BATCH = 1_000
 
 
-def manifest_objects(
-    manifest: str, dates: Sequence[dt.date] | None, *, layout: str, root: str
-) -> Iterator[AudioObject]:
-    """The manifest's objects of `dates` (all where None).
+def manifest_pages(manifest: str, dates: Sequence[dt.date] | None, *, layout: str, root: str) -> Iterator[pl.DataFrame]:
+    """The manifest's objects of `dates` (all where None), a batch at a time.
 
     The date is the manifest's `date` column where it has one, else what `layout` finds in the path, else the day of
     the last modification. An object that is not there still comes, with etag `missing`: reading it will say so.
@@ -42,7 +41,7 @@ def manifest_objects(
     with ThreadPoolExecutor(16, thread_name_prefix="stat") as pool:
         for batch in _batches(rows, manifest):
             found = pool.map(lambda row: _object(row, layout=layout, root=root), batch.iter_rows(named=True))
-            yield from (item for item in found if wanted is None or item.date in wanted)
+            yield of_objects(item for item in found if wanted is None or item.date in wanted)
 
 
 def _batches(rows: pl.LazyFrame, manifest: str) -> Iterator[pl.DataFrame]:

@@ -13,9 +13,12 @@ def is_url(uri: str) -> bool:
     return re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", uri) is not None
 
 
+HIDDEN = r"(?:^|/)\.(?:[^./]|\.[^/])"
+"""A part that begins with a dot; `.` and `..` are no hidden things, and in an object store names like others."""
+
+
 def is_hidden(path: str) -> bool:
-    """A part that begins with a dot; `.` and `..` are no hidden things, and in an object store names like others."""
-    return any(part.startswith(".") and part not in {".", ".."} for part in path.split("/"))
+    return re.search(HIDDEN, path) is not None
 
 
 def as_text(name: str) -> str:

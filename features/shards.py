@@ -1,17 +1,22 @@
 """Packing objects into shards: by bytes, in a fixed order, named by what they hold."""
 
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
+import polars as pl
 import pyarrow as pa
 
-from data_contracts.fingerprint import fingerprint
 from data_contracts.lake import Lake
 from data_contracts.records import AudioObject, ShardRef
-from data_contracts.schemas import PLAN
+from features import rows
+from features.rows import KEY
 
 SHARD_BYTES = 256_000_000
 _SMALLEST = 4_000_000
 _SHARDS_A_WORKER = 3
+_WRITERS = 8
 
 
 def shard_bytes(total_bytes: int, *, n_workers: int, most: int = SHARD_BYTES) -> int:
@@ -23,34 +28,86 @@ def shard_bytes(total_bytes: int, *, n_workers: int, most: int = SHARD_BYTES) ->
     return max(min(most, _SMALLEST), min(most, -(-total_bytes // (_SHARDS_A_WORKER * max(1, n_workers)))))
 
 
-def pack(objects: Sequence[AudioObject], *, most_bytes: int) -> Iterator[list[AudioObject]]:
-    """Shards of one date's objects, in the order of their URIs; only a single object may exceed `most_bytes`."""
-    shard: list[AudioObject] = []
-    n_bytes = 0
-    for item in sorted(objects, key=lambda item: (item.uri, item.etag)):
-        if shard and n_bytes + item.bytes > most_bytes:
-            yield shard
-            shard, n_bytes = [], 0
-        shard.append(item)
-        n_bytes += item.bytes
-    if shard:
-        yield shard
+def pack(sizes: np.ndarray, *, most_bytes: int) -> np.ndarray:
+    """Where shards end, of objects in the order of URIs: (objects,) bytes to (shards,) ends, the last `len(sizes)`.
+
+    Only a single object may exceed `most_bytes`.
+
+    >>> pack(np.array([3, 3, 3, 9, 1, 0]), most_bytes=6).tolist()
+    [2, 3, 4, 6]
+    """
+    up_to = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+    ends, start = [], 0
+    while start < len(sizes):
+        start = max(start + 1, int(np.searchsorted(up_to, up_to[start] + most_bytes, side="right")) - 1)
+        ends.append(start)
+    return np.array(ends, np.int64)
+
+
+def packed(parts: Iterable[pl.DataFrame], *, most_bytes: int) -> Iterator[tuple[pl.DataFrame, np.ndarray]]:
+    """`pack` over parts that continue each other in the order of (uri, etag): rows, and where shards end in them.
+
+    A shard may begin in one part and end in the next; in memory are a part and what is left of the one before.
+    """
+    left: pl.DataFrame | None = None
+    for part in parts:
+        objects = part if left is None else pl.concat([left, part])
+        ends = pack(objects["bytes"].to_numpy(), most_bytes=most_bytes)
+        full = int(ends[-2]) if len(ends) > 1 else 0
+        left = objects[full:]
+        if full:
+            yield objects[:full], ends[:-1]
+    if left is not None and left.height:
+        yield left, np.array([left.height])
+
+
+def shard_ids(objects: pl.DataFrame, ends: np.ndarray, version: str) -> list[str]:
+    """The names of the shards that end at `ends`: the hash of what each holds, in the order of (uri, etag), and of the
+    feature version; the same wherever and whenever it is planned.
+    """
+    told = [pl.col(name).cast(pl.String) for name in (*KEY, "tries")]
+    sized = [part for name in told for part in (name.str.len_bytes().cast(pl.String), pl.lit(":"), name)]  # netstrings
+    names = objects.select(pl.concat_str(sized)).to_series().rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
+    _, offsets, data = names.buffers()
+    starts = np.frombuffer(offsets, np.int64)[names.offset :][np.concatenate([[0], ends])]
+    text, salt = memoryview(data), f"{version}\n".encode()
+    return [
+        hashlib.sha256(salt + text[start:end]).hexdigest()[:16]
+        for start, end in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True)
+    ]
 
 
 def shard_id(members: Sequence[AudioObject], version: str) -> str:
-    """The hash of what the shard holds and of the feature version; the same wherever and whenever it is planned."""
-    return fingerprint(version, *sorted((item.uri, item.etag, item.tries) for item in members), length=16)
+    """The name of one shard, its members in any order."""
+    objects = rows.of_objects(members).sort(*KEY, "tries")
+    return shard_ids(objects, np.array([objects.height]), version)[0]
+
+
+def write_plans(lake: Lake, folder: str, objects: pl.DataFrame, ends: np.ndarray, ids: Sequence[str]) -> list[ShardRef]:
+    """Writes down the members of many shards of one date, several at a time."""
+    table, date = rows.to_arrow(objects), objects["date"][0]
+    up_to = np.concatenate([[0], np.cumsum(objects["bytes"].to_numpy(), dtype=np.int64)])
+    starts = [0, *ends.tolist()]
+    refs = [
+        ShardRef(shard, date, folder, end - start, int(up_to[end] - up_to[start]))
+        for shard, start, end in zip(ids, starts[:-1], starts[1:], strict=True)
+    ]
+
+    def write(ref: ShardRef, start: int) -> None:
+        lake.write_parquet(ref.plan, table.slice(start, ref.n_objects))
+
+    with ThreadPoolExecutor(_WRITERS, thread_name_prefix="plan") as pool:
+        list(pool.map(write, refs, starts[:-1]))
+    return refs
 
 
 def write_plan(lake: Lake, folder: str, members: Sequence[AudioObject], *, shard: str) -> ShardRef:
     """Writes down a shard's members and returns the reference that travels in their place."""
-    date = members[0].date
-    path = f"{folder}/date={date.isoformat()}/{shard}.parquet"
-    rows = [{field.name: getattr(item, field.name) for field in PLAN} for item in members]
-    lake.write_parquet(path, pa.Table.from_pylist(rows, schema=PLAN))
-    return ShardRef(shard, date, path, len(members), sum(item.bytes for item in members))
+    (ref,) = write_plans(lake, folder, rows.of_objects(members), np.array([len(members)]), [shard])
+    return ref
 
 
 def read_plan(lake: Lake, ref: ShardRef) -> list[AudioObject]:
     """The members that `write_plan` wrote."""
-    return [AudioObject(date=ref.date, **row) for row in lake.read_parquet(ref.plan).to_pylist()]
+    table: pa.Table = lake.read_parquet(ref.plan)
+    return [AudioObject(date=ref.date, **row) for row in table.to_pylist()]

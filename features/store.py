@@ -22,6 +22,7 @@ from features import packs
 
 _FILES_AT_A_TIME = 256
 _LOOKS = 5  # a packer takes loose files away, which are then in a pack
+_ATTEMPTED = ["uri", "etag", "tries", "status", "reason", "read_at"]
 T = TypeVar("T")
 _PASSED = pl.col("reason").is_in([str(reason) for reason in PASSING]).fill_null(False)
 
@@ -112,23 +113,34 @@ class Attempts:
 
 
 def attempts(lake: Lake, version: str, date: dt.date) -> dict[tuple[str, str], Attempts]:
-    """The history of a date's contents by (uri, etag). A try that two runs made at the same time counts once."""
+    """`history` by (uri, etag)."""
+    found = history(lake, version, date).select("uri", "etag", "tries", "is_read", "is_settled", "worn_out").iter_rows()
+    return {(row[0], row[1]): Attempts(*row[2:]) for row in found}
+
+
+def history(lake: Lake, version: str, date: dt.date) -> pl.DataFrame:
+    """A row a content (uri, etag) of a date: the fields of `Attempts`, and when its URI was last read (`read_after`).
+
+    A try that two runs made at the same time counts once. In memory: six columns of the date's rows.
+    """
+    tried = rows(lake, version, date, _ATTEMPTED)
     key = ["uri", "etag"]
-    tried = rows(lake, version, date)
     often = pl.col("tries").n_unique() >= MOST_TRIES
     worn_out = tried.drop_nulls("reason").group_by(*key, "reason").agg(often=often).filter("often").sort("reason")
-    history = tried.group_by(key).agg(
-        pl.col("tries").max(), is_read=(pl.col("status") == "ok").any(), is_settled=~_PASSED.all()
+    contents = tried.group_by(key).agg(
+        pl.col("tries").max(),
+        is_read=(pl.col("status") == "ok").any(),
+        is_settled=~_PASSED.all(),
+        read_after=pl.col("read_at").max(),
     )
-    history = history.join(worn_out.unique(key, keep="first", maintain_order=True), on=key, how="left")
-    columns = ("tries", "is_read", "is_settled", "reason")
-    return {(row[0], row[1]): Attempts(*row[2:]) for row in history.select(*key, *columns).iter_rows()}
+    worn_out = worn_out.unique(key, keep="first", maintain_order=True).select(*key, worn_out="reason")
+    return contents.join(worn_out, on=key, how="left").with_columns(pl.col("read_after").max().over("uri"))
 
 
-def members(lake: Lake, version: str, date: dt.date) -> dict[tuple[str, str], str]:
-    """Which shard holds (uri, etag): a forced run writes the same shards again instead of packing new ones beside."""
-    frame = recordings(lake, version, date).select("uri", "etag", "shard").collect()
-    return {(uri, etag): shard for uri, etag, shard in frame.iter_rows()}
+def members(lake: Lake, version: str, date: dt.date) -> pl.DataFrame:
+    """Which `shard` holds (uri, etag): a forced run writes the same shards again instead of packing new ones beside."""
+    tried = rows(lake, version, date, _ATTEMPTED).lazy()
+    return last_read(tried).select("uri", "etag", "shard").collect()
 
 
 def read(
@@ -160,7 +172,7 @@ def _rows(lake: Lake, version: str, date: dt.date, columns: list[str] | None) ->
     frames = [pl.DataFrame(RECORDING_FEATURES.empty_table()).with_columns(shard=pl.lit("", pl.String))]
     loose = [path("recordings", version, date, shard) for shard, pack in sorted(places.items()) if pack is None]
     for first in range(0, len(loose), _FILES_AT_A_TIME):
-        found = lake.read_files(loose[first : first + _FILES_AT_A_TIME])
+        found = lake.read_files(loose[first : first + _FILES_AT_A_TIME], columns)
         frames.append(found.with_columns(shard=pl.col("path").str.extract(r"([0-9a-f]+)\.parquet$")).drop("path"))
     for pack in sorted({pack for pack in places.values() if pack}):
         for shard, table in packs.tables(lake, pack, wanted):

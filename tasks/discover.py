@@ -1,18 +1,19 @@
 """Stage 1: what is in the corpus that the feature store does not hold yet?"""
 
 import datetime as dt
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
-import pyarrow as pa
+import polars as pl
 
 from data_contracts.errors import UsageError
-from data_contracts.records import AudioObject
-from data_contracts.schemas import PLAN
-from features import store
-from features.corpus import list_objects
-from features.store import Attempts
+from features import rows, store
+from features.corpus import Corpus
+from features.listing import by_folder, list_pages
+from features.rows import KEY
+from tasks.clock import published_ahead
 from tasks.run import Run
+from tasks.spool import Spool
 from tasks.stage import stage
 
 
@@ -20,56 +21,125 @@ from tasks.stage import stage
 class Found:
     """How many objects were listed, how many of them need no reading, and the dates of the others.
 
-    `window` are the dates that the run is for, None for all; `left_alone` counts, by their reason, the rejects that
-    failed too often to be tried again.
+    `parts` says how many files a date's are written down in; `window` are the dates that the run is for, None for all;
+    `left_alone` counts, by their reason, the rejects that failed too often to be tried again.
     """
 
     n_listed: int
     n_known: int
-    dates: tuple[dt.date, ...]
+    parts: dict[dt.date, int]
     n_bytes: int
     window: tuple[dt.date, ...] | None = None
     left_alone: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def dates(self) -> tuple[dt.date, ...]:
+        return tuple(sorted(self.parts))
 
 
 @stage
 def discover(run: Run) -> Found:
     """Lists the corpus, leaves out what the store holds (same URI and etag), and writes down the rest by date.
 
-    A forced run does the last attempt over, in its place: it adds none.
+    In memory are the history of one date and a part of what was listed for it, never the window. A forced run does the
+    last attempt over, in its place: it adds none.
     """
     if run.corpus is None:
         raise UsageError("this run was opened without a corpus: it can score stored features, and read no audio")
-    history: dict[dt.date, dict[tuple[str, str], Attempts]] = {}
-    fresh: list[AudioObject] = []
-    n_listed = n_known = 0
-    for item in list_objects(run.corpus, run.dates):
-        n_listed += 1
-        if item.date not in history:
-            history[item.date] = store.attempts(run.lake, run.feature_version, item.date)
-        before = history[item.date].get((item.uri, item.etag))
-        if before is None:
-            fresh.append(item)
-        elif run.force:
-            fresh.append(replace(item, tries=before.tries - 1))
-        elif before.is_done:
-            n_known += 1
-        else:
-            fresh.append(replace(item, tries=before.tries))
-    dates, n_bytes = write_found(run, fresh)
-    return Found(n_listed, n_known, dates, n_bytes, run.dates)
+    ahead = published_ahead(run.lake, dt.datetime.now(dt.UTC))
+    writer, n_listed, n_known = Writer(run), 0, 0
+    for date, parts in listed(run, run.corpus):
+        history = store.history(run.lake, run.feature_version, date)
+        for part in parts:
+            fresh = to_read(part, history, ahead, force=run.force)
+            writer.write(date, fresh)
+            n_listed += part.height
+            n_known += part.height - fresh.height
+    return Found(n_listed, n_known, writer.parts, writer.n_bytes, run.dates)
 
 
-def write_found(run: Run, items: Iterable[AudioObject]) -> tuple[tuple[dt.date, ...], int]:
-    """Writes down by date what is to be read, a content once; returns the dates and the bytes."""
-    by_date: dict[dt.date, dict[tuple[str, str], AudioObject]] = {}
-    for item in items:
-        by_date.setdefault(item.date, {})[item.uri, item.etag] = item
-    for date, found in by_date.items():
-        rows = [{name: getattr(item, name) for name in PLAN.names} for item in found.values()]
-        run.lake.write_parquet(found_path(run, date), pa.Table.from_pylist(rows, schema=PLAN))
-    return tuple(sorted(by_date)), sum(item.bytes for found in by_date.values() for item in found.values())
+def listed(run: Run, corpus: Corpus) -> Iterator[tuple[dt.date, Iterator[pl.DataFrame]]]:
+    """Every date's objects, in parts; where pages are of many dates, or a date is large, they wait in staging."""
+    spool, in_turn = Spool(run.lake, f"{run.staging}/listed"), by_folder(corpus, run.dates)
+    for page in list_pages(corpus, run.dates):
+        if in_turn and spool.dates not in ([], [page["date"][0]]):
+            yield from spool.take_all()
+        spool.add(page)
+    yield from spool.take_all()
 
 
-def found_path(run: Run, date: dt.date) -> str:
-    return f"{run.staging}/found/date={date.isoformat()}.parquet"
+def to_read(listed: pl.DataFrame, history: pl.DataFrame, ahead: pl.DataFrame, *, force: bool = False) -> pl.DataFrame:
+    """Of a date's listed objects those that are to be read (`rows.SCHEMA`), by `store.history` and `published_ahead`.
+
+    What failed for a reason that passes is read again until it failed too often; by force, everything is.
+    """
+    done = pl.lit(False) if force else (pl.col("is_settled") | pl.col("worn_out").is_not_null()).fill_null(False)
+    return (
+        remembered(listed.lazy().with_columns(read_after=None), history)
+        .filter(~done)
+        .join(ahead.lazy().rename({"read_after": "ahead"}), on="uri", how="left", maintain_order="left")
+        .with_columns(
+            tries=(pl.col("tries_before") - int(force)).fill_null(0).cast(pl.Int16),
+            read_after=pl.max_horizontal("read_after", "ahead"),
+        )
+        .select(rows.SCHEMA.keys())
+        .collect()
+    )
+
+
+def remembered(objects: pl.LazyFrame, history: pl.DataFrame) -> pl.LazyFrame:
+    """Objects of a date beside what came of earlier attempts at their contents (`store.history`; `tries_before`), and
+    `read_after` brought up to when their URI was read last.
+    """
+    last = history.lazy().group_by("uri").agg(read_before=pl.col("read_after").first())
+    told = history.lazy().drop("read_after").rename({"tries": "tries_before"})
+    return (
+        objects.join(told, on=KEY, how="left", maintain_order="left")
+        .join(last, on="uri", how="left", maintain_order="left")
+        .with_columns(read_after=pl.max_horizontal("read_after", "read_before"))
+    )
+
+
+class Writer:
+    """Writes down what is to be read, by date, a content once; counts the files and the bytes."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self.parts: dict[dt.date, int] = {}
+        self.n_bytes = 0
+
+    def write(self, date: dt.date, objects: pl.DataFrame) -> None:
+        if objects.is_empty():
+            return
+        once = objects.unique(KEY, keep="last").sort(KEY)
+        number = self.parts.get(date, 0)
+        self._run.lake.write_parquet(_part(self._run, date, number), rows.to_arrow(once))
+        self.parts[date] = number + 1
+        self.n_bytes += int(once["bytes"].sum())
+
+
+def read_found(run: Run, found: Found, date: dt.date) -> Iterator[pl.DataFrame]:
+    """What `Writer` wrote of a date, in the order of (uri, etag): a file at a time where they continue each other, as
+    those of a listing do; else in one piece.
+    """
+    parts = (_read_part(run, date, number) for number in range(found.parts[date]))
+    if _in_order(run, found, date):
+        return parts
+    return iter([pl.concat(parts).unique(KEY, keep="last").sort(KEY)])
+
+
+def _in_order(run: Run, found: Found, date: dt.date) -> bool:
+    if found.parts[date] == 1:
+        return True
+    tables = (run.lake.read_parquet(_part(run, date, number), KEY) for number in range(found.parts[date]))
+    bounds = [tuple(table[name][place].as_py() for name in KEY) for table in tables for place in (0, -1)]
+    return all(last < first for last, first in zip(bounds[1::2], bounds[2::2], strict=False))
+
+
+def _read_part(run: Run, date: dt.date, number: int) -> pl.DataFrame:
+    table = run.lake.read_parquet(_part(run, date, number))
+    return pl.DataFrame(table).with_columns(date=pl.lit(date)).select(rows.SCHEMA.keys())
+
+
+def _part(run: Run, date: dt.date, number: int) -> str:
+    return f"{run.staging}/found/date={date.isoformat()}/part-{number:05}.parquet"

@@ -2,41 +2,50 @@
 
 import datetime as dt
 
-from data_contracts.records import AudioObject, ShardRef
+import numpy as np
+import polars as pl
+
+from data_contracts.records import ShardRef
 from features import shards, store
-from tasks.discover import Found, found_path
+from features.rows import KEY
+from tasks.discover import Found, read_found
 from tasks.run import Run
 from tasks.stage import stage
 
 
 @stage
 def plan(run: Run, found: Found, *, n_workers: int) -> list[ShardRef]:
-    """Packs what was found, date by date, and writes the shards down. What was done before is never packed again."""
-    most = shards.shard_bytes(found.n_bytes, n_workers=n_workers, most=run.shard_bytes)
-    refs = []
+    """Packs what was found, date by date, and writes the shards down. What was done before is never packed again.
+
+    In memory are a part of one date's objects, and 200 bytes a shard.
+    """
+    most, folder = shards.shard_bytes(found.n_bytes, n_workers=n_workers, most=run.shard_bytes), f"{run.staging}/plan"
+    refs: list[ShardRef] = []
     for date in found.dates:
-        rows = run.lake.read_parquet(found_path(run, date)).to_pylist()
-        fresh = [AudioObject(date=date, **row) for row in rows]
-        done, fresh = _whole_shards(run, date, fresh) if run.force else ({}, fresh)
-        packed = {shards.shard_id(part, run.feature_version): part for part in shards.pack(fresh, most_bytes=most)}
-        for shard, members in {**done, **packed}.items():
-            refs.append(shards.write_plan(run.lake, f"{run.staging}/plan", members, shard=shard))
+        parts = read_found(run, found, date)
+        if run.force:
+            whole, rest = _whole_shards(run, date, pl.concat(parts))
+            refs += _write_whole(run, folder, whole)
+            parts = iter([rest])
+        for objects, ends in shards.packed(parts, most_bytes=most):
+            ids = shards.shard_ids(objects, ends, run.feature_version)
+            refs += shards.write_plans(run.lake, folder, objects, ends, ids)
     return refs
 
 
-def _whole_shards(
-    run: Run, date: dt.date, items: list[AudioObject]
-) -> tuple[dict[str, list[AudioObject]], list[AudioObject]]:
-    """A forced run writes a shard again in place if all its members are still there; the rest is packed anew."""
+def _whole_shards(run: Run, date: dt.date, objects: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """A forced run writes a shard again in place if all its members are still there; the rest is packed anew.
+
+    Returns the objects of such shards, with `shard`, and the others.
+    """
     home = store.members(run.lake, run.feature_version, date)
-    listed = {(item.uri, item.etag): item for item in items}
-    groups: dict[str, list[tuple[str, str]]] = {}
-    for member, shard in home.items():
-        groups.setdefault(shard, []).append(member)
-    whole = {
-        shard: [listed[member] for member in members]
-        for shard, members in groups.items()
-        if all(member in listed for member in members)
-    }
-    kept = {(item.uri, item.etag) for members in whole.values() for item in members}
-    return whole, [item for item in items if (item.uri, item.etag) not in kept]
+    gone = home.join(objects, on=KEY, how="anti").select("shard").unique()
+    whole = home.join(gone, on="shard", how="anti")
+    return objects.join(whole, on=KEY, how="inner").sort("shard", *KEY), objects.join(whole, on=KEY, how="anti")
+
+
+def _write_whole(run: Run, folder: str, whole: pl.DataFrame) -> list[ShardRef]:
+    if whole.is_empty():
+        return []
+    lengths = whole.group_by("shard", maintain_order=True).len()
+    return shards.write_plans(run.lake, folder, whole, np.cumsum(lengths["len"].to_numpy()), lengths["shard"].to_list())

@@ -14,9 +14,12 @@ from data_contracts.lake import Lake
 from data_contracts.records import AudioObject
 from features import store
 from features.corpus import Corpus, date_in_path, look_at
-from tasks.discover import Found, write_found
+from features.rows import of_objects
+from tasks.discover import Found, Writer, remembered
 from tasks.run import Choice, Run
 from tasks.stage import stage
+
+_TOLD = ("bytes", "modified", "attributes", "read_at")
 
 
 @stage
@@ -30,22 +33,18 @@ def rejected(run: Run) -> Found:
         raise UsageError("a retry needs a corpus, and a choice among the rejects")
     rows = chosen(run.lake, run.retry, run.dates)
     with ThreadPoolExecutor(16, thread_name_prefix="stat") as pool:
-        items = list(pool.map(_look_again, rows, [run.corpus] * len(rows)))
-    history = {
-        date: store.attempts(run.lake, run.feature_version, date) for date in sorted({item.date for item in items})
-    }
-    again: list[AudioObject] = []
-    left_alone: Counter[str] = Counter()
-    for item, row in zip(items, rows, strict=True):
-        before = history[item.date].get((item.uri, item.etag))
-        if before is not None and before.worn_out:
-            left_alone[before.worn_out] += 1
-        elif before is None or not before.is_read:  # read well, by a run that died: to be published, not read
-            tried = row["tries"] if item.etag == row["etag"] else 0
-            again.append(replace(item, tries=max(tried, before.tries if before else 0)))
-    dates, n_bytes = write_found(run, again)
-    window = {row["date"] for row in rows} | {item.date for item in items}
-    return Found(len(rows), len(rows) - len(again), dates, n_bytes, tuple(sorted(window)), dict(left_alone))
+        items = of_objects(pool.map(_look_again, rows, [run.corpus] * len(rows)))
+    writer, left_alone, n_again = Writer(run), Counter[str](), 0
+    for (date,), own in items.partition_by("date", as_dict=True).items():
+        known = remembered(own.lazy(), store.history(run.lake, run.feature_version, date)).collect()
+        worn_out, rest = known.filter(pl.col("worn_out").is_not_null()), known.filter(pl.col("worn_out").is_null())
+        left_alone.update(worn_out["worn_out"].to_list())
+        again = rest.filter(~pl.col("is_read").fill_null(False))  # read well, by a run that died: to be published
+        again = again.with_columns(tries=pl.max_horizontal("tries", "tries_before"))
+        writer.write(date, again)
+        n_again += again.height
+    window = tuple(sorted({row["date"] for row in rows} | set(items["date"])))
+    return Found(len(rows), len(rows) - n_again, writer.parts, writer.n_bytes, window, dict(left_alone))
 
 
 def chosen(lake: Lake, choice: Choice, dates: tuple[dt.date, ...] | None) -> list[dict[str, Any]]:
@@ -63,7 +62,7 @@ def chosen(lake: Lake, choice: Choice, dates: tuple[dt.date, ...] | None) -> lis
         rejects = rejects.filter(pl.col("reason").is_in(list(choice.reasons)))
     if choice.uris:
         rejects = rejects.filter(pl.col("uri").is_in(list(choice.uris)))
-    told = lake.frame("recordings", schemas.RECORDINGS).select("uri", "etag", "bytes", "modified", "attributes")
+    told = lake.frame("recordings", schemas.RECORDINGS).select("uri", "etag", *_TOLD)
     return rejects.lazy().join(told, on=["uri", "etag"], how="left").sort("date", "uri").collect().to_dicts()
 
 
@@ -76,8 +75,10 @@ def _look_again(row: dict[str, Any], corpus: Corpus) -> AudioObject:
         item = look_at(row["uri"], row["date"])
     except (FileNotFoundError, CorpusError):
         modified = row["modified"] or dt.datetime.fromtimestamp(0, dt.UTC)
-        return AudioObject(row["uri"], row["etag"], row["bytes"] or 0, row["date"], modified, row["attributes"])
+        item = AudioObject(row["uri"], row["etag"], row["bytes"] or 0, row["date"], modified)
     date = row["date"]
     if item.etag != row["etag"] and not corpus.manifest:
         date = date_in_path(item.uri, corpus.layout, corpus.root) or item.modified.date()
-    return replace(item, uri=row["uri"], date=date, attributes=row["attributes"])
+    tries = row["tries"] if item.etag == row["etag"] else 0
+    told = {"uri": row["uri"], "attributes": row["attributes"], "read_after": row["read_at"]}
+    return replace(item, **told, date=date, tries=tries)

@@ -17,7 +17,8 @@ from data_contracts.reasons import Reason
 from data_contracts.records import AudioObject
 from features import decoders
 from features.audio import AudioConfig, Decoded, Reject
-from features.corpus import Corpus, list_objects
+from features.corpus import Corpus
+from features.listing import list_objects
 from features.prefetch import Fetched, Long, fetch_ahead
 from features.resources import Resources
 

@@ -1,14 +1,18 @@
 """Packing: every object once, nothing above the limit, and names that depend on the content alone."""
 
 import datetime as dt
+import itertools
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from data_contracts import lake as lakes
 from data_contracts.records import AudioObject
-from features.shards import pack, read_plan, shard_bytes, shard_id, write_plan
+from features import rows
+from features.rows import KEY
+from features.shards import pack, packed, read_plan, shard_bytes, shard_id, shard_ids, write_plan
 
 DAY = dt.date(2026, 11, 21)
 NOW = dt.datetime(2026, 11, 21, 23, 59, 59, 123456, dt.UTC)
@@ -18,21 +22,62 @@ def _item(name: str, n_bytes: int = 1, etag: str = "e", tries: int = 0) -> Audio
     return AudioObject(f"s3://corpus/{name}", etag, n_bytes, DAY, NOW, tries=tries)
 
 
-objects = st.dictionaries(st.text(min_size=1, max_size=4), st.integers(0, 12), max_size=30).map(
+names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=4)
+objects = st.dictionaries(names, st.integers(0, 12), max_size=30).map(
     lambda sizes: [_item(name, size) for name, size in sizes.items()]
 )
 
 
+def _packed(items: list[AudioObject], most: int) -> list[list[AudioObject]]:
+    """A date's shards, of one part."""
+    found = []
+    for part, ends in packed([rows.of_objects(items).sort(KEY)], most_bytes=most):
+        members = list(rows.objects(part))
+        found += [members[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+    return found
+
+
+def _one_by_one(sizes: list[int], most: int) -> list[int]:
+    """What packing means, object by object."""
+    ends, n_objects, n_bytes = [], 0, 0
+    for place, size in enumerate(sizes):
+        if n_objects and n_bytes + size > most:
+            ends.append(place)
+            n_objects = n_bytes = 0
+        n_objects, n_bytes = n_objects + 1, n_bytes + size
+    return [*ends, len(sizes)] if sizes else []
+
+
+@given(st.lists(st.integers(0, 12), max_size=60), st.integers(1, 20))
+def test_packing_is_that_of_one_object_after_the_other(sizes, most):
+    assert pack(np.array(sizes, np.int64), most_bytes=most).tolist() == _one_by_one(sizes, most)
+
+
+@given(objects, st.integers(1, 20), st.lists(st.integers(0, 30), max_size=4))
+def test_the_parts_that_a_date_comes_in_do_not_matter(items, most, cuts):
+    """A shard may begin in one part and go on in the next."""
+    whole = rows.of_objects(items).sort(KEY)
+    bounds = [0, *sorted(min(cut, whole.height) for cut in cuts), whole.height]
+    parts = [whole[start:end] for start, end in itertools.pairwise(bounds) if end > start]
+    found = [part["uri"].to_list() for part in _shards(packed(parts, most_bytes=most))]
+    assert found == [[item.uri for item in shard] for shard in _packed(items, most)]
+
+
+def _shards(found):
+    for part, ends in found:
+        yield from (part[int(start) : int(end)] for start, end in itertools.pairwise([0, *ends]))
+
+
 @given(objects, st.integers(1, 20))
 def test_every_object_is_in_exactly_one_shard(items, most):
-    members = [item for shard in pack(items, most_bytes=most) for item in shard]
+    members = [item for shard in _packed(items, most) for item in shard]
     assert len(members) == len(items)
     assert set(members) == set(items)
 
 
 @given(objects, st.integers(1, 20))
 def test_none_is_above_the_limit_unless_alone_and_none_is_empty(items, most):
-    for shard in pack(items, most_bytes=most):
+    for shard in _packed(items, most):
         assert len(shard) == 1 or sum(item.bytes for item in shard) <= most
         assert shard
 
@@ -40,15 +85,25 @@ def test_none_is_above_the_limit_unless_alone_and_none_is_empty(items, most):
 @given(objects, st.integers(1, 20), st.randoms())
 def test_the_order_of_the_listing_does_not_matter(items, most, random):
     shuffled = random.sample(items, len(items))
-    assert list(pack(shuffled, most_bytes=most)) == list(pack(items, most_bytes=most))
+    assert _packed(shuffled, most) == _packed(items, most)
 
 
 @given(objects, st.integers(1, 20), st.randoms())
 def test_an_id_is_that_of_the_members_and_the_version(items, most, random):
-    ids = [shard_id(shard, "v1") for shard in pack(items, most_bytes=most)]
+    shards = _packed(items, most)
+    ids = [
+        name for part in packed([rows.of_objects(items).sort(KEY)], most_bytes=most) for name in shard_ids(*part, "v1")
+    ]
     assert len(ids) == len(set(ids))
-    assert ids == [shard_id(random.sample(shard, len(shard)), "v1") for shard in pack(items, most_bytes=most)]
-    assert not set(ids) & {shard_id(shard, "v2") for shard in pack(items, most_bytes=most)}
+    assert ids == [shard_id(random.sample(shard, len(shard)), "v1") for shard in shards]
+    assert not set(ids) & {shard_id(shard, "v2") for shard in shards}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [(("ab", "c"), ("a", "bc")), (("a1:b", "c"), ("a", "1:bc")), (("é", ""), ("", "é"))]
+)
+def test_what_looks_alike_when_it_is_joined_has_other_ids(one, other):
+    assert shard_id([_item(one[0], etag=one[1])], "v") != shard_id([_item(other[0], etag=other[1])], "v")
 
 
 @pytest.mark.parametrize("other", [_item("b"), _item("a", etag="f"), _item("a", tries=1)])
@@ -58,16 +113,16 @@ def test_another_member_another_id(other):
 
 
 def test_an_id_is_the_same_on_every_machine():
-    assert shard_id([_item("a"), _item("b")], "v1") == "6ceeb8269edaf10a"
+    assert shard_id([_item("a"), _item("b")], "v1") == "aaf289f4ae90f29b"
 
 
 @given(objects, objects, st.integers(1, 20))
 def test_new_files_never_change_the_ids_of_packed_ones(before, after, most):
     """What the store holds is left out of the plan, so that late files make shards of their own."""
-    first = {shard_id(shard, "v"): shard for shard in pack(before, most_bytes=most)}
+    first = {shard_id(shard, "v"): shard for shard in _packed(before, most)}
     held = {item.uri for item in before}
     late = [item for item in after if item.uri not in held]
-    second = {shard_id(shard, "v"): shard for shard in pack(late, most_bytes=most)}
+    second = {shard_id(shard, "v"): shard for shard in _packed(late, most)}
     assert not first.keys() & second.keys()
     assert {item for shard in (first | second).values() for item in shard} == {*before, *late}
 

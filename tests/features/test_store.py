@@ -108,7 +108,7 @@ def test_an_empty_date_has_the_columns_of_a_full_one(lake):
 def test_a_row_says_its_shard_and_date(lake):
     _write(lake, "0123456789abcdef", _row("a"))
     assert [(row["shard"], row["date"]) for row in _current(lake)] == [("0123456789abcdef", DAY)]
-    assert store.members(lake, "v1", DAY) == {("a", "e1"): "0123456789abcdef"}
+    assert store.members(lake, "v1", DAY).rows() == [("a", "e1", "0123456789abcdef")]
 
 
 def test_the_newest_content_of_a_uri_counts(lake):
@@ -197,6 +197,21 @@ def test_every_content_of_a_uri_is_remembered_by_itself(lake):
     _write(lake, "0a", _row("a", etag="e1"), _row("a", etag="e2", tries=2, reason="vanished"))
     found = store.attempts(lake, "v1", DAY)
     assert found == {("a", "e1"): Attempts(1, True, True, None), ("a", "e2"): Attempts(2, False, False, None)}
+
+
+def test_when_a_uri_was_last_read_is_that_of_all_its_contents(lake):
+    _write(lake, "0a", _row("a", etag="e1", hour=9), _row("b", hour=1))
+    _write(lake, "0b", _row("a", etag="e2", hour=2, reason="vanished"), _row("b", hour=3))
+    rows = store.history(lake, "v1", DAY).sort("uri", "etag").select("uri", "etag", "read_after").rows()
+    hours = {"a": NOON + dt.timedelta(hours=9), "b": NOON + dt.timedelta(hours=3)}
+    assert rows == [("a", "e1", hours["a"]), ("a", "e2", hours["a"]), ("b", "e1", hours["b"])]
+
+
+def test_history_that_lies_in_more_files_than_are_read_at_a_time(lake, monkeypatch):
+    monkeypatch.setattr(store, "_FILES_AT_A_TIME", 2)
+    for tries in (1, 2, 3):
+        _write(lake, f"0{tries}", _row("a", tries=tries, reason="vanished"))
+    assert store.attempts(lake, "v1", DAY) == {("a", "e1"): Attempts(3, False, False, "vanished")}
 
 
 @settings(max_examples=40)

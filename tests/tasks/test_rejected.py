@@ -6,7 +6,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import polars as pl
 import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
@@ -15,8 +14,9 @@ from data_contracts.errors import UsageError
 from data_contracts.lake import Lake
 from data_contracts.schemas import RECORDING_FEATURES, RECORDINGS, REJECTS
 from features import store
-from features.corpus import Corpus, list_objects
-from tasks.discover import discover, found_path
+from features.corpus import Corpus
+from features.listing import list_objects
+from tasks.discover import Found, discover, read_found
 from tasks.rejected import chosen, rejected
 from tasks.run import Choice
 
@@ -71,8 +71,8 @@ def _failed(lake: Lake, corpus: Corpus, *attempts: dict[str, str]) -> None:
         write_deltalake(lake.at("analytics", table), pa.Table.from_pylist(published, schema=schema), mode="overwrite")
 
 
-def _planned(run: Any, *dates: dt.date) -> dict[str, int]:
-    frames = [pl.DataFrame(run.lake.read_parquet(found_path(run, date))) for date in dates]
+def _planned(run: Any, found: Found, *dates: dt.date) -> dict[str, int]:
+    frames = [frame for date in dates for frame in read_found(run, found, date)]
     return {row["uri"][-1]: row["tries"] for frame in frames for row in frame.iter_rows(named=True)}
 
 
@@ -82,7 +82,7 @@ def test_the_chosen_are_read_and_the_worn_out_left(lake, corpus):
     found = rejected.fn(run)
     assert (found.n_listed, found.n_known, found.left_alone) == (2, 1, {"corrupt": 1})
     assert (found.dates, found.window, found.n_bytes) == ((DAY,), (DAY,), 1)
-    assert _planned(run, DAY) == {"b": 2}
+    assert _planned(run, found, DAY) == {"b": 2}
 
 
 def test_what_a_run_that_died_has_read_well_is_not_read(lake, corpus):
@@ -107,8 +107,8 @@ def test_a_changed_file_lies_where_a_listing_would_put_it(lake, corpus):
     run = _run(lake, corpus)
     found = rejected.fn(run)
     assert (found.dates, found.window) == ((DAY, OTHER), (DAY, OTHER))
-    assert _planned(run, DAY) == {"b": 1}
-    assert _planned(run, OTHER) == {"a": 0}
+    assert _planned(run, found, DAY) == {"b": 1}
+    assert _planned(run, found, OTHER) == {"a": 0}
 
 
 def test_of_one_that_is_gone_everything_is_as_it_was(lake, corpus):
@@ -116,9 +116,11 @@ def test_of_one_that_is_gone_everything_is_as_it_was(lake, corpus):
     (before,) = chosen(lake, Choice(), None)
     Path(before["uri"]).unlink()
     run = _run(lake, corpus)
-    assert rejected.fn(run).n_listed == 1
-    (row,) = run.lake.read_parquet(found_path(run, DAY)).to_pylist()
-    assert row == {name: before[name] for name in ("uri", "etag", "bytes", "modified", "attributes", "tries")}
+    found = rejected.fn(run)
+    assert found.n_listed == 1
+    ((row,),) = [part.drop("date").to_dicts() for part in read_found(run, found, DAY)]
+    as_it_was = {name: before[name] for name in ("uri", "etag", "bytes", "modified", "attributes", "tries")}
+    assert row == as_it_was | {"read_after": before["read_at"]}
 
 
 def test_reasons_dates_and_uris_choose(lake, corpus):
@@ -148,12 +150,14 @@ def test_a_nightly_leaves_the_worn_out_alone_and_force_tries_over(lake, corpus):
     nightly = _run(lake, corpus, dates=(DAY,))
     assert (discover.fn(nightly).n_known, discover.fn(nightly).dates) == (3, ())
     forced = _run(lake, corpus, dates=(DAY,), force=True)
-    assert discover.fn(forced).n_known == 0
-    assert _planned(forced, DAY) == {"a": 2, "b": 1, "c": 1}
+    found = discover.fn(forced)
+    assert found.n_known == 0
+    assert _planned(forced, found, DAY) == {"a": 2, "b": 1, "c": 1}
 
 
 def test_a_nightly_tries_again_what_may_pass(lake, corpus):
     _failed(lake, corpus, {"a": "vanished", "b": "corrupt", "c": None}, {"a": "unreadable"})
     run = _run(lake, corpus, dates=(DAY,))
-    assert discover.fn(run).n_known == 2
-    assert _planned(run, DAY) == {"a": 2}
+    found = discover.fn(run)
+    assert found.n_known == 2
+    assert _planned(run, found, DAY) == {"a": 2}

@@ -1,0 +1,148 @@
+"""Listing the corpus by date, by last-modified or from a manifest: pages of objects, each a Polars frame.
+
+A page is a thousand objects of S3, a folder, or a batch of a manifest: never the whole listing in memory.
+"""
+
+import datetime as dt
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import polars as pl
+
+from data_contracts.errors import CorpusError
+from data_contracts.lake import translated
+from data_contracts.records import AudioObject
+from features import rows
+from features.corpus import Corpus, date_in_path, etag, is_local, modified, open_root, size
+from features.manifest import manifest_pages
+from features.names import HIDDEN, as_text, is_hidden
+
+LISTED = {name: rows.SCHEMA[name] for name in ("uri", "etag", "bytes", "modified", "attributes", "date")}
+
+
+def list_pages(corpus: Corpus, dates: Sequence[dt.date] | None) -> Iterator[pl.DataFrame]:
+    """The objects of `dates` (all dates where None): LISTED. Raises CorpusError where the root is not there.
+
+    A date template lists only the folders of its dates, one after the other; `modified` lists the root and keeps what
+    was last modified on one of them. Without dates, a template lists the whole root and reads each object's date from
+    its path. An object without a date of its own gets the day of its last modification (UTC).
+    """
+    if corpus.manifest:
+        pages = manifest_pages(corpus.manifest, dates, layout=corpus.layout, root=corpus.root)
+        yield from (page.select(LISTED.keys()) for page in pages)
+        return
+    fs, root = open_root(corpus.root)
+    if by_folder(corpus, dates):
+        for date in dates or ():
+            prefix = corpus.layout.format(root=corpus.root.rstrip("/"), date=date)
+            yield from (page.with_columns(date=pl.lit(date)).select(LISTED.keys()) for page in _pages(fs, prefix))
+        return
+    for page in _pages(fs, corpus.root):
+        dated = _dated(page, corpus.layout, as_text(root)).select(LISTED.keys())
+        yield dated if dates is None else dated.filter(pl.col("date").is_in(list(dates)))
+
+
+def list_objects(corpus: Corpus, dates: Sequence[dt.date] | None) -> Iterator[AudioObject]:
+    """The same, one by one: for a look at a few."""
+    return (item for page in list_pages(corpus, dates) for item in rows.objects(page))
+
+
+def by_folder(corpus: Corpus, dates: Sequence[dt.date] | None) -> bool:
+    """Whether the pages of a date follow each other."""
+    return dates is not None and corpus.layout != "modified" and not corpus.manifest
+
+
+def _pages(fs: Any, prefix: str) -> Iterator[pl.DataFrame]:
+    """Files below `prefix`, recursively, a page in the order of names; one that is not there holds none."""
+    path = fs._strip_protocol(prefix)
+    with translated(f"listing {prefix}", CorpusError):
+        if hasattr(fs, "call_s3"):
+            pages = _s3_pages(fs, path)
+        else:
+            pages = map(_frame, _local_folders(path)) if is_local(fs) else _folders(fs, path)
+        yield from (page.sort("uri") for page in pages if not page.is_empty())
+
+
+def _dated(page: pl.DataFrame, layout: str, root: str) -> pl.DataFrame:
+    """Its dates from the folders, each looked at once."""
+    folder = pl.col("uri").str.extract("(?s)^(.*/)")
+    folders = page.select(folder.unique()).to_series().drop_nulls().to_list()
+    dates = [date_in_path(name, layout, root) for name in folders]
+    told = folder.replace_strict(folders, dates, default=None, return_dtype=pl.Date)
+    return page.with_columns(date=pl.coalesce(told, pl.col("modified").dt.date()))
+
+
+def _frame(entries: list[dict[str, Any]]) -> pl.DataFrame:
+    """Of a file system's entries, whose names are URIs."""
+    told = {
+        "uri": [entry["name"] for entry in entries],
+        "etag": [etag(entry) for entry in entries],
+        "bytes": [size(entry) for entry in entries],
+        "modified": [modified(entry) for entry in entries],
+        "attributes": None,
+    }
+    return pl.DataFrame(told, schema={name: LISTED[name] for name in told})
+
+
+def _s3_pages(fs: Any, path: str) -> Iterator[pl.DataFrame]:
+    """A thousand objects a request."""
+    bucket, _, key = path.partition("/")
+    prefix = f"{key}/" if key else ""
+    request, whole = {"Bucket": bucket, "Prefix": prefix}, f"{fs.unstrip_protocol(bucket)}/"
+    while True:
+        answer = fs.call_s3("list_objects_v2", **request)
+        held = answer.get("Contents", ())
+        told = {
+            "uri": [item["Key"] for item in held],
+            "etag": [item.get("ETag") or etag({**item, "size": item["Size"]}) for item in held],
+            "bytes": [item["Size"] for item in held],
+            "modified": [item["LastModified"] for item in held],
+            "attributes": None,
+        }
+        named = pl.col("uri")
+        page = pl.DataFrame(told, schema={name: LISTED[name] for name in told}).filter(
+            ~named.str.ends_with("/"), ~named.str.strip_prefix(prefix).str.contains(HIDDEN)
+        )
+        yield page.with_columns(uri=pl.lit(whole) + named, etag=pl.col("etag").str.strip_chars('"'))
+        if not answer.get("IsTruncated"):
+            return
+        request["ContinuationToken"] = answer["NextContinuationToken"]
+
+
+def _local_folders(path: str, above: tuple[str, ...] = ()) -> Iterator[list[dict[str, Any]]]:
+    """Files, a folder at a time; links are followed but never in a circle, pipes and devices are left out."""
+    place = os.path.realpath(path)
+    if place in above:
+        return
+    try:
+        with os.scandir(path) as listing:
+            entries = sorted((item for item in listing if not is_hidden(item.name)), key=lambda item: item.name)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    found = [(item.path, _status(item)) for item in entries if not item.is_dir()]
+    yield [
+        {"name": as_text(name), "size": status.st_size, "mtime": status.st_mtime}
+        for name, status in found
+        if stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode)
+    ]
+    for item in entries:
+        if item.is_dir():
+            yield from _local_folders(item.path, (*above, place))
+
+
+def _status(item: "os.DirEntry[str]") -> os.stat_result:
+    """A link that leads nowhere is listed as it is: reading it will say so."""
+    try:
+        return item.stat()
+    except OSError:
+        return item.stat(follow_symlinks=False)
+
+
+def _folders(fs: Any, path: str) -> Iterator[pl.DataFrame]:
+    for _, folders, files in fs.walk(path, detail=True):
+        for name in [name for name in folders if is_hidden(name)]:
+            del folders[name]
+        shown = [entry for name, entry in files.items() if name and not is_hidden(name)]
+        yield _frame([{**entry, "name": str(fs.unstrip_protocol(entry["name"]))} for entry in shown])

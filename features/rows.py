@@ -1,0 +1,29 @@
+"""Objects of the corpus as rows of a Polars frame: PLAN's columns and the `date`, sorted or not."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+
+from data_contracts.records import AudioObject
+from data_contracts.schemas import PLAN
+
+KEY = ["uri", "etag"]
+"""A content: what is read once."""
+
+SCHEMA: dict[str, Any] = {**pl.DataFrame(PLAN.empty_table()).schema, "date": pl.Date}
+
+
+def of_objects(items: Iterable[AudioObject]) -> pl.DataFrame:
+    return pl.DataFrame([[getattr(item, name) for name in SCHEMA] for item in items], schema=SCHEMA, orient="row")
+
+
+def objects(rows: pl.DataFrame) -> Iterator[AudioObject]:
+    """The rows one by one; those of a listing have no tries yet."""
+    return (AudioObject(**row) for row in rows.iter_rows(named=True))
+
+
+def to_arrow(rows: pl.DataFrame) -> pa.Table:
+    """As PLAN, which has no date: its path says that."""
+    return rows.select(PLAN.names).to_arrow(compat_level=pl.CompatLevel.oldest()).cast(PLAN)

@@ -1,0 +1,151 @@
+"""Stage 1: what is to be read, and after which earlier read it comes."""
+
+import datetime as dt
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pytest
+from deltalake import write_deltalake
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tasks.spool
+from data_contracts.lake import Lake
+from data_contracts.records import AudioObject
+from data_contracts.schemas import RECORDING_FEATURES, RECORDINGS
+from features import rows, store
+from features.corpus import Corpus
+from features.listing import LISTED, list_objects
+from features.tables import object_columns
+from tasks.discover import Found, Writer, discover, read_found, to_read
+
+DAY, OTHER = dt.date(2026, 11, 21), dt.date(2026, 11, 22)
+NOON = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
+NEXT_YEAR = dt.datetime.now(dt.UTC) + dt.timedelta(days=365)
+VERSIONS = dict.fromkeys(["emotion_model", "speaker_model", "feature_version", "run_id"], "v1")
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(str(tmp_path / "lake"))
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Corpus:
+    """Three files, last changed on their day."""
+    for name in ("2026/11/21/a", "2026/11/21/b", "2026/11/22/c"):
+        path = tmp_path / "corpus" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+        os.utime(path, (NOON.timestamp(), NOON.timestamp()))
+    return Corpus(str(tmp_path / "corpus"))
+
+
+def _run(lake: Lake, corpus: Corpus, *dates: dt.date, force: bool = False) -> Any:
+    given = {"lake": lake, "corpus": corpus, "dates": dates or None, "force": force, "retry": None}
+    return SimpleNamespace(**given, feature_version="v1", staging="staging/run=r")
+
+
+def _read(lake: Lake, date: dt.date, **rows: dict[str, Any]) -> None:
+    """Into the store, a shard a row, named by its file."""
+    for name, row in rows.items():
+        told = {"etag": "e", "bytes": 1, "modified": NOON, "tries": 1, "status": "ok", "read_at": NOON} | row
+        tables = {"recordings": pa.Table.from_pylist([told], schema=RECORDING_FEATURES)}
+        store.write_shard(lake, tables, version="v1", date=date, shard=name, configuration="")
+
+
+def _planned(run: Any, found: Found, *dates: dt.date) -> dict[str, dict[str, Any]]:
+    frames = [frame for date in dates for frame in read_found(run, found, date)]
+    return {row["uri"][-1]: row for frame in frames for row in frame.iter_rows(named=True)}
+
+
+def test_a_fresh_content_comes_after_what_its_uri_held(lake, corpus):
+    """A worker's clock was a year ahead; what is overwritten now must still be newer than what that worker read."""
+    _read(lake, DAY, **{"0a": {"uri": f"{corpus.root}/2026/11/21/a", "etag": "old", "read_at": NEXT_YEAR}})
+    run = _run(lake, corpus, DAY)
+    found = discover.fn(run)
+    assert found.n_known == 0
+    planned = _planned(run, found, DAY)
+    assert (planned["a"]["read_after"], planned["b"]["read_after"]) == (NEXT_YEAR, None)
+    item = AudioObject(**planned["a"])
+    _read(lake, DAY, **{"0b": object_columns(item)})
+    shown = store.recordings(lake, "v1", DAY).collect()
+    assert shown["etag"].to_list() == [item.etag]
+
+
+def test_it_also_comes_after_what_the_tables_show_of_another_date_or_version(lake, corpus):
+    uri = f"{corpus.root}/2026/11/21/b"
+    row = {"uri": uri, "etag": "old", "bytes": 1, "modified": NOON, "tries": 1, "status": "ok", "read_at": NEXT_YEAR}
+    shown = pa.Table.from_pylist([row | {"date": OTHER} | VERSIONS], schema=RECORDINGS)
+    write_deltalake(lake.at("analytics", "recordings"), shown)
+    run = _run(lake, corpus)
+    planned = _planned(run, discover.fn(run), DAY, OTHER)
+    assert {name: planned[name]["read_after"] for name in "abc"} == {"a": None, "b": NEXT_YEAR, "c": None}
+
+
+def test_dates_that_come_mixed_and_wait_on_disk_are_found_as_those_that_come_in_turn(lake, corpus, monkeypatch):
+    _read(lake, DAY, **{"0a": {"uri": f"{corpus.root}/2026/11/21/b", "etag": next(_etags(corpus, DAY))}})
+    in_turn, mixed = _run(lake, corpus, OTHER, DAY), _run(lake, corpus)
+    first = discover.fn(in_turn)
+    assert (first.n_listed, first.n_known, first.dates, first.n_bytes) == (3, 1, (DAY, OTHER), 2)
+    planned = _planned(in_turn, first, DAY, OTHER)
+    monkeypatch.setattr(tasks.spool.Spool.__init__, "__kwdefaults__", {"most_rows": 0})
+    again = discover.fn(mixed)
+    assert (again.n_listed, again.n_known, again.parts, again.window) == (3, 1, {DAY: 1, OTHER: 1}, None)
+    assert _planned(mixed, again, DAY, OTHER) == planned
+    assert lake.names("staging/run=r/listed/date=2026-11-21") == []
+
+
+def _etags(corpus: Corpus, date: dt.date) -> Iterator[str]:
+    return (item.etag for item in list_objects(corpus, [date]))
+
+
+def test_a_stage_that_is_tried_again_leaves_nothing_of_the_first_try(lake, corpus):
+    """The first try had written more parts: those were once read as well."""
+    run = _run(lake, corpus, DAY)
+    first = discover.fn(run)
+    (part,) = read_found(run, first, DAY)
+    writer = Writer(run)
+    for _ in range(3):
+        writer.write(DAY, part)
+    again = discover.fn(run)
+    assert again == first
+    assert sum(frame.height for frame in read_found(run, again, DAY)) == 2
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("ef"), st.integers(0, 3)), max_size=8), st.booleans())
+def test_what_is_to_be_read_is_as_the_attempts_say(attempts, force):
+    """Against the rule in words, one object after the other."""
+    made = [(uri, etag, tries) for uri, etag, tries in attempts]
+    history = pl.DataFrame(
+        {
+            "uri": [uri for uri, *_ in made],
+            "etag": [etag for _, etag, _ in made],
+            "tries": [tries + 1 for *_, tries in made],
+            "is_read": [tries == 3 for *_, tries in made],
+            "is_settled": [tries == 3 for *_, tries in made],
+            "worn_out": ["vanished" if tries == 2 else None for *_, tries in made],
+        },
+        schema={
+            **{"uri": pl.String, "etag": pl.String, "tries": pl.Int16, "is_read": pl.Boolean},
+            **{"is_settled": pl.Boolean, "worn_out": pl.String},
+        },
+    ).unique(["uri", "etag"], keep="last")
+    history = history.with_columns(read_after=pl.lit(NOON).cast(pl.Datetime("us", "UTC")))
+    listed = rows.of_objects(AudioObject(uri, etag, 1, DAY, NOON) for uri in "abc" for etag in "ef")
+    nothing = pl.DataFrame(schema={"uri": pl.String, "read_after": pl.Datetime("us", "UTC")})
+    found = to_read(listed.select(LISTED.keys()), history, nothing, force=force)
+    known = {(uri, etag): tries for uri, etag, tries in history.select("uri", "etag", "tries").iter_rows()}
+    expected = [
+        (item.uri, item.etag, known.get((item.uri, item.etag), int(force)) - int(force))
+        for item in rows.objects(listed)
+        if force or known.get((item.uri, item.etag), 0) < 3
+    ]
+    assert found.select("uri", "etag", "tries").rows() == expected
+    seen = set(history["uri"])
+    assert all((row["read_after"] is not None) == (row["uri"] in seen) for row in found.to_dicts())

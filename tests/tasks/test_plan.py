@@ -1,0 +1,91 @@
+"""Stage 2: what was found, in shards, whatever parts it came in."""
+
+import datetime as dt
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from data_contracts.lake import Lake
+from data_contracts.records import AudioObject
+from data_contracts.schemas import RECORDING_FEATURES
+from features import rows, store
+from features.shards import read_plan, shard_id
+from tasks.discover import Found, Writer, read_found
+from tasks.plan import plan
+
+DAY, OTHER = dt.date(2026, 11, 21), dt.date(2026, 11, 22)
+NOON = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(str(tmp_path / "lake"))
+
+
+def _run(lake: Lake, *, force: bool = False) -> Any:
+    return SimpleNamespace(lake=lake, feature_version="v1", staging="staging/run=r", shard_bytes=3, force=force)
+
+
+def _found(run: Any, *parts: str, date: dt.date = DAY, etag: str = "e") -> Found:
+    """Objects of a byte each, named by a letter."""
+    writer = Writer(run)
+    for part in parts:
+        writer.write(date, rows.of_objects(AudioObject(name, etag, 1, date, NOON) for name in part))
+    return Found(0, 0, writer.parts, writer.n_bytes)
+
+
+def _planned(run: Any, found: Found) -> list[str]:
+    return ["".join(item.uri for item in read_plan(run.lake, ref)) for ref in plan.fn(run, found, n_workers=1)]
+
+
+def test_shards_go_on_from_part_to_part(lake):
+    run = _run(lake)
+    assert _planned(run, _found(run, "abcde", "f", "gh")) == ["abc", "def", "gh"]
+
+
+@pytest.mark.parametrize("parts", [("adg", "beh", "cf"), ("gh", "abcdef"), ("abcd", "defgh")])
+def test_parts_that_do_not_continue_each_other_are_put_in_order(lake, parts):
+    """A manifest says what it likes in any order, and an object twice; it is planned once."""
+    run = _run(lake)
+    found = _found(run, *parts)
+    assert _planned(run, found) == ["abc", "def", "gh"]
+    assert len(list(read_found(run, found, DAY))) == 1
+
+
+def test_a_content_twice_in_a_part_is_as_the_last_row_says(lake):
+    run = _run(lake)
+    writer = Writer(run)
+    twice = [AudioObject("a", "e", 1, DAY, NOON, attributes) for attributes in ('"first"', '"last"')]
+    writer.write(DAY, rows.of_objects(twice))
+    (ref,) = plan.fn(run, Found(2, 0, writer.parts, writer.n_bytes), n_workers=1)
+    assert [item.attributes for item in read_plan(lake, ref)] == ['"last"']
+    assert writer.n_bytes == ref.n_bytes == 1
+
+
+def test_a_reference_says_what_and_where(lake):
+    run = _run(lake)
+    (ref,) = plan.fn(run, _found(run, "ab", date=OTHER), n_workers=1)
+    members = [AudioObject(name, "e", 1, OTHER, NOON) for name in "ba"]
+    assert (ref.id, ref.date, ref.n_objects, ref.n_bytes) == (shard_id(members, "v1"), OTHER, 2, 2)
+    assert ref.plan == f"staging/run=r/plan/date=2026-11-22/{ref.id}.parquet"
+
+
+def test_nothing_found_is_nothing_planned(lake):
+    run = _run(lake)
+    assert _planned(run, _found(run)) == []
+
+
+def test_a_forced_run_writes_whole_shards_again_and_packs_the_rest(lake):
+    """Of shard 0b a member is gone from the corpus: what is left of it is packed with what is new."""
+    for shard, names in (("0a", "adz"), ("0b", "bc")):
+        told = {"etag": "e", "bytes": 1, "modified": NOON, "tries": 1, "read_at": NOON, "status": "ok"}
+        table = pa.Table.from_pylist([{"uri": name, **told} for name in names], schema=RECORDING_FEATURES)
+        store.write_shard(lake, {"recordings": table}, version="v1", date=DAY, shard=shard, configuration="")
+    run = _run(lake, force=True)
+    refs = plan.fn(run, _found(run, "acd", "exyz"), n_workers=1)
+    held = {ref.id: "".join(item.uri for item in read_plan(lake, ref)) for ref in refs}
+    assert held.pop("0a") == "adz"
+    assert sorted(held.values()) == ["cex", "y"]
