@@ -65,6 +65,8 @@ class Rules:
         for number, rule in enumerate(self.rules):
             if not re.search(rule["on"], target):
                 continue
+            if rule["and_all"] and self.seen[number] + 1 >= rule["first"]:
+                rule |= {"on": "", "and_all": False}
             self.seen[number] += 1
             after = self.seen[number] - rule["first"]
             if after < 0 or (rule["times"] is not None and after >= rule["times"]) or chance.random() >= rule["share"]:

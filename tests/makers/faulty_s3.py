@@ -29,6 +29,8 @@ TRANSIENT = ("slow_down", "internal_error", "reset", "reset_after", "stall", "tr
 class Fault:
     """Is done to requests that `on` matches (`METHOD /bucket/key?query`), from the `first` of them on, `times` at most.
 
+    With `and_all`, from the first of them on to every request, whatever it is.
+
     slow_down, internal_error, expired: 503, 500 and 403 in S3's words; answer: `status` and `code`
     reset: the connection breaks and nothing was done; reset_after: it was done, and the answer is lost
     stall: nothing is answered for `seconds`; truncate: half of the answer's body, or none of the answer
@@ -44,6 +46,7 @@ class Fault:
     first: int = 1
     times: int | None = None
     share: float = 1.0
+    and_all: bool = False
     seconds: float = 3600.0
     kinds: tuple[str, ...] = TRANSIENT
     status: int = 403
@@ -103,8 +106,5 @@ def faulty_s3(endpoint: str, *, seed: int = 0) -> Iterator[FaultyStore]:
 
 
 def _connect_anew() -> None:
-    """s3fs keeps a connection a set of arguments, and looks at the endpoint when it makes one."""
-    from features.s3_keys import S3Keys
-
-    for kind in (fsspec.get_filesystem_class("s3"), S3Keys):
-        kind.clear_instance_cache()
+    """s3fs keeps a connection a set of arguments, and looks at the endpoint when it makes one (ours name it)."""
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
