@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from data_contracts.lake import Lake, translated
+from data_contracts.lake import Lake
 from features import packs, store
 from features.packs import Packer
 
@@ -76,11 +76,12 @@ def _as_it_was(files: Files) -> Tally:
 
 
 def _list(lake: Lake, folder: str) -> Files:
-    with translated(f"listing {lake.at(folder)}"):
-        try:
-            found = lake.fs.ls(f"{lake.path}/{folder}", detail=True)
-        except FileNotFoundError:
-            return {}
+    try:
+        found = lake.patience.keep_trying(
+            f"listing {lake.at(folder)}", lambda: lake.fs.ls(f"{lake.path}/{folder}", detail=True)
+        )
+    except FileNotFoundError:
+        return {}
     infos = {info["name"].rsplit("/", 1)[-1]: info for info in found if info["type"] == "file"}
     return {
         name: (int(info["size"]), info.get("ETag") or info.get("etag") or info.get("mtime"))
@@ -166,5 +167,7 @@ def _remove(lake: Lake, paths: list[str]) -> None:
         for path in paths:
             lake.remove(path)
     elif paths:
-        with translated(f"removing {len(paths)} files below {lake.uri}"):
-            lake.fs.rm([f"{lake.path}/{path}" for path in paths])
+        lake.patience.keep_trying(
+            f"removing {len(paths)} files below {lake.uri}",
+            lambda: lake.fs.rm([f"{lake.path}/{path}" for path in paths]),
+        )

@@ -3,15 +3,16 @@
 import datetime as dt
 import re
 import string
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 import fsspec
 
 from data_contracts.errors import CorpusError, UsageError
-from data_contracts.lake import translated
+from data_contracts.patience import Patience
 from data_contracts.records import AudioObject
+from data_contracts.storage import s3fs_options
 from features.names import as_on_disk, as_text, is_url
 
 DEFAULT_LAYOUT = "{root}/{date:%Y/%m/%d}/"
@@ -26,6 +27,7 @@ class Corpus:
     root: str
     layout: str = DEFAULT_LAYOUT
     manifest: str | None = None
+    patience: Patience = field(default=Patience(), repr=False)
 
     def __post_init__(self) -> None:
         if not self.root and not self.manifest:
@@ -81,11 +83,10 @@ def _without_protocol(uri: str) -> str:
     return re.sub(r"^[a-z0-9+.-]+://", "", uri)
 
 
-def look_at(uri: str, date: dt.date | None) -> AudioObject:
+def look_at(uri: str, date: dt.date | None, patience: Patience = Patience()) -> AudioObject:
     """One object, as a listing would show it. Raises FileNotFoundError, or CorpusError where it cannot be looked at."""
-    fs, path = connect(uri)
-    with translated(f"looking at {uri}", CorpusError):
-        entry = fs.info(path)
+    fs, path = connect(uri, patience)
+    entry = patience.keep_trying(f"looking at {uri}", lambda: fs.info(path), CorpusError)
     when = modified(entry)
     uri = as_text(entry["name"]) if is_local(fs) else str(fs.unstrip_protocol(entry["name"]))
     return AudioObject(uri, etag(entry), size(entry), date or when.date(), when)
@@ -111,19 +112,19 @@ def etag(entry: dict[str, Any]) -> str:
     return told or f"{int(modified(entry).timestamp() * 1e6):x}-{size(entry):x}"
 
 
-def open_root(root: str) -> tuple[Any, str]:
-    fs, path = connect(root)
-    with translated(f"looking at the corpus {root}", CorpusError):
-        try:
-            there = fs.exists(path)
-        except FileNotFoundError:
-            there = False
-    if not there:
-        raise CorpusError(f"there is no corpus at {root}; check --corpus, the bucket's name and AWS_ENDPOINT_URL")
+def open_root(root: str, patience: Patience) -> tuple[Any, str]:
+    fs, path = connect(root, patience)
+    try:
+        # Not `exists`: s3fs takes a bucket that does not answer for one that is not there.
+        patience.keep_trying(f"looking at the corpus {root}", lambda: fs.info(path), CorpusError)
+    except FileNotFoundError as error:
+        raise CorpusError(
+            f"there is no corpus at {root}; check --corpus, the bucket's name and AWS_ENDPOINT_URL"
+        ) from error
     return fs, path
 
 
-def connect(uri: str) -> tuple[Any, str]:
+def connect(uri: str, patience: Patience = Patience()) -> tuple[Any, str]:
     """The file system (fsspec keeps one a store) and the path in it. Raises UsageError where there is no such protocol.
 
     Not `fsspec.core.url_to_fs`: it takes a name with `::` apart, as a chain of URLs.
@@ -136,7 +137,7 @@ def connect(uri: str) -> tuple[Any, str]:
         if protocol in {"s3", "s3a"}:
             from features.s3_keys import S3Keys
 
-            return S3Keys(**options, use_listings_cache=False), path  # no answers from yesterday's listing
+            return S3Keys(**s3fs_options(patience) | options), path
         return fsspec.filesystem(protocol, **options), as_on_disk(path) if protocol == "file" else path
     except (ValueError, ImportError) as error:
         raise UsageError(f"expected a path or a URL that fsspec knows; found {uri!r} ({error})") from error

@@ -7,12 +7,14 @@ import datetime as dt
 import os
 import stat
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import polars as pl
 
 from data_contracts.errors import CorpusError
-from data_contracts.lake import translated
+from data_contracts.foreign import translated
+from data_contracts.patience import Patience
 from data_contracts.records import AudioObject
 from features import rows
 from features.corpus import Corpus, date_in_path, etag, is_local, modified, open_root, size
@@ -33,13 +35,16 @@ def list_pages(corpus: Corpus, dates: Sequence[dt.date] | None) -> Iterator[pl.D
         pages = manifest_pages(corpus.manifest, dates, layout=corpus.layout, root=corpus.root)
         yield from (page.select(LISTED.keys()) for page in pages)
         return
-    fs, root = open_root(corpus.root)
+    fs, root = open_root(corpus.root, corpus.patience)
     if by_folder(corpus, dates):
         for date in dates or ():
             prefix = corpus.layout.format(root=corpus.root.rstrip("/"), date=date)
-            yield from (page.with_columns(date=pl.lit(date)).select(LISTED.keys()) for page in _pages(fs, prefix))
+            yield from (
+                page.with_columns(date=pl.lit(date)).select(LISTED.keys())
+                for page in _pages(fs, prefix, corpus.patience)
+            )
         return
-    for page in _pages(fs, corpus.root):
+    for page in _pages(fs, corpus.root, corpus.patience):
         dated = _dated(page, corpus.layout, as_text(root)).select(LISTED.keys())
         yield dated if dates is None else dated.filter(pl.col("date").is_in(list(dates)))
 
@@ -54,12 +59,12 @@ def by_folder(corpus: Corpus, dates: Sequence[dt.date] | None) -> bool:
     return dates is not None and corpus.layout != "modified" and not corpus.manifest
 
 
-def _pages(fs: Any, prefix: str) -> Iterator[pl.DataFrame]:
+def _pages(fs: Any, prefix: str, patience: Patience) -> Iterator[pl.DataFrame]:
     """Files below `prefix`, recursively, a page in the order of names; one that is not there holds none."""
     path = fs._strip_protocol(prefix)
     with translated(f"listing {prefix}", CorpusError):
         if hasattr(fs, "call_s3"):
-            pages = _s3_pages(fs, path)
+            pages = _s3_pages(fs, path, patience)
         else:
             pages = map(_frame, _local_folders(path)) if is_local(fs) else _folders(fs, path)
         yield from (page.sort("uri") for page in pages if not page.is_empty())
@@ -86,13 +91,15 @@ def _frame(entries: list[dict[str, Any]]) -> pl.DataFrame:
     return pl.DataFrame(told, schema={name: LISTED[name] for name in told})
 
 
-def _s3_pages(fs: Any, path: str) -> Iterator[pl.DataFrame]:
+def _s3_pages(fs: Any, path: str, patience: Patience) -> Iterator[pl.DataFrame]:
     """A thousand objects a request."""
     bucket, _, key = path.partition("/")
     prefix = f"{key}/" if key else ""
     request, whole = {"Bucket": bucket, "Prefix": prefix}, f"{fs.unstrip_protocol(bucket)}/"
     while True:
-        answer = fs.call_s3("list_objects_v2", **request)
+        answer = patience.keep_trying(
+            f"listing s3://{path}", partial(fs.call_s3, "list_objects_v2", **request), CorpusError
+        )
         held = answer.get("Contents", ())
         told = {
             "uri": [item["Key"] for item in held],

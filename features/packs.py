@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data_contracts.fingerprint import digest
-from data_contracts.lake import Lake, translated
+from data_contracts.lake import Lake
 
 PREFIX = "pack-"
 _INDEX = b"undertone.shards"
@@ -60,8 +60,9 @@ def names(lake: Lake, folder: str) -> list[str]:
     """The packs in a folder; an object store is asked for them alone, not for all that lies there."""
     if lake.is_local:
         return [name for name in lake.names(folder) if is_pack(name)]
-    with translated(f"listing {lake.at(folder)}"):
-        found = lake.fs.find(f"{lake.path}/{folder}", prefix=PREFIX)
+    found = lake.patience.keep_trying(
+        f"listing {lake.at(folder)}", lambda: lake.fs.find(f"{lake.path}/{folder}", prefix=PREFIX)
+    )
     return sorted(path.rsplit("/", 1)[-1] for path in found)
 
 
@@ -92,8 +93,7 @@ def read(lake: Lake, folder: str, shard: str, columns: list[str] | None = None) 
     chunks = [group.column(place) for place in range(group.num_columns)]
     starts = [chunk.dictionary_page_offset or chunk.data_page_offset for chunk in chunks]
     ends = [start + chunk.total_compressed_size for start, chunk in zip(starts, chunks, strict=True)]
-    with translated(f"reading {lake.at(path)}"):
-        data = bytes(lake.fs.cat_file(f"{lake.path}/{path}", start=min(starts), end=max(ends)))
+    data = _range(lake, path, min(starts), max(ends))
     file = pq.ParquetFile(_Part(min(starts), data), metadata=footer, pre_buffer=False)
     return _plain(file.read_row_group(number, columns, use_threads=False), columns)
 
@@ -129,14 +129,20 @@ def take_apart(lake: Lake, folder: str, shard: str) -> None:
 def _footer(uri: str, path: str) -> pq.FileMetaData:
     """What stands at a pack's end; kept, for a pack never changes."""
     lake = Lake(uri)
-    full = f"{lake.path}/{path}"
-    with translated(f"reading {lake.at(path)}"):
-        n_bytes = int(lake.fs.info(full)["size"])
-        tail = bytes(lake.fs.cat_file(full, start=max(0, n_bytes - _TAIL_BYTES), end=n_bytes))
-        n_footer = int.from_bytes(tail[-8:-4], "little") + 8  # the Parquet format: thrift, its length, PAR1
-        if n_footer > len(tail):
-            tail = bytes(lake.fs.cat_file(full, start=n_bytes - n_footer, end=n_bytes))
+    n_bytes = lake.patience.keep_trying(
+        f"looking at {lake.at(path)}", lambda: int(lake.fs.info(f"{lake.path}/{path}")["size"])
+    )
+    tail = _range(lake, path, max(0, n_bytes - _TAIL_BYTES), n_bytes)
+    n_footer = int.from_bytes(tail[-8:-4], "little") + 8  # the Parquet format: thrift, its length, PAR1
+    if n_footer > len(tail):
+        tail = _range(lake, path, n_bytes - n_footer, n_bytes)
     return pq.read_metadata(pa.BufferReader(tail))
+
+
+def _range(lake: Lake, path: str, start: int, end: int) -> bytes:
+    return lake.patience.keep_trying(
+        f"reading {lake.at(path)}", lambda: bytes(lake.fs.cat_file(f"{lake.path}/{path}", start=start, end=end))
+    )
 
 
 def _index(footer: pq.FileMetaData) -> dict[str, int | None]:

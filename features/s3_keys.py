@@ -3,12 +3,13 @@
 import datetime as dt
 from typing import Any
 
-import s3fs
 from aiobotocore.session import AioSession  # type: ignore[import-untyped]
 from botocore.utils import parse_timestamp
 
+from data_contracts.s3 import S3
 
-class S3Keys(s3fs.S3FileSystem):  # type: ignore[misc]
+
+class S3Keys(S3):
     """s3fs takes `?versionId=` at a key's end for a version, and read another object (or none) than was listed."""
 
     def split_path(self, path: str) -> tuple[str, str, None]:

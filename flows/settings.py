@@ -19,6 +19,7 @@ from data_contracts import lake as lakes
 from data_contracts.channels import channel_names
 from data_contracts.errors import UsageError
 from data_contracts.lake import Lake
+from data_contracts.patience import Patience
 from features.corpus import DEFAULT_LAYOUT, Corpus
 from features.shards import SHARD_BYTES
 
@@ -78,6 +79,10 @@ class Settings(BaseSettings):
     publish_recordings: int = Field(
         50_000, ge=1, description="recordings that are staged, audited and published at a time; a date at least"
     )
+    store_patience_s: float = Field(
+        120.0, ge=0, description="seconds for which an object store that does not answer is asked again"
+    )
+    store_timeout_s: float = Field(30.0, gt=0, description="seconds without an answer until a request is given up")
     shard_tries: int = Field(3, ge=1, description="how often a shard is tried when the network or a worker fails")
 
     @classmethod
@@ -126,10 +131,14 @@ class Settings(BaseSettings):
     def open_lake(self) -> Lake:
         if not self.lake:
             raise UsageError("where is the lake? Found none; give --lake DIR_OR_URL or set UNDERTONE_LAKE")
-        return lakes.open(self.lake)
+        return lakes.open(self.lake, self.patience)
 
     def open_corpus(self) -> Corpus:
-        return Corpus(self.corpus, layout=self.layout, manifest=self.manifest)
+        return Corpus(self.corpus, layout=self.layout, manifest=self.manifest, patience=self.patience)
+
+    @property
+    def patience(self) -> Patience:
+        return Patience(self.store_patience_s, self.store_timeout_s)
 
     def open_registry(self, lake: Lake) -> "Registry":
         """The models' registry that goes with `lake`."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from data_contracts.errors import LakeError
-from data_contracts.lake import Lake, translated
+from data_contracts.lake import Lake
 
 _MOST_SKEW = dt.timedelta(hours=1)
 
@@ -35,8 +35,9 @@ def now_of(lake: Lake) -> dt.datetime:
     """
     probe = f"staging/clock-{uuid.uuid4().hex}"
     lake.write(probe, b"")
-    with translated(f"looking at {lake.at(probe)}"):
-        now: dt.datetime = lake.fs.modified(f"{lake.path}/{probe}").astimezone(dt.UTC)
+    now: dt.datetime = lake.patience.keep_trying(
+        f"looking at {lake.at(probe)}", lambda: lake.fs.modified(f"{lake.path}/{probe}").astimezone(dt.UTC)
+    )
     lake.remove(probe)
     own = dt.datetime.now(dt.UTC)
     if abs(now - own) > _MOST_SKEW:
@@ -49,11 +50,12 @@ def now_of(lake: Lake) -> dt.datetime:
 
 def files_below(lake: Lake, folder: str) -> Found:
     """Everything in a folder and in those below it."""
-    with translated(f"listing {lake.at(folder)}"):
-        try:
-            infos = lake.fs.find(f"{lake.path}/{folder}", detail=True)
-        except FileNotFoundError:
-            return {}
+    try:
+        infos = lake.patience.keep_trying(
+            f"listing {lake.at(folder)}", lambda: lake.fs.find(f"{lake.path}/{folder}", detail=True)
+        )
+    except FileNotFoundError:
+        return {}
     return {name.removeprefix(f"{lake.path}/"): (int(info["size"]), _changed(info)) for name, info in infos.items()}
 
 

@@ -1,0 +1,157 @@
+"""A store that misbehaves in mid-run: the tables are those of an undisturbed run, at once or after the next."""
+
+import io
+import os
+import shutil
+
+import boto3
+import polars as pl
+import pytest
+from faulty_s3 import TRANSIENT, Fault
+from polars.testing import assert_frame_equal
+
+from data_contracts.errors import CredentialsError, TransientError
+from data_contracts.lake import Lake
+from flows.backfill import backfill
+from flows.embedded_s3 import upload
+
+FLOAT = {"check_exact": False, "abs_tol": 1e-3, "rel_tol": 1e-3}
+FILES = ["call-0001-voice-a.flac", "call-0002-voice-b.flac", "call-0005-voice-e.flac", "call-0032-empty.wav"]
+DAY = "2026/11/19"
+AUDIO = f"GET /[^?]*/calls/{DAY}/"
+
+
+@pytest.fixture
+def corpus(sample, tmp_path):
+    """A few files of one day."""
+    folder = tmp_path / "calls" / DAY
+    folder.mkdir(parents=True)
+    for name in FILES:
+        shutil.copy(next((sample / "2026/11").glob(f"*/{name}")), folder)
+    return tmp_path / "calls"
+
+
+@pytest.fixture
+def here(settings, corpus, s3, faulty):
+    """Corpus and lake in a store behind the proxy. Nobody waits long, as everything here is quick."""
+    upload(corpus, s3, "calls/")
+    there = {"corpus": f"s3://{s3}/calls", "lake": f"s3://{s3}/lake"}
+    return settings | there | {"store_patience_s": 30.0, "store_timeout_s": 1.0}
+
+
+@pytest.fixture(scope="module")
+def _told():
+    return {}
+
+
+@pytest.fixture
+def undisturbed(settings, corpus, contents, _told):
+    """The tables of a run over the same files that nothing befell."""
+
+    def read(*, but=()):
+        if but not in _told:
+            for name in but:
+                (corpus / DAY / name).unlink()
+            lake = f"{settings['lake']}-undisturbed-{len(but)}"
+            backfill(settings=settings | {"corpus": str(corpus), "lake": lake})
+            _told[but] = contents(lake)
+        return _told[but]
+
+    return read
+
+
+def _same(left, right):
+    assert left.keys() == right.keys()
+    for table in left:
+        assert_frame_equal(left[table], right[table], **FLOAT)
+
+
+EXPLORE = os.environ.get("HYPOTHESIS_PROFILE") == "explore"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["any", *(TRANSIENT if EXPLORE else ())])
+def test_one_request_in_twenty_fails(kind, here, faulty, contents, undisturbed):
+    faulty.do(Fault(kind, share=0.05))
+    ledger = backfill(settings=here)
+    assert (ledger.extracted.n_objects, ledger.extracted.n_rejected) == (4, 1)
+    faulty.do()
+    done = [done for _, done in faulty.log]
+    assert len(done) - done.count("pass") > 3, "it was disturbed"
+    _same(contents(here["lake"]), undisturbed())
+    assert backfill(settings=here).n_published_recordings == 0
+
+
+def test_an_outage_in_mid_run_is_waited_for(here, faulty, contents, undisturbed):
+    """While audio is read, and again while it is published. No recording is marked for what is the store's fault."""
+    outage_s = 30.0 if EXPLORE else 4.0
+    there = here | {"store_patience_s": 4 * outage_s}
+    faulty.do(
+        Fault("outage", on=AUDIO, times=1, seconds=outage_s),
+        Fault("outage", on="PUT .*/analytics/utterances/_delta_log/", times=1, seconds=outage_s),
+    )
+    ledger = backfill(settings=there)
+    faulty.do()
+    assert [done for _, done in faulty.log].count("outage") == 2
+    assert ledger.seconds["extract"] > outage_s
+    assert ledger.seconds["publish"] > outage_s
+    assert ledger.extracted.n_rejected == 1, "the empty one"
+    _same(contents(here["lake"]), undisturbed())
+
+
+@pytest.mark.parametrize("where", [AUDIO, "GET .*/features/", "PUT .*/_delta_log/"])
+def test_credentials_that_run_out_stop_the_run_and_mark_nothing(where, here, faulty, contents, undisturbed):
+    """Every recording once became `access_denied`; after three such nights all of them would have been left alone."""
+    faulty.do(Fault("expired", on=where, first=2, and_all=True))
+    with pytest.raises(CredentialsError, match=r"ExpiredToken.*renew them .* and run again: it goes on from here"):
+        backfill(settings=here)
+    faulty.do()
+    assert _reasons(Lake(here["lake"])) <= {None, "empty"}
+    backfill(settings=here)
+    _same(contents(here["lake"]), undisturbed())
+
+
+def _reasons(lake):
+    """Of every row of the feature store."""
+    files = lake.fs.find(f"{lake.path}/features/recordings")
+    return {reason for file in files for reason in pl.read_parquet(io.BytesIO(lake.fs.cat_file(file)))["reason"]}
+
+
+def test_one_that_vanishes_before_it_is_read_is_a_reject(here, faulty, contents, undisturbed):
+    faulty.do(Fault("delete", on=f"{AUDIO}{FILES[1]}", times=1))
+    ledger = backfill(settings=here)
+    faulty.do()
+    assert (ledger.extracted.n_objects, ledger.extracted.n_rejected) == (4, 2)
+    tables = contents(here["lake"])
+    assert dict(tables["rejects"].select("file", "reason").rows()) == {FILES[1]: "vanished", FILES[3]: "empty"}
+    without = undisturbed(but=(FILES[1],))
+    _same(*({name: frame for name, frame in side.items() if "file" not in frame.columns} for side in (tables, without)))
+
+
+@pytest.mark.parametrize("source", [FILES[2], "call-0023-voice-c.flac"])
+def test_one_that_is_overwritten_before_it_is_read_is_taken_by_the_next_run(
+    source, here, settings, faulty, contents, sample, corpus
+):
+    """What is stored under an etag came from the content of that etag, and a copy of another file counts once."""
+    data = next((sample / "2026/11").glob(f"*/{source}")).read_bytes()
+    listed = boto3.client("s3").head_object(Bucket=here["corpus"].split("/")[2], Key=f"calls/{DAY}/{FILES[1]}")["ETag"]
+    faulty.do(Fault("put", on=f"{AUDIO}{FILES[1]}", times=1, data=data.hex()))
+    ledger = backfill(settings=here)
+    faulty.do()
+    assert ledger.extracted.n_rejected == 2
+    (row,) = Lake(here["lake"]).scan("rejects").filter(pl.col("uri").str.ends_with(FILES[1])).collect().to_dicts()
+    assert (row["reason"], row["etag"]) == ("vanished", listed.strip('"'))
+    assert backfill(settings=here).n_published_recordings == 1
+    (corpus / DAY / FILES[1]).write_bytes(data)
+    backfill(settings=settings | {"corpus": str(corpus)})
+    _same(contents(here["lake"]), contents(settings["lake"]))
+
+
+def test_a_store_that_stays_away_ends_the_run_and_the_next_goes_on(here, faulty, contents, undisturbed):
+    faulty.do(Fault("outage", on=AUDIO, first=2, times=1, seconds=3600.0))
+    with pytest.raises(TransientError, match=r"run again when"):
+        backfill(settings=here | {"store_patience_s": 0.5, "shard_tries": 1})
+    faulty.do()
+    assert _reasons(Lake(here["lake"])) <= {None, "empty"}
+    backfill(settings=here)
+    _same(contents(here["lake"]), undisturbed())
