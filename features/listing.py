@@ -105,7 +105,7 @@ def _s3_pages(fs: Any, path: str, patience: Patience) -> Iterator[pl.DataFrame]:
             "uri": [item["Key"] for item in held],
             "etag": [item.get("ETag") or etag({**item, "size": item["Size"]}) for item in held],
             "bytes": [item["Size"] for item in held],
-            "modified": [item["LastModified"] for item in held],
+            "modified": [modified(item) for item in held],
             "attributes": None,
         }
         named = pl.col("uri")
