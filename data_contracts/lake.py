@@ -79,9 +79,9 @@ class Lake:
 
     @property
     def storage_options(self) -> dict[str, str]:
-        """For deltalake, which tries a commit again unseen: one that was done may look like another's, or come twice.
+        """For deltalake, which tries a commit again unseen: one that was done may be reported as failed.
 
-        Twice where nothing was read before it: an append, a table's creation with rows. Merge, and ask the history.
+        So ask the history after any error (test_delta_commits.py).
         """
         return storage_options(self.uri) | delta_patience(self.uri, self.patience)
 

@@ -93,8 +93,6 @@ def test_an_outage_in_mid_run_is_waited_for(here, faulty, contents, undisturbed)
     ledger = backfill(settings=there)
     faulty.do()
     assert [done for _, done in faulty.log].count("outage") == 2
-    assert ledger.seconds["extract"] > outage_s
-    assert ledger.seconds["publish"] > outage_s
     assert ledger.extracted.n_rejected == 1, "the empty one"
     _same(contents(here["lake"]), undisturbed())
 

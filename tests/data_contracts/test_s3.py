@@ -1,0 +1,62 @@
+"""S3 as it is asked: a lost answer is seen, a refusal says why, and a read says of which content it is."""
+
+import boto3
+import pytest
+from faulty_s3 import Fault
+
+from data_contracts.foreign import code_of
+from data_contracts.patience import Patience
+from data_contracts.s3 import S3
+from data_contracts.storage import s3fs_options
+
+
+@pytest.fixture
+def fs(s3, faulty):
+    boto3.client("s3").put_object(Bucket=s3, Key="a", Body=b"0123456789")
+    return S3(**s3fs_options(Patience(timeout_s=0.5)))
+
+
+def test_a_read_says_of_which_content_it_is(fs, s3):
+    etag = boto3.client("s3").head_object(Bucket=s3, Key="a")["ETag"].strip('"')
+    assert fs.content(f"{s3}/a") == (b"0123456789", etag)
+    assert fs.content(f"{s3}/a", 2, 5) == (b"234", etag)
+    assert fs.content(f"{s3}/a", 5, None) == (b"56789", etag)
+    boto3.client("s3").put_object(Bucket=s3, Key="a", Body=b"9876543210")
+    assert fs.content(f"{s3}/a")[1] != etag
+
+
+def test_a_read_is_one_request(fs, s3, faulty):
+    """s3fs asked for the size first, by HEAD."""
+    before = faulty.n_requests
+    assert fs.cat_file(f"{s3}/a") == b"0123456789"
+    assert faulty.log[before:] == [(f"GET /{s3}/a", "pass")]
+
+
+def test_half_a_body_is_read_again(fs, s3, faulty):
+    faulty.do(Fault("truncate", times=2))
+    assert fs.cat_file(f"{s3}/a") == b"0123456789"
+
+
+def test_a_request_is_tried_three_times_and_a_conditional_one_is_not(fs, s3, faulty):
+    faulty.do(Fault("internal_error"))
+    for ask, n in ((lambda: fs.cat_file(f"{s3}/a"), 3), (lambda: fs.pipe_file(f"{s3}/b", b"", mode="create"), 1)):
+        before = faulty.n_requests
+        with pytest.raises(OSError, match="made by the proxy"):
+            ask()
+        assert faulty.n_requests - before == n
+
+
+@pytest.mark.parametrize("code", ["ExpiredToken", "AccessDenied"])
+def test_a_refused_head_says_why(fs, s3, faulty, code):
+    """A HEAD's answer has no body: credentials that ran out looked like one object's missing permission."""
+    faulty.do(Fault("answer", status=403, code=code))
+    with pytest.raises(PermissionError) as caught:
+        fs.info(f"{s3}/a")
+    assert code_of(caught.value) == code
+
+
+def test_a_head_that_alone_is_refused_stays_what_it_is(fs, s3, faulty):
+    faulty.do(Fault("answer", on="^HEAD", status=403))
+    with pytest.raises(PermissionError) as caught:
+        fs.info(f"{s3}/a")
+    assert code_of(caught.value) == "403"
