@@ -20,6 +20,7 @@ from models.compatibility import check_features
 from tasks.audit import audit, docs_uri
 from tasks.discover import Found, discover
 from tasks.extract import extract
+from tasks.heartbeat import heartbeat
 from tasks.identify import identify
 from tasks.integrate import integrate
 from tasks.ledger import Ledger
@@ -55,9 +56,9 @@ def process(
     run = open_run(settings, flow=flow, dates=dates, force=force, rescore=rescore, reads_audio=reads_audio, retry=retry)
     ledger = _open_ledger(run)
     try:
-        for run_id in roll_forward(run.lake):
-            reporter.get().say("publish", f"finished what run {run_id} had audited and not yet published")
-        with workers_for(settings) as workers:
+        with heartbeat(run.lake, ledger), workers_for(settings) as workers:
+            for run_id in roll_forward(run.lake):
+                reporter.get().say("publish", f"finished what run {run_id} had audited and not yet published")
             if not reads_audio:
                 _check_stored(run)
             else:

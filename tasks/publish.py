@@ -128,6 +128,8 @@ def _finish_dead(lake: Lake, run_id: str) -> bool:
         _check_base(lake, ledger, lake.read_json(_ready(run_id))["base"])
     except PublishConflict:  # others went ahead: what it staged is still in the store, and is staged anew
         _clear(lake, run_id)
+        ledger.status, ledger.error = "dead", "it died before it published, and others published first"
+        ledger.save(lake)  # `undertone runs` goes on showing it
         return False
     try:
         publish_staged(lake, ledger)
