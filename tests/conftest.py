@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow  # noqa: F401 - here, on the main thread: 25.0 crashes where a thread that ends was the first to load it
 import pytest
+from faulty_s3 import FaultyStore, faulty_s3
 from hypothesis import settings
 
 from flows.embedded_s3 import embedded_s3
@@ -60,6 +61,13 @@ def s3(_s3_settings: dict[str, str], _nothing_of_this_machine: None, monkeypatch
     client.create_bucket(Bucket=bucket)
     yield bucket
     client.close()
+
+
+@pytest.fixture
+def faulty(s3: str) -> Iterator[FaultyStore]:
+    """A proxy before the server of `s3`, which does what it is told; the AWS settings lead through it."""
+    with faulty_s3(os.environ["AWS_ENDPOINT_URL"]) as store:
+        yield store
 
 
 @pytest.fixture(scope="session")
