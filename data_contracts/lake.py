@@ -31,6 +31,7 @@ from data_contracts.schemas import FEATURE_SETS, SCHEMA_VERSION, TABLE_KEYS
 _ATOMIC_PUT = {"s3", "s3a", "gs", "gcs", "az", "abfs", "memory"}
 _NETWORK = (TimeoutError, ConnectionError, boto.ConnectionError, boto.HTTPClientError, boto.IncompleteReadError)
 _BUSY = {errno.EBUSY, getattr(errno, "EREMOTEIO", errno.EIO)}  # what s3fs makes of "slow down" and "internal error"
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 _ODD = re.compile(r"[^A-Za-z0-9/:._+=@,~-]")
 _DELTA_CAN_WRITE = {"file", "local", "s3", "s3a", "gs", "gcs", "az", "abfs"}
 
@@ -82,6 +83,8 @@ def translated(doing: str, ours: type[UndertoneError] = LakeError) -> Iterator[N
     except OSError as error:
         if error.errno in _BUSY:
             raise TransientError(f"{doing}: {error}") from error
+        if error.errno in _FULL or "No space left" in str(error):  # Delta's own words come without a number
+            raise ours(f"{doing}: {error}; make room and run again: it goes on where this one ended") from error
         raise ours(f"{doing}: {error}; `undertone doctor` shows what can be reached") from error
     except boto.BotoCoreError as error:
         raise ours(f"{doing}: {error}; check the AWS settings, the credentials among them") from error

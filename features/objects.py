@@ -1,6 +1,7 @@
 """An object's bytes: read patiently, held in memory or (large ones) in a file, and named by their digest."""
 
 import atexit
+import errno
 import hashlib
 import os
 import tempfile
@@ -14,6 +15,7 @@ from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError
 
+from data_contracts.errors import ComputeError
 from data_contracts.reasons import Reason
 from data_contracts.records import AudioObject
 from features.audio import Reject
@@ -124,6 +126,10 @@ def patiently(read: Callable[[], T]) -> T | Reject:
         except PermissionError as error:
             return Reject(Reason.ACCESS_DENIED, f"{error or 'access denied'}; grant this run read access to it")
         except (OSError, BotoCoreError) as error:  # botocore's connection errors are no OSErrors
+            if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:  # no fault of the file's
+                raise ComputeError(
+                    f"{tempfile.gettempdir()}: {error}: large objects are copied there; make room, or set TMPDIR"
+                ) from error
             if attempt == _TRIES:
                 return Reject(Reason.UNREADABLE, f"{type(error).__name__}: {error} (tried {_TRIES} times)")
             time.sleep(wait_s)

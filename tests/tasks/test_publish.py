@@ -115,7 +115,7 @@ def test_what_others_overtook_is_not_rolled_forward(lake):
     ledger = _stage(lake, "alive", [_utterance("b", 0)])
     publish_staged(lake, ledger)
     assert roll_forward.fn(lake) == []
-    assert lake.names("staging") == []
+    assert lake.names("staging/run=dead") == ["run.json"], "its ledger tells that it died"
 
 
 def _versions(lake):
