@@ -238,7 +238,7 @@ class Lake:
         added = [pl.lit(None, kind).alias(name) for name, kind in empty.schema.items() if name not in held]
         return pl.scan_delta(delta).with_columns(added)
 
-    def read_files(self, paths: list[str]) -> pl.DataFrame:
+    def read_files(self, paths: list[str], columns: list[str] | None = None) -> pl.DataFrame:
         """Parquet files below the root, many at a time and each in one piece; its path stands in the column `path`.
 
         Not by Polars' own scan, which opens a file again for every part of it: a run that wrote the same shard at the
@@ -247,7 +247,7 @@ class Lake:
         with translated(f"reading {len(paths)} files below {self.uri}"):
             found = self.fs.cat([self._full(path) for path in paths])
         return pl.concat(
-            pl.read_parquet(io.BytesIO(found[self.fs._strip_protocol(self._full(path))])).with_columns(
+            pl.read_parquet(io.BytesIO(found[self.fs._strip_protocol(self._full(path))]), columns=columns).with_columns(
                 path=pl.lit(path)
             )
             for path in paths

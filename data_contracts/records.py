@@ -7,7 +7,11 @@ from typing import Any, Self
 
 @dataclass(frozen=True)
 class AudioObject:
-    """One object of the corpus as it was listed. `tries` counts earlier attempts at reading it."""
+    """One object of the corpus as it was listed. `tries` counts earlier attempts at reading it.
+
+    `read_after` is when its URI was read last, whatever it held; None where it never was. The next read is later than
+    that, even where clocks disagree.
+    """
 
     uri: str
     etag: str
@@ -16,6 +20,7 @@ class AudioObject:
     modified: dt.datetime  # UTC
     attributes: str | None = None  # a manifest's further columns, as JSON
     tries: int = 0
+    read_after: dt.datetime | None = None  # UTC
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ _VERSIONS = [
 
 _DATE = pa.field("date", pa.date32(), nullable=False)
 
-PLAN = pa.schema(_OBJECT)
+PLAN = pa.schema([*_OBJECT, pa.field("read_after", pa.timestamp("us", tz="UTC"))])
 RECORDING_FEATURES = pa.schema([*_OBJECT, *_QUALITY])
 SEGMENTS = pa.schema(
     [

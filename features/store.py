@@ -16,6 +16,7 @@ from data_contracts.lake import Lake
 from data_contracts.reasons import MOST_TRIES, PASSING
 from data_contracts.schemas import RECORDING_FEATURES
 
+_FILES_AT_A_TIME = 256
 _PASSED = pl.col("reason").is_in([str(reason) for reason in PASSING]).fill_null(False)
 
 
@@ -106,20 +107,36 @@ class Attempts:
 
 
 def attempts(lake: Lake, version: str, date: dt.date) -> dict[tuple[str, str], Attempts]:
-    """The history of a date's contents by (uri, etag). A try that two runs made at the same time counts once."""
+    """`history` by (uri, etag)."""
+    return by_content(history(lake, version, date))
+
+
+def by_content(history: pl.DataFrame) -> dict[tuple[str, str], Attempts]:
+    rows = history.select("uri", "etag", "tries", "is_read", "is_settled", "worn_out").iter_rows()
+    return {(row[0], row[1]): Attempts(*row[2:]) for row in rows}
+
+
+def history(lake: Lake, version: str, date: dt.date) -> pl.DataFrame:
+    """A row a content (uri, etag) of a date: the fields of `Attempts`, and when its URI was last read (`read_after`).
+
+    A try that two runs made at the same time counts once. In memory: six columns of the date's rows.
+    """
     files = [path("recordings", version, date, shard) for shard in shards(lake, version, date)]
-    if not files:
-        return {}
+    columns = ["uri", "etag", "tries", "status", "reason", "read_at"]
+    rows = pl.DataFrame(RECORDING_FEATURES.empty_table()).select(columns)
+    for some in range(0, len(files), _FILES_AT_A_TIME):
+        rows.extend(lake.read_files(files[some : some + _FILES_AT_A_TIME], columns).select(columns))
     key = ["uri", "etag"]
-    rows = lake.read_files(files)
     often = pl.col("tries").n_unique() >= MOST_TRIES
     worn_out = rows.drop_nulls("reason").group_by(*key, "reason").agg(often=often).filter("often").sort("reason")
-    history = rows.group_by(key).agg(
-        pl.col("tries").max(), is_read=(pl.col("status") == "ok").any(), is_settled=~_PASSED.all()
+    contents = rows.group_by(key).agg(
+        pl.col("tries").max(),
+        is_read=(pl.col("status") == "ok").any(),
+        is_settled=~_PASSED.all(),
+        read_after=pl.col("read_at").max(),
     )
-    history = history.join(worn_out.unique(key, keep="first", maintain_order=True), on=key, how="left")
-    columns = ("tries", "is_read", "is_settled", "reason")
-    return {(row[0], row[1]): Attempts(*row[2:]) for row in history.select(*key, *columns).iter_rows()}
+    worn_out = worn_out.unique(key, keep="first", maintain_order=True).select(*key, worn_out="reason")
+    return contents.join(worn_out, on=key, how="left").with_columns(pl.col("read_after").max().over("uri"))
 
 
 def members(lake: Lake, version: str, date: dt.date) -> dict[tuple[str, str], str]:

@@ -20,6 +20,8 @@ from features.segments import Span
 from features.snr import snr_db
 from features.speech import Listened, speech_mask
 
+_TICK = dt.timedelta(microseconds=1)  # what Parquet can tell apart
+
 
 @dataclass
 class ShardTables:
@@ -92,7 +94,11 @@ def tally(counts: Counts, recordings: Sequence[Mapping[str, Any]]) -> Counts:
 
 
 def object_columns(item: AudioObject) -> dict[str, Any]:
-    """What the listing said; this attempt counts as a try."""
+    """What the listing said; this attempt counts as a try.
+
+    `read_at` is a logical clock: it never goes back for a URI, whatever the clock of the machine that read it says.
+    """
+    now = dt.datetime.now(dt.UTC)
     return {
         "uri": item.uri,
         "etag": item.etag,
@@ -100,7 +106,7 @@ def object_columns(item: AudioObject) -> dict[str, Any]:
         "modified": item.modified,
         "attributes": item.attributes,
         "tries": item.tries + 1,
-        "read_at": dt.datetime.now(dt.UTC),
+        "read_at": now if item.read_after is None else max(now, item.read_after + _TICK),
     }
 
 

@@ -12,6 +12,7 @@ from data_contracts.schemas import PLAN
 from features import store
 from features.corpus import list_objects
 from features.store import Attempts
+from tasks.clock import latest, published_ahead
 from tasks.run import Run
 from tasks.stage import stage
 
@@ -41,12 +42,18 @@ def discover(run: Run) -> Found:
     if run.corpus is None:
         raise UsageError("this run was opened without a corpus: it can score stored features, and read no audio")
     history: dict[dt.date, dict[tuple[str, str], Attempts]] = {}
+    read_after: dict[dt.date, dict[str, dt.datetime]] = {}
+    ahead = dict(published_ahead(run.lake, dt.datetime.now(dt.UTC)).iter_rows())
     fresh: list[AudioObject] = []
     n_listed = n_known = 0
-    for item in list_objects(run.corpus, run.dates):
+    for listed in list_objects(run.corpus, run.dates):
         n_listed += 1
-        if item.date not in history:
-            history[item.date] = store.attempts(run.lake, run.feature_version, item.date)
+        if listed.date not in history:
+            rows = store.history(run.lake, run.feature_version, listed.date)
+            history[listed.date] = store.by_content(rows)
+            read_after[listed.date] = dict(rows.select("uri", "read_after").iter_rows())
+        after = latest(read_after[listed.date].get(listed.uri), ahead.get(listed.uri))
+        item = replace(listed, read_after=after)
         before = history[item.date].get((item.uri, item.etag))
         if before is None:
             fresh.append(item)

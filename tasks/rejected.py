@@ -14,9 +14,12 @@ from data_contracts.lake import Lake
 from data_contracts.records import AudioObject
 from features import store
 from features.corpus import Corpus, date_in_path, look_at
+from tasks.clock import latest
 from tasks.discover import Found, write_found
 from tasks.run import Choice, Run
 from tasks.stage import stage
+
+_TOLD = ("bytes", "modified", "attributes", "read_at")
 
 
 @stage
@@ -31,9 +34,10 @@ def rejected(run: Run) -> Found:
     rows = chosen(run.lake, run.retry, run.dates)
     with ThreadPoolExecutor(16, thread_name_prefix="stat") as pool:
         items = list(pool.map(_look_again, rows, [run.corpus] * len(rows)))
-    history = {
-        date: store.attempts(run.lake, run.feature_version, date) for date in sorted({item.date for item in items})
-    }
+    dates = sorted({item.date for item in items})
+    stored = {date: store.history(run.lake, run.feature_version, date) for date in dates}
+    history = {date: store.by_content(rows) for date, rows in stored.items()}
+    read_after = {date: dict(rows.select("uri", "read_after").iter_rows()) for date, rows in stored.items()}
     again: list[AudioObject] = []
     left_alone: Counter[str] = Counter()
     for item, row in zip(items, rows, strict=True):
@@ -42,10 +46,12 @@ def rejected(run: Run) -> Found:
             left_alone[before.worn_out] += 1
         elif before is None or not before.is_read:  # read well, by a run that died: to be published, not read
             tried = row["tries"] if item.etag == row["etag"] else 0
-            again.append(replace(item, tries=max(tried, before.tries if before else 0)))
-    dates, n_bytes = write_found(run, again)
+            tries = max(tried, before.tries if before else 0)
+            last = latest(row["read_at"], read_after[item.date].get(item.uri))
+            again.append(replace(item, tries=tries, read_after=last))
+    found, n_bytes = write_found(run, again)
     window = {row["date"] for row in rows} | {item.date for item in items}
-    return Found(len(rows), len(rows) - len(again), dates, n_bytes, tuple(sorted(window)), dict(left_alone))
+    return Found(len(rows), len(rows) - len(again), found, n_bytes, tuple(sorted(window)), dict(left_alone))
 
 
 def chosen(lake: Lake, choice: Choice, dates: tuple[dt.date, ...] | None) -> list[dict[str, Any]]:
@@ -63,7 +69,7 @@ def chosen(lake: Lake, choice: Choice, dates: tuple[dt.date, ...] | None) -> lis
         rejects = rejects.filter(pl.col("reason").is_in(list(choice.reasons)))
     if choice.uris:
         rejects = rejects.filter(pl.col("uri").is_in(list(choice.uris)))
-    told = lake.frame("recordings", schemas.RECORDINGS).select("uri", "etag", "bytes", "modified", "attributes")
+    told = lake.frame("recordings", schemas.RECORDINGS).select("uri", "etag", *_TOLD)
     return rejects.lazy().join(told, on=["uri", "etag"], how="left").sort("date", "uri").collect().to_dicts()
 
 

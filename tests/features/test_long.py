@@ -21,6 +21,8 @@ from features.long import assemble, describe_range, survey
 from features.resources import Resources
 
 DAY = dt.date(2026, 11, 19)
+AHEAD = dt.datetime.now(dt.UTC) + dt.timedelta(days=365)
+TICK = dt.timedelta(microseconds=1)
 LONG = Resources(long_s=60.0)
 WHOLE = Resources(long_s=100_000.0)
 
@@ -48,7 +50,8 @@ def _call(sample: Path, seconds: float, rate_hz: int, **kind: str) -> bytes:
 
 
 def _plan(lake: Lake, path: Path, shard: str) -> ShardRef:
-    item = AudioObject(str(path), "e", path.stat().st_size, DAY, dt.datetime(2026, 11, 19, tzinfo=dt.UTC))
+    modified = dt.datetime(2026, 11, 19, tzinfo=dt.UTC)
+    item = AudioObject(str(path), "e", path.stat().st_size, DAY, modified, read_after=AHEAD)
     return shards.write_plan(lake, "staging/plan", [item], shard=shard)
 
 
@@ -89,6 +92,8 @@ def test_it_is_stored_as_if_it_had_been_read_whole(lake, sample, tmp_path, confi
         left, right = (_rows(lake, feature_set, version, "0a") for version in ("whole", "split"))
         exactly = feature_set in {"segments"}
         assert_frame_equal(left, right, check_exact=exactly, rel_tol=1e-3, abs_tol=1e-3)
+    for version in ("whole", "split"):  # after the read before, by a machine whose clock was ahead
+        assert store.read(lake, "recordings", version, DAY, "0a")["read_at"].to_pylist() == [AHEAD + TICK]
 
 
 def test_a_shard_hands_its_long_members_on(lake, sample, tmp_path):

@@ -199,6 +199,21 @@ def test_every_content_of_a_uri_is_remembered_by_itself(lake):
     assert found == {("a", "e1"): Attempts(1, True, True, None), ("a", "e2"): Attempts(2, False, False, None)}
 
 
+def test_when_a_uri_was_last_read_is_that_of_all_its_contents(lake):
+    _write(lake, "0a", _row("a", etag="e1", hour=9), _row("b", hour=1))
+    _write(lake, "0b", _row("a", etag="e2", hour=2, reason="vanished"), _row("b", hour=3))
+    rows = store.history(lake, "v1", DAY).sort("uri", "etag").select("uri", "etag", "read_after").rows()
+    hours = {"a": NOON + dt.timedelta(hours=9), "b": NOON + dt.timedelta(hours=3)}
+    assert rows == [("a", "e1", hours["a"]), ("a", "e2", hours["a"]), ("b", "e1", hours["b"])]
+
+
+def test_history_that_lies_in_more_files_than_are_read_at_a_time(lake, monkeypatch):
+    monkeypatch.setattr(store, "_FILES_AT_A_TIME", 2)
+    for tries in (1, 2, 3):
+        _write(lake, f"0{tries}", _row("a", tries=tries, reason="vanished"))
+    assert store.attempts(lake, "v1", DAY) == {("a", "e1"): Attempts(3, False, False, "vanished")}
+
+
 @settings(max_examples=40)
 @given(
     st.lists(

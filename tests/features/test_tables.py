@@ -133,6 +133,15 @@ def test_an_attempt_counts_as_a_try():
     }
 
 
+def test_a_read_comes_after_the_reads_before_it_whatever_the_clock_says():
+    """A machine whose clock was a year ahead once hid whatever was overwritten in the year to come."""
+    ahead = dt.datetime.now(dt.UTC) + dt.timedelta(days=365)
+    assert object_columns(replace(ITEM, read_after=ahead))["read_at"] == ahead + dt.timedelta(microseconds=1)
+    behind = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
+    before = dt.datetime.now(dt.UTC)
+    assert object_columns(replace(ITEM, read_after=behind))["read_at"] >= before
+
+
 def test_the_tally_adds_to_what_was_counted():
     counts = tally(Counts(n_duplicates=1, vad_s=0.5), _filled(frames=False).recordings)
     assert counts == Counts(

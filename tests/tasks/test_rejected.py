@@ -118,7 +118,8 @@ def test_of_one_that_is_gone_everything_is_as_it_was(lake, corpus):
     run = _run(lake, corpus)
     assert rejected.fn(run).n_listed == 1
     (row,) = run.lake.read_parquet(found_path(run, DAY)).to_pylist()
-    assert row == {name: before[name] for name in ("uri", "etag", "bytes", "modified", "attributes", "tries")}
+    as_it_was = {name: before[name] for name in ("uri", "etag", "bytes", "modified", "attributes", "tries")}
+    assert row == as_it_was | {"read_after": before["read_at"]}
 
 
 def test_reasons_dates_and_uris_choose(lake, corpus):
