@@ -63,10 +63,10 @@ def test_no_room_for_a_copy_is_no_fault_of_the_file(s3, tmp_path, monkeypatch):
     """It must not be rejected, and three full disks must not wear it out."""
     boto3.client("s3").put_object(Bucket=s3, Key="a", Body=DATA)
     with small_disk(tmp_path / "disk", 4096) as disk:
-        monkeypatch.setattr(tempfile, "tempdir", str(disk.path))
+        monkeypatch.setattr(tempfile, "tempdir", str(disk.outside))
         with pytest.raises(ComputeError, match=r"No space left.*make room, or set TMPDIR"), held(_item(f"s3://{s3}/a")):
             pass
-        assert not list(disk.path.iterdir())
+        assert not list(disk.outside.iterdir())
 
 
 @pytest.mark.parametrize("where", ["folder", "s3"])
