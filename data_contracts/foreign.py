@@ -28,6 +28,7 @@ _NETWORK = (
     *(boto.ConnectionError, boto.HTTPClientError, boto.IncompleteReadError),
 )
 _BUSY_ERRNO = {errno.EBUSY, getattr(errno, "EREMOTEIO", errno.EIO)}  # what s3fs makes of "slow down", "internal error"
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 # deltalake and Polars tell all that a store said in the text of an OSError.
 _CODE = re.compile(r"<Code>(\w+)</Code>")
@@ -73,6 +74,13 @@ def is_passing(error: BaseException) -> bool:
     return error.errno in _BUSY_ERRNO or (error.errno is None and bool(_WIRE.search(_plain(error))))
 
 
+def is_full(error: BaseException | None) -> bool:
+    """Whether a disk (or a quota) is full."""
+    if not isinstance(error, OSError):
+        return False
+    return error.errno in _FULL or "No space left" in str(error)  # Delta's own words come without a number
+
+
 def _told(doing: str, error: Exception, ours: type[UndertoneError]) -> UndertoneError | None:
     code, said = code_of(error), f"{doing}: {_plain(error)}"
     if code in _CLOCK | _REFUSED or isinstance(error, _NO_CREDENTIALS):
@@ -83,13 +91,20 @@ def _told(doing: str, error: Exception, ours: type[UndertoneError]) -> Undertone
         )
     if is_passing(error):
         return TransientError(said)
-    if isinstance(error, PermissionError):
-        return ours(f"{doing}: access denied ({_plain(error)}); check the credentials and the bucket's policy")
     if isinstance(error, OSError):
-        return ours(f"{said}; `undertone doctor` shows what can be reached")
+        return ours(_of_the_system(doing, error))
     if isinstance(error, boto.BotoCoreError | boto.ClientError):
         return ours(f"{said}; check the AWS settings, the credentials among them")
     return None
+
+
+def _of_the_system(doing: str, error: OSError) -> str:
+    said = f"{doing}: {_plain(error)}"
+    if isinstance(error, PermissionError):
+        return f"{doing}: access denied ({_plain(error)}); check the credentials and the bucket's policy"
+    if is_full(error):
+        return f"{said}; make room and run again: it goes on where this one ended"
+    return f"{said}; `undertone doctor` shows what can be reached"
 
 
 def _plain(error: BaseException) -> str:

@@ -8,8 +8,10 @@ import contextlib
 import io
 import json
 import re
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -172,6 +174,24 @@ class Lake:
 
     def exists(self, path: str) -> bool:
         return self._patiently(f"looking for {self.at(path)}", lambda: bool(self.fs.exists(self._full(path))))
+
+    def age_s(self, path: str) -> float:
+        """Seconds since the file was written, by the store's clock alone. Raises FileNotFoundError."""
+        return self._patiently(f"looking at {self.at(path)}", lambda: self._age_s(self._full(path)))
+
+    def _age_s(self, full: str) -> float:
+        if self.is_local:
+            return time.time() - Path(full).stat().st_mtime
+        if self.protocol in {"s3", "s3a"}:  # the answer says what time it is there
+            bucket, key, _ = self.fs.split_path(full)
+            answer = self.fs.call_s3("head_object", Bucket=bucket, Key=key)
+            now = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+            return float((now - answer["LastModified"]).total_seconds())
+        probe = self._full(f"staging/clock.{uuid.uuid4().hex}")
+        self.fs.pipe_file(probe, b"now")
+        now = self.fs.modified(probe)
+        self.fs.rm_file(probe)
+        return float((now - self.fs.modified(full)).total_seconds())
 
     def remove(self, folder: str) -> None:
         """Takes a folder away, if it is there."""

@@ -15,8 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from data_contracts.errors import CorpusError, TransientError
-from data_contracts.foreign import BUSY, code_of, translated
+from data_contracts.errors import ComputeError, CorpusError, TransientError
+from data_contracts.foreign import BUSY, code_of, is_full, translated
 from data_contracts.patience import Patience
 from data_contracts.reasons import Reason
 from data_contracts.records import AudioObject
@@ -133,6 +133,10 @@ def patiently(uri: str, read: Callable[[], T], patience: Patience) -> T | Reject
             return Reject(Reason.VANISHED, "listed with another content than it was read with: it was overwritten")
         except (CorpusError, TransientError) as error:
             last, cause = error, error.__cause__
+        if is_full(cause):  # no fault of the file's
+            raise ComputeError(
+                f"{tempfile.gettempdir()}: {cause}: large objects are copied there; make room, or set TMPDIR"
+            ) from last
         if isinstance(cause, PermissionError):
             return Reject(Reason.ACCESS_DENIED, f"{cause or 'access denied'}; grant this run read access to it")
         its_own_fault = code_of(cause) not in BUSY and _answers(uri, patience)

@@ -1,5 +1,8 @@
 """What a run leaves in Prefect's UI: a table of counts, and the way to the Data Docs."""
 
+import contextlib
+
+import httpx
 from prefect.artifacts import create_link_artifact, create_table_artifact
 from prefect.context import FlowRunContext
 
@@ -7,9 +10,14 @@ from tasks.ledger import Ledger
 
 
 def leave(ledger: Ledger) -> None:
-    """Inside a flow run; elsewhere nothing happens."""
+    """Inside a flow run; elsewhere nothing happens, nor where Prefect's server went away: the run's end will say so."""
     if FlowRunContext.get() is None:
         return
+    with contextlib.suppress(httpx.TransportError):
+        _leave(ledger)
+
+
+def _leave(ledger: Ledger) -> None:
     row = ledger.row()
     counts = [{"what": name, "value": str(value)} for name, value in row.items() if value is not None]
     create_table_artifact(key="undertone-run", table=counts, description=f"Run {ledger.run_id}: {ledger.status}")

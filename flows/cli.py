@@ -198,7 +198,15 @@ def main() -> None:
         errors.print("[red]Stopped.[/red] Run the same command again: it goes on where this one ended.")
         sys.exit(130)
     except Exception as error:  # noqa: BLE001 - the last boundary: a message, and the traceback for who asks
-        _fail(error, 1)
+        _fail(_in_our_words(error), 1)
+
+
+def _in_our_words(error: Exception) -> Exception:
+    if "prefect" not in sys.modules:
+        return error
+    from flows.server import went_away
+
+    return went_away(error) or error
 
 
 def _fail(error: Exception, code: int) -> None:

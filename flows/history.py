@@ -1,19 +1,25 @@
 """The runs at a glance: the published ledger, and those that never published, from staging."""
 
+from typing import Any
+
 import pyarrow as pa
 
 from data_contracts.lake import Lake
 from data_contracts.schemas import RUNS
 from flows.query import query
+from tasks.heartbeat import last_sign
 from tasks.ledger import Ledger
+
+HISTORY = pa.schema([*RUNS, pa.field("stage", pa.string()), pa.field("error", pa.string())])
+"""The ledger's columns, and of a run that published nothing: the stage it is or was in last, and what went wrong."""
 
 
 def recent(lake: Lake, limit: int) -> pa.Table:
-    """The newest `limit` runs, every column. One that is `running` may have been killed: running again resumes it."""
+    """The newest `limit` runs, every column. One that is `dead` was killed: running again goes on where it ended."""
     published = query(lake, f"SELECT * FROM runs ORDER BY started DESC LIMIT {limit:d}").to_pylist()
     rows = {row["run_id"]: row for row in [*_unpublished(lake), *published]}
     newest = sorted(rows.values(), key=lambda row: str(row["run_id"]), reverse=True)[:limit]
-    return pa.Table.from_pylist(newest, schema=RUNS) if newest else RUNS.empty_table()
+    return pa.Table.from_pylist(newest, schema=HISTORY) if newest else HISTORY.empty_table()
 
 
 def at_a_glance(runs: pa.Table) -> pa.Table:
@@ -22,7 +28,7 @@ def at_a_glance(runs: pa.Table) -> pa.Table:
         {
             "run": row["run_id"],
             "flow": row["flow"],
-            "status": row["status"],
+            "status": f"{row['status']} in {row['stage']}" if row["stage"] else row["status"],
             "from": row["window_from"],
             "to": row["window_to"],
             "read": row["n_read"],
@@ -37,10 +43,25 @@ def at_a_glance(runs: pa.Table) -> pa.Table:
     return pa.Table.from_pylist(rows)
 
 
-def _unpublished(lake: Lake) -> list[dict[str, object]]:
+def _unpublished(lake: Lake) -> list[dict[str, Any]]:
     rows = []
     for folder in lake.names("staging"):
-        path = f"staging/{folder}/run.json"
-        if folder.startswith("run=") and lake.exists(path):
-            rows.append(Ledger.restore(lake.read_json(path)).row())
+        if folder.startswith("run="):
+            try:
+                ledger = Ledger.restore(lake.read_json(f"staging/{folder}/run.json"))
+            except FileNotFoundError:  # published this moment, or what a run left that ended while it was tidying up
+                continue
+            rows.append(_row(lake, ledger))
     return rows
+
+
+def _row(lake: Lake, ledger: Ledger) -> dict[str, Any]:
+    row = {**ledger.row(), "stage": ledger.stage or None, "error": ledger.error}
+    if ledger.status != "running":
+        return row
+    sign = last_sign(lake, ledger)
+    row |= {"stage": sign.stage or None, "finished": None, "rtfx": None}
+    if not sign.is_dead:
+        return row
+    words = "its process is gone, or gave no sign of life for three minutes; run the same command again"
+    return row | {"status": "dead", "error": words}

@@ -1,12 +1,13 @@
 """The main job: a recording's way through the eight stages, from the corpus to the published tables."""
 
+import contextlib
 import datetime as dt
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
-from data_contracts.errors import LakeError, UndertoneError, ValidationStopped
+from data_contracts.errors import LakeError, TransientError, UndertoneError, ValidationStopped
 from data_contracts.records import Counts, ModelRef, ShardRef
 from data_contracts.validation import warm_up
 from features import store
@@ -20,6 +21,7 @@ from flows.settings import Settings
 from models.compatibility import check_features
 from tasks.discover import Found, discover
 from tasks.extract import extract
+from tasks.heartbeat import heartbeat
 from tasks.ledger import Ledger
 from tasks.plan import plan
 from tasks.publish import finish, roll_forward
@@ -49,9 +51,9 @@ def process(
     run = open_run(settings, flow=flow, dates=dates, force=force, rescore=rescore, reads_audio=reads_audio, retry=retry)
     ledger = _open_ledger(run)
     try:
-        for run_id in roll_forward(run.lake):
-            reporter.get().say("publish", f"finished what run {run_id} had audited and not yet published")
-        with workers_for(settings) as workers:
+        with heartbeat(run.lake, ledger), workers_for(settings) as workers:
+            for run_id in roll_forward(run.lake):
+                reporter.get().say("publish", f"finished what run {run_id} had audited and not yet published")
             if not reads_audio:
                 _check_stored(run)
             else:
@@ -183,6 +185,7 @@ def _open_ledger(run: Run) -> Ledger:
 def _close(run: Run, ledger: Ledger, status: str, error: BaseException) -> None:
     """A run that did not publish keeps its ledger in staging, where `undertone runs` finds it."""
     ledger.status, ledger.finished, ledger.error = status, dt.datetime.now(dt.UTC), f"{type(error).__name__}: {error}"
-    ledger.save(run.lake)
+    with contextlib.suppress(LakeError, TransientError):  # a lake that cannot be written is what `error` says already
+        ledger.save(run.lake)
     if isinstance(error, UndertoneError):
         leave(ledger)

@@ -11,6 +11,7 @@ def quieten(*, debug: bool) -> None:
         return
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")  # a failure is told once, by the command
     os.environ.setdefault("PREFECT_LOGGING_SERVER_LEVEL", "CRITICAL")
+    os.environ.setdefault("PREFECT_INTERNAL_LOGGING_LEVEL", "CRITICAL")  # page after page where its server went away
     os.environ.setdefault("PYTHONWARNINGS", "ignore")
     os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "critical")
     warnings.simplefilter("ignore")

@@ -9,7 +9,8 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, write_deltalake
 from deltalake.exceptions import DeltaError
 
-from data_contracts.errors import LakeError
+from data_contracts.errors import LakeError, UndertoneError
+from data_contracts.foreign import translated
 from data_contracts.lake import Lake
 from data_contracts.schemas import PARTITIONED, TABLE_KEYS
 
@@ -41,12 +42,15 @@ def commit(lake: Lake, change: Change, stamp: dict[str, str], *, since: int | No
     if target is not None and is_stamped(target, stamp, since):
         return
     try:
-        _write(lake, target, change, CommitProperties(custom_metadata=stamp, max_commit_retries=100))
-    except (DeltaError, OSError) as error:
+        with translated(doing := f"publishing {lake.at('analytics', change.table)}"):
+            _write(lake, target, change, CommitProperties(custom_metadata=stamp, max_commit_retries=100))
+    except (DeltaError, UndertoneError) as error:
         there = lake.delta(change.table)
         if there is not None and is_stamped(there, stamp, since):
             return  # it was written, only the answer was lost
-        raise LakeError(f"publishing {lake.at('analytics', change.table)}: {error}") from error
+        if isinstance(error, UndertoneError):
+            raise
+        raise LakeError(f"{doing}: {error}") from error
 
 
 def is_stamped(target: DeltaTable, stamp: dict[str, str], since: int | None) -> bool:

@@ -3,7 +3,7 @@
 import datetime as dt
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from importlib.metadata import version as package_version
@@ -50,10 +50,15 @@ class Ledger:
     error: str | None = None
     attempt: int = 0  # of staging: the next dates, or the same again because another run published first
     versions: dict[str, int] = field(default_factory=dict)  # of the tables, as it left them
+    stage: str = ""  # that it is in, or was in last
+
+    def __post_init__(self) -> None:
+        self.on_stage: Callable[[], None] = _nobody_listens  # no field: it is not saved
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
-        started = time.perf_counter()
+        self.stage, started = stage, time.perf_counter()
+        self.on_stage()
         try:
             yield
         finally:
@@ -94,8 +99,13 @@ class Ledger:
     @classmethod
     def restore(cls, saved: dict[str, Any]) -> Self:
         """The ledger that `save` wrote, of this version or one that counted other things."""
+        saved = {f.name: saved[f.name] for f in fields(cls) if f.name in saved}
         times = {name: dt.datetime.fromisoformat(saved[name]) for name in ("started", "finished") if saved.get(name)}
         days = {name: dt.date.fromisoformat(saved[name]) for name in ("window_from", "window_to") if saved.get(name)}
         ledger = cls(**{**saved, **times, **days})
         counted = {f.name: saved["extracted"].get(f.name, 0) for f in fields(Counts)}
         return replace(ledger, extracted=Counts(**counted))
+
+
+def _nobody_listens() -> None:
+    """What a new stage means where no heart beats."""

@@ -1,91 +1,136 @@
-"""One publisher at a time: a lock file that appears by a conditional write, and goes stale with its holder."""
+"""One publisher at a time: a file a holder, numbered; who made the newest holds the lock until it says that it is free.
+
+    staging/publishing/00000041     {"free": true, …}            given back
+    staging/publishing/00000042     {"holder": RUN, "beat": 7}   who publishes
+
+Nobody writes or removes another's file while it is the newest, so a holder that slept through its own funeral takes
+nothing from its heir. No clock is compared with another machine's: the living write something new every 20 s.
+"""
 
 import contextlib
-import datetime as dt
 import json
-import os
-import socket
 import threading
 import time
+import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from data_contracts.errors import LakeError
-from data_contracts.fingerprint import fingerprint
+from data_contracts.errors import LakeError, PublishConflict, TransientError
 from data_contracts.lake import Lake
+from tasks.processes import here, is_gone
 
-PATH = "staging/publish.lock"
+FOLDER = "staging/publishing"
 _BEAT_S, _STALE_S = 20.0, 180.0
+_POLL_S = 0.25
+
+
+@dataclass(frozen=True)
+class Held:
+    """The lock in the hands of a run."""
+
+    lake: Lake
+    number: int
+    holder: str
+    since: str  # by its own clock
+
+    def check(self) -> None:
+        """Raises PublishConflict where another has taken the lock over: this run was silent for too long."""
+        newest = _numbers(self.lake)[-1:]
+        if newest != [self.number]:
+            raise PublishConflict(
+                f"run {self.holder} gave no sign of life for {_STALE_S:.0f} s (its machine slept, or did not reach the "
+                f"lake) and lost {self.lake.at(FOLDER)}; nothing is lost: run again"
+            )
 
 
 @contextlib.contextmanager
-def publishing(lake: Lake, holder: str, *, patience_s: float = 1800.0) -> Iterator[None]:
+def publishing(lake: Lake, holder: str, *, patience_s: float = 1800.0) -> Iterator[Held]:
     """Waits for the lock, holds it, gives it back. Raises LakeError where another run keeps it for too long.
 
-    A holder says every twenty seconds that it lives. One that has not for three minutes is dead, and so is one whose
-    process is gone from this machine.
+    A holder that changes nothing for three minutes, as the waiter counts them, is dead, and so is one whose process is
+    gone from this machine. Ask the lock to `check` before a commit.
     """
-    waited_s = 0.0
-    while not lake.create(PATH, _claim(holder)):
-        held = _held(lake)
-        if _is_dead(held) and _may_clear(lake, held):
-            lake.remove(PATH)
-            continue
-        if waited_s >= patience_s:
-            since = dt.datetime.fromtimestamp(held.get("since", 0), dt.UTC).isoformat(timespec="seconds")
-            raise LakeError(
-                f"{lake.at(PATH)}: run {held.get('holder')} publishes since {since}; wait for it, or end it"
-            )
-        time.sleep(0.25)
-        waited_s += 0.25
+    held = _take(lake, holder, patience_s)
     done = threading.Event()
-    beat = threading.Thread(target=_beat, args=(lake, holder, time.time(), done), daemon=True)
+    beat = threading.Thread(target=_beat, args=(held, done), daemon=True)
     beat.start()
     try:
-        yield
+        yield held
     finally:
         done.set()
         beat.join()
-        lake.remove(PATH)
+        _say(held, free=True)
 
 
-def _beat(lake: Lake, holder: str, since: float, done: threading.Event) -> None:
-    while not done.wait(_BEAT_S):
-        lake.write(PATH, _claim(holder, since))
+def _take(lake: Lake, holder: str, patience_s: float) -> Held:
+    began = last = time.monotonic()
+    seen, silent_s = b"", 0.0
+    while True:
+        newest = (_numbers(lake) or [0])[-1]
+        said = _said(lake, newest)
+        now = time.monotonic()
+        silent_s = silent_s + min(now - last, _BEAT_S) if said == seen else 0.0  # a waiter that slept heard nothing
+        seen, last = said, now
+        claim: dict[str, Any] = json.loads(said) if said else {"free": True}
+        if claim["free"] or is_gone(claim["place"]) or silent_s >= _STALE_S:
+            held = Held(lake, newest + 1, holder, since=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+            if _is_made(held):
+                return held
+        elif now - began >= patience_s:
+            raise LakeError(
+                f"{lake.at(_file(newest))}: run {claim['holder']} publishes since {claim['since']}, by the clock of "
+                f"{claim['place']['host']}; wait for it, or end it"
+            )
+        else:
+            time.sleep(_POLL_S)
 
 
-def _claim(holder: str, since: float | None = None) -> bytes:
-    now = time.time()
-    place = {"host": socket.gethostname(), "pid": os.getpid()}
-    return json.dumps({"holder": holder, "since": since or now, "alive": now, **place}).encode()
-
-
-def _held(lake: Lake) -> dict[str, Any]:
-    """What the holder said last; nothing where the lock was just given back."""
-    try:
-        return dict(lake.read_json(PATH))
-    except (FileNotFoundError, json.JSONDecodeError):
-        return {}
-
-
-def _is_dead(held: dict[str, Any]) -> bool:
-    if not held:
+def _is_made(held: Held) -> bool:
+    """Whether this one made the newest file; those before it then go."""
+    if not held.lake.create(_file(held.number), _claim(held)):
         return False
-    if held["host"] == socket.gethostname() and not _is_running(held["pid"]):
-        return True
-    return bool(time.time() - held["alive"] > _STALE_S)
-
-
-def _may_clear(lake: Lake, dead: dict[str, Any]) -> bool:
-    """True for one waiter only: the others would take away the lock that the first has made by then."""
-    return lake.create(f"{PATH}.{fingerprint(dead['holder'], dead['since'])}", b"")
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+    *older, newest = _numbers(held.lake)
+    if newest != held.number:  # the number was given and tidied away while this waiter slept
+        held.lake.remove(_file(held.number))
         return False
-    except PermissionError:
-        return True
+    leftovers = [_file(number) for number in older]
+    if not older:  # what earlier versions left
+        leftovers = [f"staging/{name}" for name in held.lake.names("staging") if name.startswith("publish.lock")]
+    with contextlib.suppress(LakeError, TransientError):
+        for path in leftovers:
+            held.lake.remove(path)
     return True
+
+
+def _beat(held: Held, done: threading.Event) -> None:
+    while not done.wait(_BEAT_S):
+        _say(held)
+
+
+def _say(held: Held, *, free: bool = False) -> None:
+    """What does not come through is no error: the next may, and of the silent the others take the lock over."""
+    with contextlib.suppress(LakeError, TransientError):
+        held.lake.write(_file(held.number), _claim(held, free=free))
+
+
+def _claim(held: Held, *, free: bool = False) -> bytes:
+    """No two are the same: so the others see that the holder lives."""
+    claim = {"holder": held.holder, "since": held.since, "place": here(), "free": free, "beat": uuid.uuid4().hex}
+    return json.dumps(claim).encode()
+
+
+def _said(lake: Lake, number: int) -> bytes:
+    """What the holder said last; nothing where nobody was first, or a newer one tidied it away."""
+    try:
+        return lake.read(_file(number)) if number else b""
+    except FileNotFoundError:
+        return b""
+
+
+def _numbers(lake: Lake) -> list[int]:
+    return [int(name) for name in lake.names(FOLDER)]
+
+
+def _file(number: int) -> str:
+    return f"{FOLDER}/{number:08d}"

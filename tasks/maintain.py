@@ -20,8 +20,7 @@ from data_contracts.published import point, published
 from data_contracts.schemas import TABLE_KEYS
 from features import store
 from features.compaction import Tally, compact
-from tasks.lock import publishing
-from tasks.publish import finish_the_dead
+from tasks.publish import alone, finish_the_dead
 from tasks.stage import stage
 from tasks.upkeep import Upkeep, files_below, n_bytes, newest
 
@@ -42,8 +41,8 @@ def tidy_tables(lake: Lake, *, keep_versions_days: int, dry_run: bool) -> list[U
     """
     if dry_run:
         return [_tidy(lake, name, delta, keep_versions_days, dry_run=True) for name, delta in _tables(lake)]
-    with publishing(lake, "maintain"):
-        finish_the_dead(lake)
+    with alone(lake, "maintain") as held:
+        finish_the_dead(held)
         lines = [_tidy(lake, name, delta, keep_versions_days, dry_run=False) for name, delta in _tables(lake)]
         run_id = published(lake).run_id
         if run_id is not None:

@@ -4,19 +4,21 @@ What was audited leaves `ready.json`; a run that died between two tables' commit
 """
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 
+from data_contracts.conditional import require_conditional_writes
 from data_contracts.errors import LakeError, PublishConflict
 from data_contracts.lake import Lake
 from data_contracts.published import point, versions
 from data_contracts.schemas import PUBLISHED, RUNS
 from tasks.commit import ATTEMPT, RUN_ID, Change, commit, commits
 from tasks.ledger import Ledger
-from tasks.lock import publishing
+from tasks.lock import Held, publishing
 from tasks.run import Run, new_id
 from tasks.stage import stage
 
@@ -30,19 +32,19 @@ def publish(run: Run, ledger: Ledger, base: dict[str, int], *, is_last: bool) ->
 
     The ledger's row says that the run is done where this is the last of it.
     """
-    with publishing(run.lake, run.id):
-        finish_the_dead(run.lake, but=run.id)
+    with alone(run.lake, run.id) as held:
+        finish_the_dead(held, but=run.id)
         _check_base(run.lake, ledger, base)
         run.lake.write_json(_ready(run.id), {"base": base, "is_last": is_last})
-        publish_staged(run.lake, ledger, base, is_last=is_last)
+        publish_staged(held, ledger, base, is_last=is_last)
 
 
 @stage
 def finish(lake: Lake, ledger: Ledger) -> None:
     """The ledger's row of a run that has nothing (more) to publish."""
-    with publishing(lake, ledger.run_id):
-        finish_the_dead(lake)
-        _write_ledger(lake, ledger, is_last=True, since=None)
+    with alone(lake, ledger.run_id) as held:
+        finish_the_dead(held)
+        _write_ledger(held, ledger, is_last=True, since=None)
 
 
 @stage
@@ -53,28 +55,38 @@ def roll_forward(lake: Lake) -> list[str]:
     """
     if not _waiting(lake):
         return []
-    with publishing(lake, "roll-forward"):
-        return finish_the_dead(lake)
+    with alone(lake, "roll-forward") as held:
+        return finish_the_dead(held)
 
 
-def finish_the_dead(lake: Lake, *, but: str = "") -> list[str]:
+@contextmanager
+def alone(lake: Lake, holder: str) -> Iterator[Held]:
+    """The lock, where it can be trusted. Raises LakeError where the store does not keep conditions."""
+    require_conditional_writes(lake)
+    with publishing(lake, holder) as held:
+        yield held
+
+
+def finish_the_dead(held: Held, *, but: str = "") -> list[str]:
     """The same for a caller who holds the lock: nobody publishes over what is half published.
 
     `but` is the caller's own run, tried again after a hiccup.
     """
-    return [run_id for run_id in _waiting(lake) if run_id != but and _finish_dead(lake, run_id)]
+    return [run_id for run_id in _waiting(held.lake) if run_id != but and _finish_dead(held, run_id)]
 
 
-def publish_staged(lake: Lake, ledger: Ledger, base: dict[str, int], *, is_last: bool = True) -> None:
-    """Merges every staged table once, then the ledger's row. The caller holds the lock."""
+def publish_staged(held: Held, ledger: Ledger, base: dict[str, int], *, is_last: bool = True) -> None:
+    """Merges every staged table once, then the ledger's row. Raises PublishConflict where the lock went to another."""
+    lake = held.lake
     staging = f"staging/run={ledger.run_id}"
     with ledger.timed("publish"):
         dates = _dates(lake, staging)
         for table in PUBLISHED:
             if lake.exists(f"{staging}/tables/{table}.parquet"):  # an amendment stages what it changes
                 change = _change(lake, staging, table, dates.get(table))
+                held.check()
                 commit(lake, change, _stamp(ledger), since=base.get(table))
-    _write_ledger(lake, ledger, is_last=is_last, since=base.get("runs"))
+    _write_ledger(held, ledger, is_last=is_last, since=base.get("runs"))
 
 
 def _change(lake: Lake, staging: str, table: str, dates: list[dt.date] | None) -> Change:
@@ -111,8 +123,8 @@ def amend(lake: Lake, flow: str, make: Callable[[str], Amendment | None]) -> str
     """
     now = dt.datetime.now(dt.UTC)
     ledger = Ledger(new_id(now), flow, now, verdict="passed")
-    with publishing(lake, ledger.run_id):
-        finish_the_dead(lake)
+    with alone(lake, ledger.run_id) as held:
+        finish_the_dead(held)
         base = versions(lake)
         change = make(ledger.run_id)
         if change is None:
@@ -125,7 +137,7 @@ def amend(lake: Lake, flow: str, make: Callable[[str], Amendment | None]) -> str
         lake.write_json(f"{staging}/dates.json", _where(change.tables))
         ledger.save(lake)
         lake.write_json(_ready(ledger.run_id), {"base": base})
-        publish_staged(lake, ledger, base)
+        publish_staged(held, ledger, base)
     return ledger.run_id
 
 
@@ -144,16 +156,19 @@ def _waiting(lake: Lake) -> list[str]:
     return [run_id for run_id in runs if lake.exists(_ready(run_id))]
 
 
-def _finish_dead(lake: Lake, run_id: str) -> bool:
+def _finish_dead(held: Held, run_id: str) -> bool:
+    lake = held.lake
     ledger = Ledger.restore(lake.read_json(f"staging/run={run_id}/run.json"))
     ready: dict[str, Any] = lake.read_json(_ready(run_id))
     try:
         _check_base(lake, ledger, ready["base"])
     except PublishConflict:  # others went ahead: what it staged is still in the store, and is staged anew
         _clear(lake, run_id)
+        ledger.status, ledger.error = "dead", "it died before it published, and others published first"
+        ledger.save(lake)  # `undertone runs` goes on showing it
         return False
     try:
-        publish_staged(lake, ledger, ready["base"], is_last=ready.get("is_last", True))
+        publish_staged(held, ledger, ready["base"], is_last=ready.get("is_last", True))
     except LakeError as error:
         raise LakeError(
             f"finishing run {run_id}, which died publishing: {error}; to go on without it, move "
@@ -162,8 +177,10 @@ def _finish_dead(lake: Lake, run_id: str) -> bool:
     return True
 
 
-def _write_ledger(lake: Lake, ledger: Ledger, *, is_last: bool, since: int | None) -> None:
+def _write_ledger(held: Held, ledger: Ledger, *, is_last: bool, since: int | None) -> None:
     """The run's row, which says that all the others are there; the pointer to all of them; then its staging goes."""
+    lake = held.lake
+    held.check()
     ledger.versions = versions(lake)
     if is_last:
         ledger.status, ledger.finished = "done", dt.datetime.now(dt.UTC)

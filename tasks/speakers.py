@@ -15,8 +15,7 @@ from data_contracts.errors import UsageError, ValidationStopped
 from data_contracts.lake import Lake
 from data_contracts.schemas import FORGOTTEN, SPEAKERS
 from data_contracts.validation import validate
-from tasks.lock import publishing
-from tasks.publish import Amendment, amend, finish_the_dead
+from tasks.publish import Amendment, alone, amend, finish_the_dead
 from tasks.tallies import by_day, by_speaker
 from tasks.who import Row, called, enrolled_before, find, name_for, remembered
 
@@ -130,8 +129,8 @@ def remove_history(lake: Lake) -> int:
     A reader of an older version fails from then on. Under the lock, so that no file of a running publication goes.
     """
     n_files = 0
-    with publishing(lake, "vacuum"):
-        finish_the_dead(lake)
+    with alone(lake, "vacuum") as held:
+        finish_the_dead(held)
         for table in ("speakers", "utterances", "speaker_daily"):
             delta = lake.delta(table)
             if delta is not None:

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import boto3
 import pytest
+from small_disk import small_disk
 
+from data_contracts.errors import ComputeError
 from data_contracts.patience import Patience
 from data_contracts.reasons import Reason
 from data_contracts.records import AudioObject
@@ -70,6 +72,16 @@ def test_a_large_object_of_a_store_is_copied_and_the_copy_goes(s3, tmp_path):
         assert (found.content.read_bytes(), found.sha256) == (DATA, _named(DATA))
         assert list((tmp_path / "temporary").iterdir()) == [found.content]
     assert not list((tmp_path / "temporary").iterdir())
+
+
+def test_no_room_for_a_copy_is_no_fault_of_the_file(s3, tmp_path, monkeypatch):
+    """It must not be rejected, and three full disks must not wear it out."""
+    boto3.client("s3").put_object(Bucket=s3, Key="a", Body=DATA)
+    with small_disk(tmp_path / "disk", 4096) as disk:
+        monkeypatch.setattr(tempfile, "tempdir", str(disk.outside))
+        with pytest.raises(ComputeError, match=r"No space left.*make room, or set TMPDIR"), held(_item(f"s3://{s3}/a")):
+            pass
+        assert not list(disk.outside.iterdir())
 
 
 @pytest.mark.parametrize("where", ["folder", "s3"])

@@ -7,7 +7,10 @@ from typing import Any
 
 import polars as pl
 import pytest
+from clocks import wrong_clock
+from prefect.settings import PREFECT_API_URL
 from prefect.testing.utilities import prefect_test_harness
+from warm import Warm, warm
 
 from data_contracts.lake import Lake
 from data_contracts.schemas import TABLE_KEYS
@@ -50,6 +53,30 @@ def settings(_prefect: None, registry: Registry, tmp_path: Path, sample: Path) -
         "cluster": "threads",
         "workers": 2,
     }
+
+
+@pytest.fixture(scope="session")
+def command(_prefect: None, registry: Registry, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
+    """`undertone …` as real processes, on the session's Prefect server; $WRONG_BY_S sets one's clock wrong."""
+    folder = tmp_path_factory.mktemp("command")
+    environment = {
+        "PREFECT_API_URL": PREFECT_API_URL.value(),
+        "PREFECT_HOME": str(folder / "prefect"),
+        "UNDERTONE_REGISTRY": registry.uri,
+        **wrong_clock(folder),
+    }
+    with warm(**environment) as parent:
+        yield parent
+
+
+@pytest.fixture(scope="session")
+def few(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two days, two voices, three files, one of them empty."""
+    corpus = tmp_path_factory.mktemp("few")
+    for name in ("19/call-0001-voice-a.flac", "19/call-0032-empty.wav", "20/call-0012-voice-b.flac"):
+        (corpus / "2026" / "11" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(sample / "2026" / "11" / name, corpus / "2026" / "11" / name)
+    return corpus
 
 
 @pytest.fixture(scope="session")

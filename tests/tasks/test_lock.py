@@ -1,17 +1,30 @@
-"""One publisher at a time, and none stopped by the dead."""
+"""One publisher at a time, none stopped by the dead, and none robbed because two clocks differ."""
 
 import json
-import socket
+import os
+import signal
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from data_contracts.errors import LakeError
+from data_contracts.errors import LakeError, PublishConflict
 from data_contracts.lake import Lake
-from tasks import lock
+from tasks import lock, processes
+
+NEWEST = f"{lock.FOLDER}/00000001"
+ELSEWHERE = {**processes.here(), "machine": "elsewhere", "host": "elsewhere"}
+PATIENCE_S = 60
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Signs of life every 20 ms; three minutes are a second."""
+    for name, value in (("_BEAT_S", 0.02), ("_STALE_S", 1.0), ("_POLL_S", 0.01)):
+        monkeypatch.setattr(lock, name, value)
 
 
 def test_the_second_waits_for_the_first(tmp_path):
@@ -21,12 +34,12 @@ def test_the_second_waits_for_the_first(tmp_path):
     def first():
         with lock.publishing(lake, "first"):
             inside.set()
-            go.wait(10)
+            go.wait(PATIENCE_S)
             order.append("first")
 
     thread = threading.Thread(target=first)
     thread.start()
-    inside.wait(10)
+    inside.wait(PATIENCE_S)
     with pytest.raises(LakeError, match="run first publishes"), lock.publishing(lake, "second", patience_s=0.5):
         pass
     go.set()
@@ -34,26 +47,136 @@ def test_the_second_waits_for_the_first(tmp_path):
         order.append("second")
     thread.join()
     assert order == ["first", "second"]
-    assert not lake.exists(lock.PATH)
+
+
+def test_of_many_at_once_one_at_a_time(tmp_path, monkeypatch):
+    """Each reads a number, and writes the next: two at a time would write the same one."""
+    monkeypatch.setattr(lock, "_POLL_S", 0.005)
+    lake = Lake(str(tmp_path))
+    lake.write("n", b"0")
+
+    def count(name):
+        for _ in range(5):
+            with lock.publishing(lake, name, patience_s=PATIENCE_S):
+                lake.write("n", str(int(lake.read("n")) + 1).encode())
+
+    threads = [threading.Thread(target=count, args=(f"run {n}",)) for n in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert lake.read("n") == b"30"
+    assert len(lake.names(lock.FOLDER)) == 1, "what earlier holders left is tidied away"
 
 
 def test_a_process_that_is_gone_holds_nothing(tmp_path):
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
+    code = "import json; from tasks.processes import here; print(json.dumps(here()))"
+    gone = json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
     lake = Lake(str(tmp_path))
-    lake.write(lock.PATH, _claim(pid=gone.pid, alive=time.time()))
-    with lock.publishing(lake, "next", patience_s=0):
-        assert lake.read_json(lock.PATH)["holder"] == "next"
-
-
-def test_a_holder_elsewhere_who_went_silent_is_dead(tmp_path):
-    lake = Lake(str(tmp_path))
-    lake.write(lock.PATH, _claim(host="elsewhere", alive=time.time() - 3600))
+    lake.write(NEWEST, _claim(place=gone))
     with lock.publishing(lake, "next", patience_s=0):
         pass
-    lake.write(lock.PATH, _claim(host="elsewhere", alive=time.time()))
-    with pytest.raises(LakeError), lock.publishing(lake, "next", patience_s=0):
+
+
+def test_its_number_given_to_another_process_makes_it_no_less_dead(tmp_path):
+    lake = Lake(str(tmp_path))
+    lake.write(NEWEST, _claim(place={**processes.here(), "born": "0"}))
+    with lock.publishing(lake, "next", patience_s=0):
         pass
+
+
+def test_who_is_killed_while_it_holds_the_lock_holds_nothing(tmp_path):
+    """A real one, which nobody has asked for its status yet: it still has a number."""
+    code = f"""
+import sys, time
+from data_contracts.lake import Lake
+from tasks.lock import publishing
+with publishing(Lake({str(tmp_path)!r}), "dead"):
+    print("held", flush=True)
+    time.sleep({PATIENCE_S})
+"""
+    holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert holder.stdout.readline() == b"held\n"
+    lake = Lake(str(tmp_path))
+    with pytest.raises(LakeError, match="run dead publishes"), lock.publishing(lake, "next", patience_s=0):
+        pass
+    os.kill(holder.pid, signal.SIGKILL)
+    with lock.publishing(lake, "next", patience_s=PATIENCE_S):
+        pass
+    holder.communicate()
+
+
+@pytest.mark.parametrize("years", [-1, 1])
+def test_a_clock_that_is_wrong_robs_nobody(tmp_path, monkeypatch, years):
+    """The holder lives elsewhere, where it is another year."""
+    lake = Lake(str(tmp_path))
+    lake.write(NEWEST, _claim(place=ELSEWHERE))
+    now = lock.time.time()
+    monkeypatch.setattr(lock.time, "time", lambda: now + years * 365 * 86400)
+    with pytest.raises(LakeError, match="by the clock of elsewhere"), lock.publishing(lake, "next", patience_s=0.3):
+        pass
+
+
+def test_a_holder_elsewhere_who_went_silent_is_dead(tmp_path, impatient):
+    lake = Lake(str(tmp_path))
+    lake.write(NEWEST, _claim(place=ELSEWHERE))
+    with pytest.raises(LakeError), lock.publishing(lake, "next", patience_s=0.3):
+        pass
+    with lock.publishing(lake, "next", patience_s=PATIENCE_S):
+        pass
+
+
+def test_a_waiter_that_slept_takes_its_sleep_for_nobodys_silence(tmp_path, monkeypatch):
+    """Its clock jumps by an hour between two looks: it has to look on."""
+    now, naps = [0.0], [3600.0, 30.0]
+    monkeypatch.setattr(lock.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(lock.time, "sleep", lambda _s: now.__setitem__(0, now[0] + naps.pop(0)))
+    lake = Lake(str(tmp_path))
+    lake.write(NEWEST, _claim(place=ELSEWHERE))
+    with pytest.raises(LakeError, match="run dead publishes"), lock.publishing(lake, "next", patience_s=3620):
+        pass
+    assert naps == []
+
+
+def test_who_was_taken_for_dead_notices_and_takes_nothing_from_its_heir(tmp_path, impatient, monkeypatch):
+    """The holder's thread sleeps through its time, another takes over; the sleeper wakes, checks, and lets go."""
+    lake = Lake(str(tmp_path))
+    asleep, said = threading.Event(), lock._say
+    monkeypatch.setattr(lock, "_say", lambda held, **how: None if asleep.is_set() else said(held, **how))
+    with lock.publishing(lake, "sleeper") as held:
+        held.check()
+        asleep.set()
+        heir = lock.publishing(lake, "heir", patience_s=PATIENCE_S)
+        after = heir.__enter__()
+        asleep.clear()
+        with pytest.raises(PublishConflict, match="sleeper gave no sign of life"):
+            held.check()
+    after.check()
+    with pytest.raises(LakeError, match="run heir publishes"), lock.publishing(lake, "third", patience_s=0):
+        pass
+    heir.__exit__(None, None, None)
+    with lock.publishing(lake, "third", patience_s=0):
+        pass
+
+
+def test_a_waiter_that_slept_does_not_take_a_number_of_the_past(tmp_path, monkeypatch):
+    """It saw the lock free; until it makes the file, others had that number and the next, and tidied up."""
+    lake, create = Lake(str(tmp_path)), Lake.create
+    with lock.publishing(lake, "first"):
+        pass
+
+    def late(self, path, data):
+        monkeypatch.setattr(Lake, "create", create)
+        for name in ("second", "third"):
+            with lock.publishing(lake, name, patience_s=0):
+                pass
+        assert create(self, path, data), "the number is free again"
+        return True
+
+    monkeypatch.setattr(Lake, "create", late)
+    with lock.publishing(lake, "slow", patience_s=0) as held:
+        assert held.number == 4
+        assert lake.names(lock.FOLDER) == ["00000004"]
 
 
 def test_an_error_gives_the_lock_back(tmp_path):
@@ -64,6 +187,30 @@ def test_an_error_gives_the_lock_back(tmp_path):
         pass
 
 
+def test_what_earlier_versions_left_is_tidied_away(tmp_path):
+    lake = Lake(str(tmp_path))
+    lake.write("staging/publish.lock.0123", b"")
+    with lock.publishing(lake, "one"):
+        assert lake.names("staging") == ["publishing"]
+
+
+@given(st.sampled_from([True, False]), st.text(max_size=5))
+def test_no_two_claims_are_alike(free, holder):
+    held = lock.Held(Lake("/nowhere"), 1, holder, "2026")
+    assert lock._claim(held, free=free) != lock._claim(held, free=free)
+
+
+def test_the_same_on_s3(s3):
+    lake = Lake(f"s3://{s3}/lake")
+    with lock.publishing(lake, "one") as held:
+        held.check()
+        with pytest.raises(LakeError), lock.publishing(lake, "two", patience_s=0):
+            pass
+    with lock.publishing(lake, "two", patience_s=0) as held:
+        held.check()
+    assert lake.names(lock.FOLDER) == ["00000002"]
+
+
 def _claim(**known):
-    base = {"holder": "dead", "since": 0, "host": socket.gethostname(), "pid": 1}
+    base = {"holder": "dead", "since": "2026-11-22T03:00:00Z", "free": False, "place": processes.here()}
     return json.dumps({**base, **known}).encode()

@@ -187,7 +187,7 @@ def test_what_a_dead_run_was_about_to_publish_comes_first_under_the_lock(lake, m
         held.clear()
 
     tidy = tasks.maintain._tidy
-    monkeypatch.setattr(tasks.maintain, "publishing", lock)
+    monkeypatch.setattr(tasks.maintain, "alone", lock)
     monkeypatch.setattr(tasks.maintain, "finish_the_dead", lambda _: said.append(("finish", *held)))
     monkeypatch.setattr(tasks.maintain, "_tidy", lambda *a, **k: said.append(("tidy", *held)) or tidy(*a, **k))
     _nights(lake, 2)

@@ -15,6 +15,7 @@ from data_contracts.schemas import TABLE_KEYS
 from flows.query import query
 from tasks.commit import ATTEMPT, RUN_ID
 from tasks.ledger import Ledger
+from tasks.lock import publishing
 from tasks.publish import _check_base, publish_staged, roll_forward
 
 DAY, NEXT = dt.date(2026, 11, 21), dt.date(2026, 11, 22)
@@ -40,10 +41,10 @@ def test_rows_come_change_and_go(lake):
 def test_published_twice_is_published_once(lake):
     base = versions(lake)
     ledger = _stage(lake, "r1", [_utterance("a", 0)])
-    publish_staged(lake, ledger, base)
+    _publish_staged(lake, ledger, base)
     before = versions(lake)
     ledger = _stage(lake, "r1", [_utterance("a", 0)])
-    publish_staged(lake, ledger, base)
+    _publish_staged(lake, ledger, base)
     assert versions(lake) == before
     (commit,) = lake.delta("utterances").history()
     assert (commit[RUN_ID], commit[ATTEMPT]) == ("r1", "0")
@@ -115,13 +116,18 @@ def test_what_others_overtook_is_not_rolled_forward(lake):
     _stage(lake, "dead", [_utterance("a", 0)])
     lake.write_json("staging/run=dead/ready.json", {"base": base})
     ledger = _stage(lake, "alive", [_utterance("b", 0)])
-    publish_staged(lake, ledger, versions(lake))
+    _publish_staged(lake, ledger, versions(lake))
     assert roll_forward.fn(lake) == []
-    assert lake.names("staging") == []
+    assert lake.names("staging/run=dead") == ["run.json"], "its ledger tells that it died"
+
+
+def _publish_staged(lake, ledger, base):
+    with publishing(lake, ledger.run_id) as held:
+        publish_staged(held, ledger, base)
 
 
 def _publish(lake, run_id, rows, **more):
-    publish_staged(lake, _stage(lake, run_id, rows, **more), versions(lake))
+    _publish_staged(lake, _stage(lake, run_id, rows, **more), versions(lake))
 
 
 def _stage(lake, run_id, rows, *, gone=(), daily=(), dates=(), classes=CLASSES):

@@ -1,0 +1,69 @@
+"""A run's sign of life: `staging/run=…/alive.json` says which stage it is in, and where it works.
+
+How long ago that was is asked of the store, which dates the file by its own clock: those of others may be wrong.
+"""
+
+import contextlib
+import datetime as dt
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from data_contracts.errors import LakeError, TransientError
+from data_contracts.lake import Lake
+from tasks.ledger import Ledger
+from tasks.processes import here, is_gone
+
+_BEAT_S, _STALE_S = 20.0, 180.0
+
+
+@contextlib.contextmanager
+def heartbeat(lake: Lake, ledger: Ledger) -> Iterator[None]:
+    """Says every 20 s, and at once where a stage begins, that the run lives; takes the word back at the end."""
+    wake, done = threading.Event(), threading.Event()
+    thread = threading.Thread(target=_beat, args=(lake, ledger, wake, done), daemon=True)
+    ledger.on_stage = wake.set
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        wake.set()
+        thread.join()
+        with contextlib.suppress(LakeError, TransientError):
+            lake.remove(_path(ledger.run_id))
+
+
+@dataclass(frozen=True)
+class Sign:
+    """What is known of a run that calls itself running."""
+
+    stage: str  # that it is in, or died in; "" where it had begun none
+    is_dead: bool
+
+
+def last_sign(lake: Lake, ledger: Ledger) -> Sign:
+    """Dead is whose process is gone from this machine, and who gave no sign of life for three minutes."""
+    try:
+        said = json.loads(lake.read(_path(ledger.run_id)))
+        age_s = lake.age_s(_path(ledger.run_id))
+    except FileNotFoundError:  # not yet, or no more: the ledger that it saved is a sign too
+        said, age_s = {}, 0.0
+        with contextlib.suppress(FileNotFoundError):
+            age_s = lake.age_s(f"staging/run={ledger.run_id}/run.json")
+    is_dead = age_s >= _STALE_S or (bool(said) and is_gone(said["place"]))
+    return Sign(str(said.get("stage", ledger.stage)), is_dead)
+
+
+def _beat(lake: Lake, ledger: Ledger, wake: threading.Event, done: threading.Event) -> None:
+    while not done.is_set():
+        wake.clear()
+        word = {"stage": ledger.stage, "place": here(), "when": dt.datetime.now(dt.UTC)}
+        with contextlib.suppress(LakeError, TransientError):  # the next may come through
+            lake.write_json(_path(ledger.run_id), word)
+        wake.wait(_BEAT_S)
+
+
+def _path(run_id: str) -> str:
+    return f"staging/run={run_id}/alive.json"

@@ -1,0 +1,71 @@
+"""The lake's disk is full: the run says so, nothing is half visible; with room again, running again completes."""
+
+import errno
+import shutil
+
+import pytest
+from polars.testing import assert_frame_equal
+from small_disk import small_disk
+
+from data_contracts.errors import LakeError
+from data_contracts.lake import Lake
+from flows.backfill import backfill
+from tasks.publish import RUN_ID
+
+FLOAT = {"check_exact": False, "abs_tol": 1e-3, "rel_tol": 1e-3}
+ROOM = 64 << 20
+STAGES = (
+    *(f"flows.pipeline.{stage}" for stage in ("extract", "integrate", "audit")),
+    "tasks.publish._commit:recordings",
+)
+
+
+@pytest.fixture
+def disk(tmp_path):
+    with small_disk(tmp_path / "disk", ROOM) as disk:
+        yield disk
+
+
+def test_a_file_appears_whole_or_not_at_all(disk):
+    lake = Lake(str(disk.outside / "lake"))
+    disk.resize(16 << 10)
+    with pytest.raises(LakeError, match=r"lake/big: \[Errno 28\] No space left.*make room") as failed:
+        lake.write("big", bytes(1 << 20))
+    assert failed.value.__cause__.errno == errno.ENOSPC
+    with pytest.raises(LakeError, match="No space left"):
+        lake.create("big", bytes(1 << 20))
+    assert list((disk.outside / "lake").iterdir()) == [], "no draft is left either"
+    lake.write("small", b"1")
+
+
+@pytest.mark.slow
+def test_full_in_one_stage_after_the_other(disk, command, settings, few, contents, tmp_path):
+    """Each run goes on from what the one before it could write, and finds the disk full a stage later."""
+    for stage in STAGES:
+        disk.resize(ROOM)
+        code, said = _run(disk, command, few, tmp_path / f"{stage}.txt", full_from=stage)
+        assert code == 1, said
+        assert f"{disk.path}/lake/" in said
+        assert "No space left on device" in said.replace("\n", " ")
+        assert "make room" in said
+        assert "Traceback" not in said
+        if "_commit" not in stage:
+            assert not (disk.outside / "lake" / "analytics").exists(), f"full in {stage}, and something is visible"
+    disk.resize(ROOM)
+    code, said = _run(disk, command, few, tmp_path / "last.txt")
+    assert code == 0, said
+    shutil.copytree(disk.outside / "lake", tmp_path / "copy")
+    backfill(settings=settings | {"corpus": str(few), "lake": str(tmp_path / "alone"), "workers": 1})
+    found, undisturbed = contents(tmp_path / "copy"), contents(tmp_path / "alone")
+    assert found.keys() == undisturbed.keys()
+    for table in found:
+        assert_frame_equal(found[table], undisturbed[table], **FLOAT)
+        commits = [commit[RUN_ID] for commit in Lake(str(tmp_path / "copy")).delta(table).history()]
+        assert len(commits) == len(set(commits))
+
+
+def _run(disk, command, few, said, *, full_from=""):
+    where = ("--corpus", str(few), "--lake", str(disk.path / "lake"), "--cluster", "threads", "--workers", "1")
+    child = command.born("backfill", *where, said=said, first=disk.entered(full_from=full_from))
+    child.go()
+    return child.wait(), child.said

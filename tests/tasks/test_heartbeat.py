@@ -1,0 +1,128 @@
+"""A run's sign of life: when it is given, and who counts as dead."""
+
+import datetime as dt
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from data_contracts.lake import Lake
+from tasks import heartbeat as hearts
+from tasks import processes
+from tasks.heartbeat import heartbeat, last_sign
+from tasks.ledger import Ledger
+
+STARTED = dt.datetime(2026, 11, 22, 3, tzinfo=dt.UTC)
+ALIVE = "staging/run=r1/alive.json"
+PATIENCE_S = 60
+
+
+@pytest.fixture
+def ledger():
+    return Ledger("r1", "nightly", STARTED)
+
+
+@pytest.fixture(params=["folder", "s3"])
+def lake(request, tmp_path):
+    if request.param == "folder":
+        return Lake(str(tmp_path / "lake"))
+    return Lake(f"s3://{request.getfixturevalue('s3')}/lake")
+
+
+def test_every_stage_is_told_at_once(lake, ledger):
+    """Every twenty seconds would not do: most stages are shorter."""
+    with heartbeat(lake, ledger):
+        for stage in ("discover", "extract", "audit"):
+            with ledger.timed(stage):
+                _wait_for(lambda stage=stage: _said(lake).get("stage") == stage)
+        sign = last_sign(lake, ledger)
+        assert (sign.stage, sign.is_dead) == ("audit", False)
+        assert _said(lake)["place"] == processes.here()
+    assert not lake.exists(ALIVE), "what ended gives no sign of life"
+
+
+def test_it_beats_in_a_long_stage_too(lake, ledger, monkeypatch):
+    monkeypatch.setattr(hearts, "_BEAT_S", 0.05)
+    with heartbeat(lake, ledger), ledger.timed("extract"):
+        _wait_for(lambda: _said(lake))
+        first = _said(lake)["when"]
+        _wait_for(lambda: _said(lake)["when"] > first)
+
+
+def test_a_lake_out_of_reach_stops_no_run(lake, ledger, monkeypatch, tmp_path):
+    from data_contracts.errors import TransientError
+
+    def unreachable(*_args):
+        tried.append(1)
+        raise TransientError("reset")
+
+    tried: list[int] = []
+    with monkeypatch.context() as outage:
+        outage.setattr(Lake, "write", unreachable)
+        with heartbeat(lake, ledger):
+            _wait_for(lambda: tried)
+            outage.undo()
+            with ledger.timed("extract"):
+                _wait_for(lambda: _said(lake).get("stage") == "extract")
+
+
+def test_three_minutes_of_silence_by_the_stores_clock(lake, ledger, monkeypatch):
+    """Whatever the clock of the machine said that wrote it, and says that asks."""
+    word = {"stage": "extract", "place": {**processes.here(), "machine": "elsewhere"}, "when": "2062-01-01"}
+    lake.write_json(ALIVE, word)
+    assert not last_sign(lake, ledger).is_dead
+    with monkeypatch.context() as wrong:
+        if not lake.is_local:
+            now = time.time()
+            wrong.setattr(time, "time", lambda: now + 365 * 86400)
+        assert not last_sign(lake, ledger).is_dead
+    monkeypatch.setattr(Lake, "age_s", lambda _lake, path: 179.0 if path == ALIVE else 0.0)
+    assert not last_sign(lake, ledger).is_dead
+    monkeypatch.setattr(Lake, "age_s", lambda _lake, path: 181.0 if path == ALIVE else 0.0)
+    assert last_sign(lake, ledger) == hearts.Sign("extract", is_dead=True)
+
+
+def test_age_is_what_the_store_says(lake):
+    lake.write("old", b"")
+    if lake.is_local:
+        os.utime(lake.at("old"), (time.time() - 500, time.time() - 500))
+        assert 499 < lake.age_s("old") < 600
+    else:
+        assert 0 <= lake.age_s("old") < 300
+    with pytest.raises(FileNotFoundError):
+        lake.age_s("nothing")
+
+
+def test_a_process_that_is_gone_from_here_is_dead_at_once(lake, ledger):
+    code = "import json; from tasks.processes import here; print(json.dumps(here()))"
+    gone = json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
+    lake.write_json(ALIVE, {"stage": "score", "place": gone})
+    assert last_sign(lake, ledger) == hearts.Sign("score", is_dead=True)
+    lake.write_json(ALIVE, {"stage": "score", "place": {**gone, "machine": "elsewhere"}})
+    assert not last_sign(lake, ledger).is_dead, "the same number elsewhere is another process"
+
+
+def test_one_that_never_gave_a_sign(lake, ledger, monkeypatch):
+    """Killed as it began, or started by a version that gave none: the ledger that it saved is the last of it."""
+    ledger.save(lake)
+    assert last_sign(lake, ledger) == hearts.Sign("", is_dead=False)
+    monkeypatch.setattr(Lake, "age_s", lambda _lake, path: {"staging/run=r1/run.json": 181.0}[path])
+    assert last_sign(lake, ledger) == hearts.Sign("", is_dead=True)
+
+
+def _said(lake):
+    try:
+        return lake.read_json(ALIVE)
+    except FileNotFoundError:
+        return {}
+
+
+def _wait_for(condition):
+    for _ in range(PATIENCE_S * 50):
+        if condition():
+            return
+        time.sleep(0.02)
+    raise AssertionError("it never came")
