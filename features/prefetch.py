@@ -43,6 +43,7 @@ def fetch_ahead(
     read: Callable[[str], bytes] | None = None,
 ) -> Iterator[Fetched]:
     """Reads in threads and decodes in processes, as many and as far ahead as `resources` allow; yields in order."""
+    resources = resources.settled()
     waiting: deque[tuple[int, Future[Fetched], Future[Held | Reject]]] = deque()
     in_flight, ahead = 0, _Ahead(resources.block_s)
     readers = ThreadPoolExecutor(resources.n_readers, thread_name_prefix="read")

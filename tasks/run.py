@@ -2,7 +2,7 @@
 
 import datetime as dt
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
@@ -43,6 +43,11 @@ class Run:
     force: bool = False
     rescore: bool = False  # also what other model versions have published
     retry: Choice | None = None  # these rejects are read, and nothing else
+
+    @property
+    def sent(self) -> "Run":
+        """As it travels with each task: without what workers never ask for, and what grows with the run."""
+        return replace(self, corpus=None, dates=None, retry=None)
 
     @property
     def staging(self) -> str:
