@@ -13,7 +13,7 @@ from features import store
 from flows import chosen
 from flows.artifacts import leave
 from flows.progress import reporter
-from flows.runners import Workers, n_workers, workers_for
+from flows.runners import Workers, workers_for
 from flows.screen import safe
 from flows.settings import Settings
 from models.compatibility import check_features
@@ -61,7 +61,7 @@ def process(
             if not reads_audio:
                 _check_stored(run)
             else:
-                run = _extract(run, ledger, settings, workers)
+                run = _extract(run, ledger, workers)
             if stage == "features" or not _publish(run, ledger, workers):
                 finish(run.lake, ledger)
     except ValidationStopped as error:
@@ -136,7 +136,7 @@ def _check_stored(run: Run) -> None:
         )
 
 
-def _extract(run: Run, ledger: Ledger, settings: Settings, workers: Workers) -> Run:
+def _extract(run: Run, ledger: Ledger, workers: Workers) -> Run:
     """Stages 1 to 3; returns the run with the dates that it turned out to be for."""
     tell = reporter.get()
     with ledger.timed("discover"):
@@ -147,7 +147,7 @@ def _extract(run: Run, ledger: Ledger, settings: Settings, workers: Workers) -> 
     if not found.dates:
         return run
     with ledger.timed("plan"):
-        refs: list[ShardRef] = plan(run, found, n_workers=n_workers(settings))
+        refs: list[ShardRef] = plan(run, found, n_workers=workers.size())
     tell.say(
         "plan", f"{sum(ref.n_objects for ref in refs):,} objects, {found.n_bytes / 1e6:,.1f} MB, {len(refs)} shards"
     )

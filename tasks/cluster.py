@@ -4,12 +4,17 @@ import importlib.metadata
 import time
 import uuid
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from data_contracts.errors import ComputeError
 
 if TYPE_CHECKING:
     from distributed import Client, Future
+
+T = TypeVar("T")
+
+GPU = "GPU"
+"""The resource of workers that should have what computes on waveforms."""
 
 _REFRESH_S = 10.0
 _ANSWERS_S = 120.0  # a scheduler that says nothing for so long is given up
@@ -39,9 +44,7 @@ class Cluster:
             self._look()
         return self._threads
 
-    def submit(
-        self, function: Callable[..., Any], item: tuple[Any, ...], *, worker: str | None = None
-    ) -> "Future[Any]":
+    def submit(self, function: Callable[..., T], item: tuple[Any, ...], *, worker: str | None = None) -> "Future[T]":
         """One task, on that `worker` alone where one is named."""
         return self.client.submit(
             _perform,
@@ -106,7 +109,7 @@ def release() -> str:
         return ""
 
 
-def _perform(theirs: str, function: Callable[..., Any], item: tuple[Any, ...]) -> Any:
+def _perform(theirs: str, function: Callable[..., T], item: tuple[Any, ...]) -> T:
     """What a worker does with a task. Raises OutOfMemory, and ComputeError where another release submitted it."""
     ours = release()
     if ours != theirs and ours and theirs:

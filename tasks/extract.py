@@ -13,12 +13,11 @@ from features.changes import Along
 from features.describe import Embed, Embedder
 from features.extract import Extracted, extract_shard
 from features.long import LongRef, assemble, describe_range, give_up, survey, unsurveyed
+from tasks.cluster import GPU
 from tasks.run import Run
 from tasks.scatter import scatter
 from tasks.smaller import as_replanned, replan, smaller, without
 from tasks.stage import stage
-
-_GPU = "GPU"  # the resource of workers that should have what computes on waveforms
 
 
 @stage
@@ -30,7 +29,7 @@ def extract(run: Run, refs: list[ShardRef], client: Any, *, progress: Callable[[
     total, long, sent = Counts(), list[ShardRef](), run.sent
     tell = progress or (lambda _: None)
     largest_first = sorted(as_replanned(run, refs), key=lambda ref: (-ref.n_bytes, ref.id))
-    shares: Any = {"tries": run.shard_tries, "resource": _GPU}
+    shares: Any = {"tries": run.shard_tries, "resource": GPU}
     items = ((sent, ref) for ref in largest_first)
     for ref, done in scatter(client, extract_one, items, fallback=smaller(run, embedders(run)), **shares):
         long += set_apart(run, ref, done.long)
