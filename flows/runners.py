@@ -39,6 +39,8 @@ def kind(settings: Settings) -> str:
 
 _FEW_SHARDS = 8
 
+_CONNECTS_S = 20  # to a scheduler, at the beginning and when its connection was lost
+
 _MMAP_BYTES = 32 << 20  # glibc's own limit once it has adapted itself
 
 
@@ -57,7 +59,7 @@ def start(settings: Settings) -> Started:
     chosen = kind(settings)
     if "://" in chosen:
         try:
-            client = Client(chosen, timeout="20s", set_as_default=False)
+            client = Client(chosen, timeout=_CONNECTS_S, set_as_default=False)
         except OSError as error:
             raise TransientError(
                 f"no Dask scheduler answers at {chosen}: {error}; start it, or set --cluster auto"
