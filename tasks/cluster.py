@@ -1,6 +1,7 @@
 """The Dask cluster as a run sees it: who may take a task, and whether anybody is there at all."""
 
 import importlib.metadata
+import pickle
 import time
 import uuid
 from collections.abc import Callable
@@ -119,9 +120,21 @@ def _perform(theirs: str, function: Callable[..., T], item: tuple[Any, ...]) -> 
         )
     try:
         return function(*item)
-    except (MemoryError, RuntimeError) as error:
+    except Exception as error:
         from features.batches import is_out_of_memory
 
-        if not is_out_of_memory(error):
-            raise
-        raise OutOfMemory(f"{type(error).__name__}: {error}") from None
+        told = f"{type(error).__name__}: {error}"
+        if is_out_of_memory(error):
+            raise OutOfMemory(told) from None
+        if not _can_travel(error):
+            raise ComputeError(told) from None
+        raise
+
+
+def _can_travel(error: Exception) -> bool:
+    """Whether the driver will hear of it: of an error that it cannot make again it would wait for ever."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # noqa: BLE001 - whatever its own code raises
+        return False
+    return not isinstance(error, RecursionError)  # whose traceback is too deep

@@ -134,9 +134,8 @@ class _Flight(Generic[T]):
 
     def _pause_s(self) -> float:
         """Until there may be something to do even if nothing lands."""
-        if not self._waiting or self._in_quarantine():
-            return _POLL_S
-        return min(_POLL_S, max(0.0, self._waiting[0][0] - time.monotonic()))
+        due_s = self._waiting[0][0] - time.monotonic() if self._waiting else _POLL_S
+        return min(_POLL_S, max(0.1, due_s))
 
     def _next(self) -> _Try | None:
         """One that waited and is due, or the next new one."""

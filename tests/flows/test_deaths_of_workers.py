@@ -11,7 +11,7 @@ FLOAT = {"check_exact": False, "abs_tol": 1e-3, "rel_tol": 1e-3}
 
 DEADLY = """
 import os, pathlib, signal, time
-from features import extract, long
+from features import extract, long, objects, prefetch
 
 def once():
     "Of all workers together: True for one, and False from then on."
@@ -34,16 +34,16 @@ def over(item):
     if {name!r} in item.uri:
         {deed}
 
-fetch_ahead, shared = extract.fetch_ahead, long.shared
+reads, holds = prefetch.fetch_ahead, objects.shared
 
 def fetched(items, **options):
-    for found in fetch_ahead(items, **options):
+    for found in reads(items, **options):
         over(found.item)
         yield found
 
 def held(item):
     over(item)
-    return shared(item)
+    return holds(item)
 
 extract.fetch_ahead, long.shared = fetched, held
 """

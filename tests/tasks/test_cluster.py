@@ -33,6 +33,17 @@ def test_another_error_keeps_its_own():
         cluster._perform(cluster.release(), _raise, (RuntimeError("shapes do not fit"),))
 
 
+class _Unhandy(Exception):  # noqa: N818
+    def __init__(self, code, words):
+        super().__init__(f"{code}: {words}")
+
+
+@pytest.mark.parametrize("error", [_Unhandy(503, "slow down"), RecursionError("too deep")])
+def test_an_error_that_cannot_be_sent_is_told_in_words(error):
+    with pytest.raises(ComputeError, match=f"{type(error).__name__}: {error}"):
+        cluster._perform(cluster.release(), _raise, (error,))
+
+
 def test_what_travels_with_each_task_is_small_for_ten_years_too(tmp_path):
     years = tuple(dt.date(2016, 1, 1) + dt.timedelta(days=day) for day in range(3_650))
     uris = tuple(f"s3://corpus/{number}.flac" for number in range(10_000))
