@@ -6,8 +6,8 @@
     ├── CorpusError            the audio's place cannot be listed or read          exit 1
     ├── LakeError              the lake cannot be read or written                  exit 1
     │   └── PublishConflict    another run published first: stage again
-    ├── CredentialsError       a store does not take the credentials (any more)      exit 1
-    ├── ComputeError           workers died again and again                        exit 1
+    ├── CredentialsError       a store does not take the credentials (any more)    exit 1
+    ├── ComputeError           workers died again and again, or their scheduler    exit 1
     ├── ModelError             no such model, or one that does not fit             exit 1
     └── TransientError         the network or a server hiccuped: the only one retried
 
@@ -51,7 +51,7 @@ class CredentialsError(UndertoneError):
 
 
 class ComputeError(UndertoneError):
-    """A worker died, again and again, over the same shard."""
+    """A worker died, again and again, over the same shard; or nobody is left who could compute it."""
 
 
 class ModelError(UndertoneError):

@@ -1,15 +1,54 @@
-"""Waveforms of any length into padded batches of nearly equal ones."""
+"""Waveforms of any length through a device in padded batches of nearly equal ones, as large as its memory allows."""
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from data_contracts.errors import UsageError
 
-def most_samples(device: torch.device) -> int:
-    """Of a batch at 16 kHz: a minute fills a core, and keeps the DSP's memory to some hundred MB; a GPU takes more."""
-    return 16_000 * (60 if device.type == "cpu" else 320)
+R = TypeVar("R")
+
+_SAMPLE_RATE = 16_000
+_SHARE = 0.5  # of a device's memory, for a batch and all that is computed from it
+_SAMPLE_BYTES = (
+    4_000  # that a sample of a batch takes at the worst moment, the DSP's frames and an encoder's among them
+)
+_LEAST_S, _MOST_S = 60, 1_920
+_TELLING = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc", "alloc_failed")
+
+_shrunk: dict[torch.device, int] = {}  # samples a batch, where a device turned out to hold less than it had said
+
+
+def most_samples(device: torch.device, *, cpu_s: int = _LEAST_S) -> int:
+    """Of a batch at 16 kHz.
+
+    A minute fills a core, and keeps the DSP's memory to some hundred MB; a GPU takes what its memory has room for.
+    """
+    if device.type != "cuda":
+        return min(cpu_s * _SAMPLE_RATE, _shrunk.get(device, cpu_s * _SAMPLE_RATE))
+    return min(samples_within(room_bytes(device)), _shrunk.get(device, _MOST_S * _SAMPLE_RATE))
+
+
+def samples_within(n_bytes: int) -> int:
+    """The samples of a batch on a device that has so much memory.
+
+    >>> [samples_within(gib << 30) // 16_000 for gib in (1, 16, 80)]  # seconds
+    [60, 134, 671]
+    """
+    return int(min(_MOST_S * _SAMPLE_RATE, max(_LEAST_S * _SAMPLE_RATE, n_bytes * _SHARE / _SAMPLE_BYTES)))
+
+
+def room_bytes(device: torch.device) -> int:
+    """A GPU's free memory; what this process has taken and does not use counts as free."""
+    free, total = torch.cuda.mem_get_info(device)
+    if torch.cuda.get_allocator_backend() == "pluggable":  # a pool (RMM) holds it for us
+        return total
+    return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 
 
 def sorted_batches(lengths: Sequence[int], *, most_samples: int) -> Iterator[list[int]]:
@@ -30,8 +69,84 @@ def sorted_batches(lengths: Sequence[int], *, most_samples: int) -> Iterator[lis
 
 def padded(waveforms: Sequence[np.ndarray], device: torch.device) -> tuple[Tensor, Tensor]:
     """(time,) float32 arrays to a (batch, time) tensor, zeros behind each one's end, and its (batch,) lengths."""
+    batch, lengths = _padded(waveforms)
+    return batch.to(device), lengths.to(device)
+
+
+def through(
+    compute: Callable[[Tensor, Tensor], Sequence[R]],  # (batch, time) and (batch,) lengths to something of each row
+    waveforms: Sequence[np.ndarray],  # (time,) float32
+    device: torch.device,
+    *,
+    most_samples: int,
+) -> list[R]:
+    """What `compute` says of each waveform, in their order; computed in batches of similar length.
+
+    The next batch is on its way to the device while one is computed. A batch that its memory does not hold is computed
+    in halves, and those that follow are smaller.
+    """
+    batches = list(sorted_batches([len(waveform) for waveform in waveforms], most_samples=most_samples))
+    loaded = _loaded(([waveforms[index] for index in batch] for batch in batches), device)
+    found: dict[int, R] = {}
+    for batch, (waveform, lengths) in zip(batches, loaded, strict=True):
+        found.update(zip(batch, in_halves(compute, waveform, lengths), strict=True))
+    return [found[index] for index in range(len(waveforms))]
+
+
+def in_halves(compute: Callable[[Tensor, Tensor], Sequence[R]], waveform: Tensor, lengths: Tensor) -> list[R]:
+    """`compute`, a row of it at a time if it must be. Raises what `compute` does where one row alone is too much."""
+    try:
+        return [*compute(waveform, lengths)]
+    except (MemoryError, RuntimeError) as error:
+        if len(waveform) == 1 or not is_out_of_memory(error):
+            raise
+    # Out here nothing holds what was computed: the error did, by its frames.
+    if waveform.device.type == "cuda":
+        torch.cuda.empty_cache()
+    middle, device = len(waveform) // 2, waveform.device
+    _shrunk[device] = min(_shrunk.get(device, waveform.numel()), max(_SAMPLE_RATE, waveform.numel() // 2))
+    halves = (slice(None, middle), slice(middle, None))
+    parts = ((waveform[half, : max(1, int(lengths[half].max()))], lengths[half]) for half in halves)
+    return [*chain.from_iterable(in_halves(compute, *part) for part in parts)]
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory was too small: the machine's, or a device's, in the words of whoever allocates there."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _TELLING)
+
+
+def _padded(waveforms: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
+    if not waveforms:
+        raise UsageError("expected at least one waveform, found an empty batch: leave it out")
     lengths = [len(waveform) for waveform in waveforms]
     batch = np.zeros((len(waveforms), max(lengths)), np.float32)
     for row, waveform in zip(batch, waveforms, strict=True):
         row[: len(waveform)] = waveform
-    return torch.from_numpy(batch).to(device), torch.tensor(lengths, device=device)
+    return torch.from_numpy(batch), torch.tensor(lengths)
+
+
+def _loaded(batches: Iterable[Sequence[np.ndarray]], device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+    """Each batch on the device; on a GPU the next one is copied, from pinned memory, while one is computed."""
+    if device.type != "cuda":
+        yield from (padded(batch, device) for batch in batches)
+        return
+    copies, ahead = torch.cuda.Stream(device), deque[tuple[Tensor, Tensor, torch.cuda.Event]]()  # type: ignore[no-untyped-call]
+    for batch in batches:
+        pinned = [tensor.pin_memory() for tensor in _padded(batch)]
+        with torch.cuda.stream(copies):
+            waveform, lengths = (tensor.to(device, non_blocking=True) for tensor in pinned)
+            ahead.append((waveform, lengths, copies.record_event()))
+        if len(ahead) == 2:
+            yield _arrived(*ahead.popleft())
+    yield from (_arrived(*each) for each in ahead)
+
+
+def _arrived(waveform: Tensor, lengths: Tensor, copied: "torch.cuda.Event") -> tuple[Tensor, Tensor]:
+    """Computing waits for the copy, and the copy's memory for the computing."""
+    computing = torch.cuda.current_stream(waveform.device)
+    computing.wait_event(copied)
+    for tensor in (waveform, lengths):
+        tensor.record_stream(computing)
+    return waveform, lengths

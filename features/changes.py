@@ -17,7 +17,7 @@ from torch import Tensor
 from data_contracts.errors import UsageError
 from data_contracts.fingerprint import fingerprint
 from features.audio import SAMPLE_RATE
-from features.batches import most_samples, padded, sorted_batches
+from features.batches import most_samples, through
 from features.segments import Span
 
 VERSION = "changes-1"
@@ -95,12 +95,15 @@ def split_at_changes(
     keys = [(recording, span) for recording, own in spans.items() for span in own]
     long = [(recording, span) for recording, span in keys if span.end_s - span.start_s >= config.shortest_s]
     pieces = [_samples(waveforms[recording], span) for recording, span in long]
-    changes: dict[tuple[K, Span], list[float]] = {}
-    for batch in sorted_batches([len(piece) for piece in pieces], most_samples=most_samples(device)):
-        chosen = [pieces[index] for index in batch]
-        heard = along(*padded(chosen, device), (config.window_s, config.fine_s), config.hop_s)
-        for index, piece, (voices, fine) in zip(batch, chosen, heard, strict=True):
-            changes[long[index]] = change_times(voices, fine, levels_db(piece), config=config)
+
+    def voices(waveform: Tensor, lengths: Tensor) -> list[list[np.ndarray]]:
+        return along(waveform, lengths, (config.window_s, config.fine_s), config.hop_s)
+
+    heard = through(voices, pieces, device, most_samples=most_samples(device))
+    changes = {
+        place: change_times(own[0], own[1], levels_db(piece), config=config)
+        for place, piece, own in zip(long, pieces, heard, strict=True)
+    }
     return {
         recording: [piece for span in own for piece in _cut(span, changes.get((recording, span), []))]
         for recording, own in split.items()

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from data_contracts.records import Counts
 from features.audio import SAMPLE_RATE
-from features.batches import most_samples, padded, sorted_batches
+from features.batches import most_samples, through
 from features.changes import Along, ChangeConfig, split_at_changes
 from features.config import FeatureConfig
 from features.contours import suprasegmental
@@ -81,34 +81,56 @@ def describe(
     """Adds each utterance's rows to `tables`, in their order; of a recording and channel they come in time's order."""
     for utterance in utterances:
         tables.add(utterance.recording_id, utterance.channel, utterance.span, level_db(utterance.waveform))
+
+    def described(waveform: Tensor, lengths: Tensor) -> list[_Row]:
+        return _described(waveform, lengths, config=config, embedders=embedders, counts=counts)
+
     pieces = [utterance.waveform for utterance in utterances]
-    order: list[int] = []
-    found = ShardTables(tables.dims)  # in the batches' order
-    for batch in sorted_batches([len(piece) for piece in pieces], most_samples=most_samples(device)):
-        waveform, lengths = padded([pieces[index] for index in batch], device)
-        order += batch
-        started = time.perf_counter()
-        values, described = egemaps_and_lld(waveform, lengths, config=config.egemaps)
-        found.egemaps += [*values.cpu().numpy()]
-        found.suprasegmentals += [*suprasegmental(waveform, lengths, described).cpu().numpy()]
-        if config.lld:
-            found.llds += _own_frames(described.values, described.n_frames)
-            found.voiced += _own_frames(described.voiced, described.n_frames)
-        computed = time.perf_counter()
-        for name, embedder in embedders.items():
-            found.vectors[name] += [*embedder.embed(waveform, lengths)]
-        counts.egemaps_s += computed - started
-        counts.embed_s += time.perf_counter() - computed
-        if config.logmel:
-            found.logmels += _own_frames(*log_mel(waveform, lengths, config=config.mel))
-    back = np.argsort(order)
-    tables.egemaps += [found.egemaps[place] for place in back]
-    tables.suprasegmentals += [found.suprasegmentals[place] for place in back]
-    for name, vectors in found.vectors.items():
-        tables.vectors[name] += [vectors[place] for place in back]
-    tables.logmels += [found.logmels[place] for place in back if config.logmel]
-    tables.llds += [found.llds[place] for place in back if config.lld]
-    tables.voiced += [found.voiced[place] for place in back if config.lld]
+    for row in through(described, pieces, device, most_samples=most_samples(device)):
+        tables.egemaps.append(row.egemaps)
+        tables.suprasegmentals.append(row.suprasegmental)
+        for name, vector in row.vectors.items():
+            tables.vectors[name].append(vector)
+        tables.logmels += row.logmel
+        tables.llds += row.lld
+        tables.voiced += row.voiced
+
+
+@dataclass(frozen=True)
+class _Row:
+    """Of one utterance; empty lists where it is not asked for."""
+
+    egemaps: np.ndarray
+    suprasegmental: np.ndarray
+    vectors: dict[str, np.ndarray]
+    logmel: list[np.ndarray]
+    lld: list[np.ndarray]
+    voiced: list[np.ndarray]
+
+
+def _described(
+    waveform: Tensor, lengths: Tensor, *, config: FeatureConfig, embedders: Embedders, counts: Counts
+) -> list[_Row]:
+    started = time.perf_counter()
+    values, described = egemaps_and_lld(waveform, lengths, config=config.egemaps)
+    egemaps = values.cpu().numpy()
+    wide = suprasegmental(waveform, lengths, described).cpu().numpy()
+    lld = _own_frames(described.values, described.n_frames) if config.lld else None
+    voiced = _own_frames(described.voiced, described.n_frames) if config.lld else None
+    computed = time.perf_counter()
+    vectors = {name: embedder.embed(waveform, lengths) for name, embedder in embedders.items()}
+    counts.egemaps_s += computed - started
+    counts.embed_s += time.perf_counter() - computed
+    logmel = _own_frames(*log_mel(waveform, lengths, config=config.mel)) if config.logmel else None
+    return [
+        _Row(
+            egemaps[row],
+            wide[row],
+            {name: vectors[name][row] for name in vectors},
+            *([] if frames is None else [frames[row]] for frames in (logmel, lld, voiced)),
+        )
+        for row in range(len(egemaps))
+    ]
 
 
 def level_db(waveform: np.ndarray) -> float:

@@ -12,7 +12,7 @@ from data_contracts.lake import Lake
 from data_contracts.reasons import PASSING
 from data_contracts.records import AudioObject, Counts, ShardRef
 from features import packs, shards, store
-from features.audio import SAMPLE_RATE, Decoded
+from features.audio import SAMPLE_RATE, Decoded, Reject
 from features.config import FeatureConfig
 from features.cuts import cut
 from features.describe import Embedders, Utterance, by_voice, describe
@@ -80,6 +80,24 @@ def extract_shard(
         done.counts.write_s += time.perf_counter() - started
     tally(done.counts, tables.recordings)
     return done
+
+
+def reject_shard(
+    lake: Lake,
+    shard: ShardRef,
+    reject: Reject,
+    *,
+    version: str,
+    config: FeatureConfig,
+    embedders: Embedders,
+    replace: bool = False,
+) -> Counts:
+    """Writes a shard that cannot be read: all its members are that reject."""
+    tables = tables_for(embedders, config)
+    columns = {"recording_id": None} | quality_columns(reject, {})
+    tables.recordings += [object_columns(item) | columns for item in shards.read_plan(lake, shard)]
+    write(lake, tables.arrow(), shard, version=version, config=config, replace=replace)
+    return tally(Counts(), tables.recordings)
 
 
 def write(

@@ -60,13 +60,19 @@ def survey(
             recording_id = held_.sha256
             found, heard = _listen(held_.content, config=config, resources=resources)
     counts.vad_s += time.perf_counter() - started
-    row = object_columns(item) | {"recording_id": recording_id} | quality_columns(found, heard)
-    lake.write_parquet(f"{place}/recording.parquet", pa.Table.from_pylist([row], schema=RECORDING_FEATURES))
+    _write_recording(lake, place, object_columns(item) | {"recording_id": recording_id} | quality_columns(found, heard))
     spans = sorted((span.start_s, span.end_s, channel) for channel in heard for span in heard[channel].spans)
     ranges = [int(start_s // resources.long_s) for start_s, *_ in spans]
     gains_db = found.gains_db if isinstance(found, Measures) else {}
     lake.write_json(f"{place}/survey.json", {"spans": spans, "ranges": ranges, "gains_db": gains_db})
     return LongRef(shard, place, max(ranges, default=-1) + 1)
+
+
+def unsurveyed(lake: Lake, shard: ShardRef, folder: str, reject: Reject) -> LongRef:
+    """In place of `survey`, for a recording that it cannot be done with."""
+    (item,), place = shards.read_plan(lake, shard), f"{folder}/{shard.id}"
+    _write_recording(lake, place, object_columns(item) | {"recording_id": None} | quality_columns(reject, {}))
+    return LongRef(shard, place, 0)
 
 
 def describe_range(
@@ -83,9 +89,9 @@ def describe_range(
     (item,), device = shards.read_plan(lake, ref.shard), best_device()
     with shared(item, resources.patience) as held_:
         if isinstance(held_, Reject):
-            return _gone(lake, ref, number, held_)
+            return give_up(lake, ref, number, held_)
         if held_.sha256 != recording_id:
-            return _gone(lake, ref, number, Reject(Reason.VANISHED, "it was overwritten while it was being read"))
+            return give_up(lake, ref, number, Reject(Reason.VANISHED, "it was overwritten while it was being read"))
         items = decoders.windows(
             held_.content,
             config=config.audio,
@@ -96,7 +102,7 @@ def describe_range(
         with closing(items):
             for block in _blocks(cuts(items, spans), recording_id):
                 if isinstance(block, Reject):
-                    return _gone(lake, ref, number, block)
+                    return give_up(lake, ref, number, block)
                 voices = by_voice(block, embedders, config=config.changes, device=device)
                 describe(voices, tables, config=config, embedders=embedders, device=device, counts=counts)
     for feature_set, table in tables.arrow().items():
@@ -144,14 +150,18 @@ def _listen(
     raise AssertionError("unreachable: a whole recording ends with its measures or a reject")
 
 
-def _gone(lake: Lake, ref: LongRef, number: int, reject: Reject) -> Counts:
-    """What was surveyed cannot be read any more: the whole recording is a reject."""
+def give_up(lake: Lake, ref: LongRef, number: int, reject: Reject) -> Counts:
+    """A stretch of what was surveyed cannot be read or described: the whole recording is a reject."""
     lake.write_json(f"{ref.folder}/gone-{number}.json", asdict(reject))
     return Counts()
 
 
 def _part(ref: LongRef, number: int, feature_set: str) -> str:
     return f"{ref.folder}/part={number}/{feature_set}.parquet"
+
+
+def _write_recording(lake: Lake, place: str, row: dict[str, Any]) -> None:
+    lake.write_parquet(f"{place}/recording.parquet", pa.Table.from_pylist([row], schema=RECORDING_FEATURES))
 
 
 def _recording(lake: Lake, ref: LongRef) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """How much of a machine a shard may take. Nothing here changes a result."""
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 
 from data_contracts.errors import UsageError
 from data_contracts.patience import Patience
@@ -14,7 +15,7 @@ class Resources:
     """Threads, processes, time and memory of one worker."""
 
     n_readers: int = 16  # objects that are read at a time
-    n_decoders: int = 1  # processes that decode, beside the worker
+    n_decoders: int = 1  # processes that decode, beside the worker; 0: as many as suit it, see `settled`
     decode_timeout_s: int = 60  # without a sign of life from a decoder, until its file is given up
     memory_mb: int = 2_000  # that a worker and its decoders may take together
     long_s: float = 1_800.0  # recordings longer than this are split over tasks by time
@@ -28,6 +29,18 @@ class Resources:
                 f"expected long_s of 60 or more and decode_timeout_s of 1 or more, found {self.long_s:g} and "
                 f"{self.decode_timeout_s:g}"
             )
+
+    def settled(self) -> "Resources":
+        """With a number of decoders for the machine that it is asked on, and enough readers to feed them.
+
+        One beside a worker on a core; beside a GPU, which decodes nothing, as many as there are cores to each GPU.
+        """
+        if self.n_decoders:
+            return self
+        import torch
+
+        n_decoders = decoders_beside(torch.cuda.device_count() if torch.cuda.is_available() else 0)
+        return replace(self, n_decoders=n_decoders, n_readers=max(self.n_readers, 2 * n_decoders))
 
     @property
     def block_s(self) -> float:
@@ -48,3 +61,9 @@ class Resources:
     def decoder_bytes(self) -> int:
         """That a decoder may allocate."""
         return max(400_000_000, (self.memory_mb - _LEAST_MB) * 1_000_000 // 2)
+
+
+def decoders_beside(n_gpus: int) -> int:
+    """Of a worker on this machine. Workers of Dask-CUDA see all GPUs, each another one first."""
+    n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, n_cores // n_gpus - 1) if n_gpus else 1

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from features.batches import padded, sorted_batches
+from features.batches import most_samples, through
 from features.energy_vad import energy_probabilities, levels_db, speech_of_levels
 from features.segments import Span, speech_segments
 from features.vad import CHUNK, SpeechStream, VadConfig, speech_probabilities
 
 _SAMPLE_RATE = 16_000
-_BATCH_SAMPLES = 240 * _SAMPLE_RATE
+_BATCH_S = 240  # on a core
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,12 @@ def hear(waveforms: Sequence[np.ndarray], config: VadConfig, device: torch.devic
     """Of each (time,) waveform at 16 kHz; in batches of similar length."""
     powers = [chunk_powers(waveform) for waveform in waveforms]
     probabilities = energy_probabilities if config.method == "energy" else speech_probabilities
-    found: list[np.ndarray] = [np.empty(0)] * len(waveforms)
-    for batch in sorted_batches([len(waveform) for waveform in waveforms], most_samples=_BATCH_SAMPLES):
-        chosen = [waveforms[index] for index in batch]
-        rows = probabilities(*padded(chosen, device)).cpu().numpy()
-        for index, row in zip(batch, rows, strict=True):
-            found[index] = row[: len(powers[index])]
-    return [Heard(row, power) for row, power in zip(found, powers, strict=True)]
+
+    def rows(waveform: torch.Tensor, lengths: torch.Tensor) -> list[np.ndarray]:
+        return [*probabilities(waveform, lengths).cpu().numpy()]
+
+    found = through(rows, waveforms, device, most_samples=most_samples(device, cpu_s=_BATCH_S))
+    return [Heard(row[: len(power)], power) for row, power in zip(found, powers, strict=True)]
 
 
 class Listener:

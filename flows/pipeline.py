@@ -15,7 +15,7 @@ from flows import chosen
 from flows.artifacts import leave
 from flows.progress import reporter
 from flows.publication import publish_waiting
-from flows.runners import Workers, n_workers, workers_for
+from flows.runners import Workers, workers_for
 from flows.screen import safe
 from flows.settings import Settings
 from models.compatibility import check_features
@@ -57,7 +57,7 @@ def process(
             if not reads_audio:
                 _check_stored(run)
             else:
-                run = _extract(run, ledger, settings, workers)
+                run = _extract(run, ledger, workers)
             if stage == "features" or not publish_waiting(run, ledger, workers):
                 finish(run.lake, ledger)
     except ValidationStopped as error:
@@ -133,7 +133,7 @@ def _check_stored(run: Run) -> None:
         )
 
 
-def _extract(run: Run, ledger: Ledger, settings: Settings, workers: Workers) -> Run:
+def _extract(run: Run, ledger: Ledger, workers: Workers) -> Run:
     """Stages 1 to 3; returns the run with the dates that it turned out to be for."""
     tell = reporter.get()
     with ledger.timed("discover"):
@@ -144,7 +144,7 @@ def _extract(run: Run, ledger: Ledger, settings: Settings, workers: Workers) -> 
     if not found.dates:
         return run
     with ledger.timed("plan"):
-        refs: list[ShardRef] = plan(run, found, n_workers=n_workers(settings))
+        refs: list[ShardRef] = plan(run, found, n_workers=workers.size())
     ledger.n_planned = sum(ref.n_objects for ref in refs)
     tell.say("plan", f"{ledger.n_planned:,} objects, {found.n_bytes / 1e6:,.1f} MB, {len(refs)} shards")
     threading.Thread(target=warm_up, daemon=True).start()  # the audit's imports, while the workers compute

@@ -12,6 +12,7 @@ from typing import Any
 from data_contracts.errors import TransientError, UsageError
 from flows.chosen import resources as chosen_resources
 from flows.settings import Settings
+from tasks.cluster import GPU, Cluster
 
 
 def n_workers(settings: Settings) -> int:
@@ -38,6 +39,8 @@ def kind(settings: Settings) -> str:
 
 _FEW_SHARDS = 8
 
+_CONNECTS_S = 20  # to a scheduler, at the beginning and when its connection was lost
+
 _MMAP_BYTES = 32 << 20  # glibc's own limit once it has adapted itself
 
 
@@ -56,13 +59,19 @@ def start(settings: Settings) -> Started:
     chosen = kind(settings)
     if "://" in chosen:
         try:
-            client = Client(chosen, timeout="20s", set_as_default=False)
+            client = Client(chosen, timeout=_CONNECTS_S, set_as_default=False)
         except OSError as error:
             raise TransientError(
                 f"no Dask scheduler answers at {chosen}: {error}; start it, or set --cluster auto"
             ) from error
         return Started(client, client.close)
-    local = _local(chosen, n_workers(settings), keeps_bytes=chosen_resources(settings).freed_bytes)
+    resources = chosen_resources(settings)
+    _deaths_count()
+    if chosen == "cuda":
+        local = _cuda(n_workers(settings), pool=settings.rmm_pool)
+    else:
+        ends_at_bytes = int(resources.memory_mb * _ENDS_AT * 1_000_000)
+        local = _local(chosen, n_workers(settings), keeps_bytes=resources.freed_bytes, ends_at_bytes=ends_at_bytes)
     client = Client(local, set_as_default=False)
 
     def close() -> None:
@@ -72,13 +81,46 @@ def start(settings: Settings) -> Started:
     return Started(client, close)
 
 
-def _local(chosen: str, workers: int, *, keeps_bytes: int) -> Any:
-    if chosen == "cuda":
-        try:
-            from dask_cuda import LocalCUDACluster
-        except ImportError as error:
-            raise UsageError("cluster 'cuda' needs the extra: pip install 'undertone[cuda]'") from error
-        return LocalCUDACluster(n_workers=workers, dashboard_address="127.0.0.1:0")
+_ENDS_AT = 1.5  # times its memory_mb, where a worker is ended before the kernel ends whom it likes
+
+
+def _deaths_count() -> None:
+    """What Dask is told of deaths and of memory: what is tried again is decided in `tasks.scatter`."""
+    import dask
+
+    dask.config.set(
+        {
+            "distributed.scheduler.allowed-failures": 0,
+            "distributed.worker.memory.target": False,
+            "distributed.worker.memory.spill": False,
+            "distributed.worker.memory.pause": False,
+            "distributed.worker.memory.terminate": 1.0,
+        }
+    )
+
+
+def _cuda(workers: int, *, pool: float) -> Any:
+    """A worker a GPU; its host memory is not watched, for what CUDA takes of it is not known beforehand."""
+    try:
+        from dask_cuda import LocalCUDACluster
+    except ImportError as error:
+        raise UsageError("cluster 'cuda' needs the extra: pip install 'undertone[cuda]'") from error
+    pooled: dict[str, Any] = {}
+    if pool and importlib.util.find_spec("rmm") is not None:
+        pooled = {"rmm_pool_size": pool, "rmm_allocator_external_lib_list": ["torch"]}
+    return LocalCUDACluster(
+        n_workers=workers,
+        threads_per_worker=1,
+        resources={GPU: 1},
+        memory_limit=0,
+        device_memory_limit=0,  # no result stays on a device that could be moved away
+        dashboard_address="127.0.0.1:0",
+        silence_logs=logging.ERROR,
+        **pooled,
+    )
+
+
+def _local(chosen: str, workers: int, *, keeps_bytes: int, ends_at_bytes: int) -> Any:
     import dask
     from distributed import LocalCluster
 
@@ -92,7 +134,7 @@ def _local(chosen: str, workers: int, *, keeps_bytes: int) -> Any:
         processes=chosen == "processes",
         host="127.0.0.1" if chosen == "processes" else None,
         dashboard_address="127.0.0.1:0",
-        memory_limit=0,
+        memory_limit=ends_at_bytes if chosen == "processes" else 0,
         silence_logs=logging.ERROR,
     )
 
@@ -109,6 +151,12 @@ class Workers:
         if self._started is None:
             self._started = start(self._settings)
         return self._started.client
+
+    def size(self) -> int:
+        """How many shards are computed at a time: of a standing cluster, as many as its workers have threads."""
+        if "://" not in kind(self._settings):
+            return n_workers(self._settings)
+        return max(1, sum(Cluster(self.client(), GPU).threads().values()))
 
     def client_for(self, n_shards: int) -> Any:
         """The cluster for light work, unless the shards are too few to start one for."""

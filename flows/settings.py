@@ -42,8 +42,11 @@ class Settings(BaseSettings):
     shard_bytes: int = Field(SHARD_BYTES, gt=0, description="audio bytes in a shard, at most")
     cluster: str = Field("auto", description="auto, threads, processes, cuda, or tcp://… of a standing Dask scheduler")
     workers: int = Field(0, ge=0, description="workers of a cluster of our own; 0: one a core, or one a GPU")
+    rmm_pool: float = Field(0.5, ge=0, lt=1, description="of a GPU's memory, that RMM's pool begins with, if installed")
     readers: int = Field(16, ge=1, description="objects that a worker reads at a time")
-    decoders: int = Field(1, ge=1, description="processes in which a worker decodes")
+    decoders: int = Field(
+        0, ge=0, description="processes in which a worker decodes; 0: one, beside a GPU as many as it has cores"
+    )
     decode_timeout_s: int = Field(60, ge=1, description="seconds without a sign of life from a decoder")
     memory_mb: int = Field(2_000, description="memory that a worker and its decoders may take, at most")
     long_s: float = Field(1_800.0, description="recordings longer than this are split over tasks by time")

@@ -8,12 +8,15 @@ from torch import Tensor
 
 from data_contracts.records import AudioObject, Counts, ModelRef, ShardRef
 from features import shards
+from features.audio import Reject
 from features.changes import Along
 from features.describe import Embed, Embedder
 from features.extract import Extracted, extract_shard
-from features.long import LongRef, assemble, describe_range, survey
+from features.long import LongRef, assemble, describe_range, give_up, survey, unsurveyed
+from tasks.cluster import GPU
 from tasks.run import Run
 from tasks.scatter import scatter
+from tasks.smaller import as_replanned, replan, smaller, without
 from tasks.stage import stage
 
 
@@ -23,18 +26,24 @@ def extract(run: Run, refs: list[ShardRef], client: Any, *, progress: Callable[[
 
     Recordings that turn out to be long come last, each a shard of its own, and are split over all workers by time.
     """
-    total, long = Counts(), list[ShardRef]()
+    total, long, sent = Counts(), list[ShardRef](), run.sent
     tell = progress or (lambda _: None)
-    largest_first = sorted(refs, key=lambda ref: (-ref.n_bytes, ref.id))
-    for ref, done in scatter(client, extract_one, [(run, ref) for ref in largest_first], tries=run.shard_tries):
+    largest_first = sorted(as_replanned(run, refs), key=lambda ref: (-ref.n_bytes, ref.id))
+    shares: Any = {"tries": run.shard_tries, "resource": GPU}
+    items = ((sent, ref) for ref in largest_first)
+    for ref, done in scatter(client, extract_one, items, fallback=smaller(run, embedders(run)), **shares):
         long += set_apart(run, ref, done.long)
         total += done.counts
         tell(done.counts)
-    surveyed = list(scatter(client, survey_one, [(run, ref) for ref in long], tries=run.shard_tries))
-    ranges = [(run, ref, number) for ref, _ in surveyed for number in range(ref.n_ranges)]
-    for counts in [*(counts for _, counts in surveyed), *scatter(client, describe_one, ranges, tries=run.shard_tries)]:
+    items = ((sent, ref) for ref in long)
+    surveyed = list(scatter(client, survey_one, items, fallback=without(run, unsurveyed_one), **shares))
+    ranges = ((sent, ref, number) for ref, _ in surveyed for number in range(ref.n_ranges))
+    described = scatter(client, describe_one, ranges, fallback=without(run, undescribed_one), **shares)
+    for counts in [*(counts for _, counts in surveyed), *described]:
         total += counts
-    for counts in scatter(client, assemble_one, [(run, ref) for ref, _ in surveyed], tries=run.shard_tries):
+    whole = ((sent, ref) for ref, _ in surveyed)
+    fallback = without(run, unassembled_one)
+    for counts in scatter(client, assemble_one, whole, fallback=fallback, tries=run.shard_tries):
         total += counts
         tell(counts)
     return total
@@ -44,18 +53,11 @@ def set_apart(run: Run, ref: ShardRef, members: list[AudioObject]) -> list[Shard
     """Plans each of a shard's long members as a shard of its own, and the shard without them."""
     if not members:
         return []
-    folder = ref.plan.rsplit("/date=", 1)[0]
     apart = {(item.uri, item.etag) for item in members}
     rest = [item for item in shards.read_plan(run.lake, ref) if (item.uri, item.etag) not in apart]
-    own = [
-        shards.write_plan(run.lake, folder, [item], shard=shards.shard_id([item], run.feature_version))
-        for item in members
-    ]
-    if rest:
-        shards.write_plan(run.lake, folder, rest, shard=ref.id)
-    elif ref.id not in {shard.id for shard in own}:
-        run.lake.remove(ref.plan)
-    return own
+    own = {shards.shard_id([item], run.feature_version): [item] for item in members}
+    parts = replan(run, ref, ({ref.id: rest} if rest else {}) | own)
+    return [part for part in parts if part.id in own]
 
 
 def extract_one(run: Run, shard: ShardRef) -> tuple[ShardRef, Extracted]:
@@ -76,8 +78,12 @@ def survey_one(run: Run, shard: ShardRef) -> tuple[LongRef, Counts]:
     """What a worker does with a long recording first."""
     _one_thread()
     counts = Counts()
-    folder = f"{run.staging}/long"
-    return survey(run.lake, shard, folder, config=run.config, resources=run.resources, counts=counts), counts
+    return survey(run.lake, shard, _long(run), config=run.config, resources=run.resources, counts=counts), counts
+
+
+def unsurveyed_one(run: Run, reject: Reject, shard: ShardRef) -> tuple[LongRef, Counts]:
+    """Instead, where workers die over it."""
+    return unsurveyed(run.lake, shard, _long(run), reject), Counts()
 
 
 def describe_one(run: Run, ref: LongRef, number: int) -> Counts:
@@ -86,11 +92,26 @@ def describe_one(run: Run, ref: LongRef, number: int) -> Counts:
     return describe_range(run.lake, ref, number, config=run.config, embedders=embedders(run), resources=run.resources)
 
 
+def undescribed_one(run: Run, reject: Reject, ref: LongRef, number: int) -> Counts:
+    """Instead, where workers die over it."""
+    return give_up(run.lake, ref, number, reject)
+
+
 def assemble_one(run: Run, ref: LongRef) -> Counts:
     """What a worker does with it last."""
     return assemble(
         run.lake, ref, version=run.feature_version, config=run.config, embedders=embedders(run), replace=run.force
     )
+
+
+def unassembled_one(run: Run, reject: Reject, ref: LongRef) -> Counts:
+    """Instead, where workers die over it: nothing but the reject is left to be put together."""
+    give_up(run.lake, ref, 0, reject)
+    return assemble_one(run, ref)
+
+
+def _long(run: Run) -> str:
+    return f"{run.staging}/long"
 
 
 def _one_thread() -> None:

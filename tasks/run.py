@@ -2,7 +2,7 @@
 
 import datetime as dt
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
@@ -45,6 +45,11 @@ class Run:
     retry: Choice | None = None  # these rejects are read, and nothing else
     part_recordings: int = 50_000  # that are staged, audited and published at a time
     part: int = 0  # how many times it has published so far
+
+    @property
+    def sent(self) -> "Run":
+        """As it travels with each task: without what workers never ask for, and what grows with the run."""
+        return replace(self, corpus=None, dates=None, retry=None)
 
     @property
     def staging(self) -> str:

@@ -1,68 +1,225 @@
-"""Shards over a Dask cluster: one future a shard, results as they come, retries for what is transient."""
+"""Shards over a Dask cluster: a window of futures, results as they come, and what is done when workers die.
 
+The window is a few tasks a worker wide: neither the scheduler nor this process holds more, however many shards there
+are. A task that was on a worker when that died is suspected. Suspects wait until all else is done, and are then tried
+one to a worker, so that whoever dies again died of its own task.
+"""
+
+import heapq
+import itertools
+import queue
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from data_contracts.errors import ComputeError, TransientError
+from tasks.cluster import Cluster, OutOfMemory
 
 if TYPE_CHECKING:
     from distributed import Client, Future
 
 T = TypeVar("T")
+Item = tuple[Any, ...]
 
 _PAUSE_S = 2.0
+_POLL_S = 5.0
+_A_THREAD = 4  # tasks in flight for each that runs
+_HOPELESS = 25  # deaths before anything at all was done
+
+
+@dataclass(frozen=True)
+class Instead(Generic[T]):
+    """What takes the place of an item over which workers die: other items, or results without it."""
+
+    items: list[Item] = field(default_factory=list)
+    results: list[T] = field(default_factory=list)
+
+
+Fallback = Callable[[Item, int], Instead[T]]
+"""From an item and the number of workers that died over it, the last of them over it alone."""
 
 
 def scatter(
-    client: "Client | None", function: Callable[..., T], items: Sequence[tuple[Any, ...]], *, tries: int = 3
+    client: "Client | None",
+    function: Callable[..., T],
+    items: Iterable[Item],
+    *,
+    tries: int = 3,
+    fallback: Fallback[T] | None = None,
+    resource: str | None = None,
 ) -> Iterator[T]:
     """`function(*item)` for every item, in the order of completion; here and now where there is no `client`.
 
     A transient failure is tried again after a pause that doubles, `tries` times in all; any other is raised at once.
+    What a worker dies over, or has too little memory for, is tried again; after that `fallback` says what becomes of
+    it, and where there is none ComputeError is raised once `tries` workers died. Where any worker offers `resource`,
+    only those that do are asked. ComputeError too where the scheduler is gone.
     """
     if client is None:
         yield from (_here(function, item, tries) for item in items)
         return
-    from distributed import KilledWorker, as_completed
-    from distributed.comm.core import CommClosedError
-
-    attempts: dict[Future[T], tuple[tuple[Any, ...], int]] = {}
-    waiting = as_completed([], loop=client.loop)
-
-    def submit(item: tuple[Any, ...], attempt: int) -> None:
-        future = client.submit(function, *item, pure=False)
-        attempts[future] = (item, attempt)
-        waiting.add(future)
-
+    flight = _Flight(Cluster(client, resource), function, iter(items), tries, fallback)
     try:
-        for item in items:
-            submit(item, 1)
-        for future in waiting:
-            item, attempt = attempts.pop(future)
-            try:
-                result = future.result()
-            except (TransientError, KilledWorker, CommClosedError) as error:
-                if attempt == tries:
-                    raise _final(error, item, tries) from error
-                time.sleep(_PAUSE_S * 2 ** (attempt - 1))
-                submit(item, attempt + 1)
-            else:
-                yield result
+        yield from flight.results()
     finally:
-        client.cancel(list(attempts))
+        flight.end()
 
 
-def _final(error: Exception, item: tuple[Any, ...], tries: int) -> Exception:
-    if isinstance(error, TransientError):
-        return error
-    return ComputeError(
-        f"a worker died {tries} times over {item[-1]}: too little memory, or a file that crashes its decoder; "
-        "set fewer workers, a smaller shard_bytes, or take the file out of the corpus"
-    )
+@dataclass(frozen=True)
+class _Try:
+    item: Item
+    n_failed: int = 0
+    n_deaths: int = 0
+    worker: str | None = None  # which it has for itself
 
 
-def _here(function: Callable[..., T], item: tuple[Any, ...], tries: int) -> T:
+class _Flight(Generic[T]):
+    def __init__(
+        self,
+        cluster: Cluster,
+        function: Callable[..., T],
+        items: Iterator[Item],
+        tries: int,
+        fallback: Fallback[T] | None,
+    ) -> None:
+        self._cluster, self._function, self._items = cluster, function, items
+        self._tries, self._fallback = tries, fallback
+        self._flying: dict[Future[T], _Try] = {}
+        self._landed: queue.SimpleQueue[Future[T]] = queue.SimpleQueue()
+        self._waiting: list[tuple[float, int, _Try]] = []  # a heap, by when they are due
+        self._suspects: deque[_Try] = deque()
+        self._numbers = itertools.count()
+        self._is_all_begun = False
+        self._n_done = self._n_deaths = 0
+
+    def results(self) -> Iterator[T]:
+        while self._launch():
+            try:
+                future = self._landed.get(timeout=self._pause_s())
+            except queue.Empty:
+                yield from self._missing()
+                continue
+            attempt = self._flying.pop(future, None)
+            if attempt is not None:
+                yield from self._outcome(future, attempt)
+
+    def end(self) -> None:
+        """Takes back what nobody waits for any more."""
+        if self._flying and self._cluster.client.status == "running":
+            self._cluster.client.cancel(list(self._flying))
+
+    def _launch(self) -> bool:
+        """Submits what there is room for; False when all is done."""
+        if not self._in_quarantine():
+            room = _A_THREAD * max(1, sum(self._cluster.threads().values()))
+            while len(self._flying) < room and (attempt := self._next()) is not None:
+                self._submit(attempt)
+        if (
+            self._suspects
+            and self._is_all_begun
+            and not self._waiting
+            and len(self._in_quarantine()) == len(self._flying)
+        ):
+            for worker in self._cluster.threads(afresh=True).keys() - self._in_quarantine():
+                if self._suspects:
+                    self._submit(replace(self._suspects.popleft(), worker=worker))
+        return bool(self._flying or self._waiting or self._suspects or not self._is_all_begun)
+
+    def _in_quarantine(self) -> set[str]:
+        """The workers of those that are tried alone."""
+        return {attempt.worker for attempt in self._flying.values() if attempt.worker}
+
+    def _pause_s(self) -> float:
+        """Until there may be something to do even if nothing lands."""
+        due_s = self._waiting[0][0] - time.monotonic() if self._waiting else _POLL_S
+        return min(_POLL_S, max(0.1, due_s))
+
+    def _next(self) -> _Try | None:
+        """One that waited and is due, or the next new one."""
+        while self._waiting and self._waiting[0][0] <= time.monotonic():
+            attempt = heapq.heappop(self._waiting)[2]
+            if not attempt.n_deaths:
+                return attempt
+            self._suspects.append(attempt)
+        item = next(self._items, None)
+        self._is_all_begun = item is None
+        return None if item is None else _Try(item)
+
+    def _submit(self, attempt: _Try) -> None:
+        self._watch(self._cluster.submit(self._function, attempt.item, worker=attempt.worker), attempt)
+
+    def _watch(self, future: "Future[T]", attempt: _Try) -> None:
+        self._flying[future] = attempt
+        future.add_done_callback(self._landed.put)
+
+    def _outcome(self, future: "Future[T]", attempt: _Try) -> Iterator[T]:
+        from distributed import KilledWorker
+        from distributed.comm.core import CommClosedError
+
+        try:
+            result = future.result(timeout=_POLL_S)
+        except (KilledWorker, OutOfMemory) as error:
+            yield from self._died(attempt, error)
+        except (TransientError, CommClosedError) as error:
+            self._again(attempt, error, pause_s=_PAUSE_S * 2**attempt.n_failed)
+        except CancelledError as error:  # by whoever restarted the scheduler, or for want of one
+            self._cluster.reconnect()
+            self._again(attempt, error, pause_s=0.0)
+        except ImportError as error:
+            raise ComputeError(
+                f"a worker cannot load what it is asked to do: {error}; install the same Undertone, with the same "
+                "extras, on every worker"
+            ) from error
+        except TimeoutError:
+            if future.status == "error":
+                raise
+            self._watch(future, attempt)  # the worker died that held the result, and another computes it again
+        else:
+            self._n_done += 1
+            yield result
+
+    def _again(self, attempt: _Try, error: Exception, *, pause_s: float) -> None:
+        attempt = replace(attempt, n_failed=attempt.n_failed + 1, worker=None)
+        if attempt.n_failed == self._tries:
+            if isinstance(error, TransientError):
+                raise error
+            raise ComputeError(
+                f"the connection to the cluster was lost {self._tries} times over {attempt.item[-1]}: {error}; see the "
+                "scheduler's log, and run again: what is done stays done"
+            ) from error
+        heapq.heappush(self._waiting, (time.monotonic() + pause_s, next(self._numbers), attempt))
+
+    def _died(self, attempt: _Try, error: Exception | None) -> Iterator[T]:
+        was_alone, attempt = attempt.worker is not None, replace(attempt, n_deaths=attempt.n_deaths + 1, worker=None)
+        self._n_deaths += 1
+        out_of_patience = self._fallback is None and attempt.n_deaths >= self._tries
+        if out_of_patience or (not self._n_done and self._n_deaths >= _HOPELESS):
+            words = f" ({error})" if isinstance(error, OutOfMemory) else ""
+            raise ComputeError(
+                f"workers died, or ran out of memory, {attempt.n_deaths} times over {attempt.item[-1]}{words}: set "
+                "fewer workers, more memory_mb, a smaller shard_bytes, or take what is in it out of the corpus"
+            ) from error
+        if self._fallback is None or not was_alone:
+            self._suspects.append(attempt)
+            return
+        instead = self._fallback(attempt.item, attempt.n_deaths)
+        self._suspects.extend(replace(attempt, item=item) for item in instead.items)
+        yield from instead.results
+
+    def _missing(self) -> Iterator[T]:
+        """Those whose worker is gone, and that no other may take in its place."""
+        self._cluster.threads(afresh=True)
+        for future, attempt in list(self._flying.items()):
+            if attempt.worker and attempt.worker not in self._cluster.present and future.status == "pending":
+                del self._flying[future]
+                self._cluster.client.cancel([future])
+                yield from self._died(attempt, None)
+
+
+def _here(function: Callable[..., T], item: Item, tries: int) -> T:
     for attempt in range(tries - 1):
         try:
             return function(*item)

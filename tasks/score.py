@@ -122,7 +122,7 @@ def scores_path(run: Run, date: dt.date, shard: str) -> str:
 def _over(
     shards: Sequence[str], function: Callable[[Run, dt.date, str], int], run: Run, date: dt.date, client: Any
 ) -> list[int]:
-    return list(scatter(client, function, [(run, date, shard) for shard in shards], tries=run.shard_tries))
+    return list(scatter(client, function, ((run.sent, date, shard) for shard in shards), tries=run.shard_tries))
 
 
 def _read(run: Run, date: dt.date, shard: str) -> tuple[pl.DataFrame, Tensor, EmotionModel]:

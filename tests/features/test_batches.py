@@ -1,11 +1,13 @@
 """Batches hold every waveform once, in a bounded size, and padding is zeros."""
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.batches import padded, sorted_batches
+from features import batches
+from features.batches import in_halves, is_out_of_memory, most_samples, padded, samples_within, sorted_batches, through
 
 lengths = st.lists(st.integers(0, 100), max_size=40)
 
@@ -43,3 +45,87 @@ def test_padding_is_zeros_behind_the_end(sizes):
 def test_padded_goes_where_it_is_asked_to(device):
     batch, lengths = padded([np.ones(3, np.float32)], device)
     assert batch.device.type == lengths.device.type == device.type
+
+
+@pytest.fixture(autouse=True)
+def _as_if_nothing_had_shrunk(monkeypatch):
+    monkeypatch.setattr(batches, "_shrunk", {})
+
+
+def _energies(waveform, lengths):
+    inside = torch.arange(waveform.shape[1], device=waveform.device) < lengths[:, None]
+    return [float(energy) for energy in (waveform.square() * inside).sum(1)]
+
+
+def _with_room_for(n_samples, error):
+    def compute(waveform, lengths):
+        sizes.append(waveform.numel())
+        if waveform.numel() > n_samples:
+            raise error
+        return _energies(waveform, lengths)
+
+    sizes = compute.sizes = []
+    return compute
+
+
+def _waveforms(n):
+    rng = np.random.default_rng(7)
+    return [rng.standard_normal(size).astype(np.float32) for size in rng.integers(1_000, 9_000, n)]
+
+
+def test_what_goes_through_comes_back_in_its_own_place(device):
+    waveforms = _waveforms(20)
+    found = through(_energies, waveforms, device, most_samples=30_000)
+    assert found == pytest.approx([float(np.square(waveform).sum()) for waveform in waveforms], rel=1e-4)
+    assert through(_energies, [], device, most_samples=30_000) == []
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError("no room")])
+def test_a_batch_that_is_too_large_is_halved_and_says_the_same(device, error):
+    waveforms = _waveforms(20)
+    whole = through(_energies, waveforms, device, most_samples=10**9)
+    small = _with_room_for(20_000, error)
+    assert through(small, waveforms, device, most_samples=10**9) == pytest.approx(whole, rel=1e-5)
+    assert max(small.sizes) > 20_000, "it was tried whole"
+    assert most_samples(device) <= max(small.sizes) // 2, "and the next batch is smaller"
+
+
+def test_one_row_that_is_too_large_is_an_error(device):
+    with pytest.raises(MemoryError):
+        in_halves(_with_room_for(10, MemoryError("no room")), *padded(_waveforms(3), device))
+
+
+def test_any_other_error_is_not_tried_again(device):
+    broken = _with_room_for(10, RuntimeError("shapes do not fit"))
+    with pytest.raises(RuntimeError, match="shapes"):
+        in_halves(broken, *padded(_waveforms(4), device))
+    assert len(broken.sizes) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "is_memory"),
+    [
+        (RuntimeError("[enforce fail at alloc_cpu.cpp:114] DefaultCPUAllocator: can't allocate memory"), True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), True),
+        (RuntimeError("std::bad_alloc: out_of_memory: RMM failure"), True),
+        (RuntimeError("The size of tensor a must match"), False),
+        (OSError("out of memory"), False),
+    ],
+)
+def test_whose_words_mean_memory(error, is_memory):
+    assert is_out_of_memory(error) is is_memory
+
+
+def test_a_core_takes_a_minute_and_a_gpu_what_it_has_room_for(monkeypatch):
+    gpu = torch.device("cuda", 0)
+    gib = 1 << 30
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (20 * gib, 80 * gib))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 50 * gib)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: 6 * gib)
+    monkeypatch.setattr(torch.cuda, "get_allocator_backend", lambda: "native")
+    assert most_samples(torch.device("cpu")) == 60 * 16_000
+    assert most_samples(gpu) == samples_within(64 * gib), "what the allocator keeps for later is free"
+    monkeypatch.setattr(torch.cuda, "get_allocator_backend", lambda: "pluggable")
+    assert most_samples(gpu) == samples_within(80 * gib), "a pool is ours"
+    monkeypatch.setattr(batches, "_shrunk", {gpu: 5 * 16_000})
+    assert most_samples(gpu) == 5 * 16_000

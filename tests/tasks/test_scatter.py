@@ -1,19 +1,25 @@
-"""Futures over a cluster: every result once, only the transient tried again."""
+"""Futures over a cluster: a window of them, every result once, only the transient tried again, deaths told apart."""
 
 import itertools
+import os
+import signal
 from pathlib import Path
 
+import dask
 import pytest
-from distributed import Client, LocalCluster
+import standing
+from distributed import Client, LocalCluster, SchedulerPlugin
 
-from data_contracts.errors import ModelError, TransientError
-from tasks.scatter import scatter
+from data_contracts.errors import ComputeError, ModelError, TransientError
+from tasks.scatter import Instead, scatter
+
+N_THREADS = 2
 
 
 @pytest.fixture(scope="module")
 def client():
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=N_THREADS, threads_per_worker=1, processes=False, dashboard_address=None) as cluster,
         Client(cluster) as made,
     ):
         yield made
@@ -45,6 +51,145 @@ def test_what_will_not_mend_is_raised_at_once(client, tmp_path):
     with pytest.raises(ModelError):
         list(scatter(client, _fails_twice, [(str(tmp_path), ModelError)], tries=3))
     assert len(list(tmp_path.iterdir())) == 1
+
+
+class _Counts(SchedulerPlugin):
+    """How many tasks the scheduler was given, and how many it knew at a time at most."""
+
+    name = "counts"
+
+    def __init__(self, scheduler):
+        self.scheduler, self.keys, self.most = scheduler, set(), 0
+
+    def transition(self, key, start, finish, *args, **kwargs):
+        if key.startswith("abs-"):  # those of other tests may still be here
+            self.keys.add(key)
+        unfinished = {"waiting", "queued", "no-worker", "processing"}
+        states = [task.state for task in self.scheduler.tasks.values() if task.key in self.keys]
+        self.most = max(self.most, sum(state in unfinished for state in states))
+
+
+def test_the_scheduler_and_the_driver_know_of_a_few_tasks_a_worker_only(client):
+    scheduler = client.cluster.scheduler
+    counts, begun, done = _Counts(scheduler), itertools.count(), 0
+    scheduler.add_plugin(counts)
+    items, ahead = ((next(begun),) for _ in range(200)), 0
+    for _ in scatter(client, abs, items):
+        done += 1
+        ahead = max(ahead, int(repr(begun)[6:-1]) - done)
+    scheduler.remove_plugin("counts")
+    assert done == len(counts.keys) == 200, "one task a shard"
+    assert ahead <= 4 * N_THREADS
+    assert counts.most <= 4 * N_THREADS
+
+
+def test_the_first_are_begun_first(client):
+    assert next(scatter(client, abs, ((number,) for number in itertools.count(1)))) <= 4 * N_THREADS
+
+
+def test_too_little_memory_is_told_to_the_fallback(client):
+    told = []
+
+    def halves(item, n_deaths):
+        told.append((item[0], n_deaths))
+        low, high = item
+        if high - low == 1:
+            return Instead(results=[{low: "given up"}])
+        return Instead(items=[(low, (low + high) // 2), ((low + high) // 2, high)])
+
+    found = {}
+    for part in scatter(client, _too_much_with_5, [(first, first + 4) for first in range(0, 16, 4)], fallback=halves):
+        assert not found.keys() & part.keys()
+        found |= part
+    assert found == {number: "given up" if number == 5 else "done" for number in range(16)}
+    assert told == [(4, 2), (4, 3), (5, 4)], "once beside others, and alone from then on"
+
+
+def test_without_a_fallback_it_is_an_error_that_names_it(client):
+    with pytest.raises(ComputeError, match=r"3 times over 6 \(MemoryError: no room\): set fewer workers"):
+        list(scatter(client, _too_much_with_5, [(0, 2), (4, 6)]))
+
+
+@pytest.fixture(scope="module")
+def mortal():
+    """Workers in processes of their own, whose deaths are counted here and not by Dask."""
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50) as cluster,
+        Client(cluster) as made,
+    ):
+        yield made
+
+
+def test_those_beside_a_culprit_are_not_taken_for_it(mortal):
+    blamed = []
+
+    def give_up(item, n_deaths):
+        blamed.append((item, n_deaths))
+        return Instead(items=[item]) if n_deaths < 3 else Instead(results=[-item[0]])
+
+    found = list(scatter(mortal, _dies_of_7, [(number,) for number in range(1, 13)], fallback=give_up))
+    assert sorted(found, key=abs) == [-number if number == 7 else number for number in range(1, 13)]
+    assert blamed == [((7,), 2), ((7,), 3)]
+
+
+def test_workers_that_die_of_everything_end_it(mortal, monkeypatch):
+    monkeypatch.setattr("tasks.scatter._HOPELESS", 4)
+    with pytest.raises(ComputeError, match="workers died"):
+        list(scatter(mortal, _dies_of_7, [(7,)] * 6, fallback=lambda item, _: Instead(items=[item])))
+
+
+def test_a_cluster_without_workers_is_told_of(tmp_path, monkeypatch):
+    monkeypatch.setattr("tasks.cluster._WORKERS_S", 0.1)
+    monkeypatch.setattr("tasks.scatter._POLL_S", 0.1)
+    with (
+        standing.cluster(tmp_path, workers=0) as address,
+        Client(address, set_as_default=False) as made,
+        pytest.raises(ComputeError, match=f"expected workers at the Dask scheduler {address}; found none"),
+    ):
+        list(scatter(made, abs, [(1,)]))
+
+
+def test_a_scheduler_that_dies_ends_it_and_says_what_to_do(tmp_path):
+    with (
+        standing.scheduler(tmp_path / "scheduler") as (address, process),
+        standing.worker(address, tmp_path / "worker"),
+        Client(address, set_as_default=False, timeout="2s") as made,
+    ):
+        found = scatter(made, abs, ((number,) for number in itertools.count()))
+        assert next(found) in range(8)
+        process.send_signal(signal.SIGKILL)
+        with pytest.raises(ComputeError, match=f"scheduler at {address} to go on .* start it and its workers"):
+            list(found)
+
+
+def test_a_scheduler_that_is_back_at_once_goes_on_with_it(tmp_path):
+    with (
+        standing.scheduler(tmp_path / "scheduler") as (address, process),
+        standing.worker(address, tmp_path / "worker"),
+        Client(address, set_as_default=False, timeout="60s") as made,
+    ):
+        found = scatter(made, abs, ((number,) for number in range(100)))
+        some = list(itertools.islice(found, 10))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        with (
+            standing.scheduler(tmp_path / "scheduler", port=int(address.rsplit(":", 1)[1])),
+            standing.worker(address, tmp_path / "another"),
+        ):
+            assert sorted([*some, *found]) == list(range(100))
+
+
+def _too_much_with_5(low, high):
+    if low <= 5 < high:
+        raise MemoryError("no room")
+    return dict.fromkeys(range(low, high), "done")
+
+
+def _dies_of_7(number):
+    if number == 7:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
 
 
 def _fails_twice(folder, error):

@@ -1,0 +1,87 @@
+"""What becomes of a shard over which workers die: it is tried in halves, until its culprit stands alone."""
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from typing import Any, TypeVar
+
+from data_contracts.reasons import Reason
+from data_contracts.records import AudioObject, ShardRef
+from features import shards
+from features.audio import Reject
+from features.describe import Embedders
+from features.extract import Extracted, reject_shard
+from tasks.run import Run
+from tasks.scatter import Fallback, Instead, Item
+
+T = TypeVar("T")
+
+
+def smaller(run: Run, embedders: Embedders) -> Fallback[tuple[ShardRef, Extracted]]:
+    """For items (run, shard): halves; one recording alone is tried `shard_tries` times, and then rejected."""
+    alone = without(run, partial(_rejected, embedders))
+
+    def instead(item: Item, n_deaths: int) -> Instead[tuple[ShardRef, Extracted]]:
+        sent, ref = item
+        if ref.n_objects == 1:
+            return alone(item, n_deaths)
+        members = shards.read_plan(run.lake, ref)
+        middle = len(members) // 2
+        halves = {shards.shard_id(half, run.feature_version): half for half in (members[:middle], members[middle:])}
+        return Instead(items=[(sent, half) for half in replan(run, ref, halves)])
+
+    return instead
+
+
+def _rejected(embedders: Embedders, run: Run, reject: Reject, ref: ShardRef) -> tuple[ShardRef, Extracted]:
+    options: Any = {"version": run.feature_version, "config": run.config, "embedders": embedders}
+    return ref, Extracted(reject_shard(run.lake, ref, reject, **options, replace=run.force))
+
+
+def without(run: Run, rejected: Callable[..., T]) -> Fallback[T]:
+    """For items (run, …) of one recording alone: tried `shard_tries` times, and then `rejected(run, reject, …)`."""
+
+    def instead(item: Item, n_deaths: int) -> Instead[T]:
+        if n_deaths < run.shard_tries:
+            return Instead(items=[item])
+        return Instead(results=[rejected(run, _over_it(run, n_deaths), *item[1:])])
+
+    return instead
+
+
+def _over_it(run: Run, n_deaths: int) -> Reject:
+    return Reject(
+        Reason.UNREADABLE,
+        f"expected a worker to compute it within memory_mb = {run.resources.memory_mb}; workers died, or ran out of "
+        f"memory, {n_deaths} times over it: raise memory_mb, or take it out of the corpus",
+    )
+
+
+def replan(run: Run, ref: ShardRef, parts: Mapping[str, Sequence[AudioObject]]) -> list[ShardRef]:
+    """Plans a shard's members anew in its place, as the shards that `parts` names; it may be one of them."""
+    folder = ref.plan.rsplit("/date=", 1)[0]
+    made = [shards.write_plan(run.lake, folder, members, shard=shard) for shard, members in parts.items()]
+    run.lake.write_json(f"{_replanned(run)}/{ref.id}.json", [asdict(part) for part in made])
+    if ref.id not in parts:
+        run.lake.remove(ref.plan)
+    return made
+
+
+def as_replanned(run: Run, refs: Sequence[ShardRef]) -> list[ShardRef]:
+    """The shards that stand in place of `refs`: of those that an attempt before this one replanned, their parts."""
+    names = set(run.lake.names(_replanned(run)))
+    found, waiting = list[ShardRef](), list(reversed(refs))
+    while waiting:
+        ref = waiting.pop()
+        if f"{ref.id}.json" not in names:
+            found.append(ref)
+            continue
+        names.discard(f"{ref.id}.json")
+        rows: list[dict[str, Any]] = run.lake.read_json(f"{_replanned(run)}/{ref.id}.json")
+        waiting += [ShardRef(**row | {"date": dt.date.fromisoformat(row["date"])}) for row in reversed(rows)]
+    return found
+
+
+def _replanned(run: Run) -> str:
+    return f"{run.staging}/replanned"

@@ -1,0 +1,25 @@
+"""What a worker may take, settled where it runs."""
+
+import pytest
+import torch
+
+from features import resources
+from features.resources import Resources, decoders_beside
+
+
+def test_a_worker_on_a_core_has_one_decoder():
+    assert decoders_beside(0) == 1
+
+
+@pytest.mark.parametrize(("n_cores", "n_gpus", "n_decoders"), [(16, 1, 15), (128, 8, 15), (2, 4, 1)])
+def test_a_gpu_has_its_share_of_the_cores_decode_for_it(monkeypatch, n_cores, n_gpus, n_decoders):
+    monkeypatch.setattr(resources.os, "sched_getaffinity", lambda _: set(range(n_cores)), raising=False)
+    assert decoders_beside(n_gpus) == n_decoders
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: n_gpus)
+    settled = Resources(n_decoders=0).settled()
+    assert (settled.n_decoders, settled.n_readers) == (n_decoders, max(16, 2 * n_decoders))
+
+
+def test_what_is_set_stays():
+    assert Resources(n_decoders=3, n_readers=2).settled() == Resources(n_decoders=3, n_readers=2)

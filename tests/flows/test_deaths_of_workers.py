@@ -1,0 +1,115 @@
+"""Promises 1 and 3 where workers die in earnest: everything else is published as if they had not."""
+
+import dask
+import pytest
+from polars.testing import assert_frame_equal
+
+from data_contracts.lake import Lake
+from flows.backfill import backfill
+
+FLOAT = {"check_exact": False, "abs_tol": 1e-3, "rel_tol": 1e-3}
+
+DEADLY = """
+import os, pathlib, signal, time
+from features import extract, long, objects, prefetch
+
+def once():
+    "Of all workers together: True for one, and False from then on."
+    try:
+        pathlib.Path({marker!r}).touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def swell():
+    hog = []
+    while True:
+        hog.append(bytearray(100_000_000))
+        time.sleep(0.01)
+
+def over(item):
+    if {name!r} in item.uri:
+        {deed}
+
+reads, holds = prefetch.fetch_ahead, objects.shared
+
+def fetched(items, **options):
+    for found in reads(items, **options):
+        over(found.item)
+        yield found
+
+def held(item):
+    over(item)
+    return holds(item)
+
+extract.fetch_ahead, long.shared = fetched, held
+"""
+
+
+@pytest.fixture
+def corpus(sample, tmp_path):
+    """Four recordings of one date."""
+    place = tmp_path / "corpus" / "2026" / "11" / "19"
+    place.mkdir(parents=True)
+    usable = sorted(path for path in sample.rglob("*.flac"))[:4]
+    for path in usable:
+        (place / path.name).write_bytes(path.read_bytes())
+    return place
+
+
+@pytest.fixture
+def deadly(tmp_path):
+    """Workers do a deed, a line of Python, when they come upon a recording."""
+
+    def workers(deed, name):
+        path = tmp_path / "deadly.py"
+        path.write_text(DEADLY.format(deed=deed, name=name, marker=str(tmp_path / "once")))
+        return dask.config.set({"distributed.worker.preload": [str(path)]})
+
+    return workers
+
+
+def _run(settings, corpus, lake, **more):
+    there = settings | {"corpus": str(corpus.parents[2]), "lake": str(lake), "memory_mb": 1_300} | more
+    return backfill(settings=there), Lake(str(lake))
+
+
+def _same_but(name, contents, one, other):
+    left, right = contents(one), contents(other)
+    assert left["utterances"].height
+    for table in ("recordings", "utterances", "emotion_daily"):
+        ours, theirs = left[table], right[table]
+        if table == "recordings" and name:
+            ours, theirs = (frame.filter(~ours["file"].str.contains(name)) for frame in (ours, theirs))
+        assert_frame_equal(ours, theirs, **FLOAT)
+
+
+def test_one_dead_worker_changes_nothing(settings, corpus, deadly, contents, tmp_path):
+    name = sorted(path.name for path in corpus.iterdir())[1]
+    _run(settings, corpus, tmp_path / "calm")
+    with deadly("once() and die()", name):
+        ledger, _ = _run(settings, corpus, tmp_path / "lake", cluster="processes")
+    assert (tmp_path / "once").exists(), "a worker died"
+    assert ledger.extracted.n_rejected == 0
+    _same_but(None, contents, tmp_path / "lake", tmp_path / "calm")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("deed", ["die()", "swell()"], ids=["killed", "swells"])
+def test_the_culprit_alone_becomes_a_reject(settings, corpus, deadly, contents, tmp_path, deed):
+    """A shard is tried again, then in halves; what is left of it is one recording, to be tried on three nights."""
+    name = sorted(path.name for path in corpus.iterdir())[1]
+    (corpus / name).rename(tmp_path / name)
+    _run(settings, corpus, tmp_path / "calm")
+    (tmp_path / name).rename(corpus / name)
+    with deadly(deed, name):
+        ledger, lake = _run(settings, corpus, tmp_path / "lake", cluster="processes")
+    assert (ledger.status, ledger.extracted.n_objects, ledger.extracted.n_rejected) == ("done", 4, 1)
+    (reject,) = lake.scan("rejects").collect().to_dicts()
+    assert (reject["reason"], reject["tries"]) == ("unreadable", 1)
+    assert name in reject["uri"]
+    assert "workers died, or ran out of memory, 4 times over it" in reject["error"]
+    _same_but(name, contents, tmp_path / "lake", tmp_path / "calm")

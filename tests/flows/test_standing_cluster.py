@@ -1,0 +1,115 @@
+"""A standing Dask cluster: hosts that share nothing but S3, some with a GPU, and a scheduler that dies."""
+
+import contextlib
+import os
+import signal
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import standing
+from distributed import Client
+from polars.testing import assert_frame_equal
+
+from data_contracts.errors import ComputeError
+from flows import runners
+from flows.backfill import backfill
+from flows.embedded_s3 import upload
+from tasks.cluster import GPU
+
+FLOAT = {"check_exact": False, "abs_tol": 1e-3, "rel_tol": 1e-3}
+
+
+@pytest.fixture
+def corpus(sample, tmp_path):
+    """Four recordings of one date, and one that is cut off."""
+    place = tmp_path / "corpus" / "2026" / "11" / "20"
+    place.mkdir(parents=True)
+    found = sorted((sample / "2026" / "11" / "20").glob("*.flac"))
+    for path in [*found[:4], *(path for path in found if "truncated" in path.name)]:
+        (place / path.name).write_bytes(path.read_bytes())
+    return tmp_path / "corpus"
+
+
+def _same(contents, one, other):
+    left, right = contents(one), contents(other)
+    assert left.keys() == right.keys()
+    assert left["utterances"].height
+    for table in left:
+        assert_frame_equal(left[table], right[table], **FLOAT)
+
+
+def _host(folder: Path) -> dict[str, str]:
+    """The environment of a machine of its own."""
+    names = ("HOME", "TMPDIR", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME")
+    for name in names:
+        (folder / name.lower()).mkdir(parents=True)
+    return {name: str(folder / name.lower()) for name in names}
+
+
+@pytest.mark.slow
+def test_hosts_that_share_nothing_but_s3(settings, corpus, s3, contents, tmp_path):
+    """What computes on waveforms goes to the two workers that offer a GPU; the tables are those of threads."""
+    upload(corpus, s3, "calls/")
+    del settings["registry"]  # beside each driver's own state; the models' artifacts lie in the lake
+    here = settings | {"corpus": f"s3://{s3}/calls", "lake": f"s3://{s3}/here", "shard_bytes": 200_000}
+    with ExitStack() as stack:
+        address, _ = stack.enter_context(standing.scheduler(tmp_path / "scheduler"))
+        for name, offers in {"one": 1, "two": 1, "three": 0}.items():
+            options = ("--name", name, *(("--resources", f"{GPU}=1") if offers else ()))
+            host = _host(tmp_path / name)
+            stack.enter_context(standing.worker(address, tmp_path / name, *options, environment=host))
+        watcher = stack.enter_context(Client(address, set_as_default=False))
+        watcher.wait_for_workers(3)
+        names = {worker: told["name"] for worker, told in watcher.scheduler_info()["workers"].items()}
+        watcher.get_task_stream()  # from now on
+        there = here | {"lake": f"s3://{s3}/there", "cluster": address}
+        ledger = backfill(settings=there)
+        done = [(task["key"].split("-")[0], names[task["worker"]]) for task in watcher.get_task_stream()]
+    assert (ledger.extracted.n_objects, ledger.extracted.n_rejected) == (5, 1)
+    assert {worker for task, worker in done if task == "extract_one"} == {"one", "two"}
+    assert {task for task, _ in done} >= {"extract_one", "score_one"}
+    left = {path.name for name in ("one", "two") for path in (tmp_path / name).iterdir()}
+    assert not {name for name in left if name.endswith(".db") or "mlruns" in name}, "no registry in passing"
+    backfill(settings=here)
+    _same(contents, there["lake"], here["lake"])
+
+
+def test_a_scheduler_killed_in_mid_run(settings, corpus, contents, monkeypatch, tmp_path):
+    """The run ends, and says what to do; run again with another scheduler, the tables are those of threads."""
+    monkeypatch.setattr(runners, "_CONNECTS_S", 2)
+    there = settings | {"corpus": str(corpus), "lake": str(tmp_path / "there"), "shard_bytes": 100_000}
+    with (
+        standing.scheduler(tmp_path / "scheduler") as (address, process),
+        standing.worker(address, tmp_path / "worker"),
+        _when_a_shard_is_done(there["lake"], lambda: os.kill(process.pid, signal.SIGKILL)),
+        pytest.raises(ComputeError, match=f"scheduler at {address} to go on .* and run again: what is done stays done"),
+    ):
+        backfill(settings=there | {"cluster": address})
+    with standing.cluster(tmp_path / "again", workers=1) as address:
+        ledger = backfill(settings=there | {"cluster": address})
+    assert ledger.n_known > 0
+    assert ledger.n_published_recordings == 5
+    backfill(settings=there | {"lake": str(tmp_path / "here")})
+    _same(contents, there["lake"], tmp_path / "here")
+
+
+@contextlib.contextmanager
+def _when_a_shard_is_done(lake, do):
+    """Does it once, beside what runs."""
+    over = threading.Event()
+
+    def watch():
+        while not over.wait(0.02):
+            if any(Path(lake).glob("features/recordings/*/*/*.parquet")):
+                do()
+                return
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

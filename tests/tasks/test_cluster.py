@@ -1,0 +1,75 @@
+"""What travels to a worker, and what it does with it there."""
+
+import datetime as dt
+import pickle
+
+import pytest
+
+from data_contracts.errors import ComputeError
+from data_contracts.lake import Lake
+from data_contracts.records import ModelRef
+from features.config import FeatureConfig
+from features.corpus import Corpus
+from features.resources import Resources
+from tasks import cluster
+from tasks.run import Choice, Run
+
+
+def test_another_release_is_refused_by_the_worker(monkeypatch):
+    monkeypatch.setattr(cluster, "release", lambda: "0.9.0")
+    with pytest.raises(ComputeError, match=r"expected workers with Undertone 1\.0\.0, .* found 0\.9\.0"):
+        cluster._perform("1.0.0", abs, (-1,))
+    assert cluster._perform("0.9.0", abs, (-1,)) == 1
+
+
+@pytest.mark.parametrize("error", [MemoryError("no room"), RuntimeError("CUDA out of memory. Tried to allocate")])
+def test_memory_that_is_too_small_has_one_name(error):
+    with pytest.raises(cluster.OutOfMemory, match=str(error)[:7]):
+        cluster._perform(cluster.release(), _raise, (error,))
+
+
+def test_another_error_keeps_its_own():
+    with pytest.raises(RuntimeError, match="shapes"):
+        cluster._perform(cluster.release(), _raise, (RuntimeError("shapes do not fit"),))
+
+
+class _Unhandy(Exception):  # noqa: N818
+    def __init__(self, code, words):
+        super().__init__(f"{code}: {words}")
+
+
+@pytest.mark.parametrize("error", [_Unhandy(503, "slow down"), RecursionError("too deep")])
+def test_an_error_that_cannot_be_sent_is_told_in_words(error):
+    with pytest.raises(ComputeError, match=f"{type(error).__name__}: {error}"):
+        cluster._perform(cluster.release(), _raise, (error,))
+
+
+def test_what_travels_with_each_task_is_small_for_ten_years_too(tmp_path):
+    years = tuple(dt.date(2016, 1, 1) + dt.timedelta(days=day) for day in range(3_650))
+    uris = tuple(f"s3://corpus/{number}.flac" for number in range(10_000))
+    one, many = _run(tmp_path, years[:1], ("a",)), _run(tmp_path, years, uris)
+    assert len(pickle.dumps(one.sent)) == len(pickle.dumps(many.sent)) < 3_000
+
+
+def _run(folder, dates, uris):
+    ref = ModelRef("speaker", "1", "s3://lake/registry/artifacts/1", "ab" * 32, {"dim": 192})
+    config = FeatureConfig()
+    return Run(
+        id="r",
+        flow="backfill",
+        lake=Lake(str(folder)),
+        corpus=Corpus(str(folder)),
+        dates=dates,
+        emotion=ref,
+        speaker=ref,
+        config=config,
+        feature_version="f",
+        shard_bytes=1,
+        resources=Resources(),
+        pseudonym_key="k",
+        retry=Choice(uris=uris),
+    )
+
+
+def _raise(error):
+    raise error

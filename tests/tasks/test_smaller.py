@@ -1,0 +1,102 @@
+"""A shard over which workers die: halves that a later attempt finds again, and a reject of what is left at the end."""
+
+import datetime as dt
+
+import pytest
+
+from data_contracts.lake import Lake
+from data_contracts.records import AudioObject, ModelRef
+from features import shards, store
+from features.config import FeatureConfig
+from features.describe import Embedder
+from features.long import LongRef
+from features.resources import Resources
+from tasks.extract import set_apart, unassembled_one, undescribed_one, unsurveyed_one
+from tasks.run import Run
+from tasks.scatter import Instead
+from tasks.smaller import as_replanned, smaller, without
+
+DAY = dt.date(2026, 11, 21)
+EMBEDDERS = {"embeddings": Embedder(lambda *_: None, 4)}
+
+
+@pytest.fixture
+def run(tmp_path):
+    lake = Lake(str(tmp_path))
+    speaker = ModelRef("speaker", "1", "", "ab" * 32, {"dim": 4})
+    emotion = ModelRef("emotion", "1", "", "cd" * 32)
+    return Run("r1", "backfill", lake, None, (DAY,), emotion, speaker, FeatureConfig(), "v1", 1, Resources(), "key")
+
+
+def _members(n):
+    now = dt.datetime(2026, 11, 22, tzinfo=dt.UTC)
+    return [AudioObject(f"s3://calls/{number}.flac", "e", 100 + number, DAY, now) for number in range(n)]
+
+
+def _planned(run, n):
+    members = _members(n)
+    shard = shards.shard_id(members, "v1")
+    return shards.write_plan(run.lake, f"{run.staging}/plan", members, shard=shard)
+
+
+def _plans(run):
+    return run.lake.names(f"{run.staging}/plan/date={DAY}")
+
+
+def test_halves_have_the_name_of_what_they_hold_and_take_the_shards_place(run):
+    ref = _planned(run, 5)
+    instead = smaller(run, EMBEDDERS)((run, ref), 2)
+    assert not instead.results
+    halves = [half for _, half in instead.items]
+    assert [shards.read_plan(run.lake, half) for half in halves] == [_members(5)[:2], _members(5)[2:]]
+    assert [half.id for half in halves] == [
+        shards.shard_id(_members(5)[:2], "v1"),
+        shards.shard_id(_members(5)[2:], "v1"),
+    ]
+    assert _plans(run) == sorted(f"{half.id}.parquet" for half in halves), "the audit counts what is planned"
+
+
+def test_an_attempt_after_it_begins_with_the_parts(run):
+    ref, other = _planned(run, 4), _planned(run, 1)
+    halves = [half for _, half in smaller(run, EMBEDDERS)((run, ref), 2).items]
+    quarters = [part for _, part in smaller(run, EMBEDDERS)((run, halves[1]), 3).items]
+    assert as_replanned(run, [ref, other]) == [halves[0], *quarters, other]
+
+
+def test_an_attempt_after_long_ones_were_set_apart_finds_them_too(run):
+    ref = _planned(run, 3)
+    (own,) = set_apart(run, ref, _members(3)[1:2])
+    rest, again = as_replanned(run, [ref])
+    assert (rest.id, rest.n_objects, again) == (ref.id, 2, own)
+
+
+def test_one_alone_is_tried_again_and_then_a_reject_that_another_night_tries(run):
+    ref = _planned(run, 1)
+    instead = smaller(run, EMBEDDERS)
+    assert instead((run, ref), 2) == Instead(items=[(run, ref)])
+    ((same, done),) = instead((run, ref), 3).results
+    assert same == ref
+    assert (done.counts.n_objects, done.counts.n_rejected, done.counts.n_bytes) == (1, 1, 100)
+    (row,) = store.read(run.lake, "recordings", "v1", DAY, ref.id).to_pylist()
+    assert (row["status"], row["reason"], row["tries"], row["recording_id"]) == ("rejected", "unreadable", 1, None)
+    assert "workers died, or ran out of memory, 3 times over it" in row["error"]
+    assert not store.attempts(run.lake, "v1", DAY)["s3://calls/0.flac", "e"].is_done
+
+
+@pytest.mark.parametrize("dies", ["survey", "describe", "assemble"])
+def test_a_long_recording_ends_as_one_reject_wherever_workers_die_over_it(run, dies):
+    ref = _planned(run, 1)
+    if dies == "survey":
+        ((long, _),) = without(run, unsurveyed_one)((run, ref), 3).results
+        assert long == LongRef(ref, f"{run.staging}/long/{ref.id}", 0)
+        instead = without(run, unassembled_one)((run, long), 3)
+    else:
+        ((long, _),) = without(run, unsurveyed_one)((run, ref), 3).results  # its row is written over below
+        long = LongRef(ref, long.folder, 2)
+        if dies == "describe":
+            without(run, undescribed_one)((run, long, 1), 3)
+        instead = without(run, unassembled_one)((run, long), 3)
+    (counts,) = instead.results
+    assert (counts.n_objects, counts.n_rejected) == (1, 1)
+    (row,) = store.read(run.lake, "recordings", "v1", DAY, ref.id).to_pylist()
+    assert (row["status"], row["reason"]) == ("rejected", "unreadable")
