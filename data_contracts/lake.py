@@ -85,6 +85,12 @@ def translated(doing: str, ours: type[UndertoneError] = LakeError) -> Iterator[N
         raise ours(f"{doing}: {error}; check the AWS settings, the credentials among them") from error
 
 
+def _is_taken(error: OSError) -> bool:
+    """Whether a file that was to be created is there; s3fs knows it by AWS's own words alone, not by Ceph's."""
+    answer = getattr(error.__cause__, "response", {})  # botocore's
+    return isinstance(error, FileExistsError) or answer.get("Error", {}).get("Code") in {"PreconditionFailed", "412"}
+
+
 class Lake:
     """Paths below one root, atomic writes, and reading by name. Picklable: workers open their own connection."""
 
@@ -132,8 +138,10 @@ class Lake:
                     return True
                 with self._draft(path, data) as (draft, target):
                     target.hardlink_to(draft)  # fsspec asks first and writes then, and two may do so at once
-            except FileExistsError:
-                return False
+            except OSError as error:
+                if _is_taken(error):
+                    return False
+                raise
         return True
 
     @contextlib.contextmanager
