@@ -3,7 +3,7 @@
     python tests/makers/radosgw.py run -- COMMAND …
 
 Debian's packages are fetched and unpacked once, into .cache/radosgw (70 MB, no root); then a monitor, an OSD on disk
-and the gateway run while the command does, in a folder of their own, and the AWS settings and UNDERTONE_TEST_S3_ENDPOINT
+and the gateway run while the command does, in a folder of their own; the AWS settings and UNDERTONE_TEST_S3_ENDPOINT
 point there. Its conditional writes are If-None-Match alone: If-Match is refused.
 """
 
