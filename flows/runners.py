@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from data_contracts.errors import TransientError, UsageError
+from flows import forks
 from flows.chosen import resources as chosen_resources
 from flows.settings import Settings
 
@@ -38,8 +39,6 @@ def kind(settings: Settings) -> str:
 
 _FEW_SHARDS = 8
 
-_MMAP_BYTES = 32 << 20  # glibc's own limit once it has adapted itself
-
 
 @dataclass(frozen=True)
 class Started:
@@ -53,6 +52,8 @@ def start(settings: Settings) -> Started:
     """The chosen cluster; what is started here ends with `close`, a scheduler that stood before goes on standing."""
     from distributed import Client
 
+    from flows.malloc import KeepMemory
+
     chosen = kind(settings)
     if "://" in chosen:
         try:
@@ -62,8 +63,10 @@ def start(settings: Settings) -> Started:
                 f"no Dask scheduler answers at {chosen}: {error}; start it, or set --cluster auto"
             ) from error
         return Started(client, client.close)
-    local = _local(chosen, n_workers(settings), keeps_bytes=chosen_resources(settings).freed_bytes)
+    local = _local(chosen, n_workers(settings))
     client = Client(local, set_as_default=False)
+    if chosen == "processes":
+        client.register_plugin(KeepMemory(chosen_resources(settings).freed_bytes))
 
     def close() -> None:
         client.close()
@@ -72,7 +75,7 @@ def start(settings: Settings) -> Started:
     return Started(client, close)
 
 
-def _local(chosen: str, workers: int, *, keeps_bytes: int) -> Any:
+def _local(chosen: str, workers: int) -> Any:
     if chosen == "cuda":
         try:
             from dask_cuda import LocalCUDACluster
@@ -82,10 +85,9 @@ def _local(chosen: str, workers: int, *, keeps_bytes: int) -> Any:
     import dask
     from distributed import LocalCluster
 
-    # Dask starts its workers with a malloc that gives memory back at once; tensors then fault in every page of every
-    # batch, and the DSP runs three times slower.
-    memory = {"MALLOC_TRIM_THRESHOLD_": str(keeps_bytes), "MALLOC_MMAP_THRESHOLD_": str(_MMAP_BYTES)}
-    dask.config.set({f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in memory.items()})
+    if forks.is_ready():
+        dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"})
+    environment = {"env": dict(os.environ)} if chosen == "processes" else {}  # a fork has that of its beginning
     return LocalCluster(
         n_workers=workers,
         threads_per_worker=1,
@@ -94,6 +96,7 @@ def _local(chosen: str, workers: int, *, keeps_bytes: int) -> Any:
         dashboard_address="127.0.0.1:0",
         memory_limit=0,
         silence_logs=logging.ERROR,
+        **environment,
     )
 
 

@@ -5,7 +5,6 @@ import os
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pyarrow  # noqa: F401 - here, on the main thread: 25.0 crashes where a thread that ends was the first to load it
 import pytest
@@ -48,9 +47,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if item not in others]
 
 
-def _asks_for(item: pytest.Item) -> list[Any]:
+def _asks_for(item: pytest.Item) -> list[str]:
     parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
-    return [*getattr(item, "fixturenames", ()), *parameters]
+    return [*getattr(item, "fixturenames", ()), *(value for value in parameters if isinstance(value, str))]
 
 
 @pytest.fixture(scope="session")
