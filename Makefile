@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test lint types contracts bench format
+.PHONY: setup demo test test-s3 lint types contracts bench format
 .DEFAULT_GOAL := setup
 
 setup: .venv/.ready
@@ -20,6 +20,10 @@ demo: setup
 
 test: setup
 	$(BIN)/pytest -n 2 --dist worksteal
+
+# What is promised of S3, on a real server: Ceph's, from Debian's packages, unpacked into .cache and run on loopback.
+test-s3: setup
+	$(BIN)/python tests/makers/radosgw.py run -- $(BIN)/pytest -n 2 --dist worksteal
 
 lint: setup
 	$(BIN)/ruff check .

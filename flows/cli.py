@@ -27,7 +27,7 @@ from flows.options import (
     settings_of,
 )
 from flows.screen import safe, screen
-from flows.server import start_server
+from flows.start import begin
 
 app = typer.Typer(
     name="undertone",
@@ -88,8 +88,8 @@ def nightly(
 
     Killed at any point, it is simply run again: what is done stays done.
     """
+    ready = begin()
     flags = flags_for_a_run(corpus=corpus, lake=lake, layout=layout, manifest=manifest, cluster=cluster)
-    ready = start_server()
     from flows.nightly import nightly as flow
     from flows.progress import watched
 
@@ -123,6 +123,7 @@ def backfill(
 
     first, last = (day.date() if day else None for day in (start, end))
     days(first, last)
+    ready = begin()
     flags = flags_for_a_run(
         reads_audio=stage is not StageName.score,
         corpus=corpus,
@@ -133,7 +134,6 @@ def backfill(
         shard_bytes=shard_bytes,
         workers=workers,
     )
-    ready = start_server()
     from flows.backfill import backfill as flow
     from flows.progress import watched
 

@@ -70,9 +70,9 @@ def _over_s3(console: Console, corpus: str | None) -> None:
 
 
 def _run(console: Console, *, corpus: str, lake: str, layout: str) -> None:
-    from flows.server import start_server
+    from flows.start import begin
 
-    ready = start_server()
+    ready = begin()
     from flows.backfill import backfill
     from flows.progress import Terminal, reporter
     from flows.show import summary

@@ -63,6 +63,7 @@ class Terminal:
             yield advance
 
 
+_WORKED = ("read_s", "vad_s", "egemaps_s", "embed_s", "write_s")  # what kept the workers, all of them added up
 _SILENCE = Silence()
 reporter: ContextVar[Reporter] = ContextVar("reporter", default=_SILENCE)
 
@@ -74,7 +75,8 @@ def watched(console: Console, job: Callable[[], Ledger], *, as_json: bool) -> No
     if as_json:
         ledger = job()
         alone = {"left_alone": ledger.left_alone} if ledger.flow == "retry" else {}
-        print(json.dumps(ledger.row() | alone, default=str))
+        worked = {name: value for name, value in ledger.extracted.as_dict().items() if name in _WORKED}
+        print(json.dumps(ledger.row() | alone | {"worked": worked}, default=str))
         return
     token = reporter.set(Terminal(console))
     try:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from data_contracts.errors import TransientError, UsageError
+from flows import forks
 from flows.chosen import resources as chosen_resources
 from flows.settings import Settings
 from tasks.cluster import GPU, Cluster
@@ -41,8 +42,6 @@ _FEW_SHARDS = 8
 
 _CONNECTS_S = 20  # to a scheduler, at the beginning and when its connection was lost
 
-_MMAP_BYTES = 32 << 20  # glibc's own limit once it has adapted itself
-
 
 @dataclass(frozen=True)
 class Started:
@@ -55,6 +54,8 @@ class Started:
 def start(settings: Settings) -> Started:
     """The chosen cluster; what is started here ends with `close`, a scheduler that stood before goes on standing."""
     from distributed import Client
+
+    from flows.malloc import KeepMemory
 
     chosen = kind(settings)
     if "://" in chosen:
@@ -70,9 +71,10 @@ def start(settings: Settings) -> Started:
     if chosen == "cuda":
         local = _cuda(n_workers(settings), pool=settings.rmm_pool)
     else:
-        ends_at_bytes = int(resources.memory_mb * _ENDS_AT * 1_000_000)
-        local = _local(chosen, n_workers(settings), keeps_bytes=resources.freed_bytes, ends_at_bytes=ends_at_bytes)
+        local = _local(chosen, n_workers(settings), ends_at_bytes=int(resources.memory_mb * _ENDS_AT * 1_000_000))
     client = Client(local, set_as_default=False)
+    if chosen == "processes":
+        client.register_plugin(KeepMemory(resources.freed_bytes))
 
     def close() -> None:
         client.close()
@@ -120,14 +122,13 @@ def _cuda(workers: int, *, pool: float) -> Any:
     )
 
 
-def _local(chosen: str, workers: int, *, keeps_bytes: int, ends_at_bytes: int) -> Any:
+def _local(chosen: str, workers: int, *, ends_at_bytes: int) -> Any:
     import dask
     from distributed import LocalCluster
 
-    # Dask starts its workers with a malloc that gives memory back at once; tensors then fault in every page of every
-    # batch, and the DSP runs three times slower.
-    memory = {"MALLOC_TRIM_THRESHOLD_": str(keeps_bytes), "MALLOC_MMAP_THRESHOLD_": str(_MMAP_BYTES)}
-    dask.config.set({f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in memory.items()})
+    if forks.is_ready():
+        dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"})
+    environment = {"env": dict(os.environ)} if chosen == "processes" else {}  # a fork has that of its beginning
     return LocalCluster(
         n_workers=workers,
         threads_per_worker=1,
@@ -136,6 +137,7 @@ def _local(chosen: str, workers: int, *, keeps_bytes: int, ends_at_bytes: int) -
         dashboard_address="127.0.0.1:0",
         memory_limit=ends_at_bytes if chosen == "processes" else 0,
         silence_logs=logging.ERROR,
+        **environment,
     )
 
 

@@ -1,22 +1,71 @@
 """Prefect's server for one command, where none is set; and what is said where it goes away."""
 
-import threading
+import atexit
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 
 from data_contracts.errors import TransientError
+
+_PATIENCE_S = 120.0
+_ELSEWHERE = {".env": "PREFECT_", "prefect.toml": "", "pyproject.toml": "[tool.prefect"}  # a file, and what it says
+
+# It tells its port before it imports anything, serves, and ends with whoever started it, however that one ends.
+_SERVER = """
+import os, socket, sys, threading
+listener = socket.socket()
+listener.bind(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+import uvicorn
+served = uvicorn.Config("prefect.server.api.server:create_app", factory=True, log_level="error", lifespan="on")
+uvicorn.Server(served).run(sockets=[listener])
+"""
+_SETTINGS = {
+    "PREFECT__SERVER_EPHEMERAL": "1",
+    "PREFECT__SERVER_FINAL": "1",
+    "PREFECT_UI_ENABLED": "0",
+    "PREFECT_API_BLOCKS_REGISTER_ON_START": "false",
+}
 
 
 def start_server() -> Callable[[], None]:
     """Starts it beside what the command imports: seconds each, and neither needs the other. Call the answer to wait.
 
-    Prefect starts the same server by itself when a flow begins; where PREFECT_API_URL names one, none is started.
+    To be called before Prefect is imported, which then learns where it is. None is started where PREFECT_API_URL names
+    one.
     """
-    thread = threading.Thread(target=_connect, daemon=True)
-    thread.start()
-    return thread.join
+    if os.environ.get("PREFECT_API_URL"):
+        return lambda: None
+    if _settings_elsewhere():
+        return _as_prefect_does
+    server = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", _SERVER],
+        env={**os.environ, **_SETTINGS},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C is for the run, which has a last word for it
+    )
+    atexit.register(_end, server)
+    port = int(server.stdout.readline())  # type: ignore[union-attr]
+    os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"
+    return lambda: _wait(server, f"http://127.0.0.1:{port}/api/health")
 
 
-def _connect() -> None:
+def _settings_elsewhere() -> bool:
+    """Whether Prefect may find settings in a file; only it knows how to read these all, and to know it is slow."""
+    home = Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()
+    places = {os.environ.get("PREFECT_PROFILES_PATH") or home / "profiles.toml": "PREFECT_", **_ELSEWHERE}
+    return any(Path(path).is_file() and word in Path(path).read_text("utf-8") for path, word in places.items())
+
+
+def _as_prefect_does() -> None:
+    """It takes what is set, or starts the same server when somebody asks for the first time."""
     from prefect.client.orchestration import get_client
 
     get_client(sync_client=True)
@@ -42,3 +91,24 @@ def went_away(error: BaseException) -> TransientError | None:
             )
         seen = seen.__cause__ or seen.__context__
     return None
+
+
+def _wait(server: subprocess.Popen[bytes], address: str) -> None:
+    until = time.monotonic() + _PATIENCE_S
+    while time.monotonic() < until and server.poll() is None:
+        try:
+            urllib.request.urlopen(address, timeout=10).close()
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.05)
+        else:
+            return
+    raise TransientError(
+        "Prefect's own server does not start; start one yourself (`prefect server start`), which says why, and set "
+        "PREFECT_API_URL"
+    )
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    """At once: it is asked nothing any more, and a shutdown in its own time takes two seconds."""
+    server.kill()
+    server.communicate()

@@ -1,5 +1,6 @@
 """What all tests share: a clean environment, an S3 server on loopback, the sample corpus."""
 
+import contextlib
 import os
 import uuid
 from collections.abc import Callable, Iterator
@@ -26,12 +27,38 @@ _MLFLOW_OURS = {  # set by models.registry at import
 }
 
 
+# Names another S3 server than moto's; the AWS settings beside it are its own (tests/makers/radosgw.py).
+_OTHER_S3 = "UNDERTONE_TEST_S3_ENDPOINT"
+_S3_SETTINGS = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_ENDPOINT_URL",
+    "AWS_REQUEST_CHECKSUM_CALCULATION",
+)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where another S3 server is named, what runs are the tests that ask for one, by a fixture or a parameter."""
+    if _OTHER_S3 not in os.environ:
+        return
+    others = [item for item in items if "s3" not in _asks_for(item)]
+    config.hook.pytest_deselected(items=others)
+    items[:] = [item for item in items if item not in others]
+
+
+def _asks_for(item: pytest.Item) -> list[str]:
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    return [*getattr(item, "fixturenames", ()), *(value for value in parameters if isinstance(value, str))]
+
+
 @pytest.fixture(scope="session")
 def _s3_settings() -> Iterator[dict[str, str]]:
-    """A server for the whole session (one a process); the settings by which it is reached."""
-    with embedded_s3() as endpoint:
-        names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL")
-        settings = {name: os.environ[name] for name in names}
+    """A server for the whole session (one a process), or the one that is named; the settings by which it is reached."""
+    own = contextlib.nullcontext(os.environ[_OTHER_S3]) if _OTHER_S3 in os.environ else embedded_s3()
+    with own as endpoint:
+        settings = {name: os.environ[name] for name in _S3_SETTINGS if name in os.environ}
         assert settings["AWS_ENDPOINT_URL"] == endpoint
         yield settings
 

@@ -1,6 +1,7 @@
 """The peer of `end_to_end.py`: the script that one writes with librosa, joblib and pandas in an afternoon."""
 
 import os
+import sys
 from pathlib import Path
 
 import joblib
@@ -25,3 +26,9 @@ def features(path: Path) -> dict[str, float | str]:
     }
     statistics = {"mean": np.mean, "sd": np.std}
     return {"path": str(path), **{f"{n}_{s}": float(f(t)) for n, t in tracks.items() for s, f in statistics.items()}}
+
+
+if __name__ == "__main__":
+    import librosa_peer  # by its name: joblib would send what is in __main__ anew with every file, caches emptied
+
+    librosa_peer.main(*sys.argv[1:])

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import boto3
@@ -147,7 +148,9 @@ def test_on_s3(s3, tmp_path):
     client.put_object(Bucket=s3, Key="lists/calls.csv", Body=uris.encode())
     found = _objects(f"s3://{s3}/lists/calls.csv", f"s3://{s3}/calls")
     assert [item.etag == "missing" for item in found] == [False, False, True]
-    assert found[:2] == list(list_objects(Corpus(f"s3://{s3}/calls"), [DAY, OTHER]))
+    listed = list(list_objects(Corpus(f"s3://{s3}/calls"), [DAY, OTHER]))
+    whole = [replace(item, modified=item.modified.replace(microsecond=0)) for item in listed]  # a HEAD tells no more
+    assert found[:2] == whole
 
 
 def test_jsonl_may_change_its_mind_late(root, tmp_path):

@@ -1,0 +1,74 @@
+"""Workers that are forked, not started: what they need is imported once, by the command, while it has one thread."""
+
+import importlib
+import os
+import socket
+import sys
+from multiprocessing import forkserver, util
+from multiprocessing.connection import arbitrary_address
+from pathlib import Path
+from typing import Any
+
+# Seconds of imports that start no thread. What is not here does (pyarrow, Polars, deltalake, and all that needs them).
+_SHARED = (
+    "distributed.nanny",
+    "torch",
+    "prefect.main",
+    "features.gemaps",
+    "features.contours",
+    "features.changes",
+    "s3fs",
+    "sqlalchemy.orm",
+)
+_server: Any = forkserver._forkserver  # type: ignore[attr-defined]
+
+
+def prepare() -> bool:
+    """Imports what driver and workers share, and forks the process that workers are forked from.
+
+    It is multiprocessing's forkserver but for its beginning: not a new interpreter but a fork of this one. False, and
+    nothing is forked, where a thread runs that could hold a lock.
+    """
+    if sys.platform != "linux" or is_ready() or n_threads() > 1:
+        return False
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a worker a core; and numpy would start threads at import
+    for name in _SHARED:
+        importlib.import_module(name)
+    if n_threads() > 1:
+        return False
+    _fork()
+    return True
+
+
+def is_ready() -> bool:
+    """Whether workers can be forked."""
+    return _server._forkserver_pid is not None
+
+
+def n_threads() -> int:
+    """Of this process, those of libraries included."""
+    return len(list(Path("/proc/self/task").iterdir()))
+
+
+def _fork() -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        address = arbitrary_address("AF_UNIX")
+        listener.bind(address)
+        if not util.is_abstract_socket_namespace(address):  # type: ignore[attr-defined]
+            Path(address).chmod(0o600)
+        listener.listen()
+        alive_r, alive_w = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            os.close(alive_w)
+            _serve(listener.detach(), alive_r)
+        os.close(alive_r)
+    _server._forkserver_address, _server._forkserver_alive_fd, _server._forkserver_pid = address, alive_w, pid
+
+
+def _serve(listener: int, alive_r: int) -> None:
+    """In the fork; ends when the command and all workers have."""
+    try:
+        forkserver.main(listener, alive_r, [])
+    finally:
+        os._exit(0)

@@ -1,0 +1,16 @@
+"""How a command that runs a flow begins: what takes seconds, in the order in which nothing waits for another."""
+
+from collections.abc import Callable
+
+from flows import forks
+from flows.server import start_server
+
+
+def begin() -> Callable[[], None]:
+    """Prefect's server in a process of its own; meanwhile the imports, and what workers are forked from.
+
+    To be called before anything else is imported. Call the answer to wait for the server.
+    """
+    ready = start_server()
+    forks.prepare()
+    return ready

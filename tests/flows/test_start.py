@@ -1,0 +1,94 @@
+"""How a command begins: workers forked from one process without threads, Prefect's server beside it, nothing left."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from flows import server
+
+ROOT = Path(__file__).parents[2]
+_COMMAND = """
+import os, sys
+from flows import forks, server
+ready = server.start_server()
+assert "prefect" not in sys.modules
+assert forks.prepare(), "a shared import has begun to start a thread"
+from flows import runners
+from flows.settings import Settings
+from prefect.client.orchestration import get_client
+ready()
+assert get_client(sync_client=True).hello().status_code == 200
+os.environ["SET_LATER"] = "yes"
+started = runners.start(Settings(cluster="processes", workers=1))
+def look():
+    import os, sys
+    return os.getpid(), os.getppid(), "torch" in sys.modules, os.environ.get("SET_LATER")
+first, fork, imported, later = started.client.submit(look, pure=False).result()
+assert (fork != os.getpid(), imported, later) == (True, True, "yes")
+started.client.submit(os._exit, 1, retries=0)
+second = first
+while second == first:
+    second = started.client.submit(look, pure=False, retries=9).result()[0]
+print(os.getpid(), fork, second, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.slow
+def test_workers_are_forked_replaced_and_gone_with_a_command_that_is_killed(tmp_path):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PREFECT_HOME": str(tmp_path / "prefect")}
+    command = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", _COMMAND],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    pids = [int(pid) for pid in command.stdout.readline().split()]
+    assert pids[0] == command.pid
+    children = [int(pid) for pid in Path(f"/proc/{command.pid}/task/{command.pid}/children").read_text().split()]
+    assert {pids[1]} <= set(children)
+    command.send_signal(signal.SIGKILL)
+    command.communicate()
+    left = {*pids, *children}
+    while left:
+        time.sleep(0.1)
+        left = {pid for pid in left if Path(f"/proc/{pid}").exists() and "Z" not in _state(pid)}
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "asks"),
+    [
+        ("prefect.toml", "", True),
+        (".env", "PREFECT_API_URL=http://h/api", True),
+        (".env", "OTHER=1", False),
+        ("pyproject.toml", '[tool.prefect]\napi.url = "http://h/api"', True),
+        ("pyproject.toml", 'dependencies = ["prefect"]', False),
+        ("home/profiles.toml", 'PREFECT_API_URL = "http://h/api"', True),
+    ],
+)
+def test_where_a_file_may_set_prefect_up_prefect_is_asked(tmp_path, monkeypatch, file, text, asks):
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("PREFECT_PROFILES_PATH", raising=False)
+    assert not server._settings_elsewhere()
+    (tmp_path / "home").mkdir()
+    (tmp_path / file).write_text(text)
+    assert server._settings_elsewhere() == asks
+
+
+def test_no_server_is_started_where_one_is_named(monkeypatch):
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    monkeypatch.setattr(server.subprocess, "Popen", None)
+    server.start_server()()
+
+
+def _state(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return "Z"

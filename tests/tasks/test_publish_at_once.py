@@ -1,0 +1,29 @@
+"""Publishers at the same time: every publication is there, whole and once, over a folder and over S3."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pyarrow as pa
+import pytest
+
+from data_contracts import lake as lakes
+from data_contracts.schemas import SPEAKERS
+from tasks.publish import RUN_ID, Amendment, amend
+
+_COLUMNS = pa.schema([field.with_nullable(True) for field in SPEAKERS])
+
+
+@pytest.mark.parametrize("where", ["folder", "s3"])
+def test_of_publishers_at_once_every_one_is_published_once(request, tmp_path, where):
+    uri = f"s3://{request.getfixturevalue('s3')}/lake" if where == "s3" else str(tmp_path / "lake")
+
+    def publish(who: int) -> str | None:
+        rows = pa.Table.from_pylist([{"speaker_id": f"spk_{who}"}], schema=_COLUMNS)
+        return amend(lakes.open(uri), "rename", lambda _: Amendment({"speakers": rows}))
+
+    with ThreadPoolExecutor(3) as pool:
+        run_ids = list(pool.map(publish, range(6)))
+    lake = lakes.open(uri)
+    assert sorted(lake.scan("speakers").collect()["speaker_id"]) == [f"spk_{who}" for who in range(6)]
+    assert sorted(lake.scan("runs").collect()["run_id"]) == sorted(run_ids)
+    for table in ("speakers", "runs"):
+        assert sorted(commit[RUN_ID] for commit in lake.delta(table).history()) == sorted(run_ids)
