@@ -4,7 +4,6 @@ import math
 from typing import Any
 
 import polars as pl
-import pyarrow as pa
 
 from data_contracts import schemas
 from data_contracts.reasons import Unscored
@@ -104,19 +103,17 @@ def _reconciled(run: Run, waiting: Pending, n_uncounted: int, tables: dict[str, 
 def _planned_and_extracted(run: Run, waiting: Pending) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The objects, by uri and etag, of this run's own shards: as they were planned, and as the store holds them."""
     key = ["uri", "etag"]
-    planned, extracted = [], []
+    nothing = pl.DataFrame(schemas.PLAN.empty_table()).select(key)
+    planned, extracted = [nothing], [nothing]
     for date in waiting.dates:
         folder = f"{run.staging}/plan/date={date.isoformat()}"
-        for name in run.lake.names(folder):
-            planned.append(run.lake.read_parquet(f"{folder}/{name}", key))
-            shard = name.removesuffix(".parquet")
-            extracted.append(store.read(run.lake, "recordings", run.feature_version, date, shard, key))
-    return _together(planned), _together(extracted)
-
-
-def _together(tables: list[pa.Table]) -> pl.DataFrame:
-    nothing = pl.DataFrame(schemas.PLAN.empty_table()).select("uri", "etag")
-    return pl.concat([nothing, *(pl.DataFrame(table) for table in tables)])
+        plans = run.lake.names(folder)
+        if plans:
+            shards = [name.removesuffix(".parquet") for name in plans]
+            held = store.rows(run.lake, run.feature_version, date, key).filter(pl.col("shard").is_in(shards))
+            planned.append(run.lake.read_files([f"{folder}/{name}" for name in plans], key).select(key))
+            extracted.append(held.select(key))
+    return pl.concat(planned), pl.concat(extracted)
 
 
 def _lost(run: Run) -> int:
