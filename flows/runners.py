@@ -93,6 +93,7 @@ def _deaths_count() -> None:
     dask.config.set(
         {
             "distributed.scheduler.allowed-failures": 0,
+            "distributed.deploy.lost-worker-timeout": "10 minutes",  # Dask gives a worker 15 s to start again, or none
             "distributed.worker.memory.target": False,
             "distributed.worker.memory.spill": False,
             "distributed.worker.memory.pause": False,
