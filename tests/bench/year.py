@@ -1,6 +1,6 @@
 """A year of nights, and how quickly it is asked before and after `undertone maintain`: files, seconds, S3 requests.
 
-    .venv/bin/python tests/bench/year.py [--nights 365] [--shards 4] [--s3-nights 10]
+    .venv/bin/python tests/bench/year.py [--nights 365] [--shards 2] [--s3-nights 5]
 
 The lake is made with our own writers and schemas; the values are drawn. Every query is printed with what its reader
 says of pruning: DuckDB's EXPLAIN ANALYZE and Polars' plan. On S3 (a server on loopback that writes down what it is
@@ -56,8 +56,8 @@ server.stop()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--nights", type=int, default=365)
-    parser.add_argument("--shards", type=int, default=4)
-    parser.add_argument("--s3-nights", type=int, default=10)
+    parser.add_argument("--shards", type=int, default=2)
+    parser.add_argument("--s3-nights", type=int, default=5)
     options = parser.parse_args()
     machine()
     with tempfile.TemporaryDirectory() as folder:

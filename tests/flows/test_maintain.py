@@ -120,21 +120,22 @@ def test_dead_at_a_step_and_run_again(step, settings, contents, monkeypatch):
     _same(contents(settings["lake"]), before)
 
 
+@pytest.mark.slow
 def test_a_run_that_staged_before_and_publishes_after(settings, contents, monkeypatch):
     """Compaction moves the tables' versions, not what they say: whoever built upon those publishes once, all of it."""
-    publish, overtaken = flows.publication.publish, []
+    publish, tries = flows.publication.publish, []
 
     def overtake(run, ledger, base, **more):
-        if not overtaken:
-            overtaken.append(run.id)
+        tries.append(run.id)
+        if len(tries) == 1:
             maintain(settings=settings)
         publish(run, ledger, base, **more)
 
     before = contents(settings["lake"])
     monkeypatch.setattr(flows.publication, "publish", overtake)
     ledger = backfill(stage="score", force=True, settings=settings)
-    assert overtaken == [ledger.run_id]
-    assert (ledger.n_published_recordings, ledger.attempt) == (34, 0), "nothing is staged again for it"
+    assert tries == [ledger.run_id], "nothing is staged again for it"
+    assert ledger.n_published_recordings == 34
     _same(contents(settings["lake"]), before)
     commits = [commit.get(RUN_ID) for commit in Lake(settings["lake"]).delta("utterances").history()]
     assert commits.count(ledger.run_id) == 1
