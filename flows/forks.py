@@ -4,8 +4,7 @@ import importlib
 import os
 import socket
 import sys
-from multiprocessing import forkserver, util
-from multiprocessing.connection import arbitrary_address
+from multiprocessing import connection, forkserver, util
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ _SHARED = (
     "s3fs",
     "sqlalchemy.orm",
 )
-_server: Any = forkserver._forkserver  # type: ignore[attr-defined]
+_server: Any = forkserver._forkserver
 
 
 def prepare() -> bool:
@@ -52,9 +51,9 @@ def n_threads() -> int:
 
 def _fork() -> None:
     with socket.socket(socket.AF_UNIX) as listener:
-        address = arbitrary_address("AF_UNIX")
+        address = connection.arbitrary_address("AF_UNIX")  # type: ignore[attr-defined]
         listener.bind(address)
-        if not util.is_abstract_socket_namespace(address):  # type: ignore[attr-defined]
+        if not util.is_abstract_socket_namespace(address):
             Path(address).chmod(0o600)
         listener.listen()
         alive_r, alive_w = os.pipe()

@@ -10,7 +10,7 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 _MMAP_BYTES = 32 << 20  # glibc's own limit once it has adapted itself
 
 
-class KeepMemory(WorkerPlugin):  # type: ignore[misc]
+class KeepMemory(WorkerPlugin):
     """Dask starts its workers with a malloc that gives memory back at once.
 
     Tensors then fault in every page of every batch, and the DSP runs three times slower.

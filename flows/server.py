@@ -60,7 +60,8 @@ def start_server() -> Callable[[], None]:
 def _settings_elsewhere() -> bool:
     """Whether Prefect may find settings in a file; only it knows how to read these all, and to know it is slow."""
     home = Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()
-    places = {os.environ.get("PREFECT_PROFILES_PATH") or home / "profiles.toml": "PREFECT_", **_ELSEWHERE}
+    profiles = os.environ.get("PREFECT_PROFILES_PATH") or str(home / "profiles.toml")
+    places = {profiles: "PREFECT_"} | _ELSEWHERE
     return any(Path(path).is_file() and word in Path(path).read_text("utf-8") for path, word in places.items())
 
 
