@@ -6,6 +6,7 @@
     ├── CorpusError            the audio's place cannot be listed or read          exit 1
     ├── LakeError              the lake cannot be read or written                  exit 1
     │   └── PublishConflict    another run published first: stage again
+    ├── CredentialsError       a store does not take the credentials (any more)      exit 1
     ├── ComputeError           workers died again and again                        exit 1
     ├── ModelError             no such model, or one that does not fit             exit 1
     └── TransientError         the network or a server hiccuped: the only one retried
@@ -43,6 +44,10 @@ class LakeError(UndertoneError):
 
 class PublishConflict(LakeError):  # noqa: N818
     """Another run published between this run's reading and its publishing."""
+
+
+class CredentialsError(UndertoneError):
+    """A store does not take the credentials, or not any more, or not by this machine's clock: of no file's doing."""
 
 
 class ComputeError(UndertoneError):

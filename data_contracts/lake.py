@@ -5,45 +5,43 @@ lake.open("s3://bucket/undertone").scan("utterances")      # a polars LazyFrame
 """
 
 import contextlib
-import errno
 import io
 import json
-import os
 import re
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import botocore.session
 import fsspec
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
-from botocore import exceptions as boto
 from deltalake import DeltaTable
 
-from data_contracts.errors import LakeError, TransientError, UndertoneError, UsageError
+from data_contracts.errors import UsageError
+from data_contracts.foreign import code_of
+from data_contracts.patience import Patience
 from data_contracts.schemas import FEATURE_SETS, SCHEMA_VERSION, TABLE_KEYS
+from data_contracts.storage import delta_patience, polars_patience, s3fs_options, storage_options
+
+T = TypeVar("T")
 
 _ATOMIC_PUT = {"s3", "s3a", "gs", "gcs", "az", "abfs", "memory"}
-_NETWORK = (TimeoutError, ConnectionError, boto.ConnectionError, boto.HTTPClientError, boto.IncompleteReadError)
-_BUSY = {errno.EBUSY, getattr(errno, "EREMOTEIO", errno.EIO)}  # what s3fs makes of "slow down" and "internal error"
-_FULL = {errno.ENOSPC, errno.EDQUOT}
 _ODD = re.compile(r"[^A-Za-z0-9/:._+=@,~-]")
 _DELTA_CAN_WRITE = {"file", "local", "s3", "s3a", "gs", "gcs", "az", "abfs"}
 
 
-def open(uri: str) -> "Lake":  # noqa: A001 - `lake.open(URI)` is how people say it
+def open(uri: str, patience: Patience = Patience()) -> "Lake":  # noqa: A001 - `lake.open(URI)` is how people say it
     """The lake at `uri`, a folder or any URL that both fsspec and Delta know. Raises UsageError for other URLs."""
     protocol = fsspec.utils.get_protocol(uri)
     if protocol not in _DELTA_CAN_WRITE:
         raise UsageError(
             f"the lake must be a folder or an s3://, gs:// or az:// URL; found {uri!r}; set UNDERTONE_LAKE"
         )
-    lake = Lake(uri)
+    lake = Lake(uri, patience)
     odd = "".join(sorted(set(_ODD.findall(lake.uri))))
     if odd:
         raise UsageError(
@@ -53,58 +51,29 @@ def open(uri: str) -> "Lake":  # noqa: A001 - `lake.open(URI)` is how people say
     return lake
 
 
-def storage_options(uri: str, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """What Polars and Delta need beside `uri` to reach S3: the endpoint, taken from the usual AWS settings."""
-    if fsspec.utils.get_protocol(uri) not in {"s3", "s3a"}:
-        return {}
-    profile = botocore.session.Session().get_scoped_config()
-    region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or profile.get("region")
-    endpoint = environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL") or profile.get("endpoint_url")
-    options = {"aws_region": str(region or "us-east-1")}
-    if endpoint:
-        options |= {"aws_endpoint_url": endpoint, "aws_allow_http": str(endpoint.startswith("http://")).lower()}
-    for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
-        if key in environ:
-            options[key.lower()] = environ[key]
-    return options
-
-
-@contextlib.contextmanager
-def translated(doing: str, ours: type[UndertoneError] = LakeError) -> Iterator[None]:
-    """Foreign storage errors become `ours`, or TransientError; FileNotFoundError passes, callers expect it."""
-    try:
-        yield
-    except FileNotFoundError:
-        raise
-    except PermissionError as error:
-        raise ours(f"{doing}: access denied ({error}); check the credentials and the bucket's policy") from error
-    except _NETWORK as error:
-        raise TransientError(f"{doing}: {error}") from error
-    except OSError as error:
-        if error.errno in _BUSY:
-            raise TransientError(f"{doing}: {error}") from error
-        if error.errno in _FULL or "No space left" in str(error):  # Delta's own words come without a number
-            raise ours(f"{doing}: {error}; make room and run again: it goes on where this one ended") from error
-        raise ours(f"{doing}: {error}; `undertone doctor` shows what can be reached") from error
-    except boto.BotoCoreError as error:
-        raise ours(f"{doing}: {error}; check the AWS settings, the credentials among them") from error
-
-
 class Lake:
-    """Paths below one root, atomic writes, and reading by name. Picklable: workers open their own connection."""
+    """Paths below one root, atomic writes, and reading by name. Picklable: workers open their own connection.
 
-    def __init__(self, uri: str) -> None:
+    Every operation is tried again while its store hiccups, for as long as `patience` says.
+    """
+
+    def __init__(self, uri: str, patience: Patience = Patience()) -> None:
         protocol = fsspec.utils.get_protocol(uri)
         self.is_local = protocol in {"file", "local"}
-        self.protocol = protocol
+        self.protocol, self.patience = protocol, patience
         if self.is_local:
             uri = str(Path(uri.removeprefix("file://")).expanduser().absolute())
         self.uri = uri.rstrip("/")
-        options = {"use_listings_cache": False} if protocol in {"s3", "s3a"} else {}
-        self.fs, self.path = fsspec.core.url_to_fs(self.uri, **options)
+        if protocol in {"s3", "s3a"}:
+            from data_contracts.s3 import S3
+
+            self.fs = S3(**s3fs_options(patience))
+            self.path = str(self.fs._strip_protocol(self.uri))
+        else:
+            self.fs, self.path = fsspec.core.url_to_fs(self.uri)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (Lake, (self.uri,))
+        return (Lake, (self.uri, self.patience))
 
     def at(self, *parts: str) -> str:
         """The full URI of a path below the root."""
@@ -112,34 +81,70 @@ class Lake:
 
     @property
     def storage_options(self) -> dict[str, str]:
-        return storage_options(self.uri)
+        """For deltalake, which tries a commit again unseen: one that was done may look like another's, or come twice.
+
+        Twice where nothing was read before it: an append, a table's creation with rows. Merge, and ask the history.
+        """
+        return storage_options(self.uri) | delta_patience(self.uri, self.patience)
+
+    @property
+    def polars_options(self) -> dict[str, Any]:
+        return storage_options(self.uri) | polars_patience(self.uri, self.patience)
 
     # -- files ---------------------------------------------------------------------------------------------------
 
     def _full(self, path: str) -> str:
         return f"{self.path}/{path}"
 
+    def _patiently(self, doing: str, act: Callable[[], T]) -> T:
+        return self.patience.keep_trying(doing, act)
+
     def write(self, path: str, data: bytes) -> None:
         """The file appears whole or not at all: object stores put atomically, elsewhere it is renamed into place."""
-        with translated(f"writing {self.at(path)}"):
+
+        def put() -> None:
             if self.protocol in _ATOMIC_PUT:
                 self.fs.pipe_file(self._full(path), data)
                 return
             with self._draft(path, data) as (draft, target):
                 draft.replace(target)
 
+        self._patiently(f"writing {self.at(path)}", put)
+
     def create(self, path: str, data: bytes) -> bool:
-        """Writes the file only where there is none; False where there is one. Atomic: of many at once, one creates."""
-        with translated(f"creating {self.at(path)}"):
+        """Writes the file only where there is none; False where there is one. Atomic: of many at once, one creates.
+
+        An answer may be lost, and a client asks again by itself (aiohttp does): what stands there is ours if it is
+        `data`. So give each who creates bytes of its own; empty ones are nobody's.
+        """
+
+        def put() -> bool:
             try:
-                if not self.is_local:
-                    self.fs.pipe_file(self._full(path), data, mode="create")
-                    return True
-                with self._draft(path, data) as (draft, target):
-                    target.hardlink_to(draft)  # fsspec asks first and writes then, and two may do so at once
+                self._put_new(path, data)
             except FileExistsError:
-                return False
-        return True
+                return bool(data) and self._holds(path, data)
+            return True
+
+        return self._patiently(f"creating {self.at(path)}", put)
+
+    def _put_new(self, path: str, data: bytes) -> None:
+        """Raises FileExistsError."""
+        if self.is_local:
+            with self._draft(path, data) as (draft, target):
+                target.hardlink_to(draft)  # fsspec asks first and writes then, and two may do so at once
+            return
+        try:
+            self.fs.pipe_file(self._full(path), data, mode="create")
+        except OSError as error:
+            if code_of(error) in {"PreconditionFailed", "412"}:  # which s3fs tells from others on AWS alone
+                raise FileExistsError(path) from error
+            raise
+
+    def _holds(self, path: str, data: bytes) -> bool:
+        try:
+            return bytes(self.fs.cat_file(self._full(path))) == data
+        except FileNotFoundError:  # and gone again: whoever took it away knew of it
+            return False
 
     @contextlib.contextmanager
     def _draft(self, path: str, data: bytes) -> Iterator[tuple[Path, Path]]:
@@ -155,42 +160,43 @@ class Lake:
 
     def read(self, path: str) -> bytes:
         """The file's bytes. Raises FileNotFoundError."""
-        with translated(f"reading {self.at(path)}"):
-            return bytes(self.fs.cat_file(self._full(path)))
+        return self._patiently(f"reading {self.at(path)}", lambda: bytes(self.fs.cat_file(self._full(path))))
 
     def names(self, folder: str) -> list[str]:
         """Names of what stands directly in `folder`, sorted; empty where there is none."""
-        with translated(f"listing {self.at(folder)}"):
-            try:
-                entries = self.fs.ls(self._full(folder), detail=False)
-            except FileNotFoundError:
-                return []
+        try:
+            entries = self._patiently(
+                f"listing {self.at(folder)}", lambda: list(self.fs.ls(self._full(folder), detail=False))
+            )
+        except FileNotFoundError:
+            return []
         return sorted(name for entry in entries if not (name := entry.rstrip("/").rsplit("/", 1)[-1]).startswith("."))
 
     def exists(self, path: str) -> bool:
-        with translated(f"looking for {self.at(path)}"):
-            return bool(self.fs.exists(self._full(path)))
+        return self._patiently(f"looking for {self.at(path)}", lambda: bool(self.fs.exists(self._full(path))))
 
     def age_s(self, path: str) -> float:
         """Seconds since the file was written, by the store's clock alone. Raises FileNotFoundError."""
-        with translated(f"looking at {self.at(path)}"):
-            if self.is_local:
-                return time.time() - Path(self._full(path)).stat().st_mtime
-            if self.protocol in {"s3", "s3a"}:  # the answer says what time it is there
-                bucket, key, _ = self.fs.split_path(self._full(path))
-                answer = self.fs.call_s3("head_object", Bucket=bucket, Key=key)
-                now = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
-                return float((now - answer["LastModified"]).total_seconds())
-            probe = self._full(f"staging/clock.{uuid.uuid4().hex}")
-            self.fs.pipe_file(probe, b"now")
-            now = self.fs.modified(probe)
-            self.fs.rm_file(probe)
-            return float((now - self.fs.modified(self._full(path))).total_seconds())
+        return self._patiently(f"looking at {self.at(path)}", lambda: self._age_s(self._full(path)))
+
+    def _age_s(self, full: str) -> float:
+        if self.is_local:
+            return time.time() - Path(full).stat().st_mtime
+        if self.protocol in {"s3", "s3a"}:  # the answer says what time it is there
+            bucket, key, _ = self.fs.split_path(full)
+            answer = self.fs.call_s3("head_object", Bucket=bucket, Key=key)
+            now = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+            return float((now - answer["LastModified"]).total_seconds())
+        probe = f"{full}.{uuid.uuid4().hex}"
+        self.fs.pipe_file(probe, b"now")
+        now = self.fs.modified(probe)
+        self.fs.rm_file(probe)
+        return float((now - self.fs.modified(full)).total_seconds())
 
     def remove(self, folder: str) -> None:
         """Takes a folder away, if it is there."""
-        with translated(f"removing {self.at(folder)}"), contextlib.suppress(FileNotFoundError):
-            self.fs.rm(self._full(folder), recursive=True)
+        with contextlib.suppress(FileNotFoundError):
+            self._patiently(f"removing {self.at(folder)}", lambda: self.fs.rm(self._full(folder), recursive=True))
 
     def write_json(self, path: str, value: Any) -> None:
         self.write(path, json.dumps(value, indent=2, default=str).encode())
@@ -223,8 +229,7 @@ class Lake:
         if not any(name.endswith(".json") for name in self.names(f"analytics/{table}/_delta_log")):
             return None
         uri = self.at("analytics", table)
-        with translated(f"opening {uri}"):
-            return DeltaTable(uri, storage_options=self.storage_options)
+        return self._patiently(f"opening {uri}", lambda: DeltaTable(uri, storage_options=self.storage_options))
 
     def frame(self, table: str, schema: pa.Schema) -> pl.LazyFrame:
         """The analytics table, lazily; an empty frame of `schema` before its first publication.
@@ -236,7 +241,7 @@ class Lake:
             return empty.lazy()
         held = {field.name for field in delta.schema().fields}
         added = [pl.lit(None, kind).alias(name) for name, kind in empty.schema.items() if name not in held]
-        return pl.scan_delta(delta).with_columns(added)
+        return pl.scan_delta(delta, storage_options=self.polars_options).with_columns(added)
 
     def read_files(self, paths: list[str], columns: list[str] | None = None) -> pl.DataFrame:
         """Parquet files below the root, many at a time and each in one piece; its path stands in the column `path`.
@@ -244,8 +249,10 @@ class Lake:
         Not by Polars' own scan, which opens a file again for every part of it: a run that wrote the same shard at the
         same time changed it in between (test_a_file_is_read_in_one_piece). Raises FileNotFoundError.
         """
-        with translated(f"reading {len(paths)} files below {self.uri}"):
-            found = self.fs.cat([self._full(path) for path in paths])
+        found = self._patiently(
+            f"reading {len(paths)} files below {self.uri}",
+            lambda: dict(self.fs.cat([self._full(path) for path in paths])),
+        )
         return pl.concat(
             pl.read_parquet(io.BytesIO(found[self.fs._strip_protocol(self._full(path))]), columns=columns).with_columns(
                 path=pl.lit(path)
@@ -259,7 +266,7 @@ class Lake:
             delta = self.delta(name)
             if delta is None:
                 raise UsageError(f"{self.at('analytics', name)} has nothing published yet; run `undertone backfill`")
-            return pl.scan_delta(delta)
+            return pl.scan_delta(delta, storage_options=self.polars_options)
         if name not in FEATURE_SETS:
             known = ", ".join([*TABLE_KEYS, *FEATURE_SETS[1:]])
             raise UsageError(f"expected one of {known}; found {name!r}")
@@ -267,6 +274,6 @@ class Lake:
             raise UsageError(f"{self.at('features', name)} holds nothing yet; run `undertone backfill`")
         return pl.scan_parquet(
             self.at("features", name, "**", "*.parquet"),
-            storage_options=self.storage_options or None,
+            storage_options=self.polars_options or None,
             hive_partitioning=True,
         )

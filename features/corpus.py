@@ -6,15 +6,17 @@ import re
 import stat
 import string
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from typing import Any
 
 import fsspec
 
 from data_contracts.errors import CorpusError, UsageError
-from data_contracts.lake import translated
+from data_contracts.foreign import translated
+from data_contracts.patience import Patience
 from data_contracts.records import AudioObject
+from data_contracts.storage import s3fs_options
 from features.names import as_on_disk, as_text, is_hidden, is_url
 
 DEFAULT_LAYOUT = "{root}/{date:%Y/%m/%d}/"
@@ -29,6 +31,7 @@ class Corpus:
     root: str
     layout: str = DEFAULT_LAYOUT
     manifest: str | None = None
+    patience: Patience = field(default=Patience(), repr=False)
 
     def __post_init__(self) -> None:
         if not self.root and not self.manifest:
@@ -51,17 +54,17 @@ def list_objects(corpus: Corpus, dates: Sequence[dt.date] | None) -> Iterator[Au
 
         yield from manifest_objects(corpus.manifest, dates, layout=corpus.layout, root=corpus.root)
         return
-    fs, root = _open(corpus.root)
+    fs, root = _open(corpus.root, corpus.patience)
     if corpus.layout == "modified" or dates is None:
         wanted = None if dates is None else set(dates)
-        for entry in _entries(fs, corpus.root):
+        for entry in _entries(fs, corpus.root, corpus.patience):
             found = to_object(fs, entry, date_in_path(entry["name"], corpus.layout, root))
             if wanted is None or found.date in wanted:
                 yield found
         return
     for date in dates:
         prefix = corpus.layout.format(root=corpus.root.rstrip("/"), date=date)
-        yield from (to_object(fs, entry, date) for entry in _entries(fs, prefix))
+        yield from (to_object(fs, entry, date) for entry in _entries(fs, prefix, corpus.patience))
 
 
 def date_in_path(uri: str, layout: str, root: str) -> dt.date | None:
@@ -122,11 +125,10 @@ def to_object(fs: Any, entry: dict[str, Any], date: dt.date | None) -> AudioObje
     )
 
 
-def look_at(uri: str, date: dt.date | None) -> AudioObject:
+def look_at(uri: str, date: dt.date | None, patience: Patience = Patience()) -> AudioObject:
     """One object, as a listing would show it. Raises FileNotFoundError, or CorpusError where it cannot be looked at."""
-    fs, path = connect(uri)
-    with translated(f"looking at {uri}", CorpusError):
-        return to_object(fs, fs.info(path), date)
+    fs, path = connect(uri, patience)
+    return to_object(fs, patience.keep_trying(f"looking at {uri}", lambda: fs.info(path), CorpusError), date)
 
 
 def _uri(fs: Any, name: str) -> str:
@@ -142,19 +144,19 @@ def _modified(entry: dict[str, Any]) -> dt.datetime:
     return dt.datetime.fromtimestamp(0, dt.UTC)
 
 
-def _open(root: str) -> tuple[Any, str]:
-    fs, path = connect(root)
-    with translated(f"looking at the corpus {root}", CorpusError):
-        try:
-            there = fs.exists(path)
-        except FileNotFoundError:
-            there = False
-    if not there:
-        raise CorpusError(f"there is no corpus at {root}; check --corpus, the bucket's name and AWS_ENDPOINT_URL")
+def _open(root: str, patience: Patience) -> tuple[Any, str]:
+    fs, path = connect(root, patience)
+    try:
+        # Not `exists`: s3fs takes a bucket that does not answer for one that is not there.
+        patience.keep_trying(f"looking at the corpus {root}", lambda: fs.info(path), CorpusError)
+    except FileNotFoundError as error:
+        raise CorpusError(
+            f"there is no corpus at {root}; check --corpus, the bucket's name and AWS_ENDPOINT_URL"
+        ) from error
     return fs, path
 
 
-def connect(uri: str) -> tuple[Any, str]:
+def connect(uri: str, patience: Patience = Patience()) -> tuple[Any, str]:
     """The file system (fsspec keeps one a store) and the path in it. Raises UsageError where there is no such protocol.
 
     Not `fsspec.core.url_to_fs`: it takes a name with `::` apart, as a chain of URLs.
@@ -167,18 +169,18 @@ def connect(uri: str) -> tuple[Any, str]:
         if protocol in {"s3", "s3a"}:
             from features.s3_keys import S3Keys
 
-            return S3Keys(**options, use_listings_cache=False), path  # no answers from yesterday's listing
+            return S3Keys(**s3fs_options(patience) | options), path
         return fsspec.filesystem(protocol, **options), as_on_disk(path) if protocol == "file" else path
     except (ValueError, ImportError) as error:
         raise UsageError(f"expected a path or a URL that fsspec knows; found {uri!r} ({error})") from error
 
 
-def _entries(fs: Any, prefix: str) -> Iterator[dict[str, Any]]:
+def _entries(fs: Any, prefix: str, patience: Patience) -> Iterator[dict[str, Any]]:
     """Files below `prefix`, recursively, in a stable order within a page; a prefix that is not there holds none."""
     path = fs._strip_protocol(prefix)
     with translated(f"listing {prefix}", CorpusError):
         if hasattr(fs, "call_s3"):
-            pages = _s3_pages(fs, path)
+            pages = _s3_pages(fs, path, patience)
         else:
             pages = _local_folders(path) if is_local(fs) else _folders(fs, path)
         for page in pages:
@@ -190,13 +192,15 @@ def is_local(fs: Any) -> bool:
     return "file" in (fs.protocol if isinstance(fs.protocol, tuple) else (fs.protocol,))
 
 
-def _s3_pages(fs: Any, path: str) -> Iterator[list[dict[str, Any]]]:
+def _s3_pages(fs: Any, path: str, patience: Patience) -> Iterator[list[dict[str, Any]]]:
     """A thousand objects a request, never the whole listing in memory."""
     bucket, _, key = path.partition("/")
     prefix = f"{key}/" if key else ""
     request = {"Bucket": bucket, "Prefix": prefix}
     while True:
-        page = fs.call_s3("list_objects_v2", **request)
+        page = patience.keep_trying(
+            f"listing s3://{path}", partial(fs.call_s3, "list_objects_v2", **request), CorpusError
+        )
         yield [
             {**item, "name": f"{bucket}/{item['Key']}", "size": item["Size"]}
             for item in page.get("Contents", ())

@@ -52,7 +52,7 @@ def survey(
     started = time.perf_counter()
     recording_id: str | None = None
     heard: dict[int, Listened] = {}
-    with shared(item) as held_:
+    with shared(item, resources.patience) as held_:
         found: Measures | Reject
         if isinstance(held_, Reject):
             found = held_
@@ -81,7 +81,7 @@ def describe_range(
         if own == number
     ]
     (item,), device = shards.read_plan(lake, ref.shard), best_device()
-    with shared(item) as held_:
+    with shared(item, resources.patience) as held_:
         if isinstance(held_, Reject):
             return _gone(lake, ref, number, held_)
         if held_.sha256 != recording_id:

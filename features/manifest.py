@@ -11,8 +11,8 @@ import polars as pl
 
 from data_contracts.channels import channel_names
 from data_contracts.errors import CorpusError, UsageError
-from data_contracts.lake import storage_options
 from data_contracts.records import AudioObject
+from data_contracts.storage import storage_options
 from features.corpus import date_in_path, look_at
 from features.names import is_url
 

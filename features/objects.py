@@ -1,4 +1,7 @@
-"""An object's bytes: read patiently, held in memory or (large ones) in a file, and named by their digest."""
+"""An object's bytes: read patiently, held in memory or (large ones) in a file, and named by their digest.
+
+What is read is the content that was listed, by its etag, or a Reject. A store that does not answer is nobody's reject.
+"""
 
 import atexit
 import errno
@@ -6,26 +9,27 @@ import hashlib
 import os
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from botocore.exceptions import BotoCoreError
-
-from data_contracts.errors import ComputeError
+from data_contracts.errors import ComputeError, CorpusError, TransientError
+from data_contracts.foreign import BUSY, code_of, translated
+from data_contracts.patience import Patience
 from data_contracts.reasons import Reason
 from data_contracts.records import AudioObject
 from features.audio import Reject
-from features.corpus import connect, is_local
+from features.corpus import connect, is_local, look_at
 
 T = TypeVar("T")
 
 LARGE = 32_000_000  # bytes: larger objects are held in a file
 _CHUNK = 8_000_000
-_TRIES = 3
+_TRIES = 6  # that failed while the store answered others
+_NOT_THERE = "missing"  # the etag of what a manifest names and the store did not have
 
 
 @dataclass(frozen=True)
@@ -41,15 +45,8 @@ class Held:
             self.content.unlink(missing_ok=True)
 
 
-@contextmanager
-def held(item: AudioObject) -> Iterator[Held | Reject]:
-    """`hold`, and its end."""
-    found = hold(item, read_object)
-    try:
-        yield found
-    finally:
-        if isinstance(found, Held):
-            found.close()
+class Overwritten(Exception):  # noqa: N818 - it says what happened
+    """The content under a name is not the one that was listed."""
 
 
 _shared: dict[tuple[str, str], tuple[Held, int]] = {}  # and how many use it now
@@ -57,9 +54,9 @@ _lock = threading.Lock()
 
 
 @contextmanager
-def shared(item: AudioObject) -> Iterator[Held | Reject]:
-    """As `held`, for tasks of this process that want the same object: a copy stays until another one is wanted."""
-    found = _taken(item)
+def shared(item: AudioObject, patience: Patience = Patience()) -> Iterator[Held | Reject]:
+    """`hold`, for tasks of this process that want the same object: a copy stays until another one is wanted."""
+    found = _taken(item, patience)
     try:
         yield found
     finally:
@@ -70,13 +67,13 @@ def shared(item: AudioObject) -> Iterator[Held | Reject]:
                 found.close()
 
 
-def _taken(item: AudioObject) -> Held | Reject:
+def _taken(item: AudioObject, patience: Patience) -> Held | Reject:
     """A copy that is here already, or the object; only copies are kept, files of others may change."""
     with _lock:
         kept = _shared.get(_key(item))
         if kept is None:
             _let_go()
-            found = hold(item, read_object)
+            found = hold(item, partial(read_object, patience=patience), patience)
             if isinstance(found, Reject) or not found.is_ours:
                 return found
             kept = (found, 0)
@@ -94,47 +91,88 @@ def _let_go() -> None:
         _shared.pop(key)[0].close()
 
 
-def hold(item: AudioObject, read: Callable[[str], bytes]) -> Held | Reject:
-    """Reads an object, three times at most where its store fails; what goes wrong for good becomes a Reject."""
+def hold(item: AudioObject, read: Callable[[str, str], bytes], patience: Patience) -> Held | Reject:
+    """Reads an object; what is wrong with it for good becomes a Reject.
+
+    Raises TransientError where its store does not answer for as long as `patience` says, and CredentialsError.
+    """
     if item.bytes <= LARGE:
-        data = patiently(lambda: read(item.uri))
+        data = patiently(item.uri, lambda: read(item.uri, item.etag), patience)
         if isinstance(data, Reject):
             return data
         return _as_listed(item, Held(data, _name(hashlib.sha256(data))), len(data))
-    fs, path = connect(item.uri)
+    fs, path = connect(item.uri, patience)
     if is_local(fs):
-        found = patiently(lambda: _digest(Path(path)))
+        found = patiently(item.uri, lambda: _digest(item.uri, Path(path), item.etag), patience)
         return found if isinstance(found, Reject) else _as_listed(item, Held(Path(path), found[0]), found[1])
-    copied = patiently(lambda: _copy(fs, path))
+    copied = patiently(item.uri, lambda: _copy(fs, path, item), patience)
     return copied if isinstance(copied, Reject) else _as_listed(item, copied[0], copied[1])
 
 
-def read_object(uri: str) -> bytes:
-    """The object's bytes, by any fsspec URL."""
-    fs, path = connect(uri)
-    return bytes(fs.cat_file(path))
+def read_object(uri: str, etag: str | None = None, patience: Patience = Patience()) -> bytes:
+    """The object's bytes, by any fsspec URL, once. Raises Overwritten where they are not those of `etag`."""
+    fs, path = connect(uri, patience)
+    if hasattr(fs, "content"):
+        data, found = fs.content(path)
+        _check(etag, found)
+        return bytes(data)
+    data = bytes(fs.cat_file(path))
+    _check_again(uri, etag)
+    return data
 
 
-def patiently(read: Callable[[], T]) -> T | Reject:
-    """What `read` returns, after three tries at most; what its store refuses is a Reject."""
-    wait_s = 0.2
-    for attempt in range(1, _TRIES + 1):
+def patiently(uri: str, read: Callable[[], T], patience: Patience) -> T | Reject:
+    """What `read` returns. What its store refuses, or fails at again and again while it answers others, is a Reject."""
+    n_failed, last = 0, Exception()
+    for _ in patience.attempts():
         try:
-            return read()
+            with translated(f"reading {uri}", CorpusError):
+                return read()
         except FileNotFoundError:
             return Reject(Reason.VANISHED, "listed, and not there any more when it was read")
-        except PermissionError as error:
-            return Reject(Reason.ACCESS_DENIED, f"{error or 'access denied'}; grant this run read access to it")
-        except (OSError, BotoCoreError) as error:  # botocore's connection errors are no OSErrors
-            if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:  # no fault of the file's
-                raise ComputeError(
-                    f"{tempfile.gettempdir()}: {error}: large objects are copied there; make room, or set TMPDIR"
-                ) from error
-            if attempt == _TRIES:
-                return Reject(Reason.UNREADABLE, f"{type(error).__name__}: {error} (tried {_TRIES} times)")
-            time.sleep(wait_s)
-            wait_s *= 4
-    raise AssertionError("unreachable: the last attempt returns")
+        except Overwritten:
+            return Reject(Reason.VANISHED, "listed with another content than it was read with: it was overwritten")
+        except (CorpusError, TransientError) as error:
+            last, cause = error, error.__cause__
+        if isinstance(cause, OSError) and cause.errno in {errno.ENOSPC, errno.EDQUOT}:  # no fault of the file's
+            raise ComputeError(
+                f"{tempfile.gettempdir()}: {cause}: large objects are copied there; make room, or set TMPDIR"
+            ) from cause
+        if isinstance(cause, PermissionError):
+            return Reject(Reason.ACCESS_DENIED, f"{cause or 'access denied'}; grant this run read access to it")
+        its_own_fault = code_of(cause) not in BUSY and _answers(uri, patience)
+        n_failed += its_own_fault
+        if n_failed == _TRIES:
+            return Reject(Reason.UNREADABLE, f"{type(cause).__name__}: {cause} (tried {_TRIES} times)")
+    raise TransientError(
+        f"{last}; its store did not answer for {patience.total_s:.0f} s: run again when it does"
+    ) from last
+
+
+def _answers(uri: str, patience: Patience) -> bool:
+    """Whether the store says anything at all, if only that we may not ask."""
+    fs, path = connect(uri, patience)
+    if is_local(fs):
+        return True
+    try:
+        with translated(f"asking for the folder of {uri}", CorpusError):
+            fs.info(fs._parent(path))
+    except (FileNotFoundError, CorpusError):
+        return True
+    except TransientError:
+        return False
+    return True
+
+
+def _check(listed: str | None, found: str) -> None:
+    if listed not in (None, _NOT_THERE, found):
+        raise Overwritten
+
+
+def _check_again(uri: str, etag: str | None) -> None:
+    """For stores that hand out bytes without their etag: the object is looked at once more, when they were read."""
+    if etag is not None:
+        _check(etag, look_at(uri, None).etag)
 
 
 def _as_listed(item: AudioObject, held: Held, n_bytes: int) -> Held | Reject:
@@ -144,26 +182,24 @@ def _as_listed(item: AudioObject, held: Held, n_bytes: int) -> Held | Reject:
     return Reject(Reason.VANISHED, f"listed with {item.bytes} bytes, read {n_bytes}: it was overwritten")
 
 
-def _digest(path: Path) -> tuple[str, int]:
+def _digest(uri: str, path: Path, etag: str) -> tuple[str, int]:
     digest, n_bytes = hashlib.sha256(), 0
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
             n_bytes += len(chunk)
+    _check_again(uri, etag)
     return _name(digest), n_bytes
 
 
-def _copy(fs: Any, path: str) -> tuple[Held, int]:
+def _copy(fs: Any, path: str, item: AudioObject) -> tuple[Held, int]:
     """Into a file of ours, a chunk at a time."""
     digest, n_bytes = hashlib.sha256(), 0
     descriptor, name = tempfile.mkstemp(prefix="undertone-")
     copy = Path(name)
     try:
-        with (
-            os.fdopen(descriptor, "wb") as target,
-            fs.open(path, "rb", block_size=_CHUNK, cache_type="readahead") as source,
-        ):
-            while chunk := source.read(_CHUNK):
+        with os.fdopen(descriptor, "wb") as target:
+            for chunk in _chunks(fs, path, item):
                 digest.update(chunk)
                 n_bytes += len(chunk)
                 target.write(chunk)
@@ -171,6 +207,25 @@ def _copy(fs: Any, path: str) -> tuple[Held, int]:
         copy.unlink(missing_ok=True)
         raise
     return Held(copy, _name(digest), is_ours=True), n_bytes
+
+
+def _chunks(fs: Any, path: str, item: AudioObject) -> Iterator[bytes]:
+    """All of one content, that which was listed."""
+    if hasattr(fs, "content"):
+        for start in range(0, item.bytes, _CHUNK):
+            try:
+                data, found = fs.content(path, start, min(start + _CHUNK, item.bytes))
+            except OSError as error:
+                if code_of(error) == "InvalidRange":
+                    raise Overwritten from error
+                raise
+            _check(item.etag, found)
+            yield data
+        return
+    with fs.open(path, "rb", block_size=_CHUNK, cache_type="readahead") as source:
+        while chunk := source.read(_CHUNK):
+            yield chunk
+    _check_again(item.uri, item.etag)
 
 
 def _name(digest: Any) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 
 from data_contracts.records import AudioObject
 from features import decoders
@@ -40,11 +41,15 @@ def fetch_ahead(
     *,
     config: AudioConfig,
     resources: Resources = Resources(),
-    read: Callable[[str], bytes] | None = None,
+    read: Callable[[str, str], bytes] | None = None,
 ) -> Iterator[Fetched]:
-    """Reads in threads and decodes in processes, as many and as far ahead as `resources` allow; yields in order."""
+    """Reads in threads and decodes in processes, as many and as far ahead as `resources` allow; yields in order.
+
+    Raises TransientError where the store does not answer, CredentialsError where it does not any more.
+    """
     waiting: deque[tuple[int, Future[Fetched], Future[Held | Reject]]] = deque()
     in_flight, ahead = 0, _Ahead(resources.block_s)
+    read = read or partial(read_object, patience=resources.patience)
     readers = ThreadPoolExecutor(resources.n_readers, thread_name_prefix="read")
     pool = ThreadPoolExecutor(resources.n_decoders, thread_name_prefix="decode")
 
@@ -67,7 +72,7 @@ def fetch_ahead(
             ):
                 in_flight -= waiting[0][0]
                 yield handed_on()
-            reading = readers.submit(hold, item, read or read_object)
+            reading = readers.submit(hold, item, read, resources.patience)
             waiting.append((item.bytes, pool.submit(decoded, number, item, reading), reading))
             in_flight += item.bytes
         while waiting:

@@ -1,9 +1,9 @@
 """S3 as it names things: a key is a string of bytes, and no part of it means more than itself."""
 
-import s3fs
+from data_contracts.s3 import S3
 
 
-class S3Keys(s3fs.S3FileSystem):  # type: ignore[misc]
+class S3Keys(S3):
     """s3fs takes `?versionId=` at a key's end for a version, and read another object (or none) than was listed."""
 
     def split_path(self, path: str) -> tuple[str, str, None]:

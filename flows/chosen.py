@@ -46,4 +46,5 @@ def resources(settings: Settings) -> Resources:
         decode_timeout_s=settings.decode_timeout_s,
         memory_mb=settings.memory_mb,
         long_s=settings.long_s,
+        patience=settings.patience,
     )

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from rich.console import Console
 
+from data_contracts.conditional import require_conditional_writes
 from data_contracts.errors import UndertoneError
 from flows.screen import safe
 from flows.settings import Settings
@@ -77,11 +78,11 @@ def _corpus(settings: Settings) -> tuple[State, str]:
 
 def _lake(settings: Settings) -> tuple[State, str]:
     lake = settings.open_lake()
-    probe = f"staging/doctor-{uuid.uuid4().hex[:8]}"
-    first, second = lake.create(probe, b"?"), lake.create(probe, b"?")
-    lake.remove(probe)
-    if not first or second:
-        return "missing", f"{lake.uri} takes no conditional writes: publishing there could lose rows. Use another store"
+    if lake.is_local:
+        probe = f"staging/doctor-{uuid.uuid4().hex[:8]}"
+        lake.write(probe, b"?")
+        lake.remove(probe)
+    require_conditional_writes(lake)
     tables = lake.names("analytics")
     return "ok", f"{lake.uri} can be written, conditionally too; tables: {', '.join(tables) or 'none yet'}"
 

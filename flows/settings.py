@@ -19,6 +19,7 @@ from data_contracts import lake as lakes
 from data_contracts.channels import channel_names
 from data_contracts.errors import UsageError
 from data_contracts.lake import Lake
+from data_contracts.patience import Patience
 from features.corpus import DEFAULT_LAYOUT, Corpus
 from features.shards import SHARD_BYTES
 
@@ -69,6 +70,10 @@ class Settings(BaseSettings):
         "", description="labelled speech on which `models promote` compares a challenger with the champion"
     )
     pseudonym_key: str = Field("undertone", description="the secret in the hash that names unknown speakers")
+    store_patience_s: float = Field(
+        120.0, ge=0, description="seconds for which an object store that does not answer is asked again"
+    )
+    store_timeout_s: float = Field(30.0, gt=0, description="seconds without an answer until a request is given up")
     shard_tries: int = Field(3, ge=1, description="how often a shard is tried when the network or a worker fails")
 
     @classmethod
@@ -117,10 +122,14 @@ class Settings(BaseSettings):
     def open_lake(self) -> Lake:
         if not self.lake:
             raise UsageError("where is the lake? Found none; give --lake DIR_OR_URL or set UNDERTONE_LAKE")
-        return lakes.open(self.lake)
+        return lakes.open(self.lake, self.patience)
 
     def open_corpus(self) -> Corpus:
-        return Corpus(self.corpus, layout=self.layout, manifest=self.manifest)
+        return Corpus(self.corpus, layout=self.layout, manifest=self.manifest, patience=self.patience)
+
+    @property
+    def patience(self) -> Patience:
+        return Patience(self.store_patience_s, self.store_timeout_s)
 
     def open_registry(self, lake: Lake) -> "Registry":
         """The models' registry that goes with `lake`."""

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from botocore.exceptions import BotoCoreError
 
 from data_contracts.errors import CorpusError, UsageError
+from data_contracts.patience import Patience
 from data_contracts.records import ModelRef
 from features import decoders
 from features.audio import SAMPLE_RATE, Reject
@@ -76,9 +76,10 @@ def _others(means: list[np.ndarray], place: int) -> float:
 
 def _waveform(uri: str, config: FeatureConfig) -> np.ndarray:
     try:
-        audio = decoders.decode(read_object(uri), config=replace(config.audio, channels="mix"))
-    except (OSError, BotoCoreError) as error:
+        data = Patience().keep_trying(f"reading {uri}", lambda: read_object(uri), CorpusError)
+    except FileNotFoundError as error:
         raise CorpusError(f"{uri} cannot be read: {error}") from error
+    audio = decoders.decode(data, config=replace(config.audio, channels="mix"))
     if isinstance(audio, Reject):
         raise CorpusError(f"{uri} cannot be used: {audio.reason} ({audio.error})")
     return audio.waveform

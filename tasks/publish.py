@@ -14,6 +14,7 @@ from deltalake import CommitProperties, DeltaTable, write_deltalake
 from deltalake.exceptions import DeltaError
 
 from data_contracts.errors import LakeError, PublishConflict
+from data_contracts.foreign import translated
 from data_contracts.lake import Lake
 from data_contracts.schemas import PUBLISHED, RUNS, TABLE_KEYS
 from tasks.ledger import Ledger
@@ -190,13 +191,14 @@ def _commit(
     rows = _nullable(rows)
     properties = CommitProperties(custom_metadata=stamp, max_commit_retries=100)
     try:
-        if target is None:
-            uri, options = lake.at("analytics", table), lake.storage_options
-            write_deltalake(uri, rows, mode="error", storage_options=options, commit_properties=properties)
-        elif replace_dates is not None:
-            _replace(target, rows, replace_dates, properties)
-        else:
-            _merge(target, table, rows, gone, properties)
+        with translated(f"publishing {lake.at('analytics', table)}"):
+            if target is None:
+                uri, options = lake.at("analytics", table), lake.storage_options
+                write_deltalake(uri, rows, mode="error", storage_options=options, commit_properties=properties)
+            elif replace_dates is not None:
+                _replace(target, rows, replace_dates, properties)
+            else:
+                _merge(target, table, rows, gone, properties)
     except DeltaError as error:
         raise LakeError(f"publishing {lake.at('analytics', table)}: {error}") from error
 

@@ -6,15 +6,17 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import fsspec
 import polars as pl
 import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
+from faulty_s3 import TRANSIENT, Fault
 
 from data_contracts import lake as lakes
-from data_contracts.errors import CorpusError, LakeError, TransientError, UsageError
-from data_contracts.lake import Lake, storage_options, translated
+from data_contracts.errors import CredentialsError, TransientError, UsageError
+from data_contracts.foreign import translated
+from data_contracts.lake import Lake
+from data_contracts.patience import Patience
 from data_contracts.schemas import SEGMENTS, TABLE_KEYS
 
 ROWS = pa.table({"n": [1, 2, 3]})
@@ -184,36 +186,6 @@ def test_an_address_may_hold_what_the_message_says(tmp_path):
     assert lake.scan("runs").collect().height == 1
 
 
-def test_storage_options_come_from_the_aws_settings():
-    environ = {
-        "AWS_REGION": "eu-central-1",
-        "AWS_DEFAULT_REGION": "us-west-2",
-        "AWS_ENDPOINT_URL": "http://127.0.0.1:9000",
-        "AWS_ACCESS_KEY_ID": "id",
-        "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_SESSION_TOKEN": "token",
-    }
-    assert storage_options("s3://bucket/lake", environ) == {
-        "aws_region": "eu-central-1",
-        "aws_endpoint_url": "http://127.0.0.1:9000",
-        "aws_allow_http": "true",
-        "aws_access_key_id": "id",
-        "aws_secret_access_key": "secret",
-        "aws_session_token": "token",
-    }
-    over = environ | {"AWS_ENDPOINT_URL_S3": "https://s3.example"}
-    assert storage_options("s3://bucket", over)["aws_endpoint_url"] == "https://s3.example"
-    assert storage_options("s3://bucket", over)["aws_allow_http"] == "false"
-    assert storage_options("s3://bucket", {}) == {"aws_region": "us-east-1"}
-    assert storage_options("s3://bucket", {"AWS_DEFAULT_REGION": "us-west-2"}) == {"aws_region": "us-west-2"}
-    assert storage_options("/lake", environ) == {}
-
-
-def test_storage_options_follow_the_environment(monkeypatch):
-    monkeypatch.setenv("AWS_REGION", "eu-north-1")
-    assert storage_options("s3://bucket") == {"aws_region": "eu-north-1"}
-
-
 def test_a_table_is_empty_before_it_is_published_and_scanned_after(lake):
     schema = pa.schema([pa.field("uri", pa.string(), nullable=False)])
     assert lake.delta("recordings") is None
@@ -245,42 +217,81 @@ def test_an_unknown_name_is_answered_with_the_known_ones(lake, name):
     assert str(caught.value).count("recordings") == 1
 
 
-@pytest.mark.parametrize(
-    ("foreign", "ours", "says"),
-    [
-        (PermissionError("AccessDenied"), LakeError, "access denied .*AccessDenied.*credentials"),
-        (TimeoutError("slow"), TransientError, "slow"),
-        (ConnectionResetError("reset"), TransientError, "reset"),
-        (OSError(16, "SlowDown"), TransientError, "SlowDown"),
-        (OSError(28, "no space left"), LakeError, "no space left.*undertone doctor"),
-    ],
-)
-def test_foreign_errors_become_ours(foreign, ours, says):
-    with pytest.raises(ours, match=rf"(?s)^writing s3://b/x: .*{says}") as caught, translated("writing s3://b/x"):
-        raise foreign
-    assert caught.value.__cause__ is foreign
-    assert type(caught.value) is ours
-
-
-def test_errors_of_the_corpus_are_called_so():
-    with pytest.raises(CorpusError, match="listing x: access denied"), translated("listing x", CorpusError):
-        raise PermissionError
-    with pytest.raises(KeyError), translated("a bug of ours is no storage error"):
-        raise KeyError
-
-
 def test_a_server_that_does_not_answer_is_transient(s3, monkeypatch):
     """botocore's connection errors are no OSErrors: they once passed as they were, and were never tried again."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    connections = fsspec.get_filesystem_class("s3")
-    connections.clear_instance_cache()
-    try:
-        lake = lakes.open(f"s3://{s3}/lake")
-        with pytest.raises(TransientError, match=f"reading s3://{s3}/lake/a: .*http://127.0.0.1:9"):
-            lake.read("a")
-    finally:
-        connections.clear_instance_cache()
+    lake = lakes.open(f"s3://{s3}/lake", Patience(total_s=0.5))
+    with pytest.raises(TransientError, match=rf"reading s3://{s3}/lake/a: .*http://127.0.0.1:9.* in vain: run again"):
+        lake.read("a")
+
+
+@pytest.fixture
+def disturbed(s3, faulty):
+    """A lake behind a store that misbehaves; nobody waits long for it."""
+    return lakes.open(f"s3://{s3}/lake", Patience(total_s=20.0, timeout_s=0.5))
+
+
+@pytest.mark.parametrize("kind", TRANSIENT)
+def test_every_operation_outlives_a_fault(disturbed, faulty, kind):
+    """The first request of each operation fails; reset, four times: more often than it is tried again at once."""
+    table, data = disturbed.at("analytics", "runs"), b"12"
+    write_deltalake(table, pa.table({"run_id": ["a"]}), storage_options=disturbed.storage_options)
+
+    def broken(operation, *, on: str = ""):
+        faulty.do(Fault(kind, on=on, times=4 if kind == "reset" else 1))
+        return operation()
+
+    broken(lambda: disturbed.write("a/b", data))
+    assert broken(lambda: disturbed.read("a/b")) == data
+    assert broken(lambda: disturbed.exists("a/b"))
+    assert not broken(lambda: disturbed.exists("a/c"))
+    assert broken(lambda: disturbed.names("a")) == ["b"]
+    assert broken(lambda: disturbed.create("a/d", data))
+    assert not broken(lambda: disturbed.create("a/d", b"others"))
+    assert broken(lambda: disturbed.delta("runs").version()) == 0
+    assert broken(lambda: disturbed.delta("runs").version(), on="GET .*json") == 0
+    assert broken(lambda: disturbed.scan("runs").collect().height, on="GET .*parquet") == 1
+    broken(lambda: disturbed.remove("a"))
+    faulty.do()
+    assert disturbed.names("a") == []
+    assert {done for _, done in faulty.log} == {kind, "pass"}
+
+
+@pytest.mark.parametrize("kind", ["reset_after", "truncate"])
+def test_who_created_is_told_so_though_the_answer_was_lost(disturbed, faulty, kind):
+    """The second try found what the first had written, and a run waited for a lock that it held itself."""
+    faulty.do(Fault(kind, on="PUT", times=1))
+    assert disturbed.create("lock", b"mine")
+    faulty.do(Fault(kind, on="PUT", times=1))
+    assert not disturbed.create("lock", b"another's")
+    assert disturbed.read("lock") == b"mine"
+
+
+def test_empty_files_are_nobodys(lake):
+    assert [lake.create("marks/done", b"") for _ in range(2)] == [True, False]
+
+
+def test_credentials_that_ran_out_are_said_to_have(disturbed, faulty):
+    disturbed.write("a", b"1")
+    write_deltalake(disturbed.at("analytics/runs"), ROWS, storage_options=disturbed.storage_options)
+    frame = disturbed.scan("runs")
+    faulty.do(Fault("expired"))
+    says = "ExpiredToken.*expected credentials that the store takes; renew them .* and run again"
+    operations = {
+        "read": lambda: disturbed.read("a"),
+        "exists": lambda: disturbed.exists("a"),  # asks by HEAD, whose answer has no reason in it
+        "write": lambda: disturbed.write("a", b"2"),
+        "names": lambda: disturbed.names(""),
+        "create": lambda: disturbed.create("b", b"2"),
+        "delta": lambda: disturbed.delta("runs"),
+    }
+    for operation in operations.values():
+        before = faulty.n_requests
+        with pytest.raises(CredentialsError, match=f"(?s){says}"):
+            operation()
+        assert faulty.n_requests - before <= 2, "asking again does not help"
+    with pytest.raises(CredentialsError, match="ExpiredToken"), translated("reading runs"):
+        frame.collect()
 
 
 def test_a_bucket_that_is_not_there_is_not_an_empty_one(s3):

@@ -3,6 +3,10 @@
 import datetime as dt
 import hashlib
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import boto3
@@ -10,18 +14,29 @@ import pytest
 from small_disk import small_disk
 
 from data_contracts.errors import ComputeError
+from data_contracts.patience import Patience
 from data_contracts.reasons import Reason
 from data_contracts.records import AudioObject
 from features import objects
 from features.audio import Reject
-from features.objects import Held, held, shared
+from features.corpus import look_at
+from features.objects import Held, hold, read_object, shared
 
-NOW = dt.datetime(2026, 11, 21, tzinfo=dt.UTC)
+DAY = dt.date(2026, 11, 21)
 DATA = bytes(range(256)) * 40
+HASTE = Patience(total_s=2.0, timeout_s=1.0)
 
 
-def _item(uri: str, n_bytes: int = len(DATA)) -> AudioObject:
-    return AudioObject(uri, "e", n_bytes, NOW.date(), NOW)
+def _item(uri: str) -> AudioObject:
+    return look_at(uri, DAY)
+
+
+@contextmanager
+def held(item: AudioObject) -> Iterator[Held | Reject]:
+    found = hold(item, partial(read_object, patience=HASTE), HASTE)
+    yield found
+    if isinstance(found, Held):
+        found.close()
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +53,7 @@ def _named(data: bytes) -> str:
 
 def test_a_small_object_is_held_in_memory(tmp_path):
     (tmp_path / "a").write_bytes(DATA[:900])
-    with held(_item(str(tmp_path / "a"), 900)) as found:
+    with held(_item(str(tmp_path / "a"))) as found:
         assert found == Held(DATA[:900], _named(DATA[:900]))
 
 
@@ -78,8 +93,9 @@ def test_a_large_object_that_is_gone_or_another_leaves_nothing(request, tmp_path
     else:
         (tmp_path / "a").write_bytes(DATA)
         uri = f"{tmp_path}/"
-    for name, n_bytes in (("a", len(DATA) + 1), ("none", len(DATA))):
-        with held(_item(uri + name, n_bytes)) as found:
+    there = _item(f"{uri}a")
+    for item in (replace(there, bytes=len(DATA) + 1), replace(there, etag="e"), replace(there, uri=f"{uri}none")):
+        with held(item) as found:
             assert isinstance(found, Reject)
             assert found.reason is Reason.VANISHED
     assert not list((tmp_path / "temporary").iterdir())
@@ -90,7 +106,7 @@ def test_what_several_tasks_want_is_copied_once_and_goes_when_another_is_wanted(
         boto3.client("s3").put_object(Bucket=s3, Key=key, Body=DATA)
     copies = []
     copy = objects._copy
-    monkeypatch.setattr(objects, "_copy", lambda fs, path: copies.append(path) or copy(fs, path))
+    monkeypatch.setattr(objects, "_copy", lambda fs, path, item: copies.append(path) or copy(fs, path, item))
     with shared(_item(f"s3://{s3}/a")) as first:
         pass
     with shared(_item(f"s3://{s3}/a")) as again:
@@ -99,6 +115,6 @@ def test_what_several_tasks_want_is_copied_once_and_goes_when_another_is_wanted(
             assert again.content.read_bytes() == other.content.read_bytes() == DATA  # still in use
     with shared(_item(f"s3://{s3}/b")):
         assert len(copies) == 2
-    with shared(_item(f"s3://{s3}/c")) as missing:
+    with shared(replace(_item(f"s3://{s3}/b"), uri=f"s3://{s3}/c")) as missing:
         assert missing.reason is Reason.VANISHED
     assert not list((tmp_path / "temporary").iterdir())

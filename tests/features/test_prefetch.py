@@ -10,14 +10,16 @@ import boto3
 import numpy as np
 import pytest
 import soundfile as sf
-from botocore.exceptions import EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
+from data_contracts.errors import CredentialsError, TransientError
 from data_contracts.fingerprint import digest
+from data_contracts.patience import Patience
 from data_contracts.reasons import Reason
 from data_contracts.records import AudioObject
 from features import decoders
 from features.audio import AudioConfig, Decoded, Reject
-from features.corpus import Corpus, list_objects
+from features.corpus import Corpus, list_objects, look_at
 from features.prefetch import Fetched, Long, fetch_ahead
 from features.resources import Resources
 
@@ -47,7 +49,7 @@ class CountingReader:
         self.size, self.n_taken = size, 0
         self.n_now = self.most_at_once = self.n_started = self.most_ahead = 0
 
-    def __call__(self, uri: str) -> bytes:
+    def __call__(self, uri: str, _etag: str) -> bytes:
         with self.lock:
             self.n_now += 1
             self.n_started += 1
@@ -132,7 +134,7 @@ def test_decoded_time_ahead_is_bounded(monkeypatch):
     monkeypatch.setattr(decoders, "windows", counted)
     monkeypatch.setattr(Resources, "block_s", 6.0)
     N_DECODED["n"] = 0
-    assert _seconds_ahead(fetch_ahead(items, config=CONFIG, read=lambda _: wav)) <= 6.0 + 2.0
+    assert _seconds_ahead(fetch_ahead(items, config=CONFIG, read=lambda *_: wav)) <= 6.0 + 2.0
     assert N_DECODED["n"] == 20
 
 
@@ -141,7 +143,7 @@ def test_a_recording_that_is_too_long_to_be_held_is_handed_on_as_such():
     items = [_item("short", len(short)), _item("long", len(long)), _item("again", len(short))]
     resources = Resources(long_s=60.0)
     found = list(
-        fetch_ahead(items, config=CONFIG, resources=resources, read=lambda uri: long if uri == "long" else short)
+        fetch_ahead(items, config=CONFIG, resources=resources, read=lambda uri, _: long if uri == "long" else short)
     )
     assert [type(item.audio) for item in found] == [Decoded, Long, Decoded]
     assert found[1].sha256 == digest(long)
@@ -152,12 +154,12 @@ def test_what_the_store_fails_at_for_a_moment_is_tried_again():
     failures = {
         "timeout": TimeoutError("slow"),
         "reset": ConnectionResetError("reset"),
-        "busy": OSError(16, "SlowDown"),
+        "broken disk": OSError(5, "I/O error"),
         "unreachable": EndpointConnectionError(endpoint_url="http://127.0.0.1:9"),  # no OSError
     }
     tries = dict.fromkeys([*failures, *(f"{name} always" for name in failures)], 0)
 
-    def read(uri: str) -> bytes:
+    def read(uri: str, _etag: str) -> bytes:
         tries[uri] += 1
         if uri.endswith("always") or tries[uri] < 2:
             raise failures[uri.removesuffix(" always")]
@@ -168,12 +170,25 @@ def test_what_the_store_fails_at_for_a_moment_is_tried_again():
             assert tries[item.item.uri] == 2
             assert isinstance(item.audio, Decoded)
             continue
-        assert tries[item.item.uri] == 3
+        assert tries[item.item.uri] == 6
         assert item.sha256 is None
         assert isinstance(item.audio, Reject)
         assert item.audio.reason is Reason.UNREADABLE
-        assert item.audio.error.endswith("(tried 3 times)")
+        assert item.audio.error.endswith("(tried 6 times)")
         assert type(failures[item.item.uri.removesuffix(" always")]).__name__ in item.audio.error
+
+
+def test_a_store_that_is_busy_or_takes_no_credentials_makes_no_rejects():
+    """They are not the recordings' fault: all of them would be marked, and after three nights be left alone."""
+    words = {"SlowDown": TransientError, "ExpiredToken": CredentialsError, "RequestTimeTooSkewed": CredentialsError}
+    for word, ours in words.items():
+
+        def read(uri: str, _etag: str, word=word) -> bytes:
+            raise ClientError({"Error": {"Code": word, "Message": "said the store"}}, "GetObject")
+
+        fetched = fetch_ahead([_item("a")], config=CONFIG, resources=Resources(patience=Patience(0.3)), read=read)
+        with pytest.raises(ours, match=r"reading a: .*said the store"):
+            list(fetched)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +198,7 @@ def test_what_the_store_fails_at_for_a_moment_is_tried_again():
 def test_what_trying_again_does_not_mend_is_tried_once(error, reason):
     tries = []
 
-    def read(uri: str) -> bytes:
+    def read(uri: str, _etag: str) -> bytes:
         tries.append(uri)
         raise error
 
@@ -195,7 +210,7 @@ def test_what_trying_again_does_not_mend_is_tried_once(error, reason):
 
 
 def test_an_object_of_another_size_was_overwritten():
-    (fetched,) = fetch_ahead([_item("a", len(WAV) + 1)], config=CONFIG, read=lambda _: WAV)
+    (fetched,) = fetch_ahead([_item("a", len(WAV) + 1)], config=CONFIG, read=lambda *_: WAV)
     assert fetched.sha256 is None
     assert isinstance(fetched.audio, Reject)
     assert fetched.audio.reason is Reason.VANISHED
@@ -203,7 +218,7 @@ def test_an_object_of_another_size_was_overwritten():
 
 
 def test_what_does_not_decode_has_a_name_and_a_reason():
-    (fetched,) = fetch_ahead([_item("a", 5)], config=CONFIG, read=lambda _: b"Dear ")
+    (fetched,) = fetch_ahead([_item("a", 5)], config=CONFIG, read=lambda *_: b"Dear ")
     assert fetched.sha256 == digest(b"Dear ")
     assert isinstance(fetched.audio, Reject)
     assert fetched.audio.reason is Reason.NOT_AUDIO
@@ -211,7 +226,7 @@ def test_what_does_not_decode_has_a_name_and_a_reason():
 
 def test_a_bug_of_ours_is_not_hidden():
     with pytest.raises(ZeroDivisionError):
-        list(fetch_ahead([_item("a")], config=CONFIG, read=lambda _: bytes(1 // 0)))
+        list(fetch_ahead([_item("a")], config=CONFIG, read=lambda *_: bytes(1 // 0)))
 
 
 def test_a_folder_is_read(tmp_path: Path):
@@ -232,7 +247,7 @@ def test_s3_is_read(s3):
         client.put_object(Bucket=s3, Key=key, Body=WAV)
     listed = list(list_objects(Corpus(f"s3://{s3}"), [DAY]))
     client.delete_object(Bucket=s3, Key="2026/11/21/gone.wav")
-    client.put_object(Bucket=s3, Key="2026/11/21/overwritten.wav", Body=_wav(0.5))
+    client.put_object(Bucket=s3, Key="2026/11/21/overwritten.wav", Body=WAV[:-1] + b"x")
     here, gone, overwritten = fetch_ahead(listed, config=CONFIG)
     assert here.sha256 == digest(WAV)
     for fetched in (gone, overwritten):
@@ -245,7 +260,7 @@ def test_who_stops_early_leaves_no_copies(s3, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     for number in range(8):
         boto3.client("s3").put_object(Bucket=s3, Key=f"{number}.wav", Body=WAV)
-    fetched = fetch_ahead([_item(f"s3://{s3}/{number}.wav") for number in range(8)], config=CONFIG)
+    fetched = fetch_ahead([look_at(f"s3://{s3}/{number}.wav", DAY) for number in range(8)], config=CONFIG)
     assert isinstance(next(fetched).audio, Decoded)
     fetched.close()
     assert not list(tmp_path.glob("undertone-*"))

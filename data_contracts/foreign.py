@@ -1,0 +1,104 @@
+"""Errors of s3fs, botocore, deltalake and Polars in our words: what passes, what credentials do not open, the rest."""
+
+import contextlib
+import errno
+import re
+from collections.abc import Iterator
+from http.client import HTTPException
+
+from botocore import exceptions as boto
+from botocore.parsers import ResponseParserError
+
+from data_contracts.errors import CredentialsError, LakeError, TransientError, UndertoneError
+
+BUSY = {"SlowDown", "ServiceUnavailable", "Throttling", "ThrottlingException", "TooManyRequests", "503", "429"}
+_CONFLICT = {"OperationAborted", "ConditionalRequestConflict", "409"}
+_ON_THE_WAY = {"RequestTimeout", "IncompleteBody", "BadDigest", "XAmzContentSHA256Mismatch", "408"}
+_PASSING = BUSY | _CONFLICT | _ON_THE_WAY | {"InternalError", "500", "502", "504"}
+_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "InvalidToken", "TokenRefreshRequired"}
+_UNKNOWN = {"InvalidAccessKeyId", "InvalidClientTokenId", "SignatureDoesNotMatch", "UnrecognizedClientException"}
+_REFUSED = _EXPIRED | _UNKNOWN | {"AuthFailure"}
+_CLOCK = {"RequestTimeTooSkewed", "RequestInTheFuture"}
+_NO_CREDENTIALS = (
+    *(boto.NoCredentialsError, boto.PartialCredentialsError, boto.CredentialRetrievalError),
+    *(boto.TokenRetrievalError, boto.UnauthorizedSSOTokenError, boto.SSOTokenLoadError),
+)
+_NETWORK = (
+    *(TimeoutError, ConnectionError, HTTPException, ResponseParserError),
+    *(boto.ConnectionError, boto.HTTPClientError, boto.IncompleteReadError),
+)
+_BUSY_ERRNO = {errno.EBUSY, getattr(errno, "EREMOTEIO", errno.EIO)}  # what s3fs makes of "slow down", "internal error"
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+# deltalake and Polars tell all that a store said in the text of an OSError.
+_CODE = re.compile(r"<Code>(\w+)</Code>")
+_STATUS = re.compile(r"non-2xx status code\W+(\d{3})\b")
+_WIRE = re.compile(r"HTTP error|error sending request|timed out|response body|connection (closed|reset)")
+
+
+@contextlib.contextmanager
+def translated(doing: str, ours: type[UndertoneError] = LakeError) -> Iterator[None]:
+    """A store's errors become TransientError, CredentialsError or `ours`; a FileNotFoundError passes as it is."""
+    try:
+        yield
+    except (UndertoneError, FileNotFoundError):
+        raise
+    except Exception as error:
+        told = _told(doing, error, ours)
+        if told is None:  # a bug of ours is no storage error
+            raise
+        raise told from error
+
+
+def code_of(error: BaseException | None) -> str | None:
+    """What the store called it: S3's word, or the HTTP status where the answer had no body (of a HEAD)."""
+    while error is not None:
+        if isinstance(error, boto.ClientError):
+            return str(error.response.get("Error", {}).get("Code"))
+        found = _CODE.search(text := _plain(error)) or _STATUS.search(text)
+        if found:
+            return found[1]
+        error = error.__cause__
+    return None
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether trying again may mend it."""
+    code = code_of(error)
+    if code is not None:
+        return code in _PASSING
+    if isinstance(error, _NETWORK) or type(error).__module__.startswith("aiohttp"):
+        return True
+    if not isinstance(error, OSError):
+        return False
+    return error.errno in _BUSY_ERRNO or (error.errno is None and bool(_WIRE.search(_plain(error))))
+
+
+def _told(doing: str, error: Exception, ours: type[UndertoneError]) -> UndertoneError | None:
+    code, said = code_of(error), f"{doing}: {_plain(error)}"
+    if code in _CLOCK | _REFUSED or isinstance(error, _NO_CREDENTIALS):
+        expected = "a clock that agrees with the store's" if code in _CLOCK else "credentials that the store takes"
+        mend = "set this machine's clock" if code in _CLOCK else "renew them (AWS_… or the profile)"
+        return CredentialsError(
+            f"{said} ({code or type(error).__name__}): expected {expected}; {mend} and run again: it goes on from here"
+        )
+    if is_passing(error):
+        return TransientError(said)
+    if isinstance(error, PermissionError):
+        return ours(f"{doing}: access denied ({_plain(error)}); check the credentials and the bucket's policy")
+    advice = _advice(error)
+    return ours(f"{said}; {advice}") if advice else None
+
+
+def _advice(error: Exception) -> str | None:
+    if getattr(error, "errno", None) in _FULL or "No space left on device" in str(error):  # Delta gives no number
+        return "make room and run again: it goes on where this one ended"
+    if isinstance(error, OSError):
+        return "`undertone doctor` shows what can be reached"
+    if isinstance(error, boto.BotoCoreError | boto.ClientError):
+        return "check the AWS settings, the credentials among them"
+    return None
+
+
+def _plain(error: BaseException) -> str:
+    return " ".join(_COLOUR.sub("", str(error)).split())

@@ -1,0 +1,74 @@
+"""What S3's clients are told beside a URL: where the store is, and how long they wait for it."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import botocore.session
+import fsspec
+
+from data_contracts.patience import Patience
+
+_S3 = {"s3", "s3a"}
+_MOST_BACKOFF_S = 5
+
+
+def storage_options(uri: str, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """What Polars and Delta need beside `uri` to reach S3: the endpoint, taken from the usual AWS settings."""
+    if fsspec.utils.get_protocol(uri) not in _S3:
+        return {}
+    profile = botocore.session.Session().get_scoped_config()
+    region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or profile.get("region")
+    endpoint = environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL") or profile.get("endpoint_url")
+    options = {"aws_region": str(region or "us-east-1")}
+    if endpoint:
+        options |= {"aws_endpoint_url": endpoint, "aws_allow_http": str(endpoint.startswith("http://")).lower()}
+    for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        if key in environ:
+            options[key.lower()] = environ[key]
+    return options
+
+
+def delta_patience(uri: str, patience: Patience) -> dict[str, str]:
+    """deltalake's options, texts all. Its own ten tries are over after two seconds."""
+    if fsspec.utils.get_protocol(uri) not in _S3:
+        return {}
+    return {
+        "timeout": f"{_milliseconds(patience.timeout_s)}ms",
+        "connect_timeout": f"{_milliseconds(min(patience.timeout_s, 10.0))}ms",
+        "max_retries": "1000",
+        "retry_timeout": f"{_milliseconds(patience.total_s)}ms",
+        "backoff_config.max_backoff": f"{_MOST_BACKOFF_S}s",
+    }
+
+
+def polars_patience(uri: str, patience: Patience) -> dict[str, Any]:
+    """Polars' options by the same names are numbers. It gives a store that failed a second round."""
+    if fsspec.utils.get_protocol(uri) not in _S3:
+        return {}
+    return {
+        "timeout": f"{_milliseconds(patience.timeout_s)}ms",
+        "connect_timeout": f"{_milliseconds(min(patience.timeout_s, 10.0))}ms",
+        "max_retries": 1000,
+        "retry_timeout_ms": _milliseconds(patience.total_s / 2),
+        "retry_max_backoff_ms": 1000 * _MOST_BACKOFF_S,
+    }
+
+
+def s3fs_options(patience: Patience, environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
+    """s3fs' arguments. The endpoint is one of them, because s3fs keeps a connection a set of arguments."""
+    return {
+        "use_listings_cache": False,  # no answers from yesterday's listing
+        "max_concurrency": 1,  # more, and every read asks for the size first
+        "endpoint_url": environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL"),
+        "config_kwargs": {
+            "connect_timeout": min(patience.timeout_s, 10.0),
+            "read_timeout": patience.timeout_s,
+            "retries": {"total_max_attempts": 1},  # `data_contracts.s3` tries again
+            "max_pool_connections": 32,
+        },
+    }
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, round(1000 * seconds))

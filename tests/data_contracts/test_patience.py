@@ -1,0 +1,58 @@
+"""Asked again, with pauses that grow, for so long and no longer."""
+
+import pytest
+
+from data_contracts import patience as module
+from data_contracts.errors import LakeError, TransientError, UsageError
+from data_contracts.patience import Patience
+
+
+@pytest.fixture
+def pauses(monkeypatch):
+    """Time stands still but for the pauses, which are only written down."""
+    slept = []
+    monkeypatch.setattr(module.time, "monotonic", lambda: sum(slept))
+    monkeypatch.setattr(module.time, "sleep", slept.append)
+    return slept
+
+
+def test_an_outage_of_half_a_minute_is_waited_for(pauses):
+    def act() -> str:
+        if sum(pauses) < 30.0:
+            raise ConnectionResetError("reset")
+        return "well"
+
+    assert Patience().keep_trying("reading a", act) == "well"
+    assert sum(pauses) < 40.0
+
+
+def test_one_that_does_not_end_is_not(pauses):
+    def act() -> None:
+        raise TimeoutError("slow")
+
+    with pytest.raises(TransientError, match="reading a: slow; asked again for 120 s in vain: run again when"):
+        Patience().keep_trying("reading a", act)
+    assert sum(pauses) == pytest.approx(120.0)
+    assert max(pauses) <= 8.0
+    assert pauses[0] < pauses[2] < pauses[4], "they grow"
+    assert len({round(pause, 6) for pause in pauses[6:-1]}) == len(pauses[6:-1]), "and no two callers keep step"
+
+
+def test_what_does_not_pass_is_asked_once(pauses):
+    for error, ours in ((FileNotFoundError("a"), FileNotFoundError), (PermissionError("a"), LakeError)):
+        tries = []
+
+        def act(error=error, tries=tries) -> None:
+            tries.append(1)
+            raise error
+
+        with pytest.raises(ours):
+            Patience().keep_trying("reading a", act)
+        assert len(tries) == 1
+    assert not pauses
+
+
+def test_no_patience_is_one_try(pauses):
+    assert list(Patience(total_s=0.0).attempts()) == [1]
+    with pytest.raises(UsageError, match="expected a patience of 0 s or more"):
+        Patience(total_s=-1.0)
