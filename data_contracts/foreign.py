@@ -76,9 +76,7 @@ def is_passing(error: BaseException) -> bool:
 
 def is_full(error: BaseException | None) -> bool:
     """Whether a disk (or a quota) is full."""
-    if not isinstance(error, OSError):
-        return False
-    return error.errno in _FULL or "No space left" in str(error)  # Delta's own words come without a number
+    return getattr(error, "errno", None) in _FULL or "No space left" in str(error)  # Delta gives no number
 
 
 def _told(doing: str, error: Exception, ours: type[UndertoneError]) -> UndertoneError | None:
@@ -91,14 +89,14 @@ def _told(doing: str, error: Exception, ours: type[UndertoneError]) -> Undertone
         )
     if is_passing(error):
         return TransientError(said)
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) or is_full(error):
         return ours(_of_the_system(doing, error))
     if isinstance(error, boto.BotoCoreError | boto.ClientError):
         return ours(f"{said}; check the AWS settings, the credentials among them")
     return None
 
 
-def _of_the_system(doing: str, error: OSError) -> str:
+def _of_the_system(doing: str, error: Exception) -> str:
     said = f"{doing}: {_plain(error)}"
     if isinstance(error, PermissionError):
         return f"{doing}: access denied ({_plain(error)}); check the credentials and the bucket's policy"

@@ -187,7 +187,7 @@ class Lake:
             answer = self.fs.call_s3("head_object", Bucket=bucket, Key=key)
             now = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
             return float((now - answer["LastModified"]).total_seconds())
-        probe = self._full(f"staging/clock.{uuid.uuid4().hex}")
+        probe = f"{full}.{uuid.uuid4().hex}"
         self.fs.pipe_file(probe, b"now")
         now = self.fs.modified(probe)
         self.fs.rm_file(probe)

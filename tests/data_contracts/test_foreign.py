@@ -16,7 +16,7 @@ from data_contracts.foreign import code_of, translated
         (TimeoutError("slow"), TransientError, "slow"),
         (ConnectionResetError("reset"), TransientError, "reset"),
         (OSError(16, "SlowDown"), TransientError, "SlowDown"),
-        (OSError(28, "no space left"), LakeError, "no space left.*undertone doctor"),
+        (OSError(28, "no space left"), LakeError, "no space left.*make room"),
     ],
 )
 def test_foreign_errors_become_ours(foreign, ours, says):
