@@ -17,7 +17,8 @@ HISTORY = pa.schema([*RUNS, pa.field("stage", pa.string()), pa.field("error", pa
 def recent(lake: Lake, limit: int) -> pa.Table:
     """The newest `limit` runs, every column. One that is `dead` was killed: running again goes on where it ended."""
     published = query(lake, f"SELECT * FROM runs ORDER BY started DESC LIMIT {limit:d}").to_pylist()
-    rows = {row["run_id"]: row for row in [*_unpublished(lake), *published]}
+    rows = {row["run_id"]: row for row in published}
+    rows |= {row["run_id"]: row for row in _unpublished(lake) if not _is_over(rows.get(row["run_id"]))}
     newest = sorted(rows.values(), key=lambda row: str(row["run_id"]), reverse=True)[:limit]
     return pa.Table.from_pylist(newest, schema=HISTORY) if newest else HISTORY.empty_table()
 
@@ -41,6 +42,11 @@ def at_a_glance(runs: pa.Table) -> pa.Table:
         for row in runs.to_pylist()
     ]
     return pa.Table.from_pylist(rows)
+
+
+def _is_over(row: dict[str, Any] | None) -> bool:
+    """Whether the ledger has the last word; of a run that has published some of its dates, what it left says more."""
+    return row is not None and row["status"] != "running"
 
 
 def _unpublished(lake: Lake) -> list[dict[str, Any]]:
