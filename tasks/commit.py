@@ -7,9 +7,9 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, write_deltalake
-from deltalake.exceptions import DeltaError
+from deltalake.exceptions import CommitFailedError, DeltaError
 
-from data_contracts.errors import LakeError, UndertoneError
+from data_contracts.errors import LakeError, TransientError, UndertoneError
 from data_contracts.foreign import translated
 from data_contracts.lake import Lake
 from data_contracts.schemas import PARTITIONED, TABLE_KEYS
@@ -33,7 +33,8 @@ class Change:
 def commit(lake: Lake, change: Change, stamp: dict[str, str], *, since: int | None = None) -> None:
     """Writes the change, unless the table's history since version `since` shows that it was written.
 
-    delta-rs keeps no application transactions: the stamp in the commit stands for one. Raises LakeError.
+    delta-rs keeps no application transactions: the stamp in the commit stands for one. Raises LakeError, or
+    TransientError where trying again may help.
     """
     n_gone = change.gone.num_rows if change.gone is not None else 0
     if not change.rows.num_rows and not n_gone and not (change.replace and change.dates):
@@ -50,7 +51,8 @@ def commit(lake: Lake, change: Change, stamp: dict[str, str], *, since: int | No
             return  # it was written, only the answer was lost
         if isinstance(error, UndertoneError):
             raise
-        raise LakeError(f"{doing}: {error}") from error
+        kind = TransientError if isinstance(error, CommitFailedError) else LakeError
+        raise kind(f"{doing}: {error}") from error
 
 
 def is_stamped(target: DeltaTable, stamp: dict[str, str], since: int | None) -> bool:

@@ -5,11 +5,11 @@ import datetime as dt
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
-from deltalake.exceptions import CommitFailedError
+from deltalake.exceptions import CommitFailedError, DeltaError
 
 import tasks.commit
 from data_contracts import schemas
-from data_contracts.errors import LakeError
+from data_contracts.errors import LakeError, TransientError
 from data_contracts.lake import Lake
 from tasks.commit import RUN_ID, Change, commit, commits
 
@@ -57,12 +57,13 @@ def test_what_was_written_though_the_answer_was_lost_is_not_written_twice(lake, 
     assert lake.delta("utterances").version() == 1
 
 
-def test_what_was_not_written_is_an_error(lake, monkeypatch):
+@pytest.mark.parametrize(("kind", "ours"), [(CommitFailedError, TransientError), (DeltaError, LakeError)])
+def test_what_was_not_written_is_an_error(lake, monkeypatch, kind, ours):
     def fail(*_arguments):
-        raise CommitFailedError("the connection was reset")
+        raise kind("the connection was reset")
 
     monkeypatch.setattr(tasks.commit, "_write", fail)
-    with pytest.raises(LakeError, match=r"publishing .*utterances: the connection was reset"):
+    with pytest.raises(ours, match=r"publishing .*utterances: the connection was reset"):
         commit(lake, _change([("a", DAYS[0])]), {RUN_ID: "1"}, since=-1)
 
 
