@@ -178,6 +178,7 @@ class _Flight(Generic[T]):
                 raise
             self._watch(future, attempt)  # the worker died that held the result, and another computes it again
         else:
+            future.release()  # else Dask keeps it where it was computed, and computes it again when that worker dies
             self._n_done += 1
             yield result
 
