@@ -41,7 +41,7 @@ class Published:
         found = self.delta(table)
         if found is None:
             raise UsageError(f"{self.lake.at('analytics', table)} was not published by run {self.run_id} or before")
-        return pl.scan_delta(found)
+        return pl.scan_delta(found, storage_options=self.lake.polars_options)
 
 
 def published(lake: Lake) -> Published:

@@ -45,7 +45,7 @@ def _nights(lake: Lake, n: int = 6, table: str = "speaker_daily") -> pl.DataFram
 
 def _rows(lake: Lake, table: str = "speaker_daily", version: int | None = None) -> pl.DataFrame:
     delta = DeltaTable(lake.at("analytics", table), version=version, storage_options=lake.storage_options)
-    return pl.scan_delta(delta).collect().sort("date")
+    return pl.scan_delta(delta, storage_options=lake.polars_options).collect().sort("date")
 
 
 def _tidy(lake: Lake, *, days: int = 7, dry_run: bool = False) -> dict[str, upkeep.Upkeep]:
