@@ -6,7 +6,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 
 from data_contracts import lake as lakes
 
@@ -69,7 +71,10 @@ def test_of_many_processes_at_once_one_creates(s3, at_once):
 
 def test_of_many_writers_at_once_no_acknowledged_row_is_lost(s3, at_once):
     """Stores that ignore If-None-Match, and one that was not atomic, lost a tenth of the rows without an error."""
+    lake = lakes.open(f"s3://{s3}/lake")
+    nobody = pa.schema([("who", pa.int64()), ("n", pa.int64())]).empty_table()  # delta-rs stops some who create at once
+    write_deltalake(lake.at("analytics", "runs"), nobody, storage_options=lake.storage_options)
     acknowledged = [tuple(row) for rows in at_once(_APPEND, 3) for row in rows]
-    rows = lakes.open(f"s3://{s3}/lake").scan("runs").select("who", "n").collect().rows()
+    rows = lake.scan("runs").select("who", "n").collect().rows()
     assert sorted(rows) == sorted(acknowledged)
     assert len(rows) == 3 * 8
