@@ -13,10 +13,11 @@ import torch
 from data_contracts import schemas
 from data_contracts.fingerprint import digest
 from data_contracts.lake import Lake
-from data_contracts.records import AudioObject, Counts
+from data_contracts.records import Counts
 from features import egemaps_lld, store
 from features.audio import SAMPLE_RATE, Decoded, decode
 from features.config import FeatureConfig
+from features.corpus import look_at
 from features.describe import Embedder
 from features.extract import extract_shard
 from features.gemaps import EGEMAPS_NAMES, LLD_NAMES
@@ -33,7 +34,7 @@ def lake(tmp_path: Path) -> Lake:
 
 def _extract(lake: Lake, sample: Path, config: FeatureConfig, **more: Embedder) -> Counts:
     files = sorted(sample.glob("2026/11/19/*.flac"))[:3]
-    members = [AudioObject(str(path), "e", path.stat().st_size, DAY, dt.datetime.now(dt.UTC)) for path in files]
+    members = [look_at(str(path), DAY) for path in files]
     done = extract_shard(
         lake,
         write_plan(lake, "staging/plan", members, shard=SHARD),
@@ -134,7 +135,7 @@ def test_a_segment_is_cut_where_another_voice_begins_and_each_piece_has_its_own_
 
     found = {}
     for version, listener in (("deaf", None), ("heard", along)):
-        members = [AudioObject(str(two), "e", two.stat().st_size, DAY, dt.datetime.now(dt.UTC))]
+        members = [look_at(str(two), DAY)]
         shard = write_plan(lake, "staging/plan", members, shard=SHARD)
         embedders = {"embeddings": Embedder(seconds, 1, listener)}
         extract_shard(lake, shard, version=version, config=FeatureConfig(), embedders=embedders)

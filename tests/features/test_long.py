@@ -2,6 +2,7 @@
 
 import datetime as dt
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,11 @@ import soundfile as sf
 from polars.testing import assert_frame_equal
 
 from data_contracts.lake import Lake
-from data_contracts.records import AudioObject, Counts, ShardRef
+from data_contracts.records import Counts, ShardRef
 from features import shards, store
 from features.audio import AudioConfig, decode
 from features.config import FeatureConfig
+from features.corpus import look_at
 from features.describe import Embedder
 from features.extract import extract_shard
 from features.long import assemble, describe_range, survey
@@ -51,7 +53,7 @@ def _call(sample: Path, seconds: float, rate_hz: int, **kind: str) -> bytes:
 
 def _plan(lake: Lake, path: Path, shard: str) -> ShardRef:
     modified = dt.datetime(2026, 11, 19, tzinfo=dt.UTC)
-    item = AudioObject(str(path), "e", path.stat().st_size, DAY, modified, read_after=AHEAD)
+    item = replace(look_at(str(path), DAY), modified=modified, read_after=AHEAD)
     return shards.write_plan(lake, "staging/plan", [item], shard=shard)
 
 
@@ -99,7 +101,7 @@ def test_it_is_stored_as_if_it_had_been_read_whole(lake, sample, tmp_path, confi
 def test_a_shard_hands_its_long_members_on(lake, sample, tmp_path):
     (tmp_path / "long").write_bytes(_call(sample, 70.0, 16_000))
     paths = [*sorted(sample.glob("2026/11/19/*.flac"))[:2], tmp_path / "long"]
-    members = [AudioObject(str(path), "e", path.stat().st_size, DAY, dt.datetime.now(dt.UTC)) for path in paths]
+    members = [look_at(str(path), DAY) for path in paths]
     ref = shards.write_plan(lake, "staging/plan", members, shard="0b")
     done = extract_shard(lake, ref, version="v", config=FeatureConfig(), embedders=EMBEDDERS, resources=LONG)
     assert [item.uri for item in done.long] == [str(tmp_path / "long")]

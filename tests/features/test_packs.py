@@ -63,7 +63,7 @@ def _said(lake: Lake) -> dict[str, Any]:
         "dates": store.dates(lake, "v1"),
         "recordings": store.recordings(lake, "v1", DAY).collect().to_dicts(),
         "attempts": store.attempts(lake, "v1", DAY),
-        "members": store.members(lake, "v1", DAY),
+        "members": sorted(store.members(lake, "v1", DAY).rows()),
         "rows": {(name, shard): _exactly(store.read(lake, name, "v1", DAY, shard)) for name in SETS for shard in ids},
     }
 
