@@ -1,5 +1,6 @@
 """Where shards are computed: one setting chooses the Dask cluster."""
 
+import contextlib
 import importlib.util
 import logging
 import os
@@ -78,7 +79,8 @@ def start(settings: Settings) -> Started:
 
     def close() -> None:
         client.close()
-        local.close()
+        with contextlib.suppress(TimeoutError):  # it has killed a worker that would not end, and did not see it go
+            local.close()
 
     return Started(client, close)
 
