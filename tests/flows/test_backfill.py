@@ -344,7 +344,7 @@ def test_a_failed_read_takes_nothing_away(settings, tmp_path, sample, monkeypatc
     lake = Lake(settings["lake"])
     before = lake.scan("utterances").collect()
 
-    def denied(uri, _etag):
+    def denied(uri, _etag, patience=None):
         raise PermissionError(uri)
 
     with monkeypatch.context() as night:
