@@ -44,6 +44,7 @@ def start_server() -> Callable[[], None]:
         return lambda: None
     if _settings_elsewhere():
         return _as_prefect_does
+    _home().mkdir(parents=True, exist_ok=True)  # Prefect's command makes it, its server does not
     server = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", _SERVER],
         env={**os.environ, **_SETTINGS},
@@ -59,10 +60,13 @@ def start_server() -> Callable[[], None]:
 
 def _settings_elsewhere() -> bool:
     """Whether Prefect may find settings in a file; only it knows how to read these all, and to know it is slow."""
-    home = Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()
-    profiles = os.environ.get("PREFECT_PROFILES_PATH") or str(home / "profiles.toml")
+    profiles = os.environ.get("PREFECT_PROFILES_PATH") or str(_home() / "profiles.toml")
     places = {profiles: "PREFECT_"} | _ELSEWHERE
     return any(Path(path).is_file() and word in Path(path).read_text("utf-8") for path, word in places.items())
+
+
+def _home() -> Path:
+    return Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()
 
 
 def _as_prefect_does() -> None:

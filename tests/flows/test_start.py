@@ -41,7 +41,7 @@ sys.stdin.read()
 
 @pytest.mark.slow
 def test_workers_are_forked_replaced_and_gone_with_a_command_that_is_killed(tmp_path):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PREFECT_HOME": str(tmp_path / "prefect")}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PREFECT_HOME": str(tmp_path / "new" / "prefect")}
     command = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", _COMMAND],
         env=environment,
