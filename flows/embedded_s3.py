@@ -19,11 +19,20 @@ _ENVIRONMENT = {
 
 
 # A process of its own: Delta and Polars hold the GIL in places, and a server behind the same GIL could not answer.
+# What has a condition is done one after the other: moto looks first and writes then, and two may do so at once.
 # It ends when its standard input does, so that it never outlives whoever started it.
 _SERVER = """
-import logging, sys
+import logging, sys, threading
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 from moto.server import ThreadedMotoServer
 logging.getLogger("werkzeug").setLevel(logging.ERROR)
+one_at_a_time, answer = threading.Lock(), DomainDispatcherApplication.__call__
+def atomically(app, environ, start_response):
+    if "HTTP_IF_NONE_MATCH" not in environ and "HTTP_IF_MATCH" not in environ:
+        return answer(app, environ, start_response)
+    with one_at_a_time:
+        return answer(app, environ, start_response)
+DomainDispatcherApplication.__call__ = atomically
 server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
 server.start()
 print(server.get_host_and_port()[1], flush=True)
