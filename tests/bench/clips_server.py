@@ -142,6 +142,8 @@ async def serve(server: Server) -> None:
     print(runner.addresses[0][1], flush=True)
     await asyncio.to_thread(sys.stdin.read)
     await runner.cleanup()
+    if server.session is not None:
+        await server.session.close()
 
 
 if __name__ == "__main__":
