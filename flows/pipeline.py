@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
-from data_contracts.errors import LakeError, TransientError, UndertoneError, ValidationStopped
+from data_contracts.errors import LakeError, UndertoneError, ValidationStopped
 from data_contracts.records import Counts, ModelRef, ShardRef
 from data_contracts.validation import warm_up
 from features import store
@@ -185,7 +185,7 @@ def _open_ledger(run: Run) -> Ledger:
 def _close(run: Run, ledger: Ledger, status: str, error: BaseException) -> None:
     """A run that did not publish keeps its ledger in staging, where `undertone runs` finds it."""
     ledger.status, ledger.finished, ledger.error = status, dt.datetime.now(dt.UTC), f"{type(error).__name__}: {error}"
-    with contextlib.suppress(LakeError, TransientError):  # a lake that cannot be written is what `error` says already
+    with contextlib.suppress(UndertoneError):  # a lake that cannot be written is what `error` says already
         ledger.save(run.lake)
     if isinstance(error, UndertoneError):
         leave(ledger)

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from data_contracts.errors import LakeError, TransientError
+from data_contracts.errors import UndertoneError
 from data_contracts.lake import Lake
 from tasks.ledger import Ledger
 from tasks.processes import here, is_gone
@@ -31,7 +31,7 @@ def heartbeat(lake: Lake, ledger: Ledger) -> Iterator[None]:
         done.set()
         wake.set()
         thread.join()
-        with contextlib.suppress(LakeError, TransientError):
+        with contextlib.suppress(UndertoneError):
             lake.remove(_path(ledger.run_id))
 
 
@@ -60,7 +60,7 @@ def _beat(lake: Lake, ledger: Ledger, wake: threading.Event, done: threading.Eve
     while not done.is_set():
         wake.clear()
         word = {"stage": ledger.stage, "place": here(), "when": dt.datetime.now(dt.UTC)}
-        with contextlib.suppress(LakeError, TransientError):  # the next may come through
+        with contextlib.suppress(UndertoneError):  # the next may come through
             lake.write_json(_path(ledger.run_id), word)
         wake.wait(_BEAT_S)
 

@@ -13,16 +13,17 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from data_contracts.errors import LakeError, PublishConflict, TransientError
+from data_contracts.errors import LakeError, PublishConflict, TransientError, UndertoneError
 from data_contracts.lake import Lake
 from tasks.processes import here, is_gone
 
 FOLDER = "staging/publishing"
 _BEAT_S, _STALE_S = 20.0, 180.0
 _POLL_S = 0.25
+_ours: set[str] = set()  # tokens of what this process holds, or is about to
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Held:
     number: int
     holder: str
     since: str  # by its own clock
+    token: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def check(self) -> None:
         """Raises PublishConflict where another has taken the lock over: this run was silent for too long."""
@@ -60,6 +62,7 @@ def publishing(lake: Lake, holder: str, *, patience_s: float = 1800.0) -> Iterat
     finally:
         done.set()
         beat.join()
+        _ours.discard(held.token)
         _say(held, free=True)
 
 
@@ -73,10 +76,12 @@ def _take(lake: Lake, holder: str, patience_s: float) -> Held:
         silent_s = silent_s + min(now - last, _BEAT_S) if said == seen else 0.0  # a waiter that slept heard nothing
         seen, last = said, now
         claim: dict[str, Any] = json.loads(said) if said else {"free": True}
-        if claim["free"] or is_gone(claim["place"]) or silent_s >= _STALE_S:
+        if claim["free"] or _is_over(claim) or silent_s >= _STALE_S:
             held = Held(lake, newest + 1, holder, since=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+            _ours.add(held.token)
             if _is_made(held):
                 return held
+            _ours.discard(held.token)
         elif now - began >= patience_s:
             raise LakeError(
                 f"{lake.at(_file(newest))}: run {claim['holder']} publishes since {claim['since']}, by the clock of "
@@ -84,6 +89,11 @@ def _take(lake: Lake, holder: str, patience_s: float) -> Held:
             )
         else:
             time.sleep(_POLL_S)
+
+
+def _is_over(claim: dict[str, Any]) -> bool:
+    """Whether its process is gone, or is this one, which could not say that it had ended."""
+    return is_gone(claim["place"]) or (claim["place"] == here() and claim.get("token") not in _ours)
 
 
 def _is_made(held: Held) -> bool:
@@ -110,13 +120,14 @@ def _beat(held: Held, done: threading.Event) -> None:
 
 def _say(held: Held, *, free: bool = False) -> None:
     """What does not come through is no error: the next may, and of the silent the others take the lock over."""
-    with contextlib.suppress(LakeError, TransientError):
+    with contextlib.suppress(UndertoneError):
         held.lake.write(_file(held.number), _claim(held, free=free))
 
 
 def _claim(held: Held, *, free: bool = False) -> bytes:
     """No two are the same: so the others see that the holder lives."""
-    claim = {"holder": held.holder, "since": held.since, "place": here(), "free": free, "beat": uuid.uuid4().hex}
+    claim = {"holder": held.holder, "since": held.since, "place": here(), "free": free}
+    claim |= {"token": held.token, "beat": uuid.uuid4().hex}
     return json.dumps(claim).encode()
 
 

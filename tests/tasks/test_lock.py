@@ -214,3 +214,12 @@ def test_the_same_on_s3(s3):
 def _claim(**known):
     base = {"holder": "dead", "since": "2026-11-22T03:00:00Z", "free": False, "place": processes.here()}
     return json.dumps({**base, **known}).encode()
+
+
+def test_a_holder_of_this_process_that_could_not_say_that_it_ended_holds_nothing(tmp_path, monkeypatch):
+    """Its credentials expired: the file says that it lives, and so does its process."""
+    lake = Lake(str(tmp_path))
+    with monkeypatch.context() as expired, lock.publishing(lake, "first"):
+        expired.setattr(lock, "_say", lambda *_, **__: None)
+    with lock.publishing(lake, "next", patience_s=0):
+        pass
