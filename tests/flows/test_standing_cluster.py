@@ -62,7 +62,7 @@ def test_hosts_that_share_nothing_but_s3(settings, corpus, s3, contents, tmp_pat
             stack.enter_context(standing.worker(address, tmp_path / name, *options, environment=host))
         watcher = stack.enter_context(Client(address, set_as_default=False))
         watcher.wait_for_workers(3)
-        names = {worker: told["name"] for worker, told in watcher.scheduler_info()["workers"].items()}
+        names = watcher.run(lambda dask_worker: dask_worker.name)  # asked of each: the scheduler's own word comes late
         watcher.get_task_stream()  # from now on
         there = here | {"lake": f"s3://{s3}/there", "cluster": address}
         ledger = backfill(settings=there)
