@@ -68,7 +68,7 @@ def test_killed_in_each_stage_one_after_the_other(there, command, faulty, few, c
 def test_killed_at_any_request(there, command, faulty, few, contents, tmp_path, undisturbed):
     """As often as it likes, and what it asked for last is done or is not."""
 
-    @hypothesis_settings(max_examples=30 if EXPLORES else 3, suppress_health_check=list(HealthCheck), database=None)
+    @hypothesis_settings(max_examples=30 if EXPLORES else 1, suppress_health_check=list(HealthCheck), database=None)
     @given(
         st.lists(st.tuples(st.integers(1, N_REQUESTS), st.sampled_from(["kill", "kill_after"])), min_size=1, max_size=2)
     )
