@@ -15,8 +15,8 @@ from tasks.publish import RUN_ID
 FLOAT = {"check_exact": False, "abs_tol": 1e-3, "rel_tol": 1e-3}
 ROOM = 64 << 20
 STAGES = (
-    *(f"flows.pipeline.{stage}" for stage in ("extract", "integrate", "audit")),
-    "tasks.publish._commit:recordings",
+    *("flows.pipeline.extract", "flows.publication.integrate", "flows.publication.audit"),
+    "tasks.publish._change:recordings",
 )
 
 
@@ -49,7 +49,7 @@ def test_full_in_one_stage_after_the_other(disk, command, settings, few, content
         assert "No space left on device" in said.replace("\n", " ")
         assert "make room" in said
         assert "Traceback" not in said
-        if "_commit" not in stage:
+        if "_change" not in stage:
             assert not (disk.outside / "lake" / "analytics").exists(), f"full in {stage}, and something is visible"
     disk.resize(ROOM)
     code, said = _run(disk, command, few, tmp_path / "last.txt")
