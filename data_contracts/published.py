@@ -59,7 +59,7 @@ def versions(lake: Lake) -> dict[str, int]:
     return {table: -1 if delta is None else int(delta.version()) for table, delta in tables.items()}
 
 
-def point(lake: Lake, run_id: str) -> None:
-    """Moves the pointer to the newest versions. The caller holds the lock, and every table is whole."""
-    found = {table: version for table, version in versions(lake).items() if version >= 0}
+def point(lake: Lake, run_id: str, newest: Mapping[str, int]) -> None:
+    """Moves the pointer to the `newest` versions. The caller holds the lock, and every table is whole."""
+    found = {table: version for table, version in newest.items() if version >= 0}
     lake.write(POINTER, json.dumps({"run_id": run_id, "versions": found}, indent=2).encode())

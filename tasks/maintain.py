@@ -16,7 +16,7 @@ from deltalake.exceptions import DeltaError
 
 from data_contracts.errors import LakeError
 from data_contracts.lake import Lake
-from data_contracts.published import point, published
+from data_contracts.published import point, published, versions
 from data_contracts.schemas import TABLE_KEYS
 from features import store
 from features.compaction import Tally, compact
@@ -46,7 +46,9 @@ def tidy_tables(lake: Lake, *, keep_versions_days: int, dry_run: bool) -> list[U
         lines = [_tidy(lake, name, delta, keep_versions_days, dry_run=False) for name, delta in _tables(lake)]
         run_id = published(lake).run_id
         if run_id is not None:
-            point(lake, run_id)  # to the versions of now: they hold what the pinned ones do, in fewer files
+            point(
+                lake, run_id, versions(lake)
+            )  # to the versions of now: they hold what the pinned ones do, in fewer files
     return lines
 
 

@@ -185,7 +185,8 @@ def _write_ledger(held: Held, ledger: Ledger, *, is_last: bool, since: int | Non
     if is_last:
         ledger.status, ledger.finished = "done", dt.datetime.now(dt.UTC)
     commit(lake, Change("runs", pa.Table.from_pylist([ledger.row()], schema=RUNS)), _stamp(ledger), since=since)
-    point(lake, ledger.run_id)
+    runs = lake.delta("runs")
+    point(lake, ledger.run_id, ledger.versions | ({"runs": int(runs.version())} if runs is not None else {}))
     if is_last:
         _clear(lake, ledger.run_id)
     else:

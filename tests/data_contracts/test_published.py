@@ -17,14 +17,14 @@ def lake(tmp_path):
 def test_half_a_publication_is_not_seen(lake):
     _write(lake, "utterances", 1)
     _write(lake, "emotion_daily", 1)
-    point(lake, "r1")
+    point(lake, "r1", versions(lake))
     _write(lake, "utterances", 2)  # the next run has come this far
     pinned = published(lake)
     assert (pinned.run_id, pinned.versions) == ("r1", {"utterances": 0, "emotion_daily": 0})
     assert pinned.scan("utterances").collect()["n"].to_list() == [1]
     assert lake.scan("utterances").collect()["n"].to_list() == [2]
     _write(lake, "emotion_daily", 2)
-    point(lake, "r2")
+    point(lake, "r2", versions(lake))
     assert pinned.scan("emotion_daily").collect()["n"].to_list() == [1], "what is pinned stays"
     assert published(lake).scan("emotion_daily").collect()["n"].to_list() == [2]
 
@@ -38,7 +38,7 @@ def test_a_lake_of_before_the_pointer_is_read_as_it_is(lake):
 
 def test_what_is_not_there_is_named(lake):
     _write(lake, "utterances", 1)
-    point(lake, "r1")
+    point(lake, "r1", versions(lake))
     with pytest.raises(UsageError, match="rejects was not published by run r1"):
         published(lake).scan("rejects")
     with pytest.raises(UsageError, match=r"expected one of utterances.*found 'uterances'"):

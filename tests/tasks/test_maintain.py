@@ -15,7 +15,7 @@ from deltalake import DeltaTable, write_deltalake
 import tasks.maintain
 from data_contracts.errors import LakeError
 from data_contracts.lake import Lake
-from data_contracts.published import point, published
+from data_contracts.published import point, published, versions
 from data_contracts.schemas import REJECTS, SPEAKER_DAILY
 from features import store
 from tasks import maintain, upkeep
@@ -135,7 +135,7 @@ def test_longer_than_delta_remembers(lake):
 def test_the_pinned_version_stays_readable_however_old(lake, monkeypatch):
     """Who maintains may die before the pointer moves; readers go on with what it names."""
     before = _nights(lake)
-    point(lake, "r")
+    point(lake, "r", versions(lake))
     pinned = lake.delta("speaker_daily").version()
     with monkeypatch.context() as death:
         death.setattr(tasks.maintain, "point", lambda *_: None)
@@ -151,7 +151,7 @@ def test_the_pointer_moves_to_the_compacted_versions(lake):
     _tidy(lake)
     assert published(lake).run_id is None, "where nothing was published as a whole, nothing is said to be"
     _nights(lake, 1)
-    point(lake, "r")
+    point(lake, "r", versions(lake))
     reader = published(lake)
     rows = reader.scan("speaker_daily").collect().sort("date", "n_utterances")
     _tidy(lake)
