@@ -10,7 +10,6 @@ resampling to 16 kHz. librosa.load resamples to 16 kHz too, by the same soxr; ff
 """
 
 import argparse
-import datetime as dt
 import io
 import shutil
 import subprocess
@@ -31,10 +30,10 @@ import torch
 from end_to_end import ROOT, SAMPLE, SHARED, machine
 
 from data_contracts.lake import Lake
-from data_contracts.records import AudioObject
 from features import shards
 from features.audio import AudioConfig, Reject, windows
 from features.config import FeatureConfig
+from features.corpus import look_at
 from features.describe import Embedder
 from features.extract import extract_shard
 from features.streams import open_stream
@@ -182,8 +181,7 @@ def _extracted(name: str, files: list[bytes]) -> None:
         for number, piece in enumerate(files):
             path = Path(folder) / f"{number}.bin"
             path.write_bytes(piece)
-            now = dt.datetime.now(dt.UTC)
-            items.append(AudioObject(str(path), "e", len(piece), now.date(), now))
+            items.append(look_at(str(path), None))
         lake = Lake(f"{folder}/lake")
         embedders = {"embeddings": _speaker()}
         for version in ("warm", "measured"):
@@ -191,6 +189,7 @@ def _extracted(name: str, files: list[bytes]) -> None:
             started = time.perf_counter()
             counts = extract_shard(lake, ref, version=version, config=FeatureConfig(), embedders=embedders).counts
             spent = time.perf_counter() - started
+            assert counts.n_rejected == 0, f"{counts.n_rejected} of {counts.n_objects} files of {name} were rejected"
     shares = ", ".join(f"{step.removesuffix('_s')} {getattr(counts, step) / spent:.0%}" for step in STEPS)
     print(f"{name}: {counts.audio_s / spent:.0f}x real time; {shares} (read: waiting for it and its decoding)")
 

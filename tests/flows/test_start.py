@@ -42,15 +42,18 @@ sys.stdin.read()
 @pytest.mark.slow
 def test_workers_are_forked_replaced_and_gone_with_a_command_that_is_killed(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PREFECT_HOME": str(tmp_path / "new" / "prefect")}
-    command = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", _COMMAND],
-        env=environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    complaints = tmp_path / "stderr"
+    with complaints.open("w") as stderr:
+        command = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", _COMMAND],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        )
     pids = [int(pid) for pid in command.stdout.readline().split()]
-    assert pids[0] == command.pid
+    assert pids[:1] == [command.pid], complaints.read_text()
     children = [int(pid) for pid in Path(f"/proc/{command.pid}/task/{command.pid}/children").read_text().split()]
     assert {pids[1]} <= set(children)
     command.send_signal(signal.SIGKILL)

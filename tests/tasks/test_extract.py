@@ -10,11 +10,12 @@ import soundfile
 import torch
 
 from data_contracts.lake import Lake
-from data_contracts.records import AudioObject, ModelRef
+from data_contracts.records import ModelRef
 from features import store
 from features.audio import SAMPLE_RATE
 from features.changes import ChangeConfig
 from features.config import FeatureConfig
+from features.corpus import look_at
 from features.describe import Embedder
 from features.extract import extract_shard
 from features.shards import write_plan
@@ -87,7 +88,7 @@ def test_two_real_voices_in_one_channel_are_told_apart(ref, turn, tmp_path, spea
     path = tmp_path / "call.flac"
     soundfile.write(path, np.concatenate([first, np.zeros(SAMPLE_RATE // 10), second]), SAMPLE_RATE)
     lake = Lake(str(tmp_path / "lake"))
-    members = [AudioObject(str(path), "e", path.stat().st_size, DAY, dt.datetime.now(dt.UTC))]
+    members = [look_at(str(path), DAY)]
     embedder = Embedder(encoder(ref), int(ref.metadata["dim"]), along(ref))
     segments = {}
     for enabled in (False, True):
@@ -101,6 +102,7 @@ def test_two_real_voices_in_one_channel_are_told_apart(ref, turn, tmp_path, spea
         )
         segments[enabled] = store.read(lake, "segments", version, DAY, "0f").to_pylist()
     known = {row["start_s"] for row in segments[False]}
+    assert known, "the call was read"
     assert all(abs(start - 5.05) > 0.5 for start in known)  # the pause between them is too short to part them
     cuts = [row["start_s"] for row in segments[True] if row["start_s"] not in known]
     assert cuts == pytest.approx([5.05] * n_changes, abs=0.5)
