@@ -4,6 +4,9 @@ import datetime as dt
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
+SHARD_BYTES = 256_000_000
+"""Of audio in a shard, at most, unless the settings say otherwise."""
+
 
 @dataclass(frozen=True)
 class AudioObject:

@@ -9,11 +9,10 @@ import polars as pl
 import pyarrow as pa
 
 from data_contracts.lake import Lake
-from data_contracts.records import AudioObject, ShardRef
+from data_contracts.records import SHARD_BYTES, AudioObject, ShardRef
 from features import rows
 from features.rows import KEY
 
-SHARD_BYTES = 256_000_000
 _SMALLEST = 4_000_000
 _SHARDS_A_WORKER = 3
 _WRITERS = 8

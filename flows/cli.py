@@ -23,11 +23,10 @@ from flows.options import (
     Last,
     Layout,
     Manifest,
-    flags_for_a_run,
+    begun,
     settings_of,
 )
 from flows.screen import safe, screen
-from flows.start import begin
 
 app = typer.Typer(
     name="undertone",
@@ -88,8 +87,7 @@ def nightly(
 
     Killed at any point, it is simply run again: what is done stays done.
     """
-    ready = begin()
-    flags = flags_for_a_run(corpus=corpus, lake=lake, layout=layout, manifest=manifest, cluster=cluster)
+    flags, ready = begun(corpus=corpus, lake=lake, layout=layout, manifest=manifest, cluster=cluster)
     from flows.nightly import nightly as flow
     from flows.progress import watched
 
@@ -123,8 +121,7 @@ def backfill(
 
     first, last = (day.date() if day else None for day in (start, end))
     days(first, last)
-    ready = begin()
-    flags = flags_for_a_run(
+    flags, ready = begun(
         reads_audio=stage is not StageName.score,
         corpus=corpus,
         lake=lake,

@@ -6,9 +6,8 @@ import typer
 
 from data_contracts.reasons import MOST_TRIES, PASSING, Reason
 from flows.cli_tables import Limit
-from flows.options import Cluster, Corpus, First, Json, Lake, Last, Layout, Manifest, flags_for_a_run, settings_of
+from flows.options import Cluster, Corpus, First, Json, Lake, Last, Layout, Manifest, begun, settings_of
 from flows.screen import screen
-from flows.start import begin
 
 app = typer.Typer(help="The files that could not be used, and why: list them, read them again.")
 console = screen()
@@ -42,8 +41,7 @@ def retry(
 
     first, last = (day.date() if day else None for day in (start, end))
     days(first, last)
-    ready = begin()
-    flags = flags_for_a_run(corpus=corpus, lake=lake, layout=layout, manifest=manifest, cluster=cluster)
+    flags, ready = begun(corpus=corpus, lake=lake, layout=layout, manifest=manifest, cluster=cluster)
     from flows.progress import watched
     from flows.retry import retry as flow
 

@@ -1,9 +1,12 @@
 """The flags that several commands share."""
 
 import datetime as dt
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from flows.start import begin
 
 if TYPE_CHECKING:
     from models.registry import Registry
@@ -25,22 +28,25 @@ Model = Annotated[str, typer.Argument(help="emotion or speaker", metavar="emotio
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")]
 
 
-def flags_for_a_run(*, reads_audio: bool = True, **flags: Any) -> dict[str, Any]:
-    """The flags that were given, once they have been seen to make settings that a run can begin with.
+def begun(*, reads_audio: bool = True, **flags: Any) -> tuple[dict[str, Any], Callable[[], None]]:
+    """The flags that were given, with which a run has begun to start (`flows.start`), and how to wait for that.
 
-    Raises UsageError: what is wrong is said at once, not after Prefect has started.
+    Raises UsageError: what is wrong is said before anything is imported that takes seconds, or at least not after them.
     """
-    from flows import chosen
     from flows.settings import Settings
 
     given = settings_of(**flags)
     settings = Settings.load(**given)
+    settings.lake_uri()
+    if reads_audio:
+        settings.open_corpus()
+    ready = begin()
+    from flows import chosen
+
     settings.open_lake()
     chosen.audio(settings)
     chosen.resources(settings)
-    if reads_audio:
-        settings.open_corpus()
-    return given
+    return given, ready
 
 
 def settings_of(**flags: Any) -> dict[str, Any]:

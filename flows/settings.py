@@ -15,15 +15,14 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from data_contracts import lake as lakes
 from data_contracts.channels import channel_names
 from data_contracts.errors import UsageError
-from data_contracts.lake import Lake
 from data_contracts.patience import Patience
+from data_contracts.records import SHARD_BYTES
 from features.corpus import DEFAULT_LAYOUT, Corpus
-from features.shards import SHARD_BYTES
 
 if TYPE_CHECKING:
+    from data_contracts.lake import Lake
     from models.registry import Registry
 
 
@@ -131,10 +130,16 @@ class Settings(BaseSettings):
     def _names(cls, value: Any) -> tuple[str, ...]:
         return channel_names(value)
 
-    def open_lake(self) -> Lake:
+    def lake_uri(self) -> str:
+        """Where the lake is. Raises UsageError where nobody said so."""
         if not self.lake:
             raise UsageError("where is the lake? Found none; give --lake DIR_OR_URL or set UNDERTONE_LAKE")
-        return lakes.open(self.lake, self.patience)
+        return self.lake
+
+    def open_lake(self) -> "Lake":
+        from data_contracts import lake as lakes  # which starts threads: a command forks its workers' parent before
+
+        return lakes.open(self.lake_uri(), self.patience)
 
     def open_corpus(self) -> Corpus:
         return Corpus(self.corpus, layout=self.layout, manifest=self.manifest, patience=self.patience)
@@ -143,13 +148,13 @@ class Settings(BaseSettings):
     def patience(self) -> Patience:
         return Patience(self.store_patience_s, self.store_timeout_s)
 
-    def open_registry(self, lake: Lake) -> "Registry":
+    def open_registry(self, lake: "Lake") -> "Registry":
         """The models' registry that goes with `lake`."""
         from models.registry import Registry
 
         return Registry(self.registry_uri(lake), lake.at("registry", "artifacts"))
 
-    def registry_uri(self, lake: Lake) -> str:
+    def registry_uri(self, lake: "Lake") -> str:
         """MLflow's address: as set, or a database beside a local lake, or one a lake in the user's state folder."""
         chosen = self.registry or os.environ.get("MLFLOW_TRACKING_URI")
         if chosen:

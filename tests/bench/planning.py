@@ -25,7 +25,7 @@ from end_to_end import machine
 
 import tasks.discover
 from data_contracts.lake import Lake
-from data_contracts.records import ModelRef
+from data_contracts.records import SHARD_BYTES, ModelRef
 from data_contracts.schemas import RECORDING_FEATURES
 from features import shards, store
 from features.config import FeatureConfig
@@ -70,7 +70,7 @@ def measure(lake: Lake, dates: tuple[dt.date, ...], n_objects: int, a_date: int,
     nobody = ModelRef("none", "1", "", "0" * 8)
     run = Run(
         *("bench", "backfill", lake, Corpus("s3://corpus"), dates, nobody, nobody, FeatureConfig(), VERSION),
-        *(shards.SHARD_BYTES, Resources(), ""),
+        *(SHARD_BYTES, Resources(), ""),
     )
     before_mb, started = psutil.Process().memory_info().rss / MB, now()
     found = discover.fn(run)
