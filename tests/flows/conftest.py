@@ -1,6 +1,8 @@
 """One Prefect harness and one model registry a session; lakes and corpora of each test's own."""
 
+import itertools
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -67,6 +69,20 @@ def command(_prefect: None, registry: Registry, tmp_path_factory: pytest.TempPat
     }
     with warm(**environment) as parent:
         yield parent
+
+
+@pytest.fixture
+def undertone(command: Warm, tmp_path: Path) -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    """`undertone …` from its beginning to its end, in the working folder of the moment."""
+    number = itertools.count()
+
+    def do(*argv: str, **more: str) -> "subprocess.CompletedProcess[str]":
+        out, err = (tmp_path / f"command-{next(number)}" for _ in range(2))
+        child = command.born(*argv, said=out, complained=err, **more)
+        child.go()
+        return subprocess.CompletedProcess(argv, child.wait(), out.read_text(), err.read_text())
+
+    return do
 
 
 @pytest.fixture(scope="session")

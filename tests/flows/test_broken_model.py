@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import mlflow
@@ -42,7 +40,6 @@ def broken(own_registry, tmp_path, monkeypatch):
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "nothing.txt").write_text("")
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     features = pd.DataFrame(np.zeros((1, len(EGEMAPS_NAMES)), np.float32), columns=list(EGEMAPS_NAMES))
     scores = pd.DataFrame(np.zeros((1, 4)), columns=["anger", "happiness", "neutral", "sadness"])
     mlflow.set_tracking_uri(own_registry.uri)
@@ -77,27 +74,16 @@ def test_scores_that_do_not_sum_to_one_stop_the_publication(settings, broken):
     assert backfill(settings=settings).n_published_recordings == 0, "the good champion goes on as if nothing was"
 
 
-def test_the_command_exits_3_and_says_where_to_look(settings, broken, tmp_path):
+def test_the_command_exits_3_and_says_where_to_look(settings, broken, tmp_path, undertone):
     arguments = ["backfill", "--corpus", settings["corpus"], "--lake", settings["lake"], "--cluster", "threads"]
-    ended = subprocess.run(
-        [sys.executable, "-m", "flows", *arguments],
-        env=_environment(tmp_path, UNDERTONE_REGISTRY=broken.uri),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    theirs = f"import sys; sys.path.insert(0, {str(tmp_path)!r})"
+    ended = undertone(*arguments, first=theirs, UNDERTONE_REGISTRY=broken.uri)
     assert ended.returncode == 3, ended.stderr
     assert "score_sum" in ended.stderr
     assert "docs/index.html" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert not (Path(settings["lake"]) / "analytics").exists()
-    listed = subprocess.run(
-        [sys.executable, "-m", "flows", "runs", "--lake", settings["lake"], "--json"],
-        env=_environment(tmp_path),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    listed = undertone("runs", "--lake", settings["lake"], "--json")
     assert [run["status"] for run in json.loads(listed.stdout)] == ["stopped"]
 
 
@@ -127,9 +113,3 @@ def _with_other_features(champion):
 def _bytes(lake: str) -> dict[str, str]:
     files = (path for path in (Path(lake) / "analytics").rglob("*") if path.is_file())
     return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-
-
-def _environment(tmp_path, **more):
-    import os
-
-    return {**os.environ, "PYTHONPATH": str(tmp_path), **more}

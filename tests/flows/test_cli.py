@@ -45,31 +45,37 @@ def test_help_is_quick_to_import():
         (["models", "promote", "mood", "1", "--lake", "lake"], "emotion or speaker"),
     ],
 )
-def test_wrong_usage_is_2_and_says_what_to_do(arguments, words):
-    ended = _command(*arguments)
+def test_wrong_usage_is_2_and_says_what_to_do(arguments, words, undertone):
+    ended = undertone(*arguments)
     assert ended.returncode == 2, ended.stderr
     assert words in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
-def test_a_corpus_that_is_not_there_is_1(registry):
-    ended = _command("backfill", "--corpus", "nowhere", "--lake", "lake", UNDERTONE_REGISTRY=registry.uri)
+def test_a_corpus_that_is_not_there_is_1(undertone):
+    ended = undertone("backfill", "--corpus", "nowhere", "--lake", "lake")
     assert ended.returncode == 1
     assert "there is no corpus at" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
-def test_json_is_all_there_is_on_standard_output(registry, sample):
+def test_json_is_all_there_is_on_standard_output(registry, sample, undertone):
     arguments = ["nightly", "--date", "2026-11-19", "--corpus", str(sample), "--lake", "lake", "--cluster", "threads"]
-    ended = _command(*arguments, "--json", UNDERTONE_REGISTRY=registry.uri)
+    ended = subprocess.run(
+        [sys.executable, "-m", "flows", *arguments, "--json"],
+        env={**os.environ, "UNDERTONE_REGISTRY": registry.uri},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert ended.returncode == 0, ended.stderr
     row = json.loads(ended.stdout)
     assert (row["status"], row["n_read"], row["n_rejected"]) == ("done", 11, 1)
     for command in ("runs", "rejects", "speakers"):
-        assert json.loads(_command(command, "--lake", "lake", "--json").stdout)
-    counted = _command("query", "SELECT count(*) AS n FROM utterances", "--lake", "lake", "--format", "csv")
+        assert json.loads(undertone(command, "--lake", "lake", "--json").stdout)
+    counted = undertone("query", "SELECT count(*) AS n FROM utterances", "--lake", "lake", "--format", "csv")
     assert counted.stdout.split() == ["n", str(row["n_published_utterances"])]
-    written = _command("query", "FROM utterances", "--lake", "lake", "--format", "parquet", "--output", "out.parquet")
+    written = undertone("query", "FROM utterances", "--lake", "lake", "--format", "parquet", "--output", "out.parquet")
     assert written.returncode == 0
     assert Path("out.parquet").read_bytes()[:4] == b"PAR1"
 
@@ -85,24 +91,12 @@ def test_nothing_is_reported_to_anybody():
         assert flows.QUIET[name] == "true"
 
 
-def test_doctor_says_what_is_missing_and_what_is_well(registry, sample):
-    ended = _command("doctor", "--lake", "lake", "--json", UNDERTONE_REGISTRY=registry.uri)
+def test_doctor_says_what_is_missing_and_what_is_well(undertone, sample):
+    ended = undertone("doctor", "--lake", "lake", "--json")
     assert ended.returncode == 1
     found = {item["what"]: item for item in json.loads(ended.stdout)}
     assert found["corpus"]["state"] == "missing"
     assert "--corpus" in found["corpus"]["words"]
     assert found["lake"]["state"] == found["registry"]["state"] == "ok"
     assert "@champion: emotion/1+" in found["registry"]["words"]
-    assert (
-        _command("doctor", "--corpus", str(sample), "--lake", "lake", UNDERTONE_REGISTRY=registry.uri).returncode == 0
-    )
-
-
-def _command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "flows", *arguments],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    assert undertone("doctor", "--corpus", str(sample), "--lake", "lake").returncode == 0

@@ -1,9 +1,5 @@
 """Promise 2: two runs over the same dates at the same time are as if one came after the other."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 from polars.testing import assert_frame_equal
 
@@ -17,27 +13,21 @@ FLOAT = {"check_exact": False, "abs_tol": 1e-3, "rel_tol": 1e-3}
 
 
 @pytest.mark.slow
-def test_nightly_and_backfill_at_once(settings, tmp_path, contents):
+def test_nightly_and_backfill_at_once(settings, tmp_path, contents, command):
     backfill(settings=settings)
     lake = tmp_path / "both"
     common = ["--corpus", settings["corpus"], "--lake", str(lake), "--cluster", "threads", "--json"]
-    environment = {**os.environ, "UNDERTONE_REGISTRY": settings["registry"]}
     both = [
-        subprocess.Popen(
-            [sys.executable, "-m", "flows", *arguments, *common],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        command.born(*arguments, *common, said=tmp_path / f"{arguments[0]}.log")
         for arguments in (
             ["nightly", "--date", "2026-11-21"],
             ["backfill", "--from", "2026-11-19", "--to", "2026-11-21"],
         )
     ]
-    for process in both:
-        _, complaint = process.communicate()
-        assert process.returncode == 0, complaint
+    for child in both:
+        child.go()
+    for child in both:
+        assert child.wait() == 0, child.said
     left, right = contents(settings["lake"]), contents(lake)
     for table in left:
         assert_frame_equal(left[table], right[table], **FLOAT)

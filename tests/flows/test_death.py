@@ -22,6 +22,12 @@ def undisturbed():
     return {}
 
 
+@pytest.fixture
+def settings(settings, few):
+    """Over a few files: what dies here is not what reads them."""
+    return settings | {"corpus": str(few)}
+
+
 @pytest.mark.parametrize("stage", ["plan", "extract", "select", "identify", "score", "integrate", "audit", "publish"])
 def test_dead_before_a_stage(stage, settings, contents, monkeypatch, tmp_path, undisturbed):
     def die(*_args, **_kwargs):

@@ -27,10 +27,16 @@ class Warm:
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
 
-    def born(self, *argv: str, said: Path, first: str = "", **environment: str) -> "Child":
-        """A child that does `undertone ARGV` when it is told to, after the Python in `first`; it writes to `said`."""
+    def born(
+        self, *argv: str, said: Path, complained: Path | None = None, first: str = "", **environment: str
+    ) -> "Child":
+        """A child that does `undertone ARGV` when it is told to, after the Python in `first`.
+
+        It writes to `said`; where `complained` is given, standard error goes there.
+        """
         environment = {name: value for name, value in os.environ.items() if name.startswith("AWS_")} | environment
-        order = {"argv": argv, "said": str(said), "first": first, "environment": environment}
+        files = {"said": str(said), "complained": str(complained or said), "folder": str(Path.cwd())}
+        order = {"argv": argv, "first": first, "environment": environment} | files
         return Child(self, self.ask(**order)["pid"], said)
 
     def ask(self, **order: Any) -> dict[str, Any]:
@@ -108,9 +114,10 @@ def _serve() -> None:
 
 def _live(order: dict[str, Any]) -> None:
     os.kill(os.getpid(), signal.SIGSTOP)
-    said = os.open(order["said"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.chdir(order["folder"])
+    said, complained = (os.open(order[to], os.O_WRONLY | os.O_CREAT | os.O_APPEND) for to in ("said", "complained"))
     nothing = os.open(os.devnull, os.O_RDONLY)
-    for stream, file in ((0, nothing), (1, said), (2, said)):
+    for stream, file in ((0, nothing), (1, said), (2, complained)):
         os.dup2(file, stream)
     os.environ.update(order["environment"])
     sys.argv = ["undertone", *order["argv"]]
