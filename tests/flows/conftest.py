@@ -16,7 +16,9 @@ from warm import Warm, warm
 
 from data_contracts.lake import Lake
 from data_contracts.schemas import TABLE_KEYS
+from flows.backfill import backfill
 from models.registry import Registry
+from tasks.ledger import Ledger
 
 SHARED = Path(__file__).parents[3] / "shared" / "corpora"
 
@@ -55,6 +57,24 @@ def settings(_prefect: None, registry: Registry, tmp_path: Path, sample: Path) -
         "cluster": "threads",
         "workers": 2,
     }
+
+
+@pytest.fixture(scope="session")
+def sample_lake(
+    _prefect: None, registry: Registry, sample: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Ledger]:
+    """The lake of a backfill over the sample, to be read alone, and what the run said of itself."""
+    lake = tmp_path_factory.mktemp("sample") / "lake"
+    where = {"corpus": str(sample), "lake": str(lake), "registry": registry.uri, "cluster": "threads", "workers": 2}
+    return lake, backfill(settings=where)
+
+
+@pytest.fixture
+def published(settings: dict[str, Any], sample_lake: tuple[Path, Ledger]) -> Ledger:
+    """The lake of `settings` as a backfill over the sample left it, and its ledger: for what comes after that."""
+    lake, ledger = sample_lake
+    shutil.copytree(lake, settings["lake"])
+    return ledger
 
 
 @pytest.fixture(scope="session")

@@ -57,8 +57,7 @@ def test_from_audio_to_tables(settings):
     assert lake.names("staging") == ["publishing"], "the lock's number, and nothing of a run"
 
 
-def test_daily_tables_add_up(settings):
-    backfill(settings=settings)
+def test_daily_tables_add_up(settings, published):
     lake = lakes.open(settings["lake"])
     utterances = lake.scan("utterances").collect()
     for table in ("emotion_daily", "speaker_daily"):
@@ -85,8 +84,7 @@ def test_what_says_too_little_is_published_without_an_emotion(settings, monkeypa
     assert lake.scan("speakers").collect()["n_utterances"].sum() == utterances.height
 
 
-def test_again_publishes_nothing(settings):
-    backfill(settings=settings)
+def test_again_publishes_nothing(settings, published):
     before = _commits(settings["lake"])
     ledger = backfill(settings=settings)
     assert (ledger.n_known, ledger.extracted.n_objects, ledger.n_published_recordings) == (N_OBJECTS, 0, 0)
@@ -96,16 +94,15 @@ def test_again_publishes_nothing(settings):
     }
 
 
-def test_one_commit_a_table_with_the_runs_id(settings):
-    ledger = backfill(settings=settings)
+def test_one_commit_a_table_with_the_runs_id(settings, published):
+    ledger = published
     lake = Lake(settings["lake"])
     for table in ("utterances", "speakers", "emotion_daily", "speaker_daily", "rejects", "recordings", "runs"):
         (commit,) = lake.delta(table).history()
         assert commit[RUN_ID] == ledger.run_id
 
 
-def test_shards_and_workers_change_nothing(settings, tmp_path, contents):
-    backfill(settings=settings)
+def test_shards_and_workers_change_nothing(settings, tmp_path, contents, published):
     other = settings | {"lake": str(tmp_path / "other"), "shard_bytes": 150_000, "workers": 1}
     backfill(settings=other)
     left, right = contents(settings["lake"]), contents(other["lake"])
@@ -114,13 +111,12 @@ def test_shards_and_workers_change_nothing(settings, tmp_path, contents):
         assert_frame_equal(left[table], right[table], **FLOAT)
 
 
-def test_nights_one_by_one_are_the_backfill(settings, tmp_path, contents):
+def test_nights_one_by_one_are_the_backfill(settings, tmp_path, contents, sample_lake):
     """Speakers are remembered from night to night, and found by the same steps in one run over all nights."""
-    backfill(start=dt.date(2026, 11, 19), end=dt.date(2026, 11, 21), settings=settings)
     other = settings | {"lake": str(tmp_path / "other"), "look_back_days": 0}
     for day in (19, 20, 21):
         nightly(date=dt.date(2026, 11, day), settings=other)
-    left, right = contents(settings["lake"]), contents(other["lake"])
+    left, right = contents(sample_lake[0]), contents(other["lake"])
     for table in left:
         assert_frame_equal(left[table], right[table], **FLOAT)
 
@@ -226,8 +222,7 @@ def test_a_promoted_model_scores_what_is_stored_and_reads_no_audio(settings, own
     assert backfill(stage="score", settings=here | {"corpus": ""}).row()["n_scored"] == 0, "done is done"
 
 
-def test_force_writes_the_same_shards_again(settings, contents):
-    backfill(settings=settings)
+def test_force_writes_the_same_shards_again(settings, contents, published):
     lake, before = Lake(settings["lake"]), contents(settings["lake"])
     files = sorted(
         path.relative_to(settings["lake"]) for path in (Path(settings["lake"]) / "features").rglob("*.parquet")
@@ -242,8 +237,7 @@ def test_force_writes_the_same_shards_again(settings, contents):
         assert_frame_equal(frame, before[table], **FLOAT)
 
 
-def test_processes_do_the_same(settings, tmp_path, contents):
-    backfill(settings=settings)
+def test_processes_do_the_same(settings, tmp_path, contents, published):
     other = settings | {"lake": str(tmp_path / "other"), "cluster": "processes"}
     backfill(settings=other)
     left, right = contents(settings["lake"]), contents(other["lake"])
@@ -338,9 +332,8 @@ def test_an_earlier_copy_that_comes_late_moves_its_utterances(settings, tmp_path
     assert lake.scan("utterances").collect().height == 2
 
 
-def test_a_failed_read_takes_nothing_away(settings, tmp_path, sample, monkeypatch):
+def test_a_failed_read_takes_nothing_away(settings, tmp_path, sample, monkeypatch, published):
     """Credentials that list and cannot read, under --force: what was read before stays, in store and tables."""
-    backfill(settings=settings)
     lake = Lake(settings["lake"])
     before = lake.scan("utterances").collect()
 

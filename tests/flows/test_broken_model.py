@@ -57,8 +57,8 @@ def broken(own_registry, tmp_path, monkeypatch):
     return own_registry
 
 
-def test_scores_that_do_not_sum_to_one_stop_the_publication(settings, broken):
-    good = backfill(settings=settings)
+def test_scores_that_do_not_sum_to_one_stop_the_publication(settings, broken, published):
+    good = published
     before = _bytes(settings["lake"])
     with pytest.raises(ValidationStopped, match="score_sum"):
         backfill(stage="score", settings=settings | {"registry": broken.uri})
@@ -87,8 +87,7 @@ def test_the_command_exits_3_and_says_where_to_look(settings, broken, tmp_path, 
     assert [run["status"] for run in json.loads(listed.stdout)] == ["stopped"]
 
 
-def test_a_model_for_other_features_is_refused(settings, own_registry, tmp_path, monkeypatch):
-    backfill(settings=settings)
+def test_a_model_for_other_features_is_refused(settings, own_registry, tmp_path, monkeypatch, published):
     ref = own_registry.champion("emotion")
     monkeypatch.setattr(type(own_registry), "champion", _with_other_features(type(own_registry).champion))
     with pytest.raises(ModelError, match="was trained on the feature set egemaps another"):

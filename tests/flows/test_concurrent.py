@@ -13,8 +13,7 @@ FLOAT = {"check_exact": False, "abs_tol": 1e-3, "rel_tol": 1e-3}
 
 
 @pytest.mark.slow
-def test_nightly_and_backfill_at_once(settings, tmp_path, contents, command):
-    backfill(settings=settings)
+def test_nightly_and_backfill_at_once(settings, tmp_path, contents, command, sample_lake):
     lake = tmp_path / "both"
     common = ["--corpus", settings["corpus"], "--lake", str(lake), "--cluster", "threads", "--json"]
     both = [
@@ -28,13 +27,13 @@ def test_nightly_and_backfill_at_once(settings, tmp_path, contents, command):
         child.go()
     for child in both:
         assert child.wait() == 0, child.said
-    left, right = contents(settings["lake"]), contents(lake)
+    left, right = contents(sample_lake[0]), contents(lake)
     for table in left:
         assert_frame_equal(left[table], right[table], **FLOAT)
     assert Lake(str(lake)).scan("runs").collect().height == 2
 
 
-def test_who_is_overtaken_stages_again(settings, monkeypatch, contents, tmp_path):
+def test_who_is_overtaken_stages_again(settings, monkeypatch, contents, sample_lake):
     """Another run publishes between this one's staging and its publication: it builds upon what stands then."""
     import datetime as dt
 
@@ -50,8 +49,7 @@ def test_who_is_overtaken_stages_again(settings, monkeypatch, contents, tmp_path
     ledger = backfill(settings=settings)
     assert ledger.attempt == 2, "the one that was overtaken, and the one that was published"
     assert ledger.n_published_recordings == 34 - 11, "what the other published is not published again"
-    backfill(settings=settings | {"lake": str(tmp_path / "alone")})
-    left, right = contents(settings["lake"]), contents(tmp_path / "alone")
+    left, right = contents(settings["lake"]), contents(sample_lake[0])
     for table in left:
         assert_frame_equal(left[table], right[table], **FLOAT)
     commits = [commit[RUN_ID] for commit in Lake(settings["lake"]).delta("utterances").history()]

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import click
@@ -9,7 +10,6 @@ import polars as pl
 import pytest
 import typer.main
 
-from flows.backfill import backfill
 from flows.cli import app
 from flows.settings import Settings
 
@@ -43,8 +43,8 @@ def test_what_stands_there_parses(words):
         assert isinstance(context, click.Context) or context.params
 
 
-def test_its_python_runs(settings):
-    backfill(settings=settings | {"lake": "demo-lake"})
+def test_its_python_runs(sample_lake):
+    shutil.copytree(sample_lake[0], "demo-lake")
     names: dict[str, object] = {}
     for block in [block for kind, block in BLOCKS if kind == "python"]:
         exec(block, names)

@@ -23,8 +23,7 @@ def test_an_enrolled_voice_is_recognised(settings, sample):
     assert (ada["kind"], ada["name"], ada["n_utterances"]) == ("enrolled", "Ada Lovelace", len(known))
 
 
-def test_enrolled_afterwards_the_name_replaces_the_pseudonym(settings, sample):
-    backfill(settings=settings)
+def test_enrolled_afterwards_the_name_replaces_the_pseudonym(settings, sample, published):
     lake = Lake(settings["lake"])
     voice = sample / "2026" / "11" / "19" / "call-0002-voice-b.flac"
     recording = lake.scan("recordings").collect().filter(uri=str(voice))["recording_id"][0]

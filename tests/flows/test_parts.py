@@ -19,7 +19,7 @@ class Killed(BaseException):
     """Nothing may catch it, as nothing catches a kill."""
 
 
-def test_date_by_date_is_as_at_once_and_readers_see_whole_publications(settings, contents, tmp_path):
+def test_date_by_date_is_as_at_once_and_readers_see_whole_publications(settings, contents, sample_lake):
     """A reader goes on reading throughout: what the pointer names always belongs together."""
     lake, reader = Lake(settings["lake"]), Reader(settings["lake"])
     reader.start()
@@ -33,11 +33,10 @@ def test_date_by_date_is_as_at_once_and_readers_see_whole_publications(settings,
     runs = lake.scan("runs").sort("started").collect()
     assert runs.select("status", "n_published_recordings").rows() == [("done", 34)] * 2
     assert lake.names("staging") == ["publishing"], "the lock's number, and nothing of a run"
-    backfill(settings=settings | {"lake": str(tmp_path / "at-once")})
-    _same(contents(settings["lake"]), contents(tmp_path / "at-once"))
+    _same(contents(settings["lake"]), contents(sample_lake[0]))
 
 
-def test_what_was_published_before_a_death_stays_and_the_rest_follows(settings, contents, tmp_path, monkeypatch):
+def test_what_was_published_before_a_death_stays_and_the_rest_follows(settings, contents, sample_lake, monkeypatch):
     publish, done = flows.publication.publish, []
 
     def die_at_the_second(run, *arguments, **options):
@@ -55,8 +54,7 @@ def test_what_was_published_before_a_death_stays_and_the_rest_follows(settings, 
     assert pinned.scan("runs").collect().select("run_id", "status").rows() == [(done[0], "running")]
     ledger = backfill(settings=settings | A_DATE)
     assert ledger.n_published_recordings == 34 - 11
-    backfill(settings=settings | {"lake": str(tmp_path / "at-once")})
-    _same(contents(settings["lake"]), contents(tmp_path / "at-once"))
+    _same(contents(settings["lake"]), contents(sample_lake[0]))
 
 
 def test_what_an_audit_stops_leaves_the_dates_before(settings, monkeypatch):

@@ -4,8 +4,6 @@ import json
 import subprocess
 import sys
 
-from flows.backfill import backfill
-
 SCRIPT = """
 import json, sys
 import duckdb
@@ -32,8 +30,8 @@ print(json.dumps(found))
 """
 
 
-def test_the_lake_is_plain_files(settings, tmp_path):
-    ledger = backfill(settings=settings)
+def test_the_lake_is_plain_files(settings, tmp_path, published):
+    ledger = published
     ended = subprocess.run(
         [sys.executable, "-W", "error", "-c", SCRIPT, settings["lake"]],
         cwd=tmp_path,

@@ -14,13 +14,12 @@ from flows.query import query
 FLOAT = {"check_exact": False, "abs_tol": 2e-3, "rel_tol": 2e-3}
 
 
-def test_s3_and_a_folder_give_the_same_tables(settings, s3, sample, contents):
-    backfill(settings=settings)
+def test_s3_and_a_folder_give_the_same_tables(settings, s3, sample, contents, sample_lake):
     upload(sample, s3, "calls/")
     there = settings | {"corpus": f"s3://{s3}/calls", "lake": f"s3://{s3}/lake"}
     ledger = backfill(settings=there)
     assert ledger.extracted.n_objects == 34
-    left, right = contents(settings["lake"]), contents(there["lake"])
+    left, right = contents(sample_lake[0]), contents(there["lake"])
     assert left.keys() == right.keys()
     for table in left:
         assert_frame_equal(left[table], right[table], **FLOAT)

@@ -80,8 +80,7 @@ def test_a_found_voice_that_was_named_is_known_the_next_night(settings):
     assert (ada["name"], ada["kind"], ada["n_utterances"]) == ("Ada", "enrolled", len(said))
 
 
-def test_merged_stays_merged_and_forgotten_is_founded_again(settings, contents):
-    backfill(settings=settings)
+def test_merged_stays_merged_and_forgotten_is_founded_again(settings, contents, published):
     lake = Lake(settings["lake"])
     people = lake.scan("speakers").sort("n_utterances", descending=True).collect()["speaker_id"].to_list()
     keep, gone = people[:2]
@@ -154,8 +153,7 @@ def test_where_no_source_can_be_read_the_utterances_tell_who_it_was(
     assert "Zoe" in finding.words
 
 
-def test_the_commands(settings):
-    backfill(settings=settings)
+def test_the_commands(settings, published):
     lake = Lake(settings["lake"])
     at = ["--lake", settings["lake"]]
     listed = _json("speakers", *at)
