@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from data_contracts.schemas import TABLE_KEYS
 from data_contracts.suites import suites
 from data_contracts.validation import Failure, Verdict, validate
 
@@ -60,14 +61,21 @@ def _row(table: str, n: int) -> dict[str, Any]:
             "speech_s": 0.0,
         },
         "rejects": {"uri": uri, "etag": "e", "reason": "corrupt", "tries": 1},
-        "emotion_daily": {"date": day, "emotion": "calm", "n_utterances": 1},
+        "emotion_daily": {
+            "date": day,
+            "source": "calls",
+            "speaker_kind": "found",
+            "emotion": "calm",
+            "n_utterances": 1,
+        },
         "speaker_daily": {"date": _DAY, "speaker_id": who, "emotion": "calm", "n_utterances": 1},
         "run": {
             "recordings_missing": 0,
             "utterances_missing": 0,
             "daily_utterances_missing": 0,
+            "daily_keys_broken": 0,
+            "drifted": None,
             "volume_ratio": 1.0,
-            "class_shift": 0.1,
             "lost_share": 0.0,
         },
     }
@@ -89,8 +97,7 @@ _NOT_NULL = {
     ],
     "speakers": ["speaker_id", "name", "kind", "extractor"],
     "rejects": ["uri", "etag", "reason"],
-    "emotion_daily": ["date", "emotion"],
-    "speaker_daily": ["date", "speaker_id", "emotion"],
+    **{table: list(TABLE_KEYS[table]) for table in ("emotion_daily", "speaker_daily")},
 }
 _BROKEN: list[tuple[str, str, str, dict[str, Any]]] = [
     *(
@@ -130,7 +137,12 @@ _BROKEN: list[tuple[str, str, str, dict[str, Any]]] = [
     ("rejects", "expect_compound_columns_to_be_unique", "uri, etag", {"uri": "s3://corpus/000"}),
     ("rejects", "expect_column_values_to_be_in_set", "reason", {"reason": "bad luck"}),
     ("rejects", "expect_column_values_to_be_between", "tries", {"tries": 0}),
-    ("emotion_daily", "expect_compound_columns_to_be_unique", "date, emotion", {"date": _DAY}),
+    (
+        "emotion_daily",
+        "expect_compound_columns_to_be_unique",
+        "date, source, speaker_kind, emotion",
+        {"date": _DAY},
+    ),
     ("emotion_daily", "expect_column_values_to_be_between", "n_utterances", {"n_utterances": 0}),
     (
         "speaker_daily",
@@ -142,11 +154,12 @@ _BROKEN: list[tuple[str, str, str, dict[str, Any]]] = [
     ("run", "expect_column_values_to_be_between", "recordings_missing", {"recordings_missing": 1}),
     ("run", "expect_column_values_to_be_between", "utterances_missing", {"utterances_missing": -1}),
     ("run", "expect_column_values_to_be_between", "daily_utterances_missing", {"daily_utterances_missing": 2}),
+    ("run", "expect_column_values_to_be_between", "daily_keys_broken", {"daily_keys_broken": 1}),
+    ("run", "expect_column_values_to_be_null", "drifted", {"drifted": "class_mix on 2026-11-20 (psi 2.1 > 0.25)"}),
     ("run", "expect_column_values_to_be_between", "volume_ratio", {"volume_ratio": 0.1}),
-    ("run", "expect_column_values_to_be_between", "class_shift", {"class_shift": 0.5}),
     ("run", "expect_column_values_to_be_between", "lost_share", {"lost_share": 0.5}),
 ]
-_WARNINGS = {("run", "volume_ratio"), ("run", "class_shift"), ("run", "lost_share")}
+_WARNINGS = {("run", "volume_ratio"), ("run", "drifted"), ("run", "lost_share")}
 
 
 TABLES = list(suites(CLASSES))
@@ -202,14 +215,14 @@ def test_a_broken_row_fails_by_name_and_severity(broken, table, expectation, col
 
 
 def test_a_warning_does_not_stop():
-    verdict = validate({"run": _frame("run", {"class_shift": 0.9})}, CLASSES, run_id="warned")
+    verdict = validate({"run": _frame("run", {"lost_share": 0.9})}, CLASSES, run_id="warned")
     assert verdict.word == "warned"
     assert verdict.critical == []
-    assert [failure.columns for failure in verdict.failures] == ["class_shift"]
+    assert [failure.columns for failure in verdict.failures] == ["lost_share"]
 
 
 def test_a_first_night_has_nothing_to_compare_with():
-    frame = pd.DataFrame([_row("run", 0) | {"volume_ratio": None, "class_shift": None}])
+    frame = pd.DataFrame([_row("run", 0) | {"volume_ratio": None}])
     assert validate({"run": frame}, CLASSES, run_id="first").word == "passed"
 
 
