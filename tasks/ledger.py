@@ -17,6 +17,7 @@ _STAGED = (
     *("n_scored", "n_published_recordings", "n_published_utterances", "n_new_speakers"),
     *("verdict", "validation", "failures"),
 )
+_SHIFT = "(class_shift)"  # the mix of emotions, in the audit's words
 
 
 @dataclass
@@ -72,6 +73,11 @@ class Ledger:
         """What was staged since `before` is not published: others came first."""
         for name, value in before.items():
             setattr(self, name, value)
+
+    @property
+    def drift(self) -> list[str]:
+        """The audit's warnings of a change, each once."""
+        return [words for words in dict.fromkeys(self.failures) if words.startswith("drift:") or _SHIFT in words]
 
     @property
     def elapsed_s(self) -> float:

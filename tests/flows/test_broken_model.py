@@ -10,6 +10,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from mailboxes import webhook
 from mlflow.models import infer_signature
 
 from data_contracts.errors import ModelError, ValidationStopped
@@ -60,11 +61,18 @@ def broken(own_registry, tmp_path, monkeypatch):
     return own_registry
 
 
-def test_scores_that_do_not_sum_to_one_stop_the_publication(settings, broken):
-    good = backfill(settings=settings)
-    before = _bytes(settings["lake"])
-    with pytest.raises(ValidationStopped, match="score_sum"):
-        backfill(stage="score", settings=settings | {"registry": broken.uri})
+def test_scores_that_do_not_sum_to_one_stop_the_publication(settings, broken, monkeypatch):
+    with webhook() as mailbox:
+        monkeypatch.setenv("UNDERTONE_NOTIFY", f"json://127.0.0.1:{mailbox.port}")
+        good = backfill(settings=settings)
+        assert not mailbox.taken, "of a run that went well nobody is told"
+        before = _bytes(settings["lake"])
+        with pytest.raises(ValidationStopped, match="score_sum"):
+            backfill(stage="score", settings=settings | {"registry": broken.uri})
+    (told,) = mailbox.taken
+    assert told["title"] == "Undertone: backfill was stopped by its validation"
+    for words in ("score_sum", "docs/index.html", f"undertone runs --lake {settings['lake']}", "in stage audit"):
+        assert words in told["message"]
     assert _bytes(settings["lake"]) == before
     lake = Lake(settings["lake"])
     (run,) = [name for name in lake.names("validation") if name != f"run={good.run_id}"]

@@ -1,0 +1,120 @@
+"""A run's end, told to whom the setting `notify` names: Prefect calls these hooks of a flow, whoever runs it.
+
+    failed    the flow ended with an error, or its process died and a worker saw it
+    stopped   the validation stopped a publication
+    drift     the run went well, and its audit warns of a change
+
+A run is told of once, and one that went well is not. Neither is one that somebody at the keyboard interrupted.
+"""
+
+import re
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from prefect import Flow
+from prefect.client.schemas.objects import FlowRun
+from prefect.logging.loggers import flow_run_logger
+from prefect.states import State
+from prefect.utilities.urls import url_for
+
+from data_contracts.errors import UndertoneError, UsageError, ValidationStopped
+from flows.notified import Event, Notified
+from flows.progress import reporter
+from flows.receivers import Message, receivers, tell
+from flows.screen import visible
+from flows.settings import Settings
+from tasks.ledger import Ledger
+
+Hook = Callable[["Flow[..., Any]", FlowRun, "State[Any]"], None]
+_MOST_WORDS = 1_500  # of an error: chats cut off what is longer
+
+
+def on_failure(flow: "Flow[..., Any]", flow_run: FlowRun, state: "State[Any]") -> None:
+    """Of an error, and of a validation that stopped the publication."""
+    error = _outcome(state)
+    event: Event = "stopped" if isinstance(error, ValidationStopped) else "failed"
+    _notify(flow, flow_run, event, [*_words(error, state), *_way_on(event, flow_run)])
+
+
+def on_crashed(flow: "Flow[..., Any]", flow_run: FlowRun, state: "State[Any]") -> None:
+    """Of a process that died, or was ended; by the worker, where it could not say so itself."""
+    error = _outcome(state)
+    if not isinstance(error, KeyboardInterrupt):
+        _notify(flow, flow_run, "failed", [*_words(error, state), *_way_on("failed", flow_run)])
+
+
+def on_completion(flow: "Flow[..., Any]", flow_run: FlowRun, state: "State[Any]") -> None:
+    """Of drift, which a run publishes and warns of."""
+    ledger = _outcome(state)
+    if isinstance(ledger, Ledger) and ledger.drift:
+        found = [f"run {ledger.run_id} of {ledger.window_from} to {ledger.window_to} was published, and warns:"]
+        found += [f"- {words}" for words in ledger.drift]
+        _notify(flow, flow_run, "drift", [*found, f"Data Docs: {ledger.validation}", *_way_on("drift", flow_run)])
+
+
+told: dict[str, list[Hook]] = {
+    "on_failure": [on_failure],
+    "on_crashed": [on_crashed],
+    "on_completion": [on_completion],
+}
+"""For the decorator of a flow."""
+
+_SUBJECTS: dict[Event, str] = {"failed": "failed", "stopped": "was stopped by its validation", "drift": "found drift"}
+
+
+def _notify(flow: "Flow[..., Any]", flow_run: FlowRun, event: Event, lines: Iterable[str]) -> None:
+    chosen = _chosen(flow_run)
+    if event not in chosen.notify_on or not chosen.notify:
+        return
+    body = "\n".join(visible(_without_passwords(line), keep="\n") for line in lines)
+    subject = f"Undertone: {flow.name} {_SUBJECTS[event]}"
+    asked = receivers(chosen.notify)
+    deaf = tell(asked, Message(subject, body, "warning" if event == "drift" else "failure"))
+    heard = [receiver.name for receiver in asked if receiver.name not in deaf]
+    if heard:
+        reporter.get().say("notify", f"told {', '.join(heard)}")
+    for name in deaf:
+        words = f"{name} could not be told that {flow.name} {_SUBJECTS[event]}; try it by `undertone doctor --notify`"
+        print(words, file=sys.stderr)
+        flow_run_logger(flow_run, flow).warning(words)
+
+
+def _chosen(flow_run: FlowRun) -> Notified:
+    """The settings in force; where a wrong one stopped the run, those of telling alone."""
+    flags = flow_run.parameters.get("settings") or {}
+    try:
+        return Settings.load(**flags)
+    except UsageError:
+        return Notified(**{name: flags[name] for name in Notified.model_fields if name in flags})
+
+
+def _outcome(state: "State[Any]") -> Any:
+    """What the flow returned, or the error that ended it; None where this process was not there."""
+    data = state.data
+    return getattr(data, "result", data)
+
+
+def _words(error: Any, state: "State[Any]") -> list[str]:
+    if not isinstance(error, BaseException):
+        return [str(state.message)[:_MOST_WORDS]]
+    words = str(error) if isinstance(error, UndertoneError) else f"{type(error).__name__}: {error}"
+    return [words[:_MOST_WORDS], *getattr(error, "__notes__", [])]
+
+
+def _way_on(event: Event, flow_run: FlowRun) -> list[str]:
+    """Where to look, and what to do."""
+    lake = (flow_run.parameters.get("settings") or {}).get("lake")
+    at = f" --lake {lake}" if lake else ""
+    link = url_for(flow_run) if flow_run.deployment_id else None  # the command's own server is gone by now
+    do = {
+        "failed": "What is done stays done: mend what is said above, and run the same again.",
+        "stopped": "The tables are as they were: read the Data Docs, mend the model or the data, run again.",
+        "drift": "Ask whether callers, lines or models changed; older tables stay readable.",
+    }
+    return [do[event], f"undertone runs{at}", f"Prefect's run {flow_run.name}" + (f": {link}" if link else "")]
+
+
+def _without_passwords(words: str) -> str:
+    """Addresses may carry them: scheme://user:password@host."""
+    return re.sub(r"(\w://)[^\s/@]+@", r"\1…@", words)
