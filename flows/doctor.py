@@ -171,9 +171,10 @@ def try_receivers(flags: dict[str, Any]) -> Finding:
     if not named:
         return Finding("trial", "missing", "there is nobody to tell: set UNDERTONE_NOTIFY")
     deaf = tell(named, Message("Undertone: a trial", "This is how failed runs, stopped publications and drift arrive."))
-    took = ", ".join(receiver.name for receiver in named if receiver.name not in deaf)
+    took = ", ".join(receiver.name for receiver in named if receiver not in deaf)
     if deaf:
-        return Finding("trial", "missing", f"{', '.join(deaf)} did not take it" + (f"; {took} did" if took else ""))
+        names = ", ".join(receiver.name for receiver in deaf)
+        return Finding("trial", "missing", f"{names} did not take it" + (f"; {took} did" if took else ""))
     return Finding("trial", "ok", f"{took} took it")
 
 

@@ -9,13 +9,13 @@ A run is told of once, and one that went well is not. Neither is one that somebo
 
 import re
 import sys
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, TypedDict
 
 from prefect import Flow
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.flows import FlowStateHook
 from prefect.logging.loggers import flow_run_logger
-from prefect.states import State
 from prefect.utilities.urls import url_for
 
 from data_contracts.errors import UndertoneError, UsageError, ValidationStopped
@@ -26,57 +26,61 @@ from flows.screen import visible
 from flows.settings import Settings
 from tasks.ledger import Ledger
 
-Hook = Callable[["Flow[..., Any]", FlowRun, "State[Any]"], None]
 _MOST_WORDS = 1_500  # of an error: chats cut off what is longer
+_HAPPENED: dict[Event, str] = {"failed": "failed", "stopped": "was stopped by its validation", "drift": "found drift"}
+_DO: dict[Event, str] = {
+    "failed": "What is done stays done: mend what is said above, and run the same again.",
+    "stopped": "The tables are as they were: read the Data Docs, mend the model or the data, and run again.",
+    "drift": "It is published. Did callers, lines or models change? Older versions of the tables stay readable.",
+}
 
 
 def on_failure(flow: "Flow[..., Any]", flow_run: FlowRun, state: "State[Any]") -> None:
     """Of an error, and of a validation that stopped the publication."""
     error = _outcome(state)
-    event: Event = "stopped" if isinstance(error, ValidationStopped) else "failed"
-    _notify(flow, flow_run, event, [*_words(error, state), *_way_on(event, flow_run)])
+    _notify(flow, flow_run, "stopped" if isinstance(error, ValidationStopped) else "failed", _words(error, state))
 
 
 def on_crashed(flow: "Flow[..., Any]", flow_run: FlowRun, state: "State[Any]") -> None:
     """Of a process that died, or was ended; by the worker, where it could not say so itself."""
     error = _outcome(state)
     if not isinstance(error, KeyboardInterrupt):
-        _notify(flow, flow_run, "failed", [*_words(error, state), *_way_on("failed", flow_run)])
+        _notify(flow, flow_run, "failed", _words(error, state))
 
 
 def on_completion(flow: "Flow[..., Any]", flow_run: FlowRun, state: "State[Any]") -> None:
     """Of drift, which a run publishes and warns of."""
     ledger = _outcome(state)
     if isinstance(ledger, Ledger) and ledger.drift:
-        found = [f"run {ledger.run_id} of {ledger.window_from} to {ledger.window_to} was published, and warns:"]
-        found += [f"- {words}" for words in ledger.drift]
-        _notify(flow, flow_run, "drift", [*found, f"Data Docs: {ledger.validation}", *_way_on("drift", flow_run)])
+        found = [*ledger.drift, f"run {ledger.run_id}; its Data Docs: {ledger.validation}"]
+        _notify(flow, flow_run, "drift", found)
 
 
-told: dict[str, list[Hook]] = {
-    "on_failure": [on_failure],
-    "on_crashed": [on_crashed],
-    "on_completion": [on_completion],
-}
+class _Hooks(TypedDict):
+    on_failure: list[FlowStateHook[..., Any]]
+    on_crashed: list[FlowStateHook[..., Any]]
+    on_completion: list[FlowStateHook[..., Any]]
+
+
+told: _Hooks = {"on_failure": [on_failure], "on_crashed": [on_crashed], "on_completion": [on_completion]}
 """For the decorator of a flow."""
-
-_SUBJECTS: dict[Event, str] = {"failed": "failed", "stopped": "was stopped by its validation", "drift": "found drift"}
 
 
 def _notify(flow: "Flow[..., Any]", flow_run: FlowRun, event: Event, lines: Iterable[str]) -> None:
     chosen = _chosen(flow_run)
     if event not in chosen.notify_on or not chosen.notify:
         return
+    lines = [*lines, _DO[event], *_where(flow_run, getattr(chosen, "lake", ""))]
     body = "\n".join(visible(_without_passwords(line), keep="\n") for line in lines)
-    subject = f"Undertone: {flow.name} {_SUBJECTS[event]}"
+    message = Message(f"Undertone: {flow.name} {_HAPPENED[event]}", body, "warning" if event == "drift" else "failure")
     asked = receivers(chosen.notify)
-    deaf = tell(asked, Message(subject, body, "warning" if event == "drift" else "failure"))
-    heard = [receiver.name for receiver in asked if receiver.name not in deaf]
+    deaf = tell(asked, message)
+    heard = [receiver.name for receiver in asked if receiver not in deaf]
     if heard:
         reporter.get().say("notify", f"told {', '.join(heard)}")
-    for name in deaf:
-        words = f"{name} could not be told that {flow.name} {_SUBJECTS[event]}; try it by `undertone doctor --notify`"
-        print(words, file=sys.stderr)
+    for receiver in deaf:
+        words = f"{receiver.name} could not be told that {flow.name} {_HAPPENED[event]}"
+        print(f"{words}; try it by `undertone doctor --notify`", file=sys.stderr)
         flow_run_logger(flow_run, flow).warning(words)
 
 
@@ -91,28 +95,22 @@ def _chosen(flow_run: FlowRun) -> Notified:
 
 def _outcome(state: "State[Any]") -> Any:
     """What the flow returned, or the error that ended it; None where this process was not there."""
-    data = state.data
-    return getattr(data, "result", data)
+    return getattr(state.data, "result", state.data)
 
 
 def _words(error: Any, state: "State[Any]") -> list[str]:
+    """What went wrong, and what its notes say: the run and its stage."""
     if not isinstance(error, BaseException):
         return [str(state.message)[:_MOST_WORDS]]
     words = str(error) if isinstance(error, UndertoneError) else f"{type(error).__name__}: {error}"
     return [words[:_MOST_WORDS], *getattr(error, "__notes__", [])]
 
 
-def _way_on(event: Event, flow_run: FlowRun) -> list[str]:
-    """Where to look, and what to do."""
-    lake = (flow_run.parameters.get("settings") or {}).get("lake")
-    at = f" --lake {lake}" if lake else ""
-    link = url_for(flow_run) if flow_run.deployment_id else None  # the command's own server is gone by now
-    do = {
-        "failed": "What is done stays done: mend what is said above, and run the same again.",
-        "stopped": "The tables are as they were: read the Data Docs, mend the model or the data, run again.",
-        "drift": "Ask whether callers, lines or models changed; older tables stay readable.",
-    }
-    return [do[event], f"undertone runs{at}", f"Prefect's run {flow_run.name}" + (f": {link}" if link else "")]
+def _where(flow_run: FlowRun, lake: str) -> list[str]:
+    """Where to look; the command's own server, which serves one run, is no such place."""
+    link = url_for(flow_run) if flow_run.deployment_id else None
+    runs = f"See: undertone runs --lake {lake}" if lake else "See: undertone runs"
+    return [runs, f"In Prefect: {flow_run.name}" + (f", {link}" if link else "")]
 
 
 def _without_passwords(words: str) -> str:

@@ -7,7 +7,7 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -29,7 +29,7 @@ class Message:
     kind: Kind = "info"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Receiver:
     """One URL: how it may be named, and Apprise's object behind it; None where Apprise does not understand it."""
 
@@ -42,21 +42,21 @@ def receivers(urls: Iterable[SecretStr]) -> list[Receiver]:
     return [_receiver(url.get_secret_value()) for url in urls]
 
 
-def tell(chosen: Iterable[Receiver], message: Message, *, patience_s: float = PATIENCE_S) -> list[str]:
-    """Tells all of them at the same time; returns the names of those who did not take it in time."""
-    chosen, took = list(chosen), set[int]()
+def tell(chosen: Sequence[Receiver], message: Message, *, patience_s: float = PATIENCE_S) -> list[Receiver]:
+    """Tells all of them at the same time; returns those who did not take it in time."""
+    took: set[Receiver] = set()
 
-    def to(place: int, receiver: Receiver) -> None:
+    def to(receiver: Receiver) -> None:
         if _sent(receiver, message):
-            took.add(place)
+            took.add(receiver)
 
-    threads = [threading.Thread(target=to, args=each, daemon=True) for each in enumerate(chosen)]
+    threads = [threading.Thread(target=to, args=(receiver,), daemon=True) for receiver in chosen]
     for thread in threads:
         thread.start()
     until = time.monotonic() + patience_s
     for thread in threads:
         thread.join(max(0.0, until - time.monotonic()))
-    return [receiver.name for place, receiver in enumerate(chosen) if place not in took]
+    return [receiver for receiver in chosen if receiver not in took]
 
 
 def _sent(receiver: Receiver, message: Message) -> bool:
@@ -84,8 +84,10 @@ def _receiver(url: str) -> Receiver:
         service = apprise.Apprise.instantiate(re.sub(r"^http(s?)://", r"json\1://", url), asset=_asset())
     if service is None:
         return Receiver(f"a {re.sub(r'://.*', '', url, flags=re.S)[:12]}:// URL that Apprise does not understand", None)
-    shown = {*_schemes(service)} <= _HOST_IS_NO_SECRET
-    return Receiver(f"{service.service_name} at {service.host}" if shown else str(service.service_name), service)
+    if not _schemes(service) <= _HOST_IS_NO_SECRET:
+        return Receiver(str(service.service_name), service)
+    port = f":{service.port}" if service.port else ""
+    return Receiver(f"{service.service_name} at {service.host}{port}", service)
 
 
 def _schemes(service: Any) -> set[str]:

@@ -89,14 +89,14 @@ def test_a_receiver_that_is_down_is_named_and_changes_nothing(monkeypatch, capsy
     with pytest.raises(UndertoneError, match="as it was"):
         _ends(UndertoneError("as it was"))
     said = capsys.readouterr()
-    assert "JSON at 127.0.0.1 could not be told that job failed" in said.err
+    assert f"JSON at 127.0.0.1:{gone.port} could not be told that job failed" in said.err
     assert "to-ken" not in said.out + said.err
 
 
 def test_doctor_shows_who_is_told_and_tries_it(mailbox, tmp_path):
     (shown,) = [finding for finding in examine({"lake": str(tmp_path / "lake")}) if finding.what == "notify"]
-    assert (shown.state, shown.words) == ("ok", "of failed, stopped, drift: JSON at 127.0.0.1")
-    assert try_receivers({}).words == "JSON at 127.0.0.1 took it"
+    assert (shown.state, shown.words) == ("ok", f"of failed, stopped, drift: JSON at 127.0.0.1:{mailbox.port}")
+    assert try_receivers({}).words == f"JSON at 127.0.0.1:{mailbox.port} took it"
     assert [document["title"] for document in mailbox.taken] == ["Undertone: a trial"]
 
 
