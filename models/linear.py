@@ -1,7 +1,7 @@
 """A linear classifier of somebody's own, such as scikit-learn's, as an emotion model that a run can score with.
 
-Its features are `models.emotion_table.FEATURE_NAMES`, each as sign(x) log(1 + |x|) in deviations from the mean, four at
-most: what `standardised` makes of them. It takes each utterance by itself: its prior knows of no speakers.
+It is fitted on `models.emotion_table.FEATURE_NAMES`, each as sign(x) log(1 + |x|), in deviations from the mean, clipped
+at four; notebooks/train_your_own.py does. It takes each utterance by itself: its prior knows of no speakers.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,27 +11,16 @@ import torch
 
 from data_contracts.errors import ModelError
 from models.adaptation import Prior
-from models.emotion import EmotionModel, Member, compressed, standardise, told
+from models.emotion import EmotionModel, Member
 from models.emotion_table import FEATURE_NAMES, features_in_force
-
-
-def moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(n_features,) mean and deviation of (n, n_features), as `standardised` and `linear_model` want them."""
-    values = compressed(torch.from_numpy(features).double())
-    return values.mean(0).numpy(), values.std(0).clamp_min(1e-3).numpy()
-
-
-def standardised(features: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """(n, n_features) as the classifier is to be fitted on, and as the model will show it to it."""
-    return told(standardise(torch.from_numpy(features), torch.from_numpy(mean), torch.from_numpy(scale))).numpy()
 
 
 def linear_model(
     weights: np.ndarray,  # (n_classes, n_features); one row for two classes, for the second
     bias: np.ndarray,  # (n_classes,)
     *,
-    mean: np.ndarray,
-    scale: np.ndarray,
+    mean: np.ndarray,  # (n_features,), of sign(x) log(1 + |x|)
+    scale: np.ndarray,  # (n_features,)
     classes: Sequence[str],
     recordings: Iterable[str],  # recording_id of all that it was trained on
 ) -> EmotionModel:
