@@ -93,8 +93,8 @@ def test_a_receiver_that_is_down_is_named_and_changes_nothing(monkeypatch, capsy
     assert "to-ken" not in said.out + said.err
 
 
-def test_doctor_shows_who_is_told_and_tries_it(mailbox, tmp_path):
-    (shown,) = [finding for finding in examine({"lake": str(tmp_path / "lake")}) if finding.what == "notify"]
+def test_doctor_shows_who_is_told_and_tries_it(mailbox, settings):
+    (shown,) = [finding for finding in examine(settings) if finding.what == "notify"]
     assert (shown.state, shown.words) == ("ok", f"of failed, stopped, drift: JSON at 127.0.0.1:{mailbox.port}")
     assert try_receivers({}).words == f"JSON at 127.0.0.1:{mailbox.port} took it"
     assert [document["title"] for document in mailbox.taken] == ["Undertone: a trial"]

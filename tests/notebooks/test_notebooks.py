@@ -18,6 +18,7 @@ from models import registry as models
 from models.emotion import EmotionModel
 from models.promotion import judge
 
+pytestmark = pytest.mark.slow  # the lake takes its time
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 NAMES = ("first_look", "speakers", "compare_models", "train_your_own")
 
@@ -95,14 +96,14 @@ def test_two_models_are_compared_as_their_runs_left_them(scored_twice, run):
     assert said["kappa"] == pytest.approx(cohen_kappa_score(both["before"], both["after"]))
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_same_over_s3(name, scored_twice, run, s3):
+def test_the_same_over_s3(scored_twice, run, s3):
     upload(scored_twice, s3, "lake/")
-    here, there = run(name, "--lake", scored_twice), run(name, "--lake", f"s3://{s3}/lake")
-    frames = [key for key, value in here.items() if isinstance(value, pl.DataFrame)]
-    assert len(frames) > 2
-    for key in frames:
-        assert_frame_equal(here[key], there[key], check_row_order=False)
+    for name in NAMES:
+        here, there = run(name, "--lake", scored_twice), run(name, "--lake", f"s3://{s3}/lake")
+        frames = [key for key, value in here.items() if isinstance(value, pl.DataFrame)]
+        assert len(frames) > 2
+        for key in frames:
+            assert_frame_equal(here[key], there[key], check_row_order=False)
 
 
 @pytest.mark.parametrize("name", NAMES)
