@@ -37,20 +37,20 @@ def _():
 def _():
     lake = str(mo.cli_args().get("lake") or os.environ.get("UNDERTONE_LAKE", "demo-lake"))
     options = {"aws_allow_http": "true"} if os.environ.get("AWS_ENDPOINT_URL", "").startswith("http:") else {}
-    _found = DeltaTable.is_deltatable(f"{lake}/analytics/runs", options)
-    runs = pl.read_delta(f"{lake}/analytics/runs", storage_options=options) if _found else pl.DataFrame()
+    runs = pl.DataFrame()
+    if DeltaTable.is_deltatable(f"{lake}/analytics/runs", options):
+        runs = pl.read_delta(f"{lake}/analytics/runs", storage_options=options).drop_nulls("versions").sort("started")
     stop(
         len(runs) < 2,
         f"Two published runs are compared, and `{lake}` has {len(runs)}: promote another model "
         "(`undertone models promote`), then run `undertone backfill --stage score`.",
     )
-    runs = runs.sort("started").select("run_id", "started", "emotion_model", "versions")
     return lake, options, runs
 
 
 @app.cell
 def _(runs):
-    _labels = {f"{run_id} · {model}": run_id for run_id, _, model, _ in runs.rows()}
+    _labels = {f"{run_id} · {model}": run_id for run_id, model in runs.select("run_id", "emotion_model").iter_rows()}
     _newest = runs["emotion_model"][-1]
     _others = runs.filter(pl.col("emotion_model") != _newest)["run_id"].to_list()
     _chosen = {
@@ -58,6 +58,7 @@ def _(runs):
         "before": mo.cli_args().get("before") or (_others or runs["run_id"].to_list()[:-1])[-1],
     }
     _label_of = {run_id: label for label, run_id in _labels.items()}
+    stop(not {*_chosen.values()} <= {*_label_of}, f"Expected runs of {', '.join(_label_of)}; see `undertone runs`.")
     before = mo.ui.dropdown(_labels, value=_label_of[_chosen["before"]], label="before")
     after = mo.ui.dropdown(_labels, value=_label_of[_chosen["after"]], label="after")
     mo.hstack([before, after], justify="start", wrap=True)

@@ -1,17 +1,20 @@
 """A run's end is told once, by the flow's own hooks; what the receiver does is nothing to the run."""
 
 import datetime as dt
+import uuid
 
 import pytest
 from mailboxes import webhook
 from prefect import flow
+from prefect.client.schemas.objects import FlowRun
+from prefect.states import Crashed
 
 from data_contracts.errors import CorpusError, UndertoneError, UsageError
 from flows.backfill import backfill
 from flows.doctor import examine, try_receivers
 from flows.maintain import maintain
 from flows.nightly import nightly
-from flows.notify import told
+from flows.notify import on_crashed, told
 from flows.retry import retry
 from flows.train import train
 from tasks.ledger import Ledger
@@ -67,6 +70,16 @@ def test_a_crash_is_told_and_an_interrupt_at_the_keyboard_is_not(mailbox, end, n
     with pytest.raises(type(end)):
         _ends(end)
     assert len(mailbox.taken) == n_told
+
+
+def test_a_worker_tells_of_a_process_that_was_killed(mailbox, monkeypatch):
+    """It has no error in its hands, only Prefect's words."""
+    monkeypatch.setenv("UNDERTONE_LAKE", "s3://analytics/undertone")
+    run = FlowRun(flow_id=uuid.uuid4(), deployment_id=uuid.uuid4(), name="brave-otter")
+    on_crashed(nightly, run, Crashed(message="Flow run process exited with non-zero status code -9."))
+    (told,) = mailbox.taken
+    for words in ("status code -9", "undertone runs --lake s3://analytics/undertone", "brave-otter", str(run.id)):
+        assert words in told["message"]
 
 
 def test_of_what_is_a_setting(mailbox, monkeypatch):
