@@ -9,14 +9,15 @@ from dataclasses import dataclass
 import polars as pl
 
 from data_contracts import schemas
-from data_contracts.schemas import TABLE_KEYS
+from data_contracts.schemas import BY_DAY, TABLE_KEYS
+from tasks import standing
+from tasks.daily import by_day
 from tasks.identify import KEY
 from tasks.related import related, shown_utterances
 from tasks.run import Run
 from tasks.select import Pending, pending
 from tasks.stage import stage
 from tasks.sums import speakers
-from tasks.tallies import by_day
 from tasks.utterances import utterances_with_scores
 
 
@@ -37,17 +38,19 @@ def integrate(run: Run, waiting: Pending) -> Staged:
     rejects, mended = _rejects(run, recordings)
     tables = {"recordings": recordings, "utterances": utterances, "rejects": rejects}
     deletes = {"utterances": gone.select(KEY), "rejects": mended}
-    days = pl.concat([rows.select("date") for rows in (utterances, gone, again)]).unique().sort("date")
-    after = _after(run, days["date"], utterances, gone)
+    named = related(run).join(recordings, on="uri", how="semi")
+    said_on = pl.concat([rows.select("date") for rows in (utterances, gone, again)])
+    read_on = pl.concat([recordings.select("date"), named.select("date")])
+    days = pl.concat([said_on, read_on]).unique().sort("date")
+    after = standing.utterances(run.lake, run.utterances, days["date"], utterances, gone)
     tables["speakers"], deletes["speakers"] = speakers(run, after, added=utterances, removed=pl.concat([gone, again]))
-    tables |= by_day(after.lazy())
+    daily, compared = by_day(run, days["date"], recordings, after)
+    tables |= daily
     for table, frame in tables.items():
         run.lake.write_parquet(run.staged(table), _as(frame, table, run).to_arrow())
-    deletes["dates"] = days
     for table, frame in deletes.items():
         run.lake.write_parquet(f"{run.staging}/deletes/{table}.parquet", frame.to_arrow())
-    named = related(run).join(recordings, on="uri", how="semi")
-    places = {"utterances": days, "recordings": pl.concat([recordings.select("date"), named.select("date")])}
+    places = {"utterances": said_on, "recordings": read_on, **dict.fromkeys(BY_DAY, days), "drift": compared.to_frame()}
     run.lake.write_json(
         f"{run.staging}/dates.json",
         {table: [day.isoformat() for day in sorted(set(rows["date"]))] for table, rows in places.items()},
@@ -56,7 +59,7 @@ def integrate(run: Run, waiting: Pending) -> Staged:
 
 
 def _recordings(run: Run) -> pl.DataFrame:
-    return pending(run).with_columns(
+    return standing.with_sources(pending(run), run.sources).with_columns(
         emotion_model=pl.lit(run.emotion.label),
         speaker_model=pl.lit(run.speaker.label),
         feature_version=pl.lit(run.feature_version),
@@ -87,13 +90,6 @@ def _rejects(run: Run, recordings: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataF
     key = list(TABLE_KEYS["rejects"])
     before = run.lake.frame("rejects", schemas.REJECTS).join(recordings.lazy().select("uri"), on="uri", how="semi")
     return rejected, before.join(rejected.lazy(), on=key, how="anti").select(key).collect()
-
-
-def _after(run: Run, days: pl.Series, utterances: pl.DataFrame, gone: pl.DataFrame) -> pl.DataFrame:
-    """The utterances of some days as they will stand once this is published."""
-    published = run.lake.frame("utterances", run.utterances).filter(pl.col("date").is_in(days.implode()))
-    kept = published.join(pl.concat([utterances.select(KEY), gone.select(KEY)]).lazy(), on=KEY, how="anti").collect()
-    return pl.concat([kept, utterances], how="diagonal")
 
 
 def _as(frame: pl.DataFrame, table: str, run: Run) -> pl.DataFrame:
