@@ -33,6 +33,7 @@ _DO: dict[Event, str] = {
     "stopped": "The tables are as they were: read the Data Docs, mend the model or the data, and run again.",
     "drift": "It is published. Did callers, lines or models change? Older versions of the tables stay readable.",
 }
+_ASK = 'Each measure: undertone query "SELECT * FROM drift WHERE over ORDER BY date DESC"'
 
 
 def on_failure(flow: "Flow[..., Any]", flow_run: FlowRun, state: "State[Any]") -> None:
@@ -52,7 +53,7 @@ def on_completion(flow: "Flow[..., Any]", flow_run: FlowRun, state: "State[Any]"
     """Of drift, which a run publishes and warns of."""
     ledger = _outcome(state)
     if isinstance(ledger, Ledger) and ledger.drift:
-        found = [*ledger.drift, f"run {ledger.run_id}; its Data Docs: {ledger.validation}"]
+        found = [*ledger.drift, f"run {ledger.run_id}; its Data Docs: {ledger.validation}", _ASK]
         _notify(flow, flow_run, "drift", found)
 
 

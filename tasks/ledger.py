@@ -17,7 +17,6 @@ _STAGED = (
     *("n_scored", "n_published_recordings", "n_published_utterances", "n_new_speakers"),
     *("verdict", "validation", "failures"),
 )
-_SHIFT = "(class_shift)"  # the mix of emotions, in the audit's words
 
 
 @dataclass
@@ -76,8 +75,8 @@ class Ledger:
 
     @property
     def drift(self) -> list[str]:
-        """The audit's warnings of a change, each once."""
-        return [words for words in dict.fromkeys(self.failures) if words.startswith("drift:") or _SHIFT in words]
+        """The audit's warnings of drift, each once."""
+        return [words for words in dict.fromkeys(self.failures) if words.startswith("drift: ")]
 
     @property
     def elapsed_s(self) -> float:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import polars as pl
 from deltalake import write_deltalake
+from mailboxes import webhook
 
 import flows.chosen
 from data_contracts.lake import Lake
@@ -25,12 +26,17 @@ def test_drift_is_a_warning_that_stops_nothing(settings, monkeypatch):
     least = {"least_days": 1, "least_recordings": 1, "least_utterances": 1}
     eager = DriftConfig(**least, psi=1e-9, share=1e-9, cosine=1e-9, false_alarms=N_MEASURES)
     monkeypatch.setattr(flows.chosen, "drift", lambda settings: eager)
-    ledger = backfill(settings=settings)
+    with webhook() as mailbox:
+        monkeypatch.setenv("UNDERTONE_NOTIFY", f"json://127.0.0.1:{mailbox.port}")
+        ledger = backfill(settings=settings)
     lake = Lake(settings["lake"])
     assert (ledger.status, ledger.verdict) == ("done", "warned")
     (told,) = [failure for failure in ledger.failures if failure.startswith("drift: ")]
     assert "(drifted): " in told
     assert " on 2026-11-2" in told
+    (message,) = mailbox.taken
+    assert message["title"] == "Undertone: backfill found drift"
+    assert told in message["message"]
     verdict = lake.read_json(f"validation/run={ledger.run_id}/verdict.json")
     (failure,) = [failure for failure in verdict["failures"] if failure["table"] == "drift"]
     assert (verdict["verdict"], failure["severity"]) == ("warned", "warning")

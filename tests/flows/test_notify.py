@@ -53,14 +53,14 @@ def test_it_says_which_run_and_where_to_look(mailbox, settings, tmp_path):
 
 
 def test_drift_is_told_of_a_run_that_went_well(mailbox):
-    shift = "run: expect_column_values_to_be_between(class_shift): 1 of 1 rows; for example 0.7"
+    shift = "drift: expect_column_values_to_be_null(drifted): 1 of 9 rows; class_mix on 2026-11-20: psi 2.1 > 0.25"
     other = "run: expect_column_values_to_be_between(volume_ratio): 1 of 1 rows; for example 9"
     assert _ends(_ledger([other])).failures == [other]
     assert mailbox.taken == []
     _ends(_ledger([shift, other, shift]))
     (told,) = mailbox.taken
     assert (told["title"], told["type"]) == ("Undertone: job found drift", "warning")
-    assert told["message"].count("class_shift") == 1
+    assert told["message"].count("class_mix") == 1
     assert "volume_ratio" not in told["message"]
     assert "s3://lake/validation/run=R/docs/index.html" in told["message"]
 
