@@ -204,6 +204,18 @@ def test_a_night_touches_its_own_date_and_reads_no_features_of_another(tmp_path,
         assert_frame_equal(rows.filter(pl.col("date") < DAYS[9]).sort(key), before[table].sort(key), check_exact=True)
 
 
+def test_a_date_of_many_shards_is_read_a_few_at_a_time(monkeypatch):
+    own = pl.DataFrame({"recording_id": [f"{n}" for n in range(12)], "channel": 0, "segment": 0})
+    listed = own.select("recording_id", shard="recording_id", status=pl.lit("ok"))
+    read, waiting = [], []
+    monkeypatch.setattr(feature_daily.store, "rows", lambda *_: listed)
+    monkeypatch.setattr(feature_daily, "_read", lambda run, date, shard, rows: read.append(shard) or rows)
+    for n_taken, _ in enumerate(feature_daily._shards(_run(None), DAYS[0], own)):
+        waiting.append(len(read) - n_taken)
+    assert sorted(read) == sorted(listed["shard"])
+    assert max(waiting) <= feature_daily._AT_ONCE
+
+
 def test_again_and_in_another_order_it_says_the_same(tmp_path):
     """A late day changes what the days after it are compared with: they are judged again."""
     nights = {}
