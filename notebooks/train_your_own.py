@@ -172,6 +172,7 @@ def _(compressed, emotions, lake, pipeline, register, rows, speakers, uar):
     mo.stop(not (register.value or "register" in mo.cli_args()))
     settings = Settings.load(lake=lake)
     registry = settings.open_registry(settings.open_lake())
+    registry.champion("emotion")  # the shipped one, where nobody has been it yet
     scaler, _, classifier = (step for _, step in pipeline.fit(compressed, emotions).steps)
     model = linear_model(
         classifier.coef_,

@@ -76,7 +76,7 @@ class Ledger:
     @property
     def drift(self) -> list[str]:
         """The audit's warnings of drift, each once."""
-        return [words for words in dict.fromkeys(self.failures) if words.startswith("drift: ")]
+        return [words for words in dict.fromkeys(self.failures) if "(drifted)" in words]
 
     @property
     def elapsed_s(self) -> float:

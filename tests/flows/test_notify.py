@@ -53,7 +53,7 @@ def test_it_says_which_run_and_where_to_look(mailbox, settings, tmp_path):
 
 
 def test_drift_is_told_of_a_run_that_went_well(mailbox):
-    shift = "drift: expect_column_values_to_be_null(drifted): 1 of 9 rows; class_mix on 2026-11-20: psi 2.1 > 0.25"
+    shift = "run: expect_column_values_to_be_null(drifted): 1 of 1 rows; for example class_mix on 2026-11-20 (psi 2.1)"
     other = "run: expect_column_values_to_be_between(volume_ratio): 1 of 1 rows; for example 9"
     assert _ends(_ledger([other])).failures == [other]
     assert mailbox.taken == []

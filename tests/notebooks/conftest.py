@@ -28,6 +28,7 @@ def lake(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, place)
     settings = {"corpus": str(folder / "corpus"), "lake": str(folder / "lake"), "cluster": "threads"}
+    settings["registry"] = f"sqlite:///{folder / 'lake' / 'registry' / 'mlflow.db'}"  # whatever a test before has set
     with prefect_test_harness(server_startup_timeout=120):
         backfill(settings=settings)
     return folder / "lake"

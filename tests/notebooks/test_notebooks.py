@@ -77,7 +77,7 @@ def scored_twice(lake, registry):
     model.save(folder)
     registry.promote("emotion", registry.register("emotion", folder, alias="angrier", description="test").version)
     with prefect_test_harness(server_startup_timeout=120):
-        backfill(stage="score", settings={"lake": str(lake), "cluster": "threads"})
+        backfill(stage="score", settings={"lake": str(lake), "registry": registry.uri, "cluster": "threads"})
     return lake
 
 
