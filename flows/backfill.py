@@ -6,12 +6,13 @@ from typing import Any
 from prefect import flow
 
 from flows.dates import days
+from flows.notify import told
 from flows.pipeline import Stage, process
 from flows.settings import Settings
 from tasks.ledger import Ledger
 
 
-@flow(name="backfill")
+@flow(name="backfill", **told)
 def backfill(
     start: dt.date | None = None,
     end: dt.date | None = None,

@@ -165,11 +165,17 @@ def enroll(
 
 
 @app.command()
-def doctor(corpus: Corpus = None, lake: Lake = None, as_json: Json = False) -> None:
+def doctor(
+    corpus: Corpus = None,
+    lake: Lake = None,
+    notify: Annotated[bool, typer.Option("--notify", help="Send a trial to whom UNDERTONE_NOTIFY names.")] = False,
+    as_json: Json = False,
+) -> None:
     """What is configured, what can be reached, and what is missing; with what to do about it."""
-    from flows.doctor import examine, print_findings
+    from flows.doctor import examine, print_findings, try_receivers
 
-    findings = examine(settings_of(corpus=corpus, lake=lake))
+    flags = settings_of(corpus=corpus, lake=lake)
+    findings = [try_receivers(flags)] if notify else examine(flags)
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings]))
     else:

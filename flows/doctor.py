@@ -44,6 +44,7 @@ def examine(flags: dict[str, Any]) -> list[Finding]:
         "speakers": _speakers,
         "compute": _compute,
         "prefect": _prefect,
+        "notify": _notify,
         "extras": _extras,
     }
     findings = [_python()]
@@ -145,6 +146,36 @@ def _prefect(settings: Settings) -> tuple[State, str]:  # noqa: ARG001 - every c
 
     answer = httpx.get(f"{api}/health", timeout=5)
     return ("ok", api) if answer.is_success else ("missing", f"{api} answers {answer.status_code}")
+
+
+def _notify(settings: Settings) -> tuple[State, str]:
+    from flows.receivers import receivers
+
+    named = receivers(settings.notify)
+    if not named:
+        return (
+            "ok",
+            "nobody is told of failed runs, stopped publications and drift; UNDERTONE_NOTIFY names who should be",
+        )
+    deaf = [receiver.name for receiver in named if receiver.service is None]
+    if deaf:
+        return "missing", f"{', '.join(deaf)}: see https://appriseit.com/services/ for how URLs are written"
+    return "ok", f"of {', '.join(settings.notify_on)}: {', '.join(receiver.name for receiver in named)}"
+
+
+def try_receivers(flags: dict[str, Any]) -> Finding:
+    """Tells every receiver that this is a trial, and who took it."""
+    from flows.receivers import Message, receivers, tell
+
+    named = receivers(Settings.load(**flags).notify)
+    if not named:
+        return Finding("trial", "missing", "there is nobody to tell: set UNDERTONE_NOTIFY")
+    deaf = tell(named, Message("Undertone: a trial", "This is how failed runs, stopped publications and drift arrive."))
+    took = ", ".join(receiver.name for receiver in named if receiver not in deaf)
+    if deaf:
+        names = ", ".join(receiver.name for receiver in deaf)
+        return Finding("trial", "missing", f"{names} did not take it" + (f"; {took} did" if took else ""))
+    return Finding("trial", "ok", f"{took} took it")
 
 
 def _extras(settings: Settings) -> tuple[State, str]:  # noqa: ARG001

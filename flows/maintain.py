@@ -6,6 +6,7 @@ from prefect import flow
 
 from data_contracts.lake import Lake
 from flows import chosen
+from flows.notify import told
 from flows.pipeline import extractors
 from flows.settings import Settings
 from tasks.expire import expire_reports, expire_stagings, expire_versions, unpublished_versions
@@ -13,7 +14,7 @@ from tasks.maintain import pack_features, running, tidy_tables
 from tasks.upkeep import Upkeep, now_of
 
 
-@flow(name="maintain")
+@flow(name="maintain", **told)
 def maintain(
     dry_run: bool = False, drop_versions: bool = False, settings: dict[str, Any] | None = None
 ) -> list[Upkeep]:

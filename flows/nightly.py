@@ -6,12 +6,13 @@ from typing import Any
 from prefect import flow
 
 from flows.dates import yesterday
+from flows.notify import told
 from flows.pipeline import process
 from flows.settings import Settings
 from tasks.ledger import Ledger
 
 
-@flow(name="nightly")
+@flow(name="nightly", **told)
 def nightly(date: dt.date | None = None, settings: dict[str, Any] | None = None) -> Ledger:
     """Processes `date` (default: yesterday, UTC) and the look-back window before it.
 

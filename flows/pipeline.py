@@ -190,5 +190,6 @@ def _close(run: Run, ledger: Ledger, status: str, error: BaseException) -> None:
     ledger.status, ledger.finished, ledger.error = status, dt.datetime.now(dt.UTC), f"{type(error).__name__}: {error}"
     with contextlib.suppress(UndertoneError):  # a lake that cannot be written is what `error` says already
         ledger.save(run.lake)
+    error.add_note(f"run {ledger.run_id}" + (f", in stage {ledger.stage}" if ledger.stage else ""))
     if isinstance(error, UndertoneError):
         leave(ledger)

@@ -9,6 +9,7 @@ from prefect import flow
 from data_contracts.errors import UsageError
 from data_contracts.reasons import Reason
 from flows.dates import days
+from flows.notify import told
 from flows.pipeline import process
 from flows.settings import Settings
 from tasks.ledger import Ledger
@@ -16,7 +17,7 @@ from tasks.rejected import chosen
 from tasks.run import Choice
 
 
-@flow(name="retry")
+@flow(name="retry", **told)
 def retry(
     reasons: Sequence[str] = (),
     uris: Sequence[str] = (),

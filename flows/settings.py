@@ -7,29 +7,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import (
-    BaseSettings,
-    NoDecode,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from data_contracts.channels import channel_names
 from data_contracts.errors import UsageError
 from data_contracts.patience import Patience
 from data_contracts.records import SHARD_BYTES
 from features.corpus import DEFAULT_LAYOUT, Corpus
+from flows.notified import Notified
 
 if TYPE_CHECKING:
     from data_contracts.lake import Lake
     from models.registry import Registry
 
+_SECRET = {"notify", "pseudonym_key"}
 
-class Settings(BaseSettings):
+
+class Settings(Notified):
     """Every setting with its meaning; `undertone doctor` shows what is in force and where it came from."""
 
-    model_config = SettingsConfigDict(env_prefix="UNDERTONE_", toml_file="undertone.toml", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(extra="forbid")
 
     corpus: str = Field("", description="where the audio is: a folder or any fsspec URL")
     lake: str = Field("", description="where features and tables go: a folder or an s3://, gs:// or az:// URL")
@@ -97,18 +94,6 @@ class Settings(BaseSettings):
     shard_tries: int = Field(3, ge=1, description="how often a shard is tried when the network or a worker fails")
 
     @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic passes it
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags before the environment before the file."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
-
-    @classmethod
     def load(cls, **flags: Any) -> Self:
         """The settings in force. Raises UsageError that names the setting, what it holds and what it should."""
         try:
@@ -116,8 +101,7 @@ class Settings(BaseSettings):
         except tomllib.TOMLDecodeError as error:
             raise UsageError(f"{Path('undertone.toml').absolute()} is no TOML: {error}") from error
         except ValidationError as error:
-            lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}; found {e['input']!r}" for e in error.errors()]
-            raise UsageError("settings: " + "; ".join(lines)) from error
+            raise UsageError("settings: " + "; ".join(map(_wrong, error.errors()))) from error
 
     @field_validator("corpus", "lake", "manifest", "evaluation_corpus")
     @classmethod
@@ -173,3 +157,9 @@ class Settings(BaseSettings):
         name = hashlib.sha256(lake.uri.encode()).hexdigest()[:12]
         state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
         return f"sqlite:///{state / 'undertone' / name / 'mlflow.db'}"
+
+
+def _wrong(error: Any) -> str:
+    """One of pydantic's errors in our words; what a secret holds is not shown."""
+    found = "" if error["loc"][0] in _SECRET else f"; found {error['input']!r}"
+    return f"{'.'.join(map(str, error['loc']))}: {error['msg']}{found}"

@@ -9,10 +9,11 @@ from prefect.cache_policies import NO_CACHE
 
 from data_contracts.errors import UsageError
 from data_contracts.records import ModelRef
+from flows.notify import told
 from flows.settings import Settings
 
 
-@flow(name="train")
+@flow(name="train", **told)
 def train(
     name: Literal["emotion", "speaker"],
     corpora: list[str],

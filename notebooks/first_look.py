@@ -1,81 +1,150 @@
-"""A first look at what a run published, with Polars and matplotlib and nothing of ours.
+import marimo
 
-    .venv/bin/python notebooks/first_look.py LAKE [PICTURE.png]
+__generated_with = "0.25.2"
+app = marimo.App(width="medium", app_title="A first look")
 
-Prints who spoke and how, and draws each recording as a line of utterances: colour is emotion, the label the speaker.
-"""
+with app.setup:
+    import os
+    import sys
+    from itertools import cycle
 
-import sys
-from pathlib import Path
+    import altair as alt
+    import duckdb
+    import marimo as mo
+    import polars as pl
+    from deltalake import DeltaTable
 
-import matplotlib as mpl
+    def colours(emotions: pl.Series) -> alt.Scale:
+        """Okabe and Ito's, which colour-blind people tell apart too; the usual emotions have the same everywhere."""
+        usual = {"anger": "#D55E00", "happiness": "#E69F00", "neutral": "#999999", "sadness": "#0072B2"}
+        others = cycle(("#009E73", "#CC79A7", "#56B4E9", "#F0E442"))
+        names = emotions.unique().sort().to_list()
+        return alt.Scale(domain=names, range=[usual.get(name) or next(others) for name in names])
 
-mpl.use("Agg")
-import matplotlib.pyplot as plt
-import polars as pl
-from matplotlib.patches import Patch
-
-# Okabe and Ito's palette, which colour-blind people tell apart too
-PALETTE = ("#D55E00", "#E69F00", "#999999", "#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#F0E442")
+    def stop(when: bool, words: str) -> None:
+        """Goes no further, and says what to run instead."""
+        if when and mo.app_meta().mode == "script":
+            sys.exit(words)
+        mo.stop(when, mo.callout(mo.md(words), "warn"))
 
 
-def main(lake: str, picture: str) -> None:
-    utterances = pl.read_delta(f"{lake}/analytics/utterances")
-    recordings = pl.read_delta(f"{lake}/analytics/recordings").filter(pl.col("status") == "ok")
-    speakers = pl.read_delta(f"{lake}/analytics/speakers").select("speaker_id", "name")
-    names = recordings.group_by("recording_id").agg(pl.col("uri").min(), pl.col("seconds").first())
-    rows = (
-        utterances.join(names, on="recording_id")
-        .join(speakers, on="speaker_id")
+@app.cell(hide_code=True)
+def _():
+    mo.md("""
+    # A first look
+
+    Who spoke, and with what emotion: the tables of a lake, with Polars, DuckDB and Altair, and nothing of Undertone's.
+    Every cell can be copied as it stands.
+
+        marimo edit notebooks/first_look.py -- --lake demo-lake
+        python notebooks/first_look.py -- --lake demo-lake --picture first_look.png
+    """)
+
+
+@app.cell
+def _():
+    lake = str(mo.cli_args().get("lake") or os.environ.get("UNDERTONE_LAKE", "demo-lake"))
+    options = {"aws_allow_http": "true"} if os.environ.get("AWS_ENDPOINT_URL", "").startswith("http:") else {}
+    _there = DeltaTable.is_deltatable(f"{lake}/analytics/utterances", options)
+    utterances = pl.read_delta(f"{lake}/analytics/utterances", storage_options=options) if _there else pl.DataFrame()
+    stop(utterances.is_empty(), f"No utterances in `{lake}` yet: run `undertone backfill` or `undertone demo`.")
+    recordings = pl.read_delta(f"{lake}/analytics/recordings", storage_options=options)
+    speakers = pl.read_delta(f"{lake}/analytics/speakers", storage_options=options)
+    return lake, recordings, speakers, utterances
+
+
+@app.cell(hide_code=True)
+def _(lake, recordings, utterances):
+    _files = recordings["status"].value_counts().sort("status").iter_rows()
+    mo.md(f"""
+    `{lake}` holds **{len(utterances):,} utterances** of {utterances["speaker_id"].n_unique():,} speakers, in
+    {", ".join(f"{n:,} recordings that are {status}" for status, n in _files)}.
+    """)
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md("""
+    ## Who spoke, and how much
+    """)
+
+
+@app.cell
+def _(speakers, utterances):
+    who = duckdb.sql("""
+        SELECT coalesce(name, speaker_id) AS speaker,
+               count(*) AS utterances,
+               round(sum(end_s - start_s), 1) AS speech_s,
+               count(DISTINCT date) AS nights,
+               mode(emotion ORDER BY emotion) AS mostly
+        FROM utterances LEFT JOIN speakers USING (speaker_id)
+        GROUP BY ALL ORDER BY utterances DESC, speaker
+    """).pl()
+    mo.ui.table(who, selection=None)
+    return (who,)
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md("""
+    ## One line a recording
+
+    Time runs to the right, colour is the emotion, the label the speaker; grey is where nobody speaks.
+    """)
+
+
+@app.cell
+def _(recordings, speakers, utterances):
+    _files = (
+        recordings.filter(pl.col("status") == "ok")
+        .group_by("recording_id")
+        .agg(pl.col("uri").min(), pl.col("seconds").first())
+    )
+    _shown = utterances.select("date", "recording_id").unique().join(_files, on="recording_id")
+    _shown = _shown.sort("date", "uri", "recording_id").head(16)
+    timeline = (
+        utterances.join(_shown.select("recording_id", "date", "uri", "seconds"), on=["recording_id", "date"])
+        .join(speakers.select("speaker_id", "name"), on="speaker_id", how="left")
+        .sort("date", "uri", "start_s")
         .with_columns(
-            file=pl.col("uri").str.extract(r"([^/]+)$"), emotion=pl.col("emotion").fill_null("too little said")
+            recording=pl.col("date").dt.strftime("%d %b  ") + pl.col("uri").str.extract(r"([^/]+)$"),
+            emotion=pl.col("emotion").fill_null("too little said"),
+            speaker=pl.coalesce("name", "speaker_id"),
+            middle_s=(pl.col("start_s") + pl.col("end_s")) / 2,
         )
-        .sort("date", "file", "start_s")
+        .select("recording", "seconds", "start_s", "middle_s", "end_s", "emotion", "speaker")
     )
-    print(
-        rows.group_by("name")
-        .agg(
-            utterances=pl.len(),
-            speech_s=(pl.col("end_s") - pl.col("start_s")).sum().round(1),
-            mostly=pl.col("emotion").mode().sort().first(),
-        )
-        .sort("utterances", "name", descending=[True, False])
+    return (timeline,)
+
+
+@app.cell
+def _(timeline):
+    _y = alt.Y("recording:N", sort=timeline["recording"].unique(maintain_order=True).to_list(), title=None)
+    _x = {"title": "time in the recording (s)", "axis": alt.Axis(tickCount=6)}
+    _silence = alt.Chart(timeline.unique("recording")).mark_bar(color="#DDDDDD").encode(alt.X("seconds:Q", **_x), _y)
+    _speech = alt.Chart(timeline).encode(_y, tooltip=["speaker", "emotion", "start_s", "end_s"])
+    _bars = _speech.mark_bar(cornerRadius=2).encode(
+        alt.X("start_s:Q", **_x),
+        alt.X2("end_s:Q"),
+        alt.Color("emotion:N", scale=colours(timeline["emotion"]), legend=alt.Legend(orient="bottom", title=None)),
     )
-    draw(rows, picture)
-    print(f"drawn: {picture}")
+    _ink = alt.when(alt.datum.emotion == "sadness").then(alt.value("white")).otherwise(alt.value("black"))
+    _names = _speech.mark_text(fontSize=9).encode(alt.X("middle_s:Q", **_x), text="speaker:N", color=_ink)
+    chart = (_silence + _bars + _names).properties(
+        width=620, height=alt.Step(24), title=alt.Title("Who spoke, and with what emotion", anchor="start")
+    )
+    chart
+    return (chart,)
 
 
-def draw(rows: pl.DataFrame, picture: str) -> None:
-    """One line a recording, at most sixteen; time in seconds to the right."""
-    emotions = rows["emotion"].unique().sort().to_list()
-    colour = dict(zip(emotions, PALETTE, strict=False))
-    files = rows.select("date", "file").unique(maintain_order=True).head(16)
-    figure, axes = plt.subplots(figsize=(9, 0.3 * len(files) + 1.6), layout="constrained")
-    for line, (date, file) in enumerate(files.iter_rows()):
-        own = rows.filter(pl.col("date") == date, pl.col("file") == file)
-        axes.barh(line, own["seconds"][0], height=0.72, color="#ECECEC", zorder=1)
-        for start, end, emotion, name in own.select("start_s", "end_s", "emotion", "name").iter_rows():
-            axes.barh(line, end - start, left=start, height=0.72, color=colour[emotion], zorder=2)
-            place = {"ha": "center", "va": "center", "fontsize": 6.5, "zorder": 3}
-            axes.text((start + end) / 2, line, name, color=ink(colour[emotion]), **place)
-    axes.set_yticks(range(len(files)), [f"{date:%d %b}  {file}" for date, file in files.iter_rows()], fontsize=7)
-    axes.set_ylim(len(files) - 0.4, -0.6)
-    axes.set_xlabel("time in the recording (s)")
-    axes.set_title("Who spoke, and with what emotion", loc="left", fontsize=10)
-    axes.spines[["top", "right"]].set_visible(False)
-    patches = [Patch(color=colour[emotion], label=emotion) for emotion in emotions]
-    figure.legend(handles=patches, loc="outside lower center", ncols=len(patches), frameon=False, fontsize=8)
-    figure.savefig(picture, dpi=130)
-    plt.close(figure)
-
-
-def ink(colour: str) -> str:
-    """Black or white, whichever stands out."""
-    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 120 else "white"
+@app.cell(hide_code=True)
+def _(chart, who):
+    picture = mo.cli_args().get("picture")
+    if picture:
+        chart.save(str(picture), scale_factor=1.5)
+    if mo.app_meta().mode == "script":
+        print(who)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2:
-        sys.exit(__doc__)
-    main(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else str(Path("first_look.png")))
+    app.run()

@@ -74,6 +74,11 @@ class Ledger:
             setattr(self, name, value)
 
     @property
+    def drift(self) -> list[str]:
+        """The audit's warnings of drift, each once."""
+        return [words for words in dict.fromkeys(self.failures) if "(drifted)" in words]
+
+    @property
     def elapsed_s(self) -> float:
         return ((self.finished or dt.datetime.now(dt.UTC)) - self.started).total_seconds()
 

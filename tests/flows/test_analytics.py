@@ -6,6 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from deltalake import write_deltalake
+from mailboxes import webhook
 
 import flows.chosen
 from data_contracts.lake import Lake
@@ -32,11 +33,16 @@ def test_drift_is_a_warning_that_stops_nothing(here, monkeypatch):
     least = {"least_days": 1, "least_recordings": 1, "least_utterances": 1}
     eager = DriftConfig(**least, psi=1e-9, share=1e-9, cosine=1e-9, false_alarms=N_MEASURES)
     monkeypatch.setattr(flows.chosen, "drift", lambda settings: eager)
-    ledger = backfill(settings=here)
+    with webhook() as mailbox:
+        monkeypatch.setenv("UNDERTONE_NOTIFY", f"json://127.0.0.1:{mailbox.port}")
+        ledger = backfill(settings=here)
     lake = Lake(here["lake"])
     assert (ledger.status, ledger.verdict) == ("done", "warned")
     (told,) = [failure for failure in ledger.failures if "(drifted)" in failure]
     assert " on 2026-11-20 (psi " in told
+    (message,) = mailbox.taken
+    assert message["title"] == "Undertone: backfill found drift"
+    assert told in message["message"]
     verdict = lake.read_json(f"validation/run={ledger.run_id}/verdict.json")
     (failure,) = [failure for failure in verdict["failures"] if failure["columns"] == "drifted"]
     assert (verdict["verdict"], failure["severity"]) == ("warned", "warning")

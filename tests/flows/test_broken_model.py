@@ -8,6 +8,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from mailboxes import webhook
 from mlflow.models import infer_signature
 
 from data_contracts.errors import ModelError, ValidationStopped
@@ -57,14 +58,19 @@ def broken(own_registry, tmp_path, monkeypatch):
     return own_registry
 
 
-def test_scores_that_do_not_sum_to_one_stop_the_publication(settings, broken, published):
-    good = published
+def test_scores_that_do_not_sum_to_one_stop_the_publication(settings, broken, published, monkeypatch):
     before = _bytes(settings["lake"])
-    with pytest.raises(ValidationStopped, match="score_sum"):
-        backfill(stage="score", settings=settings | {"registry": broken.uri})
+    with webhook() as mailbox:
+        monkeypatch.setenv("UNDERTONE_NOTIFY", f"json://127.0.0.1:{mailbox.port}")
+        with pytest.raises(ValidationStopped, match="score_sum"):
+            backfill(stage="score", settings=settings | {"registry": broken.uri})
+    (told,) = mailbox.taken
+    assert told["title"] == "Undertone: backfill was stopped by its validation"
+    for words in ("score_sum", "docs/index.html", f"undertone runs --lake {settings['lake']}", "in stage audit"):
+        assert words in told["message"]
     assert _bytes(settings["lake"]) == before
     lake = Lake(settings["lake"])
-    (run,) = [name for name in lake.names("validation") if name != f"run={good.run_id}"]
+    (run,) = [name for name in lake.names("validation") if name != f"run={published.run_id}"]
     pages = [path for path in Path(lake.at("validation", run, "docs")).rglob("*.html") if "utterances" in str(path)]
     assert any("score_sum" in page.read_text() for page in pages), "the Data Docs name what failed"
     failures = lake.read_json(f"validation/{run}/verdict.json")["failures"]

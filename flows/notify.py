@@ -1,0 +1,119 @@
+"""A run's end, told to whom the setting `notify` names: Prefect calls these hooks of a flow, whoever runs it.
+
+    failed    the flow ended with an error, or its process died and a worker saw it
+    stopped   the validation stopped a publication
+    drift     the run went well, and its audit warns of a change
+
+A run is told of once, and one that went well is not. Neither is one that somebody at the keyboard interrupted.
+"""
+
+import re
+import sys
+from collections.abc import Iterable
+from typing import Any, TypedDict
+
+from prefect import Flow
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.flows import FlowStateHook
+from prefect.logging.loggers import flow_run_logger
+from prefect.utilities.urls import url_for
+
+from data_contracts.errors import UndertoneError, UsageError, ValidationStopped
+from flows.notified import Event, Notified
+from flows.progress import reporter
+from flows.receivers import Message, receivers, tell
+from flows.screen import visible
+from flows.settings import Settings
+from tasks.ledger import Ledger
+
+_MOST_WORDS = 1_500  # of an error: chats cut off what is longer
+_HAPPENED: dict[Event, str] = {"failed": "failed", "stopped": "was stopped by its validation", "drift": "found drift"}
+_DO: dict[Event, str] = {
+    "failed": "What is done stays done: mend what is said above, and run the same again.",
+    "stopped": "The tables are as they were: read the Data Docs, mend the model or the data, and run again.",
+    "drift": "It is published. Did callers, lines or models change? Older versions of the tables stay readable.",
+}
+_ASK = 'Each measure: undertone query "SELECT * FROM drift WHERE over ORDER BY date DESC"'
+
+
+def on_failure(flow: "Flow[..., Any]", flow_run: FlowRun, state: "State[Any]") -> None:
+    """Of an error, and of a validation that stopped the publication."""
+    error = _outcome(state)
+    _notify(flow, flow_run, "stopped" if isinstance(error, ValidationStopped) else "failed", _words(error, state))
+
+
+def on_crashed(flow: "Flow[..., Any]", flow_run: FlowRun, state: "State[Any]") -> None:
+    """Of a process that died, or was ended; by the worker, where it could not say so itself."""
+    error = _outcome(state)
+    if not isinstance(error, KeyboardInterrupt):
+        _notify(flow, flow_run, "failed", _words(error, state))
+
+
+def on_completion(flow: "Flow[..., Any]", flow_run: FlowRun, state: "State[Any]") -> None:
+    """Of drift, which a run publishes and warns of."""
+    ledger = _outcome(state)
+    if isinstance(ledger, Ledger) and ledger.drift:
+        found = [*ledger.drift, f"run {ledger.run_id}; its Data Docs: {ledger.validation}", _ASK]
+        _notify(flow, flow_run, "drift", found)
+
+
+class _Hooks(TypedDict):
+    on_failure: list[FlowStateHook[..., Any]]
+    on_crashed: list[FlowStateHook[..., Any]]
+    on_completion: list[FlowStateHook[..., Any]]
+
+
+told: _Hooks = {"on_failure": [on_failure], "on_crashed": [on_crashed], "on_completion": [on_completion]}
+"""For the decorator of a flow."""
+
+
+def _notify(flow: "Flow[..., Any]", flow_run: FlowRun, event: Event, lines: Iterable[str]) -> None:
+    chosen = _chosen(flow_run)
+    if event not in chosen.notify_on or not chosen.notify:
+        return
+    lines = [*lines, _DO[event], *_where(flow_run, getattr(chosen, "lake", ""))]
+    body = "\n".join(visible(_without_passwords(line), keep="\n") for line in lines)
+    message = Message(f"Undertone: {flow.name} {_HAPPENED[event]}", body, "warning" if event == "drift" else "failure")
+    asked = receivers(chosen.notify)
+    deaf = tell(asked, message)
+    heard = [receiver.name for receiver in asked if receiver not in deaf]
+    if heard:
+        reporter.get().say("notify", f"told {', '.join(heard)}")
+    for receiver in deaf:
+        words = f"{receiver.name} could not be told that {flow.name} {_HAPPENED[event]}"
+        print(f"{words}; try it by `undertone doctor --notify`", file=sys.stderr)
+        flow_run_logger(flow_run, flow).warning(words)
+
+
+def _chosen(flow_run: FlowRun) -> Notified:
+    """The settings in force; where a wrong one stopped the run, those of telling alone."""
+    flags = flow_run.parameters.get("settings") or {}
+    try:
+        return Settings.load(**flags)
+    except UsageError:
+        return Notified(**{name: flags[name] for name in Notified.model_fields if name in flags})
+
+
+def _outcome(state: "State[Any]") -> Any:
+    """What the flow returned, or the error that ended it; None where this process was not there."""
+    return getattr(state.data, "result", state.data)
+
+
+def _words(error: Any, state: "State[Any]") -> list[str]:
+    """What went wrong, and what its notes say: the run and its stage."""
+    if not isinstance(error, BaseException):
+        return [str(state.message)[:_MOST_WORDS]]
+    words = str(error) if isinstance(error, UndertoneError) else f"{type(error).__name__}: {error}"
+    return [words[:_MOST_WORDS], *getattr(error, "__notes__", [])]
+
+
+def _where(flow_run: FlowRun, lake: str) -> list[str]:
+    """Where to look; the command's own server, which serves one run, is no such place."""
+    link = url_for(flow_run) if flow_run.deployment_id else None
+    runs = f"See: undertone runs --lake {lake}" if lake else "See: undertone runs"
+    return [runs, f"In Prefect: {flow_run.name}" + (f", {link}" if link else "")]
+
+
+def _without_passwords(words: str) -> str:
+    """Addresses may carry them: scheme://user:password@host."""
+    return re.sub(r"(\w://)[^\s/@]+@", r"\1…@", words)

@@ -1,0 +1,202 @@
+import marimo
+
+__generated_with = "0.25.2"
+app = marimo.App(width="medium", app_title="Train your own")
+
+with app.setup:
+    import os
+    import sys
+    import tempfile
+    from pathlib import Path
+
+    import altair as alt
+    import marimo as mo
+    import numpy as np
+    import polars as pl
+    from deltalake import DeltaTable
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import recall_score
+    from sklearn.model_selection import GroupKFold, cross_val_predict
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+    KEY = ["recording_id", "channel", "segment"]
+
+    def stop(when: bool, words: str) -> None:
+        """Goes no further, and says what to run instead."""
+        if when and mo.app_meta().mode == "script":
+            sys.exit(words)
+        mo.stop(when, mo.callout(mo.md(words), "warn"))
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md("""
+    # Train your own
+
+    A classifier of emotion from the features that the lake holds already: no audio is read. Labels come from a CSV with
+    the columns `path, speaker, emotion`; without one, the names that the champion gave stand in for labels, which shows
+    how it goes and teaches nothing new.
+
+        marimo edit notebooks/train_your_own.py -- --lake demo-lake --labels labels.csv
+        python notebooks/train_your_own.py -- --lake demo-lake --labels labels.csv --register
+    """)
+
+
+@app.cell
+def _():
+    lake = str(mo.cli_args().get("lake") or os.environ.get("UNDERTONE_LAKE", "demo-lake"))
+    labels = str(mo.cli_args().get("labels") or "")
+    options = {"aws_allow_http": "true"} if os.environ.get("AWS_ENDPOINT_URL", "").startswith("http:") else {}
+    _there = DeltaTable.is_deltatable(f"{lake}/analytics/utterances", options)
+    utterances = pl.read_delta(f"{lake}/analytics/utterances", storage_options=options) if _there else pl.DataFrame()
+    stop(utterances.is_empty(), f"No utterances in `{lake}` yet: run `undertone backfill` or `undertone demo`.")
+    recordings = pl.read_delta(f"{lake}/analytics/recordings", storage_options=options)
+    return labels, lake, options, recordings, utterances
+
+
+@app.cell
+def _(labels, recordings, utterances):
+    if labels:
+        _told = pl.read_csv(labels).filter(pl.col("emotion").str.len_chars() > 0)
+        _files = recordings.select("recording_id", file=pl.col("uri").str.extract(r"([^/]+)$"))
+        _told = _told.with_columns(file=pl.col("path").str.extract(r"([^/]+)$")).join(_files, on="file")
+        labelled = utterances.select(*KEY, "feature_version").join(
+            _told.select("recording_id", "speaker", "emotion").unique("recording_id"), on="recording_id"
+        )
+    else:
+        labelled = utterances.select(*KEY, "feature_version", "emotion", speaker="speaker_id").drop_nulls("emotion")
+    stop(
+        labelled["speaker"].n_unique() < 2 or labelled["emotion"].n_unique() < 2,
+        "Two speakers and two emotions at least, so that one can be held out: label more (`--labels FILE`).",
+    )
+    return (labelled,)
+
+
+@app.cell(hide_code=True)
+def _(labelled):
+    _n = labelled["emotion"].value_counts().sort("emotion")
+    mo.md(f"""
+    ## From features to a classifier
+
+    {len(labelled):,} labelled utterances of {labelled["speaker"].n_unique():,} speakers:
+    {", ".join(f"{n:,} {emotion}" for emotion, n in _n.iter_rows())}. A speaker's utterances are all in one fold, so
+    each is judged by a classifier that has not heard the voice.
+    """)
+
+
+@app.cell
+def _(labelled, lake, options):
+    def stored(name: str) -> pl.LazyFrame:
+        """A feature set, of the version that the tables were made from."""
+        version = labelled["feature_version"].mode().sort().last()
+        files = f"{lake}/features/{name}/version={version}/**/*.parquet"
+        return pl.scan_parquet(files, storage_options=options, hive_partitioning=False).unique(KEY)
+
+    rows = labelled.lazy().join(stored("egemaps"), on=KEY).join(stored("suprasegmental"), on=KEY).sort(KEY).collect()
+    egemaps = rows.drop(*KEY, "feature_version", "speaker", "emotion", "suprasegmental").to_numpy()
+    features = np.hstack([egemaps, rows["suprasegmental"].to_numpy()]).astype(np.float32)
+    return features, rows
+
+
+@app.cell
+def _(features, rows):
+    emotions, speakers = rows["emotion"].to_numpy(), rows["speaker"].to_numpy()
+    compressed = np.sign(features) * np.log1p(np.abs(features))
+    pipeline = make_pipeline(
+        StandardScaler(),
+        FunctionTransformer(np.clip, kw_args={"a_min": -4, "a_max": 4}),
+        LogisticRegression(C=0.003, class_weight="balanced", max_iter=1_000),
+    )
+    folds = GroupKFold(min(5, len(set(speakers))))
+    said = cross_val_predict(pipeline, compressed, emotions, groups=speakers, cv=folds)
+    uar = float(recall_score(emotions, said, average="macro"))
+    return compressed, emotions, pipeline, said, speakers, uar
+
+
+@app.cell(hide_code=True)
+def _(emotions, uar):
+    mo.hstack(
+        [
+            mo.stat(f"{uar:.2f}", label="UAR", caption="unweighted average recall, of voices not heard"),
+            mo.stat(f"{1 / len(set(emotions)):.2f}", label="chance"),
+        ],
+        justify="start",
+    )
+
+
+@app.cell
+def _(emotions, said):
+    confusion = (
+        pl.DataFrame({"label": emotions, "said": said})
+        .group_by("label", "said")
+        .len("utterances")
+        .sort("label", "said")
+    )
+    _cells = alt.Chart(confusion).encode(
+        alt.X("said:N", title="said", axis=alt.Axis(labelAngle=0)), alt.Y("label:N", title="label")
+    )
+    _dark = alt.datum.utterances < confusion["utterances"].max() * 0.55
+    (
+        _cells.mark_rect().encode(alt.Color("utterances:Q", title="utterances", scale=alt.Scale(scheme="cividis")))
+        + _cells.mark_text().encode(
+            text="utterances:Q", color=alt.when(_dark).then(alt.value("white")).otherwise(alt.value("black"))
+        )
+    ).properties(width=alt.Step(90), height=alt.Step(44))
+    return (confusion,)
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md("""
+    ## A challenger
+
+    Registered, it stands beside the champion and changes nothing. `undertone models promote emotion challenger --corpus
+    DIR` judges both on labelled speech that neither was trained on, and lets the better one score from then on.
+    """)
+
+
+@app.cell
+def _():
+    register = mo.ui.run_button(label="Register as @challenger")
+    register
+    return (register,)
+
+
+@app.cell
+def _(compressed, emotions, lake, pipeline, register, rows, speakers, uar):
+    from flows.settings import Settings
+    from models import trained_on
+    from models.linear import linear_model
+
+    mo.stop(not (register.value or "register" in mo.cli_args()))
+    settings = Settings.load(lake=lake)
+    registry = settings.open_registry(settings.open_lake())
+    registry.champion("emotion")  # the shipped one, where nobody has been it yet
+    scaler, _, classifier = (step for _, step in pipeline.fit(compressed, emotions).steps)
+    model = linear_model(
+        classifier.coef_,
+        classifier.intercept_,
+        mean=scaler.mean_,
+        scale=scaler.scale_,
+        classes=classifier.classes_.tolist(),
+        recordings=rows["recording_id"],
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        model.save(Path(folder))
+        trained_on.write_speakers(Path(folder), speakers)
+        challenger = registry.register(
+            "emotion", Path(folder), alias="challenger", description="logistic regression", metrics={"uar": uar}
+        )
+    mo.md(f"Registered: **{challenger.label}**")
+    return (challenger,)
+
+
+@app.cell(hide_code=True)
+def _(confusion, uar):
+    if mo.app_meta().mode == "script":
+        print(f"UAR of voices not heard: {uar:.2f}", confusion, sep="\n")
+
+
+if __name__ == "__main__":
+    app.run()

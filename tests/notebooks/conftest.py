@@ -1,0 +1,78 @@
+"""One small lake a session, and the notebooks as modules that run in this process."""
+
+import csv
+import importlib.util
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.testing.utilities import prefect_test_harness
+
+from flows.backfill import backfill
+from models.registry import Registry
+
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+MOODS = ("anger", "happiness", "neutral", "sadness")
+
+
+@pytest.fixture(scope="session")
+def lake(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two nights of four voices, and a file that is rejected."""
+    folder = tmp_path_factory.mktemp("notebooks")
+    for path in sorted(sample.rglob("call-*")):
+        if path.parent.name != "21" and not path.stem.endswith(("voice-e", "voice-f")):
+            place = folder / "corpus" / path.relative_to(sample)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, place)
+    settings = {"corpus": str(folder / "corpus"), "lake": str(folder / "lake"), "cluster": "threads"}
+    settings["registry"] = f"sqlite:///{folder / 'lake' / 'registry' / 'mlflow.db'}"  # whatever a test before has set
+    with prefect_test_harness(server_startup_timeout=120):
+        backfill(settings=settings)
+    return folder / "lake"
+
+
+@pytest.fixture(scope="session")
+def labels(lake: Path) -> Path:
+    """The lake's voices, with moods of our own."""
+    return _labelled(lake.parent / "corpus", lake.parent)
+
+
+@pytest.fixture
+def acted(sample: Path, tmp_path: Path) -> Path:
+    """Two voices that are not in the lake, labelled, in a folder."""
+    for path in sorted(sample.rglob("call-*-voice-[ef].flac"))[:6]:
+        shutil.copy(path, tmp_path / path.name)
+    return _labelled(tmp_path, tmp_path).parent
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+    """Runs a notebook with a command's arguments; returns what its cells defined."""
+
+    def with_arguments(name: str, *arguments: object) -> dict[str, Any]:
+        path = NOTEBOOKS / f"{name}.py"
+        monkeypatch.setattr(sys, "argv", [str(path), "--", *map(str, arguments)])
+        spec = importlib.util.spec_from_file_location(f"notebook_{name}", path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return dict(module.app.run()[1])
+
+    return with_arguments
+
+
+@pytest.fixture(scope="session")
+def registry(lake: Path) -> Registry:
+    return Registry(f"sqlite:///{lake / 'registry' / 'mlflow.db'}")
+
+
+def _labelled(folder: Path, into: Path) -> Path:
+    files = [path for path in sorted(folder.rglob("call-*-voice-*")) if path.stat().st_size]
+    rows = [(path.relative_to(folder), path.stem[10:17], MOODS[n % 4]) for n, path in enumerate(files)]
+    with (into / "labels.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("path", "speaker", "emotion"), *rows])
+    return into / "labels.csv"

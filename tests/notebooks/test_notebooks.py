@@ -1,0 +1,123 @@
+"""Each notebook runs on a small lake, says what DuckDB says, and the same over S3; on an empty one, what to run."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+from prefect.testing.utilities import prefect_test_harness
+
+from data_contracts.lake import Lake
+from flows.backfill import backfill
+from flows.embedded_s3 import upload
+from flows.query import query
+from models import registry as models
+from models.emotion import EmotionModel
+from models.promotion import judge
+
+pytestmark = pytest.mark.slow  # the lake takes its time
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+NAMES = ("first_look", "speakers", "compare_models", "train_your_own")
+
+
+def _asked(lake, sql):
+    return pl.DataFrame(query(Lake(str(lake)), sql))
+
+
+def test_first_look_counts_what_duckdb_counts_and_draws_the_readme_s_picture(lake, run, tmp_path):
+    said = run("first_look", "--lake", lake, "--picture", tmp_path / "look.png")
+    wanted = "SELECT name AS speaker, n_utterances AS utterances, round(speech_s, 1) AS speech_s FROM speakers"
+    assert (
+        said["who"]
+        .select("speaker", "utterances", "speech_s")
+        .sort("speaker")
+        .equals(_asked(lake, f"{wanted} ORDER BY 1"))
+    )
+    assert said["timeline"].height == _asked(lake, "SELECT * FROM utterances").height
+    assert (tmp_path / "look.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_speakers_adds_up_to_the_tables(lake, run):
+    said = run("speakers", "--lake", lake)
+    daily = _asked(lake, "SELECT speaker_id AS speaker, sum(n_utterances)::BIGINT AS n FROM speaker_daily GROUP BY 1")
+    assert said["totals"].select("speaker", n="utterances").sort("speaker").equals(daily.sort("speaker"))
+    assert said["moods"]["utterances"].sum() == daily["n"].sum()
+    cosines = _asked(
+        lake,
+        """SELECT a.name AS voice, max(list_cosine_similarity(a.centroid, b.centroid)) AS cosine
+        FROM speakers a JOIN speakers b ON a.speaker_id <> b.speaker_id GROUP BY 1 ORDER BY 1""",
+    )
+    assert said["nearest"].sort("voice")["cosine"].to_list() == pytest.approx(cosines["cosine"].to_list(), abs=1e-5)
+
+
+def test_a_classifier_of_one_s_own_is_a_challenger_that_can_be_judged(lake, labels, run, registry, acted):
+    said = run("train_your_own", "--lake", lake, "--labels", labels, "--register")
+    assert said["rows"].height == _asked(lake, "SELECT * FROM utterances").height
+    assert 0 <= said["uar"] <= 1
+    challenger, champion = registry.version("emotion", "challenger"), registry.champion("emotion")
+    assert challenger.version == said["challenger"].version != champion.version
+    figures, _ = registry.measured(challenger)
+    assert figures["uar"] == pytest.approx(said["uar"])
+    verdict = judge(challenger, champion, acted, voices=registry.champion("speaker"))
+    assert verdict.metric == "uar_adaptive", verdict.reason
+    assert challenger.label in verdict.reason
+    again = judge(challenger, champion, labels.parent / "corpus", voices=registry.champion("speaker"))
+    assert not again.accepted
+
+
+@pytest.fixture(scope="session")
+def scored_twice(lake, registry):
+    """The lake scored once more, by a model that hears more anger than the champion."""
+    model = EmotionModel.load(models.weights_folder(registry.champion("emotion")))
+    model.linear.outer.bias.data[0] += 2.0
+    folder = lake.parent / "angrier"
+    model.save(folder)
+    registry.promote("emotion", registry.register("emotion", folder, alias="angrier", description="test").version)
+    with prefect_test_harness(server_startup_timeout=120):
+        backfill(stage="score", settings={"lake": str(lake), "registry": registry.uri, "cluster": "threads"})
+    return lake
+
+
+def test_two_models_are_compared_as_their_runs_left_them(scored_twice, run):
+    said = run("compare_models", "--lake", scored_twice)
+    assert said["both"].height == _asked(scored_twice, "SELECT * FROM utterances").height
+    now = _asked(scored_twice, "SELECT recording_id, segment, coalesce(emotion, 'none') AS after FROM utterances")
+    assert said["both"].select(now.columns).sort(pl.all()).equals(now.sort(pl.all()))
+    angry = (said["both"].select((pl.col(name) == "anger").sum()).item() for name in ("before", "after"))
+    assert next(angry) < next(angry), "before is the champion's, after the angrier one's"
+    assert 0 < said["agreement"] < 1
+    assert said["differences"].height == (~said["both"]["same"]).sum()
+    both = {name: said["both"][name].to_list() for name in ("before", "after")}
+    from sklearn.metrics import cohen_kappa_score
+
+    assert said["kappa"] == pytest.approx(cohen_kappa_score(both["before"], both["after"]))
+
+
+def test_the_same_over_s3(scored_twice, run, s3):
+    upload(scored_twice, s3, "lake/")
+    for name in NAMES:
+        here, there = run(name, "--lake", scored_twice), run(name, "--lake", f"s3://{s3}/lake")
+        frames = [key for key, value in here.items() if isinstance(value, pl.DataFrame)]
+        assert len(frames) > 2
+        for key in frames:
+            assert_frame_equal(here[key], there[key], check_row_order=False)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_empty_lake_is_told_what_to_run(name, run, tmp_path):
+    with pytest.raises(SystemExit, match="run `undertone backfill"):
+        run(name, "--lake", tmp_path)
+
+
+def test_it_runs_as_a_script_with_the_lake_from_the_environment(lake):
+    script = subprocess.run(
+        [sys.executable, "-W", "ignore", str(NOTEBOOKS / "speakers.py")],
+        env={**os.environ, "UNDERTONE_LAKE": str(lake)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "speech_s" in script.stdout
