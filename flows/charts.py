@@ -15,6 +15,7 @@ Chart = alt.Chart | alt.LayerChart | alt.FacetChart
 
 _FAINT = "rgba(128, 128, 128, 0.28)"
 _WIDTH = "container"
+_MENU = {"embedOptions": {"actions": {"export": True, "source": False, "compiled": False, "editor": False}}}
 _DAY = alt.Axis(format="%-d %b", labelOverlap=True, labelFlush=False, tickCount=8)
 _INK = {"light": ("#1A1A1A", "#FFFFFF"), "dark": ("#EDEDED", "#181C1A")}
 
@@ -224,7 +225,7 @@ def framed(chart: Chart, height: object = 220) -> Chart:
     """The look that all share."""
     return cast(
         Chart,
-        chart.properties(width=_WIDTH, height=height)
+        chart.properties(width=_WIDTH, height=height, usermeta=_MENU)
         .configure(background="transparent", font="system-ui, sans-serif")
         .configure_view(stroke=None)
         .configure_axis(gridColor=_FAINT, domain=False, ticks=False, labelPadding=6, titlePadding=10)
