@@ -131,14 +131,17 @@ def _(channel, choice, lake, part, settings):
         wave, f0, loud = (measure(samples, span.start_s) for measure in (sound.envelope, sound.pitch, sound.loudness))
         played = page.table(("", "from (s)", "to (s)", "emotion", "score", "speaker"), lists.segments(recording, own))
         return page.column(
-            page.drawn("Waveform", wave, lambda rows: recording_charts.waveform(rows, span)),
-            page.drawn("Emotion", own, lambda rows: recording_charts.emotions(rows, span)),
-            page.drawn("Speaker", own, lambda rows: recording_charts.speakers(rows, span)),
-            page.drawn("Pitch", f0, lambda rows: recording_charts.contour(rows, span, "f0_hz", "F0 (Hz)")),
-            page.drawn(
-                "Loudness",
-                loud,
-                lambda rows: recording_charts.contour(rows, span, "loudness_lufs", "momentary (LUFS)", GREEN),
+            page.panel(
+                recording.name,
+                page.stack(
+                    {
+                        "Waveform, of full scale": recording_charts.waveform(wave, span),
+                        "Emotion": recording_charts.emotions(own, span),
+                        "Speaker": recording_charts.speakers(own, span),
+                        "Fundamental frequency": recording_charts.contour(f0, span, "f0_hz", "F0 (Hz)"),
+                        "Momentary loudness": recording_charts.contour(loud, span, "loudness_lufs", "LUFS", GREEN),
+                    }
+                ),
             ),
             page.panel("Listen", played),
         )
