@@ -31,7 +31,8 @@ def query(
 ) -> None:
     """SQL (DuckDB) over every table and feature set by its name.
 
-    Tables: utterances, speakers, recordings, rejects, emotion_daily, speaker_daily, runs.
+    Tables: utterances, speakers, recordings, rejects, runs; by day: emotion_daily, speaker_daily, quality_daily,
+    rejects_daily, feature_daily, drift.
     Feature sets: segments, egemaps, suprasegmental, embeddings, logmel, lld, features_recordings.
     """
     from flows.query import query as ask
