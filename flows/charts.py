@@ -120,12 +120,11 @@ def emotion_by_speaker(rows: pl.DataFrame) -> Chart:
     )
 
 
-def voice_map(voices: pl.DataFrame, labelled: int = 12) -> Chart:
+def voice_map(voices: pl.DataFrame, n_named: int = 8) -> Chart:
     """name, kind, x, y, speech_min: voices that are alike lie near each other; the first have their names."""
-    x, y = (
-        alt.X("x:Q", title="1st principal component", axis=alt.Axis(labels=False, ticks=False)),
-        alt.Y("y:Q", title="2nd principal component", axis=alt.Axis(labels=False, ticks=False)),
-    )
+    bare, room = alt.Axis(labels=False, ticks=False, grid=False), alt.Scale(zero=False, padding=28)
+    x = alt.X("x:Q", title="1st principal component", axis=bare, scale=room)
+    y = alt.Y("y:Q", title="2nd principal component", axis=bare, scale=room)
     points = (
         alt.Chart(voices)
         .mark_circle(opacity=0.75)
@@ -137,7 +136,7 @@ def voice_map(voices: pl.DataFrame, labelled: int = 12) -> Chart:
             tooltip=["name:N", "kind:N", alt.Tooltip("speech_min:Q", title="speech (min)", format=",.1f")],
         )
     )
-    names = alt.Chart(voices.head(labelled)).mark_text(align="left", dx=9, dy=-7).encode(x=x, y=y, text="name:N")
+    names = alt.Chart(voices.head(n_named)).mark_text(align="left", dx=9, dy=-7).encode(x=x, y=y, text="name:N")
     return framed(alt.layer(points, names), height=320)
 
 
@@ -231,6 +230,6 @@ def framed(chart: Chart, height: int = 220) -> Chart:
         .configure(background="transparent", font="system-ui, sans-serif")
         .configure_view(stroke=None)
         .configure_axis(gridColor=_FAINT, domain=False, ticks=False, labelPadding=6, titlePadding=10)
-        .configure_legend(orient="top", labelFontSize=12, symbolOpacity=1)
+        .configure_legend(orient="top", labelFontSize=11, symbolOpacity=1, columns=3, columnPadding=8)
         .configure_text(color="#808080"),
     )

@@ -7,6 +7,7 @@ from flows.charts import Chart, framed
 from flows.palette import BLUE, EMOTIONS, SKY, colours
 
 _LEFT = alt.Axis(minExtent=44, maxExtent=44)  # as wide in each, so that their times lie under each other
+_LEGEND = alt.Legend(columns=2)  # pseudonyms are long, and a phone is narrow
 
 
 def waveform(envelope: pl.DataFrame, span: tuple[float, float]) -> Chart:
@@ -51,7 +52,7 @@ def _bars(utterances: pl.DataFrame, span: tuple[float, float], by: str, known: d
             x=_time(span, field="start_s"),
             x2="end_s:Q",
             y=alt.Y("channel:O", title="channel", axis=_LEFT),
-            color=alt.Color(f"{by}:N", title=None, scale=colours(utterances[by], known)),
+            color=alt.Color(f"{by}:N", title=None, scale=colours(utterances[by], known), legend=_LEGEND),
             tooltip=[
                 f"{by}:N",
                 alt.Tooltip("start_s:Q", title="from (s)", format=".2f"),

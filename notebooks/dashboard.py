@@ -106,7 +106,7 @@ def _(tab):
 @app.cell
 def _(chosen, lake, words):
     _found = {recordings.label(row): row for row in recordings.search(lake, chosen, words.value).to_dicts()}
-    choice = mo.ui.dropdown(_found, value=next(iter(_found), None), label="Recording", searchable=True)
+    choice = mo.ui.dropdown(_found, value=next(iter(_found), None), label="Recording", searchable=True, full_width=True)
     return (choice,)
 
 
@@ -195,7 +195,7 @@ def _(chosen, lake, left, right):
     def _view():
         found = comparison.compare(lake, chosen, left.value, right.value)
         names = left.value.emotion_model, right.value.emotion_model
-        played = page.table(("", "date", *names), lists.differences(found.differ))
+        played = page.table(("", *names, "date"), lists.differences(found.differ))
         share = f"{found.n_same / found.n:.1%}" if found.n else "none"
         return page.column(
             page.cards(

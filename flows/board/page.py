@@ -27,7 +27,8 @@ def shown(build: Callable[[], mo.Html]) -> mo.Html:
 
 def top(lake: str, tabs: Any, narrowing: Sequence[Any]) -> mo.Html:
     """The head of every page: whose lake it is, the views, and what narrows them."""
-    head = f'<header class="ut-head"><div class="ut-undertone" role="heading" aria-level="1">Undertone</div><span>{escape(lake)}</span></header>'
+    name = '<div class="ut-undertone" role="heading" aria-level="1">Undertone</div>'
+    head = f'<header class="ut-head">{name}<span>{escape(lake)}</span></header>'
     return mo.Html(f"{head}{mo.as_html(tabs).text}{bar(*narrowing).text}")
 
 
