@@ -25,11 +25,22 @@ def shown(build: Callable[[], mo.Html]) -> mo.Html:
         return warning([f"this lake was written by an older version: `undertone backfill --stage score` ({error})"])
 
 
-def top(lake: str, tabs: Any, narrowing: Sequence[Any]) -> mo.Html:
-    """The head of every page: whose lake it is, the views, and what narrows them."""
+def top(lake: str, views: Iterable[Any]) -> mo.Html:
+    """The head of every page: whose lake it is, and a button a view.
+
+    Buttons and not tabs: those of marimo 0.25 do not listen to the arrow keys as tabs should.
+    """
     name = '<div class="ut-undertone" role="heading" aria-level="1">Undertone</div>'
-    head = f'<header class="ut-head">{name}<span>{escape(lake)}</span></header>'
-    return mo.Html(f"{head}{mo.as_html(tabs).text}{bar(*narrowing).text}")
+    buttons = "".join(mo.as_html(view).text for view in views)
+    return mo.Html(
+        f'<header class="ut-head">{name}<span>{escape(lake)}</span></header><nav class="ut-views">{buttons}</nav>'
+    )
+
+
+def current(number: int, narrowing: Sequence[Any]) -> mo.Html:
+    """Marks the view of that number, from 0, and shows what narrows it. The buttons stay as they are, focus and all."""
+    mark = f"<style>.ut-views > :nth-child({number + 1}) {{ border-bottom-color: #0072b2; }}</style>"
+    return mo.Html(mark + bar(*narrowing).text)
 
 
 def bar(*elements: Any) -> mo.Html:
