@@ -1,20 +1,15 @@
 """A real Chromium, and the dashboard as a real process over a small lake whose recordings can be heard."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import soundfile as sf
-from board_server import dashboard
+from board_server import CHROMIUM, FLAGS, dashboard
 from playwright.sync_api import Browser, Page, sync_playwright
 from synthetic_lake import Size, make
 
 from data_contracts.lake import Lake
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
-HEARD = ("--autoplay-policy=no-user-gesture-required", "--disable-sync", "--no-first-run")
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +17,7 @@ def chromium() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine: `make test-browser` installs Debian's and runs these")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*QUIET, *HEARD])
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         browser.close()
 

@@ -47,7 +47,7 @@ def test_the_figures_are_what_duckdb_says(page: Page, address, lake):
         expect(_figure(page, "Utterances out")).to_have_text(f"{_n_utterances(lake, sources):,}")
         expect(_figure(page, "Rejected")).to_have_text(f"{_n_rejects(lake) if 'sales' in sources else 0:,}")
         if len(sources) == 2:
-            page.get_by_text("sales, support").click()
+            page.locator("marimo-multiselect").first.locator("button, [role=combobox]").first.click()
             page.get_by_role("option", name="support").click()
 
 

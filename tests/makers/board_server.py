@@ -1,12 +1,19 @@
-"""`undertone dashboard` as a real process."""
+"""`undertone dashboard` as a real process, and the browser to look at it with."""
 
 import re
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--no-first-run", "--autoplay-policy=no-user-gesture-required"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
 
 
 @contextmanager
