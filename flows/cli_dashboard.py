@@ -43,7 +43,7 @@ def dashboard(
     from flows.board.serve import app, warm_up
 
     served = app(settings)
-    warm_up()
+    warm_up(opened)
     server = uvicorn.Server(uvicorn.Config(served, log_level="warning", timeout_graceful_shutdown=1))
     console.print(f"Open [bold]{address}[/bold]   (Ctrl-C ends it)", highlight=False, soft_wrap=True)
     if browser:

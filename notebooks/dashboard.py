@@ -58,18 +58,28 @@ def _(chosen, lake, view):
     mo.stop(view() != "Overview")
 
     def _drawn():
-        figures, runs = overview.figures(lake, chosen), overview.runs(lake)
+        figures = overview.figures(lake, chosen)
+        return page.cards(
+            {
+                "Audio in": (f"{figures.audio_h:,.2f} h", f"{figures.n_recordings:,} recordings"),
+                "Utterances out": (f"{figures.n_utterances:,}", f"{figures.speech_h:,.2f} h of speech"),
+                "Rejected": (f"{figures.n_rejected:,}", "files that could not be used"),
+                "Without emotion": (f"{figures.n_abstained:,}", "utterances in which too little is said"),
+            }
+        )
+
+    page.shown(_drawn)
+
+
+@app.cell
+def _(chosen, lake, view):
+    mo.stop(view() != "Overview")
+
+    def _drawn():
+        runs = overview.runs(lake)
         timed = runs.filter(runs["rtfx"].is_not_null())
         health = page.table(("started", "status", "read", "rejected", "utterances", "RTFx"), lists.runs(runs))
         return page.column(
-            page.cards(
-                {
-                    "Audio in": (f"{figures.audio_h:,.2f} h", f"{figures.n_recordings:,} recordings"),
-                    "Utterances out": (f"{figures.n_utterances:,}", f"{figures.speech_h:,.2f} h of speech"),
-                    "Rejected": (f"{figures.n_rejected:,}", "files that could not be used"),
-                    "Without emotion": (f"{figures.n_abstained:,}", "utterances in which too little is said"),
-                }
-            ),
             page.warning(overview.ailing(runs)),
             page.grid(
                 page.drawn("Emotion mix", overview.emotions(lake, chosen), charts.emotion_mix),

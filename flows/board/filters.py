@@ -42,5 +42,5 @@ def choices(lake: Lake) -> Filters | None:
 def ask(lake: Lake, sql: str, values: Filters | Mapping[str, Any] | None = None) -> pl.DataFrame:
     """DuckDB's answer; `values` for those `$names` that the SQL holds."""
     known = values.values() if isinstance(values, Filters) else values or {}
-    answer = connect(lake, sql).execute(sql, {name: value for name, value in known.items() if f"${name}" in sql})
-    return pl.DataFrame(answer.to_arrow_table())
+    own = {name: value for name, value in known.items() if f"${name}" in sql}
+    return pl.DataFrame(connect(lake, sql).sql(sql, params=own).to_arrow_table())

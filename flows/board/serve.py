@@ -13,6 +13,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
 from data_contracts.errors import UndertoneError, UsageError
+from data_contracts.lake import Lake
 from features.segments import Span
 from flows.board import recordings, sound
 from flows.board.loopback import OnlyLoopback
@@ -53,12 +54,16 @@ def app(settings: Settings) -> "ASGIApp":
     return OnlyLoopback(Starlette(routes=routes))
 
 
-def warm_up() -> None:
-    """Imports now what the first view would wait for."""
+def warm_up(lake: Lake) -> None:
+    """Imports and asks once what the first view would wait for."""
     import altair  # noqa: F401
     import scipy.signal  # noqa: F401
 
     import features.f0  # noqa: F401
+    from flows.board import filters, overview
+
+    filters.choices(lake)
+    overview.runs(lake)
 
 
 def _stretch(settings: Settings, request: Request) -> bytes:
