@@ -61,6 +61,7 @@ def _listener(port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((_HOST, port))
+        listener.listen()  # whoever opens the address at once waits, and is not refused
     except OSError as error:
         listener.close()
         raise UsageError(

@@ -35,7 +35,7 @@ def _(everything, lake):
     _days = (everything.first, everything.last)
     days = mo.ui.date_range(*_days, _days, label="Dates")
     sources = mo.ui.multiselect(everything.sources, everything.sources, label="Sources")
-    kinds = mo.ui.multiselect(everything.kinds, everything.kinds, label="Speakers")
+    kinds = mo.ui.multiselect(everything.kinds, everything.kinds, label="Voices")
     return days, kinds, show, sources, view
 
 
