@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test test-s3 lint types contracts bench format
+.PHONY: setup demo test test-s3 test-browser lint types contracts bench format
 .DEFAULT_GOAL := setup
 
 setup: .venv/.ready
@@ -24,6 +24,11 @@ test: setup
 # What is promised of S3, on a real server: Ceph's, from Debian's packages, unpacked into .cache and run on loopback.
 test-s3: setup
 	$(BIN)/python tests/makers/radosgw.py run -- $(BIN)/pytest -n 2 --dist worksteal
+
+# The dashboard in a real Chromium: Debian's, which is installed first where it is missing (as root).
+test-browser: setup
+	@.ci/chromium
+	$(BIN)/pytest tests/browser
 
 lint: setup
 	$(BIN)/ruff check .

@@ -54,8 +54,10 @@ def demo(console: Console, *, corpus: str | None, lake: str | None, s3: bool) ->
         f'{command} query{flag} "SELECT emotion, count(*) FROM utterances GROUP BY 1"',
         f"{command} speakers{flag}",
         f"{command} runs{flag}",
+        f"{command} dashboard{flag}",
     ):
         console.print(f"  {line}", highlight=False)
+    console.print("The last of them opens what you see above in the browser: to look at, and to listen to.")
 
 
 def _over_s3(console: Console, corpus: str | None) -> None:

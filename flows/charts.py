@@ -1,0 +1,235 @@
+"""The pictures of the dashboard and the report: a frame in, an Altair chart out, every axis with its unit.
+
+Charts have no background and no colour of text: the page that shows them sets both (`themed` where there is no page).
+Those of one recording are in `flows.recording_charts`.
+"""
+
+from typing import Any, cast
+
+import altair as alt
+import polars as pl
+
+from flows.palette import KINDS, VERDICTS, VERMILLION, colours
+
+Chart = alt.Chart | alt.LayerChart | alt.FacetChart
+
+_FAINT = "rgba(128, 128, 128, 0.28)"
+_WIDTH = "container"
+_EMBED = {"embedOptions": {"actions": False}}  # no menu, of which an entry leads to a page on the internet
+_DAY = alt.Axis(format="%-d %b", labelOverlap=True, labelFlush=False, tickCount=8)
+_INK = {"light": ("#1A1A1A", "#FFFFFF"), "dark": ("#EDEDED", "#181C1A")}
+
+
+def themed(chart: Chart, mode: str = "light") -> dict[str, Any]:
+    """The chart's Vega-Lite with the colours of a page of its own; `mode` is light or dark."""
+    ink, paper = _INK[mode]
+    spec: dict[str, Any] = chart.to_dict()
+    guide = {"labelColor": ink, "titleColor": ink, "domainColor": ink, "tickColor": ink}
+    colours = {"background": paper, "axis": guide, "legend": guide, "title": {"color": ink}, "header": guide}
+    ours = spec.setdefault("config", {})
+    for name, value in colours.items():
+        ours[name] = {**ours.get(name, {}), **value} if isinstance(value, dict) else value
+    return spec
+
+
+def hours(daily: pl.DataFrame) -> Chart:
+    """date, source, hours: what came in, a bar a day."""
+    return framed(
+        alt.Chart(daily)
+        .mark_bar()
+        .encode(
+            x=_day(),
+            y=alt.Y("hours:Q", title="audio (h)", stack=True),
+            color=alt.Color("source:N", title=None, scale=colours(daily["source"], {})),
+            tooltip=[_date(), "source:N", alt.Tooltip("hours:Q", title="audio (h)", format=".2f")],
+        )
+    )
+
+
+def emotion_mix(daily: pl.DataFrame) -> Chart:
+    """date, emotion, n_utterances: each emotion's share of the day's utterances."""
+    return framed(
+        alt.Chart(daily)
+        .mark_bar()
+        .encode(
+            x=_day(),
+            y=alt.Y("n_utterances:Q", stack="normalize", title="utterances (%)", axis=alt.Axis(format=".0%")),
+            color=_emotion(daily),
+            order=alt.Order("emotion:O"),
+            tooltip=[_date(), "emotion:N", alt.Tooltip("n_utterances:Q", title="utterances", format=",")],
+        )
+    )
+
+
+def mean_scores(daily: pl.DataFrame) -> Chart:
+    """date, emotion, mean_score, score_low, score_high: how sure the model was, with the 95 % interval."""
+    x = alt.Chart(daily).encode(x=_day(), color=_emotion(daily))
+    y = alt.Y("mean_score:Q", title="mean score (0 to 1)", scale=alt.Scale(zero=False))
+    low = alt.Y("score_low:Q", title="mean score (0 to 1)")
+    band = x.mark_area(opacity=0.18).encode(y=low, y2="score_high:Q")
+    line = x.mark_line(point={"size": 18}).encode(
+        y=y, tooltip=[_date(), "emotion:N", alt.Tooltip("mean_score:Q", format=".3f")]
+    )
+    return framed(alt.layer(band, line))
+
+
+def run_speed(runs: pl.DataFrame) -> Chart:
+    """run_id, started, rtfx, status, audio_hours: seconds of audio a second of the clock."""
+    status = colours(runs["status"], VERDICTS)
+    return framed(
+        alt.Chart(runs)
+        .mark_point(filled=True, size=90, opacity=0.9)
+        .encode(
+            x=alt.X("started:T", title="started (UTC)", axis=alt.Axis(labelOverlap=True, tickCount=6)),
+            y=alt.Y("rtfx:Q", title="RTFx (s of audio per s)", scale=alt.Scale(zero=True)),
+            color=alt.Color("status:N", title=None, scale=status),
+            shape=alt.Shape("status:N", title=None, scale=alt.Scale(domain=status.to_dict()["domain"])),
+            tooltip=["run_id:N", "status:N", alt.Tooltip("rtfx:Q", format=",.0f"), "audio_hours:Q"],
+        )
+    )
+
+
+def speech_by_speaker(speakers: pl.DataFrame) -> Chart:
+    """name, kind, speech_min: minutes of speech, who spoke most first."""
+    return framed(
+        alt.Chart(speakers)
+        .mark_bar()
+        .encode(
+            x=alt.X("speech_min:Q", title="speech (min)"),
+            y=alt.Y("name:N", sort="-x", title=None),
+            color=alt.Color("kind:N", title=None, scale=colours(speakers["kind"], KINDS)),
+            tooltip=["name:N", "kind:N", alt.Tooltip("speech_min:Q", title="speech (min)", format=",.1f")],
+        ),
+        height=18 * speakers.height,
+    )
+
+
+def emotion_by_speaker(rows: pl.DataFrame) -> Chart:
+    """name, emotion, n_utterances: each emotion's share, a line a speaker in the frame's order."""
+    return framed(
+        alt.Chart(rows)
+        .mark_bar()
+        .encode(
+            x=alt.X("n_utterances:Q", stack="normalize", title="utterances (%)", axis=alt.Axis(format=".0%")),
+            y=alt.Y("name:N", sort=rows["name"].unique(maintain_order=True).to_list(), title=None),
+            color=_emotion(rows),
+            order=alt.Order("emotion:O"),
+            tooltip=["name:N", "emotion:N", alt.Tooltip("n_utterances:Q", title="utterances", format=",")],
+        ),
+        height=18 * rows["name"].n_unique(),
+    )
+
+
+def voice_map(voices: pl.DataFrame, n_named: int = 8) -> Chart:
+    """name, kind, x, y, speech_min: voices that are alike lie near each other; the first have their names."""
+    bare, room = alt.Axis(labels=False, ticks=False, grid=False), alt.Scale(zero=False, padding=28)
+    x = alt.X("x:Q", title="1st principal component", axis=bare, scale=room)
+    y = alt.Y("y:Q", title="2nd principal component", axis=bare, scale=room)
+    points = (
+        alt.Chart(voices)
+        .mark_circle(opacity=0.75)
+        .encode(
+            x=x,
+            y=y,
+            size=alt.Size("speech_min:Q", legend=None, scale=alt.Scale(range=[30, 500])),
+            color=alt.Color("kind:N", title=None, scale=colours(voices["kind"], KINDS)),
+            tooltip=["name:N", "kind:N", alt.Tooltip("speech_min:Q", title="speech (min)", format=",.1f")],
+        )
+    )
+    names = alt.Chart(voices.head(n_named)).mark_text(align="left", dx=9, dy=-7).encode(x=x, y=y, text="name:N")
+    return framed(alt.layer(points, names), height=320)
+
+
+def rejects_by_reason(rejects: pl.DataFrame) -> Chart:
+    """reason, n: files that could not be used."""
+    return framed(
+        alt.Chart(rejects)
+        .mark_bar(color=VERMILLION)
+        .encode(
+            x=alt.X("n:Q", title="files", axis=alt.Axis(format="d", tickMinStep=1)),
+            y=alt.Y("reason:N", sort="-x", title=None),
+            tooltip=["reason:N", alt.Tooltip("n:Q", title="files", format=",")],
+        ),
+        height=22 * rejects.height,
+    )
+
+
+def spread(daily: pl.DataFrame, measure: str, title: str) -> Chart:
+    """date, source and the column `measure`, with `…_p10` and `…_p90`: the day's median, and where four of five lie."""
+    base = alt.Chart(daily).encode(
+        x=_day(), color=alt.Color("source:N", title=None, scale=colours(daily["source"], {}))
+    )
+    band = base.mark_area(opacity=0.18).encode(
+        y=alt.Y(f"{measure}_p10:Q", title=title, scale=alt.Scale(zero=False)), y2=f"{measure}_p90:Q"
+    )
+    line = base.mark_line(point={"size": 20}, strokeWidth=1.6).encode(
+        y=alt.Y(f"{measure}:Q", title=title),
+        tooltip=[_date(), "source:N", *(alt.Tooltip(f"{measure}{p}:Q", format=",.1f") for p in ("_p10", "", "_p90"))],
+    )
+    return framed(alt.layer(band, line), height=170)
+
+
+def drift(rows: pl.DataFrame) -> Chart:
+    """date, measure, value, threshold: distance from the 28 days before; dots where it passed the threshold."""
+    rows = rows.with_columns(times=pl.col("value") / pl.col("threshold"))
+    base = alt.Chart(rows).encode(x=_day(), y=alt.Y("times:Q", title="drift (threshold = 1)"))
+    colour = alt.Color("measure:N", title=None, scale=colours(rows["measure"], {}))
+    values = [alt.Tooltip(f"{name}:Q", format=".3f") for name in ("value", "threshold")]
+    line = base.mark_line(strokeWidth=1.5).encode(color=colour, tooltip=[_date(), "measure:N", *values])
+    over = (
+        base.transform_filter("datum.times > 1")
+        .mark_point(filled=True, size=70)
+        .encode(color=colour, tooltip=[_date(), "measure:N", *values])
+    )
+    limit = alt.Chart(pl.DataFrame({"times": [1]})).mark_rule(strokeDash=[5, 4], color=VERMILLION).encode(y="times:Q")
+    return framed(alt.layer(limit, line, over))
+
+
+def confusion(pairs: pl.DataFrame, left: str, right: str) -> Chart:
+    """left, right, n: how many utterances one version calls `left` and the other `right`."""
+    cividis = alt.Scale(scheme="cividis", domain=[0, 1])
+    order = list(colours([*pairs["left"], *pairs["right"]]).to_dict()["domain"])
+    share = pairs.with_columns(share=pl.col("n") / pl.col("n").sum().over("left"))
+    base = alt.Chart(share).encode(
+        x=alt.X("right:N", title=right, sort=order, axis=alt.Axis(labelAngle=0)),
+        y=alt.Y("left:N", title=left, sort=order),
+    )
+    cells = base.mark_rect().encode(
+        color=alt.Color(
+            "share:Q",
+            title="of its row",
+            legend=alt.Legend(format=".0%"),
+            scale=cividis,
+        ),
+        tooltip=["left:N", "right:N", alt.Tooltip("n:Q", title="utterances", format=",")],
+    )
+    text = base.mark_text(fontSize=13).encode(
+        text=alt.Text("n:Q", format=","),
+        color=alt.condition("datum.share > 0.5", alt.value("#000000"), alt.value("#FFFFFF")),
+    )
+    return framed(alt.layer(cells, text), height=44 * len(order))
+
+
+def _day() -> alt.X:
+    return alt.X("yearmonthdate(date):T", title="date", axis=_DAY)
+
+
+def _date() -> alt.Tooltip:
+    return alt.Tooltip("date:T", title="date", format="%Y-%m-%d")
+
+
+def _emotion(rows: pl.DataFrame) -> alt.Color:
+    return alt.Color("emotion:N", title=None, scale=colours(rows["emotion"]))
+
+
+def framed(chart: Chart, height: int = 220) -> Chart:
+    """The look that all share."""
+    return cast(
+        Chart,
+        chart.properties(width=_WIDTH, height=height, usermeta=_EMBED)
+        .configure(background="transparent", font="system-ui, sans-serif")
+        .configure_view(stroke=None)
+        .configure_axis(gridColor=_FAINT, domain=False, ticks=False, labelPadding=6, titlePadding=10)
+        .configure_legend(orient="top", labelFontSize=11, symbolOpacity=1, columns=3, columnPadding=8)
+        .configure_text(color="#808080"),
+    )

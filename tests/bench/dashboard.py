@@ -1,0 +1,101 @@
+"""How soon the dashboard shows something, in a real Chromium: on a made-up lake of millions, or pictures of any lake.
+
+    .venv/bin/python tests/bench/dashboard.py [--utterances 10000000] [--lake DIR]
+    .venv/bin/python tests/bench/dashboard.py --pictures docs/pictures --lake demo-lake
+
+Measured from the request of the page to the figures' being visible: marimo's page, kernel and queries included, the
+server's start apart. Each view is opened three times in a new browser context, so nothing is in the browser's cache.
+"""
+
+import argparse
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "makers")]
+
+from board_server import CHROMIUM, FLAGS, dashboard  # noqa: E402
+from playwright.sync_api import Browser, sync_playwright  # noqa: E402
+from synthetic_lake import Size, make  # noqa: E402
+
+from data_contracts.lake import Lake  # noqa: E402
+
+VIEWS = ("overview", "speakers", "recording", "quality", "models")
+SEEN = ".ut-card strong, .ut-stack canvas, .ut-advice, .ut-warning"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--utterances", type=int, default=10_000_000)
+    parser.add_argument("--lake", help="one that exists already, or where to make one")
+    parser.add_argument("--pictures", type=Path, help="write a picture of each view there, and measure nothing")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        lake = Lake(asked.lake or folder)
+        if lake.delta("runs") is None:
+            began = time.monotonic()
+            make(lake, Size(asked.utterances, 365, n_speakers=5_000))
+            print(f"made {asked.utterances:,} utterances in {time.monotonic() - began:.0f} s")
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        began = time.monotonic()
+        with dashboard(lake.uri) as address:
+            started_s = time.monotonic() - began
+            if asked.pictures:
+                pictures(browser, address, asked.pictures)
+            else:
+                report(browser, address, started_s)
+        browser.close()
+
+
+def report(browser: Browser, address: str, started_s: float) -> None:
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; server up in {started_s:.1f} s"
+    )
+    print("| view | first (s) | median of 3 (s) |\n|---|---|---|")
+    for view in VIEWS:
+        times = [opened(browser, f"{address}?view={view}") for _ in range(3)]
+        print(f"| {view} | {times[0]:.2f} | {statistics.median(times):.2f} |", flush=True)
+
+
+def opened(browser: Browser, url: str) -> float:
+    """Seconds from asking for the page to the first figure."""
+    context = browser.new_context()
+    page = context.new_page()
+    began = time.monotonic()
+    page.goto(url, wait_until="commit")
+    page.locator(SEEN).first.wait_for(timeout=120_000)
+    took = time.monotonic() - began
+    context.close()
+    return took
+
+
+def pictures(browser: Browser, address: str, folder: Path) -> None:
+    """A picture a view, the overview also in the dark and as a phone shows it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for view in VIEWS:
+        picture(browser, f"{address}?view={view}", folder / f"{view}.png")
+    picture(browser, address, folder / "overview-dark.png", scheme="dark")
+    picture(browser, address, folder / "overview-phone.png", width=390)
+
+
+def picture(browser: Browser, url: str, path: Path, *, scheme: str = "light", width: int = 1200) -> None:
+    """As high as the page is, 1,400 pixels at most."""
+    context = browser.new_context(viewport={"width": width, "height": 1400}, color_scheme=scheme)
+    page = context.new_page()
+    page.goto(url)
+    page.locator(SEEN).first.wait_for(timeout=120_000)
+    page.wait_for_timeout(3_000)  # charts are drawn one after another
+    parts = page.locator(".ut-column, .ut-advice").last.bounding_box() or {"y": 0, "height": 1400}
+    page.set_viewport_size({"width": width, "height": min(1400, int(parts["y"] + parts["height"] + 32))})
+    page.wait_for_timeout(1_000)
+    page.screenshot(path=path)
+    context.close()
+
+
+if __name__ == "__main__":
+    main()
