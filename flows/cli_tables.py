@@ -28,16 +28,24 @@ def query(
     lake: Lake = None,
     style: Annotated[Format, typer.Option("--format", help="table, csv, json or parquet.")] = "table",
     output: Annotated[Path | None, typer.Option(help="Write to this file.")] = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN|VERSION|TIME",
+            help="The tables as a run left them, as of a time or the end of a date (UTC), or one at its version.",
+        ),
+    ] = None,
 ) -> None:
-    """SQL (DuckDB) over every table and feature set by its name.
+    """SQL (DuckDB) over every table and feature set by its name; [bold]undertone tables[/bold] says what there is.
 
-    Tables: utterances, speakers, recordings, rejects, emotion_daily, speaker_daily, runs.
-    Feature sets: segments, egemaps, suprasegmental, embeddings, logmel, lld, features_recordings.
+    All tables are as one run left them, however far another has come. Feature sets have no versions: they are as they
+    are now.
     """
-    from flows.query import query as ask
-    from flows.show import rows
+    from flows.query import asked
+    from flows.rows import rows
 
-    rows(console, ask(_lake(lake), sql), style=style, output=output)
+    with asked(_lake(lake), sql, as_of=as_of) as answer:
+        rows(console, answer, style=style, output=output)
 
 
 def runs(lake: Lake = None, limit: Limit = 20, as_json: Json = False) -> None:
@@ -52,7 +60,7 @@ def runs(lake: Lake = None, limit: Limit = 20, as_json: Json = False) -> None:
 
 
 def _show(answer: "Answer", *, as_json: bool) -> None:
-    from flows.show import rows
+    from flows.rows import rows
 
     rows(console, answer, style="json" if as_json else "table")
 
