@@ -1,0 +1,305 @@
+"""The pictures of the dashboard and the report: a frame in, an Altair chart out, every axis with its unit.
+
+Colours are Okabe and Ito's (2008), which colour-blind people tell apart. Charts have no background and no colour of
+text: the page that shows them sets both (`themed` where there is no page).
+"""
+
+from collections.abc import Iterable
+from typing import Any, cast
+
+import altair as alt
+import polars as pl
+
+Chart = alt.Chart | alt.LayerChart | alt.FacetChart
+
+VERMILLION, BLUE, GREEN, ORANGE = "#D55E00", "#0072B2", "#009E73", "#E69F00"
+PINK, SKY, YELLOW, GREY = "#CC79A7", "#56B4E9", "#F0E442", "#999999"
+PALETTE = (BLUE, ORANGE, GREEN, PINK, SKY, VERMILLION, YELLOW, GREY)
+
+EMOTIONS = {
+    "anger": VERMILLION,
+    "sadness": BLUE,
+    "happiness": ORANGE,
+    "neutral": GREY,
+    "fear": PINK,
+    "disgust": GREEN,
+    "surprise": YELLOW,
+    "calm": SKY,
+}
+"""An emotion has the same colour wherever it is drawn; a model's other classes take what is left of the palette."""
+
+VERDICTS = {"done": GREEN, "running": SKY, "stopped": ORANGE, "failed": VERMILLION, "dead": PINK}
+KINDS = {"enrolled": BLUE, "found": ORANGE, "forgotten": GREY}
+
+_FAINT = "rgba(128, 128, 128, 0.28)"
+_WIDTH = "container"
+_DAY = alt.Axis(format="%-d %b", labelOverlap=True, labelFlush=False, tickCount=8)
+_INK = {"light": ("#1A1A1A", "#FFFFFF"), "dark": ("#EDEDED", "#181C1A")}
+
+
+def themed(chart: Chart, mode: str = "light") -> dict[str, Any]:
+    """The chart's Vega-Lite with the colours of a page of its own; `mode` is light or dark."""
+    ink, paper = _INK[mode]
+    spec: dict[str, Any] = chart.to_dict()
+    guide = {"labelColor": ink, "titleColor": ink, "domainColor": ink, "tickColor": ink}
+    colours = {"background": paper, "axis": guide, "legend": guide, "title": {"color": ink}, "header": guide}
+    ours = spec.setdefault("config", {})
+    for name, value in colours.items():
+        ours[name] = {**ours.get(name, {}), **value} if isinstance(value, dict) else value
+    return spec
+
+
+def colours(values: Iterable[str | None], known: dict[str, str] = EMOTIONS) -> alt.Scale:
+    """A colour each of the values, in their order: the known ones' own, for others what is left of the palette."""
+    names = [str(value) for value in dict.fromkeys(values) if value is not None]
+    names.sort(key=lambda name: [*known, name].index(name))
+    left = [colour for colour in PALETTE if colour not in {known.get(name) for name in names}] or list(PALETTE)
+    others = [name for name in names if name not in known]
+    given = known | {name: left[i % len(left)] for i, name in enumerate(others)}
+    return alt.Scale(domain=names, range=[given[name] for name in names])
+
+
+def hours(daily: pl.DataFrame) -> Chart:
+    """date, source, hours: what came in, a bar a day."""
+    return _framed(
+        alt.Chart(daily)
+        .mark_bar()
+        .encode(
+            x=_day(),
+            y=alt.Y("hours:Q", title="audio (h)", stack=True),
+            color=alt.Color("source:N", title=None, scale=colours(daily["source"], {})),
+            tooltip=[_date(), "source:N", alt.Tooltip("hours:Q", title="audio (h)", format=".2f")],
+        )
+    )
+
+
+def emotion_mix(daily: pl.DataFrame) -> Chart:
+    """date, emotion, n_utterances: each emotion's share of the day's utterances."""
+    return _framed(
+        alt.Chart(daily)
+        .mark_bar()
+        .encode(
+            x=_day(),
+            y=alt.Y("n_utterances:Q", stack="normalize", title="utterances (%)", axis=alt.Axis(format=".0%")),
+            color=_emotion(daily),
+            order=alt.Order("emotion:N"),
+            tooltip=[_date(), "emotion:N", alt.Tooltip("n_utterances:Q", title="utterances", format=",")],
+        )
+    )
+
+
+def mean_scores(daily: pl.DataFrame) -> Chart:
+    """date, emotion, mean_score, score_low, score_high: how sure the model was, with the 95 % interval."""
+    x = alt.Chart(daily).encode(x=_day(), color=_emotion(daily))
+    y = alt.Y("mean_score:Q", title="mean score (0 to 1)", scale=alt.Scale(zero=False))
+    low = alt.Y("score_low:Q", title="mean score (0 to 1)")
+    band = x.mark_area(opacity=0.18).encode(y=low, y2="score_high:Q")
+    line = x.mark_line(point={"size": 18}).encode(
+        y=y, tooltip=[_date(), "emotion:N", alt.Tooltip("mean_score:Q", format=".3f")]
+    )
+    return _framed(alt.layer(band, line))
+
+
+def run_speed(runs: pl.DataFrame) -> Chart:
+    """run_id, started, rtfx, status, audio_hours: seconds of audio a second of the clock."""
+    status = colours(runs["status"], VERDICTS)
+    return _framed(
+        alt.Chart(runs)
+        .mark_point(filled=True, size=90, opacity=0.9)
+        .encode(
+            x=alt.X("started:T", title="started (UTC)", axis=alt.Axis(labelOverlap=True, tickCount=6)),
+            y=alt.Y("rtfx:Q", title="RTFx (s of audio per s)", scale=alt.Scale(zero=True)),
+            color=alt.Color("status:N", title=None, scale=status),
+            shape=alt.Shape("status:N", title=None, scale=alt.Scale(domain=status.to_dict()["domain"])),
+            tooltip=["run_id:N", "status:N", alt.Tooltip("rtfx:Q", format=",.0f"), "audio_hours:Q"],
+        )
+    )
+
+
+def speech_by_speaker(speakers: pl.DataFrame) -> Chart:
+    """name, kind, speech_min: minutes of speech, who spoke most first."""
+    return _framed(
+        alt.Chart(speakers)
+        .mark_bar()
+        .encode(
+            x=alt.X("speech_min:Q", title="speech (min)"),
+            y=alt.Y("name:N", sort="-x", title=None),
+            color=alt.Color("kind:N", title=None, scale=colours(speakers["kind"], KINDS)),
+            tooltip=["name:N", "kind:N", alt.Tooltip("speech_min:Q", title="speech (min)", format=",.1f")],
+        ),
+        height=alt.Step(18),
+    )
+
+
+def emotion_by_speaker(rows: pl.DataFrame) -> Chart:
+    """name, emotion, n_utterances: each emotion's share, a line a speaker in the frame's order."""
+    return _framed(
+        alt.Chart(rows)
+        .mark_bar()
+        .encode(
+            x=alt.X("n_utterances:Q", stack="normalize", title="utterances (%)", axis=alt.Axis(format=".0%")),
+            y=alt.Y("name:N", sort=rows["name"].unique(maintain_order=True).to_list(), title=None),
+            color=_emotion(rows),
+            order=alt.Order("emotion:N"),
+            tooltip=["name:N", "emotion:N", alt.Tooltip("n_utterances:Q", title="utterances", format=",")],
+        ),
+        height=alt.Step(18),
+    )
+
+
+def voice_map(voices: pl.DataFrame, labelled: int = 12) -> Chart:
+    """name, kind, x, y, speech_min: voices that are alike lie near each other; the first have their names."""
+    x, y = (
+        alt.X("x:Q", title="1st principal component", axis=alt.Axis(labels=False, ticks=False)),
+        alt.Y("y:Q", title="2nd principal component", axis=alt.Axis(labels=False, ticks=False)),
+    )
+    points = (
+        alt.Chart(voices)
+        .mark_circle(opacity=0.75)
+        .encode(
+            x=x,
+            y=y,
+            size=alt.Size("speech_min:Q", legend=None, scale=alt.Scale(range=[30, 500])),
+            color=alt.Color("kind:N", title=None, scale=colours(voices["kind"], KINDS)),
+            tooltip=["name:N", "kind:N", alt.Tooltip("speech_min:Q", title="speech (min)", format=",.1f")],
+        )
+    )
+    names = alt.Chart(voices.head(labelled)).mark_text(align="left", dx=9, dy=-7).encode(x=x, y=y, text="name:N")
+    return _framed(alt.layer(points, names), height=320)
+
+
+def waveform(envelope: pl.DataFrame, seconds: float) -> Chart:
+    """time_s, low, high: the signal's extremes, of full scale."""
+    return _framed(
+        alt.Chart(envelope)
+        .mark_area(color=SKY, line=False, interpolate="step")
+        .encode(x=_time(seconds), y=alt.Y("low:Q", title="amplitude (full scale)"), y2="high:Q"),
+        height=110,
+    )
+
+
+def segments(utterances: pl.DataFrame, seconds: float, by: str, known: dict[str, str] = EMOTIONS) -> Chart:
+    """start_s, end_s and the column `by`, that gives the colour: a bar an utterance."""
+    return _framed(
+        alt.Chart(utterances)
+        .mark_bar(height=20)
+        .encode(
+            x=_time(seconds, field="start_s"),
+            x2="end_s:Q",
+            y=alt.Y("channel:O", title="channel"),
+            color=alt.Color(f"{by}:N", title=None, scale=colours(utterances[by], known)),
+            tooltip=[
+                f"{by}:N",
+                alt.Tooltip("start_s:Q", title="from (s)", format=".2f"),
+                alt.Tooltip("end_s:Q", title="to (s)", format=".2f"),
+            ],
+        ),
+        height=alt.Step(30),
+    )
+
+
+def contour(frames: pl.DataFrame, seconds: float, column: str, title: str, colour: str = BLUE) -> Chart:
+    """time_s and `column`, null where there is none: a line over the recording's time."""
+    return _framed(
+        alt.Chart(frames)
+        .mark_line(color=colour, strokeWidth=1.6, invalid="break-paths-show-path-domains")
+        .encode(x=_time(seconds), y=alt.Y(f"{column}:Q", title=title, scale=alt.Scale(zero=False))),
+        height=110,
+    )
+
+
+def rejects_by_reason(rejects: pl.DataFrame) -> Chart:
+    """reason, n: files that could not be used."""
+    return _framed(
+        alt.Chart(rejects)
+        .mark_bar(color=VERMILLION)
+        .encode(
+            x=alt.X("n:Q", title="files", axis=alt.Axis(format="d", tickMinStep=1)),
+            y=alt.Y("reason:N", sort="-x", title=None),
+            tooltip=["reason:N", alt.Tooltip("n:Q", title="files", format=",")],
+        ),
+        height=alt.Step(22),
+    )
+
+
+def spread(daily: pl.DataFrame, measure: str, title: str, colour: str = BLUE) -> Chart:
+    """date and the column `measure`, with `…_p10` and `…_p90`: the day's median, and where four of five lie."""
+    base = alt.Chart(daily).encode(x=_day())
+    band = base.mark_area(opacity=0.22, color=colour).encode(
+        y=alt.Y(f"{measure}_p10:Q", title=title, scale=alt.Scale(zero=False)), y2=f"{measure}_p90:Q"
+    )
+    line = base.mark_line(color=colour, point={"color": colour, "size": 24}).encode(
+        y=alt.Y(f"{measure}:Q", title=title),
+        tooltip=[_date(), *(alt.Tooltip(f"{measure}{part}:Q", format=",.1f") for part in ("_p10", "", "_p90"))],
+    )
+    return _framed(alt.layer(band, line), height=150)
+
+
+def drift(rows: pl.DataFrame) -> Chart:
+    """date, measure, value, threshold: distance from the 28 days before; dots where it passed the threshold."""
+    rows = rows.with_columns(times=pl.col("value") / pl.col("threshold"))
+    base = alt.Chart(rows).encode(x=_day(), y=alt.Y("times:Q", title="drift (threshold = 1)"))
+    colour = alt.Color("measure:N", title=None, scale=colours(rows["measure"], {}))
+    values = [alt.Tooltip(f"{name}:Q", format=".3f") for name in ("value", "threshold")]
+    line = base.mark_line(strokeWidth=1.5).encode(color=colour, tooltip=[_date(), "measure:N", *values])
+    over = (
+        base.transform_filter("datum.times > 1")
+        .mark_point(filled=True, size=70)
+        .encode(color=colour, tooltip=[_date(), "measure:N", *values])
+    )
+    limit = alt.Chart(pl.DataFrame({"times": [1]})).mark_rule(strokeDash=[5, 4], color=VERMILLION).encode(y="times:Q")
+    return _framed(alt.layer(limit, line, over))
+
+
+def confusion(pairs: pl.DataFrame, left: str, right: str) -> Chart:
+    """left, right, n: how many utterances one version calls `left` and the other `right`."""
+    cividis = alt.Scale(scheme="cividis", domain=[0, 1])
+    order = list(colours([*pairs["left"], *pairs["right"]]).to_dict()["domain"])
+    share = pairs.with_columns(share=pl.col("n") / pl.col("n").sum().over("left"))
+    base = alt.Chart(share).encode(
+        x=alt.X("right:N", title=right, sort=order, axis=alt.Axis(labelAngle=0)),
+        y=alt.Y("left:N", title=left, sort=order),
+    )
+    cells = base.mark_rect().encode(
+        color=alt.Color(
+            "share:Q",
+            title="of its row",
+            legend=alt.Legend(format=".0%"),
+            scale=cividis,
+        ),
+        tooltip=["left:N", "right:N", alt.Tooltip("n:Q", title="utterances", format=",")],
+    )
+    text = base.mark_text(fontSize=13).encode(
+        text=alt.Text("n:Q", format=","),
+        color=alt.condition("datum.share > 0.5", alt.value("#000000"), alt.value("#FFFFFF")),
+    )
+    return _framed(alt.layer(cells, text), height=alt.Step(44))
+
+
+def _day() -> alt.X:
+    return alt.X("yearmonthdate(date):T", title="date", axis=_DAY)
+
+
+def _date() -> alt.Tooltip:
+    return alt.Tooltip("date:T", title="date", format="%Y-%m-%d")
+
+
+def _time(seconds: float, field: str = "time_s") -> alt.X:
+    return alt.X(f"{field}:Q", title="time (s)", scale=alt.Scale(domain=[0, seconds], nice=False))
+
+
+def _emotion(rows: pl.DataFrame) -> alt.Color:
+    return alt.Color("emotion:N", title=None, scale=colours(rows["emotion"]))
+
+
+def _framed(chart: Chart, height: object = 220) -> Chart:
+    """The look that all share."""
+    return cast(
+        Chart,
+        chart.properties(width=_WIDTH, height=height)
+        .configure(background="transparent", font="system-ui, sans-serif")
+        .configure_view(stroke=None)
+        .configure_axis(gridColor=_FAINT, domain=False, ticks=False, labelPadding=6, titlePadding=10)
+        .configure_legend(orient="top", labelFontSize=12, symbolOpacity=1)
+        .configure_text(color="#808080"),
+    )
