@@ -1,6 +1,6 @@
 """A table or a feature set by its name, as a Polars LazyFrame: what `Lake.scan` does."""
 
-from collections.abc import Iterable
+from collections import defaultdict
 
 import polars as pl
 
@@ -15,27 +15,32 @@ _ROW = "row number in the pack"
 
 
 def scan(lake: Lake, name: str, *, as_of: str | None = None) -> pl.LazyFrame:
-    """See `Lake.scan`. Feature sets have no versions of their own: whatever `as_of` says, they are as they are now."""
+    """See `Lake.scan`. Feature sets are not versioned: whatever `as_of` says, they are as they are now.
+
+    Columns that one feature version has and another has not are null; vectors of several sizes become lists.
+    """
     if name in TABLE_KEYS:
         return (published(lake) if as_of is None else tables_of(lake, as_of, [name])).scan(name)
     if name not in FEATURE_SETS:
         known = ", ".join([*TABLE_KEYS, *FEATURE_SETS[1:]])
         raise UsageError(f"expected one of {known}; found {name!r}")
-    files = feature_files(lake, name)
-    whole = [file for file in files if not file.hidden]
-    frames = [_parquet(lake, whole)] if whole else []
-    frames += [_visible(lake, file) for file in files if file.hidden]
-    return pl.concat(frames, how="diagonal") if len(frames) > 1 else frames[0]
+    whole = defaultdict[str, list[FeatureFile]](list)
+    frames = []
+    for file in feature_files(lake, name):
+        if file.hidden:
+            frames.append(_visible(lake, file))
+        else:
+            whole[file.path.rpartition("/date=")[0]].append(file)
+    frames += [_parquet(lake, files) for files in whole.values()]
+    return pl.concat(frames, how="diagonal_relaxed") if len(frames) > 1 else frames[0]
 
 
-def _parquet(lake: Lake, files: Iterable[FeatureFile], row: str | None = None) -> pl.LazyFrame:
-    """Columns that an earlier version of Undertone did not write are null."""
+def _parquet(lake: Lake, files: list[FeatureFile], row: str | None = None) -> pl.LazyFrame:
+    """Files of one feature version, which have the same columns."""
     return pl.scan_parquet(
         [lake.at(file.path) for file in files],
         storage_options=lake.polars_options or None,
         hive_partitioning=True,
-        missing_columns="insert",
-        extra_columns="ignore",
         row_index_name=row,
     )
 
