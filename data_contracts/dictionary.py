@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 from data_contracts.functional_words import functional
-from data_contracts.schemas import FEATURE_SETS
+from data_contracts.schemas import QUALITY_MEASURES
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,12 @@ class Word:
 TABLES: dict[str, str] = {
     "utterances": "a stretch of speech: who spoke, and with what emotion",
     "speakers": "a voice: enrolled by name, or found and given a pseudonym",
-    "emotion_daily": "what a day's utterances of one emotion add up to",
+    "emotion_daily": "what a day's utterances of one source, kind of speaker and emotion add up to",
     "speaker_daily": "what a day's utterances of one speaker and emotion add up to",
+    "quality_daily": "what a day's recordings of one source are like",
+    "rejects_daily": "how many of a day's recordings of one source could not be used, for one reason",
+    "feature_daily": "how a day's values of one feature are spread: a histogram, from which drift is told",
+    "drift": "how far a day is from the 28 days before, by one measure",
     "rejects": "an object that could not be used, with the reason",
     "recordings": "an object that was ever read, with its quality",
     "runs": "a run, or a change by hand: the ledger",
@@ -42,7 +46,7 @@ SETS: dict[str, str] = {
 """What a row of each feature set is."""
 
 _COMMON: dict[str, Word] = {
-    "recording_id": Word("SHA-256 of the audio's bytes, its first 32 hex digits; null where they could not be read"),
+    "recording_id": Word("SHA-256 of the audio's bytes, its first 32 hex digits"),
     "channel": Word("the channel that was analysed, from 0; 0 where all were mixed too"),
     "segment": Word("the utterance's number on its channel, by time, from 0"),
     "start_s": Word("where it begins in the recording", "s"),
@@ -82,6 +86,9 @@ _COMMON: dict[str, Word] = {
     "emotion": Word("the class with the highest score; null where none was told"),
     "speaker_id": Word("who spoke: a person's id or a pseudonym; forgotten: somebody who was forgotten"),
     "n_utterances": Word("utterances"),
+    "source": Word(
+        "where it comes from: the manifest's column source, else the folder below the date's, else the corpus"
+    ),
     "n_frames": Word("frames, one every 10 ms"),
 }
 """What columns mean wherever they stand."""
@@ -108,8 +115,39 @@ _OWN: dict[str, dict[str, Word]] = {
         "merged_into": Word("of a merged voice: whose it is"),
     },
     "emotion_daily": {
+        "speaker_kind": Word("enrolled: known by name; found: a pseudonym; forgotten"),
         "speech_s": Word("the utterances' length, added up", "s"),
         "mean_score": Word("the mean of the winning class's score", "0 to 1"),
+        "score_low": Word("where its 95 % interval begins, recordings as clusters; null of one recording", "0 to 1"),
+        "score_high": Word("where its 95 % interval ends", "0 to 1"),
+    },
+    "quality_daily": {
+        "n_recordings": Word("recordings, copies under other names too"),
+        "n_ok": Word("of those: usable"),
+        "n_rejected": Word("of those: rejected"),
+        "seconds": Word("length of the usable ones, added up", "s"),
+        "speech_s": Word("speech in the usable ones, added up", "s"),
+        "n_abstained": Word("utterances with too little voice to tell an emotion"),
+        "clipped_share": Word("samples that are clipped, the mean of the usable ones", "0 to 1"),
+    },
+    "rejects_daily": {"n": Word("recordings"), "reason": Word("why they were rejected, one of a fixed vocabulary")},
+    "feature_daily": {
+        "feature": Word("an eGeMAPS functional, or embedding"),
+        "feature_version": Word("the features' fingerprint; others are not compared"),
+        "n_recordings": Word("recordings that have it"),
+        "n_utterances": Word("utterances that have it"),
+        "buckets": Word("the histogram's buckets that hold any, rising"),
+        "counts": Word("utterances in each of those"),
+        "total": Word("of embedding: the sum of all"),
+    },
+    "drift": {
+        "measure": Word("class_mix, abstained, rejected, embedding, or an eGeMAPS functional"),
+        "method": Word("psi: population stability index; share: of the whole; cosine: 1 - cosine of the means"),
+        "value": Word("the distance, from 0; null where there is too little to compare"),
+        "threshold": Word("from where it counts as drift"),
+        "over": Word("whether it has passed that"),
+        "n": Word("utterances of the date; of rejected, recordings"),
+        "n_reference": Word("the same of the days before"),
     },
     "speaker_daily": {"speech_s": Word("the utterances' length, added up", "s")},
     "runs": {
@@ -147,6 +185,9 @@ _OWN: dict[str, dict[str, Word]] = {
         "voiced": Word("whether a frame is voiced"),
     },
     "segments": {"level_db": Word("root mean square of the stretch", "dBFS")},
+    "recordings": {
+        "recording_id": Word("SHA-256 of the audio's bytes, its first 32 hex digits; null where unreadable")
+    },
     "rejects": {"date": Word("the date under which the object lies")},
 }
 """What columns mean in one table, or there alone."""
@@ -161,12 +202,14 @@ def word(table: str, column: str) -> Word:
         return Word(*functional(column))
     if table == "utterances" and column.startswith("score_"):
         return Word(f"how much the emotion model believes in {column.removeprefix('score_')}", "0 to 1")
+    spread = re.fullmatch(r"(\w+?)(?:_(p10|p90))?", column)
+    if table == "quality_daily" and spread and spread[1] in QUALITY_MEASURES:
+        common, which = (
+            _COMMON[spread[1]],
+            {"p10": "10th percentile", "p90": "90th percentile"}.get(spread[2], "median"),
+        )
+        return Word(f"{common.meaning}: {which} of the usable recordings", common.unit)
     stage = re.fullmatch(r"(\w+)_s", column)
     if table == "runs" and stage:
         return Word(f"time spent in the stage {stage[1]}", "s")
     return _COMMON[column]
-
-
-def row_of(name: str, *, is_table: bool) -> str:
-    """What a row of a table or a feature set is. Raises KeyError."""
-    return TABLES[name] if is_table else {each: SETS[each] for each in FEATURE_SETS}[name]

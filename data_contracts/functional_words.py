@@ -1,6 +1,7 @@
 """What each eGeMAPS functional measures, told from its name: a descriptor, and what was taken of its contour.
 
-Eyben et al., "The Geneva Minimalistic Acoustic Parameter Set (GeMAPS) for voice research and affective computing", 2016.
+Eyben et al., "The Geneva Minimalistic Acoustic Parameter Set (GeMAPS) for Voice Research and Affective Computing", IEEE
+Trans. Affective Computing 7(2), 2016.
 """
 
 import re

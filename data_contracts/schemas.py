@@ -107,7 +107,11 @@ LLD = pa.schema(
     ]
 )
 
-RECORDINGS = pa.schema([*_OBJECT, *_QUALITY, _DATE, *_VERSIONS])
+_SOURCE = pa.field("source", pa.string(), nullable=False)  # of which part of the corpus; see `features.sources`
+UNKNOWN = "unknown"
+"""The source of utterances that no recording is listed for."""
+
+RECORDINGS = pa.schema([*_OBJECT, *_QUALITY, _DATE, _SOURCE, *_VERSIONS])
 
 
 def utterances(classes: Sequence[str], dimensions: Sequence[str] = ()) -> pa.Schema:
@@ -167,15 +171,72 @@ REJECTS = pa.schema(
 )
 
 _TALLY = [pa.field("n_utterances", pa.int64(), nullable=False), pa.field("speech_s", pa.float64(), nullable=False)]
+_EMOTION = pa.field("emotion", pa.string(), nullable=False)
 EMOTION_DAILY = pa.schema(
-    [_DATE, pa.field("emotion", pa.string(), nullable=False), *_TALLY, pa.field("mean_score", pa.float64())]
-)
-SPEAKER_DAILY = pa.schema(
     [
         _DATE,
-        pa.field("speaker_id", pa.string(), nullable=False),
-        pa.field("emotion", pa.string(), nullable=False),
+        _SOURCE,
+        pa.field("speaker_kind", pa.string(), nullable=False),  # enrolled | found | forgotten
+        _EMOTION,
         *_TALLY,
+        pa.field("mean_score", pa.float64()),
+        pa.field("score_low", pa.float64()),  # 95 % interval of the mean, recordings as clusters; null of one recording
+        pa.field("score_high", pa.float64()),
+    ]
+)
+SPEAKER_DAILY = pa.schema([_DATE, pa.field("speaker_id", pa.string(), nullable=False), _EMOTION, *_TALLY])
+
+QUALITY_MEASURES = ("loudness_lufs", "snr_db", "bandwidth_hz")
+QUALITY_DAILY = pa.schema(
+    [
+        _DATE,
+        _SOURCE,
+        *(pa.field(name, pa.int64(), nullable=False) for name in ("n_recordings", "n_ok", "n_rejected")),
+        pa.field("seconds", pa.float64(), nullable=False),  # of usable recordings, as is what follows
+        pa.field("speech_s", pa.float64(), nullable=False),
+        pa.field("n_utterances", pa.int64(), nullable=False),
+        pa.field("n_abstained", pa.int64(), nullable=False),  # utterances with too little voice to tell an emotion
+        *(
+            pa.field(f"{name}{which}", pa.float64())
+            for name in QUALITY_MEASURES
+            for which in ("_p10", "", "_p90")  # the median between the percentiles
+        ),
+        pa.field("clipped_share", pa.float64()),  # mean
+    ]
+)
+REJECTS_DAILY = pa.schema(
+    [
+        _DATE,
+        _SOURCE,
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("n", pa.int64(), nullable=False),
+    ]
+)
+FEATURE_DAILY = pa.schema(
+    [
+        _DATE,
+        pa.field("feature", pa.string(), nullable=False),  # an eGeMAPS functional, or EMBEDDING
+        pa.field("feature_version", pa.string(), nullable=False),  # others are not compared
+        pa.field("n_recordings", pa.int64(), nullable=False),
+        pa.field("n_utterances", pa.int64(), nullable=False),
+        pa.field("buckets", pa.list_(pa.int16())),  # those of `features.sketch` that hold any, in rising order
+        pa.field("counts", pa.list_(pa.int64())),
+        pa.field("total", pa.list_(pa.float64())),  # the sum of the embeddings
+    ]
+)
+EMBEDDING = "embedding"
+"""The row of `feature_daily` and of `drift` that is about the speaker embeddings."""
+
+DRIFT = pa.schema(
+    [
+        _DATE,
+        pa.field("measure", pa.string(), nullable=False),  # class_mix | abstained | rejected | EMBEDDING | a feature
+        pa.field("method", pa.string(), nullable=False),  # psi | share | cosine
+        pa.field("value", pa.float64()),  # from 0; null where there is too little to compare, or to compare with
+        pa.field("threshold", pa.float64()),
+        pa.field("over", pa.bool_()),
+        pa.field("n", pa.int64(), nullable=False),  # utterances (of `rejected`, recordings) of the date
+        pa.field("n_reference", pa.int64(), nullable=False),  # and of the days before
     ]
 )
 
@@ -213,8 +274,12 @@ RUNS = pa.schema(
 TABLE_KEYS: dict[str, tuple[str, ...]] = {
     "utterances": UTTERANCE_KEY,
     "speakers": ("speaker_id",),
-    "emotion_daily": ("date", "emotion"),
+    "emotion_daily": ("date", "source", "speaker_kind", "emotion"),
     "speaker_daily": ("date", "speaker_id", "emotion"),
+    "quality_daily": ("date", "source"),
+    "rejects_daily": ("date", "source", "reason"),
+    "feature_daily": ("date", "feature"),
+    "drift": ("date", "measure"),
     "rejects": ("uri", "etag"),
     "recordings": ("uri",),
     "runs": ("run_id",),
@@ -224,7 +289,10 @@ TABLE_KEYS: dict[str, tuple[str, ...]] = {
 What `recordings` holds is taken as published, so it follows what it vouches for; `runs`, the ledger, comes last.
 """
 
-PARTITIONED = ("utterances", "recordings")
+BY_DAY = ("emotion_daily", "speaker_daily", "quality_daily", "rejects_daily", "feature_daily", "drift")
+"""Tables that are replaced a date at a time, whole."""
+
+PARTITIONED = ("utterances", "recordings", "feature_daily")
 """Tables whose files lie by date: a publication opens those of its dates, a query those that it asks for."""
 
 PUBLISHED = tuple(table for table in TABLE_KEYS if table != "runs")

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from data_contracts.reasons import Reason, Unscored
+from data_contracts.schemas import TABLE_KEYS
 
 ROUNDING_S = 0.04  # one VAD chunk: a segment's end may round past the last sample
 CLASS_SHIFT_WARNING = 0.35  # Jensen-Shannon distance of the class mix to the nights before, 0 to 1
@@ -43,6 +44,9 @@ def suites(classes: Sequence[str]) -> dict[str, list[Any]]:
         if len(columns) == 1:
             return critical("ColumnValuesToBeUnique", column=columns[0])
         return critical("CompoundColumnsToBeUnique", column_list=list(columns))
+
+    def keyed(table: str) -> list[Any]:
+        return [*present(*TABLE_KEYS[table]), unique(*TABLE_KEYS[table])]
 
     scores = [f"score_{name}" for name in classes]
     return {
@@ -85,12 +89,10 @@ def suites(classes: Sequence[str]) -> dict[str, list[Any]]:
             one_of("reason", [str(reason) for reason in Reason]),
             between("tries", 1, None),
         ],
-        "emotion_daily": [*present("date", "emotion"), unique("date", "emotion"), between("n_utterances", 1, None)],
-        "speaker_daily": [
-            *present("date", "speaker_id", "emotion"),
-            unique("date", "speaker_id", "emotion"),
-            between("n_utterances", 1, None),
-        ],
+        "emotion_daily": [*keyed("emotion_daily"), between("n_utterances", 1, None)],
+        "speaker_daily": [*keyed("speaker_daily"), between("n_utterances", 1, None)],
+        "quality_daily": [*keyed("quality_daily"), between("n_recordings", 0, None)],
+        "rejects_daily": [*keyed("rejects_daily"), between("n", 1, None)],
         "run": [
             between("recordings_missing", 0, 0),
             between("utterances_missing", 0, 0),

@@ -1,4 +1,4 @@
-"""The commands that read what was published: query and runs. Others: `flows.cli_rejects`, `flows.cli_speakers`."""
+"""The commands about what was published: query, tables and runs. Others: `flows.cli_rejects`, `flows.cli_speakers`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,7 +19,7 @@ Limit = Annotated[int, typer.Option(help="Rows at most.")]
 
 def add_to(app: typer.Typer) -> None:
     """Registers the commands."""
-    for command in (query, runs):
+    for command in (query, tables, runs):
         app.command()(command)
 
 
@@ -46,6 +46,22 @@ def query(
 
     with asked(_lake(lake), sql, as_of=as_of) as answer:
         rows(console, answer, style=style, output=output)
+
+
+def tables(
+    name: Annotated[str | None, typer.Argument(help="One of them; all in short where none is named.")] = None,
+    as_json: Json = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="What docs/tables.md holds.")] = False,
+) -> None:
+    """The data dictionary: tables and feature sets, with what each column holds and its unit."""
+    from flows.dictionary import as_grid, as_json_document, as_markdown, at_a_glance, entries, entry
+
+    if markdown:
+        print(as_markdown(entries()), end="")
+    elif as_json:
+        print(as_json_document([entry(name)] if name else entries()))
+    else:
+        console.print(as_grid(entry(name)) if name else at_a_glance(entries()))
 
 
 def runs(lake: Lake = None, limit: Limit = 20, as_json: Json = False) -> None:

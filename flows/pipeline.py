@@ -11,6 +11,7 @@ from data_contracts.errors import LakeError, UndertoneError, ValidationStopped
 from data_contracts.records import Counts, ModelRef, ShardRef
 from data_contracts.validation import warm_up
 from features import store
+from features.sources import Sources
 from flows import chosen
 from flows.artifacts import leave
 from flows.progress import reporter
@@ -103,6 +104,7 @@ def open_run(
         shard_bytes=settings.shard_bytes,
         resources=chosen.resources(settings),
         pseudonym_key=settings.pseudonym_key,
+        sources=Sources(settings.corpus, settings.layout),
         channel_names=settings.channel_names,
         shard_tries=settings.shard_tries,
         part_recordings=settings.publish_recordings,

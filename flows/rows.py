@@ -18,10 +18,14 @@ from flows.show import grid
 
 _MOST_ROWS = 200  # in a table for eyes
 
-Answer = pa.Table | pa.RecordBatchReader
 
-
-def rows(console: Console, answer: Answer, *, style: Format = "table", output: Path | None = None) -> None:
+def rows(
+    console: Console,
+    answer: pa.Table | pa.RecordBatchReader,
+    *,
+    style: Format = "table",
+    output: Path | None = None,
+) -> None:
     """Prints an answer, or writes it to a file. Parquet goes to a file or a pipe, never to a terminal."""
     batches = answer.to_reader() if isinstance(answer, pa.Table) else answer
     if style == "table" and output is None:

@@ -79,8 +79,10 @@ def _write(lake: Lake, target: DeltaTable | None, change: Change, properties: Co
             commit_properties=properties,
         )
     elif change.replace:
-        where = _on(change.dates or [], "date")
-        write_deltalake(target, rows, mode="overwrite", predicate=where, commit_properties=properties)
+        where = f"date IN ({', '.join(_literals(change.dates or []))})"  # a range would take other dates with it
+        write_deltalake(
+            target, rows, mode="overwrite", predicate=where, schema_mode="merge", commit_properties=properties
+        )
     else:
         _merge(target, change, rows, properties)
 
@@ -92,10 +94,14 @@ def _nullable(rows: pa.Table) -> pa.Table:
 
 def _on(dates: list[dt.date], column: str) -> str:
     """A predicate that names partitions: delta-rs opens no file of another date."""
-    days = [f"CAST('{date.isoformat()}' AS DATE)" for date in sorted(set(dates))]
+    days = _literals(dates)
     if len(days) > _MOST_NAMED:
         return f"{column} >= {days[0]} AND {column} <= {days[-1]}"
     return f"{column} IN ({', '.join(days)})"
+
+
+def _literals(dates: list[dt.date]) -> list[str]:
+    return [f"CAST('{date.isoformat()}' AS DATE)" for date in sorted(set(dates))]
 
 
 def _merge(target: DeltaTable, change: Change, rows: pa.Table, properties: CommitProperties) -> None:

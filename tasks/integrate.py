@@ -9,14 +9,16 @@ from dataclasses import dataclass
 import polars as pl
 
 from data_contracts import schemas
-from data_contracts.schemas import TABLE_KEYS
+from data_contracts.schemas import BY_DAY, TABLE_KEYS
+from tasks import standing
 from tasks.identify import KEY
+from tasks.quality import quality_daily, rejects_daily
 from tasks.related import related, shown_utterances
 from tasks.run import Run
 from tasks.select import Pending, pending
 from tasks.stage import stage
 from tasks.sums import speakers
-from tasks.tallies import by_day
+from tasks.tallies import emotion_daily, speaker_daily
 from tasks.utterances import utterances_with_scores
 
 
@@ -37,17 +39,18 @@ def integrate(run: Run, waiting: Pending) -> Staged:
     rejects, mended = _rejects(run, recordings)
     tables = {"recordings": recordings, "utterances": utterances, "rejects": rejects}
     deletes = {"utterances": gone.select(KEY), "rejects": mended}
-    days = pl.concat([rows.select("date") for rows in (utterances, gone, again)]).unique().sort("date")
-    after = _after(run, days["date"], utterances, gone)
+    named = related(run).join(recordings, on="uri", how="semi")
+    said_on = pl.concat([rows.select("date") for rows in (utterances, gone, again)])
+    read_on = pl.concat([recordings.select("date"), named.select("date")])
+    days = pl.concat([said_on, read_on]).unique().sort("date")
+    after = standing.utterances(run.lake, run.utterances, days["date"], utterances, gone)
     tables["speakers"], deletes["speakers"] = speakers(run, after, added=utterances, removed=pl.concat([gone, again]))
-    tables |= by_day(after.lazy())
+    tables |= _daily(run, days["date"], recordings, after)
     for table, frame in tables.items():
         run.lake.write_parquet(run.staged(table), _as(frame, table, run).to_arrow())
-    deletes["dates"] = days
     for table, frame in deletes.items():
         run.lake.write_parquet(f"{run.staging}/deletes/{table}.parquet", frame.to_arrow())
-    named = related(run).join(recordings, on="uri", how="semi")
-    places = {"utterances": days, "recordings": pl.concat([recordings.select("date"), named.select("date")])}
+    places = {"utterances": said_on, "recordings": read_on, **dict.fromkeys(BY_DAY, days)}
     run.lake.write_json(
         f"{run.staging}/dates.json",
         {table: [day.isoformat() for day in sorted(set(rows["date"]))] for table, rows in places.items()},
@@ -56,7 +59,7 @@ def integrate(run: Run, waiting: Pending) -> Staged:
 
 
 def _recordings(run: Run) -> pl.DataFrame:
-    return pending(run).with_columns(
+    return standing.with_sources(pending(run), run.sources).with_columns(
         emotion_model=pl.lit(run.emotion.label),
         speaker_model=pl.lit(run.speaker.label),
         feature_version=pl.lit(run.feature_version),
@@ -89,11 +92,18 @@ def _rejects(run: Run, recordings: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataF
     return rejected, before.join(rejected.lazy(), on=key, how="anti").select(key).collect()
 
 
-def _after(run: Run, days: pl.Series, utterances: pl.DataFrame, gone: pl.DataFrame) -> pl.DataFrame:
-    """The utterances of some days as they will stand once this is published."""
-    published = run.lake.frame("utterances", run.utterances).filter(pl.col("date").is_in(days.implode()))
-    kept = published.join(pl.concat([utterances.select(KEY), gone.select(KEY)]).lazy(), on=KEY, how="anti").collect()
-    return pl.concat([kept, utterances], how="diagonal")
+def _daily(run: Run, days: pl.Series, recordings: pl.DataFrame, after: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """The tables by day, of the touched `days` alone; `after` are their utterances as they will stand."""
+    read = standing.recordings(run.lake, days, recordings, run.sources)
+    said = standing.from_sources(run.lake, after, read, run.sources)
+    return {
+        "emotion_daily": emotion_daily(said),
+        "speaker_daily": speaker_daily(after.lazy()).collect(),
+        "quality_daily": quality_daily(read, said),
+        "rejects_daily": rejects_daily(read),
+        "feature_daily": pl.DataFrame(schemas.FEATURE_DAILY.empty_table()),
+        "drift": pl.DataFrame(schemas.DRIFT.empty_table()),
+    }
 
 
 def _as(frame: pl.DataFrame, table: str, run: Run) -> pl.DataFrame:

@@ -15,14 +15,13 @@ from data_contracts.conditional import require_conditional_writes
 from data_contracts.errors import LakeError, PublishConflict
 from data_contracts.lake import Lake
 from data_contracts.published import point, versions
-from data_contracts.schemas import PUBLISHED, RUNS
+from data_contracts.schemas import BY_DAY, PUBLISHED, RUNS
 from tasks.commit import ATTEMPT, RUN_ID, Change, commit, commits
 from tasks.ledger import Ledger
 from tasks.lock import Held, publishing
 from tasks.run import Run, new_id
 from tasks.stage import stage
 
-_DAILY = ("emotion_daily", "speaker_daily")
 _READ = ("utterances", "speakers", "recordings")  # what staging builds upon
 
 
@@ -91,11 +90,15 @@ def publish_staged(held: Held, ledger: Ledger, base: dict[str, int], *, is_last:
 
 def _change(lake: Lake, staging: str, table: str, dates: list[dt.date] | None) -> Change:
     rows = lake.read_parquet(f"{staging}/tables/{table}.parquet")
-    if table in _DAILY:
-        days = lake.read_parquet(f"{staging}/deletes/dates.parquet")["date"].to_pylist()
-        return Change(table, rows, dates=days, replace=True)
+    if table in BY_DAY:
+        return Change(table, rows, dates=dates or _touched(lake, staging), replace=True)
     gone = f"{staging}/deletes/{table}.parquet"
     return Change(table, rows, gone=lake.read_parquet(gone) if lake.exists(gone) else None, dates=dates)
+
+
+def _touched(lake: Lake, staging: str) -> list[dt.date]:
+    """The dates to replace, as an earlier version staged them: the same for every table by day."""
+    return list(lake.read_parquet(f"{staging}/deletes/dates.parquet")["date"].to_pylist())
 
 
 def _dates(lake: Lake, staging: str) -> dict[str, list[dt.date]]:
@@ -109,10 +112,11 @@ def _dates(lake: Lake, staging: str) -> dict[str, list[dt.date]]:
 
 @dataclass(frozen=True)
 class Amendment:
-    """A change to published tables: rows to write, and keys to delete; `dates` are the days to replace."""
+    """A change to published tables: rows to write, keys to delete, and the days that tables by day are replaced on."""
 
     tables: dict[str, pa.Table]
     deletes: dict[str, pa.Table] = field(default_factory=dict)
+    days: tuple[dt.date, ...] = ()
 
 
 def amend(lake: Lake, flow: str, make: Callable[[str], Amendment | None]) -> str | None:
@@ -134,17 +138,20 @@ def amend(lake: Lake, flow: str, make: Callable[[str], Amendment | None]) -> str
             lake.write_parquet(f"{staging}/tables/{table}.parquet", rows)
         for table, keys in change.deletes.items():
             lake.write_parquet(f"{staging}/deletes/{table}.parquet", keys)
-        lake.write_json(f"{staging}/dates.json", _where(change.tables))
+        lake.write_json(f"{staging}/dates.json", _where(change))
         ledger.save(lake)
         lake.write_json(_ready(ledger.run_id), {"base": base})
         publish_staged(held, ledger, base)
     return ledger.run_id
 
 
-def _where(tables: dict[str, pa.Table]) -> dict[str, list[str]]:
+def _where(change: Amendment) -> dict[str, list[str]]:
     """The dates of utterances that a person changes: they stay on them."""
-    rows = tables.get("utterances")
-    return {} if rows is None else {"utterances": sorted({str(day) for day in rows["date"].to_pylist()})}
+    places = {table: list(change.days) for table in BY_DAY if table in change.tables}
+    rows = change.tables.get("utterances")
+    if rows is not None:
+        places["utterances"] = rows["date"].to_pylist()
+    return {table: sorted({day.isoformat() for day in days}) for table, days in places.items()}
 
 
 def _ready(run_id: str) -> str:

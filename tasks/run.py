@@ -12,6 +12,7 @@ from data_contracts.records import ModelRef
 from features.config import FeatureConfig
 from features.corpus import Corpus
 from features.resources import Resources
+from features.sources import Sources
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Run:
     shard_bytes: int
     resources: Resources
     pseudonym_key: str
+    sources: Sources = Sources()
     channel_names: tuple[str, ...] = ()  # of recordings whose manifest names none
     shard_tries: int = 3
     force: bool = False

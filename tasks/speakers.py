@@ -6,6 +6,7 @@ backfill. A forgotten speaker keeps nothing.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import polars as pl
 import pyarrow as pa
@@ -15,9 +16,14 @@ from data_contracts.errors import UsageError, ValidationStopped
 from data_contracts.lake import Lake
 from data_contracts.schemas import FORGOTTEN, SPEAKERS
 from data_contracts.validation import validate
+from features.sources import Sources
+from tasks import standing
 from tasks.publish import Amendment, alone, amend, finish_the_dead
-from tasks.tallies import by_day, by_speaker
+from tasks.tallies import by_speaker, emotion_daily, speaker_daily
 from tasks.who import Row, called, enrolled_before, find, name_for, remembered
+
+_DAYS_AT_A_TIME = 31
+_NO_RECORDINGS = pl.DataFrame(schemas.RECORDINGS.empty_table())
 
 
 def enrol(lake: Lake, voice: Row) -> Row:
@@ -54,10 +60,11 @@ def rename(lake: Lake, who: str, name: str) -> Row:
         name_for(people, name, but=row["speaker_id"])
         changed.update(name=name, kind="enrolled", run_id=run_id)
         tables = {"speakers": _table([changed])}
-        if row["kind"] == "found":
-            said = _said_by(lake, [row["speaker_id"]]).collect()
-            tables["utterances"] = said.with_columns(speaker_known=pl.lit(True)).to_arrow()
-        return _checked(Amendment(tables), run_id)
+        if row["kind"] != "found":
+            return _checked(Amendment(tables), run_id)
+        theirs = pl.col("speaker_id") == row["speaker_id"]
+        after = _published(lake).with_columns(speaker_known=theirs | pl.col("speaker_known"))
+        return _checked(_with_days(lake, tables, after.filter(theirs).collect(), after), run_id)
 
     amend(lake, "speakers rename", make)
     return changed
@@ -81,15 +88,15 @@ def merge(lake: Lake, into: str, others: Sequence[str]) -> Row:
             return None
         ids = [row["speaker_id"] for row in gone]
         known = survivor["kind"] == "enrolled"
-        said = _said_by(lake, ids).with_columns(speaker_id=pl.lit(survivor["speaker_id"]), speaker_known=pl.lit(known))
-        after = _published(lake).with_columns(pl.col("speaker_id").replace(ids, [survivor["speaker_id"]] * len(ids)))
+        said = _said_by(lake, ids).with_columns(**_now(ids, survivor["speaker_id"], known=known))
+        after = _published(lake).with_columns(**_now(ids, survivor["speaker_id"], known=known))
         sums = by_speaker(after.filter(pl.col("speaker_id") == survivor["speaker_id"])).collect().to_dicts()
         changed.update(*sums, run_id=run_id)
         emptied = {"n_utterances": 0, "speech_s": 0.0, "first_seen": None, "last_seen": None, "run_id": run_id}
         merged = {"kind": "merged", "merged_into": survivor["speaker_id"], **emptied}
         theirs = people.filter(pl.col("merged_into").is_in(ids)).to_dicts()
         rows = [changed, *(row | merged for row in (*gone, *theirs))]
-        return _checked(_with_days({"speakers": _table(rows)}, said.collect(), after), run_id)
+        return _checked(_with_days(lake, {"speakers": _table(rows)}, said.collect(), after), run_id)
 
     amend(lake, "speakers merge", make)
     return changed
@@ -107,17 +114,12 @@ def forget(lake: Lake, who: str) -> Row:
         people = remembered(lake)
         row = find(people, who, merged=True)
         ids = [row["speaker_id"], *people.filter(pl.col("merged_into") == row["speaker_id"])["speaker_id"]]
-        of_nobody = {
-            "speaker_id": pl.lit(FORGOTTEN),
-            "speaker_score": pl.lit(0.0),
-            "speaker_known": pl.lit(False),
-        }
-        said = _said_by(lake, ids).with_columns(**of_nobody).collect()
+        of_nobody = _now(ids, FORGOTTEN, known=False)
+        said = _said_by(lake, ids).with_columns(speaker_score=pl.lit(0.0), **of_nobody).collect()
         changed.update(speaker_id=row["speaker_id"], n_voices=len(ids), n_utterances=len(said))
-        after = _published(lake).with_columns(pl.col("speaker_id").replace(ids, [FORGOTTEN] * len(ids)))
-        change = _with_days({"speakers": _table([])}, said, after)
+        change = _with_days(lake, {"speakers": _table([])}, said, _published(lake).with_columns(**of_nobody))
         keys = pa.table({"speaker_id": pa.array(ids, pa.string())})
-        return _checked(Amendment(change.tables, {**change.deletes, "speakers": keys}), run_id)
+        return _checked(replace(change, deletes={"speakers": keys}), run_id)
 
     amend(lake, "speakers forget", make)
     return changed
@@ -160,14 +162,29 @@ def _said_by(lake: Lake, ids: list[str]) -> pl.LazyFrame:
     return _published(lake).filter(pl.col("speaker_id").is_in(ids))
 
 
-def _with_days(tables: dict[str, pa.Table], said: pl.DataFrame, after: pl.LazyFrame) -> Amendment:
-    """With the utterances that change hands, and the days on which they were said added up anew."""
+def _now(ids: list[str], speaker_id: str, *, known: bool) -> dict[str, pl.Expr]:
+    """What the utterances of `ids` say of their speaker once they are another's."""
+    theirs = pl.col("speaker_id").is_in(ids)
+    told = {"speaker_id": pl.lit(speaker_id), "speaker_known": pl.lit(known)}
+    return {name: pl.when(theirs).then(value).otherwise(pl.col(name)) for name, value in told.items()}
+
+
+def _with_days(lake: Lake, tables: dict[str, pa.Table], said: pl.DataFrame, after: pl.LazyFrame) -> Amendment:
+    """With the utterances that change hands, and the days on which they were said added up anew, some at a time."""
     if said.is_empty():
         return Amendment(tables)
-    days = said.select("date").unique().sort("date")
-    daily = by_day(after.join(days.lazy(), on="date", how="semi"))["speaker_daily"]
-    rows = {"utterances": said.to_arrow(), "speaker_daily": daily.to_arrow().cast(schemas.SPEAKER_DAILY)}
-    return Amendment({**tables, **rows}, {"dates": days.to_arrow()})
+    days = said["date"].unique().sort()
+    emotions, speakers = [], []
+    for some in (days[first : first + _DAYS_AT_A_TIME] for first in range(0, len(days), _DAYS_AT_A_TIME)):
+        rows = after.filter(pl.col("date").is_in(some.implode())).collect()
+        read = standing.recordings(lake, some, _NO_RECORDINGS, Sources())
+        emotions.append(emotion_daily(standing.from_sources(lake, rows, read, Sources())))
+        speakers.append(speaker_daily(rows.lazy()).collect())
+    daily = {
+        "emotion_daily": pl.concat(emotions).to_arrow().cast(schemas.EMOTION_DAILY),
+        "speaker_daily": pl.concat(speakers).to_arrow().cast(schemas.SPEAKER_DAILY),
+    }
+    return Amendment({**tables, "utterances": said.to_arrow(), **daily}, days=tuple(days))
 
 
 def _table(rows: list[Row]) -> pa.Table:

@@ -1,35 +1,45 @@
-"""What utterances add up to: a speaker, a day."""
+"""What utterances add up to: a speaker, and a day by emotion."""
 
 import polars as pl
 
+from data_contracts.schemas import FORGOTTEN
 from tasks.identify import KEY
+from tasks.intervals import mean_by
 
 _SPEECH_S = (pl.col("end_s") - pl.col("start_s")).sort_by(KEY).sum()  # in one order: float sums stay the same
+_TALLY = {"n_utterances": pl.len().cast(pl.Int64), "speech_s": _SPEECH_S}
+_TOLD = pl.col("emotion").is_not_null()
+_KIND = (
+    pl.when(pl.col("speaker_id") == FORGOTTEN)
+    .then(pl.lit(FORGOTTEN))
+    .when("speaker_known")
+    .then(pl.lit("enrolled"))
+    .otherwise(pl.lit("found"))
+)
 
 
 def by_speaker(utterances: pl.LazyFrame) -> pl.LazyFrame:
     """first_seen, last_seen, n_utterances and speech_s by speaker_id."""
     return utterances.group_by("speaker_id").agg(
-        first_seen=pl.col("date").min(),
-        last_seen=pl.col("date").max(),
-        n_utterances=pl.len().cast(pl.Int64),
-        speech_s=_SPEECH_S,
+        first_seen=pl.col("date").min(), last_seen=pl.col("date").max(), **_TALLY
     )
 
 
-def by_day(utterances: pl.LazyFrame) -> dict[str, pl.DataFrame]:
-    """The rows of `emotion_daily` and `speaker_daily`; utterances without an emotion do not count."""
-    scores = [name for name in utterances.collect_schema().names() if name.startswith("score_")]
-    told = utterances.filter(pl.col("emotion").is_not_null())
-    tally = {"n_utterances": pl.len().cast(pl.Int64), "speech_s": _SPEECH_S}
-    best = pl.max_horizontal(scores).sort_by(KEY).mean() if scores else pl.lit(None, pl.Float64)
-    return {
-        "emotion_daily": told.group_by("date", "emotion")
-        .agg(**tally, mean_score=best)
-        .collect()
-        .sort("date", "emotion"),
-        "speaker_daily": told.group_by("date", "speaker_id", "emotion")
-        .agg(**tally)
-        .collect()
-        .sort("date", "speaker_id", "emotion"),
-    }
+def emotion_daily(utterances: pl.DataFrame) -> pl.DataFrame:
+    """The rows of the table, of utterances with their `source`; those without an emotion do not count.
+
+    mean_score is the mean of what the model gave the emotion that it told.
+    """
+    by = ["date", "source", "speaker_kind", "emotion"]
+    scores = [name for name in utterances.columns if name.startswith("score_")]
+    best = pl.max_horizontal(scores) if scores else pl.lit(None, pl.Float64)
+    told = utterances.filter(_TOLD).sort(KEY).with_columns(speaker_kind=_KIND, best=best)
+    means = mean_by(told, by, "best", cluster="recording_id")
+    named = means.rename({"mean": "mean_score", "low": "score_low", "high": "score_high"})
+    return told.group_by(by).agg(**_TALLY).join(named, on=by, how="left").sort(by)
+
+
+def speaker_daily(utterances: pl.LazyFrame) -> pl.LazyFrame:
+    """The rows of the table; utterances without an emotion do not count."""
+    by = ["date", "speaker_id", "emotion"]
+    return utterances.filter(_TOLD).group_by(by).agg(**_TALLY).sort(by)

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from data_contracts.schemas import TABLE_KEYS
 from data_contracts.suites import suites
 from data_contracts.validation import Failure, Verdict, validate
 
@@ -60,8 +61,16 @@ def _row(table: str, n: int) -> dict[str, Any]:
             "speech_s": 0.0,
         },
         "rejects": {"uri": uri, "etag": "e", "reason": "corrupt", "tries": 1},
-        "emotion_daily": {"date": day, "emotion": "calm", "n_utterances": 1},
+        "emotion_daily": {
+            "date": day,
+            "source": "calls",
+            "speaker_kind": "found",
+            "emotion": "calm",
+            "n_utterances": 1,
+        },
         "speaker_daily": {"date": _DAY, "speaker_id": who, "emotion": "calm", "n_utterances": 1},
+        "quality_daily": {"date": day, "source": "calls", "n_recordings": 1},
+        "rejects_daily": {"date": day, "source": "calls", "reason": "corrupt", "n": 1},
         "run": {
             "recordings_missing": 0,
             "utterances_missing": 0,
@@ -89,8 +98,9 @@ _NOT_NULL = {
     ],
     "speakers": ["speaker_id", "name", "kind", "extractor"],
     "rejects": ["uri", "etag", "reason"],
-    "emotion_daily": ["date", "emotion"],
-    "speaker_daily": ["date", "speaker_id", "emotion"],
+    **{
+        table: list(TABLE_KEYS[table]) for table in ("emotion_daily", "speaker_daily", "quality_daily", "rejects_daily")
+    },
 }
 _BROKEN: list[tuple[str, str, str, dict[str, Any]]] = [
     *(
@@ -130,7 +140,12 @@ _BROKEN: list[tuple[str, str, str, dict[str, Any]]] = [
     ("rejects", "expect_compound_columns_to_be_unique", "uri, etag", {"uri": "s3://corpus/000"}),
     ("rejects", "expect_column_values_to_be_in_set", "reason", {"reason": "bad luck"}),
     ("rejects", "expect_column_values_to_be_between", "tries", {"tries": 0}),
-    ("emotion_daily", "expect_compound_columns_to_be_unique", "date, emotion", {"date": _DAY}),
+    (
+        "emotion_daily",
+        "expect_compound_columns_to_be_unique",
+        "date, source, speaker_kind, emotion",
+        {"date": _DAY},
+    ),
     ("emotion_daily", "expect_column_values_to_be_between", "n_utterances", {"n_utterances": 0}),
     (
         "speaker_daily",
@@ -139,6 +154,10 @@ _BROKEN: list[tuple[str, str, str, dict[str, Any]]] = [
         {"speaker_id": "spk_000"},
     ),
     ("speaker_daily", "expect_column_values_to_be_between", "n_utterances", {"n_utterances": 0}),
+    ("quality_daily", "expect_compound_columns_to_be_unique", "date, source", {"date": _DAY}),
+    ("quality_daily", "expect_column_values_to_be_between", "n_recordings", {"n_recordings": -1}),
+    ("rejects_daily", "expect_compound_columns_to_be_unique", "date, source, reason", {"date": _DAY}),
+    ("rejects_daily", "expect_column_values_to_be_between", "n", {"n": 0}),
     ("run", "expect_column_values_to_be_between", "recordings_missing", {"recordings_missing": 1}),
     ("run", "expect_column_values_to_be_between", "utterances_missing", {"utterances_missing": -1}),
     ("run", "expect_column_values_to_be_between", "daily_utterances_missing", {"daily_utterances_missing": 2}),

@@ -94,8 +94,9 @@ class Reader(threading.Thread):
             self.seen.add((tables.run_id, *sorted(tables.versions.items())))
             said = tables.scan("utterances").filter(pl.col("emotion").is_not_null()).collect()
             counted = said.group_by("date", "emotion").agg(n=pl.len().cast(pl.Int64)).sort("date", "emotion")
-            daily = tables.scan("emotion_daily").collect().sort("date", "emotion")
-            if not counted.equals(daily.select("date", "emotion", n="n_utterances")):
+            tallied = tables.scan("emotion_daily").group_by("date", "emotion").agg(n=pl.col("n_utterances").sum())
+            daily = tallied.sort("date", "emotion").collect()
+            if not counted.equals(daily):
                 self.faults.append((tables.run_id, counted, daily))
             if not set(said["run_id"]) <= set(tables.scan("runs").collect()["run_id"]):
                 self.faults.append((tables.run_id, "rows of a run that is not in the ledger"))

@@ -136,7 +136,8 @@ def test_files_written_without_a_column_are_read_beside_those_with_it(tmp_path):
 
 EVERYTHING = """SELECT * FROM (VALUES
     (1, 1::HUGEINT, 1.50::DECIMAL(9, 2), 'a,"b"', [1.5::FLOAT, NULL], {'x': [1, 2]}, MAP {'k': 1}, INTERVAL 2 DAY,
-     'b'::BLOB, TIMESTAMPTZ '2026-11-21 03:00:00+02', DATE '2026-11-21', TIME '10:00', 'nan'::DOUBLE, true, [[1], NULL]),
+     'b'::BLOB, TIMESTAMPTZ '2026-11-21 03:00:00+02', DATE '2026-11-21', TIME '10:00', 'nan'::DOUBLE, true,
+     [[1], NULL]),
     (NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)
 ) t(i, h, d, s, l, st, m, iv, b, tz, day, tm, nan, flag, deep)"""
 

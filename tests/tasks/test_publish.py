@@ -20,6 +20,7 @@ from tasks.publish import _check_base, publish_staged, roll_forward
 
 DAY, NEXT = dt.date(2026, 11, 21), dt.date(2026, 11, 22)
 CLASSES = ("anger", "neutral")
+NEW = ("quality_daily", "rejects_daily", "feature_daily", "drift")
 
 
 @pytest.fixture
@@ -51,12 +52,53 @@ def test_published_twice_is_published_once(lake):
 
 
 def test_a_day_is_replaced_whole(lake):
-    daily = [{"date": day, "emotion": "anger", "n_utterances": 1, "speech_s": 1.0} for day in (DAY, NEXT)]
+    daily = [_said_in_a_day(day, "anger") for day in (DAY, NEXT)]
     _publish(lake, "r1", [_utterance("a", 0)], daily=daily, dates=[DAY, NEXT])
-    other = [{"date": DAY, "emotion": "neutral", "n_utterances": 2, "speech_s": 2.0}]
-    _publish(lake, "r2", [_utterance("a", 0)], daily=other, dates=[DAY])
+    _publish(lake, "r2", [_utterance("a", 0)], daily=[_said_in_a_day(DAY, "neutral")], dates=[DAY])
     rows = lake.scan("emotion_daily").sort("date").collect()
     assert rows.select("date", "emotion").rows() == [(DAY, "neutral"), (NEXT, "anger")]
+
+
+def test_days_between_many_that_are_replaced_stay(lake):
+    """A backfill touches every other day of three years: those between are in its range, and not in its doing."""
+    days = [DAY + dt.timedelta(days=n) for n in range(1000)]
+    _publish(lake, "r1", [], daily=[_said_in_a_day(day, "anger") for day in days], dates=days)
+    _publish(lake, "r2", [], daily=[_said_in_a_day(day, "neutral") for day in days[::2]], dates=days[::2])
+    rows = lake.scan("emotion_daily").sort("date").collect()
+    assert rows["emotion"].to_list() == ["neutral", "anger"] * 500
+
+
+def test_a_daily_table_of_before_gets_the_new_columns_on_the_days_that_are_touched(lake):
+    """It was by date and emotion alone. Days that nobody touched say so: no source, no kind of speaker, no interval."""
+    columns = ("date", "emotion", "n_utterances", "speech_s", "mean_score")
+    before = [{**_said_in_a_day(day, "anger"), "mean_score": 0.5} for day in (DAY, NEXT)]
+    held = pa.Table.from_pylist(before).select(columns)
+    write_deltalake(lake.at("analytics", "emotion_daily"), held)
+    assert lake.frame("emotion_daily", schemas.EMOTION_DAILY).collect()["source"].to_list() == [None, None]
+    _publish(lake, "r1", [], daily=[_said_in_a_day(DAY, "neutral")], dates=[DAY])
+    asked = query(lake, "SELECT date, source, speaker_kind, emotion, mean_score FROM emotion_daily ORDER BY date")
+    assert [tuple(row.values()) for row in asked.to_pylist()] == [
+        (DAY, "calls", "found", "neutral", None),
+        (NEXT, None, None, "anger", 0.5),
+    ]
+    _publish(lake, "r2", [], daily=[_said_in_a_day(NEXT, "neutral")], dates=[NEXT])
+    rows = lake.scan("emotion_daily").collect()
+    assert rows["source"].to_list() == ["calls", "calls"]
+
+
+def test_what_an_earlier_version_staged_of_a_day_is_rolled_forward(lake):
+    """It died publishing, and this one goes on: its days stand in another place, its rows have fewer columns."""
+    _publish(lake, "r0", [], daily=[_said_in_a_day(day, "anger") for day in (DAY, NEXT)], dates=[DAY, NEXT])
+    base = versions(lake)
+    _stage(lake, "dead", [], dates=[DAY])
+    for table in ("emotion_daily", *NEW):
+        lake.remove(f"staging/run=dead/tables/{table}.parquet")
+    rows = pa.Table.from_pylist([_said_in_a_day(DAY, "neutral")]).drop_columns(["source", "speaker_kind"])
+    lake.write_parquet("staging/run=dead/tables/emotion_daily.parquet", rows)
+    lake.write_json("staging/run=dead/ready.json", {"base": {name: base[name] for name in base if name not in NEW}})
+    assert roll_forward.fn(lake) == ["dead"]
+    rows = lake.scan("emotion_daily").sort("date").collect()
+    assert rows.select("date", "source", "emotion").rows() == [(DAY, None, "neutral"), (NEXT, "calls", "anger")]
 
 
 def test_another_taxonomy_adds_its_columns(lake):
@@ -155,6 +197,11 @@ def _stage(lake, run_id, rows, *, gone=(), daily=(), dates=(), classes=CLASSES):
     )
     ledger.save(lake)
     return ledger
+
+
+def _said_in_a_day(day, emotion):
+    tally = {"n_utterances": 1, "speech_s": 1.0}
+    return {"date": day, "source": "calls", "speaker_kind": "found", "emotion": emotion, **tally}
 
 
 def _utterance(recording_id, segment, *, emotion="anger"):

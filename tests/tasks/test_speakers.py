@@ -12,11 +12,11 @@ from data_contracts import schemas
 from data_contracts.errors import UsageError
 from data_contracts.lake import Lake
 from data_contracts.published import versions
-from data_contracts.schemas import FORGOTTEN, SPEAKERS
+from data_contracts.schemas import FORGOTTEN, SPEAKERS, TABLE_KEYS
 from tasks import speakers
 from tasks.memory import voiceprints
 from tasks.publish import Amendment, amend, roll_forward
-from tasks.tallies import by_day, by_speaker
+from tasks.tallies import by_speaker, emotion_daily, speaker_daily
 from tasks.who import remembered
 
 DAYS = [dt.date(2026, 11, day) for day in (19, 20)]
@@ -26,6 +26,7 @@ SAID = [  # recording, segment, day, seconds, speaker
     ("b", 0, 1, 4.0, "spk_b"),
     ("c", 0, 1, 3.0, "spk_c"),
 ]
+SOURCES = {"a": "north", "b": "north", "c": "south"}
 PEOPLE = {"ada-lovelace": ("Ada Lovelace", "enrolled"), "spk_b": ("spk_b", "found"), "spk_c": ("spk_c", "found")}
 
 
@@ -41,13 +42,15 @@ def lake(tmp_path):
     said = pl.DataFrame(utterances)
     sums = {row["speaker_id"]: row for row in by_speaker(said.lazy()).collect().to_dicts()}
     people = [_person(n, *person, sums[person[0]]) for n, person in enumerate(PEOPLE.items())]
-    daily = by_day(said.lazy())["speaker_daily"]
+    daily = speaker_daily(said.lazy()).collect()
     tables = {
         "utterances": utterances,
         "speakers": pa.Table.from_pylist(people, schema=SPEAKERS),
+        "recordings": _recordings(),
+        "emotion_daily": _emotions(said).to_arrow().cast(schemas.EMOTION_DAILY),
         "speaker_daily": daily.to_arrow(),
     }
-    amend(made, "a run", lambda _: Amendment(tables, {"dates": daily.select("date").unique().to_arrow()}))
+    amend(made, "a run", lambda _: Amendment(tables, days=tuple(DAYS)))
     return made
 
 
@@ -58,6 +61,7 @@ def test_a_found_voice_gets_a_name_and_is_known_by_it(lake):
     assert said["speaker_id"].to_list() == [who for *_, who in SAID], "the id is what other tables hold"
     assert said["speaker_known"].to_list() == [True, True, True, False]
     assert {v.speaker_id: v.known for v in voiceprints(remembered(lake), "e1")}["spk_b"]
+    _consistent(lake)
     assert speakers.rename(lake, "ben", "Benjamin")["name"] == "Benjamin"
     _consistent(lake)
 
@@ -242,7 +246,26 @@ def _consistent(lake):
     columns = ["speaker_id", "first_seen", "last_seen", "n_utterances", "speech_s"]
     assert people.select(columns).rows() == sums.filter(pl.col("speaker_id") != FORGOTTEN).select(columns).rows()
     daily = lake.scan("speaker_daily").sort("date", "speaker_id", "emotion").collect()
-    assert daily.rows() == by_day(said)["speaker_daily"].rows()
+    assert daily.rows() == speaker_daily(said).collect().rows()
+    emotions = lake.scan("emotion_daily").sort(TABLE_KEYS["emotion_daily"]).collect()
+    assert emotions.rows() == _emotions(said.collect()).rows()
+
+
+def _emotions(said):
+    return emotion_daily(said.with_columns(source=pl.col("recording_id").replace_strict(SOURCES)))
+
+
+def _recordings():
+    """One of them as it was published before recordings had a source: its folder says it."""
+    told = {"etag": "e", "status": "ok", "run_id": "r0"}
+    days = {recording_id: DAYS[day] for recording_id, _, day, *_ in SAID}
+    rows = [
+        told | {"uri": f"s3://calls/{days[name]:%Y/%m/%d}/{source}/{name}.flac", "recording_id": name, "source": source}
+        for name, source in SOURCES.items()
+    ]
+    rows[0]["source"] = None
+    dated = [row | {"date": days[row["recording_id"]]} for row in rows]
+    return pl.DataFrame(dated, schema=pl.DataFrame(schemas.RECORDINGS.empty_table()).schema).to_arrow()
 
 
 def _parquet_with(lake, word):
