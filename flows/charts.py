@@ -1,38 +1,21 @@
 """The pictures of the dashboard and the report: a frame in, an Altair chart out, every axis with its unit.
 
-Colours are Okabe and Ito's (2008), which colour-blind people tell apart. Charts have no background and no colour of
-text: the page that shows them sets both (`themed` where there is no page).
+Charts have no background and no colour of text: the page that shows them sets both (`themed` where there is no page).
+Those of one recording are in `flows.recording_charts`.
 """
 
-from collections.abc import Iterable
 from typing import Any, cast
 
 import altair as alt
 import polars as pl
 
+from flows.palette import BLUE, KINDS, VERDICTS, VERMILLION, colours
+
 Chart = alt.Chart | alt.LayerChart | alt.FacetChart
-
-VERMILLION, BLUE, GREEN, ORANGE = "#D55E00", "#0072B2", "#009E73", "#E69F00"
-PINK, SKY, YELLOW, GREY = "#CC79A7", "#56B4E9", "#F0E442", "#999999"
-PALETTE = (BLUE, ORANGE, GREEN, PINK, SKY, VERMILLION, YELLOW, GREY)
-
-EMOTIONS = {
-    "anger": VERMILLION,
-    "sadness": BLUE,
-    "happiness": ORANGE,
-    "neutral": GREY,
-    "fear": PINK,
-    "disgust": GREEN,
-    "surprise": YELLOW,
-    "calm": SKY,
-}
-"""An emotion has the same colour wherever it is drawn; a model's other classes take what is left of the palette."""
-
-VERDICTS = {"done": GREEN, "running": SKY, "stopped": ORANGE, "failed": VERMILLION, "dead": PINK}
-KINDS = {"enrolled": BLUE, "found": ORANGE, "forgotten": GREY}
 
 _FAINT = "rgba(128, 128, 128, 0.28)"
 _WIDTH = "container"
+_MENU = {"embedOptions": {"actions": {"export": True, "source": False, "compiled": False, "editor": False}}}
 _DAY = alt.Axis(format="%-d %b", labelOverlap=True, labelFlush=False, tickCount=8)
 _INK = {"light": ("#1A1A1A", "#FFFFFF"), "dark": ("#EDEDED", "#181C1A")}
 
@@ -49,19 +32,9 @@ def themed(chart: Chart, mode: str = "light") -> dict[str, Any]:
     return spec
 
 
-def colours(values: Iterable[str | None], known: dict[str, str] = EMOTIONS) -> alt.Scale:
-    """A colour each of the values, in their order: the known ones' own, for others what is left of the palette."""
-    names = [str(value) for value in dict.fromkeys(values) if value is not None]
-    names.sort(key=lambda name: [*known, name].index(name))
-    left = [colour for colour in PALETTE if colour not in {known.get(name) for name in names}] or list(PALETTE)
-    others = [name for name in names if name not in known]
-    given = known | {name: left[i % len(left)] for i, name in enumerate(others)}
-    return alt.Scale(domain=names, range=[given[name] for name in names])
-
-
 def hours(daily: pl.DataFrame) -> Chart:
     """date, source, hours: what came in, a bar a day."""
-    return _framed(
+    return framed(
         alt.Chart(daily)
         .mark_bar()
         .encode(
@@ -75,7 +48,7 @@ def hours(daily: pl.DataFrame) -> Chart:
 
 def emotion_mix(daily: pl.DataFrame) -> Chart:
     """date, emotion, n_utterances: each emotion's share of the day's utterances."""
-    return _framed(
+    return framed(
         alt.Chart(daily)
         .mark_bar()
         .encode(
@@ -97,13 +70,13 @@ def mean_scores(daily: pl.DataFrame) -> Chart:
     line = x.mark_line(point={"size": 18}).encode(
         y=y, tooltip=[_date(), "emotion:N", alt.Tooltip("mean_score:Q", format=".3f")]
     )
-    return _framed(alt.layer(band, line))
+    return framed(alt.layer(band, line))
 
 
 def run_speed(runs: pl.DataFrame) -> Chart:
     """run_id, started, rtfx, status, audio_hours: seconds of audio a second of the clock."""
     status = colours(runs["status"], VERDICTS)
-    return _framed(
+    return framed(
         alt.Chart(runs)
         .mark_point(filled=True, size=90, opacity=0.9)
         .encode(
@@ -118,7 +91,7 @@ def run_speed(runs: pl.DataFrame) -> Chart:
 
 def speech_by_speaker(speakers: pl.DataFrame) -> Chart:
     """name, kind, speech_min: minutes of speech, who spoke most first."""
-    return _framed(
+    return framed(
         alt.Chart(speakers)
         .mark_bar()
         .encode(
@@ -133,7 +106,7 @@ def speech_by_speaker(speakers: pl.DataFrame) -> Chart:
 
 def emotion_by_speaker(rows: pl.DataFrame) -> Chart:
     """name, emotion, n_utterances: each emotion's share, a line a speaker in the frame's order."""
-    return _framed(
+    return framed(
         alt.Chart(rows)
         .mark_bar()
         .encode(
@@ -165,52 +138,12 @@ def voice_map(voices: pl.DataFrame, labelled: int = 12) -> Chart:
         )
     )
     names = alt.Chart(voices.head(labelled)).mark_text(align="left", dx=9, dy=-7).encode(x=x, y=y, text="name:N")
-    return _framed(alt.layer(points, names), height=320)
-
-
-def waveform(envelope: pl.DataFrame, seconds: float) -> Chart:
-    """time_s, low, high: the signal's extremes, of full scale."""
-    return _framed(
-        alt.Chart(envelope)
-        .mark_area(color=SKY, line=False, interpolate="step")
-        .encode(x=_time(seconds), y=alt.Y("low:Q", title="amplitude (full scale)"), y2="high:Q"),
-        height=110,
-    )
-
-
-def segments(utterances: pl.DataFrame, seconds: float, by: str, known: dict[str, str] = EMOTIONS) -> Chart:
-    """start_s, end_s and the column `by`, that gives the colour: a bar an utterance."""
-    return _framed(
-        alt.Chart(utterances)
-        .mark_bar(height=20)
-        .encode(
-            x=_time(seconds, field="start_s"),
-            x2="end_s:Q",
-            y=alt.Y("channel:O", title="channel"),
-            color=alt.Color(f"{by}:N", title=None, scale=colours(utterances[by], known)),
-            tooltip=[
-                f"{by}:N",
-                alt.Tooltip("start_s:Q", title="from (s)", format=".2f"),
-                alt.Tooltip("end_s:Q", title="to (s)", format=".2f"),
-            ],
-        ),
-        height=alt.Step(30),
-    )
-
-
-def contour(frames: pl.DataFrame, seconds: float, column: str, title: str, colour: str = BLUE) -> Chart:
-    """time_s and `column`, null where there is none: a line over the recording's time."""
-    return _framed(
-        alt.Chart(frames)
-        .mark_line(color=colour, strokeWidth=1.6, invalid="break-paths-show-path-domains")
-        .encode(x=_time(seconds), y=alt.Y(f"{column}:Q", title=title, scale=alt.Scale(zero=False))),
-        height=110,
-    )
+    return framed(alt.layer(points, names), height=320)
 
 
 def rejects_by_reason(rejects: pl.DataFrame) -> Chart:
     """reason, n: files that could not be used."""
-    return _framed(
+    return framed(
         alt.Chart(rejects)
         .mark_bar(color=VERMILLION)
         .encode(
@@ -232,7 +165,7 @@ def spread(daily: pl.DataFrame, measure: str, title: str, colour: str = BLUE) ->
         y=alt.Y(f"{measure}:Q", title=title),
         tooltip=[_date(), *(alt.Tooltip(f"{measure}{part}:Q", format=",.1f") for part in ("_p10", "", "_p90"))],
     )
-    return _framed(alt.layer(band, line), height=150)
+    return framed(alt.layer(band, line), height=150)
 
 
 def drift(rows: pl.DataFrame) -> Chart:
@@ -248,7 +181,7 @@ def drift(rows: pl.DataFrame) -> Chart:
         .encode(color=colour, tooltip=[_date(), "measure:N", *values])
     )
     limit = alt.Chart(pl.DataFrame({"times": [1]})).mark_rule(strokeDash=[5, 4], color=VERMILLION).encode(y="times:Q")
-    return _framed(alt.layer(limit, line, over))
+    return framed(alt.layer(limit, line, over))
 
 
 def confusion(pairs: pl.DataFrame, left: str, right: str) -> Chart:
@@ -273,7 +206,7 @@ def confusion(pairs: pl.DataFrame, left: str, right: str) -> Chart:
         text=alt.Text("n:Q", format=","),
         color=alt.condition("datum.share > 0.5", alt.value("#000000"), alt.value("#FFFFFF")),
     )
-    return _framed(alt.layer(cells, text), height=alt.Step(44))
+    return framed(alt.layer(cells, text), height=alt.Step(44))
 
 
 def _day() -> alt.X:
@@ -284,19 +217,15 @@ def _date() -> alt.Tooltip:
     return alt.Tooltip("date:T", title="date", format="%Y-%m-%d")
 
 
-def _time(seconds: float, field: str = "time_s") -> alt.X:
-    return alt.X(f"{field}:Q", title="time (s)", scale=alt.Scale(domain=[0, seconds], nice=False))
-
-
 def _emotion(rows: pl.DataFrame) -> alt.Color:
     return alt.Color("emotion:N", title=None, scale=colours(rows["emotion"]))
 
 
-def _framed(chart: Chart, height: object = 220) -> Chart:
+def framed(chart: Chart, height: object = 220) -> Chart:
     """The look that all share."""
     return cast(
         Chart,
-        chart.properties(width=_WIDTH, height=height)
+        chart.properties(width=_WIDTH, height=height, usermeta=_MENU)
         .configure(background="transparent", font="system-ui, sans-serif")
         .configure_view(stroke=None)
         .configure_axis(gridColor=_FAINT, domain=False, ticks=False, labelPadding=6, titlePadding=10)

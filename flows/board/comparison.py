@@ -1,0 +1,87 @@
+"""Two emotion models on the same utterances: how often they agree, and where they do not."""
+
+import datetime as dt
+import json
+from typing import NamedTuple
+
+import polars as pl
+
+from data_contracts.errors import UsageError
+from data_contracts.lake import Lake
+from data_contracts.published import Published
+from data_contracts.schemas import UTTERANCE_KEY
+from flows.board.filters import Filters, ask
+
+DAYS = 14  # compared at a time, the newest
+
+
+class Version(NamedTuple):
+    """The utterances as a model's newest run left them."""
+
+    emotion_model: str
+    run_id: str
+    version: int  # Delta's, of the table
+
+    @property
+    def label(self) -> str:
+        return f"{self.emotion_model}, run {self.run_id}"
+
+
+class Agreement(NamedTuple):
+    """`pairs`: left, right, n. `differ`: the utterances on which they differ, where both were surest first."""
+
+    first: dt.date
+    last: dt.date
+    n: int
+    n_same: int
+    pairs: pl.DataFrame
+    differ: pl.DataFrame
+
+
+def versions(lake: Lake) -> list[Version]:
+    """One an emotion model, the newest first."""
+    runs = ask(
+        lake, "SELECT run_id, emotion_model, versions FROM runs WHERE versions IS NOT NULL ORDER BY started DESC"
+    )
+    newest: dict[str, Version] = {}
+    for run_id, model, told in runs.iter_rows():
+        version = json.loads(told).get("utterances", -1)
+        if version >= 0:
+            newest.setdefault(model, Version(model, run_id, version))
+    return list(newest.values())
+
+
+def compare(lake: Lake, chosen: Filters, left: Version, right: Version, limit: int = 10) -> Agreement:
+    """Over the newest `DAYS` of the chosen days. Raises UsageError where a version is not kept any more."""
+    first = max(chosen.first, chosen.last - dt.timedelta(days=DAYS - 1))
+    a, b = (_rows(lake, version, first, chosen.last) for version in (left, right))
+    both = a.join(b.drop("date", "start_s", "end_s"), on=UTTERANCE_KEY, suffix="_right")
+    both = both.rename(
+        {"emotion": "left", "emotion_right": "right", "score": "left_score", "score_right": "right_score"}
+    )
+    pairs = both.group_by("left", "right").agg(n=pl.len().cast(pl.Int64)).sort("left", "right")
+    apart = both.filter(pl.col("left") != pl.col("right"))
+    sure = pl.min_horizontal("left_score", "right_score")
+    differ = apart.sort(sure, *UTTERANCE_KEY, descending=[True, False, False, False]).head(limit)
+    return Agreement(first, chosen.last, both.height, both.height - apart.height, pairs, differ)
+
+
+def _rows(lake: Lake, version: Version, first: dt.date, last: dt.date) -> pl.DataFrame:
+    """The key, date, times, emotion and its score of what the model scored in these days; of no other day a file."""
+    try:
+        rows = Published(lake, version.run_id, {"utterances": version.version}).scan("utterances")
+        scores = [name for name in rows.collect_schema().names() if name.startswith("score_")]
+        return (
+            rows.filter(
+                pl.col("date").is_between(first, last),
+                pl.col("emotion_model") == version.emotion_model,
+                pl.col("emotion").is_not_null(),
+            )
+            .select(*UTTERANCE_KEY, "date", "start_s", "end_s", "emotion", pl.max_horizontal(scores).alias("score"))
+            .collect()
+        )
+    except (FileNotFoundError, OSError) as error:
+        raise UsageError(
+            f"expected version {version.version} of the utterances, which run {version.run_id} left; it is not kept "
+            "any more: `undertone maintain` keeps versions for `keep_versions_days`; choose a newer run"
+        ) from error

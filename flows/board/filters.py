@@ -1,0 +1,46 @@
+"""What a person has narrowed the dashboard to, and asking the lake's tables with it."""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from data_contracts.lake import Lake
+from flows.query import connect
+
+DAYS = "date BETWEEN $first AND $last"
+SOURCES = f"{DAYS} AND list_contains($sources, source)"
+SPOKEN = f"{SOURCES} AND list_contains($kinds, speaker_kind)"
+
+
+@dataclass(frozen=True)
+class Filters:
+    """A range of dates, both included, and which sources and kinds of speaker (enrolled, found, forgotten) count."""
+
+    first: dt.date
+    last: dt.date
+    sources: tuple[str, ...]
+    kinds: tuple[str, ...]
+
+    def values(self) -> dict[str, Any]:
+        """For `$first`, `$last`, `$sources` and `$kinds` in SQL."""
+        return {"first": self.first, "last": self.last, "sources": list(self.sources), "kinds": list(self.kinds)}
+
+
+def choices(lake: Lake) -> Filters | None:
+    """All that can be chosen, everything included; None while nothing was published."""
+    days = ask(lake, "SELECT min(date) AS first, max(date) AS last FROM quality_daily").row(0, named=True)
+    if days["first"] is None:
+        return None
+    sources = ask(lake, "SELECT DISTINCT source FROM quality_daily ORDER BY 1")["source"]
+    kinds = ask(lake, "SELECT DISTINCT speaker_kind FROM emotion_daily ORDER BY 1")["speaker_kind"]
+    return Filters(days["first"], days["last"], tuple(sources), tuple(kinds))
+
+
+def ask(lake: Lake, sql: str, values: Filters | Mapping[str, Any] | None = None) -> pl.DataFrame:
+    """DuckDB's answer; `values` for those `$names` that the SQL holds."""
+    known = values.values() if isinstance(values, Filters) else values or {}
+    answer = connect(lake, sql).execute(sql, {name: value for name, value in known.items() if f"${name}" in sql})
+    return pl.DataFrame(answer.to_arrow_table())

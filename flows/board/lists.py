@@ -1,0 +1,53 @@
+"""The dashboard's lists, a row of cells each, as `page.table` takes them."""
+
+from collections.abc import Iterator, Sequence
+
+import polars as pl
+
+from flows.board import page
+from flows.board.quality import Audit
+from flows.board.recordings import Recording
+from flows.palette import GREY, VERDICTS
+
+Cells = Sequence[str]
+
+
+def runs(rows: pl.DataFrame) -> Iterator[Cells]:
+    """started, status, read, rejected, utterances, RTFx."""
+    for row in rows.iter_rows(named=True):
+        status = f"{row['status']} in {row['stage']}" if row["stage"] else row["status"]
+        speed = "" if row["rtfx"] is None else f"{row['rtfx']:,.0f}"
+        counts = (f"{row[name]:,}" for name in ("n_read", "n_rejected", "n_published_utterances"))
+        started = f'<span title="{page.text(row["run_id"])}">{row["started"]:%d %b %H:%M}</span>'
+        yield started, page.dot(VERDICTS.get(row["status"], GREY), status), *counts, speed
+
+
+def audits(found: Sequence[Audit]) -> Iterator[Cells]:
+    """run, verdict, and a link to its Data Docs, which the dashboard's own server shows."""
+    colours = {"passed": VERDICTS["done"], "warned": VERDICTS["stopped"], "stopped": VERDICTS["failed"]}
+    for audit in found:
+        _, _, path = (audit.validation or "").rpartition("/validation/")
+        docs = page.link(f"validation/{path}", "Data Docs") if path else ""
+        yield page.text(audit.run_id), page.dot(colours.get(audit.verdict, GREY), audit.verdict.replace("_", " ")), docs
+
+
+def segments(recording: Recording, utterances: pl.DataFrame) -> Iterator[Cells]:
+    """player, from, to, emotion, score, speaker."""
+    for row in utterances.iter_rows(named=True):
+        place = row["channel"], row["start_s"], row["end_s"]
+        yield (
+            page.player(recording.recording_id, recording.date, *place),
+            f"{row['start_s']:.2f}",
+            f"{row['end_s']:.2f}",
+            page.emotion(row["emotion"]),
+            "" if row["score"] is None else f"{row['score']:.2f}",
+            page.text(row["name"]),
+        )
+
+
+def differences(rows: pl.DataFrame) -> Iterator[Cells]:
+    """player, date, the one model's emotion with its score, the other's."""
+    for row in rows.iter_rows(named=True):
+        said = (f"{page.emotion(row[side])} {row[f'{side}_score']:.2f}" for side in ("left", "right"))
+        place = row["recording_id"], row["date"], row["channel"], row["start_s"], row["end_s"]
+        yield page.player(*place), page.text(row["date"]), *said

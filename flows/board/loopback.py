@@ -1,0 +1,33 @@
+"""Who may ask: the browser on this machine, and no page of another site that is open in it."""
+
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+_HERE = {"127.0.0.1", "localhost", "::1"}
+
+
+class OnlyLoopback:
+    """Refuses a request by another host name (DNS rebinding), or sent by another site's script.
+
+    The server has no password, and what it serves are people's voices.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in {"http", "websocket"} or is_ours(Headers(scope=scope)):
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+        else:
+            await PlainTextResponse("only this machine's own browser may ask", 403)(scope, receive, send)
+
+
+def is_ours(headers: Headers) -> bool:
+    """Whether the request was sent to a loopback name, by our own page or by none."""
+    host, origin = headers.get("host", ""), headers.get("origin")
+    return urlsplit(f"//{host}").hostname in _HERE and origin in {None, f"http://{host}"}

@@ -1,0 +1,71 @@
+"""The overview: what came in, what came out, and whether the last runs were well."""
+
+from typing import NamedTuple
+
+import polars as pl
+
+from data_contracts.lake import Lake
+from flows.board.filters import SOURCES, SPOKEN, Filters, ask
+from flows.history import recent
+
+
+class Figures(NamedTuple):
+    """Of the chosen days, sources and kinds of speaker."""
+
+    audio_h: float
+    n_recordings: int
+    n_rejected: int
+    n_utterances: int  # with an emotion
+    speech_h: float
+    n_abstained: int  # too little was said to tell one
+
+
+def figures(lake: Lake, chosen: Filters) -> Figures:
+    came = ask(
+        lake,
+        f"""SELECT coalesce(sum(seconds), 0) / 3600, coalesce(sum(n_recordings), 0)::BIGINT,
+            coalesce(sum(n_rejected), 0)::BIGINT, coalesce(sum(n_abstained), 0)::BIGINT
+            FROM quality_daily WHERE {SOURCES}""",
+        chosen,
+    ).row(0)
+    told = ask(
+        lake,
+        f"""SELECT coalesce(sum(n_utterances), 0)::BIGINT, coalesce(sum(speech_s), 0) / 3600
+            FROM emotion_daily WHERE {SPOKEN}""",
+        chosen,
+    ).row(0)
+    return Figures(came[0], came[1], came[2], told[0], told[1], came[3])
+
+
+def hours(lake: Lake, chosen: Filters) -> pl.DataFrame:
+    """date, source, hours."""
+    sql = f"SELECT date, source, seconds / 3600 AS hours FROM quality_daily WHERE {SOURCES} ORDER BY ALL"
+    return ask(lake, sql, chosen)
+
+
+def emotions(lake: Lake, chosen: Filters) -> pl.DataFrame:
+    """date, emotion, n_utterances."""
+    return ask(
+        lake,
+        f"""SELECT date, emotion, sum(n_utterances)::BIGINT AS n_utterances
+            FROM emotion_daily WHERE {SPOKEN} GROUP BY ALL ORDER BY ALL""",
+        chosen,
+    )
+
+
+def runs(lake: Lake, limit: int = 12) -> pl.DataFrame:
+    """The newest runs, newest first, those that died or were stopped too; see `flows.history`."""
+    return pl.DataFrame(recent(lake, limit))
+
+
+def ailing(runs: pl.DataFrame) -> list[str]:
+    """A sentence each of the runs that did not end well, unless a later one of the same flow did."""
+    told, mended = [], set[str]()
+    for row in runs.sort("started", descending=True).iter_rows(named=True):
+        if row["status"] in {"dead", "failed", "stopped"} and row["flow"] not in mended:
+            told.append(
+                f"{row['run_id']} is {row['status']} in {row['stage'] or 'its beginning'}: {row['error'] or ''}"
+            )
+        elif row["status"] == "done":
+            mended.add(row["flow"])
+    return told

@@ -1,0 +1,133 @@
+"""The pieces of a page: cards of figures, panels with a picture, tables that play. Words of others are escaped."""
+
+from collections.abc import Callable, Iterable, Sequence
+from html import escape
+from typing import Any
+from urllib.parse import urlencode
+
+import duckdb
+import marimo as mo
+import polars as pl
+
+from data_contracts.errors import UndertoneError
+from flows.palette import EMOTIONS, GREY
+
+NOTHING = "Nothing in these days, with these filters."
+
+
+def shown(build: Callable[[], mo.Html]) -> mo.Html:
+    """What `build` makes, or what went wrong, in its own words: one view's trouble is not another's."""
+    try:
+        return build()
+    except UndertoneError as error:
+        return warning([str(error)])
+    except duckdb.BinderException as error:
+        return warning([f"this lake was written by an older version: `undertone backfill --stage score` ({error})"])
+
+
+def top(lake: str, tabs: Any, narrowing: Sequence[Any]) -> mo.Html:
+    """The head of every page: whose lake it is, the views, and what narrows them."""
+    head = f'<header class="ut-head"><h1>Undertone</h1><span>{escape(lake)}</span></header>'
+    return mo.Html(f"{head}{mo.as_html(tabs).text}{bar(*narrowing).text}")
+
+
+def bar(*elements: Any) -> mo.Html:
+    """Controls in a row that wraps."""
+    return mo.Html(f'<div class="ut-bar">{"".join(mo.as_html(element).text for element in elements)}</div>')
+
+
+def column(*parts: mo.Html) -> mo.Html:
+    """One part under another."""
+    return mo.Html(f'<main class="ut-column">{"".join(part.text for part in parts)}</main>')
+
+
+def grid(*panels: mo.Html) -> mo.Html:
+    """Side by side where there is room, one under another on a phone."""
+    return mo.Html(f'<div class="ut-grid">{"".join(panel.text for panel in panels)}</div>')
+
+
+def cards(figures: dict[str, tuple[str, str]]) -> mo.Html:
+    """A label, its figure, and a word under it, each."""
+    made = (
+        f'<div class="ut-card"><span>{escape(label)}</span><strong>{escape(figure)}</strong>'
+        f"<small>{escape(word)}</small></div>"
+        for label, (figure, word) in figures.items()
+    )
+    return mo.Html(f'<div class="ut-cards">{"".join(made)}</div>')
+
+
+def panel(title: str, inside: Any, note: str = "", *, wide: bool = False) -> mo.Html:
+    """A titled part of the page: a chart, HTML, or a sentence."""
+    body = _note(inside) if isinstance(inside, str) else mo.as_html(inside).text
+    kind = "ut-panel ut-wide" if wide else "ut-panel"
+    return mo.Html(f'<section class="{kind}"><h2>{escape(title)}</h2>{body}{_note(note)}</section>')
+
+
+def drawn(
+    title: str, rows: pl.DataFrame, chart: Callable[[pl.DataFrame], Any], note: str = "", *, wide: bool = False
+) -> mo.Html:
+    """A panel with the chart of the rows, or with a sentence where there are none."""
+    return panel(title, chart(rows) if rows.height else NOTHING, note if rows.height else "", wide=wide)
+
+
+def warning(sentences: Sequence[str]) -> mo.Html:
+    """What somebody should know; nothing where there is nothing."""
+    return mo.Html("".join(f'<p class="ut-warning" role="status">{escape(words)}</p>' for words in sentences))
+
+
+def empty(lake: str) -> mo.Html:
+    """What to run where nothing was published yet."""
+    words = f"{lake} holds no table yet. One of these makes them; then load this page again."
+    return _advice("Nothing to show yet", words, ["undertone demo", "undertone backfill --corpus DIR_OR_URL"])
+
+
+def one_model() -> mo.Html:
+    """What to run where only one emotion model has scored."""
+    words = "Only one emotion model has scored here. Promote another, and score again what is stored; no audio is read."
+    return _advice(
+        "Nothing to compare yet", words, ["undertone models promote emotion", "undertone backfill --stage score"]
+    )
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> mo.Html:
+    """Cells are HTML already: `text`, `emotion`, `player`, `link`."""
+    top = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
+    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    return mo.Html(
+        f'<div class="ut-scroll" tabindex="0"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+    )
+
+
+def text(value: object) -> str:
+    return escape(str(value))
+
+
+def link(address: str, words: str) -> str:
+    return f'<a href="{escape(address)}" target="_blank" rel="noopener">{escape(words)}</a>'
+
+
+def dot(colour: str, words: str) -> str:
+    """A word beside its colour."""
+    return f'<i class="ut-dot" style="background:{colour}"></i>{escape(words)}'
+
+
+def emotion(name: str) -> str:
+    return dot(EMOTIONS.get(name, GREY), name)
+
+
+def player(recording_id: str, date: object, channel: int, start_s: float, end_s: float) -> str:
+    """Plays a stretch; nothing is decoded before somebody presses play."""
+    asked = {"recording": recording_id, "date": date, "channel": channel, "from": start_s, "to": end_s}
+    label = f"play {start_s:.1f} to {end_s:.1f} s"
+    return f'<audio controls preload="none" aria-label="{label}" src="audio?{escape(urlencode(asked))}"></audio>'
+
+
+def _note(words: str) -> str:
+    return f'<p class="ut-note">{escape(words)}</p>' if words else ""
+
+
+def _advice(title: str, words: str, commands: Sequence[str]) -> mo.Html:
+    lines = escape("\n".join(commands))
+    return mo.Html(
+        f'<section class="ut-panel ut-advice"><h2>{escape(title)}</h2>{_note(words)}<pre>{lines}</pre></section>'
+    )

@@ -1,0 +1,72 @@
+"""How good the audio was, what could not be used, and whether what was published is like what came before."""
+
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from data_contracts.lake import Lake
+from flows.board.filters import DAYS, SOURCES, Filters, ask
+
+MEASURES = ("loudness_lufs", "snr_db", "bandwidth_hz")
+
+
+class Audit(NamedTuple):
+    """What the validation said of a run, and where it is explained."""
+
+    run_id: str
+    verdict: str
+    validation: str | None
+
+
+def rejects(lake: Lake, chosen: Filters) -> pl.DataFrame:
+    """reason, n."""
+    return ask(
+        lake,
+        f"SELECT reason, sum(n)::BIGINT AS n FROM rejects_daily WHERE {SOURCES} GROUP BY ALL ORDER BY n DESC, reason",
+        chosen,
+    )
+
+
+def daily(lake: Lake, chosen: Filters) -> pl.DataFrame:
+    """date, source, and of each of `MEASURES` the median, `…_p10` and `…_p90`."""
+    columns = ", ".join(f"{name}_p10, {name}, {name}_p90" for name in MEASURES)
+    return ask(lake, f"SELECT date, source, {columns} FROM quality_daily WHERE {SOURCES} ORDER BY ALL", chosen)
+
+
+def shares(lake: Lake, chosen: Filters) -> dict[str, Any]:
+    """rejected, clipped, abstained: of the recordings, of the samples, of the utterances; None where there are none."""
+    return ask(
+        lake,
+        f"""SELECT sum(n_rejected) / sum(n_recordings) AS rejected,
+            sum(clipped_share * n_ok) / nullif(sum(n_ok), 0) AS clipped,
+            sum(n_abstained) / nullif(sum(n_utterances), 0) AS abstained
+            FROM quality_daily WHERE {SOURCES}""",
+        chosen,
+    ).row(0, named=True)
+
+
+def drift(lake: Lake, chosen: Filters, limit: int = 6) -> pl.DataFrame:
+    """date, measure, value, threshold, over, of the `limit` measures that came nearest to their thresholds, or past."""
+    return ask(
+        lake,
+        f"""WITH own AS (SELECT * FROM drift WHERE {DAYS} AND value IS NOT NULL),
+            worst AS (SELECT measure FROM own GROUP BY 1 ORDER BY max(value / threshold) DESC, 1 LIMIT $limit)
+            SELECT date, measure, value, threshold, "over" FROM own SEMI JOIN worst USING (measure) ORDER BY ALL""",
+        chosen.values() | {"limit": limit},
+    )
+
+
+def audits(lake: Lake, limit: int = 6) -> list[Audit]:
+    """Of the newest runs that published."""
+    rows = ask(
+        lake, "SELECT run_id, verdict, validation FROM runs ORDER BY started DESC LIMIT $limit", {"limit": limit}
+    )
+    return [Audit(*row) for row in rows.iter_rows()]
+
+
+def percent(share: float | None) -> str:
+    """
+    >>> percent(0.1234), percent(None)
+    ('12.3 %', 'none')
+    """
+    return "none" if share is None else f"{100 * share:.1f} %"

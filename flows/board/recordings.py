@@ -1,0 +1,98 @@
+"""Finding one recording among millions, and what the tables say of it."""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from data_contracts.lake import Lake
+from data_contracts.published import Published, published
+from data_contracts.schemas import RECORDINGS
+from features.segments import Span
+from flows.board.filters import Filters
+
+FOUND = ("recording_id", "date", "uri", "seconds", "channels")
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A recording as it was published. `utterances`: channel, start_s, end_s, emotion, score, name, speaker_known."""
+
+    recording_id: str
+    date: dt.date
+    uri: str
+    seconds: float
+    channels: tuple[int, ...]  # that were analysed
+    utterances: pl.DataFrame
+
+    @property
+    def name(self) -> str:
+        return self.uri.rpartition("/")[2]
+
+    def within(self, span: Span) -> pl.DataFrame:
+        """The utterances that have a part in the span."""
+        return self.utterances.filter(pl.col("end_s") > span.start_s, pl.col("start_s") < span.end_s)
+
+
+def search(lake: Lake, chosen: Filters, words: str = "", limit: int = 30) -> pl.DataFrame:
+    """`FOUND` of usable recordings whose address holds `words`, newest first.
+
+    Looks at the newest days first, then at more and more: a year is only read where nothing newer is called so.
+    """
+    tables, found, last, n_days = published(lake), _nothing(), chosen.last, 1
+    while found.height < limit and last >= chosen.first:
+        first = max(chosen.first, last - dt.timedelta(days=n_days - 1))
+        found = pl.concat([found, _between(tables, chosen, first, last, words, limit - found.height)])
+        last, n_days = first - dt.timedelta(days=1), n_days * 4
+    return found
+
+
+def label(row: Mapping[str, Any]) -> str:
+    """How a recording that was found is offered: its day, its name and how long it is."""
+    return f"{row['date']}  {row['uri'].rpartition('/')[2]}  ({row['seconds']:.0f} s, {row['recording_id'][:6]})"
+
+
+def read(lake: Lake, recording_id: str, date: dt.date) -> Recording | None:
+    """One recording with its utterances; only files of its date are opened. None where there is none."""
+    tables = published(lake)
+    own = (pl.col("recording_id") == recording_id) & (pl.col("date") == date)
+    rows = tables.scan("recordings").filter(own, pl.col("status") == "ok").select(FOUND).sort("uri").head(1).collect()
+    if not rows.height:
+        return None
+    row = rows.row(0, named=True)
+    speakers = tables.scan("speakers").select("speaker_id", "name")
+    utterances = tables.scan("utterances").filter(own).join(speakers, on="speaker_id", how="left").collect()
+    scores = [name for name in utterances.columns if name.startswith("score_")]
+    told = utterances.sort("start_s", "channel").select(
+        "channel",
+        "start_s",
+        "end_s",
+        pl.col("emotion").fill_null("too little said"),
+        pl.max_horizontal(scores).alias("score") if scores else pl.lit(None, pl.Float64).alias("score"),
+        pl.coalesce("name", "speaker_id").alias("name"),
+        "speaker_known",
+    )
+    channels = tuple(row["channels"] or [0])
+    return Recording(recording_id, date, row["uri"], row["seconds"], channels, told)
+
+
+def _between(tables: Published, chosen: Filters, first: dt.date, last: dt.date, words: str, limit: int) -> pl.DataFrame:
+    return (
+        tables.scan("recordings")
+        .filter(
+            pl.col("date").is_between(first, last),
+            pl.col("status") == "ok",
+            pl.col("source").is_in(chosen.sources),
+            pl.col("uri").str.to_lowercase().str.contains(words.lower(), literal=True),
+        )
+        .select(FOUND)
+        .sort("date", "uri", descending=[True, False])
+        .head(limit)
+        .collect()
+    )
+
+
+def _nothing() -> pl.DataFrame:
+    return pl.DataFrame(RECORDINGS.empty_table()).select(FOUND)

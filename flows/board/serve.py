@@ -1,0 +1,77 @@
+"""The dashboard's server: marimo's page, stretches of audio, and the validation's Data Docs. It only reads."""
+
+import datetime as dt
+import mimetypes
+import os
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+import marimo
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Mount, Route
+
+from data_contracts.errors import UndertoneError, UsageError
+from features.segments import Span
+from flows.board import recordings, sound
+from flows.board.loopback import OnlyLoopback
+from flows.settings import Settings
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+_LONGEST_S = 600.0
+
+
+def app(settings: Settings) -> "ASGIApp":
+    """The ASGI application; the notebook reads the same settings from the environment."""
+    import notebooks
+
+    os.environ["UNDERTONE_LAKE"] = settings.lake
+    notebook = Path(notebooks.__path__[0]) / "dashboard.py"
+    page = marimo.create_asgi_app(quiet=True, include_code=False).with_app(path="/", root=str(notebook)).build()
+    lake = settings.open_lake()
+
+    def audio(request: Request) -> Response:
+        try:
+            return Response(_stretch(settings, request), media_type="audio/wav")
+        except UndertoneError as error:
+            return PlainTextResponse(str(error), 400 if isinstance(error, UsageError) else 404)
+
+    def validation(request: Request) -> Response:
+        path = PurePosixPath("validation", request.path_params["path"])
+        if ".." in path.parts:
+            return PlainTextResponse("no such page", 404)
+        try:
+            found = lake.read(str(path))
+        except (FileNotFoundError, IsADirectoryError):
+            return PlainTextResponse(f"{path} is not in the lake (any more)", 404)
+        return Response(found, media_type=mimetypes.guess_type(path.name)[0])
+
+    routes = [Route("/audio", audio), Route("/validation/{path:path}", validation), Mount("/", page)]
+    return OnlyLoopback(Starlette(routes=routes))
+
+
+def warm_up() -> None:
+    """Imports now what the first view would wait for."""
+    import altair  # noqa: F401
+    import scipy.signal  # noqa: F401
+
+    import features.f0  # noqa: F401
+
+
+def _stretch(settings: Settings, request: Request) -> bytes:
+    """WAV of what the query asks for. Raises UsageError, CorpusError."""
+    asked = request.query_params
+    try:
+        date, channel = dt.date.fromisoformat(asked["date"]), int(asked["channel"])
+        span = Span(float(asked["from"]), float(asked["to"]))
+    except (KeyError, ValueError) as error:
+        raise UsageError(f"expected recording, date, channel, from and to; found {asked}") from error
+    if not 0 <= span.start_s < span.end_s <= span.start_s + _LONGEST_S:
+        raise UsageError(f"expected a stretch of at most {_LONGEST_S:g} s; found {span.start_s:g} to {span.end_s:g} s")
+    found = recordings.read(settings.open_lake(), asked.get("recording", ""), date)
+    if found is None:
+        raise UsageError(f"no usable recording {asked.get('recording')!r} on {date}")
+    return sound.as_wav(sound.listen(found, span, channel, settings))

@@ -1,0 +1,108 @@
+"""A stretch of a recording as the models heard it: to look at, and to listen to."""
+
+import io
+import math
+import wave
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+
+from data_contracts.errors import CorpusError
+from features import audio, objects
+from features.audio import SAMPLE_RATE, Reject
+from features.cuts import cut, windows_of
+from features.segments import Span
+from features.windows import WINDOW_S, Window
+from flows import chosen
+from flows.board.recordings import Recording
+from flows.settings import Settings
+
+STRETCH_S = 64.0  # shown at a time: whole windows, and F0 of it takes a moment, not a minute
+_HOP_S = 0.01
+_POINTS = 800  # across the page
+_MOMENT_S = 0.4  # ITU-R BS.1770's block
+
+
+def n_stretches(seconds: float) -> int:
+    """How many stretches a recording is shown in.
+
+    >>> n_stretches(0.5), n_stretches(64.0), n_stretches(64.1)
+    (1, 1, 2)
+    """
+    return max(1, math.ceil(seconds / STRETCH_S))
+
+
+def stretch(seconds: float, number: int) -> Span:
+    """The stretch of that number, from 1."""
+    start_s = min(max(number, 1), n_stretches(seconds)) * STRETCH_S - STRETCH_S
+    return Span(start_s, min(start_s + STRETCH_S, seconds))
+
+
+def listen(recording: Recording, span: Span, channel: int, settings: Settings) -> np.ndarray:  # (time,) float32, 16 kHz
+    """A span of one analysed channel. Raises CorpusError where the file is gone or does not decode any more."""
+    try:
+        content = objects.read_object(recording.uri, patience=settings.patience)
+    except OSError as error:
+        raise CorpusError(f"{recording.uri} cannot be read: {error}; was it moved, or the corpus unmounted?") from error
+    config = chosen.audio(settings)
+    if len(recording.channels) > 1:
+        config = replace(config, channels="each")
+    first, last = windows_of([span])
+    found: list[np.ndarray] = []
+    for item in audio.windows(content, config=config, only=(first, last)):
+        if isinstance(item, Reject):
+            raise CorpusError(f"{recording.uri} does not decode: {item.error}; was it overwritten since it was read?")
+        if isinstance(item, Window) and item.channel == channel:
+            found.append(item.samples)
+    return cut(np.concatenate(found), span, at=first * WINDOW_S * SAMPLE_RATE) if found else np.zeros(0, np.float32)
+
+
+def as_wav(samples: np.ndarray) -> bytes:
+    """(time,) float32 at 16 kHz as a 16-bit WAV."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(SAMPLE_RATE)
+        out.writeframes((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
+    return file.getvalue()
+
+
+def envelope(samples: np.ndarray, start_s: float = 0.0) -> pl.DataFrame:
+    """time_s, low, high: the extremes of each of some hundred stretches."""
+    n = max(1, -(-len(samples) // _POINTS))
+    padded = np.pad(samples, (0, -len(samples) % n)).reshape(-1, n)
+    times = start_s + np.arange(len(padded)) * n / SAMPLE_RATE
+    return pl.DataFrame({"time_s": times, "low": padded.min(axis=1), "high": padded.max(axis=1)})
+
+
+def pitch(samples: np.ndarray, start_s: float = 0.0) -> pl.DataFrame:
+    """time_s, f0_hz: null where there is no voice."""
+    import torch
+
+    from features.f0 import f0_track
+
+    if not len(samples):
+        return pl.DataFrame(schema={"time_s": pl.Float64, "f0_hz": pl.Float64})
+    f0_hz = f0_track(torch.from_numpy(samples)[None].float(), torch.tensor([len(samples)]))[0][0].double().numpy()
+    step = max(1, len(f0_hz) // (2 * _POINTS))
+    times = start_s + np.arange(len(f0_hz)) * _HOP_S
+    frames = pl.DataFrame({"time_s": times, "f0_hz": f0_hz}).gather_every(step)
+    return frames.with_columns(pl.when(pl.col("f0_hz") > 0).then("f0_hz"))
+
+
+def loudness(samples: np.ndarray, start_s: float = 0.0) -> pl.DataFrame:
+    """time_s, loudness_lufs: momentary loudness (ITU-R BS.1770, blocks of 400 ms), null in silence."""
+    from scipy.signal import sosfilt
+
+    from features.loudness import k_weighting
+
+    block, hop = round(_MOMENT_S * SAMPLE_RATE), round(_MOMENT_S / 8 * SAMPLE_RATE)
+    power = np.asarray(sosfilt(k_weighting(SAMPLE_RATE), samples.astype(np.float64))) ** 2
+    sums = np.concatenate([[0.0], power.cumsum()])
+    starts = np.arange(0, max(0, len(samples) - block) + 1, hop)
+    means = (sums[np.minimum(starts + block, len(samples))] - sums[starts]) / block
+    lufs = 10 * np.log10(np.maximum(means, 1e-12)) - 0.691
+    frames = pl.DataFrame({"time_s": start_s + starts / SAMPLE_RATE + _MOMENT_S / 2, "loudness_lufs": lufs})
+    return frames.with_columns(pl.when(pl.col("loudness_lufs") > -70).then("loudness_lufs"))

@@ -1,0 +1,71 @@
+"""Who spoke, how much, with what emotion; and which voices are alike."""
+
+import numpy as np
+import polars as pl
+
+from data_contracts.lake import Lake
+from data_contracts.schemas import FORGOTTEN
+from flows.board.filters import DAYS, Filters, ask
+
+_MOST_VOICES = 500  # on the map
+
+
+def most(lake: Lake, chosen: Filters, limit: int = 15) -> pl.DataFrame:
+    """speaker_id, name, kind, n_utterances, speech_min of those who spoke most in these days, the most first."""
+    return ask(
+        lake,
+        f"""SELECT d.speaker_id, coalesce(any_value(s.name), d.speaker_id) AS name,
+            {_KIND} AS kind, sum(d.n_utterances)::BIGINT AS n_utterances, sum(d.speech_s) / 60 AS speech_min
+            FROM speaker_daily d LEFT JOIN speakers s USING (speaker_id)
+            WHERE {DAYS} GROUP BY d.speaker_id HAVING list_contains($kinds, kind)
+            ORDER BY speech_min DESC, name LIMIT $limit""",
+        chosen.values() | {"limit": limit},
+    )
+
+
+def n_heard(lake: Lake, chosen: Filters) -> int:
+    """How many different speakers were heard in these days."""
+    sql = f"""SELECT count(*) FROM (SELECT d.speaker_id FROM speaker_daily d LEFT JOIN speakers s USING (speaker_id)
+        WHERE {DAYS} GROUP BY d.speaker_id HAVING list_contains($kinds, {_KIND}))"""
+    return int(ask(lake, sql, chosen).item())
+
+
+def emotions(lake: Lake, chosen: Filters, speakers: pl.DataFrame) -> pl.DataFrame:
+    """name, emotion, n_utterances of `speakers`, in their order."""
+    rows = ask(
+        lake,
+        f"""SELECT speaker_id, emotion, sum(n_utterances)::BIGINT AS n_utterances FROM speaker_daily
+            WHERE {DAYS} AND list_contains($ids, speaker_id) GROUP BY ALL ORDER BY emotion""",
+        chosen.values() | {"ids": speakers["speaker_id"].to_list()},
+    )
+    named = speakers.select("speaker_id", "name").join(rows, on="speaker_id", how="inner", maintain_order="left_right")
+    return named.select("name", "emotion", "n_utterances")
+
+
+def voices(lake: Lake, chosen: Filters) -> pl.DataFrame:
+    """name, kind, speech_min, x, y: the speakers' centroids on their first two principal components.
+
+    Centroids of one encoder only, the one that made most: those of another lie in a space of their own.
+    """
+    found = ask(
+        lake,
+        """SELECT name, kind, speech_s / 60 AS speech_min, centroid FROM speakers
+           WHERE list_contains($kinds, kind) AND len(centroid) > 0 AND last_seen >= $first AND first_seen <= $last
+           AND extractor = (SELECT mode(extractor) FROM speakers) ORDER BY speech_min DESC, name LIMIT $limit""",
+        chosen.values() | {"limit": _MOST_VOICES},
+    )
+    places = plane(np.array(found["centroid"].to_list(), np.float64)) if found.height else np.empty((0, 2))
+    return found.drop("centroid").with_columns(x=pl.Series(places[:, 0]), y=pl.Series(places[:, 1]))
+
+
+def plane(vectors: np.ndarray) -> np.ndarray:  # (n, dim) -> (n, 2)
+    """The first two principal components; each with its largest value positive, so that the map does not flip."""
+    centred = vectors - vectors.mean(axis=0)
+    axes = np.linalg.svd(centred, full_matrices=False)[2][:2]
+    places = np.zeros((len(vectors), 2))
+    places[:, : len(axes)] = centred @ axes.T
+    furthest = places[np.abs(places).argmax(axis=0), [0, 1]]
+    return places * np.where(furthest < 0, -1.0, 1.0)
+
+
+_KIND = f"CASE WHEN d.speaker_id = '{FORGOTTEN}' THEN '{FORGOTTEN}' ELSE coalesce(any_value(s.kind), 'found') END"

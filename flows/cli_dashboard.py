@@ -1,0 +1,68 @@
+"""`undertone dashboard`: pictures of what was published, in the browser."""
+
+import os
+import socket
+import threading
+import webbrowser
+from typing import Annotated
+
+import typer
+
+from data_contracts.errors import UsageError
+from flows.options import Lake, settings_of
+from flows.screen import safe, screen
+
+console = screen()
+_HOST = "127.0.0.1"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Registers the command."""
+    app.command()(dashboard)
+
+
+def dashboard(
+    lake: Lake = None,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="A fixed port; 0: one that is free.")] = 0,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the browser.")] = True,
+) -> None:
+    """Pictures of what was published, and the audio behind them: read-only, for this machine's browser alone.
+
+    Ctrl-C ends it.
+    """
+    from flows.settings import Settings
+
+    settings = Settings.load(**settings_of(lake=lake))
+    opened = settings.open_lake()
+    listener = _listener(port)
+    address = f"http://{_HOST}:{listener.getsockname()[1]}"
+    console.print(f"Dashboard of {safe(opened.uri)}: starting …", highlight=False)
+    os.environ.setdefault("MARIMO_SKIP_UPDATE_CHECK", "1")
+    import uvicorn
+
+    from flows.board.serve import app, warm_up
+
+    served = app(settings)
+    warm_up()
+    server = uvicorn.Server(uvicorn.Config(served, log_level="warning", timeout_graceful_shutdown=1))
+    console.print(f"Open [bold]{address}[/bold]   (Ctrl-C ends it)", highlight=False, soft_wrap=True)
+    if browser:
+        threading.Timer(0.5, webbrowser.open, [address]).start()
+    with listener:
+        try:
+            server.run(sockets=[listener])
+        except KeyboardInterrupt:
+            console.print("The dashboard is closed; the lake is as it was.")
+
+
+def _listener(port: int) -> socket.socket:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((_HOST, port))
+    except OSError as error:
+        listener.close()
+        raise UsageError(
+            f"--port: expected a free port of {_HOST}; {port} is taken ({error.strerror}): give another, or none"
+        ) from error
+    return listener

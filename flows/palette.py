@@ -1,0 +1,34 @@
+"""Colours that mean the same wherever they are drawn: Okabe and Ito's (2008), which colour-blind people tell apart."""
+
+from collections.abc import Iterable
+
+import altair as alt
+
+VERMILLION, BLUE, GREEN, ORANGE = "#D55E00", "#0072B2", "#009E73", "#E69F00"
+PINK, SKY, YELLOW, GREY = "#CC79A7", "#56B4E9", "#F0E442", "#999999"
+PALETTE = (BLUE, ORANGE, GREEN, PINK, SKY, VERMILLION, YELLOW, GREY)
+
+EMOTIONS = {
+    "anger": VERMILLION,
+    "sadness": BLUE,
+    "happiness": ORANGE,
+    "neutral": GREY,
+    "fear": PINK,
+    "disgust": GREEN,
+    "surprise": YELLOW,
+    "calm": SKY,
+}
+"""An emotion has the same colour wherever it is drawn; a model's other classes take what is left of the palette."""
+
+VERDICTS = {"done": GREEN, "running": SKY, "stopped": ORANGE, "failed": VERMILLION, "dead": PINK}
+KINDS = {"enrolled": BLUE, "found": ORANGE, "forgotten": GREY}
+
+
+def colours(values: Iterable[str | None], known: dict[str, str] = EMOTIONS) -> alt.Scale:
+    """A colour each of the values, in their order: the known ones' own, for others what is left of the palette."""
+    names = [str(value) for value in dict.fromkeys(values) if value is not None]
+    names.sort(key=lambda name: [*known, name].index(name))
+    left = [colour for colour in PALETTE if colour not in {known.get(name) for name in names}] or list(PALETTE)
+    others = [name for name in names if name not in known]
+    given = known | {name: left[i % len(left)] for i, name in enumerate(others)}
+    return alt.Scale(domain=names, range=[given[name] for name in names])

@@ -1,0 +1,60 @@
+"""The pictures of one recording, all over the same `span` of it, in seconds: so that they lie under each other."""
+
+import altair as alt
+import polars as pl
+
+from flows.charts import Chart, framed
+from flows.palette import BLUE, EMOTIONS, SKY, colours
+
+
+def waveform(envelope: pl.DataFrame, span: tuple[float, float]) -> Chart:
+    """time_s, low, high: the signal's extremes, of full scale."""
+    return framed(
+        alt.Chart(envelope)
+        .mark_area(color=SKY, line=False, interpolate="step")
+        .encode(x=_time(span), y=alt.Y("low:Q", title="amplitude (full scale)"), y2="high:Q"),
+        height=110,
+    )
+
+
+def emotions(utterances: pl.DataFrame, span: tuple[float, float]) -> Chart:
+    """channel, start_s, end_s, emotion: a bar an utterance, coloured by its emotion."""
+    return _bars(utterances, span, "emotion", EMOTIONS)
+
+
+def speakers(utterances: pl.DataFrame, span: tuple[float, float]) -> Chart:
+    """channel, start_s, end_s, name: a bar an utterance, coloured by who spoke."""
+    return _bars(utterances, span, "name", {})
+
+
+def contour(frames: pl.DataFrame, span: tuple[float, float], column: str, title: str, colour: str = BLUE) -> Chart:
+    """time_s and `column`, null where there is none: a line over the recording's time."""
+    return framed(
+        alt.Chart(frames)
+        .mark_line(color=colour, strokeWidth=1.6, invalid="break-paths-show-path-domains")
+        .encode(x=_time(span), y=alt.Y(f"{column}:Q", title=title, scale=alt.Scale(zero=False))),
+        height=110,
+    )
+
+
+def _time(span: tuple[float, float], field: str = "time_s") -> alt.X:
+    return alt.X(f"{field}:Q", title="time (s)", scale=alt.Scale(domain=list(span), nice=False))
+
+
+def _bars(utterances: pl.DataFrame, span: tuple[float, float], by: str, known: dict[str, str]) -> Chart:
+    return framed(
+        alt.Chart(utterances)
+        .mark_bar(height=20, clip=True)
+        .encode(
+            x=_time(span, field="start_s"),
+            x2="end_s:Q",
+            y=alt.Y("channel:O", title="channel"),
+            color=alt.Color(f"{by}:N", title=None, scale=colours(utterances[by], known)),
+            tooltip=[
+                f"{by}:N",
+                alt.Tooltip("start_s:Q", title="from (s)", format=".2f"),
+                alt.Tooltip("end_s:Q", title="to (s)", format=".2f"),
+            ],
+        ),
+        height=alt.Step(30),
+    )

@@ -1,0 +1,1 @@
+"""How people use the tables: the dashboard, and notebooks that also run as scripts."""

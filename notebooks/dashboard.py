@@ -1,0 +1,214 @@
+# /// script
+# [tool.marimo.display]
+# theme = "system"
+# ///
+"""The dashboard's layout: `undertone dashboard`. What it asks is in `flows.board`, how it draws in `flows.charts`."""
+
+import marimo
+
+app = marimo.App(width="full", app_title="Undertone", css_file="dashboard.css")
+
+with app.setup:
+    import marimo as mo
+
+    from flows import charts, recording_charts
+    from flows.board import comparison, filters, lists, overview, page, quality, recordings, sound, speakers
+    from flows.palette import GREEN
+    from flows.settings import Settings
+
+    VIEWS = ("Overview", "Speakers", "Recording", "Quality", "Models")
+
+
+@app.cell
+def _():
+    settings = Settings.load()
+    lake = settings.open_lake()
+    everything = filters.choices(lake)
+    return everything, lake, settings
+
+
+@app.cell
+def _(everything, lake):
+    mo.stop(everything is None, page.empty(lake.uri))
+    _asked = str(mo.query_params().get("view", "")).title()
+    tab = mo.ui.tabs(dict.fromkeys(VIEWS, ""), value=_asked if _asked in VIEWS else VIEWS[0])
+    _days = (everything.first, everything.last)
+    days = mo.ui.date_range(*_days, _days, label="Dates")
+    sources = mo.ui.multiselect(everything.sources, everything.sources, label="Sources")
+    kinds = mo.ui.multiselect(everything.kinds, everything.kinds, label="Speakers")
+    return days, kinds, sources, tab
+
+
+@app.cell
+def _(days, kinds, lake, sources, tab):
+    chosen = filters.Filters(*days.value, tuple(sources.value), tuple(kinds.value))
+    _narrowing = {"Overview": [sources, kinds], "Speakers": [kinds], "Models": []}.get(tab.value, [sources])
+    page.top(lake.uri, tab, [days, *_narrowing])
+    return (chosen,)
+
+
+@app.cell
+def _(chosen, lake, tab):
+    mo.stop(tab.value != "Overview")
+
+    def _view():
+        figures, runs = overview.figures(lake, chosen), overview.runs(lake)
+        timed = runs.filter(runs["rtfx"].is_not_null())
+        health = page.table(("started", "status", "read", "rejected", "utterances", "RTFx"), lists.runs(runs))
+        return page.column(
+            page.cards(
+                {
+                    "Audio in": (f"{figures.audio_h:,.2f} h", f"{figures.n_recordings:,} recordings"),
+                    "Utterances out": (f"{figures.n_utterances:,}", f"{figures.speech_h:,.2f} h of speech"),
+                    "Rejected": (f"{figures.n_rejected:,}", "files that could not be used"),
+                    "Without emotion": (f"{figures.n_abstained:,}", "utterances in which too little is said"),
+                }
+            ),
+            page.warning(overview.ailing(runs)),
+            page.grid(
+                page.drawn("Emotion mix", overview.emotions(lake, chosen), charts.emotion_mix),
+                page.drawn("Audio in", overview.hours(lake, chosen), charts.hours),
+                page.drawn("Speed of the last runs", timed, charts.run_speed),
+                page.panel("Health of the last runs", health),
+            ),
+        )
+
+    page.shown(_view)
+
+
+@app.cell
+def _(chosen, lake, tab):
+    mo.stop(tab.value != "Speakers")
+
+    def _view():
+        most, voices = speakers.most(lake, chosen), speakers.voices(lake, chosen)
+        mix = speakers.emotions(lake, chosen, most)
+        note = "Who sounds alike lies near each other: centroids of the voices on their first two principal components."
+        return page.column(
+            page.cards({"Speakers heard": (f"{speakers.n_heard(lake, chosen):,}", "different voices in these days")}),
+            page.grid(
+                page.drawn("Who spoke most", most, charts.speech_by_speaker),
+                page.drawn("Emotion by speaker", mix, charts.emotion_by_speaker),
+                page.drawn("Map of the voices", voices, charts.voice_map, note, wide=True),
+            ),
+        )
+
+    page.shown(_view)
+
+
+@app.cell
+def _(tab):
+    mo.stop(tab.value != "Recording")
+    words = mo.ui.text(placeholder="part of its name", label="Search", debounce=300)
+    return (words,)
+
+
+@app.cell
+def _(chosen, lake, words):
+    _found = {recordings.label(row): row for row in recordings.search(lake, chosen, words.value).to_dicts()}
+    choice = mo.ui.dropdown(_found, value=next(iter(_found), None), label="Recording", searchable=True)
+    return (choice,)
+
+
+@app.cell
+def _(choice, words):
+    _n_parts = sound.n_stretches(choice.value["seconds"]) if choice.value else 1
+    _channels = [str(number) for number in (choice.value or {}).get("channels") or [0]]
+    part = mo.ui.slider(1, max(2, _n_parts), label=f"Part, of {_n_parts}", show_value=True)
+    channel = mo.ui.dropdown(_channels, value=_channels[0], label="Channel")
+    page.bar(words, choice, *([channel] if len(_channels) > 1 else []), *([part] if _n_parts > 1 else []))
+    return channel, part
+
+
+@app.cell
+def _(channel, choice, lake, part, settings):
+    mo.stop(choice.value is None, page.warning([page.NOTHING]))
+
+    def _view():
+        recording = recordings.read(lake, choice.value["recording_id"], choice.value["date"])
+        span = sound.stretch(recording.seconds, part.value)
+        samples, own = sound.listen(recording, span, int(channel.value), settings), recording.within(span)
+        wave, f0, loud = (measure(samples, span.start_s) for measure in (sound.envelope, sound.pitch, sound.loudness))
+        played = page.table(("", "from (s)", "to (s)", "emotion", "score", "speaker"), lists.segments(recording, own))
+        return page.column(
+            page.drawn("Waveform", wave, lambda rows: recording_charts.waveform(rows, span)),
+            page.drawn("Emotion", own, lambda rows: recording_charts.emotions(rows, span)),
+            page.drawn("Speaker", own, lambda rows: recording_charts.speakers(rows, span)),
+            page.drawn("Pitch", f0, lambda rows: recording_charts.contour(rows, span, "f0_hz", "F0 (Hz)")),
+            page.drawn(
+                "Loudness",
+                loud,
+                lambda rows: recording_charts.contour(rows, span, "loudness_lufs", "momentary (LUFS)", GREEN),
+            ),
+            page.panel("Listen", played),
+        )
+
+    page.shown(_view)
+
+
+@app.cell
+def _(chosen, lake, tab):
+    mo.stop(tab.value != "Quality")
+
+    def _view():
+        daily, shares = quality.daily(lake, chosen), quality.shares(lake, chosen)
+        spread = "The median of the day's recordings; four of five lie in the band."
+        warned = "Distance of the day from the 28 before, in thresholds; what passes the line is warned of."
+        return page.column(
+            page.cards(
+                {
+                    "Rejected": (quality.percent(shares["rejected"]), "of the files"),
+                    "Clipped": (quality.percent(shares["clipped"]), "of the samples"),
+                    "Without emotion": (quality.percent(shares["abstained"]), "of the utterances"),
+                }
+            ),
+            page.grid(
+                page.drawn("Rejects by reason", quality.rejects(lake, chosen), charts.rejects_by_reason),
+                page.panel("Validation", page.table(("run", "verdict", ""), lists.audits(quality.audits(lake)))),
+                page.drawn("Loudness", daily, lambda rows: charts.spread(rows, "loudness_lufs", "LUFS"), spread),
+                page.drawn("Signal to noise", daily, lambda rows: charts.spread(rows, "snr_db", "SNR (dB)"), spread),
+                page.drawn("Bandwidth", daily, lambda rows: charts.spread(rows, "bandwidth_hz", "Hz"), spread),
+                page.drawn("Drift", quality.drift(lake, chosen), charts.drift, warned),
+            ),
+        )
+
+    page.shown(_view)
+
+
+@app.cell
+def _(lake, tab):
+    mo.stop(tab.value != "Models")
+    _versions = {version.label: version for version in comparison.versions(lake)}
+    mo.stop(len(_versions) < 2, page.one_model())
+    _newer, _older, *_ = _versions
+    left = mo.ui.dropdown(_versions, value=_older, label="This model")
+    right = mo.ui.dropdown(_versions, value=_newer, label="against this one")
+    page.bar(left, right)
+    return left, right
+
+
+@app.cell
+def _(chosen, lake, left, right):
+    def _view():
+        found = comparison.compare(lake, chosen, left.value, right.value)
+        names = left.value.emotion_model, right.value.emotion_model
+        played = page.table(("", "date", *names), lists.differences(found.differ))
+        share = f"{found.n_same / found.n:.1%}" if found.n else "none"
+        return page.column(
+            page.cards(
+                {
+                    "Scored by both": (f"{found.n:,}", f"utterances, {found.first} to {found.last}"),
+                    "Agree": (share, "of them have the same emotion"),
+                }
+            ),
+            page.grid(
+                page.drawn("Who says what", found.pairs, lambda rows: charts.confusion(rows, *names)),
+                page.drawn("Listen to ten on which they differ", found.differ, lambda _: played),
+            ),
+        )
+
+    page.shown(_view)
+
+
+if __name__ == "__main__":
+    app.run()
