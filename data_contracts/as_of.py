@@ -28,7 +28,10 @@ def as_of(lake: Lake, when: str, tables: Collection[str]) -> Published:
 
     Raises UsageError where `when` means nothing in this lake, or is gone.
     """
-    found = _at_version(int(when), lake, tables) if when.isdecimal() else _at_run(lake, _run_of(lake, when))
+    now = published(lake)
+    if when == now.run_id:
+        return now  # which `maintain` keeps, and may have brought to versions that say the same
+    found = _at_version(int(when), lake, tables) if when.isdecimal() else _at_run(now, when)
     for table in tables:
         _check(found, table)
     return found
@@ -48,9 +51,8 @@ def _at_version(version: int, lake: Lake, tables: Collection[str]) -> Published:
     return Published(lake, f"version {version}", {table: version})
 
 
-def _run_of(lake: Lake, when: str) -> str:
+def _run_of(ledger: pl.DataFrame, when: str) -> str:
     """The id of the run that is meant by a run's id or a time."""
-    ledger = _ledger(lake)
     if when in ledger["run_id"]:
         return when
     try:
@@ -81,23 +83,24 @@ def _moment(when: str) -> dt.datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
 
-def _ledger(lake: Lake) -> pl.DataFrame:
+def _ledger(now: Published) -> pl.DataFrame:
     """`run_id`, `finished` and `versions` of all that was published, in the order in which it was."""
-    runs = published(lake).delta("runs")
+    runs = now.delta("runs")
     if runs is None:
         return pl.DataFrame(RUNS.empty_table()).select("run_id", "finished", "versions")
-    told = pl.scan_delta(runs, storage_options=lake.polars_options).select("run_id", "finished", "versions")
+    told = pl.scan_delta(runs, storage_options=now.lake.polars_options).select("run_id", "finished", "versions")
     return told.filter(pl.col("versions").is_not_null()).sort("finished").collect()
 
 
-def _at_run(lake: Lake, run_id: str) -> Published:
-    now = published(lake)
+def _at_run(now: Published, when: str) -> Published:
+    ledger = _ledger(now)
+    run_id = _run_of(ledger, when)
     if run_id == now.run_id:
-        return now  # `maintain` may have brought the pointer to versions that say the same and are kept
-    (told,) = _ledger(lake).filter(run_id=run_id)["versions"]
+        return now
+    (told,) = ledger.filter(run_id=run_id)["versions"]
     versions = {table: version for table, version in json.loads(told).items() if version >= 0}
     # A run notes the versions just before its own row is committed, under the lock: its row is in the next.
-    return Published(lake, run_id, versions | {"runs": versions.get("runs", -1) + 1})
+    return Published(now.lake, run_id, versions | {"runs": versions.get("runs", -1) + 1})
 
 
 def _check(found: Published, table: str) -> None:

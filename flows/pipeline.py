@@ -7,15 +7,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
+from data_contracts import validation
 from data_contracts.errors import LakeError, UndertoneError, ValidationStopped
 from data_contracts.records import Counts, ModelRef, ShardRef
-from data_contracts.validation import warm_up
 from features import store
 from features.sources import Sources
 from flows import chosen
 from flows.artifacts import leave
 from flows.progress import reporter
 from flows.publication import publish_waiting
+from flows.report import pictures
+from flows.report.write import leave_report
 from flows.runners import Workers, workers_for
 from flows.screen import safe
 from flows.settings import Settings
@@ -68,6 +70,7 @@ def process(
         _close(run, ledger, "failed", error)
         raise
     leave(ledger)
+    leave_report(run.lake, ledger)
     return ledger
 
 
@@ -149,7 +152,7 @@ def _extract(run: Run, ledger: Ledger, workers: Workers) -> Run:
         refs: list[ShardRef] = plan(run, found, n_workers=workers.size())
     ledger.n_planned = sum(ref.n_objects for ref in refs)
     tell.say("plan", f"{ledger.n_planned:,} objects, {found.n_bytes / 1e6:,.1f} MB, {len(refs)} shards")
-    threading.Thread(target=warm_up, daemon=True).start()  # the audit's imports, while the workers compute
+    threading.Thread(target=_warm_up, daemon=True).start()
     with ledger.timed("extract"), tell.extraction(found.n_bytes) as bar:
         ledger.extracted = extract(run, refs, workers.client(), progress=bar)
     done: Counts = ledger.extracted
@@ -160,6 +163,12 @@ def _extract(run: Run, ledger: Ledger, workers: Workers) -> Run:
         f"{rate:.0f}x real time",
     )
     return run
+
+
+def _warm_up() -> None:
+    """What the audit and the report load, while the workers compute."""
+    validation.warm_up()
+    pictures.warm_up()
 
 
 def _discovered(run: Run, found: Found) -> str:
@@ -189,5 +198,6 @@ def _close(run: Run, ledger: Ledger, status: str, error: BaseException) -> None:
     ledger.status, ledger.finished, ledger.error = status, dt.datetime.now(dt.UTC), f"{type(error).__name__}: {error}"
     with contextlib.suppress(UndertoneError):  # a lake that cannot be written is what `error` says already
         ledger.save(run.lake)
+    leave_report(run.lake, ledger, error)
     if isinstance(error, UndertoneError):
         leave(ledger)
