@@ -6,7 +6,7 @@ import polars as pl
 
 from flows.report.html import Html
 
-_WIDTH = 400  # of the plot, in pixels: on a phone the text is still as large as it should be
+_WIDTH, _NARROW = 400, 260  # of the plot, in pixels: shown at its size, text is as large as it should be
 _DIGITS = re.compile(r"(\d+\.\d{2})\d+")
 
 
@@ -29,9 +29,8 @@ def measure(daily: pl.DataFrame, name: str, title: str) -> Html:
     """date and `name` with its 10th and 90th percentile."""
     from flows.charts import spread
 
-    return _svg(
-        spread(daily, name, title).to_dict(), f"{title} by date: median, and from the 10th to the 90th percentile"
-    )
+    label = f"{title} by date: median, and from the 10th to the 90th percentile"
+    return _svg(spread(daily, name, title).to_dict(), label, _NARROW)
 
 
 def drift(rows: pl.DataFrame) -> Html:
@@ -41,11 +40,11 @@ def drift(rows: pl.DataFrame) -> Html:
     return _svg(chart(rows).to_dict(), "How far each date is from the 28 days before, of the threshold")
 
 
-def _svg(spec: dict[str, object], label: str) -> Html:
+def _svg(spec: dict[str, object], label: str, width: int = _WIDTH) -> Html:
     """Of a drawing's size the page decides, and of its ink; hundredths of a pixel are enough."""
     import vl_convert
 
-    drawn = vl_convert.vegalite_to_svg(spec | {"width": _WIDTH})
+    drawn = vl_convert.vegalite_to_svg(spec | {"width": width})
     size = re.search(r'viewBox="0 0 (\S+) (\S+)"', drawn)
     assert size is not None
     begin = f'<svg role="img" aria-label="{label}" viewBox="0 0 {size[1]} {size[2]}" style="max-width:{size[1]}px">'
