@@ -59,6 +59,7 @@ def process(
                 reporter.get().say("publish", f"finished what run {run_id} had audited and not yet published")
             if not reads_audio:
                 _check_stored(run)
+                threading.Thread(target=_warm_up, daemon=True).start()
             else:
                 run = _extract(run, ledger, workers)
             if stage == "features" or not publish_waiting(run, ledger, workers):
@@ -166,7 +167,7 @@ def _extract(run: Run, ledger: Ledger, workers: Workers) -> Run:
 
 
 def _warm_up() -> None:
-    """What the audit and the report load, while the workers compute."""
+    """Loads what the audit and the report need, while the workers compute."""
     validation.warm_up()
     pictures.warm_up()
 

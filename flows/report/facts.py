@@ -51,9 +51,7 @@ class Facts:
     lake: Lake
     run: Mapping[str, Any]
     failures: list[str]  # of the audit, each in its words
-    first: dt.date | None  # of the days that are shown; None where there are none
-    last: dt.date | None
-    frames: Mapping[str, pl.DataFrame]
+    frames: Mapping[str, pl.DataFrame]  # none where nothing was published
     is_of_now: bool  # the tables are not as the run left them
 
     @property
@@ -67,8 +65,10 @@ def folder(run_id: str) -> str:
 
 
 def gather(lake: Lake, run: Mapping[str, Any]) -> Facts:
-    """Everything, for the run of this row."""
+    """Everything, for the run of this row; of one that found nothing new, no more than that."""
     failures = _failures(lake, run["run_id"])
+    if not run["n_read"] and not run["n_published_recordings"]:
+        return Facts(lake, run, failures, {}, is_of_now=False)
     if run["status"] == "done":
         try:
             with connect(lake, " ".join(_SQL.values()), as_of=run["run_id"]) as connection:
@@ -84,14 +84,14 @@ def _ask(
 ) -> Facts:
     last = run["window_to"] or _newest(connection)
     if last is None:
-        return Facts(lake, run, failures, None, None, {}, is_of_now)
+        return Facts(lake, run, failures, {}, is_of_now)
     own = max(run["window_from"] or dt.date.min, last - _MOST_DAYS)
     values = {"first": min(own, last - _AROUND), "last": last, "own": own, "run": run["run_id"]}
     frames = {}
     for name, sql in _SQL.items():
         asked = {key: value for key, value in values.items() if f"${key}" in sql}
         frames[name] = pl.DataFrame(connection.sql(sql, params=asked).to_arrow_table())
-    return Facts(lake, run, failures, values["first"], last, frames, is_of_now)
+    return Facts(lake, run, failures, frames, is_of_now)
 
 
 def _newest(connection: duckdb.DuckDBPyConnection) -> dt.date | None:

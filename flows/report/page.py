@@ -57,6 +57,8 @@ def _top(facts: Facts) -> Html:
     if run["error"]:
         where = f"In {run['stage']}: " if run["stage"] else ""
         parts.append(element("div", f"{where}{run['error']}", class_="box"))
+    if not facts.frames and run["status"] == "done":
+        parts.append(element("p", "Nothing was new: the tables are as they were."))
     return element("header", *parts, element("dl", *shown, class_="tiles"))
 
 

@@ -39,7 +39,7 @@ def test_a_lake_of_before_the_pointer_is_read_as_it_is(lake):
 def test_what_is_not_there_is_named(lake):
     _write(lake, "utterances", 1)
     point(lake, "r1", versions(lake))
-    with pytest.raises(UsageError, match="rejects was not published by run r1"):
+    with pytest.raises(UsageError, match="rejects has nothing published by r1 or before"):
         published(lake).scan("rejects")
     with pytest.raises(UsageError, match=r"expected one of utterances.*found 'uterances'"):
         published(lake).scan("uterances")

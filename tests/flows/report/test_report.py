@@ -24,19 +24,18 @@ from tasks.ledger import Ledger
 
 LAST = dt.date(2026, 11, 21)
 HOSTILE = "<script>alert(1)</script>\"'&\u202e.flac"
+RUN = "20261122T030000Z-abcdef"
+DID = {"seconds": {"extract": 12.5}, "n_published_recordings": 40}
 NOW = dt.datetime(2026, 11, 22, 3, tzinfo=dt.UTC)
 
 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory) -> Lake:
-    """Thirty days, six of which the newest run is for."""
+    """Twelve days, six of which the newest run is for."""
     made = lakes.open(str(tmp_path_factory.mktemp("report") / "lake"))
-    make(made, Size(3_000, 30, last=LAST, sources=("sales", HOSTILE)))
-    publish_night(made, RUN, [], window_from=LAST - dt.timedelta(days=5), window_to=LAST, seconds={"extract": 12.5})
+    make(made, Size(1_200, 12, last=LAST, sources=("sales", HOSTILE)))
+    publish_night(made, RUN, [], window_from=LAST - dt.timedelta(days=5), window_to=LAST, **DID)
     return made
-
-
-RUN = "20261122T030000Z-abcdef"
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +121,13 @@ def test_who_stopped_says_why(tmp_path):
     assert "The audit: stopped" in report.text
     assert "critical: utterances: x(emotion): 3 <i>" in report.text
     assert report.references == ["part=1/docs/index.html"]
+
+
+def test_a_night_without_news_says_so_and_draws_nothing(lake):
+    row = one(lake, RUN) | {"n_published_recordings": 0}
+    report = Reported(page(gather(lake, row)))
+    assert "Nothing was new: the tables are as they were." in report.text
+    assert "svg" not in report.tags, "Altair is not loaded for it"
 
 
 def test_a_report_that_cannot_be_written_is_told_and_fails_nobody(tmp_path):
