@@ -16,8 +16,7 @@ from flows import chosen
 from flows.artifacts import leave
 from flows.progress import reporter
 from flows.publication import publish_waiting
-from flows.report import pictures
-from flows.report.write import leave_report
+from flows.report import leave as reports
 from flows.runners import Workers, workers_for
 from flows.screen import safe
 from flows.settings import Settings
@@ -71,7 +70,7 @@ def process(
         _close(run, ledger, "failed", error)
         raise
     leave(ledger)
-    leave_report(run.lake, ledger)
+    reports.leave_report(run.lake, ledger)
     return ledger
 
 
@@ -169,7 +168,7 @@ def _extract(run: Run, ledger: Ledger, workers: Workers) -> Run:
 def _warm_up() -> None:
     """Loads what the audit and the report need, while the workers compute."""
     validation.warm_up()
-    pictures.warm_up()
+    reports.warm_up()
 
 
 def _discovered(run: Run, found: Found) -> str:
@@ -199,6 +198,6 @@ def _close(run: Run, ledger: Ledger, status: str, error: BaseException) -> None:
     ledger.status, ledger.finished, ledger.error = status, dt.datetime.now(dt.UTC), f"{type(error).__name__}: {error}"
     with contextlib.suppress(UndertoneError):  # a lake that cannot be written is what `error` says already
         ledger.save(run.lake)
-    leave_report(run.lake, ledger, error)
+    reports.leave_report(run.lake, ledger, error)
     if isinstance(error, UndertoneError):
         leave(ledger)

@@ -112,9 +112,9 @@ def _emotions(facts: Facts) -> Html:
 
 
 def _days(facts: Facts) -> Html:
-    days = facts.frames["emotions"]["date"]
+    days = facts.frames["emotions"]["date"].to_list()  # in their order
     now = "; the tables as they are now, for the run's own are gone or it left none" if facts.is_of_now else ""
-    return element("p", f"{days.min()} to {days.max()}{now}", class_="soft")
+    return element("p", f"{days[0]} to {days[-1]}{now}", class_="soft")
 
 
 def _speakers(facts: Facts) -> Html:

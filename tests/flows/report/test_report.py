@@ -18,8 +18,8 @@ from flows.history import one
 from flows.progress import reporter
 from flows.query import query
 from flows.report.facts import gather
+from flows.report.leave import leave_report
 from flows.report.page import page
-from flows.report.write import leave_report
 from tasks.ledger import Ledger
 
 LAST = dt.date(2026, 11, 21)
