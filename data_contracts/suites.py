@@ -2,8 +2,8 @@
 
 Some expectations read columns that the audit adds beside the published ones: `recording_s` (the recording's length,
 null where the utterance has no recording), `score_sum`, `unscored` (1 where emotion, scores, dimensions and reason
-do not go together), and the one-row frame `run` (what was counted against what is staged, and how the night compares
-with the nights before).
+do not go together), `drifted` (what is over its threshold on a touched date, in words), and the one-row frame `run`
+(what was counted against what is staged, and how the night compares with the nights before).
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,6 @@ from data_contracts.reasons import Reason, Unscored
 from data_contracts.schemas import TABLE_KEYS
 
 ROUNDING_S = 0.04  # one VAD chunk: a segment's end may round past the last sample
-CLASS_SHIFT_WARNING = 0.35  # Jensen-Shannon distance of the class mix to the nights before, 0 to 1
 LOST_WARNING = 0.1  # utterances that go, against those that are staged or go
 VOLUME_WARNING = (0.2, 5.0)  # a day's utterances against the mean of the days before
 
@@ -93,6 +92,8 @@ def suites(classes: Sequence[str]) -> dict[str, list[Any]]:
         "speaker_daily": [*keyed("speaker_daily"), between("n_utterances", 1, None)],
         "quality_daily": [*keyed("quality_daily"), between("n_recordings", 0, None)],
         "rejects_daily": [*keyed("rejects_daily"), between("n", 1, None)],
+        "feature_daily": [*keyed("feature_daily"), between("n_utterances", 1, None)],
+        "drift": [*keyed("drift"), between("value", 0, None), warning("ColumnValuesToBeNull", column="drifted")],
         "run": [
             between("recordings_missing", 0, 0),
             between("utterances_missing", 0, 0),
@@ -104,6 +105,5 @@ def suites(classes: Sequence[str]) -> dict[str, list[Any]]:
                 max_value=VOLUME_WARNING[1],
             ),
             warning("ColumnValuesToBeBetween", column="lost_share", min_value=0, max_value=LOST_WARNING),
-            warning("ColumnValuesToBeBetween", column="class_shift", min_value=0, max_value=CLASS_SHIFT_WARNING),
         ],
     }

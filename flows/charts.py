@@ -9,13 +9,13 @@ from typing import Any, cast
 import altair as alt
 import polars as pl
 
-from flows.palette import BLUE, KINDS, VERDICTS, VERMILLION, colours
+from flows.palette import KINDS, VERDICTS, VERMILLION, colours
 
 Chart = alt.Chart | alt.LayerChart | alt.FacetChart
 
 _FAINT = "rgba(128, 128, 128, 0.28)"
 _WIDTH = "container"
-_MENU = {"embedOptions": {"actions": {"export": True, "source": False, "compiled": False, "editor": False}}}
+_EMBED = {"embedOptions": {"actions": False}}  # no menu, of which an entry leads to a page on the internet
 _DAY = alt.Axis(
     labelExpr="hours(datum.value) ? '' : timeFormat(datum.value, '%-d %b')",  # between few days lie ticks of hours
     labelOverlap=True,
@@ -60,7 +60,7 @@ def emotion_mix(daily: pl.DataFrame) -> Chart:
             x=_day(),
             y=alt.Y("n_utterances:Q", stack="normalize", title="utterances (%)", axis=alt.Axis(format=".0%")),
             color=_emotion(daily),
-            order=alt.Order("emotion:N"),
+            order=alt.Order("emotion:O"),
             tooltip=[_date(), "emotion:N", alt.Tooltip("n_utterances:Q", title="utterances", format=",")],
         )
     )
@@ -105,7 +105,7 @@ def speech_by_speaker(speakers: pl.DataFrame) -> Chart:
             color=alt.Color("kind:N", title=None, scale=colours(speakers["kind"], KINDS)),
             tooltip=["name:N", "kind:N", alt.Tooltip("speech_min:Q", title="speech (min)", format=",.1f")],
         ),
-        height=alt.Step(18),
+        height=18 * speakers.height,
     )
 
 
@@ -118,19 +118,18 @@ def emotion_by_speaker(rows: pl.DataFrame) -> Chart:
             x=alt.X("n_utterances:Q", stack="normalize", title="utterances (%)", axis=alt.Axis(format=".0%")),
             y=alt.Y("name:N", sort=rows["name"].unique(maintain_order=True).to_list(), title=None),
             color=_emotion(rows),
-            order=alt.Order("emotion:N"),
+            order=alt.Order("emotion:O"),
             tooltip=["name:N", "emotion:N", alt.Tooltip("n_utterances:Q", title="utterances", format=",")],
         ),
-        height=alt.Step(18),
+        height=18 * rows["name"].n_unique(),
     )
 
 
-def voice_map(voices: pl.DataFrame, labelled: int = 12) -> Chart:
+def voice_map(voices: pl.DataFrame, n_named: int = 8) -> Chart:
     """name, kind, x, y, speech_min: voices that are alike lie near each other; the first have their names."""
-    x, y = (
-        alt.X("x:Q", title="1st principal component", axis=alt.Axis(labels=False, ticks=False)),
-        alt.Y("y:Q", title="2nd principal component", axis=alt.Axis(labels=False, ticks=False)),
-    )
+    bare, room = alt.Axis(labels=False, ticks=False, grid=False), alt.Scale(zero=False, padding=28)
+    x = alt.X("x:Q", title="1st principal component", axis=bare, scale=room)
+    y = alt.Y("y:Q", title="2nd principal component", axis=bare, scale=room)
     points = (
         alt.Chart(voices)
         .mark_circle(opacity=0.75)
@@ -142,7 +141,7 @@ def voice_map(voices: pl.DataFrame, labelled: int = 12) -> Chart:
             tooltip=["name:N", "kind:N", alt.Tooltip("speech_min:Q", title="speech (min)", format=",.1f")],
         )
     )
-    names = alt.Chart(voices.head(labelled)).mark_text(align="left", dx=9, dy=-7).encode(x=x, y=y, text="name:N")
+    names = alt.Chart(voices.head(n_named)).mark_text(align="left", dx=9, dy=-7).encode(x=x, y=y, text="name:N")
     return framed(alt.layer(points, names), height=320)
 
 
@@ -156,21 +155,23 @@ def rejects_by_reason(rejects: pl.DataFrame) -> Chart:
             y=alt.Y("reason:N", sort="-x", title=None),
             tooltip=["reason:N", alt.Tooltip("n:Q", title="files", format=",")],
         ),
-        height=alt.Step(22),
+        height=22 * rejects.height,
     )
 
 
-def spread(daily: pl.DataFrame, measure: str, title: str, colour: str = BLUE) -> Chart:
-    """date and the column `measure`, with `…_p10` and `…_p90`: the day's median, and where four of five lie."""
-    base = alt.Chart(daily).encode(x=_day())
-    band = base.mark_area(opacity=0.22, color=colour).encode(
+def spread(daily: pl.DataFrame, measure: str, title: str) -> Chart:
+    """date, source and the column `measure`, with `…_p10` and `…_p90`: the day's median, and where four of five lie."""
+    base = alt.Chart(daily).encode(
+        x=_day(), color=alt.Color("source:N", title=None, scale=colours(daily["source"], {}))
+    )
+    band = base.mark_area(opacity=0.18).encode(
         y=alt.Y(f"{measure}_p10:Q", title=title, scale=alt.Scale(zero=False)), y2=f"{measure}_p90:Q"
     )
-    line = base.mark_line(color=colour, point={"color": colour, "size": 24}).encode(
+    line = base.mark_line(point={"size": 20}, strokeWidth=1.6).encode(
         y=alt.Y(f"{measure}:Q", title=title),
-        tooltip=[_date(), *(alt.Tooltip(f"{measure}{part}:Q", format=",.1f") for part in ("_p10", "", "_p90"))],
+        tooltip=[_date(), "source:N", *(alt.Tooltip(f"{measure}{p}:Q", format=",.1f") for p in ("_p10", "", "_p90"))],
     )
-    return framed(alt.layer(band, line), height=150)
+    return framed(alt.layer(band, line), height=170)
 
 
 def drift(rows: pl.DataFrame) -> Chart:
@@ -211,7 +212,7 @@ def confusion(pairs: pl.DataFrame, left: str, right: str) -> Chart:
         text=alt.Text("n:Q", format=","),
         color=alt.condition("datum.share > 0.5", alt.value("#000000"), alt.value("#FFFFFF")),
     )
-    return framed(alt.layer(cells, text), height=alt.Step(44))
+    return framed(alt.layer(cells, text), height=44 * len(order))
 
 
 def _day() -> alt.X:
@@ -226,14 +227,14 @@ def _emotion(rows: pl.DataFrame) -> alt.Color:
     return alt.Color("emotion:N", title=None, scale=colours(rows["emotion"]))
 
 
-def framed(chart: Chart, height: object = 220) -> Chart:
+def framed(chart: Chart, height: int = 220) -> Chart:
     """The look that all share."""
     return cast(
         Chart,
-        chart.properties(width=_WIDTH, height=height, usermeta=_MENU)
+        chart.properties(width=_WIDTH, height=height, usermeta=_EMBED)
         .configure(background="transparent", font="system-ui, sans-serif")
         .configure_view(stroke=None)
         .configure_axis(gridColor=_FAINT, domain=False, ticks=False, labelPadding=6, titlePadding=10)
-        .configure_legend(orient="top", labelFontSize=12, symbolOpacity=1)
+        .configure_legend(orient="top", labelFontSize=11, symbolOpacity=1, columns=3, columnPadding=8)
         .configure_text(color="#808080"),
     )

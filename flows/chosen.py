@@ -8,6 +8,7 @@ from flows.settings import Settings
 
 if TYPE_CHECKING:
     from features.config import FeatureConfig
+    from models.drift import DriftConfig
 
 
 def audio(settings: Settings) -> AudioConfig:
@@ -47,4 +48,19 @@ def resources(settings: Settings) -> Resources:
         memory_mb=settings.memory_mb,
         long_s=settings.long_s,
         patience=settings.patience,
+    )
+
+
+def drift(settings: Settings) -> "DriftConfig":
+    """What a day is compared with, and how far it may be from it."""
+    from models.drift import DriftConfig
+
+    return DriftConfig(
+        days=settings.drift_days,
+        least_days=settings.drift_least_days,
+        least_recordings=settings.drift_least_recordings,
+        least_utterances=settings.drift_least_utterances,
+        psi=settings.drift_psi,
+        share=settings.drift_share,
+        cosine=settings.drift_cosine,
     )

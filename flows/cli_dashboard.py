@@ -53,6 +53,7 @@ def dashboard(
             server.run(sockets=[listener])
         except KeyboardInterrupt:
             console.print("The dashboard is closed; the lake is as it was.")
+            os._exit(0)  # threads of marimo's sessions would wait for ever; nothing is open but for reading
 
 
 def _listener(port: int) -> socket.socket:

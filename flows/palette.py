@@ -10,13 +10,13 @@ PALETTE = (BLUE, ORANGE, GREEN, PINK, SKY, VERMILLION, YELLOW, GREY)
 
 EMOTIONS = {
     "anger": VERMILLION,
-    "sadness": BLUE,
+    "calm": SKY,
+    "disgust": GREEN,
+    "fear": PINK,
     "happiness": ORANGE,
     "neutral": GREY,
-    "fear": PINK,
-    "disgust": GREEN,
+    "sadness": BLUE,
     "surprise": YELLOW,
-    "calm": SKY,
 }
 """An emotion has the same colour wherever it is drawn; a model's other classes take what is left of the palette."""
 

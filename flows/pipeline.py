@@ -109,6 +109,7 @@ def open_run(
         pseudonym_key=settings.pseudonym_key,
         sources=Sources(settings.corpus, settings.layout),
         channel_names=settings.channel_names,
+        drift=chosen.drift(settings),
         shard_tries=settings.shard_tries,
         part_recordings=settings.publish_recordings,
         force=force,

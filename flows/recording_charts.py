@@ -6,13 +6,16 @@ import polars as pl
 from flows.charts import Chart, framed
 from flows.palette import BLUE, EMOTIONS, SKY, colours
 
+_LEFT = alt.Axis(minExtent=44, maxExtent=44)  # as wide in each, so that their times lie under each other
+_LEGEND = alt.Legend(columns=2)  # pseudonyms are long, and a phone is narrow
+
 
 def waveform(envelope: pl.DataFrame, span: tuple[float, float]) -> Chart:
     """time_s, low, high: the signal's extremes, of full scale."""
     return framed(
         alt.Chart(envelope)
         .mark_area(color=SKY, line=False, interpolate="step")
-        .encode(x=_time(span), y=alt.Y("low:Q", title="amplitude (full scale)"), y2="high:Q"),
+        .encode(x=_time(span), y=alt.Y("low:Q", title="amplitude", axis=_LEFT), y2="high:Q"),
         height=110,
     )
 
@@ -32,7 +35,7 @@ def contour(frames: pl.DataFrame, span: tuple[float, float], column: str, title:
     return framed(
         alt.Chart(frames)
         .mark_line(color=colour, strokeWidth=1.6, invalid="break-paths-show-path-domains")
-        .encode(x=_time(span), y=alt.Y(f"{column}:Q", title=title, scale=alt.Scale(zero=False))),
+        .encode(x=_time(span), y=alt.Y(f"{column}:Q", title=title, axis=_LEFT, scale=alt.Scale(zero=False))),
         height=110,
     )
 
@@ -48,13 +51,13 @@ def _bars(utterances: pl.DataFrame, span: tuple[float, float], by: str, known: d
         .encode(
             x=_time(span, field="start_s"),
             x2="end_s:Q",
-            y=alt.Y("channel:O", title="channel"),
-            color=alt.Color(f"{by}:N", title=None, scale=colours(utterances[by], known)),
+            y=alt.Y("channel:O", title="channel", axis=_LEFT),
+            color=alt.Color(f"{by}:N", title=None, scale=colours(utterances[by], known), legend=_LEGEND),
             tooltip=[
                 f"{by}:N",
                 alt.Tooltip("start_s:Q", title="from (s)", format=".2f"),
                 alt.Tooltip("end_s:Q", title="to (s)", format=".2f"),
             ],
         ),
-        height=alt.Step(30),
+        height=30 * utterances["channel"].n_unique(),
     )

@@ -82,6 +82,15 @@ class Settings(BaseSettings):
     publish_recordings: int = Field(
         50_000, ge=1, description="recordings that are staged, audited and published at a time; a date at least"
     )
+    drift_days: int = Field(28, ge=1, description="days before a day that it is compared with")
+    drift_least_days: int = Field(7, ge=1, description="of them with anything in them, without which nothing is said")
+    drift_least_recordings: int = Field(20, ge=1, description="of a day and of those before it; with fewer, no verdict")
+    drift_least_utterances: int = Field(100, ge=1, description="the same of utterances")
+    drift_psi: float = Field(
+        0.25, gt=0, description="population stability index of emotions, or of a feature, that is told as drift"
+    )
+    drift_share: float = Field(0.1, gt=0, le=1, description="change of the share of abstentions or rejects that is")
+    drift_cosine: float = Field(0.1, gt=0, le=2, description="cosine distance of the mean speaker embeddings that is")
     store_patience_s: float = Field(
         120.0, ge=0, description="seconds for which an object store that does not answer is asked again"
     )

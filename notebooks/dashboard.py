@@ -31,27 +31,33 @@ def _():
 def _(everything, lake):
     mo.stop(everything is None, page.empty(lake.uri))
     _asked = str(mo.query_params().get("view", "")).title()
-    tab = mo.ui.tabs(dict.fromkeys(VIEWS, ""), value=_asked if _asked in VIEWS else VIEWS[0])
+    view, show = mo.state(_asked if _asked in VIEWS else VIEWS[0])
     _days = (everything.first, everything.last)
     days = mo.ui.date_range(*_days, _days, label="Dates")
     sources = mo.ui.multiselect(everything.sources, everything.sources, label="Sources")
     kinds = mo.ui.multiselect(everything.kinds, everything.kinds, label="Speakers")
-    return days, kinds, sources, tab
+    return days, kinds, show, sources, view
 
 
 @app.cell
-def _(days, kinds, lake, sources, tab):
+def _(lake, show):
+    tabs = mo.ui.array([mo.ui.button(label=_name, on_change=lambda _, name=_name: show(name)) for _name in VIEWS])
+    page.top(lake.uri, tabs)
+
+
+@app.cell
+def _(days, kinds, sources, view):
     chosen = filters.Filters(*days.value, tuple(sources.value), tuple(kinds.value))
-    _narrowing = {"Overview": [sources, kinds], "Speakers": [kinds], "Models": []}.get(tab.value, [sources])
-    page.top(lake.uri, tab, [days, *_narrowing])
+    _narrowing = {"Overview": [sources, kinds], "Speakers": [kinds], "Models": []}.get(view(), [sources])
+    page.current(VIEWS.index(view()), [days, *_narrowing])
     return (chosen,)
 
 
 @app.cell
-def _(chosen, lake, tab):
-    mo.stop(tab.value != "Overview")
+def _(chosen, lake, view):
+    mo.stop(view() != "Overview")
 
-    def _view():
+    def _drawn():
         figures, runs = overview.figures(lake, chosen), overview.runs(lake)
         timed = runs.filter(runs["rtfx"].is_not_null())
         health = page.table(("started", "status", "read", "rejected", "utterances", "RTFx"), lists.runs(runs))
@@ -73,14 +79,14 @@ def _(chosen, lake, tab):
             ),
         )
 
-    page.shown(_view)
+    page.shown(_drawn)
 
 
 @app.cell
-def _(chosen, lake, tab):
-    mo.stop(tab.value != "Speakers")
+def _(chosen, lake, view):
+    mo.stop(view() != "Speakers")
 
-    def _view():
+    def _drawn():
         most, voices = speakers.most(lake, chosen), speakers.voices(lake, chosen)
         mix = speakers.emotions(lake, chosen, most)
         note = "Who sounds alike lies near each other: centroids of the voices on their first two principal components."
@@ -93,12 +99,12 @@ def _(chosen, lake, tab):
             ),
         )
 
-    page.shown(_view)
+    page.shown(_drawn)
 
 
 @app.cell
-def _(tab):
-    mo.stop(tab.value != "Recording")
+def _(view):
+    mo.stop(view() != "Recording")
     words = mo.ui.text(placeholder="part of its name", label="Search", debounce=300)
     return (words,)
 
@@ -106,7 +112,7 @@ def _(tab):
 @app.cell
 def _(chosen, lake, words):
     _found = {recordings.label(row): row for row in recordings.search(lake, chosen, words.value).to_dicts()}
-    choice = mo.ui.dropdown(_found, value=next(iter(_found), None), label="Recording", searchable=True)
+    choice = mo.ui.dropdown(_found, value=next(iter(_found), None), label="Recording", searchable=True, full_width=True)
     return (choice,)
 
 
@@ -124,33 +130,36 @@ def _(choice, words):
 def _(channel, choice, lake, part, settings):
     mo.stop(choice.value is None, page.warning([page.NOTHING]))
 
-    def _view():
+    def _drawn():
         recording = recordings.read(lake, choice.value["recording_id"], choice.value["date"])
         span = sound.stretch(recording.seconds, part.value)
         samples, own = sound.listen(recording, span, int(channel.value), settings), recording.within(span)
         wave, f0, loud = (measure(samples, span.start_s) for measure in (sound.envelope, sound.pitch, sound.loudness))
         played = page.table(("", "from (s)", "to (s)", "emotion", "score", "speaker"), lists.segments(recording, own))
         return page.column(
-            page.drawn("Waveform", wave, lambda rows: recording_charts.waveform(rows, span)),
-            page.drawn("Emotion", own, lambda rows: recording_charts.emotions(rows, span)),
-            page.drawn("Speaker", own, lambda rows: recording_charts.speakers(rows, span)),
-            page.drawn("Pitch", f0, lambda rows: recording_charts.contour(rows, span, "f0_hz", "F0 (Hz)")),
-            page.drawn(
-                "Loudness",
-                loud,
-                lambda rows: recording_charts.contour(rows, span, "loudness_lufs", "momentary (LUFS)", GREEN),
+            page.panel(
+                recording.name,
+                page.stack(
+                    {
+                        "Waveform, of full scale": recording_charts.waveform(wave, span),
+                        "Emotion": recording_charts.emotions(own, span),
+                        "Speaker": recording_charts.speakers(own, span),
+                        "Fundamental frequency": recording_charts.contour(f0, span, "f0_hz", "F0 (Hz)"),
+                        "Momentary loudness": recording_charts.contour(loud, span, "loudness_lufs", "LUFS", GREEN),
+                    }
+                ),
             ),
             page.panel("Listen", played),
         )
 
-    page.shown(_view)
+    page.shown(_drawn)
 
 
 @app.cell
-def _(chosen, lake, tab):
-    mo.stop(tab.value != "Quality")
+def _(chosen, lake, view):
+    mo.stop(view() != "Quality")
 
-    def _view():
+    def _drawn():
         daily, shares = quality.daily(lake, chosen), quality.shares(lake, chosen)
         spread = "The median of the day's recordings; four of five lie in the band."
         warned = "Distance of the day from the 28 before, in thresholds; what passes the line is warned of."
@@ -172,12 +181,12 @@ def _(chosen, lake, tab):
             ),
         )
 
-    page.shown(_view)
+    page.shown(_drawn)
 
 
 @app.cell
-def _(lake, tab):
-    mo.stop(tab.value != "Models")
+def _(lake, view):
+    mo.stop(view() != "Models")
     _versions = {version.label: version for version in comparison.versions(lake)}
     mo.stop(len(_versions) < 2, page.one_model())
     _newer, _older, *_ = _versions
@@ -189,10 +198,10 @@ def _(lake, tab):
 
 @app.cell
 def _(chosen, lake, left, right):
-    def _view():
+    def _drawn():
         found = comparison.compare(lake, chosen, left.value, right.value)
         names = left.value.emotion_model, right.value.emotion_model
-        played = page.table(("", "date", *names), lists.differences(found.differ))
+        played = page.table(("", *names, "date"), lists.differences(found.differ))
         share = f"{found.n_same / found.n:.1%}" if found.n else "none"
         return page.column(
             page.cards(
@@ -207,7 +216,7 @@ def _(chosen, lake, left, right):
             ),
         )
 
-    page.shown(_view)
+    page.shown(_drawn)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Stage 7: nothing is published that broke a contract."""
 
-import math
+import datetime as dt
 from typing import Any
 
 import polars as pl
@@ -27,6 +27,7 @@ def audit(run: Run, waiting: Pending, n_uncounted: int) -> Verdict:
     frames = {name: frame.to_pandas() for name, frame in tables.items()}
     frames["recordings"] = _explained(tables["recordings"]).to_pandas()
     frames["utterances"] = _placed(run, tables["utterances"]).to_pandas()
+    frames["drift"] = _in_words(tables["drift"], _touched(run)).to_pandas()
     frames["run"] = pl.DataFrame([_reconciled(run, waiting, n_uncounted, tables)]).to_pandas()
     verdict = validate(frames, run.classes, run_id=run.id)
     for path, content in verdict.docs.items():
@@ -49,6 +50,19 @@ def _explained(recordings: pl.DataFrame) -> pl.DataFrame:
     """`unexplained` counts rejected recordings without a reason, and usable ones with one."""
     odd = (pl.col("status") == "rejected") == pl.col("reason").is_null()
     return recordings.drop("attributes").with_columns(unexplained=odd.cast(pl.Int64))
+
+
+def _touched(run: Run) -> list[dt.date]:
+    return [dt.date.fromisoformat(day) for day in run.lake.read_json(f"{run.staging}/dates.json")["quality_daily"]]
+
+
+def _in_words(drift: pl.DataFrame, touched: list[dt.date]) -> pl.DataFrame:
+    """`drifted` says what is over its threshold on the touched dates, the farthest first; others were told before."""
+    value, threshold = (pl.col(name).round(3) for name in ("value", "threshold"))
+    words = pl.format("{} on {}: {} {} > {}", "measure", "date", "method", value, threshold)
+    told = pl.col("over").fill_null(False) & pl.col("date").is_in(touched)
+    farthest = drift.sort(pl.col("value") / pl.col("threshold"), descending=True, nulls_last=True)
+    return farthest.with_columns(drifted=pl.when(told).then(words))
 
 
 def _placed(run: Run, utterances: pl.DataFrame) -> pl.DataFrame:
@@ -85,8 +99,7 @@ def _reconciled(run: Run, waiting: Pending, n_uncounted: int, tables: dict[str, 
         .len()
         .join(daily.group_by("date").agg(pl.col("n_utterances").sum()), on="date", how="left")
     )
-    mix = dict(utterances["emotion"].drop_nulls().value_counts().iter_rows())
-    past_volume, past_mix = (None, {}) if run.retry else _past(run, daily["date"])  # a few files are no night
+    past_volume = None if run.retry else _past(run, daily["date"])  # a few files are no night
     lost = _lost(run)
     return {
         "recordings_missing": abs(waiting.n_recordings - tables["recordings"].height)
@@ -96,7 +109,6 @@ def _reconciled(run: Run, waiting: Pending, n_uncounted: int, tables: dict[str, 
         "daily_utterances_missing": int((own["len"] > own["n_utterances"].fill_null(0)).sum()),
         "volume_ratio": _a_day(daily) / past_volume if past_volume and daily.height else None,
         "lost_share": lost / max(1, lost + utterances.height),
-        "class_shift": js_distance(mix, past_mix) if past_mix and mix else None,
     }
 
 
@@ -121,35 +133,14 @@ def _lost(run: Run) -> int:
     return int(run.lake.read_parquet(f"{run.staging}/deletes/utterances.parquet").num_rows)
 
 
-def _past(run: Run, touched: pl.Series) -> tuple[float | None, dict[str, int]]:
-    """Mean utterances of the newest published days but those that are `touched`, and the newest days' class mix."""
-    daily = run.lake.frame("emotion_daily", schemas.EMOTION_DAILY).collect()
-    newest = _newest(daily)
-    mix = newest.group_by("emotion").agg(pl.col("n_utterances").sum())
-    others = _newest(daily.filter(~pl.col("date").is_in(touched.implode())))
-    return _a_day(others) if others.height else None, dict(mix.iter_rows())
-
-
-def _newest(daily: pl.DataFrame) -> pl.DataFrame:
-    return daily.filter(pl.col("date").is_in(daily["date"].unique().sort().tail(_NIGHTS).implode()))
+def _past(run: Run, touched: pl.Series) -> float | None:
+    """Mean utterances of the newest published days but those that are `touched`."""
+    daily = run.lake.frame("emotion_daily", schemas.EMOTION_DAILY).select("date", "n_utterances")
+    others = daily.filter(~pl.col("date").is_in(touched.implode())).collect()
+    newest = others.filter(pl.col("date").is_in(others["date"].unique().sort().tail(_NIGHTS).implode()))
+    return _a_day(newest) if newest.height else None
 
 
 def _a_day(daily: pl.DataFrame) -> float:
     """Mean utterances of the days."""
     return float(daily["n_utterances"].sum() / daily["date"].n_unique())
-
-
-def js_distance(left: dict[str, int], right: dict[str, int]) -> float:
-    """Jensen-Shannon distance (base 2, Endres and Schindelin 2003) of two tallies, from 0 (the same) to 1.
-
-    >>> js_distance({"a": 3, "b": 1}, {"a": 6, "b": 2}), js_distance({"a": 1}, {"b": 1})
-    (0.0, 1.0)
-    """
-    p, q = ({key: n / sum(tally.values()) for key, n in tally.items()} for tally in (left, right))
-    divergence = 0.0
-    for key in p.keys() | q.keys():
-        middle = (p.get(key, 0.0) + q.get(key, 0.0)) / 2
-        divergence += sum(
-            share / 2 * math.log2(share / middle) for share in (p.get(key, 0.0), q.get(key, 0.0)) if share
-        )
-    return math.sqrt(max(0.0, divergence))

@@ -11,14 +11,13 @@ import polars as pl
 from data_contracts import schemas
 from data_contracts.schemas import BY_DAY, TABLE_KEYS
 from tasks import standing
+from tasks.daily import by_day
 from tasks.identify import KEY
-from tasks.quality import quality_daily, rejects_daily
 from tasks.related import related, shown_utterances
 from tasks.run import Run
 from tasks.select import Pending, pending
 from tasks.stage import stage
 from tasks.sums import speakers
-from tasks.tallies import emotion_daily, speaker_daily
 from tasks.utterances import utterances_with_scores
 
 
@@ -45,12 +44,13 @@ def integrate(run: Run, waiting: Pending) -> Staged:
     days = pl.concat([said_on, read_on]).unique().sort("date")
     after = standing.utterances(run.lake, run.utterances, days["date"], utterances, gone)
     tables["speakers"], deletes["speakers"] = speakers(run, after, added=utterances, removed=pl.concat([gone, again]))
-    tables |= _daily(run, days["date"], recordings, after)
+    daily, compared = by_day(run, days["date"], recordings, after)
+    tables |= daily
     for table, frame in tables.items():
         run.lake.write_parquet(run.staged(table), _as(frame, table, run).to_arrow())
     for table, frame in deletes.items():
         run.lake.write_parquet(f"{run.staging}/deletes/{table}.parquet", frame.to_arrow())
-    places = {"utterances": said_on, "recordings": read_on, **dict.fromkeys(BY_DAY, days)}
+    places = {"utterances": said_on, "recordings": read_on, **dict.fromkeys(BY_DAY, days), "drift": compared.to_frame()}
     run.lake.write_json(
         f"{run.staging}/dates.json",
         {table: [day.isoformat() for day in sorted(set(rows["date"]))] for table, rows in places.items()},
@@ -90,20 +90,6 @@ def _rejects(run: Run, recordings: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataF
     key = list(TABLE_KEYS["rejects"])
     before = run.lake.frame("rejects", schemas.REJECTS).join(recordings.lazy().select("uri"), on="uri", how="semi")
     return rejected, before.join(rejected.lazy(), on=key, how="anti").select(key).collect()
-
-
-def _daily(run: Run, days: pl.Series, recordings: pl.DataFrame, after: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """The tables by day, of the touched `days` alone; `after` are their utterances as they will stand."""
-    read = standing.recordings(run.lake, days, recordings, run.sources)
-    said = standing.from_sources(run.lake, after, read, run.sources)
-    return {
-        "emotion_daily": emotion_daily(said),
-        "speaker_daily": speaker_daily(after.lazy()).collect(),
-        "quality_daily": quality_daily(read, said),
-        "rejects_daily": rejects_daily(read),
-        "feature_daily": pl.DataFrame(schemas.FEATURE_DAILY.empty_table()),
-        "drift": pl.DataFrame(schemas.DRIFT.empty_table()),
-    }
 
 
 def _as(frame: pl.DataFrame, table: str, run: Run) -> pl.DataFrame:

@@ -13,6 +13,7 @@ from features.config import FeatureConfig
 from features.corpus import Corpus
 from features.resources import Resources
 from features.sources import Sources
+from models.drift import DriftConfig
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Run:
     pseudonym_key: str
     sources: Sources = Sources()
     channel_names: tuple[str, ...] = ()  # of recordings whose manifest names none
+    drift: DriftConfig = DriftConfig()
     shard_tries: int = 3
     force: bool = False
     rescore: bool = False  # also what other model versions have published

@@ -46,8 +46,8 @@ def segments(recording: Recording, utterances: pl.DataFrame) -> Iterator[Cells]:
 
 
 def differences(rows: pl.DataFrame) -> Iterator[Cells]:
-    """player, date, the one model's emotion with its score, the other's."""
+    """player, the one model's emotion with its score, the other's, date."""
     for row in rows.iter_rows(named=True):
         said = (f"{page.emotion(row[side])} {row[f'{side}_score']:.2f}" for side in ("left", "right"))
         place = row["recording_id"], row["date"], row["channel"], row["start_s"], row["end_s"]
-        yield page.player(*place), page.text(row["date"]), *said
+        yield page.player(*place), *said, page.text(row["date"])

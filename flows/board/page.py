@@ -1,6 +1,6 @@
 """The pieces of a page: cards of figures, panels with a picture, tables that play. Words of others are escaped."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 from urllib.parse import urlencode
@@ -25,10 +25,22 @@ def shown(build: Callable[[], mo.Html]) -> mo.Html:
         return warning([f"this lake was written by an older version: `undertone backfill --stage score` ({error})"])
 
 
-def top(lake: str, tabs: Any, narrowing: Sequence[Any]) -> mo.Html:
-    """The head of every page: whose lake it is, the views, and what narrows them."""
-    head = f'<header class="ut-head"><h1>Undertone</h1><span>{escape(lake)}</span></header>'
-    return mo.Html(f"{head}{mo.as_html(tabs).text}{bar(*narrowing).text}")
+def top(lake: str, views: Iterable[Any]) -> mo.Html:
+    """The head of every page: whose lake it is, and a button a view.
+
+    Buttons and not tabs: those of marimo 0.25 do not listen to the arrow keys as tabs should.
+    """
+    name = '<div class="ut-undertone" role="heading" aria-level="1">Undertone</div>'
+    buttons = "".join(mo.as_html(view).text for view in views)
+    return mo.Html(
+        f'<header class="ut-head">{name}<span>{escape(lake)}</span></header><nav class="ut-views">{buttons}</nav>'
+    )
+
+
+def current(number: int, narrowing: Sequence[Any]) -> mo.Html:
+    """Marks the view of that number, from 0, and shows what narrows it. The buttons stay as they are, focus and all."""
+    mark = f"<style>.ut-views > :nth-child({number + 1}) {{ border-bottom-color: #0072b2; }}</style>"
+    return mo.Html(mark + bar(*narrowing).text)
 
 
 def bar(*elements: Any) -> mo.Html:
@@ -60,7 +72,13 @@ def panel(title: str, inside: Any, note: str = "", *, wide: bool = False) -> mo.
     """A titled part of the page: a chart, HTML, or a sentence."""
     body = _note(inside) if isinstance(inside, str) else mo.as_html(inside).text
     kind = "ut-panel ut-wide" if wide else "ut-panel"
-    return mo.Html(f'<section class="{kind}"><h2>{escape(title)}</h2>{body}{_note(note)}</section>')
+    return mo.Html(f'<section class="{kind}">{_heading(title)}{body}{_note(note)}</section>')
+
+
+def stack(charts: Mapping[str, Any]) -> mo.Html:
+    """Charts under each other, close, each with its name."""
+    made = (f'<div class="ut-name">{escape(name)}</div>{mo.as_html(chart).text}' for name, chart in charts.items())
+    return mo.Html(f'<div class="ut-stack">{"".join(made)}</div>')
 
 
 def drawn(
@@ -122,12 +140,15 @@ def player(recording_id: str, date: object, channel: int, start_s: float, end_s:
     return f'<audio controls preload="none" aria-label="{label}" src="audio?{escape(urlencode(asked))}"></audio>'
 
 
+def _heading(words: str) -> str:
+    """No <h2>: marimo would draw an outline of those beside the page."""
+    return f'<div class="ut-title" role="heading" aria-level="2">{escape(words)}</div>'
+
+
 def _note(words: str) -> str:
     return f'<p class="ut-note">{escape(words)}</p>' if words else ""
 
 
 def _advice(title: str, words: str, commands: Sequence[str]) -> mo.Html:
     lines = escape("\n".join(commands))
-    return mo.Html(
-        f'<section class="ut-panel ut-advice"><h2>{escape(title)}</h2>{_note(words)}<pre>{lines}</pre></section>'
-    )
+    return mo.Html(f'<section class="ut-panel ut-advice">{_heading(title)}{_note(words)}<pre>{lines}</pre></section>')

@@ -21,6 +21,7 @@ from flows.settings import Settings
 STRETCH_S = 64.0  # shown at a time: whole windows, and F0 of it takes a moment, not a minute
 _HOP_S = 0.01
 _POINTS = 800  # across the page
+_HIGHEST_HZ = 500.0  # a voice that is spoken with, not sung
 _MOMENT_S = 0.4  # ITU-R BS.1770's block
 
 
@@ -85,7 +86,11 @@ def pitch(samples: np.ndarray, start_s: float = 0.0) -> pl.DataFrame:
 
     if not len(samples):
         return pl.DataFrame(schema={"time_s": pl.Float64, "f0_hz": pl.Float64})
-    f0_hz = f0_track(torch.from_numpy(samples)[None].float(), torch.tensor([len(samples)]))[0][0].double().numpy()
+    f0_hz = (
+        f0_track(torch.from_numpy(samples)[None].float(), torch.tensor([len(samples)]), f0_max_hz=_HIGHEST_HZ)[0][0]
+        .double()
+        .numpy()
+    )
     step = max(1, len(f0_hz) // (2 * _POINTS))
     times = start_s + np.arange(len(f0_hz)) * _HOP_S
     frames = pl.DataFrame({"time_s": times, "f0_hz": f0_hz}).gather_every(step)

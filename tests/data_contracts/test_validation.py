@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from data_contracts.schemas import TABLE_KEYS
+from data_contracts.schemas import BY_DAY, TABLE_KEYS
 from data_contracts.suites import suites
 from data_contracts.validation import Failure, Verdict, validate
 
@@ -71,12 +71,13 @@ def _row(table: str, n: int) -> dict[str, Any]:
         "speaker_daily": {"date": _DAY, "speaker_id": who, "emotion": "calm", "n_utterances": 1},
         "quality_daily": {"date": day, "source": "calls", "n_recordings": 1},
         "rejects_daily": {"date": day, "source": "calls", "reason": "corrupt", "n": 1},
+        "feature_daily": {"date": day, "feature": "loudness", "n_utterances": 1},
+        "drift": {"date": day, "measure": "class_mix", "value": 0.1 if n % 2 else None, "drifted": None},
         "run": {
             "recordings_missing": 0,
             "utterances_missing": 0,
             "daily_utterances_missing": 0,
             "volume_ratio": 1.0,
-            "class_shift": 0.1,
             "lost_share": 0.0,
         },
     }
@@ -98,9 +99,7 @@ _NOT_NULL = {
     ],
     "speakers": ["speaker_id", "name", "kind", "extractor"],
     "rejects": ["uri", "etag", "reason"],
-    **{
-        table: list(TABLE_KEYS[table]) for table in ("emotion_daily", "speaker_daily", "quality_daily", "rejects_daily")
-    },
+    **{table: list(TABLE_KEYS[table]) for table in BY_DAY},
 }
 _BROKEN: list[tuple[str, str, str, dict[str, Any]]] = [
     *(
@@ -158,14 +157,18 @@ _BROKEN: list[tuple[str, str, str, dict[str, Any]]] = [
     ("quality_daily", "expect_column_values_to_be_between", "n_recordings", {"n_recordings": -1}),
     ("rejects_daily", "expect_compound_columns_to_be_unique", "date, source, reason", {"date": _DAY}),
     ("rejects_daily", "expect_column_values_to_be_between", "n", {"n": 0}),
+    ("feature_daily", "expect_compound_columns_to_be_unique", "date, feature", {"date": _DAY}),
+    ("feature_daily", "expect_column_values_to_be_between", "n_utterances", {"n_utterances": 0}),
+    ("drift", "expect_compound_columns_to_be_unique", "date, measure", {"date": _DAY}),
+    ("drift", "expect_column_values_to_be_between", "value", {"value": -0.1}),
+    ("drift", "expect_column_values_to_be_null", "drifted", {"drifted": "class_mix on 2026-11-20: psi 2.1 > 0.25"}),
     ("run", "expect_column_values_to_be_between", "recordings_missing", {"recordings_missing": 1}),
     ("run", "expect_column_values_to_be_between", "utterances_missing", {"utterances_missing": -1}),
     ("run", "expect_column_values_to_be_between", "daily_utterances_missing", {"daily_utterances_missing": 2}),
     ("run", "expect_column_values_to_be_between", "volume_ratio", {"volume_ratio": 0.1}),
-    ("run", "expect_column_values_to_be_between", "class_shift", {"class_shift": 0.5}),
     ("run", "expect_column_values_to_be_between", "lost_share", {"lost_share": 0.5}),
 ]
-_WARNINGS = {("run", "volume_ratio"), ("run", "class_shift"), ("run", "lost_share")}
+_WARNINGS = {("run", "volume_ratio"), ("drift", "drifted"), ("run", "lost_share")}
 
 
 TABLES = list(suites(CLASSES))
@@ -221,14 +224,14 @@ def test_a_broken_row_fails_by_name_and_severity(broken, table, expectation, col
 
 
 def test_a_warning_does_not_stop():
-    verdict = validate({"run": _frame("run", {"class_shift": 0.9})}, CLASSES, run_id="warned")
+    verdict = validate({"run": _frame("run", {"lost_share": 0.9})}, CLASSES, run_id="warned")
     assert verdict.word == "warned"
     assert verdict.critical == []
-    assert [failure.columns for failure in verdict.failures] == ["class_shift"]
+    assert [failure.columns for failure in verdict.failures] == ["lost_share"]
 
 
 def test_a_first_night_has_nothing_to_compare_with():
-    frame = pd.DataFrame([_row("run", 0) | {"volume_ratio": None, "class_shift": None}])
+    frame = pd.DataFrame([_row("run", 0) | {"volume_ratio": None}])
     assert validate({"run": frame}, CLASSES, run_id="first").word == "passed"
 
 

@@ -1,0 +1,30 @@
+"""The tables by day, of the touched dates alone, as they will stand once what is staged is published."""
+
+import polars as pl
+
+from tasks import standing
+from tasks.drift import drift, judged
+from tasks.feature_daily import feature_daily
+from tasks.quality import quality_daily, rejects_daily
+from tasks.run import Run
+from tasks.tallies import emotion_daily, speaker_daily
+
+
+def by_day(
+    run: Run, days: pl.Series, recordings: pl.DataFrame, after: pl.DataFrame
+) -> tuple[dict[str, pl.DataFrame], pl.Series]:
+    """The tables, and the dates that `drift` is told of: the touched `days` and some after them.
+
+    `recordings` are those that are staged, `after` all utterances of the days as they will stand.
+    """
+    read = standing.recordings(run.lake, days, recordings, run.sources)
+    said = standing.from_sources(run.lake, after, read, run.sources)
+    tables = {
+        "emotion_daily": emotion_daily(said),
+        "speaker_daily": speaker_daily(after.lazy()).collect(),
+        "quality_daily": quality_daily(read, said),
+        "rejects_daily": rejects_daily(read),
+        "feature_daily": feature_daily(run, days, after),
+    }
+    compared = judged(run.lake, days, run.drift.days)
+    return tables | {"drift": drift(run.lake, compared, days, tables, run.drift)}, compared

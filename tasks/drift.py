@@ -1,0 +1,60 @@
+"""Is a date like the weeks before it? Told from the tables by day alone: no feature is read again.
+
+A verdict is about a date and the dates before it. So those after a touched date are judged again with it, and `drift`
+says the same in whatever order dates are published.
+"""
+
+import datetime as dt
+from collections.abc import Iterator, Mapping
+
+import polars as pl
+
+from data_contracts import schemas
+from data_contracts.lake import Lake
+from features.gemaps import EGEMAPS_NAMES
+from models.drift import DriftConfig, compare, is_enough
+from tasks.histories import History, histories
+
+N_MEASURES = len(EGEMAPS_NAMES) + 4  # class_mix, abstained, rejected, embedding
+_READ = {"emotion_daily": schemas.EMOTION_DAILY, "quality_daily": schemas.QUALITY_DAILY} | {
+    "feature_daily": schemas.FEATURE_DAILY
+}
+
+
+def judged(lake: Lake, touched: pl.Series, days: int) -> pl.Series:
+    """The touched dates, and the published ones that have one of them among the `days` before them."""
+    published = lake.frame("quality_daily", schemas.QUALITY_DAILY).select("date").unique().collect()["date"]
+    with_it = {date + dt.timedelta(days=n) for date in touched for n in range(1, days + 1)}
+    return pl.Series("date", sorted({*touched, *(with_it & set(published))}), pl.Date)
+
+
+def drift(
+    lake: Lake, judged: pl.Series, touched: pl.Series, staged: Mapping[str, pl.DataFrame], config: DriftConfig
+) -> pl.DataFrame:
+    """The rows of `drift` for the `judged` dates; `staged` are the other tables by day of those that are `touched`."""
+    tables = {name: _standing(lake, name, judged, touched, staged[name], config.days) for name in _READ}
+    rows = [row for history in histories(tables) for row in _rows(history, judged, config)]
+    empty = pl.DataFrame(schemas.DRIFT.empty_table())
+    return pl.DataFrame(rows, schema=empty.schema, orient="row").sort("date", "measure")
+
+
+def _standing(
+    lake: Lake, table: str, judged: pl.Series, touched: pl.Series, staged: pl.DataFrame, days: int
+) -> pl.DataFrame:
+    """A table by day as it will stand, on the dates that the judged are and are compared with."""
+    needed = {date - dt.timedelta(days=n) for date in judged for n in range(days + 1)} - set(touched)
+    published = lake.frame(table, _READ[table]).select(staged.columns).filter(pl.col("date").is_in(sorted(needed)))
+    return pl.concat([published.collect(), staged], how="vertical_relaxed")
+
+
+def _rows(history: History, judged: pl.Series, config: DriftConfig) -> Iterator[tuple[object, ...]]:
+    for date in judged:
+        samples = history.around(date, config.days)
+        if samples is None:
+            continue
+        verdict: tuple[float | bool | None, ...] = (None, None, None)
+        if is_enough(*samples, config, of_recordings=history.of_recordings):
+            found = compare(history.method, *samples, config, n_measures=N_MEASURES)
+            verdict = (found.value, found.threshold, found.over)
+        sizes = [sample.n_recordings if history.of_recordings else sample.n_utterances for sample in samples]
+        yield date, history.measure, history.method, *verdict, *sizes

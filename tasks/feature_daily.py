@@ -1,0 +1,76 @@
+"""How a date's features are distributed, and the sum of its embeddings: by these drift is told, weeks later too.
+
+Streamed by shard: in memory are a few shards and one table of counts.
+"""
+
+import datetime as dt
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import numpy as np
+import polars as pl
+
+from data_contracts.schemas import EMBEDDING, FEATURE_DAILY
+from features import sketch, store
+from features.gemaps import EGEMAPS_NAMES
+from tasks.identify import KEY
+from tasks.run import Run
+
+_AT_ONCE = 4  # shards that are read at a time
+_EMPTY = pl.DataFrame(FEATURE_DAILY.empty_table())
+
+
+def feature_daily(run: Run, days: pl.Series, after: pl.DataFrame) -> pl.DataFrame:
+    """The rows of the table for `days`: of the utterances in `after` that have the run's own feature version."""
+    own = after.filter(pl.col("feature_version") == run.feature_version).select(*KEY, "date")
+    parts = own.partition_by("date", as_dict=True)
+    frames = [_of_date(run, date, parts[date,].select(KEY)) for date in days if (date,) in parts]
+    return pl.concat([_EMPTY, *frames])
+
+
+def _of_date(run: Run, date: dt.date, own: pl.DataFrame) -> pl.DataFrame:
+    counts = np.zeros((len(EGEMAPS_NAMES), sketch.N_BUCKETS), np.int64)
+    total, n_utterances, n_recordings = np.zeros(1), 0, 0
+    for features, embeddings, n_read in _shards(run, date, own):
+        counts += sketch.count(features)
+        total = total + embeddings.sum(axis=0, dtype=np.float64)
+        n_utterances += len(features)
+        n_recordings += n_read
+    if not n_utterances:
+        return _EMPTY
+    held = [sketch.sparse(row) for row in counts]
+    columns = {"buckets": [buckets for buckets, _ in held], "counts": [n for _, n in held]}
+    features = pl.DataFrame({"feature": EGEMAPS_NAMES, **columns})
+    embedding = pl.DataFrame({"feature": [EMBEDDING], "total": [total]})
+    rows = pl.concat([features, embedding], how="diagonal").with_columns(
+        date=pl.lit(date),
+        feature_version=pl.lit(run.feature_version),
+        n_recordings=pl.lit(n_recordings),
+        n_utterances=pl.lit(n_utterances),
+    )
+    return rows.select(pl.col(name).cast(kind) for name, kind in _EMPTY.schema.items())
+
+
+def _shards(run: Run, date: dt.date, own: pl.DataFrame) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
+    """Features (n, 88), embeddings (n, dim) and the number of recordings, shard by shard; an utterance once."""
+    listed = store.rows(run.lake, run.feature_version, date, ["recording_id", "status"])
+    places = listed.filter(pl.col("status") == "ok").sort("shard").unique("recording_id", keep="first")
+    placed = own.join(places.select("recording_id", "shard"), on="recording_id")
+    parts = sorted(placed.partition_by("shard", as_dict=True).items())
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="sketch") as pool:
+        yield from pool.map(
+            partial(_read, run, date), [str(shard) for (shard,), _ in parts], [part for _, part in parts]
+        )
+
+
+def _read(run: Run, date: dt.date, shard: str, own: pl.DataFrame) -> tuple[np.ndarray, np.ndarray, int]:
+    features, embeddings = (
+        pl.DataFrame(store.read(run.lake, name, run.feature_version, date, shard))
+        .unique(KEY, keep="first")
+        .join(own, on=KEY, how="semi")
+        .sort(KEY)
+        for name in ("egemaps", "embeddings")
+    )
+    vectors = np.asarray(embeddings["embedding"].to_numpy(), np.float32)
+    return features.select(EGEMAPS_NAMES).to_numpy(), vectors, features["recording_id"].n_unique()

@@ -1,0 +1,61 @@
+"""A real Chromium, and the dashboard as a real process over a small lake whose recordings can be heard."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import soundfile as sf
+from board_server import dashboard
+from playwright.sync_api import Browser, Page, sync_playwright
+from synthetic_lake import Size, make
+
+from data_contracts.lake import Lake
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
+HEARD = ("--autoplay-policy=no-user-gesture-required", "--disable-sync", "--no-first-run")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine: `make test-browser` installs Debian's and runs these")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*QUIET, *HEARD])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def lake(tmp_path_factory: pytest.TempPathFactory, sample: Path) -> Lake:
+    """A week of made-up rows about real files."""
+    made = Lake(str(tmp_path_factory.mktemp("board") / "lake"))
+    files = [(str(path), sf.info(path).duration) for path in sorted(sample.rglob("call-*-voice-*.flac"))[:6]]
+    make(made, Size(600, 7, n_speakers=8, files=files))
+    return made
+
+
+@pytest.fixture(scope="session")
+def address(chromium: Browser, lake: Lake) -> Iterator[str]:
+    """Where the dashboard of `lake` is served."""
+    with dashboard(lake.uri) as found:
+        yield found
+
+
+@pytest.fixture
+def page(chromium: Browser) -> Iterator[Page]:
+    """A page whose errors, and whatever it asks of another machine, fail the test."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    page, wrong = context.new_page(), list[str]()
+    page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("request", lambda asked: None if _is_here(asked.url) else wrong.append(asked.url))
+    page.set_default_timeout(60_000)
+    yield page
+    context.close()
+    assert not wrong
+
+
+def _is_here(url: str) -> bool:
+    return url.startswith(("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:"))

@@ -1,0 +1,252 @@
+"""A month of nights of one corpus, of which one is unlike the others: that is told, and nothing else."""
+
+import datetime as dt
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pytest
+from deltalake import write_deltalake
+from polars.testing import assert_frame_equal
+
+from data_contracts import schemas
+from data_contracts.lake import Lake
+from data_contracts.records import ModelRef
+from data_contracts.schemas import BY_DAY, EMBEDDING
+from features import store
+from features.config import FeatureConfig
+from features.gemaps import EGEMAPS_NAMES
+from features.resources import Resources
+from tasks import feature_daily
+from tasks.audit import _in_words
+from tasks.commit import Change, commit
+from tasks.daily import by_day
+from tasks.drift import N_MEASURES
+from tasks.run import Run
+
+FIRST = dt.date(2026, 10, 1)
+DAYS = [FIRST + dt.timedelta(days=n) for n in range(30)]
+N_RECORDINGS, N_EACH, DIM = 60, 5, 16
+LOUD = [name for name in EGEMAPS_NAMES if name.startswith(("loudness_sma3_percentile", "equivalentSoundLevel"))]
+SCHEMA = schemas.utterances(("anger", "neutral"))
+
+
+def _run(lake, version="v1"):
+    emotion = ModelRef("emotion", "1", "nowhere", "f" * 32, {"classes": ["anger", "neutral"]})
+    speaker = ModelRef("speaker", "1", "nowhere", "f" * 32, {"dim": DIM})
+    config, resources = FeatureConfig(), Resources()
+    return Run("r1", "backfill", lake, None, None, emotion, speaker, config, version, 1, resources, "key")
+
+
+def _night(lake, date, *, louder=0.0, angry=0.3, rejected=6, version="v1"):
+    """The recordings and utterances of a date; its features lie in the store, in two shards."""
+    random = np.random.default_rng(date.toordinal())
+    ids = [f"{date:%d}{n:030x}" for n in range(N_RECORDINGS)]
+    recordings = _filled(
+        schemas.RECORDINGS,
+        {
+            "uri": [f"s3://calls/{date:%Y/%m/%d}/north/{name}.flac" for name in ids],
+            "recording_id": ids,
+            "date": [date] * N_RECORDINGS,
+            "status": ["rejected" if n < rejected else "ok" for n in range(N_RECORDINGS)],
+            "reason": ["corrupt" if n < rejected else None for n in range(N_RECORDINGS)],
+        },
+    )
+    n = (N_RECORDINGS - rejected) * N_EACH
+    anger = random.uniform(size=n) < angry
+    silent = random.uniform(size=n) < 0.05
+    keys = {
+        "recording_id": np.repeat(ids[rejected:], N_EACH),
+        "channel": np.zeros(n, np.int16),
+        "segment": np.tile(np.arange(N_EACH), N_RECORDINGS - rejected).astype(np.int32),
+    }
+    told = {
+        "emotion": [
+            None if quiet else ("anger" if hot else "neutral") for hot, quiet in zip(anger, silent, strict=True)
+        ],
+        "emotion_reason": ["too_little_speech" if quiet else None for quiet in silent],
+        "score_anger": anger * 0.8 + 0.1,
+    }
+    who = {"speaker_id": ["spk"] * n, "speaker_known": [False] * n}
+    utterances = _filled(SCHEMA, keys | told | who | {"date": [date] * n, "feature_version": [version] * n})
+    values = random.normal(np.arange(len(EGEMAPS_NAMES)) - 40, 3, (n, len(EGEMAPS_NAMES)))
+    values[:, [EGEMAPS_NAMES.index(name) for name in LOUD]] += louder
+    vectors = random.normal(np.linspace(-1, 1, DIM), 1, (n, DIM))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    for shard, rows in {"0a": slice(0, n // 2), "0b": slice(n // 2, n)}.items():
+        _store(
+            lake,
+            date,
+            shard,
+            {name: column[rows] for name, column in keys.items()},
+            values[rows],
+            vectors[rows],
+            version,
+        )
+    return recordings, utterances
+
+
+def _filled(schema, columns):
+    """With the columns of `schema`, null where nothing is said."""
+    empty = pl.DataFrame(schema.empty_table())
+    return pl.concat([empty, pl.DataFrame(columns)], how="diagonal_relaxed").select(empty.columns).cast(empty.schema)
+
+
+def _store(lake, date, shard, keys, values, vectors, version):
+    columns = [pa.array(column) for column in keys.values()]
+    now = dt.datetime.now(dt.UTC)
+    same = {"etag": "e", "bytes": 1, "modified": now, "tries": 1, "read_at": now, "status": "ok"}
+    rows = [same | {"uri": name, "recording_id": name} for name in np.unique(keys["recording_id"])]
+    floats = [pa.array(column, pa.float32()) for column in values.T]
+    flat = pa.FixedSizeListArray.from_arrays(pa.array(vectors.astype(np.float16).ravel()), DIM)
+    tables = {
+        "egemaps": pa.Table.from_arrays([*columns, *floats], schema=schemas.egemaps(EGEMAPS_NAMES)),
+        "embeddings": pa.Table.from_arrays([*columns, flat], schema=schemas.embeddings(DIM)),
+        "recordings": pa.Table.from_pylist(rows, schema=schemas.RECORDING_FEATURES),
+    }
+    store.write_shard(lake, tables, version=version, date=date, shard=shard, configuration="test")
+
+
+def _publish(lake, nights, version="v1"):
+    """The tables by day of `nights` (what `_night` made, by date), as a run publishes them; returns what it staged."""
+    recordings, utterances = (pl.concat([night[part] for night in nights.values()]) for part in (0, 1))
+    days = pl.Series("date", list(nights), pl.Date)
+    tables, judged = by_day(_run(lake, version), days, recordings, utterances)
+    for table in BY_DAY:
+        dates = judged if table == "drift" else days
+        schema = pl.DataFrame(getattr(schemas, table.upper()).empty_table()).schema
+        rows = tables[table].select(pl.col(name).cast(kind) for name, kind in schema.items())
+        stamp = {"undertone.run_id": f"{dates[0]}-{lake.delta(table) and lake.delta(table).version()}"}
+        commit(lake, Change(table, rows.to_arrow(), dates=dates.to_list(), replace=True), stamp)
+    return tables
+
+
+def _month(lake, *dates, **unlike):
+    return {date: _night(lake, date, **unlike) for date in dates}
+
+
+@pytest.fixture(scope="module")
+def month(tmp_path_factory):
+    """28 days at once, the 29th louder, angrier and worse than they, and the 30th as ever. Tests read it."""
+    lake = Lake(str(tmp_path_factory.mktemp("month") / "lake"))
+    _publish(lake, _month(lake, *DAYS[:28]))
+    _publish(lake, _month(lake, DAYS[28], louder=12.0, angry=0.8, rejected=24))
+    _publish(lake, _month(lake, DAYS[29]))
+    return lake
+
+
+def _drift(lake):
+    return lake.scan("drift").sort("date", "measure").collect()
+
+
+def test_what_shifted_is_told_and_nothing_else(month):
+    over = _drift(month).filter("over")
+    assert set(over["date"]) == {DAYS[28]}
+    assert set(over["measure"]) == {*LOUD, "class_mix", "rejected"}
+
+
+def test_the_audit_says_it_in_words_of_the_touched_dates_alone(month):
+    rows = _drift(month)
+    words = _in_words(rows, DAYS[28:])["drifted"].drop_nulls().to_list()
+    assert len(words) == len(LOUD) + 2
+    assert sorted(word.split(": ")[0] for word in words)[0] == "class_mix on 2026-10-29"
+    assert all(word.split(": ")[1].startswith(("psi ", "share 0.3 > 0.")) for word in words)
+    assert _in_words(rows, DAYS[:28])["drifted"].null_count() == len(rows)
+
+
+def test_every_measure_of_every_day_has_a_row_and_the_first_week_no_verdict(month):
+    rows = _drift(month)
+    assert rows.group_by("date").len()["len"].to_list() == [N_MEASURES] * 30
+    said = rows.with_columns(said=pl.col("over").is_not_null()).group_by("date").agg(pl.col("said").mean()).sort("date")
+    assert said["said"].to_list() == [0.0] * 7 + [1.0] * 23
+    assert rows.filter(pl.col("over").is_null())["value"].null_count() == 7 * N_MEASURES
+    last = rows.filter(pl.col("date") == DAYS[29], pl.col("measure") == "rejected").row(0, named=True)
+    assert (last["n"], last["n_reference"]) == (N_RECORDINGS, 28 * N_RECORDINGS)
+
+
+def test_features_of_a_day_are_those_of_its_shards(month):
+    """Against Polars over the store: how many, the median to the sketch's accuracy, and the sum of the embeddings."""
+    date, name = DAYS[3], EGEMAPS_NAMES[5]
+    files = month.at(*store.folder("egemaps", "v1", date).split("/"), "*.parquet")
+    values = pl.read_parquet(files)[name]
+    rows = month.scan("feature_daily").filter(pl.col("date") == date).collect()
+    (row,) = rows.filter(pl.col("feature") == name).iter_rows(named=True)
+    assert (row["n_utterances"], row["n_recordings"], sum(row["counts"])) == (
+        len(values),
+        N_RECORDINGS - 6,
+        len(values),
+    )
+    middle = row["buckets"][int(np.searchsorted(np.cumsum(row["counts"]), len(values) / 2))]
+    (exact,) = feature_daily.sketch.buckets(np.array([values.sort()[len(values) // 2 - 1]]))
+    assert middle == exact
+    (total,) = rows.filter(pl.col("feature") == EMBEDDING)["total"]
+    vectors = pl.read_parquet(files.replace("egemaps", "embeddings"))["embedding"].to_numpy()
+    assert total.to_numpy() == pytest.approx(vectors.sum(axis=0, dtype=np.float64))
+
+
+def test_a_night_touches_its_own_date_and_reads_no_features_of_another(tmp_path, monkeypatch):
+    lake, read = Lake(str(tmp_path)), []
+    _publish(lake, _month(lake, *DAYS[:9]))
+    before = {table: lake.scan(table).collect() for table in BY_DAY}
+    files = set(lake.delta("feature_daily").file_uris())
+    monkeypatch.setattr(
+        feature_daily.store,
+        "read",
+        lambda *where, read_=store.read: (read.append(where[3]), read_(*where))[1],
+    )
+    _publish(lake, _month(lake, DAYS[9], louder=12.0))
+    assert read == [DAYS[9]] * 4, "two shards, features and embeddings of each"
+    assert files < set(lake.delta("feature_daily").file_uris())
+    for table in BY_DAY:
+        rows = lake.scan(table).collect()
+        assert DAYS[9] in rows["date"]
+        key = list(schemas.TABLE_KEYS[table])
+        assert_frame_equal(rows.filter(pl.col("date") < DAYS[9]).sort(key), before[table].sort(key), check_exact=True)
+
+
+def test_again_and_in_another_order_it_says_the_same(tmp_path):
+    """A late day changes what the days after it are compared with: they are judged again."""
+    nights = {}
+    for name, batches in {
+        "in-order": [DAYS[:8], DAYS[8:9], DAYS[9:10]],
+        "late": [DAYS[:8], DAYS[9:10], DAYS[8:9]],
+    }.items():
+        lake = Lake(str(tmp_path / name))
+        for batch in batches:
+            _publish(lake, _month(lake, *batch))
+        nights[name] = _drift(lake)
+        _publish(lake, _month(lake, *batches[-1]))
+        assert_frame_equal(_drift(lake), nights[name])
+    assert nights["in-order"]["over"].drop_nulls().len() == 3 * N_MEASURES
+    assert_frame_equal(nights["late"], nights["in-order"])
+
+
+def test_another_version_of_the_features_is_another_space(tmp_path):
+    """Nothing is said of features and voices until there are days to compare with; moods and rejects are the same."""
+    lake = Lake(str(tmp_path))
+    _publish(lake, _month(lake, *DAYS[:8]))
+    _publish(lake, _month(lake, DAYS[8], louder=12.0, version="v2"), version="v2")
+    rows = _drift(lake).filter(pl.col("date") == DAYS[8])
+    assert set(rows.filter(pl.col("over").is_not_null())["measure"]) == {"class_mix", "abstained", "rejected"}
+    assert not rows["over"].any()
+    assert set(rows.filter(pl.col("over").is_null())["n_reference"]) == {0}
+
+
+def test_a_lake_of_before_has_emotions_by_day_and_nothing_to_compare_with(tmp_path):
+    lake = Lake(str(tmp_path))
+    old = [
+        {"date": day, "emotion": "anger", "n_utterances": 900, "speech_s": 1.0, "mean_score": 0.5} for day in DAYS[:9]
+    ]
+    write_deltalake(lake.at("analytics", "emotion_daily"), pa.Table.from_pylist(old))
+    tables = _publish(lake, _month(lake, DAYS[9]))
+    assert tables["drift"].height == N_MEASURES
+    assert tables["drift"]["over"].null_count() == N_MEASURES
+
+
+def test_a_date_that_lost_everything_is_told_no_more(tmp_path):
+    lake = Lake(str(tmp_path))
+    _publish(lake, _month(lake, *DAYS[:2]))
+    recordings, utterances = _night(lake, DAYS[0])
+    _publish(lake, {DAYS[0]: (recordings.clear(), utterances.clear())})
+    for table in BY_DAY:
+        assert set(lake.scan(table).collect()["date"]) == {DAYS[1]}
