@@ -26,6 +26,7 @@ class KnownFiles(AbstractFileSystem):  # type: ignore[misc]
         super().__init__()
         self.lake = lake
         self.sizes: dict[str, int] = {}
+        self.failure: Exception | None = None  # the last of a read: of it DuckDB keeps a traceback in words alone
 
     def info(self, path: str, **_more: Any) -> dict[str, Any]:
         """Raises FileNotFoundError."""
@@ -50,4 +51,8 @@ class KnownFiles(AbstractFileSystem):  # type: ignore[misc]
 class _Ranges(AbstractBufferedFile):  # type: ignore[misc]
     def _fetch_range(self, start: int, end: int) -> bytes:
         lake: Lake = self.fs.lake
-        return lake.read_range(self.path, start, end)
+        try:
+            return lake.read_range(self.path, start, end)
+        except Exception as error:
+            self.fs.failure = error
+            raise

@@ -8,7 +8,7 @@ import duckdb
 import pyarrow as pa
 
 from data_contracts.as_of import as_of as tables_of
-from data_contracts.errors import UsageError
+from data_contracts.errors import LakeError, UndertoneError, UsageError
 from data_contracts.lake import Lake
 from data_contracts.published import published
 from data_contracts.schemas import FEATURE_SETS, TABLE_KEYS
@@ -26,11 +26,13 @@ def connect(lake: Lake, sql: str, *, as_of: str | None = None) -> duckdb.DuckDBP
 
     `as_of` takes them as they were (`data_contracts.as_of`); feature sets have no versions, and are as they are now.
     """
+    return _connect(lake, sql, as_of, None if lake.is_local else KnownFiles(lake))
+
+
+def _connect(lake: Lake, sql: str, as_of: str | None, known: KnownFiles | None) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
-    known = None
-    if not lake.is_local:
-        known = KnownFiles(lake)
+    if known is not None:
         connection.register_filesystem(known)
         connection.register_filesystem(lake.fs)
     views, words = Views(lake, connection, known), set(re.findall(r"[a-z_]+", sql.lower()))
@@ -46,7 +48,10 @@ def connect(lake: Lake, sql: str, *, as_of: str | None = None) -> duckdb.DuckDBP
 
 
 def query(lake: Lake, sql: str, *, as_of: str | None = None) -> pa.Table:
-    """The answer as an Arrow table. Raises UsageError with DuckDB's words where the SQL is wrong."""
+    """The answer as an Arrow table.
+
+    Raises UsageError with DuckDB's words where the SQL is wrong, and what the store raises while it is read.
+    """
     with asked(lake, sql, as_of=as_of) as answer:
         return answer.read_all()
 
@@ -54,12 +59,13 @@ def query(lake: Lake, sql: str, *, as_of: str | None = None) -> pa.Table:
 @contextmanager
 def asked(lake: Lake, sql: str, *, as_of: str | None = None) -> Iterator[pa.RecordBatchReader]:
     """The answer as it comes, batch by batch, for those that are larger than memory. Raises as `query` does."""
+    known = None if lake.is_local else KnownFiles(lake)
     try:
-        with connect(lake, sql, as_of=as_of) as connection:
+        with _connect(lake, sql, as_of, known) as connection:
             answer = connection.sql(sql)
             yield pa.table({}).to_reader() if answer is None else _plain(answer).to_arrow_reader(_BATCH_ROWS)
     except duckdb.Error as error:
-        raise UsageError(_explained(lake, error)) from error
+        raise _explained(lake, error, known.failure if known is not None else None) from error
 
 
 def _plain(answer: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
@@ -74,10 +80,15 @@ def _plain(answer: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
     )
 
 
-def _explained(lake: Lake, error: duckdb.Error) -> str:
+def _explained(lake: Lake, error: duckdb.Error, failure: Exception | None) -> UndertoneError:
+    """What went wrong, in our words where it is none of DuckDB's business. `failure` is the store's."""
     words = str(error).strip()
+    if isinstance(failure, UndertoneError):
+        return failure
+    if isinstance(failure, FileNotFoundError) or "No files found that match" in words:
+        return LakeError(f"a file below {lake.uri} was packed or removed while it was read: ask again ({words[-200:]})")
     missing = re.match(r"Catalog Error: Table with name (\w+) does not exist", words)
     if missing and missing[1].lower() in SETS:
         place = lake.at("features", SETS[missing[1].lower()])
-        return f"{place} holds nothing yet; run `undertone backfill`"
-    return f"{words}\nTables: {', '.join([*TABLE_KEYS, *SETS])}"
+        return UsageError(f"{place} holds nothing yet; run `undertone backfill`")
+    return UsageError(f"{words}\nTables: {', '.join([*TABLE_KEYS, *SETS])}")

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from deltalake import write_deltalake
+from faulty_s3 import Fault
 from polars.testing import assert_frame_equal
 from rich.console import Console
 from small_lake import publish_night, utterance, write_segments
@@ -17,8 +18,9 @@ from typer.testing import CliRunner
 
 import flows.rows
 from data_contracts import lake as lakes
-from data_contracts.errors import UsageError
+from data_contracts.errors import CredentialsError, LakeError, TransientError, UsageError
 from data_contracts.lake import Lake
+from data_contracts.patience import Patience
 from flows.cli import app
 from flows.embedded_s3 import upload
 from flows.query import asked, connect, query
@@ -106,6 +108,19 @@ def test_two_lines_of_python_and_sql_say_the_same_here_and_there(there, lake):
             assert_frame_equal(answer.cast(dict(left.schema)), left, check_column_order=False)
     assert there.scan("utterances", as_of=RUNS[0]).collect().height == SAID
     assert query(there, "FROM utterances", as_of=RUNS[0]).num_rows == SAID
+
+
+def test_a_store_in_trouble_is_not_called_wrong_usage(there, faulty):
+    """Of what a file system raises DuckDB keeps the traceback, as text."""
+    lake = lakes.open(there.uri, Patience(total_s=0.5, timeout_s=0.5))
+    for fault, kind, words in (
+        (Fault("internal_error", on="GET .*parquet"), TransientError, "in vain: run again"),
+        (Fault("expired", on="GET .*parquet"), CredentialsError, "renew them"),
+        (Fault("delete", on="GET .*parquet"), LakeError, "was packed or removed while it was read: ask again"),
+    ):
+        faulty.do(fault)
+        with pytest.raises(kind, match=words):
+            query(lake, "SELECT sum(start_s) FROM segments")
 
 
 def test_as_of_on_the_command_line(lake):
