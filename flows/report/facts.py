@@ -38,7 +38,7 @@ _SQL = {
         WHERE {_OWN} GROUP BY 1 ORDER BY sum(n_recordings) DESC, source LIMIT 1) ORDER BY date""",
     "rejects": f"SELECT reason, sum(n)::BIGINT AS n FROM rejects_daily WHERE {_OWN} GROUP BY 1 ORDER BY n DESC, reason",
     "examples": f"SELECT uri, reason, error FROM rejects WHERE {_OWN} AND run_id = $run ORDER BY uri LIMIT {_TOP}",
-    "drift": f"""SELECT date, measure, method, value, threshold, over FROM drift
+    "drift": f"""SELECT date, measure, value, threshold, over FROM drift
         WHERE {_DAYS} AND value IS NOT NULL AND measure IN (SELECT measure FROM drift WHERE {_OWN} AND value IS NOT NULL
         GROUP BY 1 ORDER BY max(value / nullif(threshold, 0)) DESC, measure LIMIT 5) ORDER BY date, measure""",
 }

@@ -196,11 +196,15 @@ def _drift(facts: Facts) -> Html:
         return Html()
     past = drift.filter("over").sort("date", "measure", descending=[True, False]).head(10)
     rows = [
-        [str(row["date"]), row["measure"], row["method"], f"{row['value']:.3f}", f"{row['threshold']:.3f}"]
+        [str(row["date"]), row["measure"], f"{row['value']:.3f}", f"{row['threshold']:.3f}"]
         for row in past.iter_rows(named=True)
     ]
-    told = table(["date", "over the threshold", "by", "value", "threshold"], rows, numbers=2) if rows else None
-    words = "The measures nearest to their thresholds, or past them." if rows else "Nothing has passed its threshold."
+    told = table(["date", "measure", "value", "threshold"], rows, numbers=2) if rows else None
+    words = (
+        "The measures that came nearest to their thresholds, or went past them."
+        if rows
+        else "Nothing went past its threshold."
+    )
     parts = element("div", pictures.drift(drift), *([told] if told else []), class_="two")
     return _section("Is it like the days before?", element("p", words, class_="soft"), parts)
 

@@ -22,6 +22,7 @@ COMMANDS = (
     "enroll",
     "query",
     "tables",
+    "report",
     "runs",
     "rejects",
     "speakers",
