@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test test-s3 test-browser lint types contracts bench format
+.PHONY: setup demo test test-s3 test-browser lint types contracts bench format docs
 .DEFAULT_GOAL := setup
 
 setup: .venv/.ready
@@ -43,6 +43,9 @@ contracts: setup
 bench: setup
 	$(BIN)/python tests/bench/end_to_end.py
 	$(BIN)/python tests/bench/rtfx.py
+
+docs: setup
+	$(BIN)/undertone tables --markdown > docs/tables.md
 
 format: setup
 	$(BIN)/ruff check --fix-only --exit-zero .

@@ -24,7 +24,7 @@ from deltalake import DeltaTable
 from data_contracts.errors import UsageError
 from data_contracts.foreign import code_of
 from data_contracts.patience import Patience
-from data_contracts.schemas import FEATURE_SETS, SCHEMA_VERSION, TABLE_KEYS
+from data_contracts.schemas import SCHEMA_VERSION
 from data_contracts.storage import delta_patience, polars_patience, s3fs_options, storage_options
 
 T = TypeVar("T")
@@ -162,6 +162,20 @@ class Lake:
         """The file's bytes. Raises FileNotFoundError."""
         return self._patiently(f"reading {self.at(path)}", lambda: bytes(self.fs.cat_file(self._full(path))))
 
+    def read_range(self, path: str, start: int, end: int) -> bytes:
+        """The file's bytes from `start` to before `end`. Raises FileNotFoundError."""
+        return self._patiently(
+            f"reading {self.at(path)}", lambda: bytes(self.fs.cat_file(self._full(path), start=start, end=end))
+        )
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Bytes of every file in `folder` and those below it, by path below the root; empty where there is none."""
+        try:
+            found = self._patiently(f"listing {self.at(folder)}", lambda: self.fs.find(self._full(folder), detail=True))
+        except FileNotFoundError:
+            return {}
+        return {name.removeprefix(f"{self.path}/"): int(info["size"]) for name, info in sorted(found.items())}
+
     def names(self, folder: str) -> list[str]:
         """Names of what stands directly in `folder`, sorted; empty where there is none."""
         try:
@@ -262,20 +276,13 @@ class Lake:
             for path in paths
         )
 
-    def scan(self, name: str) -> pl.LazyFrame:
-        """A table, or a feature set, by its name. Raises UsageError where there is no such thing (yet)."""
-        if name in TABLE_KEYS:
-            delta = self.delta(name)
-            if delta is None:
-                raise UsageError(f"{self.at('analytics', name)} has nothing published yet; run `undertone backfill`")
-            return pl.scan_delta(delta, storage_options=self.polars_options)
-        if name not in FEATURE_SETS:
-            known = ", ".join([*TABLE_KEYS, *FEATURE_SETS[1:]])
-            raise UsageError(f"expected one of {known}; found {name!r}")
-        if not self.names(f"features/{name}"):
-            raise UsageError(f"{self.at('features', name)} holds nothing yet; run `undertone backfill`")
-        return pl.scan_parquet(
-            self.at("features", name, "**", "*.parquet"),
-            storage_options=self.polars_options or None,
-            hive_partitioning=True,
-        )
+    def scan(self, name: str, *, as_of: str | None = None) -> pl.LazyFrame:
+        """A table as the newest whole publication left it, or a feature set, by its name.
+
+        Tables scanned one after the other may be of two publications, where one comes in between: `published` keeps to
+        one. `as_of` is a run's id, a Delta version, an ISO time or date (`data_contracts.as_of`). Raises UsageError
+        where there is no such thing (yet).
+        """
+        from data_contracts.scan import scan  # which is built upon this class
+
+        return scan(self, name, as_of=as_of)

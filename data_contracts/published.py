@@ -40,7 +40,8 @@ class Published:
             raise UsageError(f"expected one of {', '.join(TABLE_KEYS)}; found {table!r}")
         found = self.delta(table)
         if found is None:
-            raise UsageError(f"{self.lake.at('analytics', table)} was not published by run {self.run_id} or before")
+            when = "yet; run `undertone backfill`" if self.run_id is None else f"by {self.run_id} or before"
+            raise UsageError(f"{self.lake.at('analytics', table)} has nothing published {when}")
         return pl.scan_delta(found, storage_options=self.lake.polars_options)
 
 

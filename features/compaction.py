@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from data_contracts.lake import Lake
+from data_contracts.pack_index import is_pack
 from features import packs, store
 from features.packs import Packer
 
@@ -48,7 +49,7 @@ def compact(
     """
     sets = sorted(lake.names("features"), key=lambda name: name == "recordings")
     held = {name: files for name in sets if (files := _list(lake, store.folder(name, version, date)))}
-    if all(packs.is_pack(file) for files in held.values() for file in files):
+    if all(is_pack(file) for files in held.values() for file in files):
         return {name: _as_it_was(files) for name, files in held.items()}
     done = frozenset(store.shards(lake, version, date))
     return {
@@ -96,11 +97,11 @@ def _bytes(files: Files) -> int:
 
 def _chosen(lake: Lake, folder: str, files: Files, done: frozenset[str], target_bytes: int) -> list[str]:
     """The small files, where packing them leaves fewer, and the packs that hold what another file holds too."""
-    loose = {_shard(name): name for name in files if not packs.is_pack(name)}
+    loose = {_shard(name): name for name in files if not is_pack(name)}
     if not loose:
         return []  # what is packed and left is done
     seen, small, outdated = set(loose), set[str](), set[str]()
-    for name in filter(packs.is_pack, files):
+    for name in filter(is_pack, files):
         held = set(packs.shards(lake, f"{folder}/{name}"))
         if held & seen:
             outdated.add(name)
@@ -124,7 +125,7 @@ def _pack(lake: Lake, folder: str, files: Files, chosen: list[str], target_bytes
         if name not in files:
             lake.write(f"{folder}/{name}", data)
         made[name] = packer.shards
-    _remove(lake, [f"{folder}/{name}" for name in chosen if packs.is_pack(name) and name not in made])
+    _remove(lake, [f"{folder}/{name}" for name in chosen if is_pack(name) and name not in made])
     packed = {shard for shards in made.values() for shard in shards}
     now = _list(lake, folder)
     gone = [name for name in chosen if _shard(name) in packed and now.get(name) == files[name]]
@@ -145,11 +146,11 @@ def _packers(lake: Lake, folder: str, files: Files, chosen: list[str], target_by
 
 def _tables(lake: Lake, folder: str, files: Files, chosen: list[str]) -> Iterator[tuple[str, pa.Table]]:
     """Each shard of the chosen files once, and none that a file beside them holds."""
-    seen = {_shard(name) for name in files if not packs.is_pack(name)}
-    for name in filter(packs.is_pack, set(files) - set(chosen)):
+    seen = {_shard(name) for name in files if not is_pack(name)}
+    for name in filter(is_pack, set(files) - set(chosen)):
         seen |= set(packs.shards(lake, f"{folder}/{name}"))
     for name in chosen:
-        if not packs.is_pack(name):
+        if not is_pack(name):
             yield _shard(name), lake.read_parquet(f"{folder}/{name}")
             continue
         for shard, table in packs.tables(lake, f"{folder}/{name}"):

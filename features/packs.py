@@ -6,7 +6,6 @@ A shard is a row group, and the file's own metadata says which. A pack is never 
 loose file wins over a pack's copy of the same shard, so a shard may be written again, and a packer may die on the way.
 """
 
-import functools
 import io
 import json
 from collections.abc import Iterable, Iterator
@@ -16,14 +15,7 @@ import pyarrow.parquet as pq
 
 from data_contracts.fingerprint import digest
 from data_contracts.lake import Lake
-
-PREFIX = "pack-"
-_INDEX = b"undertone.shards"
-_TAIL_BYTES = 1 << 16
-
-
-def is_pack(name: str) -> bool:
-    return name.startswith(PREFIX)
+from data_contracts.pack_index import INDEX, PREFIX, footer, index, is_pack
 
 
 class Packer:
@@ -49,8 +41,8 @@ class Packer:
 
     def finish(self) -> tuple[str, bytes]:
         """The pack's name and its bytes."""
-        index = list(zip(self.shards, self._row_groups, strict=True))
-        self._writer.add_key_value_metadata({_INDEX: json.dumps(index).encode()})
+        held = list(zip(self.shards, self._row_groups, strict=True))
+        self._writer.add_key_value_metadata({INDEX: json.dumps(held).encode()})
         self._writer.close()
         data = self._sink.getvalue()
         return f"{PREFIX}{digest(data)}.parquet", data
@@ -68,7 +60,7 @@ def names(lake: Lake, folder: str) -> list[str]:
 
 def shards(lake: Lake, path: str) -> list[str]:
     """The shards that a pack holds. Raises FileNotFoundError."""
-    return list(_index(_footer(lake.uri, path)))
+    return list(index(footer(lake.uri, path)))
 
 
 def find(lake: Lake, folder: str, shard: str) -> str | None:
@@ -85,23 +77,23 @@ def read(lake: Lake, folder: str, shard: str, columns: list[str] | None = None) 
     path = find(lake, folder, shard)
     if path is None:
         raise FileNotFoundError(lake.at(folder, f"{shard}.parquet"))
-    footer = _footer(lake.uri, path)
-    number = _index(footer)[shard]
+    end = footer(lake.uri, path)
+    number = index(end)[shard]
     if number is None:
-        return _plain(pq.ParquetFile(_Part(0, b""), metadata=footer).schema_arrow.empty_table(), columns)
-    group = footer.row_group(number)
+        return _plain(pq.ParquetFile(_Part(0, b""), metadata=end).schema_arrow.empty_table(), columns)
+    group = end.row_group(number)
     chunks = [group.column(place) for place in range(group.num_columns)]
     starts = [chunk.dictionary_page_offset or chunk.data_page_offset for chunk in chunks]
     ends = [start + chunk.total_compressed_size for start, chunk in zip(starts, chunks, strict=True)]
-    data = _range(lake, path, min(starts), max(ends))
-    file = pq.ParquetFile(_Part(min(starts), data), metadata=footer, pre_buffer=False)
+    data = lake.read_range(path, min(starts), max(ends))
+    file = pq.ParquetFile(_Part(min(starts), data), metadata=end, pre_buffer=False)
     return _plain(file.read_row_group(number, columns, use_threads=False), columns)
 
 
 def tables(lake: Lake, path: str, columns: list[str] | None = None) -> Iterator[tuple[str, pa.Table]]:
     """Every shard of a pack with its rows, the pack fetched in one piece. Raises FileNotFoundError."""
     file = pq.ParquetFile(pa.BufferReader(lake.read(path)))
-    for shard, number in _index(file.metadata).items():
+    for shard, number in index(file.metadata).items():
         table = file.schema_arrow.empty_table() if number is None else file.read_row_group(number, columns)
         yield shard, _plain(table, columns)
 
@@ -125,33 +117,9 @@ def take_apart(lake: Lake, folder: str, shard: str) -> None:
         lake.remove(path)
 
 
-@functools.lru_cache(maxsize=32)
-def _footer(uri: str, path: str) -> pq.FileMetaData:
-    """What stands at a pack's end; kept, for a pack never changes."""
-    lake = Lake(uri)
-    n_bytes = lake.patience.keep_trying(
-        f"looking at {lake.at(path)}", lambda: int(lake.fs.info(f"{lake.path}/{path}")["size"])
-    )
-    tail = _range(lake, path, max(0, n_bytes - _TAIL_BYTES), n_bytes)
-    n_footer = int.from_bytes(tail[-8:-4], "little") + 8  # the Parquet format: thrift, its length, PAR1
-    if n_footer > len(tail):
-        tail = _range(lake, path, n_bytes - n_footer, n_bytes)
-    return pq.read_metadata(pa.BufferReader(tail))
-
-
-def _range(lake: Lake, path: str, start: int, end: int) -> bytes:
-    return lake.patience.keep_trying(
-        f"reading {lake.at(path)}", lambda: bytes(lake.fs.cat_file(f"{lake.path}/{path}", start=start, end=end))
-    )
-
-
-def _index(footer: pq.FileMetaData) -> dict[str, int | None]:
-    return dict(json.loads(footer.metadata[_INDEX]))
-
-
 def _plain(table: pa.Table, columns: Iterable[str] | None) -> pa.Table:
     """With the metadata that the shard's own file had."""
-    metadata = {key: value for key, value in (table.schema.metadata or {}).items() if key != _INDEX}
+    metadata = {key: value for key, value in (table.schema.metadata or {}).items() if key != INDEX}
     return (table if columns is None else table.select(columns)).replace_schema_metadata(metadata)
 
 

@@ -16,6 +16,7 @@ import polars as pl
 import pyarrow as pa
 
 from data_contracts.lake import Lake
+from data_contracts.pack_index import is_pack
 from data_contracts.reasons import MOST_TRIES, PASSING
 from data_contracts.schemas import RECORDING_FEATURES
 from features import packs
@@ -161,9 +162,9 @@ def _places(lake: Lake, version: str, date: dt.date) -> dict[str, str | None]:
     place = folder("recordings", version, date)
     names = lake.names(place)  # loose files sort before packs, and are listed before them
     found: dict[str, str | None] = {}
-    for name in filter(packs.is_pack, names):
+    for name in filter(is_pack, names):
         found |= dict.fromkeys(packs.shards(lake, f"{place}/{name}"), f"{place}/{name}")
-    return found | {name.removesuffix(".parquet"): None for name in names if not packs.is_pack(name)}
+    return found | {name.removesuffix(".parquet"): None for name in names if not is_pack(name)}
 
 
 def _rows(lake: Lake, version: str, date: dt.date, columns: list[str] | None) -> pl.DataFrame:

@@ -16,7 +16,12 @@ Chart = alt.Chart | alt.LayerChart | alt.FacetChart
 _FAINT = "rgba(128, 128, 128, 0.28)"
 _WIDTH = "container"
 _EMBED = {"embedOptions": {"actions": False}}  # no menu, of which an entry leads to a page on the internet
-_DAY = alt.Axis(format="%-d %b", labelOverlap=True, labelFlush=False, tickCount=8)
+_DAY = alt.Axis(
+    labelExpr="hours(datum.value) ? '' : timeFormat(datum.value, '%-d %b')",  # between few days lie ticks of hours
+    labelOverlap=True,
+    labelFlush=False,
+    tickCount=8,
+)
 _INK = {"light": ("#1A1A1A", "#FFFFFF"), "dark": ("#EDEDED", "#181C1A")}
 
 

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from data_contracts.errors import UndertoneError, UsageError
-from flows import cli_dashboard, cli_maintain, cli_models, cli_rejects, cli_speakers, cli_tables
+from flows import cli_dashboard, cli_maintain, cli_models, cli_rejects, cli_report, cli_speakers, cli_tables
 from flows.options import (
     Cluster,
     Corpus,
@@ -185,6 +185,7 @@ def doctor(
 
 
 cli_tables.add_to(app)
+cli_report.add_to(app)
 cli_dashboard.add_to(app)
 cli_maintain.add_to(app)
 app.add_typer(cli_models.app, name="models")

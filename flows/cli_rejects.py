@@ -56,8 +56,8 @@ def retry(
 
 def _list(lake: str | None, limit: int, *, as_json: bool) -> None:
     from flows.query import query
+    from flows.rows import rows
     from flows.settings import Settings
-    from flows.show import rows
 
     opened = Settings.load(**settings_of(lake=lake)).open_lake()
     sql = f"SELECT date, reason, uri, error, tries FROM rejects ORDER BY date DESC, uri LIMIT {limit:d}"

@@ -30,7 +30,7 @@ def list_speakers(lake: Lake = None, limit: Limit = 100, as_json: Json = False) 
     """Who was heard, most first. Voices that were merged are their survivor's."""
     import polars as pl
 
-    from flows.show import rows
+    from flows.rows import rows
     from tasks.who import remembered
 
     people = remembered(_lake(lake)).filter(pl.col("kind") != "merged")

@@ -1,4 +1,4 @@
-"""The commands that read what was published: query and runs. Others: `flows.cli_rejects`, `flows.cli_speakers`."""
+"""The commands about what was published: query, tables and runs. Others: `flows.cli_rejects`, `flows.cli_speakers`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,7 +19,7 @@ Limit = Annotated[int, typer.Option(help="Rows at most.")]
 
 def add_to(app: typer.Typer) -> None:
     """Registers the commands."""
-    for command in (query, runs):
+    for command in (query, tables, runs):
         app.command()(command)
 
 
@@ -28,17 +28,40 @@ def query(
     lake: Lake = None,
     style: Annotated[Format, typer.Option("--format", help="table, csv, json or parquet.")] = "table",
     output: Annotated[Path | None, typer.Option(help="Write to this file.")] = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN|VERSION|TIME",
+            help="The tables as a run left them, as of a time or the end of a date (UTC), or one at its version.",
+        ),
+    ] = None,
 ) -> None:
-    """SQL (DuckDB) over every table and feature set by its name.
+    """SQL (DuckDB) over every table and feature set by its name; [bold]undertone tables[/bold] says what there is.
 
-    Tables: utterances, speakers, recordings, rejects, runs; by day: emotion_daily, speaker_daily, quality_daily,
-    rejects_daily, feature_daily, drift.
-    Feature sets: segments, egemaps, suprasegmental, embeddings, logmel, lld, features_recordings.
+    All tables are as one run left them, however far another has come. Feature sets have no versions: they are as they
+    are now.
     """
-    from flows.query import query as ask
-    from flows.show import rows
+    from flows.query import asked
+    from flows.rows import rows
 
-    rows(console, ask(_lake(lake), sql), style=style, output=output)
+    with asked(_lake(lake), sql, as_of=as_of) as answer:
+        rows(console, answer, style=style, output=output)
+
+
+def tables(
+    name: Annotated[str | None, typer.Argument(help="One of them; all in short where none is named.")] = None,
+    as_json: Json = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="What docs/tables.md holds.")] = False,
+) -> None:
+    """The data dictionary: tables and feature sets, with what each column holds and its unit."""
+    from flows.dictionary import as_grid, as_json_document, as_markdown, at_a_glance, entries, entry
+
+    if markdown:
+        print(as_markdown(entries()), end="")
+    elif as_json:
+        print(as_json_document([entry(name)] if name else entries()))
+    else:
+        console.print(as_grid(entry(name)) if name else at_a_glance(entries()))
 
 
 def runs(lake: Lake = None, limit: Limit = 20, as_json: Json = False) -> None:
@@ -53,7 +76,7 @@ def runs(lake: Lake = None, limit: Limit = 20, as_json: Json = False) -> None:
 
 
 def _show(answer: "Answer", *, as_json: bool) -> None:
-    from flows.show import rows
+    from flows.rows import rows
 
     rows(console, answer, style="json" if as_json else "table")
 

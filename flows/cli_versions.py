@@ -25,7 +25,7 @@ def list_versions(lake: Lake = None, as_json: Json = False) -> None:
     """The registered versions, which of them is @champion, since when, and under what licence."""
     import pyarrow as pa
 
-    from flows.show import rows
+    from flows.rows import rows
     from models.registry import NAMES
 
     registry = registry_of(lake)

@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
 
+from data_contracts.errors import UsageError
 from data_contracts.lake import Lake
 from data_contracts.schemas import RUNS
 from flows.query import query
@@ -21,6 +23,29 @@ def recent(lake: Lake, limit: int) -> pa.Table:
     rows |= {row["run_id"]: row for row in _unpublished(lake) if not _is_over(rows.get(row["run_id"]))}
     newest = sorted(rows.values(), key=lambda row: str(row["run_id"]), reverse=True)[:limit]
     return pa.Table.from_pylist(newest, schema=HISTORY) if newest else HISTORY.empty_table()
+
+
+def one(lake: Lake, run_id: str | None) -> dict[str, Any]:
+    """The row of a run, or of the newest; raises UsageError where there is none."""
+    if run_id is None:
+        newest = recent(lake, 1).to_pylist()
+        if not newest:
+            raise UsageError("expected a run; found none yet: `undertone nightly` or `undertone backfill` makes one")
+        return dict(newest[0])
+    rows = {row["run_id"]: row for row in _unpublished(lake)}
+    runs = lake.frame("runs", RUNS).filter(pl.col("run_id") == run_id).collect()
+    rows |= {row["run_id"]: {**row, "stage": None, "error": None} for row in runs.to_dicts() if _is_over(row)}
+    if run_id not in rows:
+        raise UsageError(
+            f"expected a run; found {run_id!r}, which the ledger does not know: `undertone runs` lists them"
+        )
+    return rows[run_id]
+
+
+def row_of(ledger: Ledger) -> dict[str, Any]:
+    """The run's row as its ledger has it, in the columns of `HISTORY`."""
+    is_over = ledger.status == "done"
+    return {**ledger.row(), "stage": None if is_over else ledger.stage or None, "error": ledger.error}
 
 
 def at_a_glance(runs: pa.Table) -> pa.Table:
@@ -62,7 +87,7 @@ def _unpublished(lake: Lake) -> list[dict[str, Any]]:
 
 
 def _row(lake: Lake, ledger: Ledger) -> dict[str, Any]:
-    row = {**ledger.row(), "stage": ledger.stage or None, "error": ledger.error}
+    row = row_of(ledger)
     if ledger.status != "running":
         return row
     sign = last_sign(lake, ledger)

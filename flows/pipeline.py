@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
+from data_contracts import validation
 from data_contracts.errors import LakeError, UndertoneError, ValidationStopped
 from data_contracts.records import Counts, ModelRef, ShardRef
-from data_contracts.validation import warm_up
 from features import store
 from features.sources import Sources
 from flows import chosen
 from flows.artifacts import leave
 from flows.progress import reporter
 from flows.publication import publish_waiting
+from flows.report import leave as reports
 from flows.runners import Workers, workers_for
 from flows.screen import safe
 from flows.settings import Settings
@@ -57,6 +58,7 @@ def process(
                 reporter.get().say("publish", f"finished what run {run_id} had audited and not yet published")
             if not reads_audio:
                 _check_stored(run)
+                threading.Thread(target=_warm_up, daemon=True).start()
             else:
                 run = _extract(run, ledger, workers)
             if stage == "features" or not publish_waiting(run, ledger, workers):
@@ -68,6 +70,7 @@ def process(
         _close(run, ledger, "failed", error)
         raise
     leave(ledger)
+    reports.leave_report(run.lake, ledger)
     return ledger
 
 
@@ -150,7 +153,7 @@ def _extract(run: Run, ledger: Ledger, workers: Workers) -> Run:
         refs: list[ShardRef] = plan(run, found, n_workers=workers.size())
     ledger.n_planned = sum(ref.n_objects for ref in refs)
     tell.say("plan", f"{ledger.n_planned:,} objects, {found.n_bytes / 1e6:,.1f} MB, {len(refs)} shards")
-    threading.Thread(target=warm_up, daemon=True).start()  # the audit's imports, while the workers compute
+    threading.Thread(target=_warm_up, daemon=True).start()
     with ledger.timed("extract"), tell.extraction(found.n_bytes) as bar:
         ledger.extracted = extract(run, refs, workers.client(), progress=bar)
     done: Counts = ledger.extracted
@@ -161,6 +164,12 @@ def _extract(run: Run, ledger: Ledger, workers: Workers) -> Run:
         f"{rate:.0f}x real time",
     )
     return run
+
+
+def _warm_up() -> None:
+    """Loads what the audit and the report need, while the workers compute."""
+    validation.warm_up()
+    reports.warm_up()
 
 
 def _discovered(run: Run, found: Found) -> str:
@@ -191,5 +200,6 @@ def _close(run: Run, ledger: Ledger, status: str, error: BaseException) -> None:
     with contextlib.suppress(UndertoneError):  # a lake that cannot be written is what `error` says already
         ledger.save(run.lake)
     error.add_note(f"run {ledger.run_id}" + (f", in stage {ledger.stage}" if ledger.stage else ""))
+    reports.leave_report(run.lake, ledger, error)
     if isinstance(error, UndertoneError):
         leave(ledger)

@@ -1,64 +1,94 @@
 """SQL over every table and feature set by its name, with DuckDB."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import duckdb
 import pyarrow as pa
-from deltalake import DeltaTable
 
-from data_contracts import schemas
-from data_contracts.errors import UsageError
+from data_contracts.as_of import as_of as tables_of
+from data_contracts.errors import LakeError, UndertoneError, UsageError
 from data_contracts.lake import Lake
 from data_contracts.published import published
 from data_contracts.schemas import FEATURE_SETS, TABLE_KEYS
+from flows.known_files import KnownFiles
+from flows.views import Views
 
 SETS = {f"features_{name}" if name in TABLE_KEYS else name: name for name in FEATURE_SETS}
 """Feature sets by the name that a query calls them: `recordings` is the table, `features_recordings` the set."""
 
+_BATCH_ROWS = 100_000
 
-def connect(lake: Lake, sql: str) -> duckdb.DuckDBPyConnection:
-    """A connection that knows the tables named in `sql`, all as one run left them; the lake is only read."""
+
+def connect(lake: Lake, sql: str, *, as_of: str | None = None) -> duckdb.DuckDBPyConnection:
+    """A connection that knows the tables named in `sql`, all as one run left them; the lake is only read.
+
+    `as_of` takes them as they were (`data_contracts.as_of`); feature sets have no versions, and are as they are now.
+    """
+    return _connect(lake, sql, as_of, None if lake.is_local else KnownFiles(lake))
+
+
+def _connect(lake: Lake, sql: str, as_of: str | None, known: KnownFiles | None) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
-    if not lake.is_local:
+    connection.execute("SET TimeZone = 'UTC'")
+    if known is not None:
+        connection.register_filesystem(known)
         connection.register_filesystem(lake.fs)
-    words, tables = set(re.findall(r"[a-z_]+", sql.lower())), published(lake)
-    for table in words & TABLE_KEYS.keys():
-        _add_table(tables.delta(table), table, connection)
+    views, words = Views(lake, connection, known), set(re.findall(r"[a-z_]+", sql.lower()))
+    named = [table for table in TABLE_KEYS if table in words]
+    tables = published(lake) if as_of is None else tables_of(lake, as_of, named)
+    for table in named:
+        views.table(table, tables.delta(table))
+    held = lake.names("features") if words & SETS.keys() else []
     for name in words & SETS.keys():
-        connection.execute(f"CREATE VIEW {name} AS SELECT * FROM {_feature_set(lake, SETS[name])}")
+        if SETS[name] in held:
+            views.feature_set(name, SETS[name])
     return connection
 
 
-def query(lake: Lake, sql: str) -> pa.Table:
-    """The answer as an Arrow table. Raises UsageError with DuckDB's words where the SQL is wrong."""
+def query(lake: Lake, sql: str, *, as_of: str | None = None) -> pa.Table:
+    """The answer as an Arrow table.
+
+    Raises UsageError with DuckDB's words where the SQL is wrong, and what the store raises while it is read.
+    """
+    with asked(lake, sql, as_of=as_of) as answer:
+        return answer.read_all()
+
+
+@contextmanager
+def asked(lake: Lake, sql: str, *, as_of: str | None = None) -> Iterator[pa.RecordBatchReader]:
+    """The answer as it comes, batch by batch, for those that are larger than memory. Raises as `query` does."""
+    known = None if lake.is_local else KnownFiles(lake)
     try:
-        answer = connect(lake, sql).sql(sql)
-        return pa.table({}) if answer is None else answer.to_arrow_table()
+        with _connect(lake, sql, as_of, known) as connection:
+            answer = connection.sql(sql)
+            yield pa.table({}).to_reader() if answer is None else _plain(answer).to_arrow_reader(_BATCH_ROWS)
     except duckdb.Error as error:
-        known = ", ".join([*TABLE_KEYS, *SETS])
-        raise UsageError(f"{str(error).strip()}\nTables: {known}") from error
+        raise _explained(lake, error, known.failure if known is not None else None) from error
 
 
-def _add_table(delta: DeltaTable | None, table: str, connection: duckdb.DuckDBPyConnection) -> None:
-    """DuckDB reads the version's Parquet itself: Arrow cannot compare the string views that merges write."""
-    files = delta.file_uris() if delta is not None else []
-    if delta is None or not files:
-        schema = schemas.utterances(()) if table == "utterances" else getattr(schemas, table.upper())
-        connection.register(table, schema.empty_table() if delta is None else delta.to_pyarrow_dataset())
-        return
-    columns = ", ".join(f'"{field.name}"' for field in delta.schema().fields)
-    names = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
-    days = ", ".join(f"'{column}': DATE" for column in delta.metadata().partition_columns)
-    hive = f", hive_partitioning = true, hive_types = {{{days}}}" if days else ""
-    connection.execute(
-        f"CREATE VIEW {table} AS SELECT {columns} FROM read_parquet([{names}], union_by_name = true{hive})"
+def _plain(answer: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+    """As text, in DuckDB's own words, what Parquet, JSON or CSV have no type for."""
+    kinds = dict(zip(answer.columns, map(str, answer.types), strict=True))
+    odd = {name for name, kind in kinds.items() if re.search(r"\b(INTERVAL|BLOB|BIT|BIGNUM)\b", kind)}
+    if not odd:
+        return answer
+    names = {name: '"' + name.replace('"', '""') + '"' for name in kinds}
+    return answer.project(
+        ", ".join(f"CAST({quoted} AS VARCHAR) AS {quoted}" if name in odd else quoted for name, quoted in names.items())
     )
 
 
-def _feature_set(lake: Lake, name: str) -> str:
-    """DuckDB reads the Parquet itself: Arrow's half floats, the embeddings, are not for it."""
-    folder = f"features/{name}"
-    if not lake.names(folder):
-        raise UsageError(f"{lake.at(folder)} holds nothing yet; run `undertone backfill`")
-    files = lake.at(folder, "*", "*", "*.parquet").replace("'", "''")
-    return f"read_parquet('{files}', hive_partitioning = true)"
+def _explained(lake: Lake, error: duckdb.Error, failure: Exception | None) -> UndertoneError:
+    """What went wrong, in our words where it is none of DuckDB's business. `failure` is the store's."""
+    words = str(error).strip()
+    if isinstance(failure, UndertoneError):
+        return failure
+    if isinstance(failure, FileNotFoundError) or "No files found that match" in words:
+        return LakeError(f"a file below {lake.uri} was packed or removed while it was read: ask again ({words[-200:]})")
+    missing = re.match(r"Catalog Error: Table with name (\w+) does not exist", words)
+    if missing and missing[1].lower() in SETS:
+        place = lake.at("features", SETS[missing[1].lower()])
+        return UsageError(f"{place} holds nothing yet; run `undertone backfill`")
+    return UsageError(f"{words}\nTables: {', '.join([*TABLE_KEYS, *SETS])}")

@@ -1,52 +1,26 @@
-"""Tables for people: the closing summary, and rows as text, CSV, JSON or Parquet."""
+"""Tables for eyes: rows in a grid, and what a run did in a few lines."""
 
 import datetime as dt
-import io
-import json
-import sys
-from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from data_contracts.errors import UsageError
 from data_contracts.reasons import MOST_TRIES
-from flows.screen import Format, json_visible, safe, visible
+from flows.screen import safe, visible
 from tasks.ledger import Ledger
 
-_MOST_ROWS = 200
-
-
-def rows(console: Console, answer: pa.Table, *, style: Format = "table", output: Path | None = None) -> None:
-    """Prints an answer, or writes it to a file. Parquet goes to a file or a pipe, never to a terminal."""
-    if style == "table" and output is None:
-        console.print(grid(answer.slice(0, _MOST_ROWS)))
-        if answer.num_rows > _MOST_ROWS:
-            console.print(f"{_MOST_ROWS} of {answer.num_rows:,} rows; --format csv, json or parquet gives all")
-        return
-    if style == "parquet" and output is None and sys.stdout.isatty():
-        raise UsageError("Parquet is not for a terminal: give --output FILE, or a pipe")
-    data = _encoded(answer, style)
-    if output:
-        output.write_bytes(data)
-    else:
-        if style == "csv" and sys.stdout.isatty():
-            data = visible(data.decode(), keep="\n\t").encode()
-        sys.stdout.buffer.write(data)
-        sys.stdout.flush()
+_NUMERIC = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
 
 
 def grid(answer: pa.Table, title: str | None = None) -> Table:
     """A rich table; numbers to the right, and no more digits than one reads."""
     table = Table(title=title, title_justify="left", header_style="bold", title_style="bold", box=box.SIMPLE_HEAD)
     for field in answer.schema:
-        numeric = pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
+        numeric = any(test(field.type) for test in _NUMERIC)
         table.add_column(Text(visible(field.name)), justify="right" if numeric else "left", overflow="fold")
     for row in answer.to_pylist():
         table.add_row(*(Text(visible(text(value))) for value in row.values()))
@@ -119,21 +93,3 @@ def _told(console: Console, ledger: Ledger) -> None:
     console.print(f"  seconds by stage: {times}", highlight=False)
     console.print(f"  run {ledger.run_id} · {ledger.emotion_model} · {ledger.speaker_model}", highlight=False)
     console.print(f"  validation {ledger.verdict}: {safe(ledger.validation or 'nothing to check')}", highlight=False)
-
-
-def _cell(value: Any) -> str | None:
-    """A list or a struct as JSON, for a file of one cell a value."""
-    return None if value is None else json.dumps(value, default=str)
-
-
-def _encoded(answer: pa.Table, style: Format) -> bytes:
-    frame, sink = pl.DataFrame(answer), io.BytesIO()
-    if style == "parquet":
-        pq.write_table(answer, sink)
-        return sink.getvalue()
-    if style == "json":
-        return json_visible(frame.write_json()).encode() + b"\n"
-    nested = [name for name, kind in frame.schema.items() if kind.is_nested()]
-    flat = frame.with_columns(pl.Series(name, [_cell(value) for value in frame[name].to_list()]) for name in nested)
-    separator = "," if style == "csv" else "\t"
-    return flat.write_csv(separator=separator).encode()

@@ -22,7 +22,7 @@ def test_half_a_publication_is_not_seen(lake):
     pinned = published(lake)
     assert (pinned.run_id, pinned.versions) == ("r1", {"utterances": 0, "emotion_daily": 0})
     assert pinned.scan("utterances").collect()["n"].to_list() == [1]
-    assert lake.scan("utterances").collect()["n"].to_list() == [2]
+    assert lake.scan("utterances").collect()["n"].to_list() == [1], "by its name, without the pointer in hand"
     _write(lake, "emotion_daily", 2)
     point(lake, "r2", versions(lake))
     assert pinned.scan("emotion_daily").collect()["n"].to_list() == [1], "what is pinned stays"
@@ -39,7 +39,7 @@ def test_a_lake_of_before_the_pointer_is_read_as_it_is(lake):
 def test_what_is_not_there_is_named(lake):
     _write(lake, "utterances", 1)
     point(lake, "r1", versions(lake))
-    with pytest.raises(UsageError, match="rejects was not published by run r1"):
+    with pytest.raises(UsageError, match="rejects has nothing published by r1 or before"):
         published(lake).scan("rejects")
     with pytest.raises(UsageError, match=r"expected one of utterances.*found 'uterances'"):
         published(lake).scan("uterances")

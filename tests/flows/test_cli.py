@@ -14,7 +14,20 @@ from flows.cli import app
 
 RUN = CliRunner()
 MODELS = ("list", "show", "train", "evaluate", "promote", "rollback")
-COMMANDS = ("demo", "nightly", "backfill", "maintain", "enroll", "query", "runs", "rejects", "speakers", "doctor")
+COMMANDS = (
+    "demo",
+    "nightly",
+    "backfill",
+    "maintain",
+    "enroll",
+    "query",
+    "tables",
+    "report",
+    "runs",
+    "rejects",
+    "speakers",
+    "doctor",
+)
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, *(f"models {name}" for name in MODELS)])

@@ -19,6 +19,8 @@ def test_s3_and_a_folder_give_the_same_tables(settings, s3, sample, contents, sa
     there = settings | {"corpus": f"s3://{s3}/calls", "lake": f"s3://{s3}/lake"}
     ledger = backfill(settings=there)
     assert ledger.extracted.n_objects == 34
+    report = Lake(there["lake"]).read(f"validation/run={ledger.run_id}/report.html").decode()
+    assert ">extract</span>" in report
     left, right = contents(sample_lake[0]), contents(there["lake"])
     assert left.keys() == right.keys()
     for table in left:

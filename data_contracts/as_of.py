@@ -1,0 +1,125 @@
+"""The tables as they were: as a run left them, at a time, or one table at a version of its own.
+
+    RUN      a run's id: the tables as that run left them, by its row of the ledger
+    TIME     2026-11-21T03:00 (UTC, unless it says otherwise): the newest whole publication that was finished by then
+    DATE     2026-11-21: the same by the end of that day, UTC
+    VERSION  a number: that Delta version, of one table
+
+`undertone maintain` keeps what is needed for that for some days (`keep_versions_days`).
+"""
+
+import datetime as dt
+import json
+from collections.abc import Collection
+
+import polars as pl
+from deltalake.exceptions import DeltaError
+
+from data_contracts.errors import UsageError
+from data_contracts.lake import Lake
+from data_contracts.published import Published, published
+from data_contracts.schemas import RUNS
+
+_ASK = "ask for a later one (`undertone runs` lists them)"
+
+
+def as_of(lake: Lake, when: str, tables: Collection[str]) -> Published:
+    """The tables as of `when`; `tables` are those that will be read, and can be: that is looked at here.
+
+    Raises UsageError where `when` means nothing in this lake, or is gone.
+    """
+    now = published(lake)
+    if when == now.run_id:
+        return now  # which `maintain` keeps, and may have brought to versions that say the same
+    found = _at_version(int(when), lake, tables) if when.isdecimal() else _at_run(now, when)
+    for table in tables:
+        _check(found, table)
+    return found
+
+
+def _at_version(version: int, lake: Lake, tables: Collection[str]) -> Published:
+    if len(tables) != 1:
+        raise UsageError(
+            f"a Delta version, {version}, is of one table; found {', '.join(sorted(tables)) or 'none'}; for several "
+            "give a run's id or a time"
+        )
+    (table,) = tables
+    newest = lake.delta(table)
+    if newest is None or version > newest.version():
+        known = "none: it was never published" if newest is None else f"0 to {newest.version()}"
+        raise UsageError(f"expected a version of {table}, {known}; found {version}")
+    return Published(lake, f"version {version}", {table: version})
+
+
+def _run_of(ledger: pl.DataFrame, when: str) -> str:
+    """The id of the run that is meant by a run's id or a time."""
+    if when in ledger["run_id"]:
+        return when
+    try:
+        moment = _moment(when)
+    except ValueError:
+        newest = ", ".join(ledger["run_id"].tail(3).to_list()) or "none yet"
+        raise UsageError(
+            f"expected a run that has published, a Delta version (a number) or an ISO time; found {when!r}; the newest "
+            f"runs: {newest} (`undertone runs` lists all)"
+        ) from None
+    before = ledger.filter(pl.col("finished") <= moment)
+    if before.is_empty():
+        first = f"the first was finished {ledger['finished'][0]:%Y-%m-%dT%H:%M:%SZ}" if len(ledger) else "none yet"
+        raise UsageError(f"expected a time by which something was published; found {when}; {first}")
+    return str(before["run_id"][-1])
+
+
+def _moment(when: str) -> dt.datetime:
+    """Raises ValueError.
+
+    >>> str(_moment("2026-11-21")), str(_moment("2026-11-21T03:00"))
+    ('2026-11-21 23:59:59.999999+00:00', '2026-11-21 03:00:00+00:00')
+    """
+    try:
+        moment = dt.datetime.combine(dt.date.fromisoformat(when), dt.time.max)
+    except ValueError:
+        moment = dt.datetime.fromisoformat(when)
+    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+
+
+def _ledger(now: Published) -> pl.DataFrame:
+    """`run_id`, `finished` and `versions` of all that was published, in the order in which it was."""
+    runs = now.delta("runs")
+    if runs is None:
+        return pl.DataFrame(RUNS.empty_table()).select("run_id", "finished", "versions")
+    told = pl.scan_delta(runs, storage_options=now.lake.polars_options).select("run_id", "finished", "versions")
+    return told.filter(pl.col("versions").is_not_null()).sort("finished").collect()
+
+
+def _at_run(now: Published, when: str) -> Published:
+    ledger = _ledger(now)
+    run_id = _run_of(ledger, when)
+    if run_id == now.run_id:
+        return now
+    (told,) = ledger.filter(run_id=run_id)["versions"]
+    versions = {table: version for table, version in json.loads(told).items() if version >= 0}
+    # A run notes the versions just before its own row is committed, under the lock: its row is in the next.
+    return Published(now.lake, run_id, versions | {"runs": versions.get("runs", -1) + 1})
+
+
+def _check(found: Published, table: str) -> None:
+    """Raises UsageError where what a table was is not all there any more."""
+    lake, version = found.lake, found.versions.get(table)
+    if version is None:
+        return
+    gone = (
+        f"expected {table} at version {version}, as of {found.run_id}; it was removed: `undertone maintain` keeps "
+        f"older versions for keep_versions_days; {_ASK}"
+    )
+    try:
+        delta = found.delta(table)
+    except DeltaError as error:
+        raise UsageError(gone) from error
+    needed = (
+        {f"analytics/{table}/{path}" for path in pl.DataFrame(delta.get_add_actions(flatten=True))["path"]}
+        if delta
+        else set()
+    )
+    if needed - lake.sizes(f"analytics/{table}").keys():
+        raise UsageError(gone)

@@ -1,0 +1,50 @@
+"""Which shards lie in a pack, and where: told by the pack's own footer, which is read without the rest.
+
+A pack is one Parquet file that holds many shards, a row group each (`features.packs` writes them).
+"""
+
+import functools
+import itertools
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from data_contracts.lake import Lake
+
+PREFIX = "pack-"
+INDEX = b"undertone.shards"
+_TAIL_BYTES = 1 << 16
+
+
+def is_pack(name: str) -> bool:
+    return name.startswith(PREFIX)
+
+
+@functools.lru_cache(maxsize=32)
+def footer(uri: str, path: str) -> pq.FileMetaData:
+    """What stands at the end of a pack in the lake at `uri`; kept, for a pack never changes.
+
+    Raises FileNotFoundError.
+    """
+    lake = Lake(uri)
+    n_bytes = lake.patience.keep_trying(
+        f"looking at {lake.at(path)}", lambda: int(lake.fs.info(f"{lake.path}/{path}")["size"])
+    )
+    tail = lake.read_range(path, max(0, n_bytes - _TAIL_BYTES), n_bytes)
+    n_footer = int.from_bytes(tail[-8:-4], "little") + 8  # the Parquet format: thrift, its length, PAR1
+    if n_footer > len(tail):
+        tail = lake.read_range(path, n_bytes - n_footer, n_bytes)
+    return pq.read_metadata(pa.BufferReader(tail))
+
+
+def index(found: pq.FileMetaData) -> dict[str, int | None]:
+    """The row group by shard; None where a shard has no rows."""
+    return dict(json.loads(found.metadata[INDEX]))
+
+
+def rows(found: pq.FileMetaData) -> dict[str, tuple[int, int]]:
+    """The first row of each shard, and the one after its last; shards without rows are left out."""
+    sizes = (found.row_group(number).num_rows for number in range(found.num_row_groups))
+    starts = list(itertools.accumulate(sizes, initial=0))
+    return {shard: (starts[number], starts[number + 1]) for shard, number in index(found).items() if number is not None}

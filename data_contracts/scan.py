@@ -1,0 +1,50 @@
+"""A table or a feature set by its name, as a Polars LazyFrame: what `Lake.scan` does."""
+
+from collections import defaultdict
+
+import polars as pl
+
+from data_contracts.as_of import as_of as tables_of
+from data_contracts.errors import UsageError
+from data_contracts.feature_files import FeatureFile, feature_files
+from data_contracts.lake import Lake
+from data_contracts.published import published
+from data_contracts.schemas import FEATURE_SETS, TABLE_KEYS
+
+_ROW = "row number in the pack"
+
+
+def scan(lake: Lake, name: str, *, as_of: str | None = None) -> pl.LazyFrame:
+    """See `Lake.scan`. Feature sets are not versioned: whatever `as_of` says, they are as they are now.
+
+    Columns that one feature version has and another has not are null; vectors of several sizes become lists.
+    """
+    if name in TABLE_KEYS:
+        return (published(lake) if as_of is None else tables_of(lake, as_of, [name])).scan(name)
+    if name not in FEATURE_SETS:
+        known = ", ".join([*TABLE_KEYS, *FEATURE_SETS[1:]])
+        raise UsageError(f"expected one of {known}; found {name!r}")
+    whole = defaultdict[str, list[FeatureFile]](list)
+    frames = []
+    for file in feature_files(lake, name):
+        if file.hidden:
+            frames.append(_visible(lake, file))
+        else:
+            whole[file.path.rpartition("/date=")[0]].append(file)
+    frames += [_parquet(lake, files) for files in whole.values()]
+    return pl.concat(frames, how="diagonal_relaxed") if len(frames) > 1 else frames[0]
+
+
+def _parquet(lake: Lake, files: list[FeatureFile], row: str | None = None) -> pl.LazyFrame:
+    """Files of one feature version, which have the same columns."""
+    return pl.scan_parquet(
+        [lake.at(file.path) for file in files],
+        storage_options=lake.polars_options or None,
+        hive_partitioning=True,
+        row_index_name=row,
+    )
+
+
+def _visible(lake: Lake, file: FeatureFile) -> pl.LazyFrame:
+    hidden = [pl.col(_ROW).is_between(first, end, closed="left") for first, end in file.hidden]
+    return _parquet(lake, [file], _ROW).filter(~pl.any_horizontal(hidden)).drop(_ROW)

@@ -1,0 +1,39 @@
+"""The command that writes a run's report, again or for the first time."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.options import Lake, settings_of
+from flows.screen import screen
+
+console = screen()
+
+
+def add_to(app: typer.Typer) -> None:
+    """Registers the command."""
+    app.command()(report)
+
+
+def report(
+    run: Annotated[str | None, typer.Argument(help="A run's id; the newest where none is named.")] = None,
+    lake: Lake = None,
+    output: Annotated[Path | None, typer.Option(help="Write it to this file, not beside the validation.")] = None,
+) -> None:
+    """Writes one HTML page about a run, and prints where it is: charts and all, to be opened without a network.
+
+    Each run leaves its own beside its validation.
+    """
+    from flows.history import one
+    from flows.report.write import document, write
+    from flows.settings import Settings
+
+    opened = Settings.load(**settings_of(lake=lake)).open_lake()
+    row = one(opened, run)
+    if output is None:
+        place = write(opened, row)
+    else:
+        output.write_text(document(opened, row), encoding="utf-8")
+        place = str(output.absolute())
+    console.print(place, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,182 @@
+"""The data dictionary: what `undertone tables` prints, and docs/tables.md holds. Words: `data_contracts.dictionary`."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+import pyarrow as pa
+from rich.table import Table
+
+from data_contracts import dictionary, schemas
+from data_contracts.errors import UsageError
+from data_contracts.schemas import PARTITIONED, TABLE_KEYS, UTTERANCE_KEY
+from flows.query import SETS
+from flows.show import grid
+
+_HIVE = [pa.field("version", pa.string(), nullable=False), pa.field("date", pa.date32(), nullable=False)]
+_DIMENSIONS = ("arousal", "valence", "dominance")
+_HEAD = """# The tables
+
+Made by `undertone tables --markdown` from the schemas (`data_contracts/schemas.py`) and the data dictionary
+(`data_contracts/dictionary.py`); a test holds it true. Times are seconds from the start of the recording unless it says
+otherwise; timestamps are UTC; a row's key is told in **bold**.
+"""
+
+
+@dataclass(frozen=True)
+class Column:
+    """`kind` is the type as Arrow calls it; a key is never null."""
+
+    name: str
+    kind: str
+    unit: str
+    meaning: str
+    is_key: bool
+    may_be_null: bool
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A table or a feature set, by the name that a query calls it; `partition` are the folders that it lies in."""
+
+    name: str
+    what: str  # table or feature set
+    row: str
+    key: tuple[str, ...]
+    partition: tuple[str, ...]
+    columns: tuple[Column, ...]
+
+
+def entries() -> list[Entry]:
+    """All of them, tables first."""
+    return [*map(_table, TABLE_KEYS), *(_feature_set(name) for name in SETS)]
+
+
+def entry(name: str) -> Entry:
+    """Raises UsageError where there is no such table or feature set."""
+    if name not in TABLE_KEYS and name not in SETS:
+        raise UsageError(f"expected one of {', '.join([*TABLE_KEYS, *SETS])}; found {name!r}")
+    return _table(name) if name in TABLE_KEYS else _feature_set(name)
+
+
+def _table(name: str) -> Entry:
+    schema = schemas.utterances(["<class>"], _DIMENSIONS) if name == "utterances" else getattr(schemas, name.upper())
+    key, partition = TABLE_KEYS[name], ("date",) if name in PARTITIONED else ()
+    return Entry(name, "table", dictionary.TABLES[name], key, partition, _columns(name, schema, key))
+
+
+def _feature_set(name: str) -> Entry:
+    feature_set = SETS[name]
+    key = ("uri", "etag", "tries") if feature_set == "recordings" else UTTERANCE_KEY
+    schema = pa.schema([*feature_schema(feature_set), *_HIVE])
+    columns = _columns(feature_set, schema, (*key, "version"))
+    return Entry(name, "feature set", dictionary.SETS[feature_set], (*key, "version"), ("version", "date"), columns)
+
+
+def feature_schema(feature_set: str) -> pa.Schema:
+    """A feature set's columns in its files. Those of eGeMAPS have their names from where they are computed."""
+    if feature_set == "egemaps":
+        from features import EGEMAPS_NAMES
+
+        return schemas.egemaps(EGEMAPS_NAMES)
+    made = {
+        "recordings": schemas.RECORDING_FEATURES,
+        "segments": schemas.SEGMENTS,
+        "suprasegmental": schemas.suprasegmental(-1),
+        "embeddings": schemas.embeddings(-1),
+        "emotion_embeddings": schemas.embeddings(-1, "emotion_embeddings"),
+        "logmel": schemas.LOGMEL,
+        "lld": schemas.LLD,
+    }
+    return made[feature_set]
+
+
+def _columns(name: str, schema: pa.Schema, key: Iterable[str]) -> tuple[Column, ...]:
+    return tuple(
+        Column(field.name, _kind(field.type), word.unit, word.meaning, field.name in key, field.nullable)
+        for field in schema
+        for word in [dictionary.word(name, field.name)]
+    )
+
+
+def _kind(kind: pa.DataType) -> str:
+    """What people call it.
+
+    >>> _kind(pa.list_(pa.float16())), _kind(pa.timestamp("us", tz="UTC")), _kind(pa.date32())
+    ('list of float16', 'timestamp', 'date')
+    """
+    if pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind):
+        return f"list of {_kind(kind.value_type)}"
+    if pa.types.is_timestamp(kind):
+        return "timestamp"
+    plain = {pa.string(): "text", pa.date32(): "date", pa.float64(): "float64", pa.float32(): "float32"}
+    return plain.get(kind) or {"halffloat": "float16"}.get(str(kind), str(kind))
+
+
+def at_a_glance(found: list[Entry]) -> Table:
+    """One line each."""
+    rows = [
+        {
+            "name": each.name,
+            "": each.what,
+            "a row is": each.row,
+            "key": ", ".join(each.key),
+            "lies by": ", ".join(each.partition),
+        }
+        for each in found
+    ]
+    return grid(pa.Table.from_pylist(rows))
+
+
+def as_grid(found: Entry) -> Table:
+    """A line a column."""
+    rows = [
+        {
+            "column": each.name,
+            "type": each.kind,
+            "unit": each.unit,
+            "meaning": each.meaning,
+            "": ", ".join(_notes(each, found)),
+        }
+        for each in found.columns
+    ]
+    return grid(pa.Table.from_pylist(rows), f"{found.name}: a row is {found.row}")
+
+
+def as_json_document(found: list[Entry]) -> str:
+    return json.dumps([asdict(each) for each in found], ensure_ascii=False, indent=2)
+
+
+def as_markdown(found: list[Entry]) -> str:
+    """The whole of docs/tables.md."""
+    parts = [_HEAD]
+    for what, title, words in (
+        ("table", "Delta tables", "In `analytics/`, versioned: `undertone query --as-of`."),
+        ("feature set", "Feature sets", "Plain Parquet in `features/<set>/version=…/date=…/`."),
+    ):
+        parts.append(f"## {title}\n\n{words}\n")
+        parts += [_section(each) for each in found if each.what == what]
+    return "\n".join(parts)
+
+
+def _section(found: Entry) -> str:
+    lies = f" Lies by {' and '.join(found.partition)}." if found.partition else ""
+    lines = [
+        f"### {found.name}",
+        "",
+        f"A row is {found.row}.{lies}",
+        "",
+        "| column | type | unit | meaning |",
+        "|---|---|---|---|",
+    ]
+    for each in found.columns:
+        name = f"**`{each.name}`**" if each.is_key else f"`{each.name}`"
+        kind = f"{each.kind}, or null" if each.may_be_null else each.kind
+        meaning = each.meaning.replace("<", "&lt;")
+        lines.append(f"| {name} | {kind} | {each.unit} | {meaning} |")
+    return "\n".join([*lines, ""])
+
+
+def _notes(column: Column, found: Entry) -> list[str]:
+    told = {"key": column.is_key, "folder": column.name in found.partition, "may be null": column.may_be_null}
+    return [note for note, holds in told.items() if holds]

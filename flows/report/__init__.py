@@ -1,0 +1,1 @@
+"""The page that a run leaves beside its validation: one HTML file that needs nothing else."""

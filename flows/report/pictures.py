@@ -1,0 +1,52 @@
+"""The charts of `flows.charts` as SVG that stands in a page and takes its colours: no script, no reference outside."""
+
+import re
+
+import polars as pl
+
+from flows.report.html import Html
+
+_WIDTH, _NARROW = 400, 260  # of the plot, in pixels: shown at its size, text is as large as it should be
+_DIGITS = re.compile(r"(\d+\.\d{2})\d+")
+
+
+def warm_up() -> None:
+    """Loads Altair and starts the engine that draws, which takes more than a second, ahead of the first chart."""
+    nothing = pl.DataFrame({"reason": ["none"], "n": [0]})
+    from flows.charts import rejects_by_reason
+
+    _svg(rejects_by_reason(nothing).to_dict(), "")
+
+
+def emotions(mix: pl.DataFrame) -> Html:
+    """date, emotion, n_utterances."""
+    from flows.charts import emotion_mix
+
+    return _svg(emotion_mix(mix).to_dict(), "Each emotion's share of the day's utterances")
+
+
+def measure(daily: pl.DataFrame, name: str, title: str) -> Html:
+    """date and `name` with its 10th and 90th percentile."""
+    from flows.charts import spread
+
+    label = f"{title} by date: median, and from the 10th to the 90th percentile"
+    return _svg(spread(daily, name, title).to_dict(), label, _NARROW)
+
+
+def drift(rows: pl.DataFrame) -> Html:
+    """date, measure, value, threshold."""
+    from flows.charts import drift as chart
+
+    return _svg(chart(rows).to_dict(), "How far each date is from the 28 days before, of the threshold")
+
+
+def _svg(spec: dict[str, object], label: str, width: int = _WIDTH) -> Html:
+    """Of a drawing's size the page decides, and of its ink; hundredths of a pixel are enough."""
+    import vl_convert
+
+    drawn = vl_convert.vegalite_to_svg(spec | {"width": width})
+    size = re.search(r'viewBox="0 0 (\S+) (\S+)"', drawn)
+    assert size is not None
+    begin = f'<svg role="img" aria-label="{label}" viewBox="0 0 {size[1]} {size[2]}" style="max-width:{size[1]}px">'
+    body = drawn[drawn.index(">") + 1 :].replace(' fill="#000"', "")
+    return Html(begin + _DIGITS.sub(r"\1", body))

@@ -1,0 +1,141 @@
+"""Rows as a table for eyes, as CSV, JSON or Parquet: batch by batch, so that an answer may be larger than memory."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+from rich.console import Console
+
+from data_contracts.errors import UsageError
+from flows.screen import Format, json_visible, visible
+from flows.show import grid
+
+_MOST_ROWS = 200  # in a table for eyes
+
+
+def rows(
+    console: Console,
+    answer: pa.Table | pa.RecordBatchReader,
+    *,
+    style: Format = "table",
+    output: Path | None = None,
+) -> None:
+    """Prints an answer, or writes it to a file. Parquet goes to a file or a pipe, never to a terminal."""
+    batches = answer.to_reader() if isinstance(answer, pa.Table) else answer
+    if style == "table" and output is None:
+        _table(console, batches)
+        return
+    to_terminal = output is None and sys.stdout.isatty()
+    if style == "parquet":
+        if to_terminal:
+            raise UsageError("Parquet is not for a terminal: give --output FILE, or a pipe")
+        with _opened(output) as file:
+            _parquet(file, batches)
+        return
+    with _opened(output) as file:
+        for words in _TEXT[style](batches):
+            file.write((visible(words, keep="\n\t") if to_terminal and style == "csv" else words).encode())
+
+
+def _table(console: Console, batches: pa.RecordBatchReader) -> None:
+    """The first rows, and how many there are."""
+    shown, n_rows = batches.schema.empty_table(), 0
+    for batch in batches:
+        if n_rows < _MOST_ROWS:
+            shown = pa.concat_tables([shown, pa.Table.from_batches([batch.slice(0, _MOST_ROWS - n_rows)])])
+        n_rows += batch.num_rows
+    console.print(grid(shown))
+    if n_rows > _MOST_ROWS:
+        console.print(f"{_MOST_ROWS} of {n_rows:,} rows; --format csv, json or parquet gives all")
+
+
+def _csv(batches: pa.RecordBatchReader, separator: str = ",") -> Iterator[str]:
+    """A list or a struct is JSON in its cell."""
+    for number, frame in enumerate(_frames(batches)):
+        nested = [name for name, kind in frame.schema.items() if kind.is_nested()]
+        flat = frame.with_columns(
+            pl.Series(name, [_cell(value) for value in frame[name].to_list()], pl.String) for name in nested
+        )
+        yield flat.write_csv(include_header=not number, separator=separator)
+
+
+def _tabs(batches: pa.RecordBatchReader) -> Iterator[str]:
+    return _csv(batches, "\t")
+
+
+def _json(batches: pa.RecordBatchReader) -> Iterator[str]:
+    """One array of objects. Integers and decimals are numbers, dates and times ISO; what is not finite is null."""
+    begun = "["
+    for frame in _frames(batches):
+        numbers = [
+            pl.col(name).cast(pl.Int128 if kind.scale == 0 else pl.Float64)
+            for name, kind in frame.schema.items()
+            if isinstance(kind, pl.Decimal)
+        ]
+        if not frame.is_empty():
+            yield begun + json_visible(frame.with_columns(numbers).write_json()[1:-1])
+            begun = ","
+    yield "[]\n" if begun == "[" else "]\n"
+
+
+_TEXT: dict[Format, Callable[[pa.RecordBatchReader], Iterator[str]]] = {"csv": _csv, "json": _json, "table": _tabs}
+
+
+def _frames(batches: pa.RecordBatchReader) -> Iterator[pl.DataFrame]:
+    """An empty one first: it says which columns there are, where no row does."""
+    yield pl.DataFrame(batches.schema.empty_table())
+    for batch in batches:
+        yield pl.DataFrame(pa.Table.from_batches([batch]))
+
+
+def _cell(value: Any) -> str | None:
+    return None if value is None else json.dumps(value, default=str, ensure_ascii=False)
+
+
+def _parquet(file: "_Counted", batches: pa.RecordBatchReader) -> None:
+    with pq.ParquetWriter(pa.PythonFile(file, mode="w"), batches.schema, compression="zstd") as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+
+
+class _Counted:
+    """A stream that knows how much went into it, as Parquet's writer asks; a pipe does not."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._n_bytes, self.closed = file, 0, False
+
+    def write(self, data: bytes) -> int:
+        self._file.write(data)
+        self._n_bytes += len(data)
+        return len(data)
+
+    def tell(self) -> int:
+        return self._n_bytes
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    def close(self) -> None:
+        """Whoever opened the stream closes it."""
+
+
+@contextmanager
+def _opened(output: Path | None) -> Iterator[_Counted]:
+    """The file, which is there when it is whole; or standard output."""
+    if output is None:
+        yield _Counted(sys.stdout.buffer)
+        sys.stdout.flush()
+        return
+    draft = output.with_name(f".{output.name}.part")
+    try:
+        with draft.open("wb") as file:
+            yield _Counted(file)
+        draft.replace(output)
+    finally:
+        draft.unlink(missing_ok=True)

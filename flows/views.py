@@ -1,0 +1,103 @@
+"""Tables and feature sets as DuckDB views over their Parquet, which DuckDB reads itself: filters reach the files.
+
+A view says beforehand which columns there are, so that only files are opened that a query needs; those that a file was
+written without are null. DuckDB opens all files to find that out by itself.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import duckdb
+import polars as pl
+import pyarrow as pa
+from deltalake import DeltaTable
+
+from data_contracts import schemas
+from data_contracts.feature_files import FeatureFile, feature_files
+from data_contracts.lake import Lake
+from flows.known_files import PROTOCOL, KnownFiles
+
+_FOLDERS = {"version": "VARCHAR", "date": "DATE"}
+"""Columns that stand in the path alone, in hive folders."""
+
+
+@dataclass(frozen=True)
+class Views:
+    """Makes the views of one connection. `known` serves the files of an object store; None where the lake is local."""
+
+    lake: Lake
+    connection: duckdb.DuckDBPyConnection
+    known: KnownFiles | None
+
+    def table(self, name: str, delta: DeltaTable | None) -> None:
+        """An analytics table at the version that is open; empty where it was not published yet."""
+        schema = _schema(name) if delta is None else pa.schema(delta.schema().to_arrow())
+        actions = pl.DataFrame(delta.get_add_actions(flatten=True)) if delta is not None else pl.DataFrame()
+        if actions.is_empty() or delta is None:
+            self.connection.register(name, schema.empty_table())
+            return
+        paths = (f"analytics/{name}/{path}" for path in actions["path"])
+        files = [FeatureFile(*file) for file in zip(paths, actions["size_bytes"], strict=True)]
+        columns = self.connection.from_arrow(schema.empty_table())
+        kinds = dict(zip(columns.columns, map(str, columns.types), strict=True))
+        self._view(name, files, kinds, delta.metadata().partition_columns)
+
+    def feature_set(self, name: str, feature_set: str) -> None:
+        """A feature set, each shard once. Raises UsageError where there is none yet."""
+        files = feature_files(self.lake, feature_set)
+        folders = {file.path.rpartition("/date=")[0]: file for file in files}  # a version's last
+        examples = ", ".join(map(self._quoted, self._known(folders.values())))
+        found = self.connection.sql(
+            f"SELECT * FROM read_parquet([{examples}], union_by_name = true, hive_partitioning = false)"
+        )
+        kinds = dict(zip(found.columns, map(str, found.types), strict=True))
+        self._view(name, files, kinds | _FOLDERS, list(_FOLDERS))
+
+    def _view(self, name: str, files: list[FeatureFile], kinds: dict[str, str], folders: list[str]) -> None:
+        stored = {column: kind for column, kind in kinds.items() if column not in folders}
+        schema = ", ".join(
+            f"{_text(column)}: {{name: {_text(column)}, type: {_text(kind)}, default_value: NULL}}"
+            for column, kind in stored.items()
+        )
+        columns = ", ".join(
+            _in_folder(column, kinds[column]) if column in folders else _name(column) for column in kinds
+        )
+        whole = [file for file in files if not file.hidden]
+        parts = [self._part(whole, schema, columns)] if whole else []
+        parts += [self._part([file], schema, columns) for file in files if file.hidden]
+        self.connection.execute(f"CREATE VIEW {name} AS {' UNION ALL '.join(parts)}")
+
+    def _part(self, files: list[FeatureFile], schema: str, columns: str) -> str:
+        names = ", ".join(map(self._quoted, self._known(files)))
+        hidden = [
+            f"file_row_number >= {first} AND file_row_number < {end}" for file in files for first, end in file.hidden
+        ]
+        where = f" WHERE NOT ({' OR '.join(hidden)})" if hidden else ""
+        told = f"schema = MAP {{{schema}}}, filename = true{', file_row_number = true' if hidden else ''}"
+        return f"SELECT {columns} FROM read_parquet([{names}], {told}){where}"
+
+    def _known(self, files: Iterable[FeatureFile]) -> list[str]:
+        files = list(files)
+        if self.known is not None:
+            self.known.sizes |= {file.path: file.n_bytes for file in files}
+        return [file.path for file in files]
+
+    def _quoted(self, path: str) -> str:
+        return _text(f"{PROTOCOL}://{path}" if self.known is not None else self.lake.at(path))
+
+
+def _schema(table: str) -> pa.Schema:
+    return schemas.utterances(()) if table == "utterances" else getattr(schemas, table.upper())
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _name(column: str) -> str:
+    return '"' + column.replace('"', '""') + '"'
+
+
+def _in_folder(column: str, kind: str) -> str:
+    """DuckDB knows what this is for each file, and opens none that a filter on it leaves out."""
+    return f"CAST(regexp_extract(filename, '/{column}=([^/]+)/', 1) AS {kind}) AS {_name(column)}"

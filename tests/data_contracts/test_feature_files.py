@@ -1,0 +1,97 @@
+"""A shard counts once, wherever it lies: beside its pack, in two packs, or where a packer died on its way."""
+
+import datetime as dt
+
+import polars as pl
+import pyarrow as pa
+import pytest
+from small_lake import write_segments
+
+from data_contracts import lake as lakes
+from data_contracts.errors import UsageError
+from data_contracts.feature_files import feature_files
+from data_contracts.lake import Lake
+from features import store
+from features.compaction import compact
+from flows.query import query
+
+DAY = dt.date(2026, 11, 21)
+SHARDS = ("0a", "0b", "0c", "0d")
+ASKED = "SELECT recording_id, segment, level_db FROM segments ORDER BY ALL NULLS LAST"
+
+
+@pytest.fixture(params=["folder", "s3"])
+def lake(request, tmp_path) -> Lake:
+    uri = str(tmp_path / "lake") if request.param == "folder" else f"s3://{request.getfixturevalue('s3')}/lake"
+    made = lakes.open(uri)
+    for place, shard in enumerate(SHARDS):
+        write_segments(made, DAY, shard, n_rows=place)  # one has no rows, and no row group in a pack
+    return made
+
+
+def _said(lake: Lake) -> list[tuple]:
+    """The same by Polars and by DuckDB."""
+    rows = lake.scan("segments").select("recording_id", "segment", "level_db").collect()
+    assert query(lake, ASKED).to_pylist() == rows.sort(pl.all(), nulls_last=True).to_dicts()
+    return rows.rows()
+
+
+def test_loose_packed_and_in_between(lake):
+    before = sorted(_said(lake))
+    assert len(before) == 0 + 1 + 2 + 3
+    loose = {path: lake.read(path) for path in lake.sizes("features/segments")}
+    compact(lake, "v1", DAY)
+    assert sorted(_said(lake)) == before
+    for path, data in loose.items():  # a packer that died before it took the loose files away, one by one
+        lake.write(path, data)
+        assert sorted(_said(lake)) == before
+    assert any(file.hidden for file in feature_files(lake, "segments"))
+
+
+def test_what_is_written_anew_beside_its_pack_counts(lake):
+    compact(lake, "v1", DAY)
+    write_segments(lake, DAY, "0c", n_rows=2, level_db=-6.0)
+    assert {level for shard, _, level in _said(lake) if shard == "0c"} == {-6.0}
+    assert len(_said(lake)) == 0 + 1 + 2 + 3
+
+
+def test_of_two_packs_one_counts(lake):
+    """A packer that died before it took the pack away that its own replaced."""
+    before = sorted(_said(lake))
+    compact(lake, "v1", DAY)
+    (old,) = lake.sizes("features/segments")
+    data = lake.read(old)
+    write_segments(lake, DAY, "0e", n_rows=0)
+    compact(lake, "v1", DAY)
+    assert old not in lake.sizes("features/segments")
+    lake.write(old, data)
+    assert len(lake.sizes("features/segments")) == 2
+    assert sorted(_said(lake)) == before
+
+
+def test_what_was_written_without_a_column_has_none(lake):
+    """A feature version of before it: what is asked does not end in a reader's error, whichever file comes first."""
+    old = lake.read_parquet(store.path("segments", "v1", DAY, "0d")).drop_columns("level_db")
+    for version in ("a0", "z0"):
+        lake.write_parquet(store.path("segments", version, DAY, "0d"), old)
+    assert [level for _, _, level in _said(lake)].count(None) == 6
+
+
+def test_encoders_of_two_sizes(lake):
+    """After a new speaker model the store holds both: once neither reader would have any of them."""
+    other = lake.read_parquet(store.path("embeddings", "v1", DAY, "0d")).drop_columns("embedding")
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array([0.25] * 2 * 3, pa.float16()), 2)
+    lake.write_parquet(store.path("embeddings", "v2", DAY, "0d"), other.append_column("embedding", vectors))
+    sizes = [2] * 3 + [4] * 6
+    assert sorted(len(vector) for vector in lake.scan("embeddings").collect()["embedding"]) == sizes
+    asked = query(lake, "SELECT len(embedding) AS n, embedding[1] AS first FROM embeddings ORDER BY n")
+    assert asked["n"].to_pylist() == sizes
+    assert set(asked["first"].to_pylist()) == {0.25, 0.5}
+
+
+def test_nothing_yet_is_said(lake):
+    with pytest.raises(UsageError, match="features/egemaps holds nothing yet"):
+        feature_files(lake, "egemaps")
+    with pytest.raises(UsageError, match="features/egemaps holds nothing yet"):
+        query(lake, "SELECT * FROM egemaps")
+    assert query(lake, "SELECT count(*) AS egemaps FROM segments")["egemaps"].to_pylist() == [6], "only a word"
