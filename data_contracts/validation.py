@@ -12,8 +12,6 @@ from typing import Any
 
 from data_contracts.suites import suites
 
-_SITE = "staged"
-
 
 @dataclass(frozen=True)
 class Failure:
@@ -55,8 +53,8 @@ def validate(frames: Mapping[str, Any], classes: list[str], *, run_id: str) -> V
         import great_expectations as gx
 
         logging.getLogger("great_expectations").setLevel(logging.ERROR)
-        context = gx.get_context(mode="ephemeral")  # one on disk writes its YAML again for all that is added to it
-        context.variables.progress_bars = {"globally": False}  # type: ignore[assignment]
+        context = _context(folder)
+        context.variables.progress_bars = {"globally": False}
         source = context.data_sources.add_pandas("staging")
         results = {}
         for table, expectations in suites(classes).items():
@@ -70,8 +68,7 @@ def validate(frames: Mapping[str, Any], classes: list[str], *, run_id: str) -> V
             name = gx.core.RunIdentifier(run_name=run_id, run_time=dt.datetime.now(dt.UTC))
             # BASIC: counts and examples, and not where each of them stands, which takes a third of the time.
             results[table] = check.run(batch_parameters={"dataframe": frame}, run_id=name, result_format="BASIC")
-        context.add_data_docs_site(_SITE, _site(folder))
-        context.build_data_docs(site_names=[_SITE])
+        context.build_data_docs()
         docs = _docs(Path(folder))
     failures = [failure for table, result in results.items() for failure in _failures(table, result)]
     return Verdict(sum(len(result.results) for result in results.values()), failures, docs)
@@ -126,15 +123,21 @@ def _word(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _site(folder: str) -> Any:
-    """The Data Docs' configuration: a page a table, which shows its suite too."""
-    return {
+def _context(folder: str) -> Any:
+    """In memory: one on disk writes its YAML again for all that is added to it. Its Data Docs have a page a table."""
+    import great_expectations as gx
+    from great_expectations.data_context.types.base import DataContextConfig, InMemoryStoreBackendDefaults
+
+    site = {
         "class_name": "SiteBuilder",
         "show_how_to_buttons": False,
         "store_backend": {"class_name": "TupleFilesystemStoreBackend", "base_directory": folder},
         "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
-        "site_section_builders": {"expectations": "none"},
+        "site_section_builders": {"expectations": "none"},  # a table's page shows its suite too
     }
+    stores = InMemoryStoreBackendDefaults(init_temp_docs_sites=False)
+    config = DataContextConfig(store_backend_defaults=stores, data_docs_sites={"staged": site})
+    return gx.get_context(mode="ephemeral", project_config=config)
 
 
 def _docs(folder: Path) -> dict[str, bytes]:
