@@ -16,12 +16,6 @@ Chart = alt.Chart | alt.LayerChart | alt.FacetChart
 _FAINT = "rgba(128, 128, 128, 0.28)"
 _WIDTH = "container"
 _EMBED = {"embedOptions": {"actions": False}}  # no menu, of which an entry leads to a page on the internet
-_DAY = alt.Axis(
-    labelExpr="hours(datum.value) ? '' : timeFormat(datum.value, '%-d %b')",  # between few days lie ticks of hours
-    labelOverlap=True,
-    labelFlush=False,
-    tickCount=8,
-)
 _INK = {"light": ("#1A1A1A", "#FFFFFF"), "dark": ("#EDEDED", "#181C1A")}
 
 
@@ -43,7 +37,7 @@ def hours(daily: pl.DataFrame) -> Chart:
         alt.Chart(daily)
         .mark_bar()
         .encode(
-            x=_day(),
+            x=_day(daily),
             y=alt.Y("hours:Q", title="audio (h)", stack=True),
             color=alt.Color("source:N", title=None, scale=colours(daily["source"], {})),
             tooltip=[_date(), "source:N", alt.Tooltip("hours:Q", title="audio (h)", format=".2f")],
@@ -57,7 +51,7 @@ def emotion_mix(daily: pl.DataFrame) -> Chart:
         alt.Chart(daily)
         .mark_bar()
         .encode(
-            x=_day(),
+            x=_day(daily),
             y=alt.Y("n_utterances:Q", stack="normalize", title="utterances (%)", axis=alt.Axis(format=".0%")),
             color=_emotion(daily),
             order=alt.Order("emotion:O"),
@@ -68,7 +62,7 @@ def emotion_mix(daily: pl.DataFrame) -> Chart:
 
 def mean_scores(daily: pl.DataFrame) -> Chart:
     """date, emotion, mean_score, score_low, score_high: how sure the model was, with the 95 % interval."""
-    x = alt.Chart(daily).encode(x=_day(), color=_emotion(daily))
+    x = alt.Chart(daily).encode(x=_day(daily), color=_emotion(daily))
     y = alt.Y("mean_score:Q", title="mean score (0 to 1)", scale=alt.Scale(zero=False))
     low = alt.Y("score_low:Q", title="mean score (0 to 1)")
     band = x.mark_area(opacity=0.18).encode(y=low, y2="score_high:Q")
@@ -85,7 +79,9 @@ def run_speed(runs: pl.DataFrame) -> Chart:
         alt.Chart(runs)
         .mark_point(filled=True, size=90, opacity=0.9)
         .encode(
-            x=alt.X("started:T", title="started (UTC)", axis=alt.Axis(labelOverlap=True, tickCount=6)),
+            x=alt.X(
+                "started:T", title="started (UTC)", axis=alt.Axis(format="%-d %b %H:%M", labelOverlap=True, tickCount=4)
+            ),
             y=alt.Y("rtfx:Q", title="RTFx (s of audio per s)", scale=alt.Scale(zero=True)),
             color=alt.Color("status:N", title=None, scale=status),
             shape=alt.Shape("status:N", title=None, scale=alt.Scale(domain=status.to_dict()["domain"])),
@@ -127,7 +123,7 @@ def emotion_by_speaker(rows: pl.DataFrame) -> Chart:
 
 def voice_map(voices: pl.DataFrame, n_named: int = 8) -> Chart:
     """name, kind, x, y, speech_min: voices that are alike lie near each other; the first have their names."""
-    bare, room = alt.Axis(labels=False, ticks=False, grid=False), alt.Scale(zero=False, padding=28)
+    bare, room = alt.Axis(labels=False, ticks=False, grid=False), alt.Scale(zero=False, padding=60)
     x = alt.X("x:Q", title="1st principal component", axis=bare, scale=room)
     y = alt.Y("y:Q", title="2nd principal component", axis=bare, scale=room)
     points = (
@@ -141,7 +137,7 @@ def voice_map(voices: pl.DataFrame, n_named: int = 8) -> Chart:
             tooltip=["name:N", "kind:N", alt.Tooltip("speech_min:Q", title="speech (min)", format=",.1f")],
         )
     )
-    names = alt.Chart(voices.head(n_named)).mark_text(align="left", dx=9, dy=-7).encode(x=x, y=y, text="name:N")
+    names = alt.Chart(voices.head(n_named)).mark_text(dy=-16).encode(x=x, y=y, text="name:N")
     return framed(alt.layer(points, names), height=320)
 
 
@@ -162,7 +158,7 @@ def rejects_by_reason(rejects: pl.DataFrame) -> Chart:
 def spread(daily: pl.DataFrame, measure: str, title: str) -> Chart:
     """date, source and the column `measure`, with `…_p10` and `…_p90`: the day's median, and where four of five lie."""
     base = alt.Chart(daily).encode(
-        x=_day(), color=alt.Color("source:N", title=None, scale=colours(daily["source"], {}))
+        x=_day(daily), color=alt.Color("source:N", title=None, scale=colours(daily["source"], {}))
     )
     band = base.mark_area(opacity=0.18).encode(
         y=alt.Y(f"{measure}_p10:Q", title=title, scale=alt.Scale(zero=False)), y2=f"{measure}_p90:Q"
@@ -177,7 +173,7 @@ def spread(daily: pl.DataFrame, measure: str, title: str) -> Chart:
 def drift(rows: pl.DataFrame) -> Chart:
     """date, measure, value, threshold: distance from the 28 days before; dots where it passed the threshold."""
     rows = rows.with_columns(times=pl.col("value") / pl.col("threshold"))
-    base = alt.Chart(rows).encode(x=_day(), y=alt.Y("times:Q", title="drift (threshold = 1)"))
+    base = alt.Chart(rows).encode(x=_day(rows), y=alt.Y("times:Q", title="drift (threshold = 1)"))
     colour = alt.Color("measure:N", title=None, scale=colours(rows["measure"], {}))
     values = [alt.Tooltip(f"{name}:Q", format=".3f") for name in ("value", "threshold")]
     line = base.mark_line(strokeWidth=1.5).encode(color=colour, tooltip=[_date(), "measure:N", *values])
@@ -215,8 +211,11 @@ def confusion(pairs: pl.DataFrame, left: str, right: str) -> Chart:
     return framed(alt.layer(cells, text), height=44 * len(order))
 
 
-def _day() -> alt.X:
-    return alt.X("yearmonthdate(date):T", title="date", axis=_DAY)
+def _day(rows: pl.DataFrame) -> alt.X:
+    """A tick a day at most: Vega would go on with hours."""
+    n_ticks = max(1, min(8, rows["date"].n_unique() - 1))
+    axis = alt.Axis(format="%-d %b", labelOverlap=True, tickCount=n_ticks)
+    return alt.X("yearmonthdate(date):T", title="date", axis=axis)
 
 
 def _date() -> alt.Tooltip:

@@ -16,7 +16,7 @@ def runs(rows: pl.DataFrame) -> Iterator[Cells]:
     """started, status, read, rejected, utterances, RTFx."""
     for row in rows.iter_rows(named=True):
         status = f"{row['status']} in {row['stage']}" if row["stage"] else row["status"]
-        speed = "" if row["rtfx"] is None else f"{row['rtfx']:,.0f}"
+        speed = "" if row["rtfx"] is None else f"{row['rtfx']:,.1f}"
         counts = (f"{row[name]:,}" for name in ("n_read", "n_rejected", "n_published_utterances"))
         started = f'<span title="{page.text(row["run_id"])}">{row["started"]:%d %b %H:%M}</span>'
         yield started, page.dot(VERDICTS.get(row["status"], GREY), status), *counts, speed
