@@ -16,7 +16,8 @@ SAMPLE = Path(__file__).parent / "sample" / "corpus"
 TABLES = {
     "Who spoke, and how": """
         SELECT speaker_id AS speaker, count(*) AS utterances, round(sum(end_s - start_s), 1) AS speech_s,
-               count(DISTINCT date) AS nights, mode(emotion ORDER BY emotion) AS mostly, round(avg(speaker_score), 2) AS speaker_score
+               count(DISTINCT date) AS nights, mode(emotion ORDER BY emotion) AS mostly,
+               round(avg(speaker_score), 2) AS speaker_score
         FROM utterances GROUP BY 1 ORDER BY utterances DESC, speaker LIMIT 10""",
     "Some utterances": """
         SELECT u.date, regexp_extract(r.uri, '[^/]+$') AS recording, round(u.start_s, 2) AS start_s,
