@@ -7,9 +7,10 @@ import polars as pl
 
 from data_contracts import schemas
 from data_contracts.reasons import Unscored
-from data_contracts.suites import ROUNDING_S
+from data_contracts.suites import COUNTED, ROUNDING_S
 from data_contracts.validation import Verdict, validate
 from features import store
+from tasks.drift import in_words
 from tasks.run import Run
 from tasks.select import Pending, pending
 from tasks.stage import stage
@@ -24,10 +25,9 @@ def audit(run: Run, waiting: Pending, n_uncounted: int) -> Verdict:
     `n_uncounted` are planned objects that no worker has counted.
     """
     tables = {table: pl.DataFrame(run.lake.read_parquet(run.staged(table))) for table in schemas.PUBLISHED}
-    frames = {name: frame.to_pandas() for name, frame in tables.items()}
+    frames = {name: frame.to_pandas() for name, frame in tables.items() if name not in COUNTED}
     frames["recordings"] = _explained(tables["recordings"]).to_pandas()
     frames["utterances"] = _placed(run, tables["utterances"]).to_pandas()
-    frames["drift"] = _in_words(tables["drift"], _touched(run)).to_pandas()
     frames["run"] = pl.DataFrame([_reconciled(run, waiting, n_uncounted, tables)]).to_pandas()
     verdict = validate(frames, run.classes, run_id=run.id)
     for path, content in verdict.docs.items():
@@ -56,13 +56,14 @@ def _touched(run: Run) -> list[dt.date]:
     return [dt.date.fromisoformat(day) for day in run.lake.read_json(f"{run.staging}/dates.json")["quality_daily"]]
 
 
-def _in_words(drift: pl.DataFrame, touched: list[dt.date]) -> pl.DataFrame:
-    """`drifted` says what is over its threshold on the touched dates, the farthest first; others were told before."""
-    value, threshold = (pl.col(name).round(3) for name in ("value", "threshold"))
-    words = pl.format("{} on {}: {} {} > {}", "measure", "date", "method", value, threshold)
-    told = pl.col("over").fill_null(False) & pl.col("date").is_in(touched)
-    farthest = drift.sort(pl.col("value") / pl.col("threshold"), descending=True, nulls_last=True)
-    return farthest.with_columns(drifted=pl.when(told).then(words))
+def keys_broken(tables: dict[str, pl.DataFrame]) -> int:
+    """Rows of `COUNTED` tables whose key is null in part, or another's too."""
+    broken = 0
+    for table in COUNTED:
+        keys = tables[table].select(schemas.TABLE_KEYS[table])
+        broken += int(keys.select(pl.any_horizontal(pl.all().is_null()).sum()).item())
+        broken += int(keys.is_duplicated().sum())
+    return broken
 
 
 def _placed(run: Run, utterances: pl.DataFrame) -> pl.DataFrame:
@@ -107,6 +108,8 @@ def _reconciled(run: Run, waiting: Pending, n_uncounted: int, tables: dict[str, 
         + unaccounted.height,
         "utterances_missing": int(counted["n_segments"].sum() or 0) - utterances.height,
         "daily_utterances_missing": int((own["len"] > own["n_utterances"].fill_null(0)).sum()),
+        "daily_keys_broken": keys_broken(tables),
+        "drifted": in_words(tables["drift"], _touched(run)),
         "volume_ratio": _a_day(daily) / past_volume if past_volume and daily.height else None,
         "lost_share": lost / max(1, lost + utterances.height),
     }

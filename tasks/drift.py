@@ -16,8 +16,11 @@ from models.drift import DriftConfig, compare, is_enough
 from tasks.histories import History, histories
 
 N_MEASURES = len(EGEMAPS_NAMES) + 4  # class_mix, abstained, rejected, embedding
-_READ = {"emotion_daily": schemas.EMOTION_DAILY, "quality_daily": schemas.QUALITY_DAILY} | {
-    "feature_daily": schemas.FEATURE_DAILY
+_TOLD = 5  # measures by name
+_READ = {
+    "emotion_daily": schemas.EMOTION_DAILY,
+    "quality_daily": schemas.QUALITY_DAILY,
+    "feature_daily": schemas.FEATURE_DAILY,
 }
 
 
@@ -58,3 +61,16 @@ def _rows(history: History, judged: pl.Series, config: DriftConfig) -> Iterator[
             verdict = (found.value, found.threshold, found.over)
         sizes = [sample.n_recordings if history.of_recordings else sample.n_utterances for sample in samples]
         yield date, history.measure, history.method, *verdict, *sizes
+
+
+def in_words(rows: pl.DataFrame, touched: list[dt.date]) -> str | None:
+    """What is over its threshold on the touched dates, the farthest first; those of other dates were told before."""
+    over = rows.filter("over", pl.col("date").is_in(touched)).sort(
+        pl.col("value") / pl.col("threshold"), descending=True
+    )
+    words = [
+        f"{row['measure']} on {row['date']} ({row['method']} {row['value']:.3g} > {row['threshold']:.3g})"
+        for row in over.head(_TOLD).iter_rows(named=True)
+    ]
+    rest = [f"and {len(over) - _TOLD} more"] if len(over) > _TOLD else []
+    return ", ".join([*words, *rest]) or None

@@ -6,7 +6,6 @@ Streamed by shard: in memory are a few shards and one table of counts.
 import datetime as dt
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 import numpy as np
 import polars as pl
@@ -41,9 +40,9 @@ def _of_date(run: Run, date: dt.date, own: pl.DataFrame) -> pl.DataFrame:
         return _EMPTY
     held = [sketch.sparse(row) for row in counts]
     columns = {"buckets": [buckets for buckets, _ in held], "counts": [n for _, n in held]}
-    features = pl.DataFrame({"feature": EGEMAPS_NAMES, **columns})
-    embedding = pl.DataFrame({"feature": [EMBEDDING], "total": [total]})
-    rows = pl.concat([features, embedding], how="diagonal").with_columns(
+    sketches = pl.DataFrame({"feature": EGEMAPS_NAMES, **columns})
+    voices = pl.DataFrame({"feature": [EMBEDDING], "total": [total]})
+    rows = pl.concat([sketches, voices], how="diagonal").with_columns(
         date=pl.lit(date),
         feature_version=pl.lit(run.feature_version),
         n_recordings=pl.lit(n_recordings),
@@ -57,11 +56,12 @@ def _shards(run: Run, date: dt.date, own: pl.DataFrame) -> Iterator[tuple[np.nda
     listed = store.rows(run.lake, run.feature_version, date, ["recording_id", "status"])
     places = listed.filter(pl.col("status") == "ok").sort("shard").unique("recording_id", keep="first")
     placed = own.join(places.select("recording_id", "shard"), on="recording_id")
-    parts = sorted(placed.partition_by("shard", as_dict=True).items())
+    parts = sorted(
+        (str(shard), rows.select(KEY)) for (shard,), rows in placed.partition_by("shard", as_dict=True).items()
+    )
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="sketch") as pool:
-        yield from pool.map(
-            partial(_read, run, date), [str(shard) for (shard,), _ in parts], [part for _, part in parts]
-        )
+        for first in range(0, len(parts), _AT_ONCE):  # what is read waits in memory
+            yield from pool.map(lambda part: _read(run, date, *part), parts[first : first + _AT_ONCE])
 
 
 def _read(run: Run, date: dt.date, shard: str, own: pl.DataFrame) -> tuple[np.ndarray, np.ndarray, int]:

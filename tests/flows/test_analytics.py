@@ -4,6 +4,7 @@ import datetime as dt
 from pathlib import Path
 
 import polars as pl
+import pytest
 from deltalake import write_deltalake
 
 import flows.chosen
@@ -16,61 +17,66 @@ from flows.query import query
 from models.drift import DriftConfig
 from tasks.drift import N_MEASURES
 
-DAY = dt.date(2026, 11, 20)
+DAY = dt.date(2026, 11, 19)
 NEW = ("quality_daily", "rejects_daily", "feature_daily", "drift")
 
 
-def test_drift_is_a_warning_that_stops_nothing(settings, monkeypatch):
-    """The sample's three days are few and unlike; a configuration that is content with little says so."""
+@pytest.fixture
+def here(settings, few):
+    """Two days, on the first of which one of two files is rejected."""
+    return settings | {"corpus": str(few)}
+
+
+def test_drift_is_a_warning_that_stops_nothing(here, monkeypatch):
+    """Two days are few, and unlike; a configuration that is content with little says so."""
     least = {"least_days": 1, "least_recordings": 1, "least_utterances": 1}
     eager = DriftConfig(**least, psi=1e-9, share=1e-9, cosine=1e-9, false_alarms=N_MEASURES)
     monkeypatch.setattr(flows.chosen, "drift", lambda settings: eager)
-    ledger = backfill(settings=settings)
-    lake = Lake(settings["lake"])
+    ledger = backfill(settings=here)
+    lake = Lake(here["lake"])
     assert (ledger.status, ledger.verdict) == ("done", "warned")
-    (told,) = [failure for failure in ledger.failures if failure.startswith("drift: ")]
-    assert "(drifted): " in told
-    assert " on 2026-11-2" in told
+    (told,) = [failure for failure in ledger.failures if "(drifted)" in failure]
+    assert " on 2026-11-20 (psi " in told
     verdict = lake.read_json(f"validation/run={ledger.run_id}/verdict.json")
-    (failure,) = [failure for failure in verdict["failures"] if failure["table"] == "drift"]
+    (failure,) = [failure for failure in verdict["failures"] if failure["columns"] == "drifted"]
     assert (verdict["verdict"], failure["severity"]) == ("warned", "warning")
     assert lake.scan("runs").collect()["verdict"].to_list() == ["warned"]
     rows = lake.scan("drift").collect()
-    assert set(rows.filter(pl.col("date") == dt.date(2026, 11, 19))["over"]) == {None}, "nothing was before it"
-    assert rows.filter("over")["method"].n_unique() == 3
+    assert set(rows.filter(pl.col("date") == DAY)["over"]) == {None}, "nothing was before it"
+    assert {"psi", "share"} <= set(rows.filter("over")["method"])
 
 
-def test_every_table_is_there_from_the_first_run_and_the_sample_is_too_small_to_judge(settings):
-    ledger = backfill(settings=settings)
-    lake = Lake(settings["lake"])
+def test_every_table_is_there_from_the_first_run_and_two_days_are_too_few_to_judge(here):
+    ledger = backfill(settings=here)
+    lake = Lake(here["lake"])
     counts = {table: query(lake, f"SELECT count(*) AS n FROM {table}")["n"][0].as_py() for table in TABLE_KEYS}
     assert min(counts.values()) > 0
-    assert lake.scan("drift").collect()["over"].null_count() == counts["drift"] == 3 * N_MEASURES
-    assert not [failure for failure in ledger.failures if failure.startswith("drift")]
-    source = Path(settings["corpus"]).name
+    assert lake.scan("drift").collect()["over"].null_count() == counts["drift"] == 2 * N_MEASURES
+    assert not [failure for failure in ledger.failures if "(drifted)" in failure]
+    source = Path(here["corpus"]).name
     for table in ("recordings", "emotion_daily", "quality_daily", "rejects_daily"):
         assert set(lake.scan(table).collect()["source"]) == {source}
     read = lake.scan("quality_daily").collect()
-    assert (read["n_recordings"].sum(), read["n_rejected"].sum()) == (34, lake.scan("rejects").collect().height)
+    assert (read["n_recordings"].sum(), read["n_rejected"].sum()) == (3, lake.scan("rejects").collect().height)
 
 
-def test_a_lake_of_before_gains_them_on_the_dates_that_are_touched(settings):
+def test_a_lake_of_before_gains_them_on_the_dates_that_are_touched(here):
     """Published without sources, kinds of speakers, quality and drift: it goes on, is asked, and is maintained."""
-    backfill(settings=settings)
-    lake = Lake(settings["lake"])
+    backfill(settings=here)
+    lake = Lake(here["lake"])
     _as_before(lake)
-    assert backfill(settings=settings).n_published_recordings == 0, "new columns alone are no reason to publish"
+    assert backfill(settings=here).n_published_recordings == 0, "new columns alone are no reason to publish"
     assert lake.delta("quality_daily") is None
-    backfill(start=DAY, end=DAY, stage="score", force=True, settings=settings)
+    backfill(start=DAY, end=DAY, stage="score", force=True, settings=here)
     for table in ("recordings", "emotion_daily"):
         rows = lake.scan(table).select("date", "source").unique().collect()
-        assert rows.sort("date")["source"].is_null().to_list() == [True, False, True]
+        assert rows.sort("date")["source"].is_null().to_list() == [False, True]
     for table in NEW:
         assert set(lake.scan(table).collect()["date"]) == {DAY}
     told = query(lake, "SELECT date, sum(n_utterances) AS n FROM emotion_daily GROUP BY date ORDER BY date")
     said = query(lake, "SELECT date, count(emotion) AS n FROM utterances GROUP BY date ORDER BY date")
     assert told["n"].to_pylist() == said["n"].to_pylist()
-    lines = {line.what for line in maintain(settings=settings)}
+    lines = {line.what for line in maintain(settings=here)}
     assert {f"analytics/{table}" for table in NEW} <= lines
 
 

@@ -13,15 +13,16 @@ from data_contracts import schemas
 from data_contracts.lake import Lake
 from data_contracts.records import ModelRef
 from data_contracts.schemas import BY_DAY, EMBEDDING
+from data_contracts.suites import COUNTED
 from features import store
 from features.config import FeatureConfig
 from features.gemaps import EGEMAPS_NAMES
 from features.resources import Resources
 from tasks import feature_daily
-from tasks.audit import _in_words
+from tasks.audit import keys_broken
 from tasks.commit import Change, commit
 from tasks.daily import by_day
-from tasks.drift import N_MEASURES
+from tasks.drift import N_MEASURES, in_words
 from tasks.run import Run
 
 FIRST = dt.date(2026, 10, 1)
@@ -147,11 +148,21 @@ def test_what_shifted_is_told_and_nothing_else(month):
 
 def test_the_audit_says_it_in_words_of_the_touched_dates_alone(month):
     rows = _drift(month)
-    words = _in_words(rows, DAYS[28:])["drifted"].drop_nulls().to_list()
-    assert len(words) == len(LOUD) + 2
-    assert sorted(word.split(": ")[0] for word in words)[0] == "class_mix on 2026-10-29"
-    assert all(word.split(": ")[1].startswith(("psi ", "share 0.3 > 0.")) for word in words)
-    assert _in_words(rows, DAYS[:28])["drifted"].null_count() == len(rows)
+    told = in_words(rows, DAYS[28:])
+    assert told.count(" on 2026-10-29 (psi ") == 5
+    assert told.endswith(f", and {len(LOUD) + 2 - 5} more")
+    assert in_words(rows.filter(pl.col("measure") == "rejected"), DAYS).startswith(
+        "rejected on 2026-10-29 (share 0.3 > 0."
+    )
+    assert in_words(rows, DAYS[:28]) is None
+
+
+def test_the_audit_counts_keys_that_are_null_or_twice():
+    tables = {table: pl.DataFrame(getattr(schemas, table.upper()).empty_table()) for table in COUNTED}
+    assert keys_broken(tables) == 0
+    rows = [{"date": DAYS[0], "measure": name} for name in ("a", "b", "b", None)]
+    tables["drift"] = pl.DataFrame(rows, schema=tables["drift"].schema)
+    assert keys_broken(tables) == 3
 
 
 def test_every_measure_of_every_day_has_a_row_and_the_first_week_no_verdict(month):
@@ -202,6 +213,18 @@ def test_a_night_touches_its_own_date_and_reads_no_features_of_another(tmp_path,
         assert DAYS[9] in rows["date"]
         key = list(schemas.TABLE_KEYS[table])
         assert_frame_equal(rows.filter(pl.col("date") < DAYS[9]).sort(key), before[table].sort(key), check_exact=True)
+
+
+def test_a_date_of_many_shards_is_read_a_few_at_a_time(monkeypatch):
+    own = pl.DataFrame({"recording_id": [f"{n}" for n in range(12)], "channel": 0, "segment": 0})
+    listed = own.select("recording_id", shard="recording_id", status=pl.lit("ok"))
+    read, waiting = [], []
+    monkeypatch.setattr(feature_daily.store, "rows", lambda *_: listed)
+    monkeypatch.setattr(feature_daily, "_read", lambda run, date, shard, rows: read.append(shard) or rows)
+    for n_taken, _ in enumerate(feature_daily._shards(_run(None), DAYS[0], own)):
+        waiting.append(len(read) - n_taken)
+    assert sorted(read) == sorted(listed["shard"])
+    assert max(waiting) <= feature_daily._AT_ONCE
 
 
 def test_again_and_in_another_order_it_says_the_same(tmp_path):

@@ -1,0 +1,35 @@
+"""Settings become what is computed: each has its field, and what is the default here is the default there."""
+
+import pytest
+
+from data_contracts.errors import UsageError
+from flows import chosen
+from flows.settings import Settings
+from models.drift import DriftConfig
+
+
+def test_nothing_set_is_the_configuration_as_it_stands_beside_the_code():
+    assert chosen.drift(Settings.load()) == DriftConfig()
+
+
+@pytest.mark.parametrize(
+    ("setting", "field", "value"),
+    [
+        ("drift_days", "days", 7),
+        ("drift_least_days", "least_days", 3),
+        ("drift_least_recordings", "least_recordings", 5),
+        ("drift_least_utterances", "least_utterances", 50),
+        ("drift_psi", "psi", 0.5),
+        ("drift_share", "share", 0.2),
+        ("drift_cosine", "cosine", 0.3),
+    ],
+)
+def test_a_setting_of_drift_reaches_its_field(setting, field, value, monkeypatch):
+    monkeypatch.setenv(f"UNDERTONE_{setting.upper()}", str(value))
+    assert getattr(chosen.drift(Settings.load()), field) == value
+
+
+@pytest.mark.parametrize(("setting", "value"), [("drift_days", 0), ("drift_psi", 0), ("drift_share", 1.5)])
+def test_thresholds_that_mean_nothing_are_refused(setting, value):
+    with pytest.raises(UsageError, match=setting):
+        Settings.load(**{setting: value})
