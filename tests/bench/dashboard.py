@@ -14,6 +14,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -34,6 +35,7 @@ def main() -> None:
     parser.add_argument("--utterances", type=int, default=10_000_000)
     parser.add_argument("--lake", help="one that exists already, or where to make one")
     parser.add_argument("--pictures", type=Path, help="write a picture of each view there, and measure nothing")
+    parser.add_argument("--views", nargs="+", choices=VIEWS, default=VIEWS, help="pictures of these alone")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         lake = Lake(asked.lake or folder)
@@ -46,7 +48,7 @@ def main() -> None:
         with dashboard(lake.uri) as address:
             started_s = time.monotonic() - began
             if asked.pictures:
-                pictures(browser, address, asked.pictures)
+                pictures(browser, address, asked.pictures, asked.views)
             else:
                 report(browser, address, started_s)
         browser.close()
@@ -74,13 +76,14 @@ def opened(browser: Browser, url: str) -> float:
     return took
 
 
-def pictures(browser: Browser, address: str, folder: Path) -> None:
+def pictures(browser: Browser, address: str, folder: Path, views: Sequence[str]) -> None:
     """A picture a view, the overview also in the dark and as a phone shows it."""
     folder.mkdir(parents=True, exist_ok=True)
-    for view in VIEWS:
+    for view in views:
         picture(browser, f"{address}?view={view}", folder / f"{view}.png")
-    picture(browser, address, folder / "overview-dark.png", scheme="dark")
-    picture(browser, address, folder / "overview-phone.png", width=390)
+    if "overview" in views:
+        picture(browser, address, folder / "overview-dark.png", scheme="dark")
+        picture(browser, address, folder / "overview-phone.png", width=390)
 
 
 def picture(browser: Browser, url: str, path: Path, *, scheme: str = "light", width: int = 1200) -> None:
@@ -89,8 +92,11 @@ def picture(browser: Browser, url: str, path: Path, *, scheme: str = "light", wi
     page = context.new_page()
     page.goto(url)
     page.locator(SEEN).first.wait_for(timeout=120_000)
-    page.wait_for_timeout(3_000)  # charts are drawn one after another
-    parts = page.locator(".ut-column, .ut-advice").last.bounding_box() or {"y": 0, "height": 1400}
+    whole, height, before = page.locator(".ut-column, .ut-advice").last, 1.0, 0.0
+    while height != before:  # charts are drawn one after another
+        page.wait_for_timeout(3_000)
+        before, height = height, (whole.bounding_box() or {"height": 1400})["height"]
+    parts = whole.bounding_box() or {"y": 0, "height": 1400}
     page.set_viewport_size({"width": width, "height": min(1400, int(parts["y"] + parts["height"] + 32))})
     page.wait_for_timeout(1_000)
     page.screenshot(path=path)
