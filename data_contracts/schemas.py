@@ -111,7 +111,15 @@ _SOURCE = pa.field("source", pa.string(), nullable=False)  # of which part of th
 UNKNOWN = "unknown"
 """The source of utterances that no recording is listed for."""
 
-RECORDINGS = pa.schema([*_OBJECT, *_QUALITY, _DATE, _SOURCE, *_VERSIONS])
+RECORDINGS = pa.schema(
+    [
+        *_OBJECT,
+        *_QUALITY,
+        _DATE,
+        _SOURCE.with_nullable(True),  # null of what was published before there were sources
+        *_VERSIONS,
+    ]
+)
 
 
 def utterances(classes: Sequence[str], dimensions: Sequence[str] = ()) -> pa.Schema:
