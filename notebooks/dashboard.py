@@ -58,15 +58,7 @@ def _(chosen, lake, view):
     mo.stop(view() != "Overview")
 
     def _drawn():
-        figures = overview.figures(lake, chosen)
-        return page.cards(
-            {
-                "Audio in": (f"{figures.audio_h:,.2f} h", f"{figures.n_recordings:,} recordings"),
-                "Utterances out": (f"{figures.n_utterances:,}", f"{figures.speech_h:,.2f} h of speech"),
-                "Rejected": (f"{figures.n_rejected:,}", "files that could not be used"),
-                "Without emotion": (f"{figures.n_abstained:,}", "utterances in which too little is said"),
-            }
-        )
+        return page.cards(overview.cards(overview.figures(lake, chosen)))
 
     page.shown(_drawn)
 

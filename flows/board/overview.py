@@ -37,6 +37,16 @@ def figures(lake: Lake, chosen: Filters) -> Figures:
     return Figures(came[0], came[1], came[2], told[0], told[1], came[3])
 
 
+def cards(figures: Figures) -> dict[str, tuple[str, str]]:
+    """A label, its figure, and a word under it, each."""
+    return {
+        "Audio in": (f"{figures.audio_h:,.2f} h", f"{figures.n_recordings:,} recordings"),
+        "Utterances out": (f"{figures.n_utterances:,}", f"{figures.speech_h:,.2f} h of speech"),
+        "Rejected": (f"{figures.n_rejected:,}", "files that could not be used"),
+        "Without emotion": (f"{figures.n_abstained:,}", "utterances in which too little is said"),
+    }
+
+
 def hours(lake: Lake, chosen: Filters) -> pl.DataFrame:
     """date, source, hours."""
     sql = f"SELECT date, source, seconds / 3600 AS hours FROM quality_daily WHERE {SOURCES} ORDER BY ALL"

@@ -16,6 +16,7 @@ from data_contracts.errors import UndertoneError, UsageError
 from data_contracts.lake import Lake
 from features.segments import Span
 from flows.board import recordings, sound
+from flows.board.first import FirstPaint
 from flows.board.loopback import OnlyLoopback
 from flows.settings import Settings
 
@@ -32,7 +33,7 @@ def app(settings: Settings) -> "ASGIApp":
     os.environ["UNDERTONE_LAKE"] = settings.lake
     notebook = Path(notebooks.__path__[0]) / "dashboard.py"
     page = marimo.create_asgi_app(quiet=True, include_code=False).with_app(path="/", root=str(notebook)).build()
-    lake = settings.open_lake()
+    lake, css = settings.open_lake(), notebook.with_suffix(".css").read_text()
 
     def audio(request: Request) -> Response:
         try:
@@ -50,7 +51,11 @@ def app(settings: Settings) -> "ASGIApp":
             return PlainTextResponse(f"{path} is not in the lake (any more)", 404)
         return Response(found, media_type=mimetypes.guess_type(path.name)[0])
 
-    routes = [Route("/audio", audio), Route("/validation/{path:path}", validation), Mount("/", page)]
+    routes = [
+        Route("/audio", audio),
+        Route("/validation/{path:path}", validation),
+        Mount("/", FirstPaint(page, lake, css)),
+    ]
     return OnlyLoopback(Starlette(routes=routes))
 
 

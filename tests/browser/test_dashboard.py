@@ -51,6 +51,15 @@ def test_the_figures_are_what_duckdb_says(page: Page, address, lake):
             page.get_by_role("option", name="support").click()
 
 
+def test_the_figures_are_there_before_marimo_is(chromium, address, lake):
+    """Which takes a browser seconds: they are in the page itself, and give way to those that answer to filters."""
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(address)
+    expect(_figure(page, "Utterances out")).to_have_text(f"{_n_utterances(lake, ('sales', 'support')):,}")
+    context.close()
+
+
 def test_a_segment_plays(page: Page, address, lake):
     page.goto(f"{address}?view=recording")
     player = page.locator("audio").first
