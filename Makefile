@@ -18,8 +18,9 @@ setup: .venv/.ready
 demo: setup
 	@$(BIN)/undertone demo
 
+# A core a process: two torches with two threads each wait for each other on two cores.
 test: setup
-	$(BIN)/pytest -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
 
 # What is promised of S3, on a real server: Ceph's, from Debian's packages, unpacked into .cache and run on loopback.
 test-s3: setup

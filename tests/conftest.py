@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow  # noqa: F401 - here, on the main thread: 25.0 crashes where a thread that ends was the first to load it
 import pytest
+from explore import PROFILE
 from faulty_s3 import FaultyStore, faulty_s3
 from hypothesis import settings
 
@@ -16,7 +17,7 @@ from flows.embedded_s3 import embedded_s3
 # A busy machine is no bug, and the same commit gives the same result; HYPOTHESIS_PROFILE=explore seeks new examples.
 settings.register_profile("undertone", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "undertone"))
+settings.load_profile(PROFILE)
 
 _SETTINGS = ("UNDERTONE_", "MLFLOW_", "AWS_")
 _ROOT = Path(__file__).parent.parent

@@ -69,4 +69,4 @@ def percent(share: float | None) -> str:
     >>> percent(0.1234), percent(None)
     ('12.3 %', 'none')
     """
-    return "none" if share is None else f"{100 * share:.1f} %"
+    return "none" if share is None else f"{100 * share:.1f}%"

@@ -1,9 +1,9 @@
 """Promise 1 with real processes: kill -9 at each stage and at any request to the store, then run again."""
 
-import os
 import shutil
 
 import pytest
+from explore import EXPLORES
 from faulty_s3 import Fault
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
@@ -16,7 +16,6 @@ from flows.embedded_s3 import upload
 from flows.history import recent
 
 FLOAT = {"check_exact": False, "abs_tol": 2e-3, "rel_tol": 2e-3}
-EXPLORES = os.environ.get("HYPOTHESIS_PROFILE") == "explore"
 N_REQUESTS = 560  # of a run over the three files, give or take
 
 DEATHS = {

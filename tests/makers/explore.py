@@ -1,0 +1,15 @@
+"""How much is tried: `HYPOTHESIS_PROFILE=explore` tries everything, `make test` what differs most, within CI's time."""
+
+import os
+from collections.abc import Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
+
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "undertone")
+EXPLORES = PROFILE == "explore"
+
+
+def unless_exploring(chosen: Sequence[T], everything: Sequence[T]) -> list[T]:
+    """Parameters of a test whose cases take seconds each."""
+    return list(everything if EXPLORES else chosen)
