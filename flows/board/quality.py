@@ -67,6 +67,6 @@ def audits(lake: Lake, limit: int = 6) -> list[Audit]:
 def percent(share: float | None) -> str:
     """
     >>> percent(0.1234), percent(None)
-    ('12.3 %', 'none')
+    ('12.3%', 'none')
     """
     return "none" if share is None else f"{100 * share:.1f}%"
