@@ -2,7 +2,6 @@
 
 import datetime as dt
 import mimetypes
-import os
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -27,10 +26,9 @@ _LONGEST_S = 600.0
 
 
 def app(settings: Settings) -> "ASGIApp":
-    """The ASGI application; the notebook reads the same settings from the environment."""
+    """The ASGI application. The notebook loads its own settings: the lake is to be named in the environment."""
     import notebooks
 
-    os.environ["UNDERTONE_LAKE"] = settings.lake
     notebook = Path(notebooks.__path__[0]) / "dashboard.py"
     page = marimo.create_asgi_app(quiet=True, include_code=False).with_app(path="/", root=str(notebook)).build()
     lake, css = settings.open_lake(), notebook.with_suffix(".css").read_text()
