@@ -3,6 +3,7 @@
 import dask
 import polars as pl
 import pytest
+from explore import unless_exploring
 from polars.testing import assert_frame_equal
 
 from data_contracts.lake import Lake
@@ -99,7 +100,7 @@ def test_one_dead_worker_changes_nothing(settings, corpus, deadly, contents, tmp
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("deed", ["die()", "swell()"], ids=["killed", "swells"])
+@pytest.mark.parametrize("deed", unless_exploring(["swell()"], ["die()", "swell()"]))
 def test_the_culprit_alone_becomes_a_reject(settings, corpus, deadly, contents, tmp_path, deed):
     """A shard is tried again, then in halves; what is left of it is one recording, to be tried on three nights."""
     name = sorted(path.name for path in corpus.iterdir())[1]
