@@ -8,6 +8,7 @@ shards in a file: nobody who asks here for a shard sees a difference.
 
 import contextlib
 import datetime as dt
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
@@ -22,7 +23,8 @@ from data_contracts.schemas import RECORDING_FEATURES
 from features import packs
 
 _FILES_AT_A_TIME = 256
-_LOOKS = 5  # a packer takes loose files away, which are then in a pack
+_LOOKS = 8  # a packer takes loose files away, which are then in a pack, and a forced run takes packs apart
+_PAUSE_S = 0.02  # after the first look, and longer after each that follows
 _ATTEMPTED = ["uri", "etag", "tries", "status", "reason", "read_at"]
 T = TypeVar("T")
 _PASSED = pl.col("reason").is_in([str(reason) for reason in PASSING]).fill_null(False)
@@ -149,12 +151,14 @@ def read(
 ) -> pa.Table:
     """A shard's rows of one feature set. Raises FileNotFoundError."""
     place = folder(feature_set, version, date)
-    for _ in range(_LOOKS):
-        with contextlib.suppress(FileNotFoundError):
+
+    def loose_or_packed() -> pa.Table:
+        try:
             return lake.read_parquet(f"{place}/{shard}.parquet", columns)
-        with contextlib.suppress(FileNotFoundError):
+        except FileNotFoundError:
             return packs.read(lake, place, shard, columns)
-    raise FileNotFoundError(lake.at(place, f"{shard}.parquet"))
+
+    return _look_again(loose_or_packed)
 
 
 def _places(lake: Lake, version: str, date: dt.date) -> dict[str, str | None]:
@@ -184,7 +188,8 @@ def _rows(lake: Lake, version: str, date: dt.date, columns: list[str] | None) ->
 
 def _look_again(look: Callable[[], T]) -> T:
     """What a look at the store found; again where a file that was listed went into a pack before it was read."""
-    for _ in range(_LOOKS - 1):
+    for number in range(1, _LOOKS):
         with contextlib.suppress(FileNotFoundError):
             return look()
+        time.sleep(_PAUSE_S * number)
     return look()
