@@ -1,7 +1,7 @@
 """Waveforms of any length through a device in padded batches of nearly equal ones, as large as its memory allows."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import TypeVar
 
@@ -22,6 +22,15 @@ _LEAST_S, _MOST_S = 60, 1_920
 _TELLING = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc", "alloc_failed")
 
 _shrunk: dict[torch.device, int] = {}  # samples a batch, where a device turned out to hold less than it had said
+
+
+def at_once(amounts: Mapping[str, int], device: torch.device) -> int:
+    """How much is worked on at a time, by the kind of device; a kind that is not known takes what a core does.
+
+    >>> at_once({"cpu": 64, "cuda": 1024}, torch.device("cuda"))
+    1024
+    """
+    return amounts.get(device.type, amounts["cpu"])
 
 
 def most_samples(device: torch.device, *, cpu_s: int = _LEAST_S) -> int:

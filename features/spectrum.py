@@ -8,6 +8,7 @@ from torch import Tensor
 
 from data_contracts.errors import UsageError
 from features import frames
+from features.batches import at_once
 
 VERSION = "spectrum-3"
 CHUNK_FRAMES = {"cpu": 1024, "cuda": 1 << 16}  # in flight at once: bounds memory; fits a core's cache, fills a GPU
@@ -15,7 +16,7 @@ CHUNK_FRAMES = {"cpu": 1024, "cuda": 1 << 16}  # in flight at once: bounds memor
 
 def chunk_frames(device: torch.device) -> int:
     """How many frames of all rows together are worked on at once."""
-    return CHUNK_FRAMES.get(device.type, CHUNK_FRAMES["cpu"])
+    return at_once(CHUNK_FRAMES, device)
 
 
 def stretches(

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from data_contracts.errors import ModelError, UsageError
 from data_contracts.fingerprint import fingerprint
 from features import frames
+from features.batches import at_once
 
 VERSION = "vad-1"
 CHUNK = 512  # samples, 32 ms: one probability each
@@ -26,7 +27,7 @@ _CONTEXT = 64  # samples of the chunk before that the model sees, too
 _N_FFT, _HOP, _FRAMES = 256, 128, 4  # of the spectrum within a chunk
 _UNITS = 128
 _STRIDES = (1, 2, 2, 1)
-_CHUNKS_AT_ONCE = 1024  # all recordings together: what fits a core's cache, and bounds memory
+_CHUNKS_AT_ONCE = {"cpu": 1024, "cuda": 1 << 16}  # all recordings together: fits a core's cache, or fills a GPU
 
 State = tuple[Tensor, Tensor]
 
@@ -73,7 +74,7 @@ def speech_probabilities(
     n_chunks = -(-time // CHUNK)
     if not n_chunks:
         return waveform.new_zeros(n_rows, 0)
-    model, step = network(waveform.device), max(1, _CHUNKS_AT_ONCE // n_rows)
+    model, step = network(waveform.device), max(1, at_once(_CHUNKS_AT_ONCE, waveform.device) // n_rows)
     state, found = model.start(n_rows), []
     for first in range(0, n_chunks, step):
         start, end = first * CHUNK - _CONTEXT, min(first + step, n_chunks) * CHUNK
@@ -96,9 +97,9 @@ class SpeechStream:
     @torch.no_grad()
     def add(self, samples: Tensor) -> Tensor:  # (time,), whole chunks but for the last piece; gives (chunks,)
         samples = F.pad(samples, (0, -len(samples) % CHUNK))[None]
-        found = []
-        for first in range(0, samples.shape[1], _CHUNKS_AT_ONCE * CHUNK):
-            piece = samples[:, first : first + _CHUNKS_AT_ONCE * CHUNK]
+        found, step = [], at_once(_CHUNKS_AT_ONCE, samples.device) * CHUNK
+        for first in range(0, samples.shape[1], step):
+            piece = samples[:, first : first + step]
             probabilities, self._state = self._model(torch.cat([self._before, piece], dim=1), self._state)
             self._before = piece[:, -_CONTEXT:]
             found.append(probabilities[0])

@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from features.batches import padded
+from features.batches import at_once, padded
 from models.encoder import SAMPLE_RATE, windows
 
-_CHUNKS_AT_ONCE = 16  # what a core's cache holds
+_CHUNKS_AT_ONCE = {"cpu": 16, "cuda": 512}  # what a core's cache holds, and what fills a GPU
 _LEAST_VARIANCE = 1e-12  # as in SpeechBrain's pooling
 _LEAST_LOGIT = -30.0  # of a frame or a chunk, beside the loudest: no sum of weights is ever zero
 
@@ -39,10 +39,11 @@ def along(
     """
     cut, row, start = windows(waveform, lengths, size=chunk)
     hop = round(hop_s * SAMPLE_RATE)
+    step = at_once(_CHUNKS_AT_ONCE, waveform.device)
     sums, peaks = zip(
         *(
             _sums_by_hop(network, shown(cut[part]), start[part], chunk=chunk, hop=hop)
-            for part in (slice(first, first + _CHUNKS_AT_ONCE) for first in range(0, len(cut), _CHUNKS_AT_ONCE))
+            for part in (slice(first, first + step) for first in range(0, len(cut), step))
         ),
         strict=True,
     )

@@ -34,7 +34,6 @@ from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 from data_contracts.errors import ModelError, TransientError
 from data_contracts.fingerprint import digest
 from data_contracts.records import ModelRef
-from features.changes import Along
 from models import artifact
 from models.cards import licences
 from models.compatibility import check_features, features_expected
@@ -322,14 +321,15 @@ def pulled_emotion(ref: ModelRef) -> PulledEmotion:
     return model
 
 
-def along(ref: ModelRef) -> Along | None:
-    """Who speaks along an utterance, by a speaker model that can tell; None for one that embeds whole ones only."""
+def heard_by(ref: ModelRef) -> Any:
+    """What hears for a speaker model: of our own kinds with `embed` and `along`, which take tensors on any device.
+
+    None for somebody else's, which has `predict` alone.
+    """
     try:
-        model = load(ref).get_raw_model()
+        return load(ref).get_raw_model()
     except NotImplementedError:
         return None
-    found: Along | None = getattr(model, "along", None)
-    return found
 
 
 def weights_folder(ref: ModelRef) -> Path:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from data_contracts.errors import ModelError
 from data_contracts.fingerprint import digest, fingerprint
+from features.batches import at_once
 from features.mel import MelConfig
 from models import trained_on
 from models.along import along
@@ -26,7 +27,7 @@ from models.cohort import Cohort, cosines
 from models.encoder import EncoderConfig, network, spectrogram, windows
 
 _COHORT = "cohort"  # beside the encoder's weights, in one file
-_WINDOWS_AT_ONCE = 64  # bounds the memory of a long utterance
+_WINDOWS_AT_ONCE = {"cpu": 64, "cuda": 1024}  # bounds the memory of a long utterance
 
 
 class SpeakerModel:
@@ -69,8 +70,8 @@ class SpeakerModel:
         self.encoder.to(waveform.device)
         cut, row, _ = windows(waveform, lengths, size=self.config.window)
         total = waveform.new_zeros(len(waveform), self.dim)
-        for first in range(0, len(row), _WINDOWS_AT_ONCE):
-            part = slice(first, first + _WINDOWS_AT_ONCE)
+        step = at_once(_WINDOWS_AT_ONCE, waveform.device)
+        for part in (slice(first, first + step) for first in range(0, len(row), step)):
             vectors = self.encoder(spectrogram(cut[part], self.config)).squeeze(1)
             total.index_add_(0, row[part], nn.functional.normalize(vectors))
         return nn.functional.normalize(total)
@@ -191,12 +192,20 @@ class _Pyfunc:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         waveform = torch.as_tensor(np.asarray(model_input["waveform"], np.float32), device=device)
         lengths = torch.as_tensor(np.asarray(model_input["lengths"], np.int64), device=device)
-        embedded: np.ndarray = self.model.embed(waveform, lengths).cpu().numpy()
-        return embedded
+        return self.embed(waveform, lengths)
 
     def get_raw_model(self) -> "_Pyfunc":
-        """This: `models.registry.along` asks it who speaks along an utterance."""
+        """This: the pipeline asks it for embeddings of tensors, and who speaks along an utterance."""
         return self
+
+    def embed(
+        self,
+        waveform: Tensor,  # (batch, time), float32 at 16 kHz
+        lengths: Tensor,  # (batch,)
+    ) -> np.ndarray:  # (batch, dim) float32
+        """`predict` of what is in tensors already, computed where the waveform is."""
+        embedded: np.ndarray = self.model.embed(waveform, lengths).cpu().numpy()
+        return embedded
 
     def along(
         self,

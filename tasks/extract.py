@@ -142,6 +142,9 @@ def encoder(ref: ModelRef) -> Embed:
     from models import registry
 
     def embed(waveform: Tensor, lengths: Tensor) -> np.ndarray:
+        own = registry.heard_by(ref)
+        if hasattr(own, "embed"):
+            return np.asarray(own.embed(waveform, lengths), np.float32)
         asked = {"waveform": waveform.cpu().numpy(), "lengths": lengths.cpu().numpy().astype(np.int64)}
         return np.asarray(registry.predict(ref, asked), np.float32)
 
@@ -154,9 +157,9 @@ def along(ref: ModelRef) -> Along:
     from models.along import by_crops
 
     def listen(waveform: Tensor, lengths: Tensor, windows_s: Sequence[float], hop_s: float) -> list[list[np.ndarray]]:
-        own = registry.along(ref)
-        if own is not None:
-            return own(waveform, lengths, windows_s, hop_s)
+        own = registry.heard_by(ref)
+        if hasattr(own, "along"):
+            return list(own.along(waveform, lengths, windows_s, hop_s))
         return by_crops(encoder(ref), waveform, lengths, windows_s=windows_s, hop_s=hop_s)
 
     return listen

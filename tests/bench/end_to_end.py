@@ -4,8 +4,9 @@
     .venv/bin/python tests/bench/end_to_end.py [CORPUS] [--hours 1] [--no-peer] [--peer-python PATH]
 
 CORPUS is a folder with a labels.csv (path, duration_s); without one ../shared/corpora is taken where it is, else the
-sample's synthetic clips, each repeated at many levels. Everything runs as a user would run it, in processes of its own,
-corpus and lake in S3 on loopback: moto's server, or Ceph's where `python tests/makers/radosgw.py run --` stands before.
+sample's synthetic clips. What is shorter than --hours is repeated, at many levels. Everything runs as a user would run
+it, in processes of its own, corpus and lake in S3 on loopback: moto's server, or Ceph's where
+`python tests/makers/radosgw.py run --` stands before.
 """
 
 import argparse
@@ -161,17 +162,17 @@ def peers(work: Path, audio_s: float, first_s: float, python: str | None) -> Non
     print(f"\nUndertone has {seconds / first_s:.1f} times the speed of {what}, and does more of the work.")
 
 
-def machine() -> None:
+def machine(gpus: str = "no GPU used") -> None:
     """Names what it ran on."""
     models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     name = models[0].split(":", 1)[1].strip() if models else platform.processor()
-    print(f"machine: {len(os.sched_getaffinity(0))} cores of {name}, Python {platform.python_version()}, no GPU used")
+    print(f"machine: {len(os.sched_getaffinity(0))} cores of {name}, Python {platform.python_version()}, {gpus}")
 
 
 def gather(corpus: Path | None, target: Path, seconds: float) -> tuple[float, int]:
     """Real files up to so many seconds, laid out over three dates."""
     total, count = 0.0, 0
-    for name, length, content in _labelled(corpus) if corpus else _repeated():
+    for name, length, content in _labelled(corpus) if corpus else _repeated(SAMPLE):
         if total >= seconds:
             break
         path = target / "2026" / "11" / f"{19 + count % 3}" / f"{count:05d}-{name}"
@@ -187,10 +188,12 @@ def _labelled(corpus: Path):
     for row in rows:
         path = corpus / row["path"]
         yield path.name, float(row["duration_s"]), path.read_bytes()
+    yield from _repeated(corpus)
 
 
-def _repeated():
-    clips = [(path, *sf.read(path)) for path in sorted(SAMPLE.rglob("*.flac")) if "truncated" not in path.name]
+def _repeated(corpus: Path):
+    """Each clip at a thousand levels: other bytes, and so other recordings."""
+    clips = [(path, *sf.read(path)) for path in sorted(corpus.rglob("*.flac")) if "truncated" not in path.name]
     for turn in range(1_000):
         for path, samples, rate in clips:
             sink = io.BytesIO()

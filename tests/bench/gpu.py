@@ -1,10 +1,10 @@
-"""The extract stage on a GPU: times real time, and how busy the GPU and the cores were.
+"""The extract stage on a GPU: times real time, how busy the GPU and the cores were, and what bounds it.
 
-    .venv/bin/python tests/bench/gpu.py [CORPUS] [--hours 4] [--cluster cuda] [--decoders 0]
+    .venv/bin/python tests/bench/gpu.py [CORPUS] [--hours 4] [--cluster cuda]...
 
-CORPUS as in end_to_end.py. `undertone backfill --stage features` runs as a user would run it, once with as many workers
-as there are GPUs; five times a second nvidia-smi and the cores are asked. `--cluster threads --workers 1` needs no
-dask-cuda. Without a GPU it says so and ends.
+CORPUS as in end_to_end.py. `undertone backfill --stage features` runs as a user would run it, on files in a folder,
+once for each --cluster: `cuda` has one worker a GPU, `processes:4` four that share one. Five times a second nvidia-smi
+and the cores are asked. Without a GPU it says so and ends.
 """
 
 import argparse
@@ -21,44 +21,63 @@ import torch
 from end_to_end import SHARED, gather, machine
 
 _ASKS = ["nvidia-smi", "--query-gpu=utilization.gpu,memory.used", "--format=csv,noheader,nounits"]
+_PARTS = ("read_s", "vad_s", "egemaps_s", "embed_s", "write_s")
+_HEAD = (
+    *("cluster", "workers", "extract, s", "x real time", "GPU busy, %", "its memory, MB at most", "cores busy, %"),
+    *(f"{part.removesuffix('_s')}, s" for part in _PARTS),
+)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus", nargs="?", type=Path, default=SHARED if SHARED.is_dir() else None)
     parser.add_argument("--hours", type=float, default=4.0)
-    parser.add_argument("--cluster", default="cuda")
-    parser.add_argument("--workers", type=int, default=0)
+    parser.add_argument(
+        "--cluster", action="append", help="cuda, processes:WORKERS or threads:WORKERS; may be repeated"
+    )
     parser.add_argument("--decoders", type=int, default=0)
     parser.add_argument("--memory-mb", type=int, default=8_000)
     options = parser.parse_args()
     if not torch.cuda.is_available():
         sys.exit("no CUDA device on this machine")
-    machine()
-    print(f"GPU: {torch.cuda.device_count()} x {torch.cuda.get_device_name()}")
+    machine(f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}")
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         audio_s, n_files = gather(options.corpus, work / "corpus", options.hours * 3600)
         print(f"data: {options.corpus or 'synthetic sample, repeated'}: {n_files} files, {audio_s / 3600:.2f} h\n")
-        environment = os.environ | {
-            "UNDERTONE_CORPUS": str(work / "corpus"),
-            "UNDERTONE_LAKE": str(work / "lake"),
-            "UNDERTONE_CLUSTER": options.cluster,
-            "UNDERTONE_WORKERS": str(options.workers),
-            "UNDERTONE_DECODERS": str(options.decoders),
-            "UNDERTONE_MEMORY_MB": str(options.memory_mb),
-        }
-        command = [sys.executable, "-m", "flows", "backfill", "--stage", "features", "--json"]
-        watch = Watch()
-        watch.start()
+        print("| " + " | ".join(_HEAD) + " |\n" + "|---" * len(_HEAD) + "|", flush=True)
+        for number, chosen in enumerate(options.cluster or ["cuda"]):
+            cluster, _, workers = chosen.partition(":")
+            environment = os.environ | {
+                "UNDERTONE_CORPUS": str(work / "corpus"),
+                "UNDERTONE_LAKE": str(work / f"lake{number}"),
+                "UNDERTONE_CLUSTER": cluster,
+                "UNDERTONE_WORKERS": workers or "0",
+                "UNDERTONE_DECODERS": str(options.decoders),
+                "UNDERTONE_MEMORY_MB": str(options.memory_mb),
+            }
+            tell(cluster, workers or "one a GPU", audio_s, *extracted(environment))
+
+
+def extracted(environment: dict[str, str]) -> tuple[dict, "Watch"]:
+    """The run's row of the ledger, and what was seen of the machine."""
+    command = [sys.executable, "-m", "flows", "backfill", "--stage", "features", "--json"]
+    watch = Watch()
+    watch.start()
+    try:
         answer = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
+    finally:
         watch.done.set()
         watch.join()
-    row = json.loads(answer)
-    print("| extract, s | x real time | GPU busy, % | its memory, MB at most | cores busy, % |\n|---|---|---|---|---|")
-    rate = 3600 * row["audio_hours"] / row["extract_s"]
+    return json.loads(answer), watch
+
+
+def tell(cluster: str, workers: str, audio_s: float, row: dict, watch: "Watch") -> None:
     busy, most, cores = watch.busy(row["extract_s"])
-    print(f"| {row['extract_s']:.1f} | {rate:.0f} | {busy:.0f} | {most:.0f} | {cores:.0f} |")
+    parts = (f"{row['worked'][part]:.1f}" for part in _PARTS)
+    rate = f"{audio_s / row['extract_s']:,.0f}"
+    cells = (cluster, workers, f"{row['extract_s']:.1f}", rate, f"{busy:.0f}", f"{most:,.0f}", f"{cores:.0f}", *parts)
+    print("| " + " | ".join(cells) + " |", flush=True)
 
 
 class Watch(threading.Thread):

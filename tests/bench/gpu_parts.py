@@ -1,0 +1,181 @@
+"""The parts of the extract stage on a GPU beside one core: times real time, memory, and how far results are apart.
+
+    .venv/bin/python tests/bench/gpu_parts.py [CORPUS] [--minutes 15] [--profile]
+
+CORPUS as in end_to_end.py. Each part gets what a run gives it, waveforms in host memory, and is timed until its results
+are back there: the better of two, after one to warm up on. `--profile` names the operations that a GPU's time goes
+into, and the share of the wall clock that it computed at all. Without a GPU the core is timed alone.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from end_to_end import ROOT, SHARED, gather, machine
+
+from features.audio import Decoded, decode
+from features.batches import most_samples, through
+from features.changes import ChangeConfig, split_at_changes
+from features.contours import suprasegmental
+from features.gemaps import egemaps_and_lld
+from features.segments import Span
+from features.speech import hear
+from features.vad import VadConfig
+from models.speaker import SpeakerModel, _Pyfunc
+
+RATE = 16_000
+Part = Callable[[Sequence[np.ndarray], torch.device], np.ndarray]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("corpus", nargs="?", type=Path, default=SHARED if SHARED.is_dir() else None)
+    parser.add_argument("--minutes", type=float, default=15.0)
+    parser.add_argument("--profile", action="store_true")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    machine(*[torch.cuda.get_device_name()] if torch.cuda.is_available() else [])
+    waveforms = read(options.corpus, 60 * options.minutes)
+    audio_s = sum(map(len, waveforms)) / RATE
+    print(f"data: {options.corpus or 'synthetic sample, repeated'}: {len(waveforms)} clips, {audio_s / 60:.1f} min")
+    core = torch.device("cpu")
+    if not torch.cuda.is_available():
+        print("\n| part | core: s | x real time |\n|---|---|---|")
+        for name, part in PARTS.items():
+            spent, _ = timed(part, waveforms, core)
+            print(f"| {name} | {spent:.2f} | {audio_s / spent:,.0f} |", flush=True)
+        return
+    gpu = torch.device("cuda")
+    print(f"batches of {most_samples(gpu) / RATE:.0f} s\n")
+    print(
+        "| part | core: s | x real time | GPU: s | x real time | ratio | bytes a sample | apart |\n" + "|---" * 8 + "|"
+    )
+    for name, part in PARTS.items():
+        core_s, expected = timed(part, waveforms, core, times=1)
+        torch.cuda.reset_peak_memory_stats()
+        gpu_s, found = timed(part, waveforms, gpu)
+        most = torch.cuda.max_memory_allocated() / min(most_samples(gpu), audio_s * RATE)
+        print(
+            f"| {name} | {core_s:.2f} | {audio_s / core_s:,.0f} | {gpu_s:.3f} | {audio_s / gpu_s:,.0f} | "
+            f"{core_s / gpu_s:.1f} | {most:,.0f} | {apart(expected, found)} |",
+            flush=True,
+        )
+    if options.profile:
+        for name, part in PARTS.items():
+            tell(name, part, waveforms, gpu)
+
+
+def vad(waveforms: Sequence[np.ndarray], device: torch.device) -> np.ndarray:
+    return np.concatenate([heard.probabilities for heard in hear(waveforms, VadConfig(), device)])
+
+
+def changes(waveforms: Sequence[np.ndarray], device: torch.device) -> np.ndarray:
+    spans = {number: [Span(0.0, len(waveform) / RATE)] for number, waveform in enumerate(waveforms)}
+    model = _Pyfunc(speaker())
+    found = split_at_changes(dict(enumerate(waveforms)), spans, model.along, config=ChangeConfig(), device=device)
+    return np.array([span.end_s for number in spans for span in found[number]])
+
+
+def egemaps(waveforms: Sequence[np.ndarray], device: torch.device) -> np.ndarray:
+    return _batched(lambda waveform, lengths: egemaps_and_lld(waveform, lengths)[0], waveforms, device)
+
+
+def egemaps_and_contours(waveforms: Sequence[np.ndarray], device: torch.device) -> np.ndarray:
+    def wide(waveform: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        values, described = egemaps_and_lld(waveform, lengths)
+        return torch.cat([values, suprasegmental(waveform, lengths, described)], dim=1)
+
+    return _batched(wide, waveforms, device)
+
+
+def embeddings(waveforms: Sequence[np.ndarray], device: torch.device) -> np.ndarray:
+    return _batched(speaker().embed, waveforms, device)
+
+
+PARTS: dict[str, Part] = {
+    "speech (Silero VAD)": vad,
+    "changes of voice": changes,
+    "eGeMAPS": egemaps,
+    "eGeMAPS and contours": egemaps_and_contours,
+    "speaker embeddings": embeddings,
+}
+
+
+def _batched(
+    compute: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    waveforms: Sequence[np.ndarray],
+    device: torch.device,
+) -> np.ndarray:
+    def rows(waveform: torch.Tensor, lengths: torch.Tensor) -> list[np.ndarray]:
+        return [*compute(waveform, lengths).cpu().numpy()]
+
+    return np.stack(through(rows, waveforms, device, most_samples=most_samples(device)))
+
+
+def speaker() -> SpeakerModel:
+    if not _loaded:
+        _loaded.append(SpeakerModel.load(ROOT / "models" / "weights" / "speaker"))
+    return _loaded[0]
+
+
+_loaded: list[SpeakerModel] = []
+
+
+def read(corpus: Path | None, seconds: float) -> list[np.ndarray]:
+    """Whole clips, up to 15 s of each, decoded as the pipeline does."""
+    with tempfile.TemporaryDirectory() as folder:
+        gather(corpus, Path(folder), seconds)
+        decoded = [decode(path.read_bytes()) for path in sorted(Path(folder).rglob("*.*"))]
+    clips = [next(iter(clip.waveforms.values())) for clip in decoded if isinstance(clip, Decoded)]
+    if not clips:
+        sys.exit(f"expected speech in {corpus}, found none that can be read")
+    return [clip[: 15 * RATE] for clip in clips]
+
+
+def timed(
+    part: Part, waveforms: Sequence[np.ndarray], device: torch.device, *, times: int = 2
+) -> tuple[float, np.ndarray]:
+    spent, found = [], part(waveforms, device)
+    for _ in range(times):
+        started = time.perf_counter()
+        found = part(waveforms, device)
+        spent.append(time.perf_counter() - started)
+    return min(spent), found
+
+
+def apart(expected: np.ndarray, found: np.ndarray) -> str:
+    """The 99th percentile and the largest difference, relative to each column's spread."""
+    if expected.shape != found.shape:
+        return f"shapes {expected.shape} and {found.shape}"
+    spread = np.maximum(expected.std(axis=0), 1e-9)
+    off = np.abs(found - expected) / spread
+    return f"{np.quantile(off, 0.99):.1e}, {off.max():.1e}"
+
+
+def tell(name: str, part: Part, waveforms: Sequence[np.ndarray], device: torch.device) -> None:
+    """The ten dearest operations, and how long the GPU computed of the time that it took."""
+    from torch.profiler import ProfilerActivity, profile
+
+    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as found:
+        started = time.perf_counter()
+        part(waveforms, device)
+        torch.cuda.synchronize()
+        wall_s = time.perf_counter() - started
+    events = found.key_averages()
+    kernels = [event for event in events if event.device_type == torch.autograd.DeviceType.CUDA]
+    busy_s, launched = (
+        sum(event.self_device_time_total for event in kernels) / 1e6,
+        sum(event.count for event in kernels),
+    )
+    print(f"\n{name}: {launched:,} kernels, busy {busy_s:.3f} s of {wall_s:.3f}, profiled")
+    for event in sorted(kernels, key=lambda event: -event.self_device_time_total)[:8]:
+        print(f"  {event.self_device_time_total / 1e3:8.1f} ms {event.count:7,} x {event.key[:90]}")
+
+
+if __name__ == "__main__":
+    main()
