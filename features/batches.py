@@ -15,13 +15,11 @@ R = TypeVar("R")
 
 _SAMPLE_RATE = 16_000
 _SHARE = 0.5  # of a device's memory, for a batch and all that is computed from it
-_SAMPLE_BYTES = (
-    4_000  # that a sample of a batch takes at the worst moment, the DSP's frames and an encoder's among them
-)
-_LEAST_S, _MOST_S = 60, 1_920
+_SAMPLE_BYTES = 500  # that a sample of a batch may take at the worst moment; 75 were seen (tests/bench/gpu_parts.py)
+_LEAST_S, _MOST_S = 60, 3_600
 _TELLING = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc", "alloc_failed")
 
-_shrunk: dict[torch.device, int] = {}  # samples a batch, where a device turned out to hold less than it had said
+_shrunk: dict[str, int] = {}  # samples a batch, where a kind of device (a worker has one) held less than it had said
 
 
 def at_once(amounts: Mapping[str, int], device: torch.device) -> int:
@@ -38,16 +36,15 @@ def most_samples(device: torch.device, *, cpu_s: int = _LEAST_S) -> int:
 
     A minute fills a core, and keeps the DSP's memory to some hundred MB; a GPU takes what its memory has room for.
     """
-    if device.type != "cuda":
-        return min(cpu_s * _SAMPLE_RATE, _shrunk.get(device, cpu_s * _SAMPLE_RATE))
-    return min(samples_within(room_bytes(device)), _shrunk.get(device, _MOST_S * _SAMPLE_RATE))
+    most = samples_within(room_bytes(device)) if device.type == "cuda" else cpu_s * _SAMPLE_RATE
+    return min(most, _shrunk.get(device.type, most))
 
 
 def samples_within(n_bytes: int) -> int:
     """The samples of a batch on a device that has so much memory.
 
     >>> [samples_within(gib << 30) // 16_000 for gib in (1, 16, 80)]  # seconds
-    [60, 134, 671]
+    [67, 1073, 3600]
     """
     return int(min(_MOST_S * _SAMPLE_RATE, max(_LEAST_S * _SAMPLE_RATE, n_bytes * _SHARE / _SAMPLE_BYTES)))
 
@@ -112,8 +109,8 @@ def in_halves(compute: Callable[[Tensor, Tensor], Sequence[R]], waveform: Tensor
     # Out here nothing holds what was computed: the error did, by its frames.
     if waveform.device.type == "cuda":
         torch.cuda.empty_cache()
-    middle, device = len(waveform) // 2, waveform.device
-    _shrunk[device] = min(_shrunk.get(device, waveform.numel()), max(_SAMPLE_RATE, waveform.numel() // 2))
+    middle, kind = len(waveform) // 2, waveform.device.type
+    _shrunk[kind] = min(_shrunk.get(kind, waveform.numel()), max(_SAMPLE_RATE, waveform.numel() // 2))
     halves = (slice(None, middle), slice(middle, None))
     parts = ((waveform[half, : max(1, int(lengths[half].max()))], lengths[half]) for half in halves)
     return [*chain.from_iterable(in_halves(compute, *part) for part in parts)]

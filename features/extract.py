@@ -50,7 +50,7 @@ def extract_shard(
     are left out (`features.long`). A shard that another run finished meanwhile stays as it is, unless it is to be
     replaced.
     """
-    done, tables = Extracted(), tables_for(embedders, config)
+    done, tables, resources = Extracted(), tables_for(embedders, config), resources.settled()
     device, members = best_device(), shards.read_plan(lake, shard)
     quality: dict[str, dict[str, object]] = {}  # by content
     for block in _blocks(

@@ -47,7 +47,7 @@ def fetch_ahead(
 
     Raises TransientError where the store does not answer, CredentialsError where it does not any more.
     """
-    resources = resources.settled()
+    resources = resources.settled()  # as it is, where it was before
     waiting: deque[tuple[int, Future[Fetched], Future[Held | Reject]]] = deque()
     in_flight, ahead = 0, _Ahead(resources.block_s)
     read = read or partial(read_object, patience=resources.patience)

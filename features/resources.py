@@ -8,6 +8,7 @@ from data_contracts.patience import Patience
 
 _LEAST_MB = 1_100  # what Python, torch, the models, one batch and a decoder take before the first recording is held
 _SECOND_BYTES = 16_000 * 4
+_CORE_BLOCK_S, _GPU_BLOCK_S = 900.0, 3_600.0
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,7 @@ class Resources:
 
     n_readers: int = 16  # objects that are read at a time
     n_decoders: int = 1  # processes that decode, beside the worker; 0: as many as suit it, see `settled`
+    most_block_s: float = _CORE_BLOCK_S  # of what is computed together, where memory has room for it; see `settled`
     decode_timeout_s: int = 60  # without a sign of life from a decoder, until its file is given up
     memory_mb: int = 2_000  # that a worker and its decoders may take together
     long_s: float = 1_800.0  # recordings longer than this are split over tasks by time
@@ -33,19 +35,24 @@ class Resources:
     def settled(self) -> "Resources":
         """With a number of decoders for the machine that it is asked on, and enough readers to feed them.
 
-        One beside a worker on a core; beside a GPU, which decodes nothing, as many as there are cores to each GPU.
+        One beside a worker on a core; beside a GPU, which decodes nothing, as many as there are cores to each GPU. What
+        a GPU computes together is more, too: it is told of every step by one thread, whatever the step's size.
         """
-        if self.n_decoders:
-            return self
         import torch
 
-        n_decoders = decoders_beside(torch.cuda.device_count() if torch.cuda.is_available() else 0)
-        return replace(self, n_decoders=n_decoders, n_readers=max(self.n_readers, 2 * n_decoders))
+        n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        n_decoders = self.n_decoders or decoders_beside(n_gpus)
+        return replace(
+            self,
+            n_decoders=n_decoders,
+            n_readers=self.n_readers if self.n_decoders else max(self.n_readers, 2 * n_decoders),
+            most_block_s=max(self.most_block_s, _GPU_BLOCK_S) if n_gpus else self.most_block_s,
+        )
 
     @property
     def block_s(self) -> float:
         """Seconds of decoded audio that are computed together; as many are decoded ahead of them."""
-        return min(900.0, (self.memory_mb - _LEAST_MB) * 1e6 / 8 / _SECOND_BYTES)
+        return min(self.most_block_s, (self.memory_mb - _LEAST_MB) * 1e6 / 8 / _SECOND_BYTES)
 
     @property
     def freed_bytes(self) -> int:

@@ -11,7 +11,7 @@ from features import frames
 from features.batches import at_once
 
 VERSION = "spectrum-3"
-CHUNK_FRAMES = {"cpu": 1024, "cuda": 1 << 16}  # in flight at once: bounds memory; fits a core's cache, fills a GPU
+CHUNK_FRAMES = {"cpu": 1024, "cuda": 1 << 18}  # in flight at once: bounds memory; fits a core's cache, fills a GPU
 
 
 def chunk_frames(device: torch.device) -> int:

@@ -7,6 +7,7 @@ the last digit. A rule looks back at the turn before it, so the extrema are visi
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -96,32 +97,42 @@ def _extrema(values: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
 
 def _visit(extrema: Tensor, n_extrema: Tensor, *, values: Tensor, valid: Tensor) -> _Found:
     """The extrema of all rows, one after the other: which of them are turns."""
-    batch, most = extrema.shape
+    counts = frames.mask(n_extrema, extrema.shape[1])
     highest = torch.where(valid, values, -torch.inf).amax(-1)
     swing = SWING * (highest - torch.where(valid, values, torch.inf).amin(-1))
-    heights = values.gather(-1, extrema).T
-    is_top = (heights > values.gather(-1, (extrema - 1).clamp_min(0)).T) & frames.mask(n_extrema, most).T
-    is_bottom = ~is_top & frames.mask(n_extrema, most).T
-    never = values.new_tensor(torch.inf)
-    minimum = maximum = turn = values[:, 0]  # the last local minimum and maximum, and the last turn
-    valley = never.expand(batch)  # that the contour fell into by a swing since the last peak
-    kind = torch.zeros(batch, dtype=torch.int8, device=values.device)  # of the last turn: 1 a peak, -1 a valley
-    found = torch.zeros(
-        3, most, batch, dtype=torch.bool, device=values.device
-    )  # is a turn, is a peak, takes the place of the one before
+    heights = values.gather(-1, extrema)
+    is_top = (heights > values.gather(-1, (extrema - 1).clamp_min(0))) & counts
+    is_bottom = ~is_top & counts
+    by_step = torch.stack([heights, is_top, is_bottom]).mT.cpu().numpy()  # (3, extrema, batch)
+    found = _walk(by_step[0], by_step[1] > 0, by_step[2] > 0, swing.cpu().numpy(), values[:, 0].cpu().numpy())
+    turned, peak, again = torch.from_numpy(found).transpose(1, 2).to(values.device)
+    return _kept(extrema, values, turned, peak, again)
+
+
+def _walk(
+    heights: np.ndarray,  # (extrema, batch)
+    is_top: np.ndarray,  # (extrema, batch) bool
+    is_bottom: np.ndarray,  # (extrema, batch) bool
+    swing: np.ndarray,  # (batch,)
+    first: np.ndarray,  # (batch,): where each contour begins
+) -> np.ndarray:  # (3, extrema, batch) bool: is a turn, is a peak, takes the place of the one before
+    """Some twenty steps of a few hundred numbers for each extremum: NumPy does them in a quarter of the time that it
+    takes to tell torch, or a GPU, of them."""
+    minimum = maximum = turn = first  # the last local minimum and maximum, and the last turn
+    valley = np.full_like(first, np.inf)  # that the contour fell into by a swing since the last peak
+    after_peak, after_valley = np.zeros(len(first), bool), np.zeros(len(first), bool)  # what the last turn was
+    found = np.empty((3, *heights.shape), bool)
     for step, (height, top, bottom) in enumerate(zip(heights, is_top, is_bottom, strict=True)):
-        after_peak, after_valley = kind > 0, kind < 0
-        by_minimum = (height - minimum).abs() > swing
-        peak = top & torch.where(after_peak, by_minimum & (height > turn), by_minimum | (height - valley > swing))
-        dip = bottom & torch.where(after_valley, height < turn, turn - height > swing)
-        deep = dip & (maximum - height > swing)
-        again = (peak & after_peak) | (dip & after_valley)
-        found[0, step], found[1, step], found[2, step] = peak | dip, peak, again
-        maximum, minimum = torch.where(top, height, maximum), torch.where(bottom, height, minimum)
-        valley = torch.where(deep, height, torch.where(peak, never, valley))
-        turn = torch.where(peak | dip, height, turn)
-        kind = torch.where(peak, 1, torch.where(dip, -1, kind))
-    return _kept(extrema, values, *found.transpose(1, 2))
+        by_minimum = np.abs(height - minimum) > swing
+        peak = top & np.where(after_peak, by_minimum & (height > turn), by_minimum | (height - valley > swing))
+        dip = bottom & np.where(after_valley, height < turn, turn - height > swing)
+        turned = peak | dip
+        found[:, step] = turned, peak, (peak & after_peak) | (dip & after_valley)
+        valley = np.where(dip & (maximum - height > swing), height, np.where(peak, np.float32(np.inf), valley))
+        maximum, minimum = np.where(top, height, maximum), np.where(bottom, height, minimum)
+        turn = np.where(turned, height, turn)
+        after_peak, after_valley = peak | (after_peak & ~dip), dip | (after_valley & ~peak)
+    return found
 
 
 def _kept(extrema: Tensor, values: Tensor, turned: Tensor, peak: Tensor, again: Tensor) -> _Found:

@@ -31,7 +31,7 @@ def along(
     chunk: int,  # samples that the network hears at once
     windows_s: Sequence[float],
     hop_s: float,
-) -> list[list[Tensor]]:  # a row, and of it a length of window: (n_windows, dim), of unit length
+) -> list[list[Tensor]]:  # a row, and of it a length of window: (n_windows, dim), of unit length, on the host
     """Window i of a row covers `window_s` from i · `hop_s` on; only whole ones count, but each row has one at least.
 
     A window lasts a whole number of hops. Rows of different lengths may share a batch; what lies beyond `lengths` is
@@ -47,16 +47,14 @@ def along(
         ),
         strict=True,
     )
-    summed, peak = torch.cat(sums), torch.cat(peaks)
-    first_hop = (start // hop).tolist()
-    edges = np.searchsorted(row.cpu().numpy(), np.arange(len(lengths) + 1))
-    found = []
-    for n_samples, lowest, highest in zip(lengths.tolist(), edges[:-1], edges[1:], strict=True):
-        own = slice(int(lowest), int(highest))
-        scaled = summed[own] * (peak[own] - peak[own].amax(0)).clamp_min(_LEAST_LOGIT).exp()[:, None, None]
-        by_hop = _joined(scaled, first_hop[own], n_hops=max(1, n_samples // hop))
-        found.append([_pooled(network, by_hop, n_hops=round(window_s / hop_s)) for window_s in windows_s])
-    return found
+    sizes = [round(window_s / hop_s) for window_s in windows_s]
+    n_hops = (lengths // hop).clamp_min(1)
+    by_hop = _joined(torch.cat(sums), torch.cat(peaks), row, start // hop, n_hops, least=max(sizes))
+    pooled = [_pooled(network, by_hop, n_hops=size).cpu() for size in sizes]
+    return [
+        [vectors[index, : max(1, own - size + 1)] for vectors, size in zip(pooled, sizes, strict=True)]
+        for index, own in enumerate(n_hops.tolist())
+    ]
 
 
 def by_crops(
@@ -126,19 +124,33 @@ def _attention(pooling: Any, frames: Tensor) -> Tensor:  # (n, channels, frames)
     return judged
 
 
-def _joined(sums: Tensor, first_hop: Sequence[int], *, n_hops: int) -> Tensor:  # (n_hops, 3, channels)
-    """The hops of a row; where its chunks overlap, both count."""
-    last = max(first_hop) + sums.shape[1]
-    joined = sums.new_zeros(max(last, n_hops), *sums.shape[2:])
-    for part, first in zip(sums, first_hop, strict=True):
-        joined[first : first + len(part)] += part
-    return joined[:n_hops]
+def _joined(
+    sums: Tensor,  # (n, hops, 3, channels), as of `_sums_by_hop`
+    peak: Tensor,  # (n, channels)
+    row: Tensor,  # (n,)
+    first_hop: Tensor,  # (n,)
+    n_hops: Tensor,  # (rows,) of each row
+    *,
+    least: int,
+) -> Tensor:  # (rows, hops, 3, channels), `least` hops or more; 0 beyond a row's own
+    """The hops of each row, all relative to its highest logit; where its chunks overlap, both count."""
+    highest = torch.full((len(n_hops), peak.shape[1]), -torch.inf, device=peak.device)
+    highest = highest.scatter_reduce(0, row[:, None].expand_as(peak), peak, "amax")
+    scaled = sums * (peak - highest[row]).clamp_min(_LEAST_LOGIT).exp()[:, None, None]
+    place = first_hop[:, None] + torch.arange(sums.shape[1], device=sums.device)
+    width = max(least, int(n_hops.max()), int(place.max()) + 1)
+    joined = sums.new_zeros(len(n_hops) * width, *sums.shape[2:])
+    joined.index_add_(0, (row[:, None] * width + place).flatten(), scaled.flatten(0, 1))
+    own = torch.arange(width, device=sums.device) < n_hops[:, None]
+    return joined.view(len(n_hops), width, *sums.shape[2:]) * own[:, :, None, None]
 
 
-def _pooled(network: Any, by_hop: Tensor, *, n_hops: int) -> Tensor:  # (n_windows, dim)
-    windowed = by_hop.unfold(0, min(n_hops, len(by_hop)), 1).sum(-1)
-    weight, total, squares = windowed.unbind(1)
+def _pooled(network: Any, by_hop: Tensor, *, n_hops: int) -> Tensor:  # (rows, windows, dim)
+    windowed = by_hop.unfold(1, n_hops, 1).sum(-1)
+    weight, total, squares = windowed.unbind(2)
+    weight = torch.where(weight > 0, weight, 1.0)  # beyond a row's end
     mean = total / weight
     deviation = (squares / weight - mean.square()).clamp_min(_LEAST_VARIANCE).sqrt()
-    vectors = network.fc(network.asp_bn(torch.cat([mean, deviation], dim=1)[:, :, None]))
-    return nn.functional.normalize(vectors.squeeze(2))
+    pooled = torch.cat([mean, deviation], dim=2).flatten(0, 1)
+    vectors = network.fc(network.asp_bn(pooled[:, :, None])).squeeze(2)
+    return nn.functional.normalize(vectors).view(*weight.shape[:2], -1)

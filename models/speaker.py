@@ -216,7 +216,7 @@ class _Pyfunc:
     ) -> list[list[np.ndarray]]:  # a row, and of it a length of window: (n_windows, dim) float32
         """Who speaks along each row, computed where the waveform is."""
         found = self.model.along(waveform, lengths, windows_s, hop_s)
-        return [[vectors.cpu().numpy() for vectors in row] for row in found]
+        return [[vectors.numpy() for vectors in row] for row in found]
 
 
 def _load_pyfunc(data_path: str) -> _Pyfunc:

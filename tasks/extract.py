@@ -62,7 +62,7 @@ def set_apart(run: Run, ref: ShardRef, members: list[AudioObject]) -> list[Shard
 
 def extract_one(run: Run, shard: ShardRef) -> tuple[ShardRef, Extracted]:
     """What a worker does: it opens the encoder and the lake, and returns counts, and what is too long for it."""
-    _one_thread()
+    _settle()
     return shard, extract_shard(
         run.lake,
         shard,
@@ -76,7 +76,7 @@ def extract_one(run: Run, shard: ShardRef) -> tuple[ShardRef, Extracted]:
 
 def survey_one(run: Run, shard: ShardRef) -> tuple[LongRef, Counts]:
     """What a worker does with a long recording first."""
-    _one_thread()
+    _settle()
     counts = Counts()
     return survey(run.lake, shard, _long(run), config=run.config, resources=run.resources, counts=counts), counts
 
@@ -88,7 +88,7 @@ def unsurveyed_one(run: Run, reject: Reject, shard: ShardRef) -> tuple[LongRef, 
 
 def describe_one(run: Run, ref: LongRef, number: int) -> Counts:
     """What workers then do, each with a stretch of it."""
-    _one_thread()
+    _settle()
     return describe_range(run.lake, ref, number, config=run.config, embedders=embedders(run), resources=run.resources)
 
 
@@ -114,10 +114,12 @@ def _long(run: Run) -> str:
     return f"{run.staging}/long"
 
 
-def _one_thread() -> None:
+def _settle() -> None:
+    """Of torch, where shards are computed: a core a worker, and on a GPU the precision of a core."""
     import torch
 
-    torch.set_num_threads(1)  # a worker a core
+    torch.set_num_threads(1)
+    torch.backends.cudnn.allow_tf32 = False
 
 
 def embedders(run: Run) -> dict[str, Embedder]:

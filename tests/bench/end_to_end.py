@@ -13,6 +13,7 @@ import argparse
 import contextlib
 import csv
 import io
+import itertools
 import json
 import os
 import platform
@@ -23,6 +24,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import soundfile as sf
@@ -193,12 +195,19 @@ def _labelled(corpus: Path):
 
 def _repeated(corpus: Path):
     """Each clip at a thousand levels: other bytes, and so other recordings."""
-    clips = [(path, *sf.read(path)) for path in sorted(corpus.rglob("*.flac")) if "truncated" not in path.name]
-    for turn in range(1_000):
-        for path, samples, rate in clips:
-            sink = io.BytesIO()
-            sf.write(sink, samples * (0.9 - turn * 8e-4), rate, format="FLAC")
-            yield f"{turn:03d}-{path.name}", len(samples) / rate, sink.getvalue()
+    paths = [path for path in sorted(corpus.rglob("*.flac")) if "truncated" not in path.name]
+    with ProcessPoolExecutor() as pool:
+        for turn in range(1_000):
+            again = pool.map(_at_level, paths, itertools.repeat(0.9 - turn * 8e-4), chunksize=8)
+            for path, (length, content) in zip(paths, again, strict=True):
+                yield f"{turn:03d}-{path.name}", length, content
+
+
+def _at_level(path: Path, level: float) -> tuple[float, bytes]:
+    samples, rate = sf.read(path)
+    sink = io.BytesIO()
+    sf.write(sink, samples * level, rate, format="FLAC")
+    return len(samples) / rate, sink.getvalue()
 
 
 def undertone(environment: dict[str, str], *arguments: str) -> tuple[dict, float]:

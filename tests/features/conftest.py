@@ -22,7 +22,8 @@ CORPORA = Path(__file__).parents[2].parent / "shared" / "corpora"
         ),
     ]
 )
-def device(request: pytest.FixtureRequest) -> torch.device:
+def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> torch.device:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)  # as workers do
     return torch.device(request.param)
 
 

@@ -127,5 +127,5 @@ def test_a_core_takes_a_minute_and_a_gpu_what_it_has_room_for(monkeypatch):
     assert most_samples(gpu) == samples_within(64 * gib), "what the allocator keeps for later is free"
     monkeypatch.setattr(torch.cuda, "get_allocator_backend", lambda: "pluggable")
     assert most_samples(gpu) == samples_within(80 * gib), "a pool is ours"
-    monkeypatch.setattr(batches, "_shrunk", {gpu: 5 * 16_000})
+    monkeypatch.setattr(batches, "_shrunk", {"cuda": 5 * 16_000})
     assert most_samples(gpu) == 5 * 16_000

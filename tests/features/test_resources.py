@@ -19,6 +19,15 @@ def test_a_gpu_has_its_share_of_the_cores_decode_for_it(monkeypatch, n_cores, n_
     monkeypatch.setattr(torch.cuda, "device_count", lambda: n_gpus)
     settled = Resources(n_decoders=0).settled()
     assert (settled.n_decoders, settled.n_readers) == (n_decoders, max(16, 2 * n_decoders))
+    assert settled.settled() == settled
+
+
+def test_a_gpu_computes_more_together_where_memory_has_room_for_it(monkeypatch):
+    assert Resources(memory_mb=8_000).settled().block_s == 900
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert Resources(memory_mb=8_000).settled().block_s == 3_600
+    assert Resources(memory_mb=1_500).settled().block_s == Resources(memory_mb=1_500).block_s < 900
 
 
 def test_what_is_set_stays():
