@@ -23,9 +23,6 @@ from features.speech import Listened, hear
 from features.tables import ShardTables, object_columns, quality_columns, tally
 from features.vad import VadConfig
 
-_FIRST_BLOCK_S = 45.0
-
-
 @dataclass
 class Extracted:
     """What a shard's extraction did, and which of its members last so long that they are shards of their own."""
@@ -175,7 +172,7 @@ def _blocks(fetched: Iterable[Fetched], resources: Resources) -> Iterator[list[F
     The first are smaller, each twice the one before: computing begins while the next is being decoded.
     """
     block: list[Fetched] = []
-    seconds, enough_s = 0.0, min(_FIRST_BLOCK_S, resources.block_s)
+    seconds, enough_s = 0.0, min(resources.first_block_s, resources.block_s)
     for item in fetched:
         block.append(item)
         seconds += item.held_s

@@ -8,7 +8,7 @@ from data_contracts.patience import Patience
 
 _LEAST_MB = 1_100  # what Python, torch, the models, one batch and a decoder take before the first recording is held
 _SECOND_BYTES = 16_000 * 4
-_CORE_BLOCK_S, _GPU_BLOCK_S = 900.0, 3_600.0
+_GPU_FIRST_BLOCK_S, _GPU_MOST_BLOCK_S = 900.0, 3_600.0  # a GPU takes nearly as long for a minute as for ten
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,8 @@ class Resources:
 
     n_readers: int = 16  # objects that are read at a time
     n_decoders: int = 1  # processes that decode, beside the worker; 0: as many as suit it, see `settled`
-    most_block_s: float = _CORE_BLOCK_S  # of what is computed together, where memory has room for it; see `settled`
+    first_block_s: float = 45.0  # of a shard's audio are computed first, while what follows is being decoded
+    most_block_s: float = 900.0  # and together at most, where memory has room for them; for both see `settled`
     decode_timeout_s: int = 60  # without a sign of life from a decoder, until its file is given up
     memory_mb: int = 2_000  # that a worker and its decoders may take together
     long_s: float = 1_800.0  # recordings longer than this are split over tasks by time
@@ -46,7 +47,8 @@ class Resources:
             self,
             n_decoders=n_decoders,
             n_readers=self.n_readers if self.n_decoders else max(self.n_readers, 2 * n_decoders),
-            most_block_s=max(self.most_block_s, _GPU_BLOCK_S) if n_gpus else self.most_block_s,
+            first_block_s=max(self.first_block_s, _GPU_FIRST_BLOCK_S) if n_gpus else self.first_block_s,
+            most_block_s=max(self.most_block_s, _GPU_MOST_BLOCK_S) if n_gpus else self.most_block_s,
         )
 
     @property
