@@ -23,6 +23,7 @@ from features.speech import Listened, hear
 from features.tables import ShardTables, object_columns, quality_columns, tally
 from features.vad import VadConfig
 
+
 @dataclass
 class Extracted:
     """What a shard's extraction did, and which of its members last so long that they are shards of their own."""

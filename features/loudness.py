@@ -9,6 +9,7 @@ Vicanek, Matched Second Order Digital Filters (2016). At 48 kHz that gives the p
 import math
 from array import array
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from scipy.signal import sosfilt
@@ -110,6 +111,7 @@ def k_weighting(rate_hz: float) -> np.ndarray:  # (2, 6)
     return np.array([_at_rate(*_SHELF, 1_000.0, rate_hz), _at_rate(*_HIGH_PASS, 40.0, rate_hz)])
 
 
+@lru_cache(maxsize=32)  # the same few rates come again with every recording
 def _at_rate(
     numerator: tuple[float, ...], denominator: tuple[float, ...], match_hz: float, rate_hz: float
 ) -> np.ndarray:

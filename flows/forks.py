@@ -19,6 +19,8 @@ _SHARED = (
     "s3fs",
     "sqlalchemy.orm",
 )
+# What workers alone need: imported in the process that they are forked from, beside what the driver does meanwhile.
+_SERVED = ("scipy.signal", "models.encoder")
 _server: Any = forkserver._forkserver
 
 
@@ -68,6 +70,9 @@ def _fork() -> None:
 def _serve(listener: int, alive_r: int) -> None:
     """In the fork; ends when the command and all workers have."""
     try:
+        for name in _SERVED:
+            importlib.import_module(name)
+        sys.modules["models.encoder"].warm_up()
         forkserver.main(listener, alive_r, [])
     finally:
         os._exit(0)

@@ -8,12 +8,15 @@ from data_contracts.fingerprint import digest
 from models.compatibility import features_expected
 from models.figures import flat
 
-_LOADERS = {"emotion": "models.emotion_pyfunc", "speaker": "models.speaker"}
+EMOTION_LOADER = "models.emotion_pyfunc"
+_LOADERS = {"emotion": EMOTION_LOADER, "speaker": "models.speaker"}
+_PULLED = {name: f"models.pulled_{name}" for name in _LOADERS}
+LOADERS = frozenset({*_LOADERS.values(), *_PULLED.values()})
 
 
 def loader(name: str, config: Mapping[str, Any]) -> str:
     """The module by whose `_load_pyfunc` MLflow loads it."""
-    return f"models.pulled_{name}" if "kind" in config else _LOADERS[name]
+    return _PULLED[name] if "kind" in config else _LOADERS[name]
 
 
 def metadata(name: str, config: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ that padding, batch and neighbours change nothing.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -35,12 +36,16 @@ class EncoderConfig:
         return round(self.window_s * SAMPLE_RATE)
 
 
-def network(config: EncoderConfig) -> nn.Module:
-    """An untrained encoder: (batch, frames, n_mels) to (batch, 1, dim)."""
+def warm_up() -> Any:
+    """Imports what `network` is built of, SpeechBrain's class; a second the first time."""
     with speechbrain_importable():
         from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN
+    return ECAPA_TDNN
 
-    built: nn.Module = ECAPA_TDNN(
+
+def network(config: EncoderConfig) -> nn.Module:
+    """An untrained encoder: (batch, frames, n_mels) to (batch, 1, dim)."""
+    built: nn.Module = warm_up()(
         config.mel.n_mels,
         lin_neurons=config.dim,
         channels=[config.channels] * 4 + [config.merged_channels],

@@ -37,10 +37,8 @@ from data_contracts.records import ModelRef
 from models import artifact
 from models.cards import licences
 from models.compatibility import check_features, features_expected
-from models.emotion import EmotionModel
 from models.figures import numbers
 from models.licences import licence_of
-from models.pulled_emotion import PulledEmotion
 
 NAMES = ("emotion", "speaker")
 CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous", "challenger"
@@ -299,39 +297,6 @@ def _vectors(config: dict[str, Any]) -> TensorSpec:
     return TensorSpec(np.dtype(np.float32), (-1, int(config["dim"])))
 
 
-@functools.lru_cache(maxsize=4)
-def _emotion_model(uri: str, registry: str | None) -> EmotionModel:
-    if registry:
-        mlflow.set_tracking_uri(registry)
-    return EmotionModel.load(weights_folder(ModelRef("emotion", "", uri, "")))
-
-
-def emotion_model(ref: ModelRef) -> EmotionModel:
-    """The version itself, which adapts to speakers; loaded once a process. Raises ModelError where it cannot be."""
-    check_features(ref)
-    with _one_at_a_time:
-        return _emotion_model(ref.uri, ref.metadata.get("registry"))
-
-
-def pulled_emotion(ref: ModelRef) -> PulledEmotion:
-    """A version brought in from elsewhere, extractor and head; loaded once a process. Raises ModelError."""
-    model = load(ref).get_raw_model()
-    if not isinstance(model, PulledEmotion):
-        raise ModelError(f"{ref.label} says that it has an extractor, and is none that was pulled: register it again")
-    return model
-
-
-def heard_by(ref: ModelRef) -> Any:
-    """What hears for a speaker model: of our own kinds with `embed` and `along`, which take tensors on any device.
-
-    None for somebody else's, which has `predict` alone.
-    """
-    try:
-        return load(ref).get_raw_model()
-    except NotImplementedError:
-        return None
-
-
 def weights_folder(ref: ModelRef) -> Path:
     """The version's weights and configuration, on this machine. Raises ModelError where they are not to be had."""
     folders = [path.parent for path in (_fetched(ref) / "data").rglob("config.json")]
@@ -347,6 +312,8 @@ def card(ref: ModelRef) -> str | None:
 
 
 def _fetched(ref: ModelRef) -> Path:
+    if ref.metadata.get("registry"):
+        mlflow.set_tracking_uri(ref.metadata["registry"])
     try:
         return Path(mlflow.artifacts.download_artifacts(artifact_uri=ref.uri))
     except (MlflowException, OSError) as error:

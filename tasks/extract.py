@@ -134,19 +134,21 @@ def embedders(run: Run) -> dict[str, Embedder]:
 
 def extractor(ref: ModelRef) -> Embed:
     """What a pulled emotion model's head reads, as a function of waveforms and lengths."""
-    from models import registry
+    from models import serving
 
-    return lambda waveform, lengths: registry.pulled_emotion(ref).embed(waveform, lengths).cpu().numpy()
+    return lambda waveform, lengths: serving.pulled_emotion(ref).embed(waveform, lengths).cpu().numpy()
 
 
 def encoder(ref: ModelRef) -> Embed:
     """The speaker model as a function of waveforms and lengths."""
-    from models import registry
+    from models import serving
 
     def embed(waveform: Tensor, lengths: Tensor) -> np.ndarray:
-        own = registry.heard_by(ref)
+        own = serving.heard_by(ref)
         if hasattr(own, "embed"):
             return np.asarray(own.embed(waveform, lengths), np.float32)
+        from models import registry
+
         asked = {"waveform": waveform.cpu().numpy(), "lengths": lengths.cpu().numpy().astype(np.int64)}
         return np.asarray(registry.predict(ref, asked), np.float32)
 
@@ -155,11 +157,11 @@ def encoder(ref: ModelRef) -> Embed:
 
 def along(ref: ModelRef) -> Along:
     """Who speaks along an utterance, from the model's frames; a model that does not show them hears every window."""
-    from models import registry
+    from models import serving
     from models.along import by_crops
 
     def listen(waveform: Tensor, lengths: Tensor, windows_s: Sequence[float], hop_s: float) -> list[list[np.ndarray]]:
-        own = registry.heard_by(ref)
+        own = serving.heard_by(ref)
         if hasattr(own, "along"):
             return list(own.along(waveform, lengths, windows_s, hop_s))
         return by_crops(encoder(ref), waveform, lengths, windows_s=windows_s, hop_s=hop_s)

@@ -18,7 +18,7 @@ from torch import Tensor
 from data_contracts.errors import ModelError
 from data_contracts.reasons import Unscored
 from features.gemaps import EGEMAPS_NAMES
-from models import adaptation, registry
+from models import adaptation, serving
 from models.adaptation import Sums
 from models.compatibility import check_features
 from models.emotion import EmotionModel
@@ -52,7 +52,7 @@ def _adapts(run: Run) -> bool:
 
 def _adapt(run: Run, date: dt.date, shards: Sequence[str], client: Any) -> None:
     """Finds the offsets of the date and of its speakers, and writes them down where workers find them."""
-    prior = registry.emotion_model(run.emotion).prior
+    prior = serving.emotion_model(run.emotion).prior
     _over(shards, add_features, run, date, client)
     sums = offsets.read_sums(run, date, shards)
     corpus = adaptation.corpus_offset(sums, prior)
@@ -102,11 +102,13 @@ def _scores(run: Run, date: dt.date, shard: str) -> tuple[pl.DataFrame, np.ndarr
     """(n, classes and then dimensions) of a shard's utterances."""
     if "feature_set" in run.emotion.metadata:
         rows, vectors = heard.utterances(run, date, shard)
-        return rows, registry.pulled_emotion(run.emotion).scores(vectors).numpy()
+        return rows, serving.pulled_emotion(run.emotion).scores(vectors).numpy()
     if _adapts(run):
         rows, standardised, model = _read(run, date, shard)
         return rows, model.believe(standardised - offsets.read(run, date, rows)).numpy()
     rows, features = heard.utterances(run, date, shard)
+    from models import registry
+
     frame = pl.DataFrame(features.numpy(), schema=list(EGEMAPS_NAMES)).to_pandas()
     scores = registry.predict(run.emotion, frame)
     missing = [label for label in run.classes if label not in scores]
@@ -126,7 +128,7 @@ def _over(
 
 
 def _read(run: Run, date: dt.date, shard: str) -> tuple[pl.DataFrame, Tensor, EmotionModel]:
-    model = registry.emotion_model(run.emotion)
+    model = serving.emotion_model(run.emotion)
     rows, features = heard.utterances(run, date, shard)
     return rows, model.standardised(features), model
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from data_contracts.errors import ModelError, UsageError
-from models import promotion, registry
+from models import promotion, registry, serving
 from models.pull import pull
 from models.pulled import is_pulled, speaker_in
 from models.pulled_emotion import PulledEmotion
@@ -70,7 +70,7 @@ def test_an_emotion_model_is_registered_and_judged_as_it_is(iemocap, corpus, mod
     scores = registry.predict(ref, asked)
     assert scores.shape == (2, 4)
     np.testing.assert_allclose(scores.sum(1), 1.0)
-    assert isinstance(registry.pulled_emotion(ref), PulledEmotion)
+    assert isinstance(serving.pulled_emotion(ref), PulledEmotion)
     card = (pulled.folder / "README.md").read_text()
     assert "`ang` as `anger`" in card
     assert "see source" in card

@@ -16,7 +16,7 @@ from mlflow import MlflowClient
 from data_contracts.errors import ModelError
 from data_contracts.records import ModelRef
 from features.config import FeatureConfig
-from models import registry
+from models import registry, serving
 from models.adaptation import Prior
 from models.emotion import EmotionModel, Member
 from models.registry import Registry
@@ -261,7 +261,7 @@ def test_a_pickle_under_our_name_is_refused_and_never_opened(models, tmp_path, m
 
 def test_a_version_for_other_features_is_not_loaded(models, tmp_path):
     ref = models.register("emotion", _shipped(tmp_path / "old", 1, "beef"), alias="challenger", description="")
-    for use in (registry.load, registry.emotion_model, lambda ref: registry.predict(ref, _features())):
+    for use in (registry.load, serving.emotion_model, lambda ref: registry.predict(ref, _features())):
         with pytest.raises(ModelError, match=rf"feature set egemaps beef; this Undertone computes egemaps {COMPUTED}"):
             use(ref)
 

@@ -17,7 +17,7 @@ from data_contracts.records import ModelRef
 from features import store
 from features.config import FeatureConfig
 from features.gemaps import EGEMAPS_NAMES
-from models import registry
+from models import serving
 from models.adaptation import Prior
 from models.emotion import EmotionModel, Member
 from models.emotion_table import FEATURE_NAMES
@@ -56,7 +56,7 @@ def model(monkeypatch: pytest.MonkeyPatch) -> EmotionModel:
         features=FeatureConfig().fingerprints(),
         classes=CLASSES,
     )
-    monkeypatch.setattr(registry, "emotion_model", lambda ref: made)
+    monkeypatch.setattr(serving, "emotion_model", lambda ref: made)
     return made
 
 
