@@ -25,6 +25,11 @@ def recent(lake: Lake, limit: int) -> pa.Table:
     return pa.Table.from_pylist(newest, schema=HISTORY) if newest else HISTORY.empty_table()
 
 
+def dead(lake: Lake) -> list[dict[str, Any]]:
+    """The rows of runs that were killed before they could say anything."""
+    return [row for row in _unpublished(lake) if row["status"] == "dead"]
+
+
 def one(lake: Lake, run_id: str | None) -> dict[str, Any]:
     """The row of a run, or of the newest; raises UsageError where there is none."""
     if run_id is None:

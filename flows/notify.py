@@ -1,6 +1,6 @@
 """A run's end, told to whom the setting `notify` names: Prefect calls these hooks of a flow, whoever runs it.
 
-    failed    the flow ended with an error, or its process died and a worker saw it
+    failed    the flow ended with an error, or its process died and a worker saw it, or the next run did
     stopped   the validation stopped a publication
     drift     the run went well, and its audit warns of a change
 
@@ -19,6 +19,7 @@ from prefect.logging.loggers import flow_run_logger
 from prefect.utilities.urls import url_for
 
 from data_contracts.errors import UndertoneError, UsageError, ValidationStopped
+from data_contracts.lake import Lake
 from flows.notified import Event, Notified
 from flows.progress import reporter
 from flows.receivers import Message, receivers, tell
@@ -57,6 +58,18 @@ def on_completion(flow: "Flow[..., Any]", flow_run: FlowRun, state: "State[Any]"
         _notify(flow, flow_run, "drift", found)
 
 
+def of_the_dead(lake: Lake, chosen: Notified) -> None:
+    """Of runs that were killed, and had nobody who could tell of them: the next one does, once of each."""
+    if "failed" not in chosen.notify_on or not chosen.notify:
+        return
+    from flows import history
+
+    for row in history.dead(lake):
+        if lake.create(f"staging/run={row['run_id']}/told", b""):
+            lines = [f"Run {row['run_id']} was killed in stage {row['stage']}: {row['error']}", _DO["failed"]]
+            _send(chosen, row["flow"], "failed", [*lines, f"See: undertone runs --lake {lake.uri}"])
+
+
 class _Hooks(TypedDict):
     on_failure: list[FlowStateHook[..., Any]]
     on_crashed: list[FlowStateHook[..., Any]]
@@ -72,17 +85,23 @@ def _notify(flow: "Flow[..., Any]", flow_run: FlowRun, event: Event, lines: Iter
     if event not in chosen.notify_on or not chosen.notify:
         return
     lines = [*lines, _DO[event], *_where(flow_run, getattr(chosen, "lake", ""))]
+    for words in _send(chosen, flow.name, event, lines):
+        flow_run_logger(flow_run, flow).warning(words)
+
+
+def _send(chosen: Notified, flow: str, event: Event, lines: Iterable[str]) -> list[str]:
+    """Tells all who are to be told; returns, and prints, a complaint of each who could not be."""
     body = "\n".join(visible(_without_passwords(line), keep="\n") for line in lines)
-    message = Message(f"Undertone: {flow.name} {_HAPPENED[event]}", body, "warning" if event == "drift" else "failure")
+    message = Message(f"Undertone: {flow} {_HAPPENED[event]}", body, "warning" if event == "drift" else "failure")
     asked = receivers(chosen.notify)
     deaf = tell(asked, message)
     heard = [receiver.name for receiver in asked if receiver not in deaf]
     if heard:
         reporter.get().say("notify", f"told {', '.join(heard)}")
-    for receiver in deaf:
-        words = f"{receiver.name} could not be told that {flow.name} {_HAPPENED[event]}"
+    complaints = [f"{receiver.name} could not be told that {flow} {_HAPPENED[event]}" for receiver in deaf]
+    for words in complaints:
         print(f"{words}; try it by `undertone doctor --notify`", file=sys.stderr)
-        flow_run_logger(flow_run, flow).warning(words)
+    return complaints
 
 
 def _chosen(flow_run: FlowRun) -> Notified:

@@ -12,7 +12,7 @@ from data_contracts.errors import LakeError, UndertoneError, ValidationStopped
 from data_contracts.records import Counts, ModelRef, ShardRef
 from features import store
 from features.sources import Sources
-from flows import chosen
+from flows import chosen, notify
 from flows.artifacts import leave
 from flows.progress import reporter
 from flows.publication import publish_waiting
@@ -54,6 +54,8 @@ def process(
     ledger = _open_ledger(run)
     try:
         with heartbeat(run.lake, ledger), workers_for(settings) as workers:
+            with contextlib.suppress(UndertoneError):  # a word less is no reason to stop
+                notify.of_the_dead(run.lake, settings)
             for run_id in roll_forward(run.lake):
                 reporter.get().say("publish", f"finished what run {run_id} had audited and not yet published")
             if not reads_audio:

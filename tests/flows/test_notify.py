@@ -1,6 +1,9 @@
 """A run's end is told once, by the flow's own hooks; what the receiver does is nothing to the run."""
 
 import datetime as dt
+import json
+import subprocess
+import sys
 import uuid
 
 import pytest
@@ -10,6 +13,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.states import Crashed
 
 from data_contracts.errors import CorpusError, UndertoneError, UsageError
+from data_contracts.lake import Lake
 from flows.backfill import backfill
 from flows.doctor import examine, try_receivers
 from flows.maintain import maintain
@@ -80,6 +84,20 @@ def test_a_worker_tells_of_a_process_that_was_killed(mailbox, monkeypatch):
     (told,) = mailbox.taken
     for words in ("status code -9", "undertone runs --lake s3://analytics/undertone", "brave-otter", str(run.id)):
         assert words in told["message"]
+
+
+def test_the_next_run_tells_once_of_one_that_was_killed(mailbox, settings):
+    lake = Lake(settings["lake"])
+    code = "import json; from tasks.processes import here; print(json.dumps(here()))"
+    gone = json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
+    Ledger("r1", "backfill", dt.datetime.now(dt.UTC)).save(lake)
+    lake.write_json("staging/run=r1/alive.json", {"stage": "extract", "place": gone})
+    for _ in range(2):
+        nightly(date=dt.date(2031, 1, 1), settings=settings)
+    (told,) = mailbox.taken
+    assert told["title"] == "Undertone: backfill failed"
+    assert "Run r1 was killed in stage extract" in told["message"]
+    assert f"undertone runs --lake {lake.uri}" in told["message"]
 
 
 def test_of_what_is_a_setting(mailbox, monkeypatch):
