@@ -39,6 +39,8 @@ def main() -> None:
     parser.add_argument("--pictures", type=Path, help="write a picture of each view there, and measure nothing")
     parser.add_argument("--views", nargs="+", choices=VIEWS, default=VIEWS, help="pictures of these alone")
     asked = parser.parse_args()
+    if CHROMIUM is None:
+        sys.exit("expected a Chromium, found none: run .ci/chromium, as root")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         lake = Lake(asked.lake or folder)
         if lake.delta("runs") is None:
