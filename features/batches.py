@@ -15,7 +15,7 @@ R = TypeVar("R")
 
 _SAMPLE_RATE = 16_000
 _SHARE = 0.5  # of a device's memory, for a batch and all that is computed from it
-_SAMPLE_BYTES = 500  # that a sample of a batch may take at the worst moment; 75 were seen (tests/bench/gpu_parts.py)
+_SAMPLE_BYTES = 500  # that a sample of a batch may take at the worst moment; 75 were seen (tests/bench/README.md)
 _LEAST_S, _MOST_S = 60, 3_600
 _TELLING = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc", "alloc_failed")
 

@@ -1,5 +1,6 @@
 """Workers that are forked, not started: what they need is imported once, by the command, while it has one thread."""
 
+import contextlib
 import importlib
 import os
 import socket
@@ -67,12 +68,18 @@ def _fork() -> None:
     _server._forkserver_address, _server._forkserver_alive_fd, _server._forkserver_pid = address, alive_w, pid
 
 
+def _warm_up() -> None:
+    """What one cannot import here, its workers say in the words of whoever needs it."""
+    with contextlib.suppress(ImportError):
+        for name in _SERVED:
+            importlib.import_module(name)
+        importlib.import_module("models.encoder").warm_up()
+
+
 def _serve(listener: int, alive_r: int) -> None:
     """In the fork; ends when the command and all workers have."""
     try:
-        for name in _SERVED:
-            importlib.import_module(name)
-        sys.modules["models.encoder"].warm_up()
+        _warm_up()
         forkserver.main(listener, alive_r, [])
     finally:
         os._exit(0)

@@ -5,7 +5,7 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from data_contracts.errors import UsageError
+from data_contracts.errors import LakeError, UsageError
 from data_contracts.lake import Lake
 from data_contracts.schemas import RUNS
 from flows.query import query
@@ -26,8 +26,8 @@ def recent(lake: Lake, limit: int) -> pa.Table:
 
 
 def dead(lake: Lake) -> list[dict[str, Any]]:
-    """The rows of runs that were killed before they could say anything."""
-    return [row for row in _unpublished(lake) if row["status"] == "dead"]
+    """The rows of runs that were killed, with no worker to see it, and with nothing that the next run publishes."""
+    return [row for ledger, row in _left(lake) if row["status"] == "dead" and not ledger.is_watched]
 
 
 def one(lake: Lake, run_id: str | None) -> dict[str, Any]:
@@ -80,15 +80,26 @@ def _is_over(row: dict[str, Any] | None) -> bool:
 
 
 def _unpublished(lake: Lake) -> list[dict[str, Any]]:
-    rows = []
+    return [row for _, row in _left(lake)]
+
+
+def _left(lake: Lake) -> list[tuple[Ledger, dict[str, Any]]]:
+    """Of each run that left something in staging its ledger and row. Raises LakeError where one cannot be read."""
+    found = []
     for folder in lake.names("staging"):
         if folder.startswith("run="):
+            path = f"staging/{folder}/run.json"
             try:
-                ledger = Ledger.restore(lake.read_json(f"staging/{folder}/run.json"))
+                ledger = Ledger.restore(lake.read_json(path))
+                found.append((ledger, _row(lake, ledger)))
             except FileNotFoundError:  # published this moment, or what a run left that ended while it was tidying up
                 continue
-            rows.append(_row(lake, ledger))
-    return rows
+            except (ValueError, KeyError, TypeError) as error:
+                raise LakeError(
+                    f"expected a run's ledger in {lake.at(path)}, and its sign of life beside it, found something else "
+                    f"({error!r}): remove that folder"
+                ) from error
+    return found
 
 
 def _row(lake: Lake, ledger: Ledger) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """A run's end, told to whom the setting `notify` names: Prefect calls these hooks of a flow, whoever runs it.
 
-    failed    the flow ended with an error, or its process died and a worker saw it, or the next run did
+    failed    the flow ended with an error, or its process died and a worker saw it; without one, the next run did
     stopped   the validation stopped a publication
     drift     the run went well, and its audit warns of a change
 
 A run is told of once, and one that went well is not. Neither is one that somebody at the keyboard interrupted.
 """
 
+import datetime as dt
 import re
 import sys
 from collections.abc import Iterable
@@ -27,6 +28,7 @@ from flows.screen import visible
 from flows.settings import Settings
 from tasks.ledger import Ledger
 
+_LONG_AGO = dt.timedelta(days=7)
 _MOST_WORDS = 1_500  # of an error: chats cut off what is longer
 _HAPPENED: dict[Event, str] = {"failed": "failed", "stopped": "was stopped by its validation", "drift": "found drift"}
 _DO: dict[Event, str] = {
@@ -58,16 +60,23 @@ def on_completion(flow: "Flow[..., Any]", flow_run: FlowRun, state: "State[Any]"
         _notify(flow, flow_run, "drift", found)
 
 
-def of_the_dead(lake: Lake, chosen: Notified) -> None:
-    """Of runs that were killed, and had nobody who could tell of them: the next one does, once of each."""
+def of_the_dead(lake: Lake, chosen: Notified, *, by: str) -> None:
+    """Of runs that were killed in the last week, and had no worker to tell of it: run `by` does, once of each."""
     if "failed" not in chosen.notify_on or not chosen.notify:
         return
     from flows import history
 
-    for row in history.dead(lake):
-        if lake.create(f"staging/run={row['run_id']}/told", b""):
-            lines = [f"Run {row['run_id']} was killed in stage {row['stage']}: {row['error']}", _DO["failed"]]
-            _send(chosen, row["flow"], "failed", [*lines, f"See: undertone runs --lake {lake.uri}"])
+    since = dt.datetime.now(dt.UTC) - _LONG_AGO
+    rows = [row for row in history.dead(lake) if row["started"] > since]
+    rows = [row for row in rows if lake.create(f"staging/run={row['run_id']}/told", by.encode())]
+    if rows:
+        what = rows[0]["flow"] if len(rows) == 1 else f"{len(rows)} runs"
+        killed = [f"Run {row['run_id']} was killed{_in(row['stage'])}: {row['error']}" for row in rows]
+        _send(chosen, what, "failed", [*killed, _DO["failed"], f"See: undertone runs --lake {lake.uri}"])
+
+
+def _in(stage: str | None) -> str:
+    return f" in stage {stage}" if stage else ""
 
 
 class _Hooks(TypedDict):

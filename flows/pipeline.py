@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
+from prefect.runtime import deployment
+
 from data_contracts import validation
 from data_contracts.errors import LakeError, UndertoneError, ValidationStopped
 from data_contracts.records import Counts, ModelRef, ShardRef
@@ -54,10 +56,10 @@ def process(
     ledger = _open_ledger(run)
     try:
         with heartbeat(run.lake, ledger), workers_for(settings) as workers:
-            with contextlib.suppress(UndertoneError):  # a word less is no reason to stop
-                notify.of_the_dead(run.lake, settings)
             for run_id in roll_forward(run.lake):
                 reporter.get().say("publish", f"finished what run {run_id} had audited and not yet published")
+            with contextlib.suppress(UndertoneError):  # a word less is no reason to stop
+                notify.of_the_dead(run.lake, settings, by=run.id)
             if not reads_audio:
                 _check_stored(run)
                 threading.Thread(target=_warm_up, daemon=True).start()
@@ -191,6 +193,7 @@ def _open_ledger(run: Run) -> Ledger:
         emotion_model=run.emotion.label,
         speaker_model=run.speaker.label,
         feature_version=run.feature_version,
+        is_watched=deployment.id is not None,
     )
     ledger.save(run.lake)
     return ledger

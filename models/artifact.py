@@ -11,7 +11,8 @@ from models.figures import flat
 EMOTION_LOADER = "models.emotion_pyfunc"
 _LOADERS = {"emotion": EMOTION_LOADER, "speaker": "models.speaker"}
 _PULLED = {name: f"models.pulled_{name}" for name in _LOADERS}
-LOADERS = frozenset({*_LOADERS.values(), *_PULLED.values()})
+SMALL = frozenset(_LOADERS.values())  # loaders that hold all of a model once they have read it
+LOADERS = SMALL | frozenset(_PULLED.values())
 
 
 def loader(name: str, config: Mapping[str, Any]) -> str:

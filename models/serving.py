@@ -9,30 +9,74 @@ import importlib
 import os
 import tempfile
 import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
 import yaml
-from botocore.exceptions import BotoCoreError
+from torch import Tensor
 
 from data_contracts.errors import ModelError
 from data_contracts.lake import Lake
 from data_contracts.records import ModelRef
-from models.artifact import EMOTION_LOADER, LOADERS
+from models.artifact import EMOTION_LOADER, LOADERS, SMALL
 from models.compatibility import check_features
 from models.emotion import EmotionModel
+
+if TYPE_CHECKING:
+    from models.pulled_emotion import PulledEmotion
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 _one_at_a_time = threading.Lock()  # threads of one worker would load the same model beside each other
-_fetched: list[tempfile.TemporaryDirectory[str]] = []  # for as long as the process lives
 
 
-def heard_by(ref: ModelRef) -> Any:
-    """What hears for a speaker model: of our own kinds with `embed` and `along`, which take tensors on any device.
+class Hears(Protocol):
+    """A speaker model of our own kinds: tensors on any device in, arrays out."""
 
-    None for somebody else's, which has `predict` alone. Raises ModelError where it cannot be loaded.
+    def embed(
+        self,
+        waveform: Tensor,  # (batch, time), float32 at 16 kHz
+        lengths: Tensor,  # (batch,)
+    ) -> np.ndarray:  # (batch, dim) float32
+        """A vector of unit length a row."""
+
+    def along(
+        self, waveform: Tensor, lengths: Tensor, windows_s: Sequence[float], hop_s: float
+    ) -> list[list[np.ndarray]]:
+        """Who speaks along each row (`models.along`)."""
+
+
+def heard_by(ref: ModelRef) -> Hears | None:
+    """What hears for a speaker model; None for somebody else's, which has `predict` alone.
+
+    Raises ModelError where it cannot be loaded.
     """
+    model = _behind(ref)
+    return model if type(model).__module__ in LOADERS else None
+
+
+def pulled_emotion(ref: ModelRef) -> "PulledEmotion":
+    """A version brought in from elsewhere, extractor and head. Raises ModelError where it is none."""
+    from models.pulled_emotion import PulledEmotion
+
+    model = _behind(ref)
+    if not isinstance(model, PulledEmotion):
+        raise ModelError(f"{ref.label} says that it has an extractor, and is none that was pulled: register it again")
+    return model
+
+
+def emotion_model(ref: ModelRef) -> EmotionModel:
+    """The version itself, which adapts to speakers; loaded once a process. Raises ModelError where it cannot be."""
+    check_features(ref)
+    with _one_at_a_time:
+        return _emotion_model(ref.uri, ref.metadata.get("registry"))
+
+
+def _behind(ref: ModelRef) -> Any:
+    """The object behind a version's pyfunc; None where it shows none."""
     check_features(ref)
     with _one_at_a_time:
         model = _raw(ref.uri)
@@ -46,57 +90,62 @@ def heard_by(ref: ModelRef) -> Any:
         return None
 
 
-def pulled_emotion(ref: ModelRef) -> Any:
-    """A version brought in from elsewhere, extractor and head (`PulledEmotion`). Raises ModelError where it is none."""
-    model = heard_by(ref)
-    if not hasattr(model, "extractor"):
-        raise ModelError(f"{ref.label} says that it has an extractor, and is none that was pulled: register it again")
-    return model
-
-
-def emotion_model(ref: ModelRef) -> EmotionModel:
-    """The version itself, which adapts to speakers; loaded once a process. Raises ModelError where it cannot be."""
-    check_features(ref)
-    with _one_at_a_time:
-        return _emotion_model(ref.uri, ref.metadata.get("registry"))
-
-
 @functools.lru_cache(maxsize=8)
 def _raw(uri: str) -> Any:
-    """What hears, by our own loader; None where that is MLflow's to load, or to explain."""
-    own = _own(uri)
-    try:
-        return None if own is None else importlib.import_module(own[0])._load_pyfunc(str(own[1])).get_raw_model()
-    except ModelError:
-        return None
+    """What our own loader makes of a version; None where that is MLflow's to load, or to explain."""
+    with _own(uri) as own:
+        if own is None or own[0] == EMOTION_LOADER:
+            return None
+        try:
+            return importlib.import_module(own[0])._load_pyfunc(str(own[1])).get_raw_model()
+        except ModelError:
+            return None
 
 
 @functools.lru_cache(maxsize=4)
 def _emotion_model(uri: str, tracking: str | None) -> EmotionModel:
-    own = _own(uri)
-    if own is not None and own[0] == EMOTION_LOADER:
-        return EmotionModel.load(own[1])
+    with _own(uri) as own:
+        if own is not None and own[0] == EMOTION_LOADER:
+            return EmotionModel.load(own[1])
     from models import registry
 
     return EmotionModel.load(registry.weights_folder(ModelRef("emotion", "", uri, "", {"registry": tracking})))
 
 
-@functools.lru_cache(maxsize=8)
-def _own(uri: str) -> tuple[str, Path] | None:
-    """A version's loader, where that is ours, and the folder that it loads; None where only MLflow can tell."""
-    try:
-        folder = _folder(uri)
-        said = yaml.safe_load((folder / "MLmodel").read_text())["flavors"]["python_function"]
-        return (said["loader_module"], folder / said["data"]) if said.get("loader_module") in LOADERS else None
-    except (OSError, BotoCoreError, KeyError, TypeError, yaml.YAMLError):
-        return None
+@contextmanager
+def _own(uri: str) -> Iterator[tuple[str, Path] | None]:
+    """A version's loader, where that is ours, and the folder that it loads, while that is here.
 
-
-def _folder(uri: str) -> Path:
-    """The artifacts on this machine. Raises OSError where they are not there, or only MLflow knows where."""
+    None where only MLflow can tell. Raises TransientError and CredentialsError of a store that does not answer.
+    """
     if not uri.startswith(("s3://", "s3a://")):
-        return Path(uri.removeprefix("file://"))
-    _fetched.append(tempfile.TemporaryDirectory(prefix="undertone-model-"))
-    there, here = Lake(uri), _fetched[-1].name
-    there.fs.get(f"{there.path}/", f"{here}/", recursive=True)
-    return Path(here)
+        folder = Path(uri.removeprefix("file://"))
+        try:
+            found = _flavour((folder / "MLmodel").read_text())
+        except OSError:
+            found = None
+        yield (found[0], folder / found[1]) if found else None
+        return
+    lake = Lake(uri)
+    try:
+        found = _flavour(lake.read("MLmodel").decode())
+    except FileNotFoundError:
+        found = None
+    if found is None or found[0] not in SMALL:  # what reads its weights later needs them to stay: MLflow's copy does
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="undertone-model-") as here:
+        for path in lake.sizes(found[1]):
+            target = Path(here, path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(lake.read(path))
+        yield found[0], Path(here, found[1])
+
+
+def _flavour(written: str) -> tuple[str, str] | None:
+    """Loader and data folder that an MLmodel file names, where the loader is one of ours."""
+    try:
+        said = yaml.safe_load(written)["flavors"]["python_function"]
+        return (said["loader_module"], said["data"]) if said["loader_module"] in LOADERS else None
+    except (KeyError, TypeError, yaml.YAMLError):
+        return None

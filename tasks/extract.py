@@ -145,7 +145,7 @@ def encoder(ref: ModelRef) -> Embed:
 
     def embed(waveform: Tensor, lengths: Tensor) -> np.ndarray:
         own = serving.heard_by(ref)
-        if hasattr(own, "embed"):
+        if own is not None:
             return np.asarray(own.embed(waveform, lengths), np.float32)
         from models import registry
 
@@ -162,8 +162,8 @@ def along(ref: ModelRef) -> Along:
 
     def listen(waveform: Tensor, lengths: Tensor, windows_s: Sequence[float], hop_s: float) -> list[list[np.ndarray]]:
         own = serving.heard_by(ref)
-        if hasattr(own, "along"):
-            return list(own.along(waveform, lengths, windows_s, hop_s))
+        if own is not None:
+            return own.along(waveform, lengths, windows_s, hop_s)
         return by_crops(encoder(ref), waveform, lengths, windows_s=windows_s, hop_s=hop_s)
 
     return listen

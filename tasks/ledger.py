@@ -51,6 +51,7 @@ class Ledger:
     attempt: int = 0  # of staging: the next dates, or the same again because another run published first
     versions: dict[str, int] = field(default_factory=dict)  # of the tables, as it left them
     stage: str = ""  # that it is in, or was in last
+    is_watched: bool = False  # by a worker, which tells of its death
 
     def __post_init__(self) -> None:
         self.on_stage: Callable[[], None] = _nobody_listens  # no field: it is not saved

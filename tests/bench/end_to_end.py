@@ -195,7 +195,10 @@ def _labelled(corpus: Path):
 
 def _repeated(corpus: Path):
     """Each clip at a thousand levels: other bytes, and so other recordings."""
-    paths = [path for path in sorted(corpus.rglob("*.flac")) if "truncated" not in path.name]
+    known = {f".{name.lower()}" for name in sf.available_formats()}
+    paths = [path for path in sorted(corpus.rglob("*.*")) if path.suffix in known and "truncated" not in path.name]
+    if not paths:
+        sys.exit(f"expected audio that libsndfile reads in {corpus}, found none")
     with ProcessPoolExecutor() as pool:
         for turn in range(1_000):
             again = pool.map(_at_level, paths, itertools.repeat(0.9 - turn * 8e-4), chunksize=8)

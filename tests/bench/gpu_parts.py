@@ -3,9 +3,9 @@
     .venv/bin/python tests/bench/gpu_parts.py [CORPUS] [--minutes 60] [--core-minutes 5] [--profile]
 
 CORPUS as in end_to_end.py. Each part gets what a run gives it, waveforms in host memory, and is timed until its results
-are back there: the better of two, after one to warm up on; a core gets the first --core-minutes. `--profile` names the
-operations that a GPU's time goes into, and the share of the wall clock that it computed at all. Without a GPU the core
-is timed alone.
+are back there, after one time to warm up on: a GPU the better of two, a core once, over the first --core-minutes.
+`--profile` names the operations that a GPU's time goes into, and the share of the wall clock that it computed at all.
+Without a GPU the core is timed alone.
 """
 
 import argparse
@@ -163,7 +163,7 @@ def apart(expected: np.ndarray, found: np.ndarray) -> str:
 
 
 def tell(name: str, part: Part, waveforms: Sequence[np.ndarray], device: torch.device) -> None:
-    """The ten dearest operations, and how long the GPU computed of the time that it took."""
+    """The eight dearest operations, and how long the GPU computed of the time that it took."""
     from torch.profiler import ProfilerActivity, profile
 
     with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as found:

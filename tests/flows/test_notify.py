@@ -12,10 +12,11 @@ from prefect import flow
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Crashed
 
-from data_contracts.errors import CorpusError, UndertoneError, UsageError
+from data_contracts.errors import CorpusError, LakeError, UndertoneError, UsageError
 from data_contracts.lake import Lake
 from flows.backfill import backfill
 from flows.doctor import examine, try_receivers
+from flows.history import recent
 from flows.maintain import maintain
 from flows.nightly import nightly
 from flows.notify import on_crashed, told
@@ -86,18 +87,37 @@ def test_a_worker_tells_of_a_process_that_was_killed(mailbox, monkeypatch):
         assert words in told["message"]
 
 
-def test_the_next_run_tells_once_of_one_that_was_killed(mailbox, settings):
+def test_the_next_run_tells_once_of_those_that_were_killed(mailbox, settings):
     lake = Lake(settings["lake"])
     code = "import json; from tasks.processes import here; print(json.dumps(here()))"
     gone = json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
-    Ledger("r1", "backfill", dt.datetime.now(dt.UTC)).save(lake)
-    lake.write_json("staging/run=r1/alive.json", {"stage": "extract", "place": gone})
+    now = dt.datetime.now(dt.UTC)
+    for ledger in (
+        Ledger("r1", "backfill", now, stage="extract"),
+        Ledger("r2", "nightly", now),
+        Ledger("watched", "nightly", now, is_watched=True),
+        Ledger("old", "nightly", now - dt.timedelta(days=30)),
+    ):
+        ledger.save(lake)
+        lake.write_json(f"staging/run={ledger.run_id}/alive.json", {"stage": ledger.stage, "place": gone})
     for _ in range(2):
         nightly(date=dt.date(2031, 1, 1), settings=settings)
     (told,) = mailbox.taken
-    assert told["title"] == "Undertone: backfill failed"
-    assert "Run r1 was killed in stage extract" in told["message"]
+    assert told["title"] == "Undertone: 2 runs failed"
+    assert "Run r1 was killed in stage extract: its process is gone" in told["message"]
+    assert "Run r2 was killed: its process is gone" in told["message"]
+    assert "watched" not in told["message"]
+    assert "Run old" not in told["message"]
     assert f"undertone runs --lake {lake.uri}" in told["message"]
+
+
+@pytest.mark.usefixtures("mailbox")
+def test_a_ledger_that_nobody_can_read_stops_no_run(settings):
+    lake = Lake(settings["lake"])
+    lake.write("staging/run=r9/run.json", b"{}")
+    assert nightly(date=dt.date(2031, 1, 1), settings=settings).status == "done"
+    with pytest.raises(LakeError, match=r"expected a run's ledger in .*run=r9/run\.json.*remove that folder"):
+        recent(lake, 20)
 
 
 def test_of_what_is_a_setting(mailbox, monkeypatch):

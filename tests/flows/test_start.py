@@ -28,9 +28,11 @@ os.environ["SET_LATER"] = "yes"
 started = runners.start(Settings(cluster="processes", workers=1))
 def look():
     import os, sys
-    return os.getpid(), os.getppid(), "torch" in sys.modules, os.environ.get("SET_LATER")
+    imported = {"torch", "speechbrain.lobes.models.ECAPA_TDNN"} <= sys.modules.keys()
+    return os.getpid(), os.getppid(), imported, os.environ.get("SET_LATER")
 first, fork, imported, later = started.client.submit(look, pure=False).result()
 assert (fork != os.getpid(), imported, later) == (True, True, "yes")
+assert len(os.listdir(f"/proc/{fork}/task")) == 1, "an import that workers share has begun to start a thread"
 started.client.submit(os._exit, 1)
 second = first
 while second == first:

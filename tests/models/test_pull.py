@@ -70,7 +70,10 @@ def test_an_emotion_model_is_registered_and_judged_as_it_is(iemocap, corpus, mod
     scores = registry.predict(ref, asked)
     assert scores.shape == (2, 4)
     np.testing.assert_allclose(scores.sum(1), 1.0)
-    assert isinstance(serving.pulled_emotion(ref), PulledEmotion)
+    served = serving.pulled_emotion(ref)
+    assert isinstance(served, PulledEmotion)
+    served.scores(torch.zeros(2, 64))
+    assert "extractor" not in vars(served), "whoever scores stored vectors does not wait for it"
     card = (pulled.folder / "README.md").read_text()
     assert "`ang` as `anger`" in card
     assert "see source" in card

@@ -3,16 +3,18 @@
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from data_contracts.errors import ModelError
+from data_contracts.errors import ModelError, TransientError
 from data_contracts.lake import Lake
 from data_contracts.records import ModelRef
-from models import serving
+from models import registry, serving
 from models.emotion import EmotionModel
 from models.registry import Registry
 from models.speaker import SpeakerModel
@@ -21,7 +23,7 @@ WEIGHTS = Path(__file__).parents[2] / "models" / "weights"
 _WITHOUT_MLFLOW = """
 import sys
 from data_contracts.records import ModelRef
-from models import serving
+from models import registry, serving
 emotion, speaker = (eval(line, {"ModelRef": ModelRef}) for line in sys.argv[1:])
 assert serving.emotion_model(emotion).classes and serving.heard_by(speaker).dim
 assert "mlflow" not in sys.modules, "nobody asked it"
@@ -30,8 +32,17 @@ assert "mlflow" not in sys.modules, "nobody asked it"
 
 @pytest.fixture(autouse=True)
 def _as_in_a_new_process():
-    for cached in (serving._own, serving._raw, serving._emotion_model):
+    for cached in (serving._raw, serving._emotion_model):
         cached.cache_clear()
+
+
+@pytest.fixture
+def _without_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    def asked(ref: ModelRef) -> None:
+        raise AssertionError(f"MLflow was asked for {ref.label}")
+
+    monkeypatch.setattr(registry, "load", asked)
+    monkeypatch.setattr(registry, "weights_folder", asked)
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +58,7 @@ def test_a_worker_does_not_import_mlflow(refs):
     subprocess.run(command, check=True, cwd=Path(__file__).parents[2])
 
 
+@pytest.mark.usefixtures("_without_mlflow")
 def test_what_is_served_is_what_was_registered(refs):
     emotion, speaker = refs
     served, own = serving.emotion_model(emotion), EmotionModel.load(WEIGHTS / "emotion")
@@ -56,14 +68,35 @@ def test_what_is_served_is_what_was_registered(refs):
     torch.testing.assert_close(torch.from_numpy(serving.heard_by(speaker).embed(waveform, lengths)), expected)
 
 
-def test_artifacts_in_s3(refs, s3):
-    _, speaker = refs
-    lake = Lake(f"s3://{s3}/models/speaker/artifacts")
-    for path in Path(speaker.uri).rglob("*"):
+@pytest.mark.usefixtures("_without_mlflow")
+def test_artifacts_in_s3_leave_nothing_here(refs, s3, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    emotion, speaker = (_in_s3(ref, s3) for ref in refs)
+    assert serving.heard_by(speaker).extractor_digest == speaker.metadata["extractor_digest"]
+    assert list(serving.emotion_model(emotion).classes) == emotion.metadata["classes"]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("_without_mlflow")
+def test_a_store_that_does_not_answer_is_asked_again_the_next_time(refs, s3, monkeypatch):
+    there, read = _in_s3(refs[1], s3), Lake.read
+
+    def silent(lake: Lake, path: str) -> bytes:
+        monkeypatch.setattr(Lake, "read", read)
+        raise TransientError("503")
+
+    monkeypatch.setattr(Lake, "read", silent)
+    with pytest.raises(TransientError):
+        serving.heard_by(there)
+    assert serving.heard_by(there).dim == 128
+
+
+def _in_s3(ref: ModelRef, bucket: str) -> ModelRef:
+    lake = Lake(f"s3://{bucket}/models/{ref.name}/artifacts")
+    for path in Path(ref.uri).rglob("*"):
         if path.is_file():
-            lake.write(str(path.relative_to(speaker.uri)), path.read_bytes())
-    there = replace(speaker, uri=lake.uri)
-    assert serving.heard_by(there).extractor_digest == speaker.metadata["extractor_digest"]
+            lake.write(str(path.relative_to(ref.uri)), path.read_bytes())
+    return replace(ref, uri=lake.uri)
 
 
 def _without(gone: str, ref: ModelRef, folder: Path) -> ModelRef:
@@ -71,7 +104,7 @@ def _without(gone: str, ref: ModelRef, folder: Path) -> ModelRef:
     return replace(ref, uri=str(folder))
 
 
-def test_artifacts_that_are_gone_are_told_of_in_the_words_of_the_registry(refs, tmp_path):
+def test_artifacts_that_are_gone_are_told_of(refs, tmp_path):
     emotion, speaker = refs
     with pytest.raises(ModelError, match=r"expected an emotion model .*config\.json"):
         serving.emotion_model(_without("data", emotion, tmp_path / "emotion"))
@@ -80,6 +113,17 @@ def test_artifacts_that_are_gone_are_told_of_in_the_words_of_the_registry(refs, 
             serving.heard_by(_without(gone, speaker, tmp_path / gone))
 
 
-def test_a_loader_that_is_not_ours_is_left_to_mlflow(tmp_path):
+class _Foreign:
+    """Behind somebody else's pyfunc: it has a method of that name, and another meaning."""
+
+    def embed(self, audio: object) -> None:
+        raise AssertionError("not asked")
+
+
+def test_somebody_elses_model_has_predict_alone(refs, tmp_path, monkeypatch):
     (tmp_path / "MLmodel").write_text("flavors: {python_function: {loader_module: os, data: data}}\n")
-    assert serving._own(str(tmp_path)) is None
+    monkeypatch.setattr(registry, "load", lambda _: SimpleNamespace(get_raw_model=_Foreign))
+    foreign = replace(refs[1], uri=str(tmp_path))
+    assert serving.heard_by(foreign) is None
+    with pytest.raises(ModelError, match="none that was pulled: register it again"):
+        serving.pulled_emotion(foreign)
