@@ -23,7 +23,7 @@ WEIGHTS = Path(__file__).parents[2] / "models" / "weights"
 _WITHOUT_MLFLOW = """
 import sys
 from data_contracts.records import ModelRef
-from models import registry, serving
+from models import serving
 emotion, speaker = (eval(line, {"ModelRef": ModelRef}) for line in sys.argv[1:])
 assert serving.emotion_model(emotion).classes and serving.heard_by(speaker).dim
 assert "mlflow" not in sys.modules, "nobody asked it"
