@@ -19,6 +19,20 @@ settings.register_profile("undertone", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None)
 settings.load_profile(PROFILE)
 
+# Polars, once it has read from S3, reads the environment from a thread of its own for as long as the process lives, and
+# the C library moves it where a name is added: a segmentation fault in one of some thousand tests. So what comes and
+# goes with every test stays in Python, or is there from the beginning and is replaced.
+_putenv, _unsetenv = os.putenv, os.unsetenv
+_PYTESTS = b"PYTEST_CURRENT_TEST"
+os.putenv = lambda name, value: None if name == _PYTESTS else _putenv(name, value)
+os.unsetenv = lambda name: None if name == _PYTESTS else _unsetenv(name)
+_NO_PROFILE = {
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+os.environ.update(_NO_PROFILE, XDG_STATE_HOME=os.devnull)
+
 _SETTINGS = ("UNDERTONE_", "MLFLOW_", "AWS_")
 _ROOT = Path(__file__).parent.parent
 _MLFLOW_OURS = {  # set by models.registry at import
@@ -69,11 +83,8 @@ def _nothing_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     """No undertone.toml, no setting, no profile and no state of whoever runs the tests."""
     monkeypatch.chdir(tmp_path)
     for name in os.environ:
-        if name.startswith(_SETTINGS) and name not in _MLFLOW_OURS:
+        if name.startswith(_SETTINGS) and name not in _MLFLOW_OURS and name not in _NO_PROFILE:
             monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 
