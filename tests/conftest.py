@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from explore import PROFILE
 from faulty_s3 import FaultyStore, faulty_s3
 from hypothesis import settings
+from steady_environment import steady
 
 from flows.embedded_s3 import embedded_s3
 
@@ -19,19 +21,14 @@ settings.register_profile("undertone", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None)
 settings.load_profile(PROFILE)
 
-# Polars, once it has read from S3, reads the environment from a thread of its own for as long as the process lives, and
-# the C library moves it where a name is added: a segmentation fault in one of some thousand tests. So what comes and
-# goes with every test stays in Python, or is there from the beginning and is replaced.
-_putenv, _unsetenv = os.putenv, os.unsetenv
-_PYTESTS = b"PYTEST_CURRENT_TEST"
-os.putenv = lambda name, value: None if name == _PYTESTS else _putenv(name, value)
-os.unsetenv = lambda name: None if name == _PYTESTS else _unsetenv(name)
+steady()
+
 _NO_PROFILE = {
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
 }
-os.environ.update(_NO_PROFILE, XDG_STATE_HOME=os.devnull)
+os.environ.update(_NO_PROFILE, XDG_STATE_HOME=str(Path(tempfile.gettempdir(), "undertone-tests-state")))
 
 _SETTINGS = ("UNDERTONE_", "MLFLOW_", "AWS_")
 _ROOT = Path(__file__).parent.parent
