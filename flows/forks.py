@@ -20,8 +20,6 @@ _SHARED = (
     "s3fs",
     "sqlalchemy.orm",
 )
-# What workers alone need: imported in the process that they are forked from, beside what the driver does meanwhile.
-_SERVED = ("scipy.signal", "models.encoder")
 _server: Any = forkserver._forkserver
 
 
@@ -69,10 +67,9 @@ def _fork() -> None:
 
 
 def _warm_up() -> None:
-    """What one cannot import here, its workers say in the words of whoever needs it."""
+    """Imports what workers alone need, beside what the driver does; what is missing, whoever needs it will tell."""
     with contextlib.suppress(ImportError):
-        for name in _SERVED:
-            importlib.import_module(name)
+        importlib.import_module("scipy.signal")
         importlib.import_module("models.encoder").warm_up()
 
 

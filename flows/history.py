@@ -26,7 +26,7 @@ def recent(lake: Lake, limit: int) -> pa.Table:
 
 
 def dead(lake: Lake) -> list[dict[str, Any]]:
-    """The rows of runs that were killed, with no worker to see it, and with nothing that the next run publishes."""
+    """The rows of runs that were killed, with no worker to see it; ask after `roll_forward`, which finishes some."""
     return [row for ledger, row in _left(lake) if row["status"] == "dead" and not ledger.is_watched]
 
 

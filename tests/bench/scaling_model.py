@@ -15,9 +15,7 @@ from dataclasses import dataclass
 class Inputs:
     """Of this pipeline on this machine, and of a market."""
 
-    core_s_an_hour: float = (
-        98.0  # CPU of an hour of audio, without the start and the server that stands for S3: end_to_end.py
-    )
+    core_s_an_hour: float = 98.0  # CPU of an hour of audio without the start: tests/bench/README.md
     objects_an_hour: float = 12.0  # five minutes a call; a corpus of clips has hundreds
     kb_an_hour: float = 5_000.0  # features and tables
     list_us: float = 90.0  # CPU of an object listed on S3: planning.py's note
