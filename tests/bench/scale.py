@@ -69,7 +69,7 @@ def main() -> None:
         rows = []
         for n in map(int, options.objects.split(",")):
             rows.append(measured(n, options.a_date, clips, Path(folder)))
-            print(f"{n:,} objects: {rows[-1]['seconds']:.0f} s", file=sys.stderr, flush=True)
+            print(f"{n:,} objects: {rows[-1]['seconds']:.0f} s\n{json.dumps(rows[-1])}", file=sys.stderr, flush=True)
     table(
         "seconds for a thousand recordings",
         rows,
