@@ -1,6 +1,7 @@
 """S3 as it names things: a key is a string of bytes, and no part of it means more than itself."""
 
 import datetime as dt
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from aiobotocore.session import AioSession  # type: ignore[import-untyped]
@@ -22,7 +23,9 @@ class S3Keys(S3):
         return bucket, key + slashes, None
 
     async def set_session(self, refresh: bool = False, kwargs: dict[str, Any] | None = None) -> Any:
-        """With `as_time`: of what a listed object costs, reading its time as botocore does was four fifths."""
+        """With `as_time`: reading its time as botocore does was four fifths of what a listed object costs, and a tenth of
+        what a read one does.
+        """
         if getattr(self, "session", None) is None:
             session = AioSession(**self.kwargs)
             session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=as_time)
@@ -31,14 +34,19 @@ class S3Keys(S3):
 
 
 def as_time(stamp: Any) -> dt.datetime:
-    """A time as S3 writes it; in any other form as botocore reads it.
+    """A time as S3 writes it, in a listing or in a header; in any other form as botocore reads it.
 
     >>> as_time("2026-11-21T10:00:11.000Z").isoformat()
     '2026-11-21T10:00:11+00:00'
+    >>> as_time("Sat, 21 Nov 2026 10:00:11 GMT").isoformat()
+    '2026-11-21T10:00:11+00:00'
     """
-    if isinstance(stamp, str) and stamp.endswith("Z"):
+    if isinstance(stamp, str):
         try:
-            return dt.datetime.fromisoformat(stamp)
+            if stamp.endswith("Z"):
+                return dt.datetime.fromisoformat(stamp)
+            if stamp.endswith(" GMT"):
+                return parsedate_to_datetime(stamp)
         except ValueError:
             pass
     return parse_timestamp(stamp)  # type: ignore[no-any-return]

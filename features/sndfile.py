@@ -33,7 +33,8 @@ class SndfileStream:
         while True:
             try:
                 # Salvaged blocks end on a grid of the file's own, wherever reading began.
-                block = self._file.read(most - n_read % most, dtype="float32", always_2d=True)
+                asked = min(most - n_read % most, self._likely_left(n_read))
+                block = self._file.read(asked, dtype="float32", always_2d=True)
             except sf.LibsndfileError as error:
                 found = _translated(error, self._content, self.header.container, self.header.gap)
                 if found.reason == Reason.TRUNCATED and most > _SALVAGED:
@@ -47,6 +48,11 @@ class SndfileStream:
                 return
             n_read += len(block)
             yield block
+
+    def _likely_left(self, n_read: int) -> int:
+        """As many frames as the header promises, and then a few, for more may come: libsndfile clears all that is asked."""
+        n_left = self._file.frames - n_read
+        return n_left if n_left > 0 else _SALVAGED
 
     def skip(self, n_frames: int, tick: Tick = still) -> None:
         if not n_frames:
