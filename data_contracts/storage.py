@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import botocore.session
@@ -10,6 +11,7 @@ import fsspec
 from data_contracts.patience import Patience
 
 _S3 = {"s3", "s3a"}
+_PROFILES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "HOME")
 _MOST_BACKOFF_S = 5
 
 
@@ -17,7 +19,7 @@ def storage_options(uri: str, environ: Mapping[str, str] = os.environ) -> dict[s
     """What Polars and Delta need beside `uri` to reach S3: the endpoint, taken from the usual AWS settings."""
     if fsspec.utils.get_protocol(uri) not in _S3:
         return {}
-    profile = botocore.session.Session().get_scoped_config()
+    profile = _profile(tuple(os.environ.get(name) for name in _PROFILES))
     region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or profile.get("region")
     endpoint = environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL") or profile.get("endpoint_url")
     options = {"aws_region": str(region or "us-east-1")}
@@ -27,6 +29,11 @@ def storage_options(uri: str, environ: Mapping[str, str] = os.environ) -> dict[s
         if key in environ:
             options[key.lower()] = environ[key]
     return options
+
+
+@lru_cache(maxsize=8)  # a session is made in 10 ms, and every table that is opened asks
+def _profile(_where: tuple[str | None, ...]) -> dict[str, Any]:
+    return dict(botocore.session.Session().get_scoped_config())
 
 
 def delta_patience(uri: str, patience: Patience) -> dict[str, str]:

@@ -23,9 +23,7 @@ class S3Keys(S3):
         return bucket, key + slashes, None
 
     async def set_session(self, refresh: bool = False, kwargs: dict[str, Any] | None = None) -> Any:
-        """With `as_time`: reading its time as botocore does was four fifths of what a listed object costs, and a tenth of
-        what a read one does.
-        """
+        """With `as_time`: of what a listed object costs, reading its time as botocore does was four fifths."""
         if getattr(self, "session", None) is None:
             session = AioSession(**self.kwargs)
             session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=as_time)

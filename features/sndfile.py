@@ -50,7 +50,7 @@ class SndfileStream:
             yield block
 
     def _likely_left(self, n_read: int) -> int:
-        """As many frames as the header promises, and then a few, for more may come: libsndfile clears all that is asked."""
+        """What the header promises, and then a few, for more may come: libsndfile clears whatever is asked for."""
         n_left = self._file.frames - n_read
         return n_left if n_left > 0 else _SALVAGED
 

@@ -51,8 +51,8 @@ async def counted_read(self, *arguments, **options):
 tcp.TCP.write, tcp.TCP.read = counted_write, counted_read
 import json
 atexit.register(lambda: print("DASK " + json.dumps(said), file=sys.stderr))
-from flows.cli import main
-main()
+from flows.__main__ import run
+run()
 """
 
 
