@@ -11,7 +11,7 @@ from flows.cli import main
 
 
 def run() -> NoReturn:
-    """The console script. What is to be done at the end is done; to take the interpreter apart took four seconds more."""
+    """The console script. What is registered for the end is done; to take the interpreter apart took four seconds."""
     code: object = 0
     try:
         main()

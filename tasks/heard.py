@@ -1,6 +1,8 @@
 """Whose utterances a date holds: those that wait and those that are published already, with the shard of each."""
 
 import datetime as dt
+import threading
+from collections import OrderedDict
 
 import numpy as np
 import polars as pl
@@ -15,6 +17,10 @@ from tasks.run import Run
 from tasks.select import pending
 
 _VOICED = pl.col("VoicedSegmentsPerSec") * pl.col("MeanVoicedSegmentLengthSec")  # share of the time
+
+_KEPT = 4  # shards: a model goes over them several times, and each time the store is asked for three files
+_shards: OrderedDict[tuple[str, str, dt.date, str], dict[str, pl.DataFrame]] = OrderedDict()
+_lock = threading.Lock()
 
 
 def write_heard(run: Run, date: dt.date) -> list[str]:
@@ -38,20 +44,37 @@ def write_heard(run: Run, date: dt.date) -> list[str]:
     return everybody["shard"].unique().sort().to_list()
 
 
-def utterances(run: Run, date: dt.date, shard: str) -> tuple[pl.DataFrame, Tensor]:
+def utterances(run: Run, date: dt.date, shard: str, *, afresh: bool) -> tuple[pl.DataFrame, Tensor]:
     """A shard's utterances (key, speaker_id, waits, seconds, voiced_s), and their features (n, n_features) float32.
 
     The features are those of the emotion model's feature sets, one set behind the other; eGeMAPS for a model that names
-    none.
+    none. They come from the store where they are asked for `afresh`; else of the last few shards that this process read
+    for the run.
     """
     own = pl.DataFrame(run.lake.read_parquet(_path(run, date))).filter(pl.col("shard") == shard)
-    segments = _stored(run, "segments", date, shard).select(*KEY, seconds=pl.col("end_s") - pl.col("start_s"))
-    sets = {name: _stored(run, name, date, shard) for name in _read_by(run)}
-    voiced = _stored(run, "egemaps", date, shard).select(*KEY, voiced=_VOICED)
+    stored = _features(run, date, shard, afresh=afresh)
+    segments = stored["segments"].select(*KEY, seconds=pl.col("end_s") - pl.col("start_s"))
+    voiced = stored["egemaps"].select(*KEY, voiced=_VOICED)
     rows = own.join(segments, on=KEY).join(voiced, on=KEY).with_columns(voiced_s=pl.col("voiced") * pl.col("seconds"))
     rows = rows.unique(KEY, keep="first").sort(KEY)
-    values = [_matrix(name, rows.select(KEY).join(table, on=KEY, how="left")) for name, table in sets.items()]
+    values = [_matrix(name, rows.select(KEY).join(stored[name], on=KEY, how="left")) for name in _read_by(run)]
     return rows.select(*KEY, "speaker_id", "waits", "seconds", "voiced_s"), torch.from_numpy(np.hstack(values))
+
+
+def _features(run: Run, date: dt.date, shard: str, *, afresh: bool) -> dict[str, pl.DataFrame]:
+    """A shard's segments and feature sets, one row an utterance."""
+    key = (run.lake.uri, run.id, date, shard)
+    with _lock:
+        if not afresh and key in _shards:
+            return _shards[key]
+    names = dict.fromkeys(["segments", "egemaps", *_read_by(run)])
+    found = {name: _stored(run, name, date, shard) for name in names}
+    with _lock:
+        _shards.pop(key, None)
+        _shards[key] = found
+        while len(_shards) > _KEPT:
+            _shards.popitem(last=False)
+    return found
 
 
 def _read_by(run: Run) -> list[str]:

@@ -6,7 +6,7 @@ and a backfill say the same of a date, and what comes late is adapted with those
 """
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -29,6 +29,8 @@ from tasks.scatter import scatter
 from tasks.select import Pending
 from tasks.stage import stage
 
+Shards = Mapping[dt.date, Sequence[str]]
+
 LEAST_VOICED_S = 0.25  # of voiced sound; nobody can tell from less
 
 
@@ -36,13 +38,10 @@ LEAST_VOICED_S = 0.25  # of voiced sound; nobody can tell from less
 def score(run: Run, waiting: Pending, client: Any) -> int:
     """Scores every utterance that waits, a future a shard and pass. Returns how many."""
     check_features(run.emotion, run.config, extractor=run.speaker.metadata.get("extractor_digest"))
-    n_scored = 0
-    for date, shards in waiting.shards.items():
-        everywhere = heard.write_heard(run, date)
-        if _adapts(run):
-            _adapt(run, date, everywhere, client)
-        n_scored += sum(_over(shards, score_one, run, date, client))
-    return n_scored
+    everybody = {date: heard.write_heard(run, date) for date in waiting.shards}
+    if _adapts(run):
+        _adapt(run, everybody, client)
+    return sum(_over(waiting.shards, score_one, run, client))
 
 
 def _adapts(run: Run) -> bool:
@@ -50,23 +49,25 @@ def _adapts(run: Run) -> bool:
     return "features" in run.emotion.metadata
 
 
-def _adapt(run: Run, date: dt.date, shards: Sequence[str], client: Any) -> None:
-    """Finds the offsets of the date and of its speakers, and writes them down where workers find them."""
+def _adapt(run: Run, shards: Shards, client: Any) -> None:
+    """Finds the offsets of each date and of its speakers, and writes them down where workers find them."""
     prior = serving.emotion_model(run.emotion).prior
-    _over(shards, add_features, run, date, client)
-    sums = offsets.read_sums(run, date, shards)
-    corpus = adaptation.corpus_offset(sums, prior)
-    offsets.write(run, date, sums.speakers, corpus.expand(len(sums.speakers), -1))
+    _over(shards, add_features, run, client)
+    sums = {date: offsets.read_sums(run, date, own) for date, own in shards.items()}
+    for date, of in sums.items():
+        corpus = adaptation.corpus_offset(of, prior)
+        offsets.write(run, date, of.speakers, corpus.expand(len(of.speakers), -1))
     for _ in range(adaptation.ROUNDS):
-        _over(shards, add_beliefs, run, date, client)
-        believed = offsets.read_sums(run, date, shards)
-        own = adaptation.speaker_offsets(replace(sums, beliefs=believed.beliefs), prior)
-        offsets.write(run, date, sums.speakers, own)
+        _over(shards, add_beliefs, run, client)
+        for date, of in sums.items():
+            believed = offsets.read_sums(run, date, shards[date])
+            own = adaptation.speaker_offsets(replace(of, beliefs=believed.beliefs), prior)
+            offsets.write(run, date, of.speakers, own)
 
 
 def add_features(run: Run, date: dt.date, shard: str) -> int:
     """What a worker does first: adds up the features of each speaker. Returns how many speakers there are."""
-    rows, standardised, _ = _read(run, date, shard)
+    rows, standardised, _ = _read(run, date, shard, afresh=True)
     nothing = torch.zeros(len(rows), len(run.classes))
     return offsets.write_sums(run, date, shard, Sums.of(*_who(rows), standardised, nothing))
 
@@ -101,12 +102,12 @@ def score_one(run: Run, date: dt.date, shard: str) -> int:
 def _scores(run: Run, date: dt.date, shard: str) -> tuple[pl.DataFrame, np.ndarray]:
     """(n, classes and then dimensions) of a shard's utterances."""
     if "feature_set" in run.emotion.metadata:
-        rows, vectors = heard.utterances(run, date, shard)
+        rows, vectors = heard.utterances(run, date, shard, afresh=True)
         return rows, serving.pulled_emotion(run.emotion).scores(vectors).numpy()
     if _adapts(run):
         rows, standardised, model = _read(run, date, shard)
         return rows, model.believe(standardised - offsets.read(run, date, rows)).numpy()
-    rows, features = heard.utterances(run, date, shard)
+    rows, features = heard.utterances(run, date, shard, afresh=True)
     from models import registry
 
     frame = pl.DataFrame(features.numpy(), schema=list(EGEMAPS_NAMES)).to_pandas()
@@ -121,15 +122,15 @@ def scores_path(run: Run, date: dt.date, shard: str) -> str:
     return f"{run.staging}/scores/date={date.isoformat()}/{shard}.parquet"
 
 
-def _over(
-    shards: Sequence[str], function: Callable[[Run, dt.date, str], int], run: Run, date: dt.date, client: Any
-) -> list[int]:
-    return list(scatter(client, function, ((run.sent, date, shard) for shard in shards), tries=run.shard_tries))
+def _over(shards: Shards, function: Callable[[Run, dt.date, str], int], run: Run, client: Any) -> list[int]:
+    """A pass over all dates together: each is a round trip to the workers."""
+    items = ((run.sent, date, shard) for date, own in shards.items() for shard in own)
+    return list(scatter(client, function, items, tries=run.shard_tries))
 
 
-def _read(run: Run, date: dt.date, shard: str) -> tuple[pl.DataFrame, Tensor, EmotionModel]:
+def _read(run: Run, date: dt.date, shard: str, *, afresh: bool = False) -> tuple[pl.DataFrame, Tensor, EmotionModel]:
     model = serving.emotion_model(run.emotion)
-    rows, features = heard.utterances(run, date, shard)
+    rows, features = heard.utterances(run, date, shard, afresh=afresh)
     return rows, model.standardised(features), model
 
 
