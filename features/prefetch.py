@@ -68,9 +68,7 @@ def fetch_ahead(
 
     try:
         for number, item in enumerate(items):
-            while waiting and (
-                len(waiting) >= 2 * resources.n_readers or in_flight + item.bytes > resources.bytes_ahead
-            ):
+            while waiting and (len(waiting) >= resources.n_ahead or in_flight + item.bytes > resources.bytes_ahead):
                 in_flight -= waiting[0][0]
                 yield handed_on()
             reading = readers.submit(hold, item, read, resources.patience)

@@ -16,6 +16,7 @@ class Resources:
     """Threads, processes, time and memory of one worker."""
 
     n_readers: int = 16  # objects that are read at a time
+    n_ahead: int = 512  # that are read and decoded ahead, where they are small: else bytes and seconds bound it
     n_decoders: int = 1  # processes that decode, beside the worker; 0: as many as suit it, see `settled`
     first_block_s: float = 45.0  # of a shard's audio are computed first, while what follows is being decoded
     most_block_s: float = 900.0  # and together at most, where memory has room for them; for both see `settled`

@@ -73,12 +73,12 @@ def test_objects_come_in_order_decoded_and_named_by_their_content():
 def test_no_more_are_in_flight_than_allowed():
     reader = CountingReader()
     for _ in fetch_ahead(
-        (_item(str(n)) for n in range(60)), config=CONFIG, resources=Resources(n_readers=3), read=reader
+        (_item(str(n)) for n in range(60)), config=CONFIG, resources=Resources(n_readers=3, n_ahead=6), read=reader
     ):
         reader.n_taken += 1
     assert reader.n_started == 60
     assert reader.most_at_once <= 3
-    assert reader.most_ahead <= 2 * 3 + 1  # one is being handed over
+    assert reader.most_ahead <= 6 + 1  # one is being handed over
 
 
 def test_bytes_in_flight_are_bounded_and_one_too_large_goes_alone(monkeypatch):
@@ -102,7 +102,7 @@ def test_bytes_in_flight_are_bounded_and_one_too_large_goes_alone(monkeypatch):
 def test_nothing_is_read_before_it_is_asked_for_and_no_more_after_it_was_enough():
     reader = CountingReader()
     fetched = fetch_ahead(
-        (_item(str(n)) for n in range(1_000)), config=CONFIG, resources=Resources(n_readers=2), read=reader
+        (_item(str(n)) for n in range(1_000)), config=CONFIG, resources=Resources(n_readers=2, n_ahead=4), read=reader
     )
     assert reader.n_started == 0
     next(fetched)
