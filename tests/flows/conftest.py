@@ -7,15 +7,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import dask
 import polars as pl
 import pytest
 from clocks import wrong_clock
+from distributed.utils import get_mp_context
 from prefect.settings import PREFECT_API_URL
 from prefect.testing.utilities import prefect_test_harness
 from warm import Warm, warm
 
 from data_contracts.lake import Lake
 from data_contracts.schemas import TABLE_KEYS
+from flows import forks
 from flows.backfill import backfill
 from models.registry import Registry
 from tasks.ledger import Ledger
@@ -26,6 +29,14 @@ SHARED = Path(__file__).parents[3] / "shared" / "corpora"
 @pytest.fixture(scope="session")
 def _prefect() -> Iterator[None]:
     with prefect_test_harness(server_startup_timeout=120):
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _forked() -> Iterator[None]:
+    """Dask's workers are forked, as a command's are, from a process that begins when the first is needed."""
+    with dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}):
+        get_mp_context().set_forkserver_preload([*forks._SHARED, "scipy.signal", "models.encoder"])
         yield
 
 
