@@ -101,6 +101,16 @@ def test_a_mapped_file_reads_as_its_bytes(codec, tmp_path):
         assert np.array_equal(np.concatenate(list(stream.blocks())), whole)
 
 
+def test_libsndfile_is_asked_for_what_the_header_promises_and_a_little(monkeypatch):
+    """It clears as much memory as it is asked for, and the files are many and short."""
+    asked, read = [], sndfile._Forward.read
+    monkeypatch.setattr(sndfile._Forward, "read", lambda file, n, **how: asked.append(n) or read(file, n, **how))
+    with open_stream(written(voice(0.5), "wav/pcm_16")) as stream:
+        blocks = list(stream.blocks())
+    assert [len(block) for block in blocks] == [8_000]
+    assert asked == [8_000, sndfile._SALVAGED]
+
+
 def test_header_of_a_tagged_flac():
     sink = io.BytesIO()
     with sf.SoundFile(sink, "w", RATE, 1, "PCM_16", format="FLAC") as file:

@@ -148,7 +148,7 @@ def test_a_backfill_meanwhile(settings, contents):
     rows, over, wrong = query(lake, "SELECT count(*) FROM segments"), threading.Event(), []
 
     def tend() -> None:
-        while not over.is_set():
+        while not over.wait(0.5):
             try:
                 maintain(settings=settings)
             except BaseException as error:  # noqa: BLE001 - it is told below

@@ -72,6 +72,27 @@ def test_workers_are_forked_replaced_and_gone_with_a_command_that_is_killed(tmp_
         left = {pid for pid in left if Path(f"/proc/{pid}").exists() and "Z" not in _state(pid)}
 
 
+@pytest.mark.parametrize(("argument", "code"), [("--help", 0), ("no-such-command", 2)])
+def test_what_is_registered_for_the_end_is_done_and_nothing_is_lost_of_what_was_said(argument, code):
+    script = f"""
+import atexit, sys, threading, time
+from flows import __main__ as command
+atexit.register(print, "registered")
+sys.argv, main = ["undertone", {argument!r}], command.main
+def and_a_thread():
+    try:
+        main()
+    finally:
+        threading.Thread(target=lambda: (time.sleep(0.2), print("a thread"))).start()
+command.main = and_a_thread
+command.run()
+"""
+    ended = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == code, ended.stderr
+    assert ended.stdout.splitlines()[-2:] == ["a thread", "registered"]
+    assert ("Usage" in ended.stdout) == (code == 0)
+
+
 @pytest.mark.parametrize(
     ("file", "text", "asks"),
     [

@@ -21,6 +21,7 @@ from models import serving
 from models.adaptation import Prior
 from models.emotion import EmotionModel, Member
 from models.emotion_table import FEATURE_NAMES
+from tasks import heard
 from tasks.run import Run
 from tasks.score import score, scores_path
 from tasks.select import Pending
@@ -156,3 +157,17 @@ def test_features_of_another_make_are_refused(tmp_path, model) -> None:
     other = replace(run, emotion=replace(run.emotion, metadata={**run.emotion.metadata, "features": {"egemaps": "x"}}))
     with pytest.raises(ModelError, match="was trained on the feature set egemaps x"):
         score.fn(other, Pending(0, {}, {}), None)
+
+
+def test_the_store_is_asked_for_a_shard_s_features_once(tmp_path, features, model, monkeypatch) -> None:
+    """Of a process that works on it in every pass; the shards that it worked on before those are let go."""
+    asked, read = [], store.read
+    monkeypatch.setattr(store, "read", lambda *which: asked.append((which[1], which[-1])) or read(*which))
+    shards = {"00": list(range(6)), "01": list(range(6, N))}
+    _scored(Lake(str(tmp_path)), features, shards, waiting=list(range(N)))
+    assert sorted(asked) == [
+        (name, shard) for name in ("egemaps", "segments", "suprasegmental") for shard in sorted(shards)
+    ]
+    many = {f"{row:02}": [row] for row in range(N)}
+    _scored(Lake(str(tmp_path / "many")), features, many, waiting=list(range(N)))
+    assert len(heard._shards) == heard._KEPT
