@@ -5,6 +5,7 @@ line that it prints.
 """
 
 import asyncio
+import hashlib
 import json
 import os
 import random
@@ -24,6 +25,7 @@ _ANSWERS = {
 }
 _HOP = {b"connection", b"keep-alive", b"proxy-connection"}
 _CONDITIONS = {b"if-none-match", b"if-match"}
+_SIGNATURE = {b"authorization", b"x-amz-date"}
 
 
 @dataclass
@@ -142,24 +144,57 @@ def reset(writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()
 
 
+def signed(request: Request) -> Request:
+    """As if its sender had sent it so: servers that look at signatures miss what was signed and taken away."""
+    from botocore.auth import S3SigV4Auth  # type: ignore[import-untyped]
+    from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped]
+    from botocore.credentials import Credentials  # type: ignore[import-untyped]
+
+    content = request.header(b"x-amz-content-sha256") or hashlib.sha256(request.body).hexdigest().encode()
+
+    class Signer(S3SigV4Auth):  # type: ignore[misc]
+        def payload(self, _request: Any) -> str:
+            return content.decode()
+
+    method, path, _ = request.line.decode("latin-1").split(" ")
+    headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in request.but(_HOP | _SIGNATURE).headers}
+    sent = AWSRequest(method, f"http://{(request.header(b'host') or b'').decode()}{path}", headers=headers)
+    keys = Credentials(os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"])
+    Signer(keys, "s3", os.environ.get("AWS_DEFAULT_REGION", "us-east-1")).add_auth(sent)
+    return Request(
+        request.line, [(key.encode(), value.encode("latin-1")) for key, value in sent.headers.items()], request.body
+    )
+
+
+def path_of(request: Request) -> bytes:
+    """Bucket and key, without a query."""
+    return request.line.split(b" ")[1].partition(b"?")[0]
+
+
+def unconditional(request: Request) -> Request:
+    return signed(request.but(_CONDITIONS))
+
+
 async def loosely(server: tuple[str, int], request: Request, seconds: float) -> bytes:
     """A condition that is looked at first and acted on later: one after the other is right, two at once both win."""
     if request.header(b"if-none-match"):
-        look = b"HEAD " + request.line.split(b" ", 1)[1]
-        there = await forward(server, request.but({b"content-length", b"transfer-encoding"} | _CONDITIONS, look, b""))
+        host = [(b"host", request.header(b"host") or b"")]
+        there = await forward(server, signed(Request(b"HEAD %s HTTP/1.1" % path_of(request), host, b"")))
         if there.split(b" ", 2)[1] == b"200":
             return answer(412, "PreconditionFailed")
         await asyncio.sleep(seconds)
-    return await forward(server, request.but(_CONDITIONS))
+    return await forward(server, unconditional(request))
 
 
 async def change(server: tuple[str, int], request: Request, rule: dict[str, Any]) -> None:
     """Somebody else writes or deletes the object that is asked for, or `key`, just before."""
-    path = rule["key"].encode() or request.line.split(b" ")[1].partition(b"?")[0]
+    path = rule["key"].encode() or path_of(request)
     body = bytes.fromhex(rule["data"])
-    kept = [(b"authorization", request.header(b"authorization") or b""), (b"host", request.header(b"host") or b"")]
-    kept.append((b"content-length", b"%d" % len(body)))
-    await forward(server, Request(b"%s %s HTTP/1.1" % (rule["do"].upper().encode(), path), kept, body))
+    headers = [(b"host", request.header(b"host") or b""), (b"content-length", b"%d" % len(body))]
+    found = await forward(
+        server, signed(Request(b"%s %s HTTP/1.1" % (rule["do"].upper().encode(), path), headers, body))
+    )
+    assert found.split(b" ", 2)[1] in (b"200", b"204"), found
 
 
 async def answered(server: tuple[str, int], request: Request, rule: dict[str, Any]) -> bytes | None:
@@ -180,7 +215,7 @@ async def answered(server: tuple[str, int], request: Request, rule: dict[str, An
         return await loosely(server, request, rule["seconds"])
     if kind in ("put", "delete"):
         await change(server, request, rule)
-    found = await forward(server, request.but(_CONDITIONS) if kind == "ignore_conditions" else request)
+    found = await forward(server, unconditional(request) if kind == "ignore_conditions" else request)
     return None if kind == "reset_after" else found
 
 
