@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -157,12 +157,6 @@ def _borrowed() -> Iterator[_Process]:
                 _idle.append(process)
         else:
             process.close()
-
-
-def warm_up() -> None:
-    """Starts one, beside what else is being started. Whoever needs one tells where it cannot be."""
-    with suppress(ComputeError), _borrowed() as process:
-        process.is_idle = True
 
 
 @atexit.register

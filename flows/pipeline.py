@@ -51,39 +51,31 @@ def process(
     what other model versions have published; `retry` reads rejects alone. Raises ValidationStopped where the audit says
     no.
     """
-    with workers_for(settings) as workers:
-        if stage != "score" and flow != "nightly":  # a night may well be empty
-            workers.begin()
-        run = open_run(
-            settings, flow=flow, dates=dates, force=force, rescore=rescore, reads_audio=stage != "score", retry=retry
-        )
-        ledger = _open_ledger(run)
-        try:
-            with heartbeat(run.lake, ledger):
-                _work(run, ledger, workers, settings, stage)
-        except ValidationStopped as error:
-            _close(run, ledger, "stopped", error)
-            raise
-        except BaseException as error:
-            _close(run, ledger, "failed", error)
-            raise
+    reads_audio = stage != "score"
+    run = open_run(settings, flow=flow, dates=dates, force=force, rescore=rescore, reads_audio=reads_audio, retry=retry)
+    ledger = _open_ledger(run)
+    try:
+        with heartbeat(run.lake, ledger), workers_for(settings) as workers:
+            for run_id in roll_forward(run.lake):
+                reporter.get().say("publish", f"finished what run {run_id} had audited and not yet published")
+            with contextlib.suppress(UndertoneError):  # a word less is no reason to stop
+                notify.of_the_dead(run.lake, settings, by=run.id)
+            if not reads_audio:
+                _check_stored(run)
+                threading.Thread(target=_warm_up, daemon=True).start()
+            else:
+                run = _extract(run, ledger, workers)
+            if stage == "features" or not publish_waiting(run, ledger, workers):
+                finish(run.lake, ledger)
+    except ValidationStopped as error:
+        _close(run, ledger, "stopped", error)
+        raise
+    except BaseException as error:
+        _close(run, ledger, "failed", error)
+        raise
     leave(ledger)
     reports.leave_report(run.lake, ledger)
     return ledger
-
-
-def _work(run: Run, ledger: Ledger, workers: Workers, settings: Settings, stage: Stage | None) -> None:
-    for run_id in roll_forward(run.lake):
-        reporter.get().say("publish", f"finished what run {run_id} had audited and not yet published")
-    with contextlib.suppress(UndertoneError):  # a word less is no reason to stop
-        notify.of_the_dead(run.lake, settings, by=run.id)
-    if stage == "score":
-        _check_stored(run)
-        threading.Thread(target=_warm_up, daemon=True).start()
-    else:
-        run = _extract(run, ledger, workers)
-    if stage == "features" or not publish_waiting(run, ledger, workers):
-        finish(run.lake, ledger)
 
 
 def open_run(

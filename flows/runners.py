@@ -6,7 +6,6 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -58,7 +57,6 @@ def start(settings: Settings) -> Started:
     from distributed import Client
 
     from flows.malloc import KeepMemory
-    from flows.ready import Ready
 
     chosen = kind(settings)
     if "://" in chosen:
@@ -78,7 +76,6 @@ def start(settings: Settings) -> Started:
     client = Client(local, set_as_default=False)
     if chosen == "processes":
         client.register_plugin(KeepMemory(resources.freed_bytes))
-        client.register_plugin(Ready())
 
     def close() -> None:
         client.close()
@@ -152,21 +149,13 @@ class Workers:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._starting: Future[Started] | None = None
+        self._started: Started | None = None
         self._closing: list[threading.Thread] = []
 
-    def begin(self) -> None:
-        """Starts them beside what the driver does before it needs them, where that is forking: else both would wait."""
-        if self._starting is None and kind(self._settings) == "processes" and forks.is_ready():
-            starter = ThreadPoolExecutor(1, thread_name_prefix="workers")
-            self._starting = starter.submit(start, self._settings)
-            starter.shutdown(wait=False)
-
     def client(self) -> Any:
-        if self._starting is None:
-            self._starting = Future()
-            self._starting.set_result(start(self._settings))
-        return self._starting.result().client
+        if self._started is None:
+            self._started = start(self._settings)
+        return self._started.client
 
     def size(self) -> int:
         """How many shards are computed at a time: of a standing cluster, as many as its workers have threads."""
@@ -176,24 +165,19 @@ class Workers:
 
     def client_for(self, n_shards: int) -> Any:
         """The cluster for light work, unless the shards are too few to start one for."""
-        return None if self._starting is None and n_shards <= _FEW_SHARDS else self.client()
+        return None if self._started is None and n_shards <= _FEW_SHARDS else self.client()
 
     def release(self) -> None:
         """Ends the cluster beside what the driver does next: its processes take seconds to go."""
-        if self._starting is not None:
-            self._closing.append(threading.Thread(target=_end, args=[self._starting]))
+        if self._started is not None:
+            self._closing.append(threading.Thread(target=self._started.close))
             self._closing[-1].start()
-            self._starting = None
+            self._started = None
 
     def close(self) -> None:
         self.release()
         for thread in self._closing:
             thread.join()
-
-
-def _end(starting: "Future[Started]") -> None:
-    if starting.exception() is None:  # else whoever asked for it was told
-        starting.result().close()
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 import importlib.util
 import sys
-import threading
 from types import ModuleType
 
 import pytest
@@ -63,38 +62,3 @@ def test_a_scheduler_that_does_not_answer_is_told_of(monkeypatch):
     monkeypatch.setattr(distributed, "Client", refused)
     with pytest.raises(TransientError, match="no Dask scheduler answers at tcp://"):
         runners.start(Settings(cluster="tcp://127.0.0.1:1"))
-
-
-def test_workers_begin_beside_the_driver_where_they_are_forked(monkeypatch):
-    began, ended = threading.Event(), []
-
-    def start(_settings):
-        began.set()
-        return runners.Started("client", lambda: ended.append(True))
-
-    monkeypatch.setattr(runners, "start", start)
-    monkeypatch.setattr(runners.forks, "is_ready", lambda: False)
-    with runners.workers_for(Settings(cluster="processes", workers=1)) as workers:
-        workers.begin()
-        assert not began.is_set(), "each would import what the driver imports, at the same time"
-    monkeypatch.setattr(runners.forks, "is_ready", lambda: True)
-    with runners.workers_for(Settings(cluster="threads", workers=1)) as workers:
-        workers.begin()
-        assert not began.is_set(), "there is nothing to wait for"
-    with runners.workers_for(Settings(cluster="processes", workers=1)) as workers:
-        workers.begin()
-        assert began.wait(60)
-        assert workers.client() == workers.client_for(1) == "client"
-    assert ended == [True]
-
-
-def test_workers_that_do_not_begin_are_told_of_when_they_are_needed(monkeypatch):
-    def start(_settings):
-        raise TransientError("no room")
-
-    monkeypatch.setattr(runners, "start", start)
-    monkeypatch.setattr(runners.forks, "is_ready", lambda: True)
-    with runners.workers_for(Settings(cluster="processes", workers=1)) as workers:
-        workers.begin()
-        with pytest.raises(TransientError, match="no room"):
-            workers.client()
