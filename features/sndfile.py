@@ -33,7 +33,7 @@ class SndfileStream:
         while True:
             try:
                 # Salvaged blocks end on a grid of the file's own, wherever reading began.
-                asked = min(most - n_read % most, self._likely_left(n_read) or most)
+                asked = min(most - n_read % most, self._likely_left(n_read, most))
                 block = self._file.read(asked, dtype="float32", always_2d=True)
             except sf.LibsndfileError as error:
                 found = _translated(error, self._content, self.header.container, self.header.gap)
@@ -49,10 +49,12 @@ class SndfileStream:
             n_read += len(block)
             yield block
 
-    def _likely_left(self, n_read: int) -> int | None:
-        """Frames: what the header promises, then a few, as libsndfile clears whatever it is asked for; else unknown."""
-        n_left = self._file.frames - n_read
-        return n_left or _SALVAGED if n_left >= 0 else None
+    def _likely_left(self, n_read: int, most: int) -> int:
+        """Frames: what the header promises, then a few, as libsndfile clears whatever it is asked for; then `most`."""
+        n_left: int = self._file.frames - n_read
+        if n_left < 0:
+            return most
+        return n_left or _SALVAGED
 
     def skip(self, n_frames: int, tick: Tick = still) -> None:
         if not n_frames:

@@ -43,9 +43,17 @@ class Request:
     def header(self, name: bytes) -> bytes | None:
         return next((value for key, value in self.headers if key.lower() == name), None)
 
-    def but(self, names: set[bytes], line: bytes | None = None, body: bytes | None = None) -> "Request":
-        kept = [(key, value) for key, value in self.headers if key.lower() not in names]
-        return Request(line or self.line, kept, self.body if body is None else body)
+    @property
+    def host(self) -> bytes:
+        return self.header(b"host") or b""
+
+    @property
+    def path(self) -> bytes:
+        """Bucket and key, without a query."""
+        return self.line.split(b" ")[1].partition(b"?")[0]
+
+    def but(self, names: set[bytes]) -> "Request":
+        return Request(self.line, [(key, value) for key, value in self.headers if key.lower() not in names], self.body)
 
 
 @dataclass
@@ -158,17 +166,12 @@ def signed(request: Request) -> Request:
 
     method, path, _ = request.line.decode("latin-1").split(" ")
     headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in request.but(_HOP | _SIGNATURE).headers}
-    sent = AWSRequest(method, f"http://{(request.header(b'host') or b'').decode()}{path}", headers=headers)
+    sent = AWSRequest(method, f"http://{request.host.decode()}{path}", headers=headers)
     keys = Credentials(os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"])
     Signer(keys, "s3", os.environ.get("AWS_DEFAULT_REGION", "us-east-1")).add_auth(sent)
     return Request(
         request.line, [(key.encode(), value.encode("latin-1")) for key, value in sent.headers.items()], request.body
     )
-
-
-def path_of(request: Request) -> bytes:
-    """Bucket and key, without a query."""
-    return request.line.split(b" ")[1].partition(b"?")[0]
 
 
 def unconditional(request: Request) -> Request:
@@ -178,8 +181,8 @@ def unconditional(request: Request) -> Request:
 async def loosely(server: tuple[str, int], request: Request, seconds: float) -> bytes:
     """A condition that is looked at first and acted on later: one after the other is right, two at once both win."""
     if request.header(b"if-none-match"):
-        host = [(b"host", request.header(b"host") or b"")]
-        there = await forward(server, signed(Request(b"HEAD %s HTTP/1.1" % path_of(request), host, b"")))
+        look = Request(b"HEAD %s HTTP/1.1" % request.path, [(b"host", request.host)], b"")
+        there = await forward(server, signed(look))
         if there.split(b" ", 2)[1] == b"200":
             return answer(412, "PreconditionFailed")
         await asyncio.sleep(seconds)
@@ -188,12 +191,11 @@ async def loosely(server: tuple[str, int], request: Request, seconds: float) -> 
 
 async def change(server: tuple[str, int], request: Request, rule: dict[str, Any]) -> None:
     """Somebody else writes or deletes the object that is asked for, or `key`, just before."""
-    path = rule["key"].encode() or path_of(request)
+    path = rule["key"].encode() or request.path
     body = bytes.fromhex(rule["data"])
-    headers = [(b"host", request.header(b"host") or b""), (b"content-length", b"%d" % len(body))]
-    found = await forward(
-        server, signed(Request(b"%s %s HTTP/1.1" % (rule["do"].upper().encode(), path), headers, body))
-    )
+    headers = [(b"host", request.host), (b"content-length", b"%d" % len(body))]
+    changed = Request(b"%s %s HTTP/1.1" % (rule["do"].upper().encode(), path), headers, body)
+    found = await forward(server, signed(changed))
     assert found.split(b" ", 2)[1] in (b"200", b"204"), found
 
 
