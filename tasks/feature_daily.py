@@ -10,10 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import polars as pl
 
-from data_contracts.schemas import EMBEDDING, FEATURE_DAILY
+from data_contracts.schemas import EMBEDDING, FEATURE_DAILY, UTTERANCE_KEY
 from features import sketch, store
 from features.gemaps import EGEMAPS_NAMES
-from tasks.identify import KEY
 from tasks.run import Run
 
 _AT_ONCE = 4  # shards that are read at a time
@@ -22,9 +21,9 @@ _EMPTY = pl.DataFrame(FEATURE_DAILY.empty_table())
 
 def feature_daily(run: Run, days: pl.Series, after: pl.DataFrame) -> pl.DataFrame:
     """The rows of the table for `days`: of the utterances in `after` that have the run's own feature version."""
-    own = after.filter(pl.col("feature_version") == run.feature_version).select(*KEY, "date")
+    own = after.filter(pl.col("feature_version") == run.feature_version).select(*UTTERANCE_KEY, "date")
     parts = own.partition_by("date", as_dict=True)
-    frames = [_of_date(run, date, parts[date,].select(KEY)) for date in days if (date,) in parts]
+    frames = [_of_date(run, date, parts[date,].select(UTTERANCE_KEY)) for date in days if (date,) in parts]
     return pl.concat([_EMPTY, *frames])
 
 
@@ -57,7 +56,8 @@ def _shards(run: Run, date: dt.date, own: pl.DataFrame) -> Iterator[tuple[np.nda
     places = listed.filter(pl.col("status") == "ok").sort("shard").unique("recording_id", keep="first")
     placed = own.join(places.select("recording_id", "shard"), on="recording_id")
     parts = sorted(
-        (str(shard), rows.select(KEY)) for (shard,), rows in placed.partition_by("shard", as_dict=True).items()
+        (str(shard), rows.select(UTTERANCE_KEY))
+        for (shard,), rows in placed.partition_by("shard", as_dict=True).items()
     )
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="sketch") as pool:
         for first in range(0, len(parts), _AT_ONCE):  # what is read waits in memory
@@ -67,9 +67,9 @@ def _shards(run: Run, date: dt.date, own: pl.DataFrame) -> Iterator[tuple[np.nda
 def _read(run: Run, date: dt.date, shard: str, own: pl.DataFrame) -> tuple[np.ndarray, np.ndarray, int]:
     features, embeddings = (
         pl.DataFrame(store.read(run.lake, name, run.feature_version, date, shard))
-        .unique(KEY, keep="first")
-        .join(own, on=KEY, how="semi")
-        .sort(KEY)
+        .unique(UTTERANCE_KEY, keep="first")
+        .join(own, on=UTTERANCE_KEY, how="semi")
+        .sort(UTTERANCE_KEY)
         for name in ("egemaps", "embeddings")
     )
     vectors = np.asarray(embeddings["embedding"].to_numpy(), np.float32)

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from data_contracts import schemas
+from data_contracts.schemas import UTTERANCE_KEY
 from features import store
 from features.gemaps import EGEMAPS_NAMES
-from tasks.identify import KEY
 from tasks.run import Run
 from tasks.select import pending
 
@@ -27,19 +27,21 @@ def write_heard(run: Run, date: dt.date) -> list[str]:
     """Writes the date's utterances (key, speaker_id, shard, waits) where workers find them; returns their shards."""
     places = ["recording_id", "shard"]
     waiting = pending(run).filter("counted", pl.col("date") == date).select(places)
-    identities = pl.DataFrame(run.lake.read_parquet(f"{run.staging}/identities.parquet")).select(*KEY, "speaker_id")
+    identities = pl.DataFrame(run.lake.read_parquet(f"{run.staging}/identities.parquet")).select(
+        *UTTERANCE_KEY, "speaker_id"
+    )
     waits = identities.join(waiting, on="recording_id", how="inner").with_columns(waits=pl.lit(True))
     held = store.recordings(run.lake, run.feature_version, date).filter(pl.col("status") == "ok")
     others = (
         run.lake.frame("utterances", schemas.utterances(run.classes))
         .filter(pl.col("date") == date, pl.col("feature_version") == run.feature_version)
-        .select(*KEY, "speaker_id")
+        .select(*UTTERANCE_KEY, "speaker_id")
         .join(waiting.lazy(), on="recording_id", how="anti")
         .join(held.select(places).unique("recording_id", keep="first"), on="recording_id", how="inner")
         .with_columns(waits=pl.lit(False))
         .collect()
     )
-    everybody = pl.concat([waits, others]).sort(KEY)
+    everybody = pl.concat([waits, others]).sort(UTTERANCE_KEY)
     run.lake.write_parquet(_path(run, date), everybody.to_arrow())
     return everybody["shard"].unique().sort().to_list()
 
@@ -53,12 +55,21 @@ def utterances(run: Run, date: dt.date, shard: str, *, afresh: bool) -> tuple[pl
     """
     own = pl.DataFrame(run.lake.read_parquet(_path(run, date))).filter(pl.col("shard") == shard)
     stored = _features(run, date, shard, afresh=afresh)
-    segments = stored["segments"].select(*KEY, seconds=pl.col("end_s") - pl.col("start_s"))
-    voiced = stored["egemaps"].select(*KEY, voiced=_VOICED)
-    rows = own.join(segments, on=KEY).join(voiced, on=KEY).with_columns(voiced_s=pl.col("voiced") * pl.col("seconds"))
-    rows = rows.unique(KEY, keep="first").sort(KEY)
-    values = [_matrix(name, rows.select(KEY).join(stored[name], on=KEY, how="left")) for name in _read_by(run)]
-    return rows.select(*KEY, "speaker_id", "waits", "seconds", "voiced_s"), torch.from_numpy(np.hstack(values))
+    segments = stored["segments"].select(*UTTERANCE_KEY, seconds=pl.col("end_s") - pl.col("start_s"))
+    voiced = stored["egemaps"].select(*UTTERANCE_KEY, voiced=_VOICED)
+    rows = (
+        own.join(segments, on=UTTERANCE_KEY)
+        .join(voiced, on=UTTERANCE_KEY)
+        .with_columns(voiced_s=pl.col("voiced") * pl.col("seconds"))
+    )
+    rows = rows.unique(UTTERANCE_KEY, keep="first").sort(UTTERANCE_KEY)
+    values = [
+        _matrix(name, rows.select(UTTERANCE_KEY).join(stored[name], on=UTTERANCE_KEY, how="left"))
+        for name in _read_by(run)
+    ]
+    return rows.select(*UTTERANCE_KEY, "speaker_id", "waits", "seconds", "voiced_s"), torch.from_numpy(
+        np.hstack(values)
+    )
 
 
 def _features(run: Run, date: dt.date, shard: str, *, afresh: bool) -> dict[str, pl.DataFrame]:
@@ -84,7 +95,9 @@ def _read_by(run: Run) -> list[str]:
 
 
 def _stored(run: Run, feature_set: str, date: dt.date, shard: str) -> pl.DataFrame:
-    return pl.DataFrame(store.read(run.lake, feature_set, run.feature_version, date, shard)).unique(KEY, keep="first")
+    return pl.DataFrame(store.read(run.lake, feature_set, run.feature_version, date, shard)).unique(
+        UTTERANCE_KEY, keep="first"
+    )
 
 
 def _matrix(feature_set: str, table: pl.DataFrame) -> np.ndarray:

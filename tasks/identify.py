@@ -16,8 +16,6 @@ from tasks.run import Run
 from tasks.select import Pending, pending
 from tasks.stage import stage
 
-KEY = list(UTTERANCE_KEY)
-
 
 @dataclass(frozen=True)
 class Identified:
@@ -38,7 +36,7 @@ def identify(run: Run, waiting: Pending) -> Identified:
         heard = voices(run, counted, date, shards)
         seconds = (heard["end_s"] - heard["start_s"]).to_numpy()
         answer = identify_speakers(
-            list(heard.select(KEY).iter_rows()),
+            list(heard.select(UTTERANCE_KEY).iter_rows()),
             np.stack(heard["embedding"].to_list()).astype(np.float32),
             seconds,
             memory.voiceprints,
@@ -48,7 +46,7 @@ def identify(run: Run, waiting: Pending) -> Identified:
         )
         answer = memory.learn(answer, memory.published_as(run.lake, date, heard), seconds)
         frames.append(
-            heard.select(KEY).with_columns(
+            heard.select(UTTERANCE_KEY).with_columns(
                 speaker_id=pl.Series(answer.speaker_ids, dtype=pl.String),
                 speaker_score=pl.Series(answer.scores, dtype=pl.Float64),
                 speaker_known=pl.Series(answer.known, dtype=pl.Boolean),
@@ -67,11 +65,11 @@ def voices(run: Run, counted: pl.DataFrame, date: object, shards: list[str]) -> 
         ids = wanted.filter(pl.col("shard") == shard).select("recording_id")
         tables = [store.read(run.lake, name, run.feature_version, date, shard) for name in ("segments", "embeddings")]  # type: ignore[arg-type]
         segments, embeddings = (pl.DataFrame(table).join(ids, on="recording_id", how="semi") for table in tables)
-        parts.append(segments.join(embeddings, on=KEY, how="inner"))
-    return pl.concat(parts).unique(KEY, keep="first").sort(KEY)
+        parts.append(segments.join(embeddings, on=UTTERANCE_KEY, how="inner"))
+    return pl.concat(parts).unique(UTTERANCE_KEY, keep="first").sort(UTTERANCE_KEY)
 
 
 def _nobody() -> pl.DataFrame:
     schema = utterances(())
-    columns = [*KEY, "speaker_id", "speaker_score", "speaker_known"]
+    columns = [*UTTERANCE_KEY, "speaker_id", "speaker_score", "speaker_known"]
     return pl.DataFrame(pa.schema([schema.field(name) for name in columns]).empty_table())

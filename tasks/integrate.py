@@ -9,10 +9,9 @@ from dataclasses import dataclass
 import polars as pl
 
 from data_contracts import schemas
-from data_contracts.schemas import BY_DAY, TABLE_KEYS
+from data_contracts.schemas import BY_DAY, TABLE_KEYS, UTTERANCE_KEY
 from tasks import standing
 from tasks.daily import by_day
-from tasks.identify import KEY
 from tasks.related import related, shown_utterances
 from tasks.run import Run
 from tasks.select import Pending, pending
@@ -37,7 +36,7 @@ def integrate(run: Run, waiting: Pending) -> Staged:
     gone, again = _published_already(run, recordings, utterances)
     rejects, mended = _rejects(run, recordings)
     tables = {"recordings": recordings, "utterances": utterances, "rejects": rejects}
-    deletes = {"utterances": gone.select(KEY), "rejects": mended}
+    deletes = {"utterances": gone.select(UTTERANCE_KEY), "rejects": mended}
     named = related(run).join(recordings, on="uri", how="semi")
     said_on = pl.concat([rows.select("date") for rows in (utterances, gone, again)])
     read_on = pl.concat([recordings.select("date"), named.select("date")])
@@ -82,7 +81,9 @@ def _published_already(
     counted = recordings.filter("counted")
     touched = pl.concat([frame.select("recording_id") for frame in (overwritten, unusable, counted)])
     published = shown_utterances(run, touched["recording_id"].drop_nulls().unique())
-    return published.join(utterances, on=KEY, how="anti"), published.join(utterances, on=KEY, how="semi")
+    return published.join(utterances, on=UTTERANCE_KEY, how="anti"), published.join(
+        utterances, on=UTTERANCE_KEY, how="semi"
+    )
 
 
 def _rejects(run: Run, recordings: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -17,13 +17,13 @@ from torch import Tensor
 
 from data_contracts.errors import ModelError
 from data_contracts.reasons import Unscored
+from data_contracts.schemas import UTTERANCE_KEY
 from features.gemaps import EGEMAPS_NAMES
 from models import adaptation, serving
 from models.adaptation import Sums
 from models.compatibility import check_features
 from models.emotion import EmotionModel
 from tasks import heard, offsets
-from tasks.identify import KEY
 from tasks.run import Run
 from tasks.scatter import scatter
 from tasks.select import Pending
@@ -90,7 +90,7 @@ def score_one(run: Run, date: dt.date, shard: str) -> int:
         rows.with_columns(**columns)
         .filter("waits")
         .select(
-            *KEY,
+            *UTTERANCE_KEY,
             *(pl.when(enough).then(pl.col(name)).alias(name) for name in columns),
             emotion_reason=pl.when(~enough).then(pl.lit(str(Unscored.TOO_LITTLE_SPEECH))).otherwise(unnamed),
         )

@@ -5,9 +5,8 @@ import pyarrow as pa
 
 from data_contracts import schemas
 from data_contracts.lake import Lake
-from data_contracts.schemas import QUALITY_MEASURES
+from data_contracts.schemas import QUALITY_MEASURES, UTTERANCE_KEY
 from features.sources import Sources
-from tasks.identify import KEY
 
 _TOLD = (
     *("uri", "recording_id", "date", "source", "attributes", "status", "reason"),
@@ -20,7 +19,9 @@ def utterances(
 ) -> pl.DataFrame:
     """The published utterances of `days` but those that are staged or `gone`, and the staged."""
     published = lake.frame("utterances", schema).filter(pl.col("date").is_in(days.implode()))
-    kept = published.join(pl.concat([staged.select(KEY), gone.select(KEY)]).lazy(), on=KEY, how="anti").collect()
+    kept = published.join(
+        pl.concat([staged.select(UTTERANCE_KEY), gone.select(UTTERANCE_KEY)]).lazy(), on=UTTERANCE_KEY, how="anti"
+    ).collect()
     return pl.concat([kept, staged], how="diagonal")
 
 

@@ -7,7 +7,7 @@ who lose what they said on their first or last day.
 import polars as pl
 
 from data_contracts import schemas
-from tasks.identify import KEY
+from data_contracts.schemas import UTTERANCE_KEY
 from tasks.run import Run
 from tasks.tallies import by_speaker
 
@@ -92,10 +92,12 @@ def _is_lost(name: str) -> pl.Expr:
 
 def _anew(run: Run, who: pl.DataFrame, added: pl.DataFrame, removed: pl.DataFrame) -> pl.DataFrame:
     """The sums over all that these speakers have said, from the whole table."""
-    columns = [*KEY, "date", "speaker_id", "start_s", "end_s"]
+    columns = [*UTTERANCE_KEY, "date", "speaker_id", "start_s", "end_s"]
     if who.is_empty():
         return _of(added.select(columns).clear())
     published = run.lake.frame("utterances", schemas.utterances(())).select(columns)
-    kept = published.join(pl.concat([removed.select(KEY), added.select(KEY)]).lazy(), on=KEY, how="anti")
+    kept = published.join(
+        pl.concat([removed.select(UTTERANCE_KEY), added.select(UTTERANCE_KEY)]).lazy(), on=UTTERANCE_KEY, how="anti"
+    )
     theirs = pl.concat([kept, added.select(columns).lazy()], how="vertical_relaxed")
     return by_speaker(theirs.join(who.lazy(), on="speaker_id", how="semi")).collect()

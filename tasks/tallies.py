@@ -2,11 +2,10 @@
 
 import polars as pl
 
-from data_contracts.schemas import FORGOTTEN
-from tasks.identify import KEY
+from data_contracts.schemas import FORGOTTEN, UTTERANCE_KEY
 from tasks.intervals import mean_by
 
-_SPEECH_S = (pl.col("end_s") - pl.col("start_s")).sort_by(KEY).sum()  # in one order: float sums stay the same
+_SPEECH_S = (pl.col("end_s") - pl.col("start_s")).sort_by(UTTERANCE_KEY).sum()  # in one order: float sums stay the same
 _TALLY = {"n_utterances": pl.len().cast(pl.Int64), "speech_s": _SPEECH_S}
 _TOLD = pl.col("emotion").is_not_null()
 _KIND = (
@@ -33,7 +32,7 @@ def emotion_daily(utterances: pl.DataFrame) -> pl.DataFrame:
     by = ["date", "source", "speaker_kind", "emotion"]
     scores = [name for name in utterances.columns if name.startswith("score_")]
     best = pl.max_horizontal(scores) if scores else pl.lit(None, pl.Float64)
-    told = utterances.filter(_TOLD).sort(KEY).with_columns(speaker_kind=_KIND, best=best)
+    told = utterances.filter(_TOLD).sort(UTTERANCE_KEY).with_columns(speaker_kind=_KIND, best=best)
     means = mean_by(told, by, "best", cluster="recording_id")
     named = means.rename({"mean": "mean_score", "low": "score_low", "high": "score_high"})
     return told.group_by(by).agg(**_TALLY).join(named, on=by, how="left").sort(by)

@@ -6,8 +6,8 @@ import json
 import polars as pl
 
 from data_contracts.channels import channel_names
+from data_contracts.schemas import UTTERANCE_KEY
 from features import store
-from tasks.identify import KEY
 from tasks.run import Run
 from tasks.score import scores_path
 from tasks.select import Pending, pending
@@ -25,13 +25,13 @@ def utterances_with_scores(run: Run, waiting: Pending) -> pl.DataFrame:
             ids = counted.filter(pl.col("date") == date, pl.col("shard") == shard).select("recording_id")
             segments = pl.DataFrame(store.read(run.lake, "segments", run.feature_version, date, shard))
             scores = pl.DataFrame(run.lake.read_parquet(scores_path(run, date, shard)))
-            rows = segments.join(ids, on="recording_id", how="semi").join(scores, on=KEY, how="left")
+            rows = segments.join(ids, on="recording_id", how="semi").join(scores, on=UTTERANCE_KEY, how="left")
             parts.append(rows.with_columns(date=pl.lit(date)))
     identities = pl.DataFrame(run.lake.read_parquet(f"{run.staging}/identities.parquet"))
     return (
         pl.concat(parts)
-        .unique(KEY, keep="first")
-        .join(identities, on=KEY, how="left")
+        .unique(UTTERANCE_KEY, keep="first")
+        .join(identities, on=UTTERANCE_KEY, how="left")
         .join(named_channels(run, counted), on=["recording_id", "channel"], how="left")
         .with_columns(
             emotion=_likeliest(run.classes),
@@ -41,7 +41,7 @@ def utterances_with_scores(run: Run, waiting: Pending) -> pl.DataFrame:
             run_id=pl.lit(run.id),
         )
         .select(schema.names)
-        .sort(KEY)
+        .sort(UTTERANCE_KEY)
     )
 
 

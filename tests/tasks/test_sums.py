@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from data_contracts import schemas
-from tasks.identify import KEY
+from data_contracts.schemas import UTTERANCE_KEY
 from tasks.sums import speakers
 from tasks.tallies import by_speaker
 
@@ -42,11 +42,13 @@ class Tables:
 def test_sums_follow_what_comes_and_goes(before, change, gone):
     published, added = _rows(before), _rows(change)
     removed = published.join(
-        pl.concat([added.select(KEY), published.filter(pl.col("segment").is_in(list(gone))).select(KEY)]),
-        on=KEY,
+        pl.concat(
+            [added.select(UTTERANCE_KEY), published.filter(pl.col("segment").is_in(list(gone))).select(UTTERANCE_KEY)]
+        ),
+        on=UTTERANCE_KEY,
         how="semi",
     )
-    after = pl.concat([published.join(removed, on=KEY, how="anti"), added])
+    after = pl.concat([published.join(removed, on=UTTERANCE_KEY, how="anti"), added])
     days = pl.concat([added.select("date"), removed.select("date")]).unique()
     rows, nobody = speakers(
         _run(published, _people(published)), after.join(days, on="date", how="semi"), added=added, removed=removed
