@@ -9,9 +9,11 @@ import hashlib
 import hmac
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import numpy as np
+
+from data_contracts.records import ModelRef
 
 T = TypeVar("T")
 Key = tuple[str, int, int]  # recording_id, channel, segment
@@ -38,6 +40,11 @@ class Decision:
     threshold: float
     slope: float
     offset: float
+
+    @classmethod
+    def of(cls, model: ModelRef) -> Self:
+        """How a speaker model's cosines are read."""
+        return cls(float(model.metadata["threshold"]), *map(float, model.metadata["calibration"]))
 
     def probability(self, cosine: np.ndarray) -> np.ndarray:
         """(…) cosines to (…) probabilities in [0, 1]."""

@@ -21,6 +21,8 @@ from torch import Tensor
 from data_contracts.errors import ModelError
 from data_contracts.lake import Lake
 from data_contracts.records import ModelRef
+from features.changes import Along
+from features.describe import Embed
 from models.artifact import EMOTION_LOADER, LOADERS, SMALL
 from models.compatibility import check_features
 from models.emotion import EmotionModel
@@ -73,6 +75,39 @@ def emotion_model(ref: ModelRef) -> EmotionModel:
     check_features(ref)
     with _one_at_a_time:
         return _emotion_model(ref.uri, ref.metadata.get("registry"))
+
+
+def extractor(ref: ModelRef) -> Embed:
+    """What a pulled emotion model's head reads, as a function of waveforms and lengths."""
+    return lambda waveform, lengths: pulled_emotion(ref).embed(waveform, lengths).cpu().numpy()
+
+
+def encoder(ref: ModelRef) -> Embed:
+    """The speaker model as a function of waveforms and lengths."""
+
+    def embed(waveform: Tensor, lengths: Tensor) -> np.ndarray:
+        own = heard_by(ref)
+        if own is not None:
+            return np.asarray(own.embed(waveform, lengths), np.float32)
+        from models import registry
+
+        asked = {"waveform": waveform.cpu().numpy(), "lengths": lengths.cpu().numpy().astype(np.int64)}
+        return np.asarray(registry.predict(ref, asked), np.float32)
+
+    return embed
+
+
+def along(ref: ModelRef) -> Along:
+    """Who speaks along an utterance, from the model's frames; a model that does not show them hears every window."""
+    from models.along import by_crops
+
+    def listen(waveform: Tensor, lengths: Tensor, windows_s: Sequence[float], hop_s: float) -> list[list[np.ndarray]]:
+        own = heard_by(ref)
+        if own is not None:
+            return own.along(waveform, lengths, windows_s, hop_s)
+        return by_crops(encoder(ref), waveform, lengths, windows_s=windows_s, hop_s=hop_s)
+
+    return listen
 
 
 def _behind(ref: ModelRef) -> Any:

@@ -16,7 +16,7 @@ from features.config import FeatureConfig
 from features.extract import find_speech
 from features.objects import read_object
 from models.linking import Decision
-from tasks.extract import encoder
+from models.serving import encoder
 
 LEAST_S = 2.0
 
@@ -54,14 +54,9 @@ def hear(uris: Sequence[str], model: ModelRef, config: FeatureConfig) -> Heard:
     vectors = np.concatenate([embed(*padded([piece], device)) for _, piece in pieces])
     places = np.array([place for place, _ in pieces])
     means = [_mean(vectors[places == place], seconds[places == place]) for place in range(len(uris))]
-    one_voice = decision(model).within
+    one_voice = Decision.of(model).within
     unlike = [uri for place, uri in enumerate(uris) if len(uris) > 1 and _others(means, place) < one_voice]
     return Heard(_mean(vectors, seconds), float(seconds.sum()), unlike)
-
-
-def decision(model: ModelRef) -> Decision:
-    """How a speaker model's cosines are read."""
-    return Decision(float(model.metadata["threshold"]), *map(float, model.metadata["calibration"]))
 
 
 def _mean(vectors: np.ndarray, seconds: np.ndarray) -> np.ndarray:

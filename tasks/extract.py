@@ -1,18 +1,15 @@
 """Stage 3: one Dask future a shard; of a long recording, one a stretch of time."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-from torch import Tensor
-
-from data_contracts.records import AudioObject, Counts, ModelRef, ShardRef
+from data_contracts.records import AudioObject, Counts, ShardRef
 from features import shards
 from features.audio import Reject
-from features.changes import Along
-from features.describe import Embed, Embedder
+from features.describe import Embedder
 from features.extract import Extracted, extract_shard
 from features.long import LongRef, assemble, describe_range, give_up, survey, unsurveyed
+from models.serving import along, encoder, extractor
 from tasks.cluster import GPU
 from tasks.run import Run
 from tasks.scatter import scatter
@@ -130,40 +127,3 @@ def embedders(run: Run) -> dict[str, Embedder]:
             extractor(run.emotion), int(run.emotion.metadata["feature_dim"])
         )
     return heard
-
-
-def extractor(ref: ModelRef) -> Embed:
-    """What a pulled emotion model's head reads, as a function of waveforms and lengths."""
-    from models import serving
-
-    return lambda waveform, lengths: serving.pulled_emotion(ref).embed(waveform, lengths).cpu().numpy()
-
-
-def encoder(ref: ModelRef) -> Embed:
-    """The speaker model as a function of waveforms and lengths."""
-    from models import serving
-
-    def embed(waveform: Tensor, lengths: Tensor) -> np.ndarray:
-        own = serving.heard_by(ref)
-        if own is not None:
-            return np.asarray(own.embed(waveform, lengths), np.float32)
-        from models import registry
-
-        asked = {"waveform": waveform.cpu().numpy(), "lengths": lengths.cpu().numpy().astype(np.int64)}
-        return np.asarray(registry.predict(ref, asked), np.float32)
-
-    return embed
-
-
-def along(ref: ModelRef) -> Along:
-    """Who speaks along an utterance, from the model's frames; a model that does not show them hears every window."""
-    from models import serving
-    from models.along import by_crops
-
-    def listen(waveform: Tensor, lengths: Tensor, windows_s: Sequence[float], hop_s: float) -> list[list[np.ndarray]]:
-        own = serving.heard_by(ref)
-        if own is not None:
-            return own.along(waveform, lengths, windows_s, hop_s)
-        return by_crops(encoder(ref), waveform, lengths, windows_s=windows_s, hop_s=hop_s)
-
-    return listen

@@ -8,8 +8,8 @@ import pyarrow as pa
 
 from data_contracts.schemas import UTTERANCE_KEY, utterances
 from features import store
+from models.linking import Decision
 from models.linking import identify as identify_speakers
-from tasks.enrol import decision
 from tasks.memory import Memory
 from tasks.reenrol import reenrolled
 from tasks.run import Run
@@ -40,7 +40,7 @@ def identify(run: Run, waiting: Pending) -> Identified:
             np.stack(heard["embedding"].to_list()).astype(np.float32),
             seconds,
             memory.voiceprints,
-            decision=decision(run.speaker),
+            decision=Decision.of(run.speaker),
             pseudonym_key=f"{run.pseudonym_key}/{extractor}",  # another encoder hears other voices in the same segments
             taken=memory.people["speaker_id"].to_list(),
         )

@@ -23,8 +23,8 @@ from features.vad import VadConfig
 from models import registry, serving
 from models.labels import read_labels, read_speech
 from models.registry import Registry
+from models.serving import along, encoder
 from models.speaker import SpeakerModel
-from tasks.extract import along, encoder
 
 SHARED = Path(__file__).parents[3] / "shared" / "corpora"
 SHIPPED = Path(__file__).parents[2] / "models" / "weights" / "speaker"
