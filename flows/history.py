@@ -9,6 +9,7 @@ from data_contracts.errors import LakeError, UsageError
 from data_contracts.lake import Lake
 from data_contracts.schemas import RUNS
 from flows.query import query
+from tasks import run_staging_paths as paths
 from tasks.heartbeat import last_sign
 from tasks.ledger import Ledger
 
@@ -86,19 +87,17 @@ def _unpublished(lake: Lake) -> list[dict[str, Any]]:
 def _left(lake: Lake) -> list[tuple[Ledger, dict[str, Any]]]:
     """Of each run that left something in staging its ledger and row. Raises LakeError where one cannot be read."""
     found = []
-    for folder in lake.names("staging"):
-        if folder.startswith("run="):
-            path = f"staging/{folder}/run.json"
-            try:
-                ledger = Ledger.restore(lake.read_json(path))
-                found.append((ledger, _row(lake, ledger)))
-            except FileNotFoundError:  # published this moment, or what a run left that ended while it was tidying up
-                continue
-            except (ValueError, KeyError, TypeError) as error:
-                raise LakeError(
-                    f"expected a run's ledger in {lake.at(path)}, and its sign of life beside it, found something else "
-                    f"({error!r}): remove that folder"
-                ) from error
+    for path in map(paths.ledger, paths.run_ids(lake)):
+        try:
+            ledger = Ledger.restore(lake.read_json(path))
+            found.append((ledger, _row(lake, ledger)))
+        except FileNotFoundError:  # published this moment, or what a run left that ended while it was tidying up
+            continue
+        except (ValueError, KeyError, TypeError) as error:
+            raise LakeError(
+                f"expected a run's ledger in {lake.at(path)}, and its sign of life beside it, found something else "
+                f"({error!r}): remove that folder"
+            ) from error
     return found
 
 

@@ -26,6 +26,7 @@ from flows.progress import reporter
 from flows.receivers import Message, receivers, tell
 from flows.screen import visible
 from flows.settings import Settings
+from tasks import run_staging_paths as paths
 from tasks.ledger import Ledger
 
 _LONG_AGO = dt.timedelta(days=7)
@@ -68,7 +69,7 @@ def of_the_dead(lake: Lake, chosen: Notified, *, by: str) -> None:
 
     since = dt.datetime.now(dt.UTC) - _LONG_AGO
     rows = [row for row in history.dead(lake) if row["started"] > since]
-    rows = [row for row in rows if lake.create(f"staging/run={row['run_id']}/told", by.encode())]
+    rows = [row for row in rows if lake.create(paths.notified(row["run_id"]), by.encode())]
     if rows:
         what = rows[0]["flow"] if len(rows) == 1 else f"{len(rows)} runs"
         killed = [f"Run {row['run_id']} was killed{_in(row['stage'])}: {row['error']}" for row in rows]

@@ -10,6 +10,7 @@ from data_contracts.reasons import Unscored
 from data_contracts.suites import COUNTED, ROUNDING_S
 from data_contracts.validation import Verdict, validate
 from features import store
+from tasks import run_staging_paths as paths
 from tasks.drift import in_words
 from tasks.run import Run
 from tasks.select import Pending, pending
@@ -24,7 +25,7 @@ def audit(run: Run, waiting: Pending, n_uncounted: int) -> Verdict:
 
     `n_uncounted` are planned objects that no worker has counted.
     """
-    tables = {table: pl.DataFrame(run.lake.read_parquet(run.staged(table))) for table in schemas.PUBLISHED}
+    tables = {table: pl.DataFrame(run.lake.read_parquet(paths.table(run.id, table))) for table in schemas.PUBLISHED}
     frames = {name: frame.to_pandas() for name, frame in tables.items() if name not in COUNTED}
     frames["recordings"] = _explained(tables["recordings"]).to_pandas()
     frames["utterances"] = _placed(run, tables["utterances"]).to_pandas()
@@ -53,7 +54,7 @@ def _explained(recordings: pl.DataFrame) -> pl.DataFrame:
 
 
 def _touched(run: Run) -> list[dt.date]:
-    return [dt.date.fromisoformat(day) for day in run.lake.read_json(f"{run.staging}/dates.json")["quality_daily"]]
+    return [dt.date.fromisoformat(day) for day in run.lake.read_json(paths.dates(run.id))["quality_daily"]]
 
 
 def keys_broken(tables: dict[str, pl.DataFrame]) -> int:
@@ -121,7 +122,7 @@ def _planned_and_extracted(run: Run, waiting: Pending) -> tuple[pl.DataFrame, pl
     nothing = pl.DataFrame(schemas.PLAN.empty_table()).select(key)
     planned, extracted = [nothing], [nothing]
     for date in waiting.dates:
-        folder = f"{run.staging}/plan/date={date.isoformat()}"
+        folder = paths.plan_of_date(run.id, date)
         plans = run.lake.names(folder)
         if plans:
             shards = [name.removesuffix(".parquet") for name in plans]
@@ -133,7 +134,7 @@ def _planned_and_extracted(run: Run, waiting: Pending) -> tuple[pl.DataFrame, pl
 
 def _lost(run: Run) -> int:
     """Utterances that the tables show, and that this run would take away."""
-    return int(run.lake.read_parquet(f"{run.staging}/deletes/utterances.parquet").num_rows)
+    return int(run.lake.read_parquet(paths.deletes(run.id, "utterances")).num_rows)
 
 
 def _past(run: Run, touched: pl.Series) -> float | None:

@@ -11,6 +11,7 @@ from features import rows, store
 from features.corpus import Corpus
 from features.listing import by_folder, list_pages
 from features.rows import KEY
+from tasks import run_staging_paths as paths
 from tasks.clock import published_ahead
 from tasks.run import Run
 from tasks.spool import Spool
@@ -60,7 +61,7 @@ def discover(run: Run) -> Found:
 
 def listed(run: Run, corpus: Corpus) -> Iterator[tuple[dt.date, Iterator[pl.DataFrame]]]:
     """Every date's objects, in parts; where pages are of many dates, or a date is large, they wait in staging."""
-    spool, in_turn = Spool(run.lake, f"{run.staging}/listed"), by_folder(corpus, run.dates)
+    spool, in_turn = Spool(run.lake, paths.listed(run.id)), by_folder(corpus, run.dates)
     for page in list_pages(corpus, run.dates):
         if in_turn and spool.dates not in ([], [page["date"][0]]):
             yield from spool.take_all()
@@ -113,7 +114,7 @@ class Writer:
             return
         once = objects.unique(KEY, keep="last").sort(KEY)
         number = self.parts.get(date, 0)
-        self._run.lake.write_parquet(_part(self._run, date, number), rows.to_arrow(once))
+        self._run.lake.write_parquet(paths.found(self._run.id, date, number), rows.to_arrow(once))
         self.parts[date] = number + 1
         self.n_bytes += int(once["bytes"].sum())
 
@@ -131,15 +132,11 @@ def read_found(run: Run, found: Found, date: dt.date) -> Iterator[pl.DataFrame]:
 def _in_order(run: Run, found: Found, date: dt.date) -> bool:
     if found.parts[date] == 1:
         return True
-    tables = (run.lake.read_parquet(_part(run, date, number), KEY) for number in range(found.parts[date]))
+    tables = (run.lake.read_parquet(paths.found(run.id, date, number), KEY) for number in range(found.parts[date]))
     bounds = [tuple(table[name][place].as_py() for name in KEY) for table in tables for place in (0, -1)]
     return all(last < first for last, first in zip(bounds[1::2], bounds[2::2], strict=False))
 
 
 def _read_part(run: Run, date: dt.date, number: int) -> pl.DataFrame:
-    table = run.lake.read_parquet(_part(run, date, number))
+    table = run.lake.read_parquet(paths.found(run.id, date, number))
     return pl.DataFrame(table).with_columns(date=pl.lit(date)).select(rows.SCHEMA.keys())
-
-
-def _part(run: Run, date: dt.date, number: int) -> str:
-    return f"{run.staging}/found/date={date.isoformat()}/part-{number:05}.parquet"

@@ -10,6 +10,7 @@ from features.describe import Embedder
 from features.extract import Extracted, extract_shard
 from features.long import LongRef, assemble, describe_range, give_up, survey, unsurveyed
 from models.serving import along, encoder, extractor
+from tasks import run_staging_paths as paths
 from tasks.cluster import GPU
 from tasks.run import Run
 from tasks.scatter import scatter
@@ -75,12 +76,14 @@ def survey_one(run: Run, shard: ShardRef) -> tuple[LongRef, Counts]:
     """What a worker does with a long recording first."""
     _settle()
     counts = Counts()
-    return survey(run.lake, shard, _long(run), config=run.config, resources=run.resources, counts=counts), counts
+    return survey(
+        run.lake, shard, paths.long_recordings(run.id), config=run.config, resources=run.resources, counts=counts
+    ), counts
 
 
 def unsurveyed_one(run: Run, reject: Reject, shard: ShardRef) -> tuple[LongRef, Counts]:
     """Instead, where workers die over it."""
-    return unsurveyed(run.lake, shard, _long(run), reject), Counts()
+    return unsurveyed(run.lake, shard, paths.long_recordings(run.id), reject), Counts()
 
 
 def describe_one(run: Run, ref: LongRef, number: int) -> Counts:
@@ -105,10 +108,6 @@ def unassembled_one(run: Run, reject: Reject, ref: LongRef) -> Counts:
     """Instead, where workers die over it: nothing but the reject is left to be put together."""
     give_up(run.lake, ref, 0, reject)
     return assemble_one(run, ref)
-
-
-def _long(run: Run) -> str:
-    return f"{run.staging}/long"
 
 
 def _settle() -> None:

@@ -13,6 +13,7 @@ from data_contracts import schemas
 from data_contracts.schemas import UTTERANCE_KEY
 from features import store
 from features.gemaps import EGEMAPS_NAMES
+from tasks import run_staging_paths as paths
 from tasks.run import Run
 from tasks.select import pending
 
@@ -27,9 +28,7 @@ def write_heard(run: Run, date: dt.date) -> list[str]:
     """Writes the date's utterances (key, speaker_id, shard, waits) where workers find them; returns their shards."""
     places = ["recording_id", "shard"]
     waiting = pending(run).filter("counted", pl.col("date") == date).select(places)
-    identities = pl.DataFrame(run.lake.read_parquet(f"{run.staging}/identities.parquet")).select(
-        *UTTERANCE_KEY, "speaker_id"
-    )
+    identities = pl.DataFrame(run.lake.read_parquet(paths.identities(run.id))).select(*UTTERANCE_KEY, "speaker_id")
     waits = identities.join(waiting, on="recording_id", how="inner").with_columns(waits=pl.lit(True))
     held = store.recordings(run.lake, run.feature_version, date).filter(pl.col("status") == "ok")
     others = (
@@ -42,7 +41,7 @@ def write_heard(run: Run, date: dt.date) -> list[str]:
         .collect()
     )
     everybody = pl.concat([waits, others]).sort(UTTERANCE_KEY)
-    run.lake.write_parquet(_path(run, date), everybody.to_arrow())
+    run.lake.write_parquet(paths.utterance_index(run.id, date), everybody.to_arrow())
     return everybody["shard"].unique().sort().to_list()
 
 
@@ -53,7 +52,7 @@ def utterances(run: Run, date: dt.date, shard: str, *, afresh: bool) -> tuple[pl
     none. They come from the store where they are asked for `afresh`; else of the last few shards that this process read
     for the run.
     """
-    own = pl.DataFrame(run.lake.read_parquet(_path(run, date))).filter(pl.col("shard") == shard)
+    own = pl.DataFrame(run.lake.read_parquet(paths.utterance_index(run.id, date))).filter(pl.col("shard") == shard)
     stored = _features(run, date, shard, afresh=afresh)
     segments = stored["segments"].select(*UTTERANCE_KEY, seconds=pl.col("end_s") - pl.col("start_s"))
     voiced = stored["egemaps"].select(*UTTERANCE_KEY, voiced=_VOICED)
@@ -104,7 +103,3 @@ def _matrix(feature_set: str, table: pl.DataFrame) -> np.ndarray:
     if feature_set == "egemaps":
         return np.asarray(table.select(EGEMAPS_NAMES).to_numpy(), np.float32)
     return np.asarray(table[table.columns[-1]].to_numpy(), np.float32)  # one list a row
-
-
-def _path(run: Run, date: dt.date) -> str:
-    return f"{run.staging}/heard/date={date.isoformat()}.parquet"

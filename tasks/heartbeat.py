@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from data_contracts.errors import UndertoneError
 from data_contracts.lake import Lake
+from tasks import run_staging_paths as paths
 from tasks.ledger import Ledger
 from tasks.processes import here, is_gone
 
@@ -32,7 +33,7 @@ def heartbeat(lake: Lake, ledger: Ledger) -> Iterator[None]:
         wake.set()
         thread.join()
         with contextlib.suppress(UndertoneError):
-            lake.remove(_path(ledger.run_id))
+            lake.remove(paths.sign_of_life(ledger.run_id))
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,12 @@ class Sign:
 def last_sign(lake: Lake, ledger: Ledger) -> Sign:
     """Dead is whose process is gone from this machine, and who gave no sign of life for three minutes."""
     try:
-        said = json.loads(lake.read(_path(ledger.run_id)))
-        age_s = lake.age_s(_path(ledger.run_id))
+        said = json.loads(lake.read(paths.sign_of_life(ledger.run_id)))
+        age_s = lake.age_s(paths.sign_of_life(ledger.run_id))
     except FileNotFoundError:  # not yet, or no more: the ledger that it saved is a sign too
         said, age_s = {}, 0.0
         with contextlib.suppress(FileNotFoundError):
-            age_s = lake.age_s(f"staging/run={ledger.run_id}/run.json")
+            age_s = lake.age_s(paths.ledger(ledger.run_id))
     is_dead = age_s >= _STALE_S or (bool(said) and is_gone(said["place"]))
     return Sign(str(said.get("stage", ledger.stage)), is_dead)
 
@@ -61,9 +62,5 @@ def _beat(lake: Lake, ledger: Ledger, wake: threading.Event, done: threading.Eve
         wake.clear()
         word = {"stage": ledger.stage, "place": here(), "when": dt.datetime.now(dt.UTC)}
         with contextlib.suppress(UndertoneError):  # the next may come through
-            lake.write_json(_path(ledger.run_id), word)
+            lake.write_json(paths.sign_of_life(ledger.run_id), word)
         wake.wait(_BEAT_S)
-
-
-def _path(run_id: str) -> str:
-    return f"staging/run={run_id}/alive.json"

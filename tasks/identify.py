@@ -10,6 +10,7 @@ from data_contracts.schemas import UTTERANCE_KEY, utterances
 from features import store
 from models.linking import Decision
 from models.linking import identify as identify_speakers
+from tasks import run_staging_paths as paths
 from tasks.memory import Memory
 from tasks.reenrol import reenrolled
 from tasks.run import Run
@@ -52,8 +53,8 @@ def identify(run: Run, waiting: Pending) -> Identified:
                 speaker_known=pl.Series(answer.known, dtype=pl.Boolean),
             )
         )
-    run.lake.write_parquet(f"{run.staging}/identities.parquet", pl.concat(frames).to_arrow())
-    run.lake.write_parquet(f"{run.staging}/voices.parquet", memory.table())
+    run.lake.write_parquet(paths.identities(run.id), pl.concat(frames).to_arrow())
+    run.lake.write_parquet(paths.voices(run.id), memory.table())
     return Identified(len(memory.founded), memory.n_carried, memory.left_behind())
 
 

@@ -10,6 +10,7 @@ import polars as pl
 
 from data_contracts import schemas
 from data_contracts.schemas import BY_DAY, TABLE_KEYS, UTTERANCE_KEY
+from tasks import run_staging_paths as paths
 from tasks import standing
 from tasks.daily import by_day
 from tasks.related import related, shown_utterances
@@ -46,12 +47,12 @@ def integrate(run: Run, waiting: Pending) -> Staged:
     daily, compared = by_day(run, days["date"], recordings, after)
     tables |= daily
     for table, frame in tables.items():
-        run.lake.write_parquet(run.staged(table), _as(frame, table, run).to_arrow())
+        run.lake.write_parquet(paths.table(run.id, table), _as(frame, table, run).to_arrow())
     for table, frame in deletes.items():
-        run.lake.write_parquet(f"{run.staging}/deletes/{table}.parquet", frame.to_arrow())
+        run.lake.write_parquet(paths.deletes(run.id, table), frame.to_arrow())
     places = {"utterances": said_on, "recordings": read_on, **dict.fromkeys(BY_DAY, days), "drift": compared.to_frame()}
     run.lake.write_json(
-        f"{run.staging}/dates.json",
+        paths.dates(run.id),
         {table: [day.isoformat() for day in sorted(set(rows["date"]))] for table, rows in places.items()},
     )
     return Staged(len(recordings), len(utterances))

@@ -12,6 +12,7 @@ from typing import Any, Self
 from data_contracts.lake import Lake
 from data_contracts.records import Counts
 from data_contracts.schemas import RUNS, STAGES
+from tasks import run_staging_paths as paths
 
 _STAGED = (
     *("n_scored", "n_published_recordings", "n_published_utterances", "n_new_speakers"),
@@ -100,7 +101,7 @@ class Ledger:
         return {name: values[name] for name in RUNS.names}
 
     def save(self, lake: Lake) -> None:
-        lake.write_json(f"staging/run={self.run_id}/run.json", asdict(self))
+        lake.write_json(paths.ledger(self.run_id), asdict(self))
 
     @classmethod
     def restore(cls, saved: dict[str, Any]) -> Self:

@@ -18,9 +18,9 @@ from typing import Any
 
 from data_contracts.errors import LakeError, PublishConflict, TransientError, UndertoneError
 from data_contracts.lake import Lake
+from tasks import run_staging_paths as paths
 from tasks.processes import here, is_gone
 
-FOLDER = "staging/publishing"
 _BEAT_S, _STALE_S = 20.0, 180.0
 _POLL_S = 0.25
 _ours: set[str] = set()  # tokens of what this process holds, or is about to
@@ -42,7 +42,7 @@ class Held:
         if newest != [self.number]:
             raise PublishConflict(
                 f"run {self.holder} gave no sign of life for {_STALE_S:.0f} s (its machine slept, or did not reach the "
-                f"lake) and lost {self.lake.at(FOLDER)}; nothing is lost: run again"
+                f"lake) and lost {self.lake.at(paths.PUBLISH_LOCK)}; nothing is lost: run again"
             )
 
 
@@ -84,8 +84,8 @@ def _take(lake: Lake, holder: str, patience_s: float) -> Held:
             _ours.discard(held.token)
         elif now - began >= patience_s:
             raise LakeError(
-                f"{lake.at(_file(newest))}: run {claim['holder']} publishes since {claim['since']}, by the clock of "
-                f"{claim['place']['host']}; wait for it, or end it"
+                f"{lake.at(paths.lock_file(newest))}: run {claim['holder']} publishes since {claim['since']}, by the "
+                f"clock of {claim['place']['host']}; wait for it, or end it"
             )
         else:
             time.sleep(_POLL_S)
@@ -98,15 +98,17 @@ def _is_over(claim: dict[str, Any]) -> bool:
 
 def _is_made(held: Held) -> bool:
     """Whether this one made the newest file; those before it then go."""
-    if not held.lake.create(_file(held.number), _claim(held)):
+    if not held.lake.create(paths.lock_file(held.number), _claim(held)):
         return False
     *older, newest = _numbers(held.lake)
     if newest != held.number:  # the number was given and tidied away while this waiter slept
-        held.lake.remove(_file(held.number))
+        held.lake.remove(paths.lock_file(held.number))
         return False
-    leftovers = [_file(number) for number in older]
+    leftovers = [paths.lock_file(number) for number in older]
     if not older:  # what earlier versions left
-        leftovers = [f"staging/{name}" for name in held.lake.names("staging") if name.startswith("publish.lock")]
+        leftovers = [
+            f"{paths.STAGING}/{name}" for name in held.lake.names(paths.STAGING) if name.startswith("publish.lock")
+        ]
     with contextlib.suppress(LakeError, TransientError):
         for path in leftovers:
             held.lake.remove(path)
@@ -121,7 +123,7 @@ def _beat(held: Held, done: threading.Event) -> None:
 def _say(held: Held, *, free: bool = False) -> None:
     """What does not come through is no error: the next may, and of the silent the others take the lock over."""
     with contextlib.suppress(UndertoneError):
-        held.lake.write(_file(held.number), _claim(held, free=free))
+        held.lake.write(paths.lock_file(held.number), _claim(held, free=free))
 
 
 def _claim(held: Held, *, free: bool = False) -> bytes:
@@ -134,14 +136,10 @@ def _claim(held: Held, *, free: bool = False) -> bytes:
 def _said(lake: Lake, number: int) -> bytes:
     """What the holder said last; nothing where nobody was first, or a newer one tidied it away."""
     try:
-        return lake.read(_file(number)) if number else b""
+        return lake.read(paths.lock_file(number)) if number else b""
     except FileNotFoundError:
         return b""
 
 
 def _numbers(lake: Lake) -> list[int]:
-    return [int(name) for name in lake.names(FOLDER)]
-
-
-def _file(number: int) -> str:
-    return f"{FOLDER}/{number:08d}"
+    return [int(name) for name in lake.names(paths.PUBLISH_LOCK)]

@@ -20,6 +20,7 @@ from data_contracts.published import point, published, versions
 from data_contracts.schemas import TABLE_KEYS
 from features import store
 from features.compaction import Tally, compact
+from tasks import run_staging_paths as paths
 from tasks.publish import alone, finish_the_dead
 from tasks.stage import stage
 from tasks.upkeep import Upkeep, files_below, n_bytes, newest
@@ -79,10 +80,10 @@ def pack_features(lake: Lake, now: dt.datetime, *, older_than_days: int, dry_run
 
 def running(lake: Lake, now: dt.datetime) -> Iterator[tuple[str, dict[str, Any]]]:
     """The staging folders of runs that gave a sign of life within a day, with their ledgers."""
-    for name in lake.names("staging"):
-        folder = f"staging/{name}"
+    for run_id in paths.run_ids(lake):
+        folder = paths.folder(run_id)
         try:
-            ledger = lake.read_json(f"{folder}/run.json") if name.startswith("run=") else {}
+            ledger = lake.read_json(paths.ledger(run_id))
         except FileNotFoundError:  # it was published this moment
             continue
         if ledger.get("status") == "running" and now - newest(files_below(lake, folder)) < _ALIVE:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from models.adaptation import Sums
+from tasks import run_staging_paths as paths
 from tasks.run import Run
 
 _COLUMNS = ("weight", "features", "beliefs")
@@ -19,7 +20,7 @@ def write_sums(run: Run, date: dt.date, shard: str, sums: Sums) -> int:
     columns = {name: getattr(sums, name) for name in _COLUMNS}
     given = {name: values.numpy() for name, values in columns.items() if values.numel()}
     table = pl.DataFrame({"speaker_id": list(sums.speakers), **given})
-    run.lake.write_parquet(_sums_path(run, date, shard), table.to_arrow())
+    run.lake.write_parquet(paths.speaker_sums(run.id, date, shard), table.to_arrow())
     return len(table)
 
 
@@ -27,7 +28,7 @@ def read_sums(run: Run, date: dt.date, shards: Sequence[str]) -> Sums:
     """The sums of all shards, in the order of their names."""
     parts = []
     for shard in sorted(shards):
-        table = pl.DataFrame(run.lake.read_parquet(_sums_path(run, date, shard)))
+        table = pl.DataFrame(run.lake.read_parquet(paths.speaker_sums(run.id, date, shard)))
         values = {
             name: torch.from_numpy(np.array(table[name].to_numpy(), np.float64))
             if name in table
@@ -41,19 +42,11 @@ def read_sums(run: Run, date: dt.date, shards: Sequence[str]) -> Sums:
 def write(run: Run, date: dt.date, speakers: Sequence[str], offsets: Tensor) -> None:
     """(n_speakers, n_features) what to take from each speaker's utterances."""
     table = pl.DataFrame({"speaker_id": list(speakers), "offset": np.ascontiguousarray(offsets.float().numpy())})
-    run.lake.write_parquet(_path(run, date), table.to_arrow())
+    run.lake.write_parquet(paths.speaker_offsets(run.id, date), table.to_arrow())
 
 
 def read(run: Run, date: dt.date, rows: pl.DataFrame) -> Tensor:
     """(n, n_features) what to take from each row, by its `speaker_id`."""
-    known = pl.DataFrame(run.lake.read_parquet(_path(run, date)))
+    known = pl.DataFrame(run.lake.read_parquet(paths.speaker_offsets(run.id, date)))
     own = rows.select("speaker_id").join(known, on="speaker_id", how="left", maintain_order="left")["offset"]
     return torch.from_numpy(np.array(own.to_numpy(), np.float32))
-
-
-def _sums_path(run: Run, date: dt.date, shard: str) -> str:
-    return f"{run.staging}/sums/date={date.isoformat()}/{shard}.parquet"
-
-
-def _path(run: Run, date: dt.date) -> str:
-    return f"{run.staging}/offsets/date={date.isoformat()}.parquet"

@@ -8,6 +8,7 @@ import polars as pl
 from data_contracts.records import ShardRef
 from features import shards, store
 from features.rows import KEY
+from tasks import run_staging_paths as paths
 from tasks.discover import Found, read_found
 from tasks.run import Run
 from tasks.stage import stage
@@ -19,7 +20,7 @@ def plan(run: Run, found: Found, *, n_workers: int) -> list[ShardRef]:
 
     In memory are a part of one date's objects, and 200 bytes a shard.
     """
-    most, folder = shards.shard_bytes(found.n_bytes, n_workers=n_workers, most=run.shard_bytes), f"{run.staging}/plan"
+    most, folder = shards.shard_bytes(found.n_bytes, n_workers=n_workers, most=run.shard_bytes), paths.plan(run.id)
     refs: list[ShardRef] = []
     for date in found.dates:
         parts = read_found(run, found, date)

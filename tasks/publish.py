@@ -16,6 +16,7 @@ from data_contracts.errors import LakeError, PublishConflict
 from data_contracts.lake import Lake
 from data_contracts.published import point, versions
 from data_contracts.schemas import BY_DAY, PUBLISHED, RUNS
+from tasks import run_staging_paths as paths
 from tasks.commit import ATTEMPT, RUN_ID, Change, commit, commits
 from tasks.ledger import Ledger
 from tasks.lock import Held, publishing
@@ -34,7 +35,7 @@ def publish(run: Run, ledger: Ledger, base: dict[str, int], *, is_last: bool) ->
     with alone(run.lake, run.id) as held:
         finish_the_dead(held, but=run.id)
         _check_base(run.lake, ledger, base)
-        run.lake.write_json(_ready(run.id), {"base": base, "is_last": is_last})
+        run.lake.write_json(paths.ready(run.id), {"base": base, "is_last": is_last})
         publish_staged(held, ledger, base, is_last=is_last)
 
 
@@ -77,34 +78,33 @@ def finish_the_dead(held: Held, *, but: str = "") -> list[str]:
 def publish_staged(held: Held, ledger: Ledger, base: dict[str, int], *, is_last: bool = True) -> None:
     """Merges every staged table once, then the ledger's row. Raises PublishConflict where the lock went to another."""
     lake = held.lake
-    staging = f"staging/run={ledger.run_id}"
     with ledger.timed("publish"):
-        dates = _dates(lake, staging)
+        dates = _dates(lake, ledger.run_id)
         for table in PUBLISHED:
-            if lake.exists(f"{staging}/tables/{table}.parquet"):  # an amendment stages what it changes
-                change = _change(lake, staging, table, dates.get(table))
+            if lake.exists(paths.table(ledger.run_id, table)):  # an amendment stages what it changes
+                change = _change(lake, ledger.run_id, table, dates.get(table))
                 held.check()
                 commit(lake, change, _stamp(ledger), since=base.get(table))
     _write_ledger(held, ledger, is_last=is_last, since=base.get("runs"))
 
 
-def _change(lake: Lake, staging: str, table: str, dates: list[dt.date] | None) -> Change:
-    rows = lake.read_parquet(f"{staging}/tables/{table}.parquet")
+def _change(lake: Lake, run_id: str, table: str, dates: list[dt.date] | None) -> Change:
+    rows = lake.read_parquet(paths.table(run_id, table))
     if table in BY_DAY:
-        return Change(table, rows, dates=dates or _touched(lake, staging), replace=True)
-    gone = f"{staging}/deletes/{table}.parquet"
+        return Change(table, rows, dates=dates or _touched(lake, run_id), replace=True)
+    gone = paths.deletes(run_id, table)
     return Change(table, rows, gone=lake.read_parquet(gone) if lake.exists(gone) else None, dates=dates)
 
 
-def _touched(lake: Lake, staging: str) -> list[dt.date]:
+def _touched(lake: Lake, run_id: str) -> list[dt.date]:
     """The dates to replace, as an earlier version staged them: the same for every table by day."""
-    return list(lake.read_parquet(f"{staging}/deletes/dates.parquet")["date"].to_pylist())
+    return list(lake.read_parquet(paths.deleted_dates(run_id))["date"].to_pylist())
 
 
-def _dates(lake: Lake, staging: str) -> dict[str, list[dt.date]]:
+def _dates(lake: Lake, run_id: str) -> dict[str, list[dt.date]]:
     """Where the rows of the large tables lie; what an earlier version staged does not say, and looks everywhere."""
     try:
-        found = lake.read_json(f"{staging}/dates.json")
+        found = lake.read_json(paths.dates(run_id))
     except FileNotFoundError:
         return {}
     return {table: [dt.date.fromisoformat(day) for day in days] for table, days in found.items()}
@@ -133,14 +133,13 @@ def amend(lake: Lake, flow: str, make: Callable[[str], Amendment | None]) -> str
         change = make(ledger.run_id)
         if change is None:
             return None
-        staging = f"staging/run={ledger.run_id}"
         for table, rows in change.tables.items():
-            lake.write_parquet(f"{staging}/tables/{table}.parquet", rows)
+            lake.write_parquet(paths.table(ledger.run_id, table), rows)
         for table, keys in change.deletes.items():
-            lake.write_parquet(f"{staging}/deletes/{table}.parquet", keys)
-        lake.write_json(f"{staging}/dates.json", _where(change))
+            lake.write_parquet(paths.deletes(ledger.run_id, table), keys)
+        lake.write_json(paths.dates(ledger.run_id), _where(change))
         ledger.save(lake)
-        lake.write_json(_ready(ledger.run_id), {"base": base})
+        lake.write_json(paths.ready(ledger.run_id), {"base": base})
         publish_staged(held, ledger, base)
     return ledger.run_id
 
@@ -154,19 +153,14 @@ def _where(change: Amendment) -> dict[str, list[str]]:
     return {table: sorted({day.isoformat() for day in days}) for table, days in places.items()}
 
 
-def _ready(run_id: str) -> str:
-    return f"staging/run={run_id}/ready.json"
-
-
 def _waiting(lake: Lake) -> list[str]:
-    runs = [name.removeprefix("run=") for name in lake.names("staging") if name.startswith("run=")]
-    return [run_id for run_id in runs if lake.exists(_ready(run_id))]
+    return [run_id for run_id in paths.run_ids(lake) if lake.exists(paths.ready(run_id))]
 
 
 def _finish_dead(held: Held, run_id: str) -> bool:
     lake = held.lake
-    ledger = Ledger.restore(lake.read_json(f"staging/run={run_id}/run.json"))
-    ready: dict[str, Any] = lake.read_json(_ready(run_id))
+    ledger = Ledger.restore(lake.read_json(paths.ledger(run_id)))
+    ready: dict[str, Any] = lake.read_json(paths.ready(run_id))
     try:
         _check_base(lake, ledger, ready["base"])
     except PublishConflict:  # others went ahead: what it staged is still in the store, and is staged anew
@@ -179,7 +173,7 @@ def _finish_dead(held: Held, run_id: str) -> bool:
     except LakeError as error:
         raise LakeError(
             f"finishing run {run_id}, which died publishing: {error}; to go on without it, move "
-            f"{lake.at(f'staging/run={run_id}')} away"
+            f"{lake.at(paths.folder(run_id))} away"
         ) from error
     return True
 
@@ -197,13 +191,13 @@ def _write_ledger(held: Held, ledger: Ledger, *, is_last: bool, since: int | Non
     if is_last:
         _clear(lake, ledger.run_id)
     else:
-        lake.remove(_ready(ledger.run_id))
+        lake.remove(paths.ready(ledger.run_id))
 
 
 def _clear(lake: Lake, run_id: str) -> None:
     """The mark first: a staging that is half gone must not look as if it waited."""
-    lake.remove(_ready(run_id))
-    lake.remove(f"staging/run={run_id}")
+    lake.remove(paths.ready(run_id))
+    lake.remove(paths.folder(run_id))
 
 
 def _stamp(ledger: Ledger) -> dict[str, str]:

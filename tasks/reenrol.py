@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from data_contracts.errors import TransientError, UndertoneError
 from data_contracts.schemas import SPEAKERS
+from tasks import run_staging_paths as paths
 from tasks.enrol import hear
 from tasks.run import Run
 from tasks.stage import stage
@@ -40,15 +41,11 @@ def reenrol(run: Run) -> Reenrolled:
             continue
         voices.append({"speaker_id": row["speaker_id"], "centroid": heard.centroid.tolist()})
     columns = pa.schema([SPEAKERS.field("speaker_id"), SPEAKERS.field("centroid")])
-    run.lake.write_parquet(_path(run), pa.Table.from_pylist(voices, schema=columns))
+    run.lake.write_parquet(paths.reenrolled(run.id), pa.Table.from_pylist(voices, schema=columns))
     return Reenrolled(len(voices), failed)
 
 
 def reenrolled(run: Run) -> dict[str, np.ndarray]:
     """(dim,) centroids by speaker_id, as `reenrol` wrote them."""
-    rows = run.lake.read_parquet(_path(run)).to_pylist()
+    rows = run.lake.read_parquet(paths.reenrolled(run.id)).to_pylist()
     return {row["speaker_id"]: np.asarray(row["centroid"], np.float32) for row in rows}
-
-
-def _path(run: Run) -> str:
-    return f"{run.staging}/reenrolled.parquet"

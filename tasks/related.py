@@ -8,6 +8,7 @@ import datetime as dt
 import polars as pl
 
 from data_contracts import schemas
+from tasks import run_staging_paths as paths
 from tasks.run import Run
 
 _COLUMNS = (
@@ -29,13 +30,13 @@ def write_related(run: Run, pending: pl.DataFrame, same_name: pl.DataFrame) -> p
     contents = pl.concat([pending["recording_id"], same_name["recording_id"]])
     same_content = shown(run, by="recording_id", values=contents)
     found = pl.concat([same_name, same_content]).unique("uri", keep="first").sort("uri")
-    run.lake.write_parquet(_path(run), found.to_arrow())
+    run.lake.write_parquet(paths.related(run.id), found.to_arrow())
     return found
 
 
 def related(run: Run) -> pl.DataFrame:
     """The rows that `write_related` wrote."""
-    return pl.DataFrame(run.lake.read_parquet(_path(run)))
+    return pl.DataFrame(run.lake.read_parquet(paths.related(run.id)))
 
 
 def shown_utterances(run: Run, recording_ids: pl.Series) -> pl.DataFrame:
@@ -56,7 +57,3 @@ def _utterances(run: Run, recording_ids: pl.Series, dates: list[dt.date] | None)
         rows = rows.filter(pl.col("date").is_in(dates))
     wanted = pl.LazyFrame({"recording_id": recording_ids.unique()})
     return rows.join(wanted, on="recording_id", how="semi").collect(engine="streaming")
-
-
-def _path(run: Run) -> str:
-    return f"{run.staging}/related.parquet"

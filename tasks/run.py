@@ -14,6 +14,7 @@ from features.corpus import Corpus
 from features.resources import Resources
 from features.sources import Sources
 from models.drift import DriftConfig
+from tasks import run_staging_paths as paths
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Run:
 
     @property
     def staging(self) -> str:
-        return f"staging/run={self.id}"
+        return paths.folder(self.id)
 
     @property
     def validation(self) -> str:
@@ -76,10 +77,6 @@ class Run:
     def utterances(self) -> pa.Schema:
         """The columns of `utterances` as this run writes them."""
         return schemas.utterances(self.classes, self.dimensions)
-
-    def staged(self, table: str) -> str:
-        """Where a table that waits for the audit lies."""
-        return f"{self.staging}/tables/{table}.parquet"
 
 
 def new_id(now: dt.datetime) -> str:

@@ -24,6 +24,7 @@ from models.adaptation import Sums
 from models.compatibility import check_features
 from models.emotion import EmotionModel
 from tasks import heard, offsets
+from tasks import run_staging_paths as paths
 from tasks.run import Run
 from tasks.scatter import scatter
 from tasks.select import Pending
@@ -95,7 +96,7 @@ def score_one(run: Run, date: dt.date, shard: str) -> int:
             emotion_reason=pl.when(~enough).then(pl.lit(str(Unscored.TOO_LITTLE_SPEECH))).otherwise(unnamed),
         )
     )
-    run.lake.write_parquet(scores_path(run, date, shard), table.to_arrow())
+    run.lake.write_parquet(paths.scores(run.id, date, shard), table.to_arrow())
     return len(table)
 
 
@@ -116,10 +117,6 @@ def _scores(run: Run, date: dt.date, shard: str) -> tuple[pl.DataFrame, np.ndarr
     if missing:
         raise ModelError(f"{run.emotion.label}: expected a column a class, found none for {', '.join(missing)}")
     return rows, np.asarray(scores[run.classes], np.float64)
-
-
-def scores_path(run: Run, date: dt.date, shard: str) -> str:
-    return f"{run.staging}/scores/date={date.isoformat()}/{shard}.parquet"
 
 
 def _over(shards: Shards, function: Callable[[Run, dt.date, str], int], run: Run, client: Any) -> list[int]:

@@ -13,6 +13,7 @@ import polars as pl
 from data_contracts.published import versions
 from data_contracts.reasons import PASSING
 from features import store
+from tasks import run_staging_paths as paths
 from tasks.related import shown, write_related
 from tasks.run import Run
 from tasks.stage import stage
@@ -54,7 +55,7 @@ def select(run: Run, dates: Sequence[dt.date]) -> Pending:
         if pending.height:
             same_name = same_name.join(pending, on="uri", how="semi")
             pending = _counted(pending, write_related(run, pending, same_name))
-            run.lake.write_parquet(pending_path(run), pending.to_arrow())
+            run.lake.write_parquet(paths.pending(run.id), pending.to_arrow())
             looked_at = dates[: len(dates) - len(rest)]
             return Pending(len(pending), _shards(pending), base, tuple(looked_at), tuple(rest))
     return Pending(0, {}, base, tuple(dates))
@@ -77,13 +78,9 @@ def _shards(pending: pl.DataFrame) -> dict[dt.date, list[str]]:
     return {date: group["shard"].to_list() for (date,), group in counted.group_by("date", maintain_order=True)}
 
 
-def pending_path(run: Run) -> str:
-    return f"{run.staging}/pending.parquet"
-
-
 def pending(run: Run) -> pl.DataFrame:
     """The rows that `select` wrote."""
-    return pl.DataFrame(run.lake.read_parquet(pending_path(run)))
+    return pl.DataFrame(run.lake.read_parquet(paths.pending(run.id)))
 
 
 def _unpublished(run: Run, current: pl.DataFrame, published: pl.DataFrame) -> pl.DataFrame:

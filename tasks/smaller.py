@@ -12,6 +12,7 @@ from features import shards
 from features.audio import Reject
 from features.describe import Embedders
 from features.extract import Extracted, reject_shard
+from tasks import run_staging_paths as paths
 from tasks.run import Run
 from tasks.scatter import Fallback, Instead, Item
 
@@ -62,7 +63,7 @@ def replan(run: Run, ref: ShardRef, parts: Mapping[str, Sequence[AudioObject]]) 
     """Plans a shard's members anew in its place, as the shards that `parts` names; it may be one of them."""
     folder = ref.plan.rsplit("/date=", 1)[0]
     made = [shards.write_plan(run.lake, folder, members, shard=shard) for shard, members in parts.items()]
-    run.lake.write_json(f"{_replanned(run)}/{ref.id}.json", [asdict(part) for part in made])
+    run.lake.write_json(paths.replanned_shard(run.id, ref.id), [asdict(part) for part in made])
     if ref.id not in parts:
         run.lake.remove(ref.plan)
     return made
@@ -70,7 +71,7 @@ def replan(run: Run, ref: ShardRef, parts: Mapping[str, Sequence[AudioObject]]) 
 
 def as_replanned(run: Run, refs: Sequence[ShardRef]) -> list[ShardRef]:
     """The shards that stand in place of `refs`: of those that an attempt before this one replanned, their parts."""
-    names = set(run.lake.names(_replanned(run)))
+    names = set(run.lake.names(paths.replanned(run.id)))
     found, waiting = list[ShardRef](), list(reversed(refs))
     while waiting:
         ref = waiting.pop()
@@ -78,10 +79,6 @@ def as_replanned(run: Run, refs: Sequence[ShardRef]) -> list[ShardRef]:
             found.append(ref)
             continue
         names.discard(f"{ref.id}.json")
-        rows: list[dict[str, Any]] = run.lake.read_json(f"{_replanned(run)}/{ref.id}.json")
+        rows: list[dict[str, Any]] = run.lake.read_json(paths.replanned_shard(run.id, ref.id))
         waiting += [ShardRef(**row | {"date": dt.date.fromisoformat(row["date"])}) for row in reversed(rows)]
     return found
-
-
-def _replanned(run: Run) -> str:
-    return f"{run.staging}/replanned"

@@ -8,6 +8,7 @@ import polars as pl
 
 from data_contracts import schemas
 from data_contracts.schemas import UTTERANCE_KEY
+from tasks import run_staging_paths as paths
 from tasks.run import Run
 from tasks.tallies import by_speaker
 
@@ -24,7 +25,7 @@ def speakers(
     `voices.parquet` says who was founded, and whose voice is known anew under this encoder.
     """
     remembered = run.lake.frame("speakers", schemas.SPEAKERS).collect()
-    voices = pl.DataFrame(run.lake.read_parquet(f"{run.staging}/voices.parquet"))
+    voices = pl.DataFrame(run.lake.read_parquet(paths.voices(run.id)))
     people = _people(run, remembered, voices)
     who = pl.concat([rows.select("speaker_id") for rows in (added, removed, voices)]).unique()
     touched = people.join(who, on="speaker_id", how="semi")

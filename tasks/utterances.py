@@ -8,8 +8,8 @@ import polars as pl
 from data_contracts.channels import channel_names
 from data_contracts.schemas import UTTERANCE_KEY
 from features import store
+from tasks import run_staging_paths as paths
 from tasks.run import Run
-from tasks.score import scores_path
 from tasks.select import Pending, pending
 
 
@@ -24,10 +24,10 @@ def utterances_with_scores(run: Run, waiting: Pending) -> pl.DataFrame:
         for shard in shards:
             ids = counted.filter(pl.col("date") == date, pl.col("shard") == shard).select("recording_id")
             segments = pl.DataFrame(store.read(run.lake, "segments", run.feature_version, date, shard))
-            scores = pl.DataFrame(run.lake.read_parquet(scores_path(run, date, shard)))
+            scores = pl.DataFrame(run.lake.read_parquet(paths.scores(run.id, date, shard)))
             rows = segments.join(ids, on="recording_id", how="semi").join(scores, on=UTTERANCE_KEY, how="left")
             parts.append(rows.with_columns(date=pl.lit(date)))
-    identities = pl.DataFrame(run.lake.read_parquet(f"{run.staging}/identities.parquet"))
+    identities = pl.DataFrame(run.lake.read_parquet(paths.identities(run.id)))
     return (
         pl.concat(parts)
         .unique(UTTERANCE_KEY, keep="first")

@@ -48,7 +48,7 @@ def corpus(tmp_path: Path) -> Corpus:
 
 def _run(lake: Lake, corpus: Corpus, *dates: dt.date, force: bool = False) -> Any:
     given = {"lake": lake, "corpus": corpus, "dates": dates or None, "force": force, "retry": None}
-    return SimpleNamespace(**given, feature_version="v1", staging="staging/run=r")
+    return SimpleNamespace(**given, feature_version="v1", id="r")
 
 
 def _read(lake: Lake, date: dt.date, **rows: dict[str, Any]) -> None:

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from data_contracts.errors import LakeError, PublishConflict
 from data_contracts.lake import Lake
 from tasks import lock, processes
+from tasks.run_staging_paths import PUBLISH_LOCK
 
-NEWEST = f"{lock.FOLDER}/00000001"
+NEWEST = f"{PUBLISH_LOCK}/00000001"
 ELSEWHERE = {**processes.here(), "machine": "elsewhere", "host": "elsewhere"}
 PATIENCE_S = 60
 
@@ -66,7 +67,7 @@ def test_of_many_at_once_one_at_a_time(tmp_path, monkeypatch):
     for thread in threads:
         thread.join()
     assert lake.read("n") == b"30"
-    assert len(lake.names(lock.FOLDER)) == 1, "what earlier holders left is tidied away"
+    assert len(lake.names(PUBLISH_LOCK)) == 1, "what earlier holders left is tidied away"
 
 
 def test_a_process_that_is_gone_holds_nothing(tmp_path):
@@ -176,7 +177,7 @@ def test_a_waiter_that_slept_does_not_take_a_number_of_the_past(tmp_path, monkey
     monkeypatch.setattr(Lake, "create", late)
     with lock.publishing(lake, "slow", patience_s=0) as held:
         assert held.number == 4
-        assert lake.names(lock.FOLDER) == ["00000004"]
+        assert lake.names(PUBLISH_LOCK) == ["00000004"]
 
 
 def test_an_error_gives_the_lock_back(tmp_path):
@@ -208,7 +209,7 @@ def test_the_same_on_s3(s3):
             pass
     with lock.publishing(lake, "two", patience_s=0) as held:
         held.check()
-    assert lake.names(lock.FOLDER) == ["00000002"]
+    assert lake.names(PUBLISH_LOCK) == ["00000002"]
 
 
 def _claim(**known):

@@ -26,7 +26,7 @@ def lake(tmp_path: Path) -> Lake:
 
 
 def _run(lake: Lake, *, force: bool = False) -> Any:
-    return SimpleNamespace(lake=lake, feature_version="v1", staging="staging/run=r", shard_bytes=3, force=force)
+    return SimpleNamespace(lake=lake, feature_version="v1", id="r", shard_bytes=3, force=force)
 
 
 def _found(run: Any, *parts: str, date: dt.date = DAY, etag: str = "e") -> Found:

@@ -46,7 +46,7 @@ def _put(path: Path, data: bytes, day: dt.date) -> None:
 
 def _run(lake: Lake, corpus: Corpus, *, dates=None, retry=None, force=False) -> Any:
     named = {"lake": lake, "corpus": corpus, "dates": dates, "retry": retry or Choice(), "force": force}
-    return SimpleNamespace(**named, feature_version="v1", staging="staging/run=r")
+    return SimpleNamespace(**named, feature_version="v1", id="r")
 
 
 def _failed(lake: Lake, corpus: Corpus, *attempts: dict[str, str]) -> None:

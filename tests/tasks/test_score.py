@@ -22,8 +22,9 @@ from models.adaptation import Prior
 from models.emotion import EmotionModel, Member
 from models.emotion_table import FEATURE_NAMES
 from tasks import heard
+from tasks import run_staging_paths as paths
 from tasks.run import Run
-from tasks.score import score, scores_path
+from tasks.score import score
 from tasks.select import Pending
 
 DAY, CLASSES = dt.date(2026, 11, 21), ("anger", "neutral")
@@ -113,7 +114,7 @@ def _scored(lake: Lake, features: np.ndarray, shards: dict[str, list[int]], *, w
     to_score = [shard for shard, members in rows.items() if members]
     n = score.fn(run, Pending(len(waiting), {DAY: to_score}, {}), None)
     assert n == len(waiting)
-    found = [pl.DataFrame(lake.read_parquet(scores_path(run, DAY, shard))) for shard in to_score]
+    found = [pl.DataFrame(lake.read_parquet(paths.scores(run.id, DAY, shard))) for shard in to_score]
     return pl.concat(found).sort("recording_id")
 
 
