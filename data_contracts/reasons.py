@@ -1,5 +1,6 @@
-"""Why a file could not be used, and why an utterance has no emotion: fixed vocabularies that all tables share."""
+"""Rejects of recordings, and the reasons that all tables share: of a reject, and of a missing emotion."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -26,6 +27,18 @@ PASSING = frozenset({Reason.UNREADABLE, Reason.VANISHED, Reason.ACCESS_DENIED})
 
 MOST_TRIES = 3
 """What failed so often for one and the same reason is left alone until it changes."""
+
+
+@dataclass(frozen=True)
+class Reject:
+    """Why a file cannot be used, with what was learnt before that was clear."""
+
+    reason: Reason
+    error: str  # one line: what was expected, what was found
+    codec: str | None = None
+    sample_rate_hz: int | None = None
+    n_channels: int | None = None
+    seconds: float | None = None
 
 
 class Unscored(StrEnum):

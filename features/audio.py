@@ -6,15 +6,14 @@ is the one place where what decoders find enters.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from data_contracts.errors import UsageError
-from data_contracts.fingerprint import fingerprint
-from data_contracts.reasons import Reason
+from data_contracts.reasons import Reason, Reject
 from features import channels, checks
 from features.content import Content
+from features.decode_config import AudioConfig
 from features.measures import Measures, db
 from features.streams import Header, Stream, Unusable, open_stream
 from features.windows import WINDOW_S, Window, Windower, first_frame, joined
@@ -22,44 +21,8 @@ from features.windows import WINDOW_S, Window, Windower, first_frame, joined
 if TYPE_CHECKING:
     from features.meter import Meter
 
-VERSION = "audio-2"
-SAMPLE_RATE = 16_000
 _MOST_GAIN_DB = 40.0
 WHOLE = (0, 1 << 40)
-
-
-@dataclass(frozen=True)
-class AudioConfig:
-    """What is accepted, which channels are analysed, and how they are prepared before anything listens.
-
-    The order: channels, `dc`, resampling, `denoise`, `level_lufs` (a gain that brings each analysed signal's integrated
-    loudness, ITU-R BS.1770, there). `silence_db`: a peak (dBFS) at or below which a file counts as silent.
-    """
-
-    sample_rate: int = SAMPLE_RATE
-    min_s: float = 0.1
-    max_s: float = 24 * 3600.0
-    channels: str = "mix"  # the mean of all; each; left, right, or a number from 0
-    silence_db: float = -80.0
-    keep_truncated: bool = False  # what decodes of a truncated file, instead of a reject
-    dc: Literal["none", "high_pass"] = "none"  # a high-pass at 20 Hz
-    resampler: Literal["HQ", "VHQ", "MQ"] = "HQ"  # soxr's
-    denoise: Literal["none", "wiener"] = "none"
-    level_lufs: float | None = None
-
-    def __post_init__(self) -> None:
-        channels.check(self.channels)
-        if self.level_lufs is not None and not -70 < self.level_lufs <= 0:
-            raise UsageError(f"level_lufs: expected more than -70 and at most 0 LUFS, found {self.level_lufs:g}")
-
-    def fingerprint(self) -> str:
-        """This configuration and the code's version in 12 hex digits."""
-        own: tuple[str, ...] = ()
-        if self.denoise != "none" or self.dc != "none":
-            from features import conditioning
-
-            own = (conditioning.DenoiseConfig().fingerprint(),)
-        return fingerprint(self, VERSION, *own)
 
 
 @dataclass(frozen=True)
@@ -77,18 +40,6 @@ class Decoded:
     @property
     def seconds(self) -> float:
         return self.measures.seconds
-
-
-@dataclass(frozen=True)
-class Reject:
-    """Why a file cannot be used, with what was learnt before that was clear."""
-
-    reason: Reason
-    error: str  # one line: what was expected, what was found
-    codec: str | None = None
-    sample_rate_hz: int | None = None
-    n_channels: int | None = None
-    seconds: float | None = None
 
 
 def decode(data: Content, *, config: AudioConfig = AudioConfig()) -> Decoded | Reject:
@@ -152,7 +103,7 @@ def _windows(
             signals = channels.signals(block, config.channels, numbers)
             if meter:
                 checks.block(block)
-                meter.add(block, signals, signals[0] if config.channels == "mix" else None)
+                meter.add(block, signals, signals[0] if config.channels == "mix" else channels.mix(block))
                 checks.length(meter.n_frames, rate_hz, config)
             tick()
             ready = [

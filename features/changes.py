@@ -16,8 +16,8 @@ from torch import Tensor
 
 from data_contracts.errors import UsageError
 from data_contracts.fingerprint import fingerprint
-from features.audio import SAMPLE_RATE
 from features.batches import most_samples, through
+from features.decode_config import SAMPLE_RATE
 from features.segments import Span
 
 VERSION = "changes-1"

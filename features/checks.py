@@ -9,11 +9,11 @@ import numpy as np
 
 from data_contracts.reasons import Reason
 from features import channels
+from features.decode_config import AudioConfig
 from features.measures import db
 from features.streams import Header, Unusable
 
 if TYPE_CHECKING:
-    from features.audio import AudioConfig
     from features.meter import Meter
 
 _RATES_HZ = (4_000, 768_000)
@@ -21,7 +21,7 @@ _MOST_SAMPLES_A_SECOND = 800_000  # of all analysed channels together: each is h
 _LOUDEST = 16.0  # floats may pass full scale; samples far beyond are integers in disguise, or rubbish
 
 
-def header(said: Header, config: "AudioConfig") -> list[int]:
+def header(said: Header, config: AudioConfig) -> list[int]:
     """The channels to analyse. Raises Unusable."""
     if not _RATES_HZ[0] <= said.sample_rate_hz <= _RATES_HZ[1]:
         found = said.sample_rate_hz
@@ -41,7 +41,7 @@ def header(said: Header, config: "AudioConfig") -> list[int]:
     return numbers
 
 
-def length(n_frames: int, rate_hz: int, config: "AudioConfig") -> None:
+def length(n_frames: int, rate_hz: int, config: AudioConfig) -> None:
     """Raises Unusable for a recording that is, or says that it is, too long."""
     if n_frames > config.max_s * rate_hz:
         found = f"expected {config.max_s:g} s or less, found {n_frames / rate_hz:.0f} s"
@@ -57,7 +57,7 @@ def block(samples: np.ndarray) -> None:
         raise Unusable(Reason.UNSUPPORTED, f"expected samples within -1 to 1, found a peak of {peak:g}")
 
 
-def whole(meter: "Meter", said: Header, flaw: str | None, config: "AudioConfig") -> str | None:
+def whole(meter: "Meter", said: Header, flaw: str | None, config: AudioConfig) -> str | None:
     """What is missing, where that is to be kept. Raises Unusable."""
     n_frames, seconds = meter.n_frames, meter.n_frames / said.sample_rate_hz
     if said.n_promised is not None and n_frames < said.n_promised and not flaw:

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 from data_contracts.fingerprint import fingerprint
 from features import contours
-from features.audio import AudioConfig
 from features.changes import ChangeConfig
+from features.decode_config import AudioConfig
 from features.gemaps import EgemapsConfig
 from features.mel import MelConfig
 from features.vad import VadConfig

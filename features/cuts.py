@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from features.audio import SAMPLE_RATE, Reject
+from data_contracts.reasons import Reject
+from features.decode_config import SAMPLE_RATE
 from features.measures import Measures
 from features.segments import Span
 from features.windows import WINDOW_S, Window

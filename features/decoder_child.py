@@ -19,9 +19,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from data_contracts.reasons import Reason
-from features.audio import AudioConfig, Reject, windows
+from data_contracts.reasons import Reason, Reject
+from features.audio import windows
 from features.content import Content, mapped
+from features.decode_config import AudioConfig
 from features.measures import Measures
 from features.streams import one_line
 from features.windows import Window

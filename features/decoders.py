@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 
 from data_contracts.errors import ComputeError
-from data_contracts.reasons import Reason
-from features.audio import WHOLE, AudioConfig, Decoded, Reject, gathered
+from data_contracts.reasons import Reason, Reject
+from features.audio import WHOLE, Decoded, gathered
+from features.decode_config import AudioConfig
 from features.measures import Measures
 from features.resources import Resources
 from features.windows import Window

@@ -9,12 +9,13 @@ import pyarrow as pa
 import torch
 
 from data_contracts.lake import Lake
-from data_contracts.reasons import PASSING
+from data_contracts.reasons import PASSING, Reject
 from data_contracts.records import AudioObject, Counts, ShardRef
 from features import packs, shards, store
-from features.audio import SAMPLE_RATE, Decoded, Reject
+from features.audio import Decoded
 from features.config import FeatureConfig
 from features.cuts import cut
+from features.decode_config import SAMPLE_RATE
 from features.describe import Embedders, Utterance, by_voice, describe
 from features.prefetch import Fetched, Long, fetch_ahead
 from features.resources import Resources

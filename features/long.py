@@ -15,13 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data_contracts.lake import Lake
-from data_contracts.reasons import Reason
+from data_contracts.reasons import Reason, Reject
 from data_contracts.records import Counts, ShardRef
 from data_contracts.schemas import RECORDING_FEATURES
 from features import decoders, shards
-from features.audio import SAMPLE_RATE, Reject
 from features.config import FeatureConfig
 from features.cuts import cuts, windows_of
+from features.decode_config import SAMPLE_RATE
 from features.describe import Embedders, Utterance, by_voice, describe
 from features.extract import best_device, tables_for, write
 from features.measures import Measures

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from features.bandwidth import BandwidthMeter
-from features.channels import mix
 from features.dual_mono import DualMono
 from features.loudness import LoudnessMeter
 from features.measures import db
@@ -35,8 +34,8 @@ class Meter:
         self._bandwidth = BandwidthMeter(self.sample_rate_hz)
         self._dual = DualMono(self.sample_rate_hz, self.n_channels)
 
-    def add(self, block: np.ndarray, signals: Sequence[np.ndarray], mixed: np.ndarray | None = None) -> None:
-        """A block of (frames, channels), the (frames,) signals analysed of it, and its mix where there is one."""
+    def add(self, block: np.ndarray, signals: Sequence[np.ndarray], mixed: np.ndarray) -> None:
+        """A block of (frames, channels), the (frames,) signals analysed of it, and its (frames,) mix."""
         self.n_frames += len(block)
         self._n_signals = len(signals)
         self.peak = max(self.peak, _peak(block))
@@ -46,7 +45,7 @@ class Meter:
             self.chosen_peak = max(self.chosen_peak, _peak(signal))
             self._energy += float(np.square(signal, dtype=np.float64).sum())
         self._loudness.add(block)
-        self._bandwidth.add(mixed if mixed is not None else mix(block))
+        self._bandwidth.add(mixed)
         self._dual.add(block)
 
     @property

@@ -8,9 +8,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 
+from data_contracts.reasons import Reject
 from data_contracts.records import AudioObject
 from features import decoders
-from features.audio import SAMPLE_RATE, AudioConfig, Decoded, Reject, gathered
+from features.audio import Decoded, gathered
+from features.decode_config import SAMPLE_RATE, AudioConfig
 from features.measures import Measures
 from features.objects import Held, hold, read_object
 from features.resources import Resources

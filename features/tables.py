@@ -10,9 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from data_contracts import schemas
-from data_contracts.reasons import Reason
+from data_contracts.reasons import Reason, Reject
 from data_contracts.records import AudioObject, Counts
-from features.audio import Reject
 from features.contours import SUPRASEGMENTAL_NAMES
 from features.gemaps import EGEMAPS_NAMES
 from features.measures import Measures

@@ -6,13 +6,11 @@ a recording is read whole, in pieces, or from the middle.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import soxr
 
-if TYPE_CHECKING:
-    from features.audio import AudioConfig
+from features.decode_config import AudioConfig
 
 WINDOW_S = 32  # whole chunks of the VAD
 CONTEXT_S = 1  # far more than the filters' memory
@@ -34,7 +32,7 @@ class Windower:
     """
 
     def __init__(
-        self, channel: int, rate_hz: int, config: "AudioConfig", *, first: int = 0, gain_db: float = 0.0
+        self, channel: int, rate_hz: int, config: AudioConfig, *, first: int = 0, gain_db: float = 0.0
     ) -> None:
         self._channel, self._rate_hz, self._config = channel, rate_hz, config
         self._gain = np.float32(10 ** (gain_db / 20))

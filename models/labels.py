@@ -15,7 +15,8 @@ import torch
 
 from data_contracts.errors import CorpusError, UsageError
 from data_contracts.fingerprint import digest
-from features.audio import SAMPLE_RATE, Decoded, decode
+from features.audio import Decoded, decode
+from features.decode_config import SAMPLE_RATE
 from features.extract import find_speech
 from features.vad import VadConfig
 

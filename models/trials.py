@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from data_contracts.errors import UsageError
-from features.audio import SAMPLE_RATE
 from features.batches import padded, sorted_batches
+from features.decode_config import SAMPLE_RATE
 from models.cohort import cosines
 from models.labels import Speech
 from models.verification import Trials

@@ -8,11 +8,12 @@ import torch
 
 from data_contracts.errors import CorpusError, UsageError
 from data_contracts.patience import Patience
+from data_contracts.reasons import Reject
 from data_contracts.records import ModelRef
 from features import decoders
-from features.audio import SAMPLE_RATE, Reject
 from features.batches import padded
 from features.config import FeatureConfig
+from features.decode_config import SAMPLE_RATE
 from features.extract import find_speech
 from features.objects import read_object
 from models.linking import Decision

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
+from data_contracts.reasons import Reject
 from data_contracts.records import AudioObject, Counts, ShardRef
 from features import shards
-from features.audio import Reject
 from features.describe import Embedder
 from features.extract import Extracted, extract_shard
 from features.long import LongRef, assemble, describe_range, give_up, survey, unsurveyed

@@ -6,10 +6,9 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any, TypeVar
 
-from data_contracts.reasons import Reason
+from data_contracts.reasons import Reason, Reject
 from data_contracts.records import AudioObject, ShardRef
 from features import shards
-from features.audio import Reject
 from features.describe import Embedders
 from features.extract import Extracted, reject_shard
 from tasks import run_staging_paths as paths

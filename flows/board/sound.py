@@ -9,9 +9,10 @@ import numpy as np
 import polars as pl
 
 from data_contracts.errors import CorpusError
+from data_contracts.reasons import Reject
 from features import audio, objects
-from features.audio import SAMPLE_RATE, Reject
 from features.cuts import cut, windows_of
+from features.decode_config import SAMPLE_RATE
 from features.segments import Span
 from features.windows import WINDOW_S, Window
 from flows import chosen

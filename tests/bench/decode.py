@@ -30,10 +30,12 @@ import torch
 from end_to_end import ROOT, SAMPLE, SHARED, machine
 
 from data_contracts.lake import Lake
+from data_contracts.reasons import Reject
 from features import shards
-from features.audio import AudioConfig, Reject, windows
+from features.audio import windows
 from features.config import FeatureConfig
 from features.corpus import look_at
+from features.decode_config import AudioConfig
 from features.describe import Embedder
 from features.extract import extract_shard
 from features.streams import open_stream

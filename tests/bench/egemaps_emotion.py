@@ -24,8 +24,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from features import egemaps
-from features.audio import SAMPLE_RATE, Decoded, decode
+from features.audio import Decoded, decode
 from features.batches import padded, sorted_batches
+from features.decode_config import SAMPLE_RATE
 from models.labels import Clip, read_labels
 
 PROTOCOLS = {

@@ -22,7 +22,8 @@ from egemaps_emotion import ours, theirs
 from scipy.stats import spearmanr
 
 from features import EGEMAPS_NAMES, LLD_NAMES, egemaps_lld
-from features.audio import SAMPLE_RATE, Decoded, decode
+from features.audio import Decoded, decode
+from features.decode_config import SAMPLE_RATE
 
 F0 = LLD_NAMES.index("F0semitoneFrom27.5Hz_sma3nz")
 SUFFIXES = {".wav", ".flac", ".mp3", ".ogg", ".opus"}

@@ -15,7 +15,7 @@ import numpy as np
 from egemaps_emotion import ours, theirs
 
 from features import EGEMAPS_NAMES
-from features.audio import SAMPLE_RATE
+from features.decode_config import SAMPLE_RATE
 
 PERIOD, SECONDS = 100, 3  # samples, seconds
 SHARES = (0.01, 0.02, 0.04, 0.08)  # by which neighbours differ

@@ -32,8 +32,9 @@ import torch
 from mixtures import Mixture, Pool, mixture
 
 from data_contracts.fingerprint import digest
-from features.audio import SAMPLE_RATE, Decoded, decode
+from features.audio import Decoded, decode
 from features.changes import Along, ChangeConfig, split_at_changes
+from features.decode_config import SAMPLE_RATE
 from features.extract import find_speech
 from features.segments import Span
 from features.vad import VadConfig

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_contracts.errors import UsageError
-from data_contracts.reasons import Reason
-from features.audio import AudioConfig, Decoded, Reject, decode
+from data_contracts.reasons import Reason, Reject
+from features.audio import Decoded, decode
+from features.decode_config import AudioConfig
 
 RATE = 16_000
 FORMATS = {

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_contracts.errors import UsageError
-from features.audio import SAMPLE_RATE
 from features.changes import Along, ChangeConfig, change_times, levels_db, split_at_changes
 from features.config import FeatureConfig
+from features.decode_config import SAMPLE_RATE
 from features.segments import Span
 
 CONFIG = ChangeConfig()

@@ -4,8 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_contracts.reasons import Reason
-from features.audio import Reject
+from data_contracts.reasons import Reason, Reject
 from features.cuts import cut, cuts
 from features.segments import Span
 from features.windows import Window

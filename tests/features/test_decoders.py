@@ -9,9 +9,10 @@ import pytest
 import soundfile as sf
 
 from data_contracts.errors import UsageError
-from data_contracts.reasons import Reason
+from data_contracts.reasons import Reason, Reject
 from features import decoders
-from features.audio import AudioConfig, Decoded, Reject, decode
+from features.audio import Decoded, decode
+from features.decode_config import AudioConfig
 from features.resources import Resources
 
 RATE = 16_000

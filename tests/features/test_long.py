@@ -14,9 +14,10 @@ from polars.testing import assert_frame_equal
 from data_contracts.lake import Lake
 from data_contracts.records import Counts, ShardRef
 from features import shards, store
-from features.audio import AudioConfig, decode
+from features.audio import decode
 from features.config import FeatureConfig
 from features.corpus import look_at
+from features.decode_config import AudioConfig
 from features.describe import Embedder
 from features.extract import extract_shard
 from features.long import assemble, describe_range, survey

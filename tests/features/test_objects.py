@@ -15,10 +15,9 @@ from small_disk import small_disk
 
 from data_contracts.errors import ComputeError
 from data_contracts.patience import Patience
-from data_contracts.reasons import Reason
+from data_contracts.reasons import Reason, Reject
 from data_contracts.records import AudioObject
 from features import objects
-from features.audio import Reject
 from features.corpus import look_at
 from features.objects import Held, hold, read_object, shared
 

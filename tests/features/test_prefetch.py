@@ -15,11 +15,12 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from data_contracts.errors import CredentialsError, TransientError
 from data_contracts.fingerprint import digest
 from data_contracts.patience import Patience
-from data_contracts.reasons import Reason
+from data_contracts.reasons import Reason, Reject
 from data_contracts.records import AudioObject
 from features import decoders
-from features.audio import AudioConfig, Decoded, Reject
+from features.audio import Decoded
 from features.corpus import Corpus, look_at
+from features.decode_config import AudioConfig
 from features.listing import list_objects
 from features.prefetch import Fetched, Long, fetch_ahead
 from features.resources import Resources

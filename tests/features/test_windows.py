@@ -9,7 +9,8 @@ import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.audio import AudioConfig, Window, windows
+from features.audio import Window, windows
+from features.decode_config import AudioConfig
 from features.windows import CONTEXT_S, WINDOW_S, Windower, first_frame, joined
 
 RNG = np.random.default_rng(0)

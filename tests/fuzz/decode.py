@@ -166,15 +166,17 @@ def _prepared(data: bytes) -> None:
     """As a run reads it: mixed, resampled, measured."""
     import numpy as np
 
+    from data_contracts.reasons import Reject
     from features import audio
+    from features.decode_config import SAMPLE_RATE, AudioConfig
 
-    found = audio.decode(data, config=audio.AudioConfig(max_s=20.0))
-    if isinstance(found, audio.Reject):
+    found = audio.decode(data, config=AudioConfig(max_s=20.0))
+    if isinstance(found, Reject):
         assert found.error.isprintable(), found.error
         return
     assert np.isfinite(found.waveform).all(), found.measures
     assert found.waveform.dtype == np.float32, found.waveform.dtype
-    assert abs(len(found.waveform) - found.seconds * audio.SAMPLE_RATE) <= 1, found.measures
+    assert abs(len(found.waveform) - found.seconds * SAMPLE_RATE) <= 1, found.measures
 
 
 def _same_behind_a_skip(data: bytes, whole: "object") -> None:

@@ -12,10 +12,10 @@ import torch
 from data_contracts.lake import Lake
 from data_contracts.records import ModelRef
 from features import store
-from features.audio import SAMPLE_RATE
 from features.changes import ChangeConfig
 from features.config import FeatureConfig
 from features.corpus import look_at
+from features.decode_config import SAMPLE_RATE
 from features.describe import Embedder
 from features.extract import extract_shard
 from features.shards import write_plan

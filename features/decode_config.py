@@ -1,0 +1,45 @@
+"""Configuration of decoding: accepted recordings, analysed channels and the preparation of their signals."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from data_contracts.errors import UsageError
+from data_contracts.fingerprint import fingerprint
+from features import channels
+
+VERSION = "audio-2"
+SAMPLE_RATE = 16_000
+
+
+@dataclass(frozen=True)
+class AudioConfig:
+    """What is accepted, which channels are analysed, and how they are prepared before anything listens.
+
+    The order: channels, `dc`, resampling, `denoise`, `level_lufs` (a gain that brings each analysed signal's integrated
+    loudness, ITU-R BS.1770, there). `silence_db`: a peak (dBFS) at or below which a file counts as silent.
+    """
+
+    sample_rate: int = SAMPLE_RATE
+    min_s: float = 0.1
+    max_s: float = 24 * 3600.0
+    channels: str = "mix"  # the mean of all; each; left, right, or a number from 0
+    silence_db: float = -80.0
+    keep_truncated: bool = False  # what decodes of a truncated file, instead of a reject
+    dc: Literal["none", "high_pass"] = "none"  # a high-pass at 20 Hz
+    resampler: Literal["HQ", "VHQ", "MQ"] = "HQ"  # soxr's
+    denoise: Literal["none", "wiener"] = "none"
+    level_lufs: float | None = None
+
+    def __post_init__(self) -> None:
+        channels.check(self.channels)
+        if self.level_lufs is not None and not -70 < self.level_lufs <= 0:
+            raise UsageError(f"level_lufs: expected more than -70 and at most 0 LUFS, found {self.level_lufs:g}")
+
+    def fingerprint(self) -> str:
+        """This configuration and the code's version in 12 hex digits."""
+        own: tuple[str, ...] = ()
+        if self.denoise != "none" or self.dc != "none":
+            from features import conditioning
+
+            own = (conditioning.DenoiseConfig().fingerprint(),)
+        return fingerprint(self, VERSION, *own)
