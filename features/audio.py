@@ -14,8 +14,9 @@ from data_contracts.reasons import Reason, Reject
 from features import channels, checks
 from features.content import Content
 from features.decode_config import AudioConfig
+from features.decode_stream import Header, Stream, Unusable
 from features.measures import Measures, db
-from features.streams import Header, Stream, Unusable, open_stream
+from features.streams import open_stream
 from features.windows import WINDOW_S, Window, Windower, first_frame, joined
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import numpy as np
 from data_contracts.reasons import Reason
 from features import channels
 from features.decode_config import AudioConfig
+from features.decode_stream import Header, Unusable
 from features.measures import db
-from features.streams import Header, Unusable
 
 if TYPE_CHECKING:
     from features.meter import Meter

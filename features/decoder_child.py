@@ -23,8 +23,8 @@ from data_contracts.reasons import Reason, Reject
 from features.audio import windows
 from features.content import Content, mapped
 from features.decode_config import AudioConfig
+from features.decode_stream import one_line
 from features.measures import Measures
-from features.streams import one_line
 from features.windows import Window
 
 _TELLS_S = 1.0

@@ -9,7 +9,7 @@ import numpy as np
 from data_contracts.reasons import Reason
 from features import codecs, completeness, containers, framing, tracks
 from features.content import Content, View
-from features.streams import BLOCK_SAMPLES, Header, Tick, Unusable, one_line, still
+from features.decode_stream import BLOCK_SAMPLES, Header, Tick, Unusable, one_line, still
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from data_contracts.reasons import Reason
 from features import codecs
 from features.content import Content
-from features.streams import Unusable
+from features.decode_stream import Unusable
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream

@@ -12,7 +12,8 @@ from audiofiles import KINDS, Kind, dsf, encoded, likeness, read, verdict, voice
 
 from data_contracts.reasons import Reason
 from features import streams
-from features.streams import Unusable, open_stream
+from features.decode_stream import Unusable
+from features.streams import open_stream
 
 LOSSLESS = {"alac", "flac", "tta", "wavpack", "pcm_s24be", "pcm_f64be", "pcm_f32le", "pcm_s16le"}
 

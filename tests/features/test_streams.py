@@ -11,7 +11,8 @@ from audiofiles import FAST, KINDS, encoded, likeness, read, verdict, voice, wri
 from data_contracts.reasons import Reason
 from features import codecs, containers, ffmpeg, sndfile
 from features.content import mapped
-from features.streams import Header, Unusable, open_stream
+from features.decode_stream import Header, Unusable
+from features.streams import open_stream
 
 RATE = 16_000
 EXACT = {"wav/pcm_16", "wav/pcm_24", "wav/float", "wav/double", "flac", "caf/pcm_16", "aiff/pcm_16", "caf/alac_16"}

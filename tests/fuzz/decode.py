@@ -124,10 +124,11 @@ MAGICS = (
 
 
 def one_input(data: bytes) -> str:
-    """Decodes, and holds the stream to what `features.streams` promises; says in a word what came of it."""
+    """Decodes, and holds the stream to what `features.decode_stream` promises; says in a word what came of it."""
     import numpy as np
 
     from features import streams
+    from features.decode_stream import BLOCK_SAMPLES, Unusable
 
     kept: list[np.ndarray] = []
     try:
@@ -141,14 +142,14 @@ def one_input(data: bytes) -> str:
                 assert block.dtype == np.float32, block.dtype
                 assert block.ndim == 2, block.shape
                 assert block.shape[1] == header.n_channels, (block.shape, header)
-                assert 0 < block.size <= max(streams.BLOCK_SAMPLES, header.n_channels), (block.shape, header)
+                assert 0 < block.size <= max(BLOCK_SAMPLES, header.n_channels), (block.shape, header)
                 if not re.search("float|double|pcm_f", header.codec):
                     assert np.isfinite(block).all(), header
                 kept.append(block)
                 n_read += block.size
                 if n_read > MAX_SAMPLES:
                     break
-    except streams.Unusable as error:
+    except Unusable as error:
         found = error
     else:
         found = None

@@ -9,7 +9,8 @@ import numpy as np
 import soundfile as sf
 
 from data_contracts.reasons import Reason
-from features.streams import Header, Unusable, open_stream
+from features.decode_stream import Header, Unusable
+from features.streams import open_stream
 
 LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
 
