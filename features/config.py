@@ -8,7 +8,7 @@ from features.changes import ChangeConfig
 from features.decode_config import AudioConfig
 from features.gemaps import EgemapsConfig
 from features.mel import MelConfig
-from features.vad import VadConfig
+from features.segmentation_config import VadConfig
 
 
 @dataclass(frozen=True)

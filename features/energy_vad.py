@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from features import frames
-from features.vad import CHUNK
+from features.segmentation_config import CHUNK
 
 VERSION = "energy-vad-1"
 _BINS = slice(4, 128)  # of 31.25 Hz: 125 Hz to 4 kHz, above hum and below most hiss

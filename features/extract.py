@@ -19,10 +19,10 @@ from features.decode_config import SAMPLE_RATE
 from features.describe import Embedders, Utterance, by_voice, describe
 from features.prefetch import Fetched, Long, fetch_ahead
 from features.resources import Resources
+from features.segmentation_config import VadConfig
 from features.segments import Span
 from features.speech import Listened, hear
 from features.tables import ShardTables, object_columns, quality_columns, tally
-from features.vad import VadConfig
 
 
 @dataclass

@@ -8,8 +8,9 @@ import torch
 
 from features.batches import most_samples, through
 from features.energy_vad import energy_probabilities, levels_db, speech_of_levels
+from features.segmentation_config import CHUNK, VadConfig
 from features.segments import Span, speech_segments
-from features.vad import CHUNK, SpeechStream, VadConfig, speech_probabilities
+from features.vad import SpeechStream, speech_probabilities
 
 _SAMPLE_RATE = 16_000
 _BATCH_S = 240  # on a core

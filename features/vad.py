@@ -1,28 +1,24 @@
-"""Where there is speech: Silero VAD v6 (Silero Team, 2025), batched over recordings and vectorised over time.
+"""Silero VAD v6 (Silero Team, 2025): probabilities of speech, batched over recordings and vectorised over time.
 
 The wheel's model is called once for each 32 ms. Only its LSTM needs the past, so here everything before it runs over
 many chunks of all recordings at once. The weights are read from the silero-vad wheel; the code is ours.
 """
 
 import warnings
-from dataclasses import dataclass
 from functools import lru_cache
-from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from data_contracts.errors import ModelError, UsageError
-from data_contracts.fingerprint import fingerprint
+from data_contracts.errors import ModelError
 from features import frames
 from features.batches import at_once
+from features.segmentation_config import CHUNK
 
 VERSION = "vad-1"
-CHUNK = 512  # samples, 32 ms: one probability each
 _CONTEXT = 64  # samples of the chunk before that the model sees, too
 _N_FFT, _HOP, _FRAMES = 256, 128, 4  # of the spectrum within a chunk
 _UNITS = 128
@@ -30,33 +26,6 @@ _STRIDES = (1, 2, 2, 1)
 _CHUNKS_AT_ONCE = {"cpu": 1024, "cuda": 1 << 16}  # all recordings together: fits a core's cache, or fills a GPU
 
 State = tuple[Tensor, Tensor]
-
-
-@dataclass(frozen=True)
-class VadConfig:
-    """What makes speech of probabilities (`features.segments`), which are 0 to 1; times in seconds."""
-
-    method: Literal["silero", "energy"] = "silero"  # where the probabilities come from
-    threshold: float = 0.5  # opens a segment
-    release: float = 0.35  # closes it
-    min_speech_s: float = 0.15  # with 0.25, one spoken digit in four is lost
-    min_pause_s: float = 0.4
-    pad_s: float = 0.1
-    max_segment_s: float = 15.0
-
-    def __post_init__(self) -> None:
-        if not 0 < self.release <= self.threshold <= 1:
-            raise UsageError(f"expected 0 < release <= threshold <= 1, found {self.release} and {self.threshold}")
-        if min(self.min_speech_s, self.min_pause_s, self.pad_s) < 0 or self.max_segment_s < 1:
-            raise UsageError(f"expected times of 0 s or more and max_segment_s of 1 s or more, found {self}")
-
-    def fingerprint(self) -> str:
-        """This configuration, the code's version and that of the wheel with the weights, if any, in 12 hex digits."""
-        if self.method == "energy":
-            from features import energy_vad
-
-            return fingerprint(self, energy_vad.VERSION)
-        return fingerprint(self, VERSION, metadata.version("silero-vad"))
 
 
 @torch.no_grad()

@@ -28,7 +28,7 @@ def features(settings: Settings, *, same_voice: float) -> "FeatureConfig":
     """All that is computed; `same_voice` is the speaker model's threshold. Raises UsageError."""
     from features.changes import ChangeConfig
     from features.config import FeatureConfig
-    from features.vad import VadConfig
+    from features.segmentation_config import VadConfig
 
     return FeatureConfig(
         audio=audio(settings),

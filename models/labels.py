@@ -18,7 +18,7 @@ from data_contracts.fingerprint import digest
 from features.audio import Decoded, decode
 from features.decode_config import SAMPLE_RATE
 from features.extract import find_speech
-from features.vad import VadConfig
+from features.segmentation_config import VadConfig
 
 _REQUIRED = ("path", "speaker", "emotion")
 _READ_AT_ONCE = 64

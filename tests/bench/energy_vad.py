@@ -17,8 +17,9 @@ from end_to_end import SHARED, machine
 
 from features.batches import padded
 from features.energy_vad import energy_probabilities
+from features.segmentation_config import CHUNK, VadConfig
 from features.segments import speech_segments
-from features.vad import CHUNK, VadConfig, speech_probabilities
+from features.vad import speech_probabilities
 
 RATE = 16_000
 CONFIG = VadConfig()

@@ -24,9 +24,9 @@ from features.batches import most_samples, through
 from features.changes import ChangeConfig, split_at_changes
 from features.contours import suprasegmental
 from features.gemaps import egemaps_and_lld
+from features.segmentation_config import VadConfig
 from features.segments import Span
 from features.speech import hear
-from features.vad import VadConfig
 from models.speaker import SpeakerModel, _Pyfunc
 
 RATE = 16_000

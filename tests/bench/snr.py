@@ -15,8 +15,9 @@ from bandwidth import speech
 from end_to_end import SHARED, machine
 
 from features.batches import padded
+from features.segmentation_config import CHUNK, VadConfig
 from features.snr import snr_db
-from features.vad import CHUNK, VadConfig, speech_probabilities
+from features.vad import speech_probabilities
 
 RATE = 16_000
 SNRS_DB = (0, 5, 10, 20, 30)

@@ -36,8 +36,8 @@ from features.audio import Decoded, decode
 from features.changes import Along, ChangeConfig, split_at_changes
 from features.decode_config import SAMPLE_RATE
 from features.extract import find_speech
+from features.segmentation_config import VadConfig
 from features.segments import Span
-from features.vad import VadConfig
 from models.along import by_crops
 from models.labels import Speech, read_labels, read_speech
 from models.speaker import SpeakerModel

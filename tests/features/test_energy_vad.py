@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from data_contracts.errors import UsageError
 from features import energy_vad
 from features.energy_vad import energy_probabilities
+from features.segmentation_config import CHUNK, VadConfig
 from features.segments import speech_segments
-from features.vad import CHUNK, VadConfig, speech_probabilities
+from features.vad import speech_probabilities
 
 RATE = 16_000
 

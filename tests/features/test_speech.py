@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.audio import decode
+from features.segmentation_config import CHUNK, VadConfig
 from features.segments import Span
 from features.speech import Listener, chunk_powers, hear, speech_mask
-from features.vad import CHUNK, VadConfig
 
 RATE = 16_000
 

@@ -12,8 +12,9 @@ import torch
 from data_contracts.errors import UsageError
 from features import vad
 from features.audio import decode
+from features.segmentation_config import CHUNK, VadConfig
 from features.segments import speech_segments
-from features.vad import VadConfig, speech_probabilities
+from features.vad import speech_probabilities
 
 RATE = 16_000
 CORPORA = Path(__file__).parents[2].parent / "shared" / "corpora"
@@ -39,8 +40,8 @@ def wheel():
 def one_by_one(wheel, waveform):
     """The wheel's model, called once a chunk as its makers do."""
     wheel.reset_states()
-    padded = torch.nn.functional.pad(waveform, (0, -len(waveform) % vad.CHUNK))
-    return torch.stack([wheel(chunk[None], RATE)[0, 0] for chunk in padded.split(vad.CHUNK)])
+    padded = torch.nn.functional.pad(waveform, (0, -len(waveform) % CHUNK))
+    return torch.stack([wheel(chunk[None], RATE)[0, 0] for chunk in padded.split(CHUNK)])
 
 
 def babble(seconds, seed=0):

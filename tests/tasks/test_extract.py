@@ -18,8 +18,8 @@ from features.corpus import look_at
 from features.decode_config import SAMPLE_RATE
 from features.describe import Embedder
 from features.extract import extract_shard
+from features.segmentation_config import VadConfig
 from features.shards import write_plan
-from features.vad import VadConfig
 from models import registry, serving
 from models.labels import read_labels, read_speech
 from models.registry import Registry

@@ -1,0 +1,39 @@
+"""Configuration of voice activity detection, and the chunk that its probabilities are of."""
+
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Literal
+
+from data_contracts.errors import UsageError
+from data_contracts.fingerprint import fingerprint
+
+CHUNK = 512  # samples, 32 ms: one probability each
+
+
+@dataclass(frozen=True)
+class VadConfig:
+    """What makes speech of probabilities (`features.segments`), which are 0 to 1; times in seconds."""
+
+    method: Literal["silero", "energy"] = "silero"  # where the probabilities come from
+    threshold: float = 0.5  # opens a segment
+    release: float = 0.35  # closes it
+    min_speech_s: float = 0.15  # with 0.25, one spoken digit in four is lost
+    min_pause_s: float = 0.4
+    pad_s: float = 0.1
+    max_segment_s: float = 15.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.release <= self.threshold <= 1:
+            raise UsageError(f"expected 0 < release <= threshold <= 1, found {self.release} and {self.threshold}")
+        if min(self.min_speech_s, self.min_pause_s, self.pad_s) < 0 or self.max_segment_s < 1:
+            raise UsageError(f"expected times of 0 s or more and max_segment_s of 1 s or more, found {self}")
+
+    def fingerprint(self) -> str:
+        """This configuration, the code's version and that of the wheel with the weights, if any, in 12 hex digits."""
+        if self.method == "energy":
+            from features import energy_vad
+
+            return fingerprint(self, energy_vad.VERSION)
+        from features import vad
+
+        return fingerprint(self, vad.VERSION, metadata.version("silero-vad"))
