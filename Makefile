@@ -24,7 +24,7 @@ test: setup
 
 # What is promised of S3, on a real server: Ceph's, from Debian's packages, unpacked into .cache and run on loopback.
 test-s3: setup
-	$(BIN)/python tests/makers/radosgw.py run -- $(BIN)/pytest -n 2 --dist worksteal
+	$(BIN)/python tests/helpers/radosgw.py run -- $(BIN)/pytest -n 2 --dist worksteal
 
 # The dashboard in a real Chromium: Debian's, which is installed first where it is missing (as root).
 test-browser: setup

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pyarrow  # noqa: F401 - here, on the main thread: 25.0 crashes where a thread that ends was the first to load it
 import pytest
-from explore import PROFILE
-from faulty_s3 import FaultyStore, faulty_s3
+from helpers.explore_profile import PROFILE
+from helpers.faulty_s3 import FaultyStore, faulty_s3
+from helpers.paths import SAMPLE
+from helpers.steady_environment import steady
 from hypothesis import settings
-from steady_environment import steady
 
 from flows.embedded_s3 import embedded_s3
 
@@ -31,7 +32,6 @@ _NO_PROFILE = {
 os.environ.update(_NO_PROFILE, XDG_STATE_HOME=str(Path(tempfile.gettempdir(), "undertone-tests-state")))
 
 _SETTINGS = ("UNDERTONE_", "MLFLOW_", "AWS_")
-_ROOT = Path(__file__).parent.parent
 _MLFLOW_OURS = {  # set by models.registry at import
     "MLFLOW_DISABLE_TELEMETRY",
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION",
@@ -39,7 +39,7 @@ _MLFLOW_OURS = {  # set by models.registry at import
 }
 
 
-# Names another S3 server than moto's; the AWS settings beside it are its own (tests/makers/radosgw.py).
+# Names another S3 server than moto's; the AWS settings beside it are its own (tests/helpers/radosgw.py).
 _OTHER_S3 = "UNDERTONE_TEST_S3_ENDPOINT"
 _S3_SETTINGS = (
     "AWS_ACCESS_KEY_ID",
@@ -109,7 +109,7 @@ def faulty(s3: str) -> Iterator[FaultyStore]:
 @pytest.fixture(scope="session")
 def sample() -> Path:
     """The shipped corpus, laid out by date."""
-    return _ROOT / "flows" / "sample" / "corpus"
+    return SAMPLE
 
 
 @pytest.fixture

@@ -19,11 +19,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "makers")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from board_server import CHROMIUM, FLAGS, dashboard  # noqa: E402
+from helpers.dashboard_server import CHROMIUM, FLAGS, dashboard  # noqa: E402
+from helpers.synthetic_lake import Size, make  # noqa: E402
 from playwright.sync_api import Browser, sync_playwright  # noqa: E402
-from synthetic_lake import Size, make  # noqa: E402
 
 from data_contracts.lake import Lake  # noqa: E402
 

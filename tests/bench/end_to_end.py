@@ -6,7 +6,7 @@
 CORPUS is a folder with a labels.csv (path, duration_s); without one ../shared/corpora is taken where it is, else the
 sample's synthetic clips. What is shorter than --hours is repeated, at many levels. Everything runs as a user would run
 it, in processes of its own, corpus and lake in S3 on loopback: moto's server, or Ceph's where
-`python tests/makers/radosgw.py run --` stands before.
+`python tests/helpers/radosgw.py run --` stands before.
 """
 
 import argparse
@@ -104,7 +104,7 @@ def share(ledger: dict, wall_s: float) -> str:
 
 @contextlib.contextmanager
 def store() -> Iterator[str]:
-    """A bucket on the S3 server that UNDERTONE_TEST_S3_ENDPOINT names (tests/makers/radosgw.py), else on moto's."""
+    """A bucket on the S3 server that UNDERTONE_TEST_S3_ENDPOINT names (tests/helpers/radosgw.py), else on moto's."""
     if "UNDERTONE_TEST_S3_ENDPOINT" not in os.environ:
         with embedded_s3("undertone-bench"):
             yield "undertone-bench"

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 import soundfile as sf
-from board_server import CHROMIUM, FLAGS, dashboard
+from helpers.dashboard_server import CHROMIUM, FLAGS, dashboard
+from helpers.synthetic_lake import Size, make
 from playwright.sync_api import Browser, Page, sync_playwright
-from synthetic_lake import Size, make
 
 from data_contracts.lake import Lake
 

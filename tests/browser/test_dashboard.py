@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from board_server import dashboard
+from helpers.dashboard_server import dashboard
 from playwright.sync_api import Page, expect
 
 from flows.query import query

@@ -4,7 +4,7 @@ import datetime as dt
 from pathlib import Path
 
 import pytest
-from small_lake import publish_night, utterance
+from helpers.small_lake import publish_night, utterance
 
 from data_contracts import lake as lakes
 from data_contracts.as_of import as_of

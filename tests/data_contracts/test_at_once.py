@@ -4,15 +4,14 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
+from helpers.paths import ROOT
 
 from data_contracts import lake as lakes
 
-ROOT = Path(__file__).parents[2]
 _PREPARED = """
 import json, sys
 from data_contracts import lake as lakes

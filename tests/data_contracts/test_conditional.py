@@ -1,7 +1,7 @@
 """A store that does not keep its conditions is found out, and one that does is left as it was."""
 
 import pytest
-from faulty_s3 import Fault
+from helpers.faulty_s3 import Fault
 
 from data_contracts import conditional
 from data_contracts import lake as lakes

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from deltalake import CommitProperties, DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError
-from faulty_s3 import Fault
+from helpers.faulty_s3 import Fault
 
 from data_contracts import lake as lakes
 from data_contracts.errors import TransientError

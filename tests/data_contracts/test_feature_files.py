@@ -5,7 +5,7 @@ import datetime as dt
 import polars as pl
 import pyarrow as pa
 import pytest
-from small_lake import write_segments
+from helpers.small_lake import write_segments
 
 from data_contracts import lake as lakes
 from data_contracts.errors import UsageError

@@ -3,9 +3,9 @@
 import subprocess
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
+from helpers.paths import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -69,9 +69,8 @@ def test_other_content_other_name(one, other):
 
 def test_another_process_gives_the_same_name():
     """Python's own `hash` does not: it is salted a process."""
-    root = Path(__file__).parents[2]
     code = 'from data_contracts.fingerprint import fingerprint as f; print(f({"b": [1, 2.5], "a": "é"}))'
-    asked = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    asked = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert asked.stdout.strip() == fingerprint({"b": [1, 2.5], "a": "é"}) == "6ad835725c83"
 
 

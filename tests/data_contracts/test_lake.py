@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
-from faulty_s3 import TRANSIENT, Fault
+from helpers.faulty_s3 import TRANSIENT, Fault
 
 from data_contracts import lake as lakes
 from data_contracts.errors import CredentialsError, TransientError, UsageError

@@ -2,7 +2,7 @@
 
 import boto3
 import pytest
-from faulty_s3 import Fault
+from helpers.faulty_s3 import Fault
 
 from data_contracts.foreign import code_of
 from data_contracts.patience import Patience

@@ -2,16 +2,15 @@
 
 import math
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import soundfile
 import torch
+from helpers.paths import SHARED_CORPORA
 from scipy.signal import lfilter
 from torch import Tensor
 
 RATE = 16_000
-CORPORA = Path(__file__).parents[2].parent / "shared" / "corpora"
 
 
 @pytest.fixture(
@@ -68,10 +67,10 @@ def vowels() -> list[Tensor]:
 @pytest.fixture(scope="session")
 def speech() -> list[Tensor]:
     """Some ten real clips at 16 kHz, of at most three seconds."""
-    if not CORPORA.is_dir():
+    if not SHARED_CORPORA.is_dir():
         pytest.skip("the real speech of ../shared/corpora is not on this machine")
     clips = []
-    for path in sorted(CORPORA.glob("*/*.flac"))[::170]:
+    for path in sorted(SHARED_CORPORA.glob("*/*.flac"))[::170]:
         wave, rate = soundfile.read(path, dtype="float32", frames=3 * RATE)
         if rate == RATE:
             clips.append(torch.from_numpy(wave))

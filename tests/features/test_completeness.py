@@ -4,7 +4,7 @@ import struct
 
 import numpy as np
 import pytest
-from audiofiles import FAST, KINDS, dsf, encoded, read, verdict, voice, written
+from helpers.audio_files import FAST, KINDS, dsf, encoded, read, verdict, voice, written
 
 from data_contracts.reasons import Reason
 from features import completeness

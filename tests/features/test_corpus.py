@@ -7,7 +7,7 @@ from pathlib import Path
 
 import boto3
 import pytest
-from as_named import put_as_named
+from helpers.raw_keys import put_as_named
 
 from data_contracts.errors import CorpusError, UsageError
 from features.corpus import DEFAULT_LAYOUT, Corpus, date_in_path, look_at

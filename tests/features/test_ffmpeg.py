@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 import soxr
-from audiofiles import KINDS, Kind, dsf, encoded, likeness, read, verdict, voice
+from helpers.audio_files import KINDS, Kind, dsf, encoded, likeness, read, verdict, voice
 
 from data_contracts.reasons import Reason
 from features import streams

@@ -1,7 +1,7 @@
 """Frames without a container: their sizes lead from one to the next, to the last byte."""
 
 import pytest
-from audiofiles import KINDS, encoded, voice, written
+from helpers.audio_files import KINDS, encoded, voice, written
 
 from features import framing
 

@@ -5,12 +5,11 @@ import random
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from audiofiles import tiny
+from helpers.audio_files import tiny
+from helpers.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 DRIVER = ROOT / "tests" / "fuzz" / "decode.py"
 FOUND = sorted((DRIVER.parent / "found").glob("*.bin"))
 MOST_MB = 400  # of a process that decodes a few kilobytes; Python and its libraries take 150

@@ -6,7 +6,7 @@ import struct
 import numpy as np
 import pytest
 import soundfile as sf
-from audiofiles import read, verdict, written
+from helpers.audio_files import read, verdict, written
 
 from features import mp3
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import boto3
 import pytest
-from small_disk import small_disk
+from helpers.small_disk import small_disk
 
 from data_contracts.errors import ComputeError
 from data_contracts.patience import Patience

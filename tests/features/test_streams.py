@@ -6,7 +6,7 @@ import struct
 import numpy as np
 import pytest
 import soundfile as sf
-from audiofiles import FAST, KINDS, encoded, likeness, read, verdict, voice, written
+from helpers.audio_files import FAST, KINDS, encoded, likeness, read, verdict, voice, written
 
 from data_contracts.reasons import Reason
 from features import codecs, containers, ffmpeg, sndfile

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.paths import SHARED_CORPORA
 
 from data_contracts.errors import UsageError
 from features import vad
@@ -17,7 +18,6 @@ from features.segments import speech_segments
 from features.vad import speech_probabilities
 
 RATE = 16_000
-CORPORA = Path(__file__).parents[2].parent / "shared" / "corpora"
 TOLERANCE = 1e-4  # of a probability, against the wheel; 5e-6 was found
 
 
@@ -85,9 +85,9 @@ def test_matches_the_wheels_own_model(wheel, seconds):
 
 
 @pytest.mark.corpora
-@pytest.mark.skipif(not CORPORA.is_dir(), reason="no real speech in ../shared/corpora")
+@pytest.mark.skipif(not SHARED_CORPORA.is_dir(), reason="no real speech in ../shared/corpora")
 def test_matches_the_wheels_own_model_on_speech(wheel):
-    paths = sorted(CORPORA.glob("*/*.flac"))[::200]
+    paths = sorted(SHARED_CORPORA.glob("*/*.flac"))[::200]
     waveforms = [torch.from_numpy(decode(path.read_bytes()).waveform) for path in paths]
     found = speech_probabilities(*batch_of(waveforms))
     for row, waveform in zip(found, waveforms, strict=True):
@@ -97,12 +97,12 @@ def test_matches_the_wheels_own_model_on_speech(wheel):
 
 
 @pytest.mark.corpora
-@pytest.mark.skipif(not CORPORA.is_dir(), reason="no real speech in ../shared/corpora")
+@pytest.mark.skipif(not SHARED_CORPORA.is_dir(), reason="no real speech in ../shared/corpora")
 @pytest.mark.parametrize(
     ("corpus", "step", "most_missed"), [("emodb", 16, 0.0), ("ravdess", 64, 0.07), ("fsdd", 12, 0.2)]
 )
 def test_real_clips_have_one_segment_or_two(corpus, step, most_missed):
-    clips = [decode(path.read_bytes()).waveform for path in sorted((CORPORA / corpus).glob("*.flac"))[::step]]
+    clips = [decode(path.read_bytes()).waveform for path in sorted((SHARED_CORPORA / corpus).glob("*.flac"))[::step]]
     counts = []
     for clip in clips:
         row = speech_probabilities(torch.from_numpy(clip)[None], torch.tensor([len(clip)]))[0]

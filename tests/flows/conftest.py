@@ -10,11 +10,12 @@ from typing import Any
 import dask
 import polars as pl
 import pytest
-from clocks import wrong_clock
 from distributed.utils import get_mp_context
+from helpers.paths import SHARED_CORPORA
+from helpers.warm_process import Warm, warm
+from helpers.wrong_clock import wrong_clock
 from prefect.settings import PREFECT_API_URL
 from prefect.testing.utilities import prefect_test_harness
-from warm import Warm, warm
 
 from data_contracts.lake import Lake
 from data_contracts.schemas import TABLE_KEYS
@@ -22,8 +23,6 @@ from flows import forks
 from flows.backfill import backfill
 from models.registry import Registry
 from tasks.ledger import Ledger
-
-SHARED = Path(__file__).parents[3] / "shared" / "corpora"
 
 
 @pytest.fixture(scope="session")
@@ -128,9 +127,9 @@ def few(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def shared_corpora() -> Path:
-    if not SHARED.is_dir():
+    if not SHARED_CORPORA.is_dir():
         pytest.skip("the real speech of ../shared/corpora is not on this machine")
-    return SHARED
+    return SHARED_CORPORA
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from deltalake import write_deltalake
-from mailboxes import webhook
+from helpers.mailboxes import webhook
 
 import flows.chosen
 from data_contracts.lake import Lake

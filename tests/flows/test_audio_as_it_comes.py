@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 import soundfile as sf
 import soxr
-from audiofiles import KINDS, encoded, written
+from helpers.audio_files import KINDS, encoded, written
 from polars.testing import assert_frame_equal
 
 from data_contracts.lake import Lake

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from helpers.paths import WEIGHTS
 from polars.testing import assert_frame_equal
 from rich.console import Console
 
 import features.prefetch
-import models
 from data_contracts import lake as lakes
 from data_contracts.errors import LakeError, UsageError
 from data_contracts.lake import Lake
@@ -27,7 +27,7 @@ from flows.show import summary
 from models.emotion import EmotionModel
 from tasks.publish import RUN_ID
 
-SHIPPED = Path(models.__file__).parent / "weights" / "emotion"
+SHIPPED = WEIGHTS / "emotion"
 N_OBJECTS, N_CLIPS = 34, 30
 BAD = {"call-0032-empty.wav": "empty", "call-0033-truncated.flac": "truncated", "readme-not-audio.mp3": "not_audio"}
 FLOAT = {"check_exact": False, "abs_tol": 1e-3, "rel_tol": 1e-3}

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import polars as pl
 import pytest
+from helpers.synthetic_lake import MODELS, Size, make
 from polars.testing import assert_frame_equal
 from starlette.testclient import TestClient
-from synthetic_lake import MODELS, Size, make
 
 from data_contracts.lake import Lake
 from features.segments import Span

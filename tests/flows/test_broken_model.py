@@ -8,7 +8,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
-from mailboxes import webhook
+from helpers.mailboxes import webhook
 from mlflow.models import infer_signature
 
 from data_contracts.errors import ModelError, ValidationStopped

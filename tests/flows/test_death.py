@@ -1,7 +1,7 @@
 """Promise 1: killed at any point and run again, the tables are those of a run without the death."""
 
 import pytest
-from explore import unless_exploring
+from helpers.explore_profile import unless_exploring
 from polars.testing import assert_frame_equal
 
 import flows.pipeline

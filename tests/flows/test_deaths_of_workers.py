@@ -3,7 +3,7 @@
 import dask
 import polars as pl
 import pytest
-from explore import unless_exploring
+from helpers.explore_profile import unless_exploring
 from polars.testing import assert_frame_equal
 
 from data_contracts.lake import Lake

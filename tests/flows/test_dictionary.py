@@ -1,9 +1,9 @@
 """`undertone tables`: no column without a word, no word without a column, and docs/tables.md says the same."""
 
 import json
-from pathlib import Path
 
 import pytest
+from helpers.paths import ROOT
 from typer.testing import CliRunner
 
 from data_contracts import dictionary, schemas
@@ -13,7 +13,6 @@ from features import EGEMAPS_NAMES
 from flows.cli import app
 from flows.dictionary import entries, entry
 
-ROOT = Path(__file__).parents[2]
 NAMES = [each.name for each in entries()]
 
 

@@ -3,17 +3,16 @@
 import re
 import shlex
 import shutil
-from pathlib import Path
 
 import click
 import polars as pl
 import pytest
 import typer.main
+from helpers.paths import ROOT
 
 from flows.cli import app
 from flows.settings import Settings
 
-ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.S)
 SHELL = [line for kind, block in BLOCKS if kind == "sh" for line in block.splitlines()]

@@ -4,8 +4,8 @@ import errno
 import shutil
 
 import pytest
+from helpers.small_disk import small_disk
 from polars.testing import assert_frame_equal
-from small_disk import small_disk
 
 from data_contracts.errors import LakeError
 from data_contracts.lake import Lake

@@ -10,7 +10,7 @@ import unicodedata
 import polars as pl
 import pytest
 import soundfile as sf
-from as_named import put_as_named
+from helpers.raw_keys import put_as_named
 from typer.testing import CliRunner
 
 from data_contracts.lake import Lake

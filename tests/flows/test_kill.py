@@ -3,8 +3,8 @@
 import shutil
 
 import pytest
-from explore import EXPLORES, unless_exploring
-from faulty_s3 import Fault
+from helpers.explore_profile import EXPLORES, unless_exploring
+from helpers.faulty_s3 import Fault
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st

@@ -7,7 +7,7 @@ import sys
 import uuid
 
 import pytest
-from mailboxes import webhook
+from helpers.mailboxes import webhook
 from prefect import flow
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Crashed

@@ -5,8 +5,8 @@ import signal
 import time
 
 import pytest
+from helpers.prefect_server import prefect_server
 from polars.testing import assert_frame_equal
-from prefect_servers import prefect_server
 
 from data_contracts.lake import Lake
 from flows.backfill import backfill

@@ -9,7 +9,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from prefect_servers import ROOT, end, get, prefect_server, start, wait_for
+from helpers.prefect_server import ROOT, end, get, prefect_server, start, wait_for
 
 from data_contracts.lake import Lake
 

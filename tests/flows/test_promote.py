@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.paths import WEIGHTS
 from typer.testing import CliRunner
 
 from data_contracts.errors import ModelError, UsageError
@@ -18,7 +19,7 @@ from models.emotion import EmotionModel
 from models.history import changes
 
 RUN = CliRunner()
-WEIGHTS = Path(promotion.__file__).parent / "weights" / "emotion"
+SHIPPED = WEIGHTS / "emotion"
 MOODS = ("anger", "happiness", "neutral", "sadness")
 
 
@@ -37,7 +38,7 @@ def labelled(sample, tmp_path) -> Path:
 @pytest.fixture
 def challenger(own_registry, tmp_path):
     """The shipped emotion model, slightly moved: version 2."""
-    model = EmotionModel.load(WEIGHTS)
+    model = EmotionModel.load(SHIPPED)
     for member in model.members:
         member.outer.bias.data += torch.tensor([0.5, -0.5, 0.2, 0.0])
     model.save(tmp_path / "second")
@@ -150,7 +151,7 @@ def test_a_real_evaluation_compares_both_on_the_same_clips(own_registry, challen
 
 
 def test_a_speaker_of_the_training_is_refused_by_name(own_registry, tmp_path, labelled):
-    model = EmotionModel.load(WEIGHTS)
+    model = EmotionModel.load(SHIPPED)
     model.save(tmp_path / "second")
     trained_on.write_speakers(tmp_path / "second", ["voice-c"])
     own_registry.register("emotion", tmp_path / "second", alias="challenger", description="")
@@ -164,7 +165,7 @@ def test_a_speaker_of_the_training_is_refused_by_name(own_registry, tmp_path, la
 
 
 def test_what_no_run_could_use_is_not_promoted_even_by_force(own_registry, tmp_path):
-    shutil.copytree(WEIGHTS, tmp_path / "old")
+    shutil.copytree(SHIPPED, tmp_path / "old")
     config = json.loads((tmp_path / "old" / "config.json").read_text())
     config["features"]["egemaps"] = "beef"
     (tmp_path / "old" / "config.json").write_text(json.dumps(config))
@@ -186,7 +187,7 @@ def test_nothing_to_go_back_to_is_said(own_registry, tmp_path):
 
 def test_a_card_is_shown(own_registry, challenger, tmp_path):
     shown = _invoke(own_registry, tmp_path, "show", "emotion", "1")
-    assert shown.output.strip() == (WEIGHTS / "README.md").read_text().strip()
+    assert shown.output.strip() == (SHIPPED / "README.md").read_text().strip()
     told = json.loads(_invoke(own_registry, tmp_path, "show", "emotion", "1", "--json").output)
     assert told["label"].startswith("emotion/1+")
     assert told["aliases"] == "@champion"

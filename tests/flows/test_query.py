@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from deltalake import write_deltalake
-from faulty_s3 import Fault
+from helpers.faulty_s3 import Fault
+from helpers.small_lake import publish_night, utterance, write_segments
 from polars.testing import assert_frame_equal
 from rich.console import Console
-from small_lake import publish_night, utterance, write_segments
 from typer.testing import CliRunner
 
 import flows.rows

@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from mailboxes import mail_server, webhook
+from helpers.mailboxes import mail_server, webhook
 from pydantic import SecretStr
 
 from data_contracts.errors import UsageError

@@ -4,7 +4,7 @@ import csv
 
 import polars as pl
 import pytest
-from explore import EXPLORES, unless_exploring
+from helpers.explore_profile import EXPLORES, unless_exploring
 from polars.testing import assert_frame_equal
 
 from data_contracts.lake import Lake

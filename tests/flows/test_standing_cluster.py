@@ -8,8 +8,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-import standing
 from distributed import Client
+from helpers import standing_cluster
 from polars.testing import assert_frame_equal
 
 from data_contracts.errors import ComputeError
@@ -55,11 +55,11 @@ def test_hosts_that_share_nothing_but_s3(settings, corpus, s3, contents, tmp_pat
     del settings["registry"]  # beside each driver's own state; the models' artifacts lie in the lake
     here = settings | {"corpus": f"s3://{s3}/calls", "lake": f"s3://{s3}/here", "shard_bytes": 200_000}
     with ExitStack() as stack:
-        address, _ = stack.enter_context(standing.scheduler(tmp_path / "scheduler"))
+        address, _ = stack.enter_context(standing_cluster.scheduler(tmp_path / "scheduler"))
         for name, offers in {"one": 1, "two": 1, "three": 0}.items():
             options = ("--name", name, *(("--resources", f"{GPU}=1") if offers else ()))
             host = _host(tmp_path / name)
-            stack.enter_context(standing.worker(address, tmp_path / name, *options, environment=host))
+            stack.enter_context(standing_cluster.worker(address, tmp_path / name, *options, environment=host))
         watcher = stack.enter_context(Client(address, set_as_default=False))
         watcher.wait_for_workers(3)
         names = watcher.run(lambda dask_worker: dask_worker.name)  # asked of each: the scheduler's own word comes late
@@ -81,13 +81,13 @@ def test_a_scheduler_killed_in_mid_run(settings, corpus, contents, monkeypatch, 
     monkeypatch.setattr(runners, "_CONNECTS_S", 2)
     there = settings | {"corpus": str(corpus), "lake": str(tmp_path / "there"), "shard_bytes": 100_000}
     with (
-        standing.scheduler(tmp_path / "scheduler") as (address, process),
-        standing.worker(address, tmp_path / "worker"),
+        standing_cluster.scheduler(tmp_path / "scheduler") as (address, process),
+        standing_cluster.worker(address, tmp_path / "worker"),
         _when_a_shard_is_done(there["lake"], lambda: os.kill(process.pid, signal.SIGKILL)),
         pytest.raises(ComputeError, match=f"scheduler at {address} to go on .* and run again: what is done stays done"),
     ):
         backfill(settings=there | {"cluster": address})
-    with standing.cluster(tmp_path / "again", workers=1) as address:
+    with standing_cluster.cluster(tmp_path / "again", workers=1) as address:
         ledger = backfill(settings=there | {"cluster": address})
     assert ledger.n_known > 0
     assert ledger.n_published_recordings == 5

@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
+from helpers.paths import ROOT
 
 from flows import server
 
-ROOT = Path(__file__).parents[2]
 _COMMAND = """
 import os, sys
 from flows import forks, server

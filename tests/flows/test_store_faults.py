@@ -6,8 +6,8 @@ import shutil
 import boto3
 import polars as pl
 import pytest
-from explore import EXPLORES, unless_exploring
-from faulty_s3 import TRANSIENT, Fault
+from helpers.explore_profile import EXPLORES, unless_exploring
+from helpers.faulty_s3 import TRANSIENT, Fault
 from polars.testing import assert_frame_equal
 
 from data_contracts.errors import CredentialsError, TransientError

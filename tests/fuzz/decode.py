@@ -225,10 +225,10 @@ def run(folder: Path, minutes: float) -> None:
     corpus, seeds, broken = folder / "corpus", folder / "seeds", folder / "broken"
     for path in (corpus, seeds, broken):
         path.mkdir(parents=True, exist_ok=True)
-    sys.path.insert(0, str(HERE.parent / "makers"))
-    import audiofiles
+    sys.path.insert(0, str(HERE.parent))
+    from helpers import audio_files
 
-    for codec, data in audiofiles.tiny().items():
+    for codec, data in audio_files.tiny().items():
         (seeds / codec.replace("/", "_")).write_bytes(data)
     (folder / "magics").write_text("".join(f'"{magic}"\n' for magic in MAGICS))
     end, n_runs, n_children = time.monotonic() + 60 * minutes, 0, 0

@@ -3,6 +3,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from helpers.paths import WEIGHTS
 
 from data_contracts.errors import ModelError
 from features.config import FeatureConfig
@@ -13,7 +14,7 @@ from models.emotion_table import FEATURE_NAMES
 
 NAMES = ("pitch", "level", "pace")
 AVERAGE = torch.tensor([100.0, -20.0, 4.0])
-SHIPPED = Path(__file__).parents[2] / "models" / "weights" / "emotion"
+SHIPPED = WEIGHTS / "emotion"
 
 
 @pytest.fixture

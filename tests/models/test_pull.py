@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.paths import WEIGHTS
 
 from data_contracts.errors import ModelError, UsageError
 from models import promotion, registry, serving
@@ -111,9 +112,8 @@ def test_what_cannot_be_pulled_is_refused(iemocap, ecapa, tmp_path):
 
 
 def test_undertones_own_folders_are_none_of_these():
-    weights = Path(promotion.__file__).parent / "weights"
-    assert not is_pulled(weights / "emotion")
-    assert not is_pulled(weights / "speaker")
+    assert not is_pulled(WEIGHTS / "emotion")
+    assert not is_pulled(WEIGHTS / "speaker")
 
 
 def test_without_transformers_it_says_what_to_install(iemocap, tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from helpers.paths import ROOT, WEIGHTS
 
 from data_contracts.errors import ModelError, TransientError
 from data_contracts.lake import Lake
@@ -19,7 +20,6 @@ from models.emotion import EmotionModel
 from models.registry import Registry
 from models.speaker import SpeakerModel
 
-WEIGHTS = Path(__file__).parents[2] / "models" / "weights"
 _WITHOUT_MLFLOW = """
 import sys
 from data_contracts.records import ModelRef
@@ -55,7 +55,7 @@ def refs(tmp_path_factory: pytest.TempPathFactory) -> tuple[ModelRef, ModelRef]:
 
 def test_a_worker_does_not_import_mlflow(refs):
     command = [sys.executable, "-c", _WITHOUT_MLFLOW, *map(repr, refs)]
-    subprocess.run(command, check=True, cwd=Path(__file__).parents[2])
+    subprocess.run(command, check=True, cwd=ROOT)
 
 
 @pytest.mark.usefixtures("_without_mlflow")

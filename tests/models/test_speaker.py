@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.paths import WEIGHTS
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -161,7 +162,7 @@ def test_pyfunc_takes_and_gives_arrays(model: SpeakerModel, tmp_path: Path) -> N
 
 
 def test_shipped_model_is_small_and_says_what_it_is() -> None:
-    folder = Path(__file__).parents[2] / "models" / "weights" / "speaker"
+    folder = WEIGHTS / "speaker"
     model = SpeakerModel.load(folder)
     config = json.loads((folder / "config.json").read_text())
     assert (folder / "weights.safetensors").stat().st_size < 12_000_000

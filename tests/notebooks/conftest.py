@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.paths import ROOT
 from prefect.testing.utilities import prefect_test_harness
 
 from flows.backfill import backfill
 from models.registry import Registry
 
-NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+NOTEBOOKS = ROOT / "notebooks"
 MOODS = ("anger", "happiness", "neutral", "sadness")
 
 

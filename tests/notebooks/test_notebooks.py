@@ -3,10 +3,10 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import polars as pl
 import pytest
+from helpers.paths import ROOT
 from polars.testing import assert_frame_equal
 from prefect.testing.utilities import prefect_test_harness
 
@@ -19,7 +19,7 @@ from models.emotion import EmotionModel
 from models.promotion import judge
 
 pytestmark = pytest.mark.slow  # the lake takes its time
-NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+NOTEBOOKS = ROOT / "notebooks"
 NAMES = ("first_look", "speakers", "compare_models", "train_your_own")
 
 

@@ -2,12 +2,12 @@
 
 import datetime as dt
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import torch
+from helpers.paths import SHARED_CORPORA, WEIGHTS
 
 from data_contracts.lake import Lake
 from data_contracts.records import ModelRef
@@ -26,8 +26,7 @@ from models.registry import Registry
 from models.serving import along, encoder
 from models.speaker import SpeakerModel
 
-SHARED = Path(__file__).parents[3] / "shared" / "corpora"
-SHIPPED = Path(__file__).parents[2] / "models" / "weights" / "speaker"
+SHIPPED = WEIGHTS / "speaker"
 DAY = dt.date(2026, 11, 19)
 WINDOWS_S, HOP_S = (2.0, 0.5), 0.25
 
@@ -69,9 +68,9 @@ def test_a_model_without_frames_hears_each_window(ref, monkeypatch):
 @pytest.fixture
 def turn() -> Callable[[str], np.ndarray]:
     """Five seconds of a voice of LibriSpeech that the encoder was not trained on."""
-    if not SHARED.is_dir():
+    if not SHARED_CORPORA.is_dir():
         pytest.skip("the real speech of ../shared/corpora is not on this machine")
-    clips = {clip.speaker: clip for clip in read_labels([SHARED])}
+    clips = {clip.speaker: clip for clip in read_labels([SHARED_CORPORA])}
 
     def said(speaker: str) -> np.ndarray:
         (item,) = read_speech([clips[speaker]], VadConfig(pad_s=0.0))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import dask
 import pytest
-import standing
 from distributed import Client, LocalCluster, SchedulerPlugin
+from helpers import standing_cluster
 
 from data_contracts.errors import ComputeError, ModelError, TransientError
 from tasks.scatter import Instead, scatter
@@ -143,7 +143,7 @@ def test_a_cluster_without_workers_is_told_of(tmp_path, monkeypatch):
     monkeypatch.setattr("tasks.cluster._WORKERS_S", 0.1)
     monkeypatch.setattr("tasks.scatter._POLL_S", 0.1)
     with (
-        standing.cluster(tmp_path, workers=0) as address,
+        standing_cluster.cluster(tmp_path, workers=0) as address,
         Client(address, set_as_default=False) as made,
         pytest.raises(ComputeError, match=f"expected workers at the Dask scheduler {address}; found none"),
     ):
@@ -152,8 +152,8 @@ def test_a_cluster_without_workers_is_told_of(tmp_path, monkeypatch):
 
 def test_a_scheduler_that_dies_ends_it_and_says_what_to_do(tmp_path):
     with (
-        standing.scheduler(tmp_path / "scheduler") as (address, process),
-        standing.worker(address, tmp_path / "worker"),
+        standing_cluster.scheduler(tmp_path / "scheduler") as (address, process),
+        standing_cluster.worker(address, tmp_path / "worker"),
         Client(address, set_as_default=False, timeout="2s") as made,
     ):
         found = scatter(made, abs, ((number,) for number in itertools.count()))
@@ -165,8 +165,8 @@ def test_a_scheduler_that_dies_ends_it_and_says_what_to_do(tmp_path):
 
 def test_a_scheduler_that_is_back_at_once_goes_on_with_it(tmp_path):
     with (
-        standing.scheduler(tmp_path / "scheduler") as (address, process),
-        standing.worker(address, tmp_path / "worker"),
+        standing_cluster.scheduler(tmp_path / "scheduler") as (address, process),
+        standing_cluster.worker(address, tmp_path / "worker"),
         Client(address, set_as_default=False, timeout="60s") as made,
     ):
         found = scatter(made, abs, ((number,) for number in range(100)))
@@ -174,8 +174,8 @@ def test_a_scheduler_that_is_back_at_once_goes_on_with_it(tmp_path):
         process.send_signal(signal.SIGKILL)
         process.wait()
         with (
-            standing.scheduler(tmp_path / "scheduler", port=int(address.rsplit(":", 1)[1])),
-            standing.worker(address, tmp_path / "another"),
+            standing_cluster.scheduler(tmp_path / "scheduler", port=int(address.rsplit(":", 1)[1])),
+            standing_cluster.worker(address, tmp_path / "another"),
         ):
             assert sorted([*some, *found]) == list(range(100))
 

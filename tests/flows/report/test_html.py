@@ -1,8 +1,8 @@
 """What comes from data is text, whatever it holds."""
 
+from helpers.html_page import Reported
 from hypothesis import given
 from hypothesis import strategies as st
-from reported import Reported
 
 from flows.report.html import bars, element, table
 

@@ -5,9 +5,9 @@ import re
 
 import polars as pl
 import pytest
-from reported import Reported
-from small_lake import publish_night
-from synthetic_lake import Size, make
+from helpers.html_page import Reported
+from helpers.small_lake import publish_night
+from helpers.synthetic_lake import Size, make
 from typer.testing import CliRunner
 
 from data_contracts import lake as lakes

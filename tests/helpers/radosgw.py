@@ -1,6 +1,6 @@
 """Ceph's S3 gateway on loopback, for the tests that hold promises about S3. Nothing of the system is changed.
 
-    python tests/makers/radosgw.py run -- COMMAND …
+    python tests/helpers/radosgw.py run -- COMMAND …
 
 Debian's packages are fetched and unpacked once, into .cache/radosgw (70 MB, no root); then a monitor, an OSD on disk
 and the gateway run while the command does, in a folder of their own; the AWS settings and UNDERTONE_TEST_S3_ENDPOINT

@@ -7,7 +7,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+
+from helpers.paths import ROOT
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = [
@@ -20,8 +21,7 @@ FLAGS = [
 def dashboard(lake: str) -> Iterator[str]:
     """`undertone dashboard`, ended by Ctrl-C; yields its address."""
     command = [sys.executable, "-m", "flows", "dashboard", "--lake", lake, "--no-browser"]
-    root = Path(__file__).parents[2]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=root)
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT)
     try:
         said = ""
         while "Ctrl-C" not in said:

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from helpers.paths import IMPORTABLE
+
 _IMPORTED = ("distributed", "great_expectations", "mlflow", "s3fs", "silero_vad", "flows.backfill", "flows.cli")
 
 
@@ -72,8 +74,8 @@ def warm(**environment: str) -> Iterator[Warm]:
     """The parent, with one thread a library at most; it ends with its standard input."""
     one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     process = subprocess.Popen(
-        [sys.executable, __file__],
-        env={**os.environ, **one, **environment},
+        [sys.executable, "-m", "helpers.warm_process"],
+        env={**os.environ, **one, "PYTHONPATH": IMPORTABLE, **environment},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-ROOT = str(Path(__file__).parents[2])
+from helpers.paths import IMPORTABLE
 
 
 @contextmanager
@@ -51,7 +51,7 @@ def cluster(folder: Path, *, workers: int) -> Iterator[str]:
 def _process(
     module: str, *options: str, folder: Path, environment: Mapping[str, str]
 ) -> Iterator[subprocess.Popen[bytes]]:
-    paths = [ROOT, *filter(None, [os.environ.get("PYTHONPATH")])]
+    paths = [IMPORTABLE, *filter(None, [os.environ.get("PYTHONPATH")])]
     ours = {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1", "DASK_DISTRIBUTED__COMM__RETRY__COUNT": "0"}
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "log").open("ab") as log:

@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-ROOT = Path(__file__).parents[2]
+from helpers.paths import ROOT
+
 PATIENCE_S = 240  # not a measure of speed: a loaded machine is slow, a broken one never answers
 
 

@@ -35,7 +35,7 @@ class SmallDisk:
 
     def entered(self, *, full_from: str = "") -> str:
         """Python for a process with one thread, that enters; no page is left from `module.function[:argument]` on."""
-        return f"from small_disk import enter; enter({self.pid}, {str(self.path)!r}, {full_from!r})"
+        return f"from helpers.small_disk import enter; enter({self.pid}, {str(self.path)!r}, {full_from!r})"
 
 
 @contextmanager
