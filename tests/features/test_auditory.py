@@ -4,6 +4,7 @@ import librosa
 import numpy as np
 import pytest
 import torch
+from helpers.sound import white_noise
 from scipy.fft import dct
 
 from features import turns
@@ -26,12 +27,8 @@ def tone(hz, device, seconds=1.0):
     return 0.3 * torch.sin(2 * torch.pi * hz * torch.arange(round(seconds * RATE), device=device) / RATE)[None]
 
 
-def noise(n_rows, device):
-    return 0.1 * torch.randn(n_rows, RATE, generator=torch.Generator().manual_seed(1)).to(device)
-
-
 def test_shape(device):
-    loudness, cepstra = of(noise(2, device))
+    loudness, cepstra = of(white_noise(2, RATE).to(device))
     assert loudness.shape == (2, 99)
     assert cepstra.shape == (2, 99, N_MFCC)
     assert loudness.dtype == cepstra.dtype == torch.float32
@@ -39,7 +36,7 @@ def test_shape(device):
 
 @pytest.mark.parametrize("size", [1, 3])
 def test_batch_matches_single(size, device):
-    waveform = noise(size, device)
+    waveform = white_noise(size, RATE).to(device)
     together = of(waveform)
     for row in range(size):
         for alone, batch in zip(of(waveform[row : row + 1]), together, strict=True):
@@ -47,8 +44,8 @@ def test_batch_matches_single(size, device):
 
 
 def test_padding_is_ignored(device):
-    louder = torch.nn.functional.pad(noise(1, device), (0, 3000), value=1.0)
-    for padded, alone in zip(of(louder), of(noise(1, device)), strict=True):
+    louder = torch.nn.functional.pad(white_noise(1, RATE).to(device), (0, 3000), value=1.0)
+    for padded, alone in zip(of(louder), of(white_noise(1, RATE).to(device)), strict=True):
         torch.testing.assert_close(padded[:, :99], alone, rtol=1e-5, atol=1e-4)
 
 
@@ -61,7 +58,7 @@ def test_silence_and_constant(device):
 
 
 def test_half_a_frame_and_clipping_are_finite(device):
-    clipped = (50 * noise(1, device)).clamp(-1, 1)
+    clipped = (50 * white_noise(1, RATE).to(device)).clamp(-1, 1)
     for waveform in (clipped, clipped[:, :100], clipped[:, :1], clipped[:, :0]):
         loudness, cepstra = of(waveform)
         assert loudness.isfinite().all()
@@ -69,7 +66,7 @@ def test_half_a_frame_and_clipping_are_finite(device):
 
 
 def test_loudness_grows_with_the_amplitude_to_the_power_of_two_thirds(device):
-    soft, loud = of(noise(1, device))[0], of(10 * noise(1, device))[0]
+    soft, loud = of(white_noise(1, RATE).to(device))[0], of(10 * white_noise(1, RATE).to(device))[0]
     torch.testing.assert_close(loud / soft, torch.full_like(soft, 10 ** (2 * COMPRESSION)), rtol=1e-4, atol=0)
 
 
@@ -95,7 +92,7 @@ def test_a_swelling_tone_has_its_swells_as_peaks(swells_hz, device):
 
 
 def test_cepstra_do_not_hear_the_level(device):
-    soft, loud = of(noise(1, device))[1], of(5 * noise(1, device))[1]
+    soft, loud = of(white_noise(1, RATE).to(device))[1], of(5 * white_noise(1, RATE).to(device))[1]
     torch.testing.assert_close(loud, soft, rtol=0, atol=5e-3)
 
 
@@ -104,7 +101,7 @@ def test_matches_librosa(device):
 
     librosa's triangles are straight over hertz, ours over mel.
     """
-    power = power_of(noise(1, device))
+    power = power_of(white_noise(1, RATE).to(device))
     filters = librosa.filters.mel(sr=RATE, n_fft=512, n_mels=N_BANDS, fmin=MIN_HZ, fmax=MAX_HZ, htk=True, norm=None)
     logs = np.log(power[0].cpu().numpy() @ filters.T)
     order = np.arange(1, N_MFCC + 1)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from helpers.sound import white_noise
 
 from features.balance import NAMES, spectral_balance
 from features.spectrum import hamming, power_spectrum
@@ -25,26 +26,22 @@ def hertz(device, n_bins=N_BINS, rate=RATE):
     return torch.linspace(0, rate / 2, n_bins, device=device)
 
 
-def noise(n_rows, device):
-    return 0.1 * torch.randn(n_rows, RATE, generator=torch.Generator().manual_seed(1)).to(device)
-
-
 def test_shape(device):
-    values = of(noise(2, device))
+    values = of(white_noise(2, RATE).to(device))
     assert values.shape == (2, 99, len(NAMES))
     assert values.dtype == torch.float32
 
 
 @pytest.mark.parametrize("size", [1, 3])
 def test_batch_matches_single(size, device):
-    waveform = noise(size, device)
+    waveform = white_noise(size, RATE).to(device)
     together = of(waveform)
     for row in range(size):
         torch.testing.assert_close(of(waveform[row : row + 1])[0], together[row], rtol=1e-4, atol=1e-5)
 
 
 def test_padding_is_ignored(device):
-    waveform = noise(1, device)
+    waveform = white_noise(1, RATE).to(device)
     louder = torch.nn.functional.pad(waveform, (0, 3000), value=1.0)
     torch.testing.assert_close(of(louder)[:, :99], of(waveform), rtol=1e-4, atol=1e-5)
 
@@ -60,7 +57,7 @@ def test_silence_and_constant(level, device):
 
 
 def test_half_a_frame_and_clipping_are_finite(device):
-    clipped = (50 * noise(1, device)).clamp(-1, 1)
+    clipped = (50 * white_noise(1, RATE).to(device)).clamp(-1, 1)
     for waveform in (clipped, clipped[:, :100], clipped[:, :1], clipped[:, :0]):
         assert of(waveform).isfinite().all()
 
@@ -129,7 +126,7 @@ def test_flux_is_the_root_mean_square_of_the_change(device):
 
 def test_twice_the_amplitude_doubles_the_flux_and_changes_no_ratio(device):
     """The slopes lean on the level, as eGeMAPSv02's do: by less than 0.001 dB/Hz a decibel."""
-    soft, loud = of(noise(1, device)), of(2 * noise(1, device))
+    soft, loud = of(white_noise(1, RATE).to(device)), of(2 * white_noise(1, RATE).to(device))
     torch.testing.assert_close(loud[..., :2], soft[..., :2], rtol=1e-3, atol=1e-3)
     assert ((loud - soft)[..., 2:4].abs() < 0.001 * 6.03).all()
     torch.testing.assert_close(loud[..., 4], 2 * soft[..., 4], rtol=1e-3, atol=1e-5)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import soxr
+from helpers.sound import noise_array
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import firwin, lfilter
@@ -21,7 +22,7 @@ def bandwidth(samples, rate):
 
 
 def noise(rate, seconds=3.0, level=0.05, seed=0):
-    return np.random.default_rng(seed).normal(0, level, round(rate * seconds))
+    return noise_array(round(rate * seconds), level=level, seed=seed)
 
 
 def low_passed(samples, rate, cutoff_hz):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from helpers.sound import noise_array
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import butter, sosfilt
@@ -15,10 +16,6 @@ CONFIG = DenoiseConfig()
 
 def tone(hz, seconds=4.0, rate=RATE):
     return np.sin(2 * np.pi * hz * np.arange(round(seconds * rate)) / rate)
-
-
-def noise(n, seed=0):
-    return np.random.default_rng(seed).standard_normal(n)
 
 
 def syllables(seconds=4.0, rate=RATE):
@@ -48,7 +45,7 @@ def segmental_snr_db(clean, found):
 @settings(max_examples=30, deadline=None)
 @given(start=st.integers(16_000, 60_000), rate=st.sampled_from([8_000, 16_000, 48_000]), offset=st.floats(-1, 1))
 def test_dc_is_the_same_wherever_one_starts(start, rate, offset):
-    samples = (offset + 0.3 * noise(70_000)).astype(np.float32)
+    samples = (offset + noise_array(70_000, level=0.3)).astype(np.float32)
     start = max(start, round(PRE_ROLL_S * rate))
     pre_roll = round(PRE_ROLL_S * rate)
     window = remove_dc(samples[start - pre_roll :], rate)[pre_roll:]
@@ -76,7 +73,7 @@ def test_dc_of_silence_and_constant():
 @pytest.mark.parametrize("n", [1, 15_999, 16_000, 16_001, 30_123])
 @pytest.mark.parametrize("rate", [8_000, 16_000, 44_100])
 def test_as_long_as_it_was(n, rate):
-    samples = (0.1 * noise(n)).astype(np.float32)
+    samples = (noise_array(n)).astype(np.float32)
     kept = samples.copy()
     found = denoised(samples, rate)
     assert (found.shape, found.dtype) == (samples.shape, np.float32)
@@ -95,19 +92,19 @@ def test_silence_and_constant():
 @pytest.mark.parametrize("size", [3e38, 1e-45])
 def test_extremes_do_not_raise(size):
     assert denoised(np.full(2 * RATE, size)).shape == (2 * RATE,)
-    wild = (size * np.sign(noise(2 * RATE))).astype(np.float32)
+    wild = (size * np.sign(noise_array(2 * RATE))).astype(np.float32)
     assert denoised(wild).shape == wild.shape
     assert remove_dc(wild, RATE).shape == wild.shape
 
 
 def test_noise_alone_is_turned_down():
-    samples = 0.05 * noise(5 * RATE)
+    samples = noise_array(5 * RATE, level=0.05)
     gain_db = 10 * np.log10(np.square(denoised(samples)).mean() / np.square(samples).mean())
     assert -15 < gain_db < -10
 
 
 def test_the_floor_is_never_passed():
-    samples = 0.05 * noise(5 * RATE)
+    samples = noise_array(5 * RATE, level=0.05)
     for floor_db in (-6.0, 0.0):
         gain_db = 10 * np.log10(np.square(denoised(samples, config=DenoiseConfig(floor_db=floor_db))).mean() / 0.05**2)
         assert floor_db - 0.1 < gain_db <= 0.1
@@ -115,14 +112,14 @@ def test_the_floor_is_never_passed():
 
 
 def test_the_level_does_not_matter():
-    samples = (syllables() + 0.02 * noise(4 * RATE)).astype(np.float32)
+    samples = (syllables() + noise_array(4 * RATE, level=0.02)).astype(np.float32)
     np.testing.assert_allclose(denoised(0.01 * samples), 0.01 * denoised(samples), atol=1e-6)
 
 
 @pytest.mark.parametrize("rate", [8_000, 16_000, 48_000])
 def test_speech_in_white_noise_gains_3_db(rate):
     clean = syllables(rate=rate)
-    disturbed = clean + noise(len(clean)) * clean.std() * 10 ** (-5 / 20)
+    disturbed = clean + noise_array(len(clean), level=clean.std() * 10 ** (-5 / 20))
     found = denoised(disturbed, rate)
     assert si_sdr_db(clean, found) > si_sdr_db(clean, disturbed) + 3
     assert segmental_snr_db(clean, found) > segmental_snr_db(clean, disturbed) + 3
@@ -131,7 +128,7 @@ def test_speech_in_white_noise_gains_3_db(rate):
 def test_clean_speech_stays():
     clean = syllables()
     assert si_sdr_db(clean, denoised(clean)) > 20
-    assert si_sdr_db(clean, denoised(clean + 1e-4 * noise(len(clean)))) > 20
+    assert si_sdr_db(clean, denoised(clean + noise_array(len(clean), level=1e-4))) > 20
 
 
 @pytest.mark.corpora
@@ -142,7 +139,7 @@ def test_real_speech(speech):
         clean = waveform.numpy()
         heard = sosfilt(high_pass, clean.astype(np.float64))
         assert si_sdr_db(heard, sosfilt(high_pass, denoised(clean).astype(np.float64))) > 15
-        disturbed = heard + noise(len(heard)) * heard.std() * 10 ** (-5 / 20)
+        disturbed = heard + noise_array(len(heard), level=heard.std() * 10 ** (-5 / 20))
         assert segmental_snr_db(heard, denoised(disturbed)) > segmental_snr_db(heard, disturbed) + 3
 
 

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from helpers.sound import white_noise
 
 from features import SUPRASEGMENTAL_NAMES, egemaps_lld, suprasegmental
 from features.contours import version
@@ -24,12 +25,8 @@ def named(waveform):
     return dict(zip(SUPRASEGMENTAL_NAMES, of(waveform[None])[0].tolist(), strict=True))
 
 
-def noise(n, seed=0):
-    return 0.1 * torch.randn(n, generator=torch.Generator().manual_seed(seed))
-
-
 def test_shape_and_names(device):
-    rows = of(torch.stack([noise(8_000), noise(8_000, 1)]).to(device))
+    rows = of(torch.stack([white_noise(8_000), white_noise(8_000, seed=1)]).to(device))
     assert rows.shape == (2, len(SUPRASEGMENTAL_NAMES)) == (2, 665)
     assert rows.dtype == torch.float32
     assert rows.device.type == device.type
@@ -41,7 +38,7 @@ def test_batch_matches_single(device, vowels, n):
     sizes = [16_000, 5_000, 11_111][:n]
     waveform = torch.zeros(n, 16_000)
     for row, (vowel, size) in enumerate(zip(vowels, sizes, strict=False)):
-        waveform[row, :size] = vowel[:size] + 0.1 * noise(size, row)
+        waveform[row, :size] = vowel[:size] + white_noise(size, level=0.01, seed=row)
     together = of(waveform.to(device), torch.tensor(sizes))
     for row, size in enumerate(sizes):
         alone = of(waveform[row : row + 1, :size].to(device))[0]
@@ -61,7 +58,7 @@ def test_silence_and_constant_are_finite(device, n):
 
 
 def test_samples_that_are_no_numbers_stay_their_own(device):
-    waveform = noise(6_000)[None].to(device)
+    waveform = white_noise(6_000)[None].to(device)
     waveform[0, 100] = float("nan")
     assert of(waveform).isfinite().all()
 
@@ -77,7 +74,7 @@ def test_what_repeats_with_every_frame_does_not_move(pulses):
 @pytest.mark.parametrize("hz", [3.9, 5.0, 8.0, 14.0])
 def test_loudness_that_beats_shows_at_its_rate(hz):
     time_s = torch.arange(3 * RATE) / RATE
-    row = named(noise(3 * RATE) * (1 + 0.5 * torch.sin(2 * math.pi * hz * time_s)))
+    row = named(white_noise(3 * RATE) * (1 + 0.5 * torch.sin(2 * math.pi * hz * time_s)))
     powers: dict[str, list[float]] = {}
     for name, value in row.items():
         if name.startswith("modulation"):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from helpers.sound import white_noise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,16 +17,12 @@ from features.vad import speech_probabilities
 RATE = 16_000
 
 
-def noise(n, seed=0):
-    return torch.randn(n, generator=torch.Generator().manual_seed(seed))
-
-
 def turns(seconds, *, noise_db=-60.0, hum=0.0, seed=0):
     """Harmonics of 150 Hz for the first half of each two seconds, in white noise and hum. (time,)"""
     time = torch.arange(round(seconds * RATE)) / RATE
     voice = sum(torch.sin(2 * torch.pi * 150 * nth * time) / nth for nth in range(1, 20))
     heard = 0.1 * voice * (time % 2.0 < 1.0) + hum * torch.sin(2 * torch.pi * 50 * time)
-    return heard + 10 ** (noise_db / 20) * noise(len(time), seed)
+    return heard + white_noise(len(time), level=10 ** (noise_db / 20), seed=seed)
 
 
 def batch_of(waveforms, device="cpu"):
@@ -91,12 +88,12 @@ def test_silence_and_constant(device):
 @pytest.mark.parametrize("size", [1e38, 1e-45])
 def test_extremes_do_not_raise(size):
     assert alone(torch.full((1,), size)).isfinite().all()
-    assert alone(size * noise(5_000).sign()).isfinite().all()
+    assert alone(size * white_noise(5_000).sign()).isfinite().all()
 
 
 def test_steady_noise_and_tone_are_no_speech(device):
     tone = 0.3 * torch.sin(2 * torch.pi * 440 * torch.arange(5 * RATE - 5 * RATE % CHUNK) / RATE)
-    found = energy_probabilities(*batch_of([tone, 0.1 * noise(len(tone))], device))
+    found = energy_probabilities(*batch_of([tone, white_noise(len(tone))], device))
     assert (found < 0.35).all()
 
 

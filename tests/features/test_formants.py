@@ -6,6 +6,7 @@ import numpy as np
 import parselmouth
 import pytest
 import torch
+from helpers.sound import white_noise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,10 +22,6 @@ def track(waveform, **options):
     return formant_track(waveform[None], torch.tensor([len(waveform)], device=waveform.device), **options)
 
 
-def noise(seconds=1.0, seed=0):
-    return 0.1 * torch.randn(round(seconds * RATE), generator=torch.Generator().manual_seed(seed))
-
-
 def medians(waveform, **options):
     """Median frequency and bandwidth of each formant, in Hz."""
     found = track(waveform, **options)
@@ -34,7 +31,7 @@ def medians(waveform, **options):
 @pytest.fixture
 def mixed(device, vowels):
     """Rows of vowels and noise, and their lengths."""
-    waveform = torch.stack([vowels[0], vowels[1] + 0.1 * noise(), noise(seed=1)])
+    waveform = torch.stack([vowels[0], vowels[1] + white_noise(RATE, level=0.01), white_noise(RATE, seed=1)])
     return waveform.to(device), torch.tensor([RATE, 9000, 300], device=device)
 
 
@@ -82,7 +79,7 @@ def test_silence_and_constant(level, device):
 @pytest.mark.parametrize("source", ["pulses", "noise"])
 def test_a_resonator_has_its_frequency_and_bandwidth(source, hz, width_hz, pulses, resonate, device):
     """Within 3 % and 30 %, the narrowest pole of four: the others but trace what is left of the source's tilt."""
-    excitation = pulses(50) if source == "pulses" else noise(seconds=3)
+    excitation = pulses(50) if source == "pulses" else white_noise(3 * RATE)
     frequency_hz, bandwidth_hz = medians(resonate(excitation, (hz,), (width_hz,)).to(device), n_poles=4)
     narrowest = min(range(N_FORMANTS), key=lambda pole: bandwidth_hz[pole] or math.inf)
     assert frequency_hz[narrowest] == pytest.approx(hz, rel=0.03)
@@ -92,7 +89,7 @@ def test_a_resonator_has_its_frequency_and_bandwidth(source, hz, width_hz, pulse
 @pytest.mark.parametrize("source", ["pulses", "noise"])
 def test_a_vowel_has_its_formants(source, pulses, resonate, device):
     """Frequencies within 3 %; bandwidths within a factor of 1.75, as Praat's: a frame of 50 ms holds five periods."""
-    excitation = pulses(100) if source == "pulses" else noise(seconds=3)
+    excitation = pulses(100) if source == "pulses" else white_noise(3 * RATE)
     frequency_hz, bandwidth_hz = medians(resonate(excitation, VOWEL_HZ, VOWEL_WIDTHS_HZ).to(device))
     np.testing.assert_allclose(frequency_hz, VOWEL_HZ[:3], rtol=0.03)
     np.testing.assert_allclose(np.log(bandwidth_hz), np.log(VOWEL_WIDTHS_HZ[:3]), rtol=0, atol=np.log(1.75))
@@ -109,7 +106,10 @@ def test_a_wider_resonance_is_found_wider(pulses, resonate, device):
 def test_a_formant_that_moves_is_followed(resonate, device):
     """F1 from 300 to 800 Hz in ten steps of 100 ms, each step's middle within 5 %."""
     targets_hz = np.linspace(300, 800, 10)
-    parts = [resonate(noise(0.1, seed=n), (hz, *VOWEL_HZ[1:]), VOWEL_WIDTHS_HZ) for n, hz in enumerate(targets_hz)]
+    parts = [
+        resonate(white_noise(RATE // 10, seed=n), (hz, *VOWEL_HZ[1:]), VOWEL_WIDTHS_HZ)
+        for n, hz in enumerate(targets_hz)
+    ]
     frequency_hz, _ = track(torch.cat(parts).to(device))
     found = [frequency_hz[0, 10 * n : 10 * n + 6, 0].median().item() for n in range(10)]
     np.testing.assert_allclose(found, targets_hz, rtol=0.1)
@@ -144,7 +144,7 @@ def test_clipping_and_pure_tones_are_finite(vowels, device):
 @given(length=st.integers(0, 2500))
 @settings(max_examples=20)
 def test_any_length_gives_its_frames(length):
-    found = track(noise(1)[:length])
+    found = track(white_noise(RATE)[:length])
     assert found.frequency_hz.shape == (1, frames.room(length, window=WINDOW, hop=HOP), N_FORMANTS)
     assert all(values.isfinite().all() for values in found)
 
@@ -172,7 +172,8 @@ def test_a_missing_batch_dimension_is_refused():
 
 def test_linear_prediction_solves_the_normal_equations(device):
     """Levinson's recursion against the Toeplitz system solved as a whole."""
-    correlation = torch.fft.irfft(torch.fft.rfft(noise().view(20, -1), n=2048).abs().square())[:, :11].to(device)
+    power = torch.fft.rfft(white_noise(RATE).view(20, -1), n=2048).abs().square()
+    correlation = torch.fft.irfft(power)[:, :11].to(device)
     found = linear_prediction(correlation)
     lags = (torch.arange(10)[:, None] - torch.arange(10)).abs()
     expected = -torch.linalg.solve(correlation[:, lags.to(device)], correlation[:, 1:])

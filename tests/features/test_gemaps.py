@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from helpers.sound import white_noise
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch.multiprocessing.reductions import StorageWeakRef
@@ -64,10 +65,6 @@ def of(waveform, **options):
     return dict(zip(EGEMAPS_NAMES, values[0].tolist(), strict=True))
 
 
-def noise(n, level=0.1, seed=0):
-    return level * torch.randn(n, generator=torch.Generator().manual_seed(seed))
-
-
 def harmonics_of(hz):
     """A voice from its F0 at each sample."""
     phase = 2 * torch.pi * torch.cumsum(torch.as_tensor(hz, dtype=torch.float64) / RATE, 0)
@@ -78,7 +75,7 @@ def babble(n=2 * RATE):
     """Voice that glides and swells, breath and pauses."""
     time_s = torch.arange(n) / RATE
     voice = harmonics_of(170 + 40 * torch.sin(2 * torch.pi * 1.3 * time_s)) * (0.6 - 0.4 * torch.cos(23 * time_s))
-    wave = voice * (torch.sin(2 * torch.pi * 2.1 * time_s) > -0.3) + noise(n, 0.003)
+    wave = voice * (torch.sin(2 * torch.pi * 2.1 * time_s) > -0.3) + white_noise(n, level=0.003)
     return torch.where(torch.sin(2 * torch.pi * 0.9 * time_s + 1) > -0.8, wave, 0.0)
 
 
@@ -94,7 +91,7 @@ def batch_of(waveforms, device="cpu", spare=0, filling=0.0):
 @pytest.fixture
 def company(vowels):
     """Three utterances: one of voice and pauses, one of a vowel in noise, one shorter than a frame."""
-    return [babble(), vowels[0][:9000] + noise(9000, 0.01), vowels[3][:700]]
+    return [babble(), vowels[0][:9000] + white_noise(9000, level=0.01), vowels[3][:700]]
 
 
 def test_names_are_those_of_egemaps():
@@ -248,7 +245,7 @@ def test_silence_is_nothing_but_unvoiced(device):
 
 @pytest.mark.parametrize("n", [0, 1, 159, 319, 320, 480, 959, 960, 961])
 def test_a_frame_and_less_is_defined(n, device):
-    for waveform in (babble()[3000 : 3000 + n], torch.ones(n), noise(n)):
+    for waveform in (babble()[3000 : 3000 + n], torch.ones(n), white_noise(n)):
         assert egemaps(*batch_of([waveform], device)).isfinite().all()
         by_frame = egemaps_lld(*batch_of([waveform], device))
         assert by_frame.values.shape[2] == 25
@@ -329,7 +326,7 @@ def test_a_full_scale_sine_is_three_decibels_below_full_scale(device):
 
 
 def test_ten_decibels_change_loudness_level_and_flux_alone(vowels, device):
-    vowel = vowels[1] + noise(RATE, 0.003)
+    vowel = vowels[1] + white_noise(RATE, level=0.003)
     loud, soft = of(vowel.to(device)), of(10**-0.5 * vowel.to(device))
     assert loud["equivalentSoundLevel_dBp"] - soft["equivalentSoundLevel_dBp"] == pytest.approx(10, abs=0.01)
     for name in EGEMAPS_NAMES[:-1]:

@@ -6,6 +6,7 @@ import numpy as np
 import parselmouth
 import pytest
 import torch
+from helpers.sound import white_noise
 
 from features import subharmonics
 from features.f0 import f0_track
@@ -32,12 +33,8 @@ def voice(hz, n_harmonics, seconds=2.0):
     return (0.1 * wave / wave.square().mean().sqrt()).float()
 
 
-def noise(seconds=2.0, seed=0):
-    return 0.1 * torch.randn(round(seconds * RATE), generator=torch.Generator().manual_seed(seed))
-
-
 def in_noise(hz, snr_db):
-    return voice(hz, 7000 // hz) + 10 ** (-snr_db / 20) * noise()
+    return voice(hz, 7000 // hz) + white_noise(2 * RATE, level=0.1 * 10 ** (-snr_db / 20))
 
 
 def hnr_db(share):
@@ -84,14 +81,14 @@ def test_hnr_of_a_voice_in_noise_is_that_of_theory(hz, snr_db, device):
 @pytest.mark.parametrize("hz", [130.0, 150.0, 170.0, 210.0])
 def test_hnr_of_a_period_between_samples_is_that_of_theory(hz, device):
     """Six harmonics: to read the sample next to a period that ends between two costs less than half a decibel."""
-    found = hnr_of((voice(hz, 6) + 0.1 * noise()).to(device), hz).mean().item()
+    found = hnr_of((voice(hz, 6) + white_noise(2 * RATE, level=0.01)).to(device), hz).mean().item()
     assert found == pytest.approx(expected_hnr_db(hz, 20), abs=0.5)
 
 
 @pytest.mark.parametrize("asked_hz", [170, 185, 220, 235])
 def test_hnr_is_read_at_the_maximum_and_not_where_it_was_asked(asked_hz, device):
     """A pitch that is off by a few semitones is still read at the tone's own period."""
-    tone = (voice(200, 1) + 0.1 * noise()).to(device)
+    tone = (voice(200, 1) + white_noise(2 * RATE, level=0.01)).to(device)
     assert torch.equal(hnr_of(tone, asked_hz), hnr_of(tone, 200))
 
 
@@ -114,7 +111,7 @@ def test_hnr_does_not_hear_the_level(device):
 
 @pytest.mark.parametrize("hz", [60, 150, 500])
 def test_noise_is_below_every_voice_and_silence_at_the_floor(hz, device):
-    assert hnr_of(noise().to(device), hz).mean() < -20
+    assert hnr_of(white_noise(2 * RATE).to(device), hz).mean() < -20
     assert hnr_of(torch.zeros(2000, device=device), hz).tolist() == pytest.approx([-100] * 7, abs=0.1)
     assert hnr_of(torch.full((2000,), 0.5, device=device), hz).isfinite().all()
     assert hnr_of((30 * in_noise(200, 20)).clamp(-1, 1).to(device), hz).isfinite().all()

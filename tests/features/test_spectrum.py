@@ -4,6 +4,7 @@ import librosa
 import numpy as np
 import pytest
 import torch
+from helpers.sound import white_noise
 
 from data_contracts.errors import UsageError
 from features import frames, spectrum
@@ -14,7 +15,7 @@ RATE, HOP, N_FFT = 16_000, 160, 512
 
 @pytest.fixture
 def noise(device):
-    return 0.1 * torch.randn(3, RATE, generator=torch.Generator().manual_seed(1)).to(device)
+    return white_noise(3, RATE).to(device)
 
 
 def power(waveform, window=400):

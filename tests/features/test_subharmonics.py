@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from helpers.sound import white_noise
 
 from features import frames, spectrum, subharmonics
 from features.f0 import VOICING_THRESHOLD
@@ -30,10 +31,6 @@ def voice(hz, n_harmonics, seconds=1.0):
     return (0.1 * wave / wave.square().mean().sqrt()).float()
 
 
-def noise(seconds=1.0, seed=0):
-    return 0.1 * torch.randn(round(seconds * RATE), generator=torch.Generator().manual_seed(seed))
-
-
 def cents(f0_hz, expected_hz):
     return 1200 * torch.log2(f0_hz / expected_hz).abs()
 
@@ -42,7 +39,8 @@ def cents(f0_hz, expected_hz):
 def mixed(device):
     """Three rows: voice that falls silent, voice in noise, noise alone."""
     falling_silent = torch.where(torch.arange(RATE) < 8000, voice(180, 12), 0.0)
-    return torch.stack([falling_silent, voice(310, 8) + 0.2 * noise(seed=1), noise(seed=2)]).to(device)
+    noisy = voice(310, 8) + white_noise(RATE, level=0.02, seed=1)
+    return torch.stack([falling_silent, noisy, white_noise(RATE, seed=2)]).to(device)
 
 
 def test_shape(mixed):
@@ -111,12 +109,12 @@ def test_an_offset_moves_no_voice(offset, device):
 
 
 def test_noise_is_hardly_ever_as_strong_as_voice(device):
-    _, strength = of(noise(10.0, seed=3).to(device))
+    _, strength = of(white_noise(10 * RATE, seed=3).to(device))
     assert (strength[:, 0] >= VOICING_THRESHOLD).float().mean() < 0.005
 
 
 def test_the_level_changes_nothing(device):
-    waveform = (voice(180, 12) + 0.1 * noise()).to(device)
+    waveform = (voice(180, 12) + white_noise(RATE, level=0.01)).to(device)
     (f0_hz, strength), (louder_hz, louder) = of(waveform), of(8 * waveform)
     torch.testing.assert_close(louder_hz[:, 0], f0_hz[:, 0], rtol=1e-5, atol=0)
     torch.testing.assert_close(louder, strength, rtol=1e-4, atol=1e-4)

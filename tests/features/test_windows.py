@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 import soxr
+from helpers.sound import noise_array
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,11 +14,9 @@ from features.audio import Window, windows
 from features.decode_config import AudioConfig
 from features.windows import CONTEXT_S, WINDOW_S, Windower, first_frame, joined
 
-RNG = np.random.default_rng(0)
-
 
 def _noise(seconds: float, rate_hz: int) -> np.ndarray:
-    return (0.1 * RNG.standard_normal(round(seconds * rate_hz))).astype(np.float32)
+    return noise_array(round(seconds * rate_hz)).astype(np.float32)
 
 
 def _windows(

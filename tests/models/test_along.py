@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from helpers.sound import padded_noise
 
 from models import pull_speechbrain
 from models.along import by_crops
@@ -34,14 +35,8 @@ def told(request, model, ecapa) -> Callable:
     return lambda waveform, lengths: chosen.along(waveform, lengths, WINDOWS_S, HOP_S)
 
 
-def _noise(*seconds: float, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-    lengths = torch.tensor([round(s * RATE) for s in seconds])
-    waveform = torch.randn(len(lengths), int(lengths.max()), generator=torch.Generator().manual_seed(seed)) * 0.1
-    return waveform, lengths
-
-
 def test_shape_and_unit_length(told):
-    for row, counts in zip(told(*_noise(5.0, 3.1, 0.4)), [(13, 19), (5, 11), (1, 1)], strict=True):
+    for row, counts in zip(told(*padded_noise(80_000, 49_600, 6_400)), [(13, 19), (5, 11), (1, 1)], strict=True):
         assert tuple(len(vectors) for vectors in row) == counts
         for vectors in row:
             assert vectors.shape[1] == 16
@@ -49,14 +44,14 @@ def test_shape_and_unit_length(told):
 
 
 def test_a_window_of_one_chunk_is_the_embedding_of_it(model):
-    waveform, lengths = _noise(2.0, 2.0)
+    waveform, lengths = padded_noise(32_000, 32_000)
     alone = torch.cat([row[0] for row in model.along(waveform, lengths, WINDOWS_S, HOP_S)])
     torch.testing.assert_close(alone, model.embed(waveform, lengths), atol=1e-4, rtol=0)
 
 
 def test_a_window_hears_its_own_time(model):
     """Another sound from 6 s on changes the windows there, and none that a chunk of 2 s before does not touch."""
-    waveform, lengths = _noise(10.0)
+    waveform, lengths = padded_noise(160_000)
     other = waveform.clone()
     other[:, 6 * RATE :] = torch.sin(torch.arange(4 * RATE) * 0.3) * 0.1
     before, after = (model.along(sound, lengths, WINDOWS_S, HOP_S)[0] for sound in (waveform, other))
@@ -69,7 +64,7 @@ def test_a_window_hears_its_own_time(model):
 
 @pytest.mark.parametrize("n", [1, 3])
 def test_batch_matches_single(told, n):
-    waveform, lengths = _noise(*[4.3, 11.0, 2.7][:n])
+    waveform, lengths = padded_noise(*[68_800, 176_000, 43_200][:n])
     together = told(waveform, lengths)
     for place in range(n):
         (alone,) = told(waveform[place : place + 1, : lengths[place]], lengths[place : place + 1])
@@ -78,7 +73,7 @@ def test_batch_matches_single(told, n):
 
 
 def test_padding_is_ignored(told):
-    waveform, lengths = _noise(3.0, 4.7)
+    waveform, lengths = padded_noise(48_000, 75_200)
     padded = torch.cat([waveform, torch.full((2, 5_000), 0.9)], dim=1)
     padded[0, lengths[0] :] = float("nan")
     for ours, theirs in zip(told(padded, lengths), told(waveform, lengths), strict=True):
@@ -96,7 +91,7 @@ def test_weights_that_outweigh_all_others_divide_nothing_by_zero(model):
     sharp = SpeakerModel(network(SMALL), SMALL, threshold=0.4, calibration=(9.0, -3.0))
     sharp.encoder.load_state_dict(model.encoder.state_dict())
     sharp.encoder.asp.conv.conv.weight.data *= 1e4
-    (row,) = sharp.along(*_noise(6.0), WINDOWS_S, HOP_S)
+    (row,) = sharp.along(*padded_noise(96_000), WINDOWS_S, HOP_S)
     assert all(vectors.isfinite().all() for vectors in row)
 
 
@@ -104,7 +99,7 @@ def test_crops_of_a_model_without_frames_are_of_the_same_windows(model):
     def embed(waveform: torch.Tensor, lengths: torch.Tensor) -> np.ndarray:
         return model.embed(waveform, lengths).numpy()
 
-    waveform, lengths = _noise(2.75, 1.0)
+    waveform, lengths = padded_noise(44_000, 16_000)
     crops = by_crops(embed, waveform, lengths, windows_s=WINDOWS_S, hop_s=HOP_S)
     frames = model.along(waveform, lengths, WINDOWS_S, HOP_S)
     assert [[len(own) for own in row] for row in crops] == [[len(own) for own in row] for row in frames]

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from helpers.sound import padded_noise
 
 from data_contracts.errors import ModelError
 from models import pull_speechbrain
@@ -18,8 +19,7 @@ LENGTHS = (9_000, 16_000, 23_456)
 
 @pytest.fixture(scope="module")
 def noise() -> tuple[torch.Tensor, torch.Tensor]:
-    waveform = torch.randn(len(LENGTHS), max(LENGTHS), generator=torch.Generator().manual_seed(0)) * 0.1
-    return waveform, torch.tensor(LENGTHS)
+    return padded_noise(*LENGTHS)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.sound import padded_noise
 from safetensors.torch import load_file, save_file
 
 from data_contracts.errors import ModelError
@@ -59,8 +60,7 @@ def _saved(kind: str, folder: Path) -> tuple:
 
 @pytest.fixture(scope="module")
 def noise() -> tuple[torch.Tensor, torch.Tensor]:
-    waveform = torch.randn(len(LENGTHS), max(LENGTHS), generator=torch.Generator().manual_seed(0)) * 0.1
-    return waveform, torch.tensor(LENGTHS)
+    return padded_noise(*LENGTHS)
 
 
 @pytest.mark.parametrize("kind", ["wav2vec2", "hubert", "wavlm", "ast", "whisper"])

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.paths import WEIGHTS
+from helpers.sound import padded_noise
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,11 +23,6 @@ SMALL = EncoderConfig(dim=16, channels=16, merged_channels=24, attention_channel
 def model() -> SpeakerModel:
     torch.manual_seed(0)
     return SpeakerModel(network(SMALL), SMALL, threshold=0.4, calibration=(9.0, -3.0))
-
-
-def _noise(*lengths: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-    waveform = torch.randn(len(lengths), max(lengths), generator=torch.Generator().manual_seed(seed)) * 0.1
-    return waveform, torch.tensor(lengths)
 
 
 @given(st.lists(st.integers(0, 47), min_size=1, max_size=4), st.integers(1, 9))
@@ -51,7 +47,7 @@ def test_whoever_looks_at_all_modules_meets_no_trap(model: SpeakerModel) -> None
 
 
 def test_shape_and_unit_length(model: SpeakerModel) -> None:
-    embedded = model.embed(*_noise(8_000, 20_001, 100))
+    embedded = model.embed(*padded_noise(8_000, 20_001, 100))
     assert embedded.shape == (3, 16)
     assert embedded.dtype == torch.float32
     torch.testing.assert_close(embedded.norm(dim=1), torch.ones(3))
@@ -64,7 +60,7 @@ def test_empty_and_silent_rows_are_finite(model: SpeakerModel) -> None:
 
 @pytest.mark.parametrize("n", [1, 3])
 def test_batch_matches_single(model: SpeakerModel, n: int) -> None:
-    waveform, lengths = _noise(*[4_000, 17_000, 30_000][:n])
+    waveform, lengths = padded_noise(*[4_000, 17_000, 30_000][:n])
     together = model.embed(waveform, lengths)
     for row in range(n):
         alone = model.embed(waveform[row : row + 1, : lengths[row]], lengths[row : row + 1])
@@ -72,19 +68,19 @@ def test_batch_matches_single(model: SpeakerModel, n: int) -> None:
 
 
 def test_padding_is_ignored(model: SpeakerModel) -> None:
-    waveform, lengths = _noise(6_000, 12_345)
+    waveform, lengths = padded_noise(6_000, 12_345)
     padded = torch.cat([waveform, torch.full((2, 5_000), 0.9)], dim=1)
     padded[0, 6_000:] = float("nan")
     torch.testing.assert_close(model.embed(padded, lengths), model.embed(waveform, lengths), atol=1e-4, rtol=0)
 
 
 def test_level_does_not_matter(model: SpeakerModel) -> None:
-    waveform, lengths = _noise(12_000)
+    waveform, lengths = padded_noise(12_000)
     torch.testing.assert_close(model.embed(waveform * 0.05, lengths), model.embed(waveform, lengths), atol=1e-3, rtol=0)
 
 
 def test_spectrogram_keeps_as_much_of_the_mean_as_it_is_told() -> None:
-    heard = _noise(8_000)[0]
+    heard = padded_noise(8_000)[0]
     none, half, all_of_it = (spectrogram(heard, replace(SMALL, mean_kept=share)) for share in (0.0, 0.5, 1.0))
     torch.testing.assert_close(none.mean(1), torch.zeros(1, 80), atol=1e-4, rtol=0)
     torch.testing.assert_close(half.mean(1) * 2, all_of_it.mean(1), atol=1e-4, rtol=0)
@@ -96,7 +92,7 @@ def test_save_and_load_round_trip(model: SpeakerModel, tmp_path: Path) -> None:
     first = SpeakerModel.load(tmp_path)
     first.save(tmp_path / "again")
     again = SpeakerModel.load(tmp_path / "again")
-    waveform, lengths = _noise(9_000)
+    waveform, lengths = padded_noise(9_000)
     assert torch.equal(first.embed(waveform, lengths), again.embed(waveform, lengths))
     assert (again.threshold, again.calibration, again.dim) == (0.4, (9.0, -3.0), 16)
     assert model.extractor_digest == first.extractor_digest == again.extractor_digest
@@ -151,7 +147,7 @@ def test_missing_and_broken_folders_say_what_was_expected(model: SpeakerModel, t
 def test_pyfunc_takes_and_gives_arrays(model: SpeakerModel, tmp_path: Path) -> None:
     model.save(tmp_path)
     served = _load_pyfunc(str(tmp_path))
-    waveform, lengths = _noise(9_000, 4_000)
+    waveform, lengths = padded_noise(9_000, 4_000)
     embedded = served.predict({"waveform": waveform.numpy(), "lengths": lengths.numpy()})
     assert isinstance(embedded, np.ndarray)
     assert embedded.dtype == np.float32
