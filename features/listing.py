@@ -17,7 +17,8 @@ from data_contracts.foreign import translated
 from data_contracts.patience import Patience
 from data_contracts.records import AudioObject
 from features import rows
-from features.corpus import Corpus, date_in_path, etag, is_local, modified, open_root, size
+from features.corpus import Corpus, date_in_path
+from features.corpus_filesystem import etag, is_local, modified, open_root, size
 from features.manifest import manifest_pages
 from features.names import HIDDEN, as_text, is_hidden
 

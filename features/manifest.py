@@ -13,7 +13,8 @@ from data_contracts.channels import channel_names
 from data_contracts.errors import CorpusError, UsageError
 from data_contracts.records import AudioObject
 from data_contracts.storage import storage_options
-from features.corpus import date_in_path, look_at
+from features.corpus import date_in_path
+from features.corpus_filesystem import look_at
 from features.names import is_url
 from features.rows import of_objects
 

@@ -20,7 +20,7 @@ from data_contracts.foreign import BUSY, code_of, is_full, translated
 from data_contracts.patience import Patience
 from data_contracts.reasons import Reason, Reject
 from data_contracts.records import AudioObject
-from features.corpus import connect, is_local, look_at
+from features.corpus_filesystem import connect, is_local, look_at
 
 T = TypeVar("T")
 

@@ -13,7 +13,8 @@ from data_contracts.errors import CorpusError, UsageError
 from data_contracts.lake import Lake
 from data_contracts.records import AudioObject
 from features import store
-from features.corpus import Corpus, date_in_path, look_at
+from features.corpus import Corpus, date_in_path
+from features.corpus_filesystem import look_at
 from features.rows import of_objects
 from tasks.discover import Found, Writer, remembered
 from tasks.run import Choice, Run

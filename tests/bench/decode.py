@@ -34,7 +34,7 @@ from data_contracts.reasons import Reject
 from features import shards
 from features.audio import windows
 from features.config import FeatureConfig
-from features.corpus import look_at
+from features.corpus_filesystem import look_at
 from features.decode_config import AudioConfig
 from features.describe import Embedder
 from features.extract import extract_shard

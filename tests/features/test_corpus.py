@@ -10,7 +10,8 @@ import pytest
 from helpers.raw_keys import put_as_named
 
 from data_contracts.errors import CorpusError, UsageError
-from features.corpus import DEFAULT_LAYOUT, Corpus, date_in_path, look_at
+from features.corpus import DEFAULT_LAYOUT, Corpus, date_in_path
+from features.corpus_filesystem import look_at
 from features.listing import list_objects
 from features.prefetch import read_object
 

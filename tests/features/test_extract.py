@@ -17,7 +17,7 @@ from data_contracts.records import Counts
 from features import egemaps_lld, store
 from features.audio import Decoded, decode
 from features.config import FeatureConfig
-from features.corpus import look_at
+from features.corpus_filesystem import look_at
 from features.decode_config import SAMPLE_RATE
 from features.describe import Embedder
 from features.extract import extract_shard

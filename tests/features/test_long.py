@@ -16,7 +16,7 @@ from data_contracts.records import Counts, ShardRef
 from features import shards, store
 from features.audio import decode
 from features.config import FeatureConfig
-from features.corpus import look_at
+from features.corpus_filesystem import look_at
 from features.decode_config import AudioConfig
 from features.describe import Embedder
 from features.extract import extract_shard

@@ -18,7 +18,7 @@ from data_contracts.patience import Patience
 from data_contracts.reasons import Reason, Reject
 from data_contracts.records import AudioObject
 from features import objects
-from features.corpus import look_at
+from features.corpus_filesystem import look_at
 from features.objects import Held, hold, read_object, shared
 
 DAY = dt.date(2026, 11, 21)

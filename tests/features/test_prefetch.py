@@ -19,7 +19,8 @@ from data_contracts.reasons import Reason, Reject
 from data_contracts.records import AudioObject
 from features import decoders
 from features.audio import Decoded
-from features.corpus import Corpus, look_at
+from features.corpus import Corpus
+from features.corpus_filesystem import look_at
 from features.decode_config import AudioConfig
 from features.listing import list_objects
 from features.prefetch import Fetched, Long, fetch_ahead

@@ -14,7 +14,7 @@ from data_contracts.records import ModelRef
 from features import store
 from features.changes import ChangeConfig
 from features.config import FeatureConfig
-from features.corpus import look_at
+from features.corpus_filesystem import look_at
 from features.decode_config import SAMPLE_RATE
 from features.describe import Embedder
 from features.extract import extract_shard
