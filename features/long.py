@@ -20,12 +20,12 @@ from data_contracts.records import Counts, ShardRef
 from data_contracts.schemas import RECORDING_FEATURES
 from features import decoders, shards
 from features.config import FeatureConfig
+from features.corpus_object_cache import shared
 from features.cuts import cuts, windows_of
 from features.decode_config import SAMPLE_RATE
 from features.describe import Embedders, Utterance, by_voice, describe
 from features.extract import best_device, tables_for, write
 from features.measures import Measures
-from features.objects import shared
 from features.resources import Resources
 from features.segments import Span
 from features.speech import Listened, Listener

@@ -3,15 +3,11 @@
 What is read is the content that was listed, by its etag, or a Reject. A store that does not answer is nobody's reject.
 """
 
-import atexit
 import hashlib
 import os
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -45,48 +41,6 @@ class Held:
 
 class Overwritten(Exception):  # noqa: N818 - it says what happened
     """The content under a name is not the one that was listed."""
-
-
-_shared: dict[tuple[str, str], tuple[Held, int]] = {}  # and how many use it now
-_lock = threading.Lock()
-
-
-@contextmanager
-def shared(item: AudioObject, patience: Patience = Patience()) -> Iterator[Held | Reject]:
-    """`hold`, for tasks of this process that want the same object: a copy stays until another one is wanted."""
-    found = _taken(item, patience)
-    try:
-        yield found
-    finally:
-        with _lock:
-            if (kept := _shared.get(_key(item))) and kept[0] is found:
-                _shared[_key(item)] = (kept[0], kept[1] - 1)
-            elif isinstance(found, Held):
-                found.close()
-
-
-def _taken(item: AudioObject, patience: Patience) -> Held | Reject:
-    """A copy that is here already, or the object; only copies are kept, files of others may change."""
-    with _lock:
-        kept = _shared.get(_key(item))
-        if kept is None:
-            _let_go()
-            found = hold(item, partial(read_object, patience=patience), patience)
-            if isinstance(found, Reject) or not found.is_ours:
-                return found
-            kept = (found, 0)
-        _shared[_key(item)] = (kept[0], kept[1] + 1)
-        return kept[0]
-
-
-def _key(item: AudioObject) -> tuple[str, str]:
-    return item.uri, item.etag
-
-
-@atexit.register
-def _let_go() -> None:
-    for key in [key for key, (_, n_users) in _shared.items() if not n_users]:
-        _shared.pop(key)[0].close()
 
 
 def hold(item: AudioObject, read: Callable[[str, str], bytes], patience: Patience) -> Held | Reject:

@@ -19,7 +19,8 @@ from data_contracts.reasons import Reason, Reject
 from data_contracts.records import AudioObject
 from features import objects
 from features.corpus_filesystem import look_at
-from features.objects import Held, hold, read_object, shared
+from features.corpus_object_cache import shared
+from features.objects import Held, hold, read_object
 
 DAY = dt.date(2026, 11, 21)
 DATA = bytes(range(256)) * 40

@@ -13,7 +13,7 @@ FLOAT = {"check_exact": False, "abs_tol": 1e-3, "rel_tol": 1e-3}
 
 DEADLY = """
 import os, pathlib, signal, time
-from features import extract, long, objects, prefetch
+from features import corpus_object_cache, extract, long, prefetch
 
 def once():
     "Of all workers together: True for one, and False from then on."
@@ -36,7 +36,7 @@ def over(item):
     if {name!r} in item.uri:
         {deed}
 
-reads, holds = prefetch.fetch_ahead, objects.shared
+reads, holds = prefetch.fetch_ahead, corpus_object_cache.shared
 
 def fetched(items, **options):
     for found in reads(items, **options):

@@ -1,0 +1,68 @@
+"""Copies of objects that several tasks of one process read: of a long recording, each its own stretch of time."""
+
+import atexit
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+
+from data_contracts.patience import Patience
+from data_contracts.reasons import Reject
+from data_contracts.records import AudioObject
+from features.objects import Held, hold, read_object
+
+_Key = tuple[str, str]  # (uri, etag)
+
+
+class ObjectCache:
+    """Held objects with the number of their users. A copy stays until no task uses it and another object is wanted.
+
+    Only copies are kept: a file of somebody else's may change.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[_Key, tuple[Held, int]] = {}
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def hold(self, item: AudioObject, patience: Patience) -> Iterator[Held | Reject]:
+        """`objects.hold`, by way of the cache."""
+        found, key = self._acquire(item, patience), _key(item)
+        try:
+            yield found
+        finally:
+            with self._lock:
+                if (kept := self._kept.get(key)) and kept[0] is found:
+                    self._kept[key] = (kept[0], kept[1] - 1)
+                elif isinstance(found, Held):
+                    found.close()
+
+    def drop_unused(self) -> None:
+        """Closes the copies that no task uses."""
+        for key in [key for key, (_, n_users) in self._kept.items() if not n_users]:
+            self._kept.pop(key)[0].close()
+
+    def _acquire(self, item: AudioObject, patience: Patience) -> Held | Reject:
+        with self._lock:  # while the object is read, too: others that want the same one wait for it
+            kept = self._kept.get(_key(item))
+            if kept is None:
+                self.drop_unused()
+                found = hold(item, partial(read_object, patience=patience), patience)
+                if isinstance(found, Reject) or not found.is_ours:
+                    return found
+                kept = (found, 0)
+            self._kept[_key(item)] = (kept[0], kept[1] + 1)
+            return kept[0]
+
+
+_of_this_process = ObjectCache()
+atexit.register(_of_this_process.drop_unused)
+
+
+def shared(item: AudioObject, patience: Patience = Patience()) -> AbstractContextManager[Held | Reject]:
+    """`objects.hold`, for tasks of this process that want the same object."""
+    return _of_this_process.hold(item, patience)
+
+
+def _key(item: AudioObject) -> _Key:
+    return item.uri, item.etag
