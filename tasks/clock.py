@@ -1,7 +1,7 @@
 """What was read later than now: by a machine whose clock is ahead of this one's.
 
-A content counts as newer where it was read later (`store.last_read`, `tasks.select`). So `read_at` is a logical clock:
-the next read of a URI comes after every earlier one, whatever the clocks say.
+A content counts as newer where it was read later (`store_history.last_read`, `tasks.select`). So `read_at` is a
+logical clock: the next read of a URI comes after every earlier one, whatever the clocks say.
 """
 
 import datetime as dt

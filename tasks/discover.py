@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from data_contracts.errors import UsageError
-from features import rows, store
+from features import rows, store_history
 from features.corpus import Corpus
 from features.listing import by_folder, list_pages
 from features.rows import KEY
@@ -50,7 +50,7 @@ def discover(run: Run) -> Found:
     ahead = published_ahead(run.lake, dt.datetime.now(dt.UTC))
     writer, n_listed, n_known = Writer(run), 0, 0
     for date, parts in listed(run, run.corpus):
-        history = store.history(run.lake, run.feature_version, date)
+        history = store_history.history(run.lake, run.feature_version, date)
         for part in parts:
             fresh = to_read(part, history, ahead, force=run.force)
             writer.write(date, fresh)
@@ -70,7 +70,7 @@ def listed(run: Run, corpus: Corpus) -> Iterator[tuple[dt.date, Iterator[pl.Data
 
 
 def to_read(listed: pl.DataFrame, history: pl.DataFrame, ahead: pl.DataFrame, *, force: bool = False) -> pl.DataFrame:
-    """Of a date's listed objects those that are to be read (`rows.SCHEMA`), by `store.history` and `published_ahead`.
+    """Of a date's listed objects those to read (`rows.SCHEMA`), by `store_history.history` and `published_ahead`.
 
     What failed for a reason that passes is read again until it failed too often; by force, everything is.
     """
@@ -89,7 +89,7 @@ def to_read(listed: pl.DataFrame, history: pl.DataFrame, ahead: pl.DataFrame, *,
 
 
 def remembered(objects: pl.LazyFrame, history: pl.DataFrame) -> pl.LazyFrame:
-    """Objects of a date beside what came of earlier attempts at their contents (`store.history`; `tries_before`), and
+    """Objects of a date beside earlier attempts at their contents (`store_history.history`; `tries_before`), and
     `read_after` brought up to when their URI was read last.
     """
     last = history.lazy().group_by("uri").agg(read_before=pl.col("read_after").first())

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from data_contracts import schemas
 from data_contracts.schemas import UTTERANCE_KEY
-from features import store
+from features import store, store_history
 from features.gemaps import EGEMAPS_NAMES
 from tasks import run_staging_paths as paths
 from tasks.run import Run
@@ -30,7 +30,7 @@ def write_heard(run: Run, date: dt.date) -> list[str]:
     waiting = pending(run).filter("counted", pl.col("date") == date).select(places)
     identities = pl.DataFrame(run.lake.read_parquet(paths.identities(run.id))).select(*UTTERANCE_KEY, "speaker_id")
     waits = identities.join(waiting, on="recording_id", how="inner").with_columns(waits=pl.lit(True))
-    held = store.recordings(run.lake, run.feature_version, date).filter(pl.col("status") == "ok")
+    held = store_history.recordings(run.lake, run.feature_version, date).filter(pl.col("status") == "ok")
     others = (
         run.lake.frame("utterances", schemas.utterances(run.classes))
         .filter(pl.col("date") == date, pl.col("feature_version") == run.feature_version)

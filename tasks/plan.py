@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from data_contracts.records import ShardRef
-from features import shards, store
+from features import shards, store_history
 from features.rows import KEY
 from tasks import run_staging_paths as paths
 from tasks.discover import Found, read_found
@@ -39,7 +39,7 @@ def _whole_shards(run: Run, date: dt.date, objects: pl.DataFrame) -> tuple[pl.Da
 
     Returns the objects of such shards, with `shard`, and the others.
     """
-    home = store.members(run.lake, run.feature_version, date)
+    home = store_history.members(run.lake, run.feature_version, date)
     gone = home.join(objects, on=KEY, how="anti").select("shard").unique()
     whole = home.join(gone, on="shard", how="anti")
     return objects.join(whole, on=KEY, how="inner").sort("shard", *KEY), objects.join(whole, on=KEY, how="anti")

@@ -12,7 +12,7 @@ from data_contracts import schemas
 from data_contracts.errors import CorpusError, UsageError
 from data_contracts.lake import Lake
 from data_contracts.records import AudioObject
-from features import store
+from features import store_history
 from features.corpus import Corpus, date_in_path
 from features.corpus_filesystem import look_at
 from features.rows import of_objects
@@ -37,7 +37,7 @@ def rejected(run: Run) -> Found:
         items = of_objects(pool.map(_look_again, rows, [run.corpus] * len(rows)))
     writer, left_alone, n_again = Writer(run), Counter[str](), 0
     for (date,), own in items.partition_by("date", as_dict=True).items():
-        known = remembered(own.lazy(), store.history(run.lake, run.feature_version, date)).collect()
+        known = remembered(own.lazy(), store_history.history(run.lake, run.feature_version, date)).collect()
         worn_out, rest = known.filter(pl.col("worn_out").is_not_null()), known.filter(pl.col("worn_out").is_null())
         left_alone.update(worn_out["worn_out"].to_list())
         again = rest.filter(~pl.col("is_read").fill_null(False))  # read well, by a run that died: to be published

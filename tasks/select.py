@@ -12,7 +12,7 @@ import polars as pl
 
 from data_contracts.published import versions
 from data_contracts.reasons import PASSING
-from features import store
+from features import store, store_history
 from tasks import run_staging_paths as paths
 from tasks.related import shown, write_related
 from tasks.run import Run
@@ -63,14 +63,14 @@ def select(run: Run, dates: Sequence[dt.date]) -> Pending:
 
 def _some(run: Run, rest: list[dt.date]) -> pl.DataFrame:
     """What was read last under each name on the first of these dates, which are taken off."""
-    frames = [store.recordings(run.lake, run.feature_version, rest.pop(0)).collect()]
+    frames = [store_history.recordings(run.lake, run.feature_version, rest.pop(0)).collect()]
     while rest and sum(map(len, frames)) < run.part_recordings:
-        following = store.recordings(run.lake, run.feature_version, rest[0]).collect()
+        following = store_history.recordings(run.lake, run.feature_version, rest[0]).collect()
         if sum(map(len, frames)) + len(following) > run.part_recordings:
             break
         frames.append(following)
         rest.pop(0)
-    return store.last_read(pl.concat(frames).lazy()).collect()
+    return store_history.last_read(pl.concat(frames).lazy()).collect()
 
 
 def _shards(pending: pl.DataFrame) -> dict[dt.date, list[str]]:

@@ -27,7 +27,7 @@ import tasks.discover
 from data_contracts.lake import Lake
 from data_contracts.records import SHARD_BYTES, ModelRef
 from data_contracts.schemas import RECORDING_FEATURES
-from features import shards, store
+from features import shards, store, store_history
 from features.config import FeatureConfig
 from features.corpus import Corpus
 from features.resources import Resources
@@ -60,7 +60,7 @@ def measure(lake: Lake, dates: tuple[dt.date, ...], n_objects: int, a_date: int,
     clock, made = Clock(now), Made(lake, n_objects, a_date)
     tasks.discover.list_pages = clock.ticking("make up listing and history", made.pages)
     Spool.add = clock.timed("gather the pages", Spool.add)
-    store.history = clock.timed("read the history", store.history)
+    store_history.history = clock.timed("read the history", store_history.history)
     tasks.discover.to_read = clock.timed("anti-join", tasks.discover.to_read)
     Writer.write = clock.timed("write down what is fresh", Writer.write)
     tasks.plan.read_found = clock.ticking("read what is fresh", tasks.plan.read_found)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from data_contracts import lake as lakes
 from data_contracts import schemas
 from data_contracts.lake import Lake
-from features import compaction, packs, store
+from features import compaction, packs, store, store_history
 from features.compaction import compact
 from features.gemaps import EGEMAPS_NAMES
 
@@ -61,9 +61,9 @@ def _said(lake: Lake) -> dict[str, Any]:
         "shards": ids,
         "done": [store.is_done(lake, "v1", DAY, shard) for shard in ids],
         "dates": store.dates(lake, "v1"),
-        "recordings": store.recordings(lake, "v1", DAY).collect().to_dicts(),
-        "attempts": store.attempts(lake, "v1", DAY),
-        "members": sorted(store.members(lake, "v1", DAY).rows()),
+        "recordings": store_history.recordings(lake, "v1", DAY).collect().to_dicts(),
+        "attempts": store_history.attempts(lake, "v1", DAY),
+        "members": sorted(store_history.members(lake, "v1", DAY).rows()),
         "rows": {(name, shard): _exactly(store.read(lake, name, "v1", DAY, shard)) for name in SETS for shard in ids},
     }
 
@@ -181,7 +181,7 @@ def test_a_loose_file_wins_over_the_pack(lake):
     for _ in range(2):
         assert store.read(lake, "segments", "v1", DAY, "0a").num_rows == 1
         assert store.rows(lake, "v1", DAY).sort("uri")["status"].to_list() == ["ok", "rejected"]
-        assert store.attempts(lake, "v1", DAY)["0a", "e"].is_read
+        assert store_history.attempts(lake, "v1", DAY)["0a", "e"].is_read
         compact(lake, "v1", DAY)
         (pack,) = _files(lake)
         assert packs.is_pack(pack)

@@ -18,7 +18,7 @@ import tasks.spool
 from data_contracts.lake import Lake
 from data_contracts.records import AudioObject
 from data_contracts.schemas import RECORDING_FEATURES, RECORDINGS
-from features import rows, store
+from features import rows, store, store_history
 from features.corpus import Corpus
 from features.listing import LISTED, list_objects
 from features.tables import object_columns
@@ -74,7 +74,7 @@ def test_a_fresh_content_comes_after_what_its_uri_held(lake, corpus):
     assert (planned["a"]["read_after"], planned["b"]["read_after"]) == (NEXT_YEAR, None)
     item = AudioObject(**planned["a"])
     _read(lake, DAY, **{"0b": object_columns(item)})
-    shown = store.recordings(lake, "v1", DAY).collect()
+    shown = store_history.recordings(lake, "v1", DAY).collect()
     assert shown["etag"].to_list() == [item.etag]
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from data_contracts.lake import Lake
 from data_contracts.records import AudioObject, ModelRef
-from features import shards, store
+from features import shards, store, store_history
 from features.config import FeatureConfig
 from features.describe import Embedder
 from features.long import LongRef
@@ -80,7 +80,7 @@ def test_one_alone_is_tried_again_and_then_a_reject_that_another_night_tries(run
     (row,) = store.read(run.lake, "recordings", "v1", DAY, ref.id).to_pylist()
     assert (row["status"], row["reason"], row["tries"], row["recording_id"]) == ("rejected", "unreadable", 1, None)
     assert "workers died, or ran out of memory, 3 times over it" in row["error"]
-    assert not store.attempts(run.lake, "v1", DAY)["s3://calls/0.flac", "e"].is_done
+    assert not store_history.attempts(run.lake, "v1", DAY)["s3://calls/0.flac", "e"].is_done
 
 
 @pytest.mark.parametrize("dies", ["survey", "describe", "assemble"])
