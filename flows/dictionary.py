@@ -1,6 +1,7 @@
 """The data dictionary: what `undertone tables` prints, and docs/tables.md holds. Words: `data_contracts.dictionary`."""
 
 import json
+import textwrap
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
@@ -15,11 +16,11 @@ from flows.show import grid
 
 _HIVE = [pa.field("version", pa.string(), nullable=False), pa.field("date", pa.date32(), nullable=False)]
 _DIMENSIONS = ("arousal", "valence", "dominance")
-_HEAD = """# The tables
+_HEAD = """# Tables
 
-Made by `undertone tables --markdown` from the schemas (`data_contracts/schemas.py`) and the data dictionary
-(`data_contracts/dictionary.py`); a test holds it true. Times are seconds from the start of the recording unless it says
-otherwise; timestamps are UTC; a row's key is told in **bold**.
+Made by `make docs` from the schemas and the data dictionary (`data_contracts`); a test holds it
+true, and `undertone tables` prints the same. Columns in **bold** are a row's key. Times in a
+recording are seconds from its start unless it says otherwise; timestamps are UTC.
 """
 
 
@@ -164,7 +165,7 @@ def _section(found: Entry) -> str:
     lines = [
         f"### {found.name}",
         "",
-        f"A row is {found.row}.{lies}",
+        textwrap.fill(f"A row is {found.row}.{lies}", 100),
         "",
         "| column | type | unit | meaning |",
         "|---|---|---|---|",
