@@ -24,10 +24,11 @@ class Notified(BaseSettings):
     )
 
     notify: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
-        (), description="who is told: URLs as Apprise has them (slack://…, mailto://…), or of a webhook (https://…)"
+        (),
+        description="receivers of notifications: URLs of Apprise (slack://…, mailto://…) or of a webhook (https://…)",
     )
     notify_on: Annotated[tuple[Event, ...], NoDecode] = Field(
-        EVENTS, description="of what: failed (a run), stopped (a publication, by its validation), drift"
+        EVENTS, description="events to notify of: failed (a run), stopped (a publication, by its validation), drift"
     )
 
     @classmethod

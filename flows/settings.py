@@ -24,7 +24,7 @@ _SECRET = {"notify", "pseudonym_key"}
 
 
 class Settings(Notified):
-    """Every setting with its meaning; `undertone doctor` shows what is in force and where it came from."""
+    """Every setting with its meaning: docs/settings.md is made of it."""
 
     model_config = SettingsConfigDict(extra="forbid")
 
@@ -35,30 +35,40 @@ class Settings(Notified):
     look_back_days: int = Field(
         3, ge=0, description="nights before the nightly's date in which late objects are sought"
     )
-    shard_bytes: int = Field(SHARD_BYTES, gt=0, description="audio bytes in a shard, at most")
+    shard_bytes: int = Field(
+        SHARD_BYTES,
+        gt=0,
+        description="audio bytes in a shard, at most; a small night has smaller ones, so that all work",
+    )
     cluster: str = Field("auto", description="auto, threads, processes, cuda, or tcp://… of a standing Dask scheduler")
     workers: int = Field(0, ge=0, description="workers of a cluster of our own; 0: one a core, or one a GPU")
-    rmm_pool: float = Field(0.5, ge=0, lt=1, description="of a GPU's memory, that RMM's pool begins with, if installed")
-    readers: int = Field(16, ge=1, description="objects that a worker reads at a time")
+    rmm_pool: float = Field(
+        0.5, ge=0, lt=1, description="share of a GPU's memory that RMM's pool begins with, if installed"
+    )
+    readers: int = Field(16, ge=1, description="objects that a worker reads at the same time")
     decoders: int = Field(
-        0, ge=0, description="processes in which a worker decodes; 0: one, beside a GPU as many as it has cores"
+        0, ge=0, description="decoder processes of a worker; 0: one, or beside a GPU its share of the cores"
     )
-    decode_timeout_s: int = Field(60, ge=1, description="seconds without a sign of life from a decoder")
-    memory_mb: int = Field(2_000, description="memory that a worker and its decoders may take, at most")
-    long_s: float = Field(1_800.0, description="recordings longer than this are split over tasks by time")
+    decode_timeout_s: int = Field(
+        60, ge=1, description="seconds without a sign of life after which a decoder is ended, and its file rejected"
+    )
+    memory_mb: int = Field(2_000, description="memory (MB) of a worker and its decoders together, at most")
+    long_s: float = Field(1_800.0, description="seconds: longer recordings are split over tasks by time")
     channels: str = Field(
-        "mix", description="what is analysed: mix, each (channel for itself), left, right or a channel's number from 0"
+        "mix", description="channels to analyse: mix, each (for itself), left, right or a channel's number from 0"
     )
-    max_s: float = Field(86_400.0, gt=0, description="seconds: what lasts longer, or says so, is rejected as too_long")
+    max_s: float = Field(
+        86_400.0, gt=0, description="seconds: a longer recording, or one that says so, is rejected as too_long"
+    )
     keep_truncated: bool = Field(False, description="keep what decodes of a truncated file, instead of rejecting it")
     dc: Literal["none", "high_pass"] = Field("none", description="high_pass: nothing below 20 Hz reaches the features")
     resampler: Literal["HQ", "VHQ", "MQ"] = Field("HQ", description="soxr's quality")
     denoise: Literal["none", "wiener"] = Field("none", description="wiener: steady noise is suppressed")
-    level_lufs: float | None = Field(None, description="loudness (ITU-R BS.1770) that each signal is brought to")
-    vad: Literal["silero", "energy"] = Field("silero", description="how speech is found")
+    level_lufs: float | None = Field(None, description="loudness (LUFS, ITU-R BS.1770) to which each signal is brought")
+    vad: Literal["silero", "energy"] = Field("silero", description="detector of speech")
     speaker_changes: bool = Field(True, description="split stretches of speech where another voice begins")
     channel_names: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="who speaks on each channel (agent,customer), where channels are analysed each for itself"
+        (), description="names of the channels (agent,customer), where each is analysed for itself"
     )
     logmel: bool = Field(False, description="store log-mel frames too, for those who train")
     lld: bool = Field(False, description="store the 25 descriptors of eGeMAPS frame by frame too, for those who train")
@@ -78,15 +88,23 @@ class Settings(Notified):
     publish_recordings: int = Field(
         50_000, ge=1, description="recordings that are staged, audited and published at a time; a date at least"
     )
-    drift_days: int = Field(28, ge=1, description="days before a day that it is compared with")
-    drift_least_days: int = Field(7, ge=1, description="of them with anything in them, without which nothing is said")
-    drift_least_recordings: int = Field(20, ge=1, description="of a day and of those before it; with fewer, no verdict")
-    drift_least_utterances: int = Field(100, ge=1, description="the same of utterances")
-    drift_psi: float = Field(
-        0.25, gt=0, description="population stability index of emotions, or of a feature, that is told as drift"
+    drift_days: int = Field(28, ge=1, description="days before a day with which it is compared")
+    drift_least_days: int = Field(7, ge=1, description="days with data among them, below which there is no verdict")
+    drift_least_recordings: int = Field(
+        20, ge=1, description="recordings of a day, and of those before it, below which there is no verdict"
     )
-    drift_share: float = Field(0.1, gt=0, le=1, description="change of the share of abstentions or rejects that is")
-    drift_cosine: float = Field(0.1, gt=0, le=2, description="cosine distance of the mean speaker embeddings that is")
+    drift_least_utterances: int = Field(
+        100, ge=1, description="utterances of a day, and of those before it, below which there is no verdict"
+    )
+    drift_psi: float = Field(
+        0.25, gt=0, description="population stability index from which emotions, or a feature, have drifted"
+    )
+    drift_share: float = Field(
+        0.1, gt=0, le=1, description="change of the share of abstentions, or of rejects, from which it is drift"
+    )
+    drift_cosine: float = Field(
+        0.1, gt=0, le=2, description="cosine distance of mean speaker embeddings from which it is drift"
+    )
     store_patience_s: float = Field(
         120.0, ge=0, description="seconds for which an object store that does not answer is asked again"
     )
