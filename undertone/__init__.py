@@ -1,0 +1,82 @@
+"""Public API of Undertone: read a lake, measure speech, register a classifier.
+
+    >>> import undertone as ut
+    >>> lake = ut.open("demo-lake")  # a folder, or an s3://, gs:// or az:// URL
+    >>> lake.scan("utterances").collect().columns[:3]  # a Polars LazyFrame, collected
+    ['recording_id', 'channel', 'segment']
+    >>> lake.sql("SELECT count(*) AS n FROM utterances").item()  # DuckDB; a Polars DataFrame
+    2
+
+The names in `__all__` are what other people's code may rely on. The other packages of this distribution
+(`data_contracts`, `features`, `models`, `tasks`, `flows`) are internal. Importing this one loads no library: torch
+comes with the first of the audio functions, Polars and DuckDB with the first lake.
+"""
+
+from typing import TYPE_CHECKING
+
+from data_contracts.errors import (
+    CredentialsError,
+    LakeError,
+    ModelError,
+    TransientError,
+    UndertoneError,
+    UsageError,
+)
+from undertone._lake import Lake, open  # noqa: A004 - `ut.open(URI)` is how people say it
+
+if TYPE_CHECKING:
+    from features.contours import SUPRASEGMENTAL_NAMES, suprasegmental
+    from features.f0 import f0_track
+    from features.formants import formant_track
+    from features.gemaps import EGEMAPS_NAMES, LLD_NAMES, EgemapsConfig, egemaps, egemaps_lld
+    from undertone._classifier import register_emotion_classifier
+else:
+    _HOME = {
+        "EGEMAPS_NAMES": "features.gemaps",
+        "EgemapsConfig": "features.gemaps",
+        "LLD_NAMES": "features.gemaps",
+        "SUPRASEGMENTAL_NAMES": "features.contours",
+        "egemaps": "features.gemaps",
+        "egemaps_lld": "features.gemaps",
+        "f0_track": "features.f0",
+        "formant_track": "features.formants",
+        "register_emotion_classifier": "undertone._classifier",
+        "suprasegmental": "features.contours",
+    }
+
+    def __getattr__(name: str) -> object:
+        """Imports on first use. Type checkers do not see it, so that a misspelt name is an error for them too."""
+        if name not in _HOME:
+            raise AttributeError(f"module 'undertone' has no attribute {name!r}")
+        from importlib import import_module
+
+        found = globals()[name] = getattr(import_module(_HOME[name]), name)
+        return found
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})
+
+
+__all__ = [
+    "EGEMAPS_NAMES",
+    "LLD_NAMES",
+    "SUPRASEGMENTAL_NAMES",
+    "CredentialsError",
+    "EgemapsConfig",
+    "Lake",
+    "LakeError",
+    "ModelError",
+    "TransientError",
+    "UndertoneError",
+    "UsageError",
+    "__version__",
+    "egemaps",
+    "egemaps_lld",
+    "f0_track",
+    "formant_track",
+    "open",
+    "register_emotion_classifier",
+    "suprasegmental",
+]
+
+__version__ = "0.1.0"  # pyproject.toml reads it here

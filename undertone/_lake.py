@@ -1,0 +1,105 @@
+"""Read access to a lake: a table or feature set as a Polars LazyFrame, SQL over all of them with DuckDB."""
+
+import datetime as dt
+import os
+from typing import TYPE_CHECKING
+
+from data_contracts.errors import UsageError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from flows.settings import Settings
+
+
+def open(root: str | os.PathLike[str] | None = None) -> "Lake":  # noqa: A001
+    """The lake at `root`: a folder, or an s3://, gs:// or az:// URL. Without one, at UNDERTONE_LAKE.
+
+    Endpoint, region and credentials of S3 are the usual AWS settings (AWS_ENDPOINT_URL, AWS_PROFILE, …); all of
+    Undertone's (`store_patience_s`, `registry`, …) are taken from UNDERTONE_… and undertone.toml, as by its commands.
+    Nothing is read yet. Raises UsageError where `root` can be no lake, or a setting is wrong.
+    """
+    os.environ.setdefault("HF_HUB_OFFLINE", "0")  # `flows` sets 1 where it is not set: for commands, not for notebooks
+    from flows.settings import Settings
+
+    settings = Settings.load(lake=None if root is None else os.fspath(root))
+    if not settings.lake:
+        raise UsageError("where is the lake? Found none; give undertone.open(DIR_OR_URL) or set UNDERTONE_LAKE")
+    return Lake(settings)
+
+
+class Lake:
+    """The tables and feature sets of one lake, to be read; `open` makes it, and it can be pickled.
+
+    `as_of` is the same everywhere: a run's id, an ISO time (UTC unless it says otherwise), a date (its end), or the
+    Delta version of one table. Without it, what is read is the newest publication that is whole. Two reads may be of
+    two publications where one comes in between: give both the same run's id, or read in one statement of SQL. Feature
+    sets have no versions: they are as they are now.
+    """
+
+    def __init__(self, settings: "Settings") -> None:
+        self._settings = settings
+        self._lake = settings.open_lake()
+
+    @property
+    def uri(self) -> str:
+        """The root: an absolute path or a URL."""
+        return self._lake.uri
+
+    def __repr__(self) -> str:
+        return f"undertone.open({self.uri!r})"
+
+    def tables(self) -> list[str]:
+        """The tables that have been published and the feature sets that are stored: what `scan` can read.
+
+        >>> import undertone as ut
+        >>> ut.open("demo-lake").tables()
+        ['utterances', 'runs', 'segments', 'embeddings']
+
+        `undertone tables` and docs/tables.md say what their columns mean.
+        """
+        from data_contracts.published import published
+        from data_contracts.schemas import FEATURE_SETS, TABLE_KEYS
+
+        now, stored = published(self._lake), self._lake.names("features")
+        return [
+            *(name for name in TABLE_KEYS if (name in now.versions if now.run_id else now.delta(name) is not None)),
+            *(name for name in FEATURE_SETS if name in stored and name not in TABLE_KEYS),
+        ]
+
+    def scan(self, name: str, *, as_of: str | int | dt.date | None = None) -> "pl.LazyFrame":
+        """The table or feature set `name`, lazily: filters and columns reach the Parquet files.
+
+        Rows of a feature set say their `version` (`feature_version` in `utterances`) and `date`; a column that one
+        version has and another has not is null. Raises UsageError where there is no such thing (yet, or any more).
+        """
+        return self._lake.scan(name, as_of=_spelled(as_of))
+
+    def sql(self, query: str, *, as_of: str | int | dt.date | None = None) -> "pl.DataFrame":
+        """The answer of DuckDB to `query`, in memory. Tables and feature sets are views, all of one publication.
+
+        >>> import undertone as ut
+        >>> lake = ut.open("demo-lake")
+        >>> lake.sql("SELECT emotion, count(*) AS n FROM utterances GROUP BY 1").rows()
+        [('anger', 2)]
+
+        The feature set `recordings` is called `features_recordings` here. INTERVAL, BLOB and BIT come as text, a sum()
+        of integers as Decimal (DuckDB's HUGEINT: cast it). An answer larger than memory is one for `undertone query`.
+        Raises UsageError with DuckDB's words where the SQL is wrong, LakeError or TransientError where the store fails.
+        """
+        import polars as pl
+
+        from flows.query import query as ask
+
+        return pl.DataFrame(ask(self._lake, query, as_of=_spelled(as_of)))
+
+
+def _spelled(as_of: str | int | dt.date | None) -> str | None:
+    """A moment as the lake takes it.
+
+    >>> _spelled(3), _spelled(dt.date(2026, 11, 21)), _spelled(dt.datetime(2026, 11, 21, 3))
+    ('3', '2026-11-21', '2026-11-21T03:00:00')
+    """
+    if as_of is None:
+        return None
+    return as_of.isoformat() if isinstance(as_of, dt.date) else str(as_of)
