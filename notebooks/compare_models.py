@@ -4,7 +4,6 @@ __generated_with = "0.25.2"
 app = marimo.App(width="medium", app_title="Two models on the same utterances")
 
 with app.setup:
-    import json
     import os
     import sys
 
@@ -12,7 +11,8 @@ with app.setup:
     import duckdb
     import marimo as mo
     import polars as pl
-    from deltalake import DeltaTable
+
+    import undertone as ut
 
     def stop(when: bool, words: str) -> None:
         """Goes no further, and says what to run instead."""
@@ -35,17 +35,16 @@ def _():
 
 @app.cell
 def _():
-    lake = str(mo.cli_args().get("lake") or os.environ.get("UNDERTONE_LAKE", "demo-lake"))
-    options = {"aws_allow_http": "true"} if os.environ.get("AWS_ENDPOINT_URL", "").startswith("http:") else {}
+    lake = ut.open(str(mo.cli_args().get("lake") or os.environ.get("UNDERTONE_LAKE", "demo-lake")))
     runs = pl.DataFrame()
-    if DeltaTable.is_deltatable(f"{lake}/analytics/runs", options):
-        runs = pl.read_delta(f"{lake}/analytics/runs", storage_options=options).drop_nulls("versions").sort("started")
+    if "runs" in lake.tables():
+        runs = lake.scan("runs").drop_nulls("versions").sort("started").collect()
     stop(
         len(runs) < 2,
-        f"Two published runs are compared, and `{lake}` has {len(runs)}: promote another model "
+        f"Two published runs are compared, and `{lake.uri}` has {len(runs)}: promote another model "
         "(`undertone models promote`), then run `undertone backfill --stage score`.",
     )
-    return lake, options, runs
+    return lake, runs
 
 
 @app.cell
@@ -66,13 +65,9 @@ def _(runs):
 
 
 @app.cell
-def _(after, before, lake, options, runs):
-    def as_left_by(run_id: str) -> pl.DataFrame:
-        """The utterances at the table's version that the run's ledger names."""
-        version = json.loads(runs.filter(pl.col("run_id") == run_id)["versions"][0])["utterances"]
-        return pl.read_delta(f"{lake}/analytics/utterances", version=version, storage_options=options)
-
-    old, new = as_left_by(before.value), as_left_by(after.value)
+def _(after, before, lake):
+    old = lake.scan("utterances", as_of=before.value).collect()
+    new = lake.scan("utterances", as_of=after.value).collect()
     both = duckdb.sql("""
         SELECT recording_id, channel, segment, new.date, new.start_s, new.end_s, new.speaker_id,
                coalesce(old.emotion, 'none') AS before, coalesce(new.emotion, 'none') AS after, before = after AS same
@@ -151,9 +146,8 @@ def _(both):
 
 
 @app.cell
-def _(both, lake, options):
-    _recordings = pl.read_delta(f"{lake}/analytics/recordings", storage_options=options)
-    _uris = _recordings.group_by("recording_id").agg(pl.col("uri").min())
+def _(both, lake):
+    _uris = lake.scan("recordings").group_by("recording_id").agg(pl.col("uri").min()).collect()
     differences = (
         both.filter(~pl.col("same"))
         .join(_uris, on="recording_id", how="left")

@@ -9,10 +9,10 @@ with app.setup:
     from itertools import cycle
 
     import altair as alt
-    import duckdb
     import marimo as mo
     import polars as pl
-    from deltalake import DeltaTable
+
+    import undertone as ut
 
     def colours(emotions: pl.Series) -> alt.Scale:
         """Okabe and Ito's, which colour-blind people tell apart too; the usual emotions have the same everywhere."""
@@ -33,8 +33,8 @@ def _():
     mo.md("""
     # A first look
 
-    Who spoke, and with what emotion: the tables of a lake, with Polars, DuckDB and Altair, and nothing of Undertone's.
-    Every cell can be copied as it stands.
+    Who spoke, and with what emotion: the tables of a lake, with Polars, DuckDB and Altair. `lake.scan(TABLE)` is a
+    Polars LazyFrame, `lake.sql(…)` the answer of DuckDB. Every cell can be copied as it stands.
 
         marimo edit notebooks/first_look.py -- --lake demo-lake
         python notebooks/first_look.py -- --lake demo-lake --picture first_look.png
@@ -43,13 +43,11 @@ def _():
 
 @app.cell
 def _():
-    lake = str(mo.cli_args().get("lake") or os.environ.get("UNDERTONE_LAKE", "demo-lake"))
-    options = {"aws_allow_http": "true"} if os.environ.get("AWS_ENDPOINT_URL", "").startswith("http:") else {}
-    _there = DeltaTable.is_deltatable(f"{lake}/analytics/utterances", options)
-    utterances = pl.read_delta(f"{lake}/analytics/utterances", storage_options=options) if _there else pl.DataFrame()
-    stop(utterances.is_empty(), f"No utterances in `{lake}` yet: run `undertone backfill` or `undertone demo`.")
-    recordings = pl.read_delta(f"{lake}/analytics/recordings", storage_options=options)
-    speakers = pl.read_delta(f"{lake}/analytics/speakers", storage_options=options)
+    lake = ut.open(str(mo.cli_args().get("lake") or os.environ.get("UNDERTONE_LAKE", "demo-lake")))
+    utterances = lake.scan("utterances").collect() if "utterances" in lake.tables() else pl.DataFrame()
+    stop(utterances.is_empty(), f"No utterances in `{lake.uri}` yet: run `undertone backfill` or `undertone demo`.")
+    recordings = lake.scan("recordings").collect()
+    speakers = lake.scan("speakers").collect()
     return lake, recordings, speakers, utterances
 
 
@@ -57,7 +55,7 @@ def _():
 def _(lake, recordings, utterances):
     _files = recordings["status"].value_counts().sort("status").iter_rows()
     mo.md(f"""
-    `{lake}` holds **{len(utterances):,} utterances** of {utterances["speaker_id"].n_unique():,} speakers, in
+    `{lake.uri}` holds **{len(utterances):,} utterances** of {utterances["speaker_id"].n_unique():,} speakers, in
     {", ".join(f"{n:,} recordings that are {status}" for status, n in _files)}.
     """)
 
@@ -70,8 +68,8 @@ def _():
 
 
 @app.cell
-def _(speakers, utterances):
-    who = duckdb.sql("""
+def _(lake):
+    who = lake.sql("""
         SELECT coalesce(name, speaker_id) AS speaker,
                count(*) AS utterances,
                round(sum(end_s - start_s), 1) AS speech_s,
@@ -79,7 +77,7 @@ def _(speakers, utterances):
                mode(emotion ORDER BY emotion) AS mostly
         FROM utterances LEFT JOIN speakers USING (speaker_id)
         GROUP BY ALL ORDER BY utterances DESC, speaker
-    """).pl()
+    """)
     mo.ui.table(who, selection=None)
     return (who,)
 

@@ -13,7 +13,8 @@ with app.setup:
     import marimo as mo
     import numpy as np
     import polars as pl
-    from deltalake import DeltaTable
+
+    import undertone as ut
 
     def colours(emotions: pl.Series) -> alt.Scale:
         """Okabe and Ito's, which colour-blind people tell apart too; the usual emotions have the same everywhere."""
@@ -43,12 +44,10 @@ def _():
 
 @app.cell
 def _():
-    lake = str(mo.cli_args().get("lake") or os.environ.get("UNDERTONE_LAKE", "demo-lake"))
-    options = {"aws_allow_http": "true"} if os.environ.get("AWS_ENDPOINT_URL", "").startswith("http:") else {}
-    _there = DeltaTable.is_deltatable(f"{lake}/analytics/utterances", options)
-    utterances = pl.read_delta(f"{lake}/analytics/utterances", storage_options=options) if _there else pl.DataFrame()
-    stop(utterances.is_empty(), f"Nobody has spoken in `{lake}` yet: run `undertone backfill` or `undertone demo`.")
-    speakers = pl.read_delta(f"{lake}/analytics/speakers", storage_options=options)
+    lake = ut.open(str(mo.cli_args().get("lake") or os.environ.get("UNDERTONE_LAKE", "demo-lake")))
+    utterances = lake.scan("utterances").collect() if "utterances" in lake.tables() else pl.DataFrame()
+    stop(utterances.is_empty(), f"Nobody has spoken in `{lake.uri}` yet: run `undertone backfill` or `undertone demo`.")
+    speakers = lake.scan("speakers").collect()
     return speakers, utterances
 
 

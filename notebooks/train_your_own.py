@@ -6,19 +6,18 @@ app = marimo.App(width="medium", app_title="Train your own")
 with app.setup:
     import os
     import sys
-    import tempfile
-    from pathlib import Path
 
     import altair as alt
     import marimo as mo
     import numpy as np
     import polars as pl
-    from deltalake import DeltaTable
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import recall_score
     from sklearn.model_selection import GroupKFold, cross_val_predict
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+    import undertone as ut
 
     KEY = ["recording_id", "channel", "segment"]
 
@@ -45,14 +44,12 @@ def _():
 
 @app.cell
 def _():
-    lake = str(mo.cli_args().get("lake") or os.environ.get("UNDERTONE_LAKE", "demo-lake"))
+    lake = ut.open(str(mo.cli_args().get("lake") or os.environ.get("UNDERTONE_LAKE", "demo-lake")))
     labels = str(mo.cli_args().get("labels") or "")
-    options = {"aws_allow_http": "true"} if os.environ.get("AWS_ENDPOINT_URL", "").startswith("http:") else {}
-    _there = DeltaTable.is_deltatable(f"{lake}/analytics/utterances", options)
-    utterances = pl.read_delta(f"{lake}/analytics/utterances", storage_options=options) if _there else pl.DataFrame()
-    stop(utterances.is_empty(), f"No utterances in `{lake}` yet: run `undertone backfill` or `undertone demo`.")
-    recordings = pl.read_delta(f"{lake}/analytics/recordings", storage_options=options)
-    return labels, lake, options, recordings, utterances
+    utterances = lake.scan("utterances").collect() if "utterances" in lake.tables() else pl.DataFrame()
+    stop(utterances.is_empty(), f"No utterances in `{lake.uri}` yet: run `undertone backfill` or `undertone demo`.")
+    recordings = lake.scan("recordings").collect()
+    return labels, lake, recordings, utterances
 
 
 @app.cell
@@ -86,12 +83,11 @@ def _(labelled):
 
 
 @app.cell
-def _(labelled, lake, options):
+def _(labelled, lake):
     def stored(name: str) -> pl.LazyFrame:
         """A feature set, of the version that the tables were made from."""
         version = labelled["feature_version"].mode().sort().last()
-        files = f"{lake}/features/{name}/version={version}/**/*.parquet"
-        return pl.scan_parquet(files, storage_options=options, hive_partitioning=False).unique(KEY)
+        return lake.scan(name).filter(version=version).drop("version", "date").unique(KEY)
 
     rows = labelled.lazy().join(stored("egemaps"), on=KEY).join(stored("suprasegmental"), on=KEY).sort(KEY).collect()
     egemaps = rows.drop(*KEY, "feature_version", "speaker", "emotion", "suprasegmental").to_numpy()
@@ -165,29 +161,20 @@ def _():
 
 @app.cell
 def _(compressed, emotions, lake, pipeline, register, rows, speakers, uar):
-    from flows.settings import Settings
-    from models import trained_on
-    from models.linear import linear_model
-
     mo.stop(not (register.value or "register" in mo.cli_args()))
-    settings = Settings.load(lake=lake)
-    registry = settings.open_registry(settings.open_lake())
-    registry.champion("emotion")  # the shipped one, where nobody has been it yet
     scaler, _, classifier = (step for _, step in pipeline.fit(compressed, emotions).steps)
-    model = linear_model(
-        classifier.coef_,
-        classifier.intercept_,
+    challenger = ut.register_emotion_classifier(
+        lake,
+        weights=classifier.coef_,
+        bias=classifier.intercept_,
         mean=scaler.mean_,
         scale=scaler.scale_,
-        classes=classifier.classes_.tolist(),
+        classes=classifier.classes_,
         recordings=rows["recording_id"],
+        speakers=speakers,
+        metrics={"uar": uar},
+        description="logistic regression",
     )
-    with tempfile.TemporaryDirectory() as folder:
-        model.save(Path(folder))
-        trained_on.write_speakers(Path(folder), speakers)
-        challenger = registry.register(
-            "emotion", Path(folder), alias="challenger", description="logistic regression", metrics={"uar": uar}
-        )
     mo.md(f"Registered: **{challenger.label}**")
     return (challenger,)
 

@@ -1,5 +1,6 @@
 """Each notebook runs on a small lake, says what DuckDB says, and the same over S3; on an empty one, what to run."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from models.promotion import judge
 
 pytestmark = pytest.mark.slow  # the lake takes its time
 NOTEBOOKS = ROOT / "notebooks"
+INTERNAL = {"data_contracts", "features", "models", "tasks", "flows"}
 NAMES = ("first_look", "speakers", "compare_models", "train_your_own")
 
 
@@ -104,6 +106,15 @@ def test_the_same_over_s3(scored_twice, run, s3):
         assert len(frames) > 2
         for key in frames:
             assert_frame_equal(here[key], there[key], check_row_order=False)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_of_ours_it_imports_undertone_alone(name):
+    tree = ast.walk(ast.parse((NOTEBOOKS / f"{name}.py").read_text()))
+    imports = [node for node in tree if isinstance(node, ast.Import | ast.ImportFrom)]
+    names = [getattr(node, "module", None) or node.names[0].name for node in imports]
+    assert "undertone" in names
+    assert not INTERNAL & {module.split(".")[0] for module in names}
 
 
 @pytest.mark.parametrize("name", NAMES)
