@@ -175,7 +175,7 @@ _OWN: dict[str, dict[str, Word]] = {
         "validation": Word("where the Data Docs are"),
         "versions": Word("JSON: the Delta version of each table just before this row was written"),
     },
-    "suprasegmental": {"suprasegmental": Word("in the order of features.SUPRASEGMENTAL_NAMES")},
+    "suprasegmental": {"suprasegmental": Word("in the order of undertone.SUPRASEGMENTAL_NAMES")},
     "embeddings": {"embedding": Word("of length 1")},
     "emotion_embeddings": {"embedding": Word("of any length")},
     "logmel": {"n_mels": Word("mel bands"), "logmel": Word("natural logarithm of the bands' power, frame by frame")},

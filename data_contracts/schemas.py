@@ -78,7 +78,7 @@ def egemaps(names: Sequence[str]) -> pa.Schema:
 
 
 def suprasegmental(n: int) -> pa.Schema:
-    """The statistics in the order of `features.SUPRASEGMENTAL_NAMES`."""
+    """The statistics in the order of `undertone.SUPRASEGMENTAL_NAMES`."""
     return pa.schema([*_KEY, pa.field("suprasegmental", pa.list_(pa.float32(), n), nullable=False)])
 
 

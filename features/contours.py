@@ -46,7 +46,7 @@ def version(egemaps: EgemapsConfig) -> str:
 def suprasegmental(
     waveform: Tensor,  # (batch, time), float32 in [-1, 1] at 16 kHz
     lengths: Tensor,  # (batch,), valid samples
-    descriptors: Descriptors,  # of the same rows: `features.egemaps_lld`
+    descriptors: Descriptors,  # of the same rows: `features.gemaps.egemaps_lld`
 ) -> Tensor:  # (batch, len(SUPRASEGMENTAL_NAMES)), float32
     """The statistics in the order of SUPRASEGMENTAL_NAMES, finite; what there is nothing to take over is 0.
 

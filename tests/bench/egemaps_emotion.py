@@ -23,10 +23,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
-from features import egemaps
 from features.audio import Decoded, decode
 from features.batches import padded, sorted_batches
 from features.decode_config import SAMPLE_RATE
+from features.gemaps import egemaps
 from models.labels import Clip, read_labels
 
 PROTOCOLS = {

@@ -21,9 +21,9 @@ import torch
 from egemaps_emotion import ours, theirs
 from scipy.stats import spearmanr
 
-from features import EGEMAPS_NAMES, LLD_NAMES, egemaps_lld
 from features.audio import Decoded, decode
 from features.decode_config import SAMPLE_RATE
+from features.gemaps import EGEMAPS_NAMES, LLD_NAMES, egemaps_lld
 
 F0 = LLD_NAMES.index("F0semitoneFrom27.5Hz_sma3nz")
 SUFFIXES = {".wav", ".flac", ".mp3", ".ogg", ".opus"}

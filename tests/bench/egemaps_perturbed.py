@@ -14,8 +14,8 @@ import sys
 import numpy as np
 from egemaps_emotion import ours, theirs
 
-from features import EGEMAPS_NAMES
 from features.decode_config import SAMPLE_RATE
+from features.gemaps import EGEMAPS_NAMES
 
 PERIOD, SECONDS = 100, 3  # samples, seconds
 SHARES = (0.01, 0.02, 0.04, 0.08)  # by which neighbours differ

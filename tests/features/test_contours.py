@@ -7,9 +7,8 @@ import pytest
 import torch
 from helpers.sound import white_noise
 
-from features import SUPRASEGMENTAL_NAMES, egemaps_lld, suprasegmental
-from features.contours import version
-from features.gemaps import EgemapsConfig
+from features.contours import SUPRASEGMENTAL_NAMES, suprasegmental, version
+from features.gemaps import EgemapsConfig, egemaps_lld
 
 RATE = 16_000
 

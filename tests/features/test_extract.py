@@ -14,14 +14,14 @@ from data_contracts import schemas
 from data_contracts.fingerprint import digest
 from data_contracts.lake import Lake
 from data_contracts.records import Counts
-from features import egemaps_lld, store
+from features import store
 from features.audio import Decoded, decode
 from features.config import FeatureConfig
 from features.corpus_filesystem import look_at
 from features.decode_config import SAMPLE_RATE
 from features.describe import Embedder
 from features.extract import extract_shard
-from features.gemaps import EGEMAPS_NAMES, LLD_NAMES
+from features.gemaps import EGEMAPS_NAMES, LLD_NAMES, egemaps_lld
 from features.shards import write_plan
 
 DAY = dt.date(2026, 11, 19)

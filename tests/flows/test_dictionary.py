@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from data_contracts import dictionary, schemas
 from data_contracts.errors import UsageError
 from data_contracts.schemas import FEATURE_SETS, TABLE_KEYS
-from features import EGEMAPS_NAMES
+from features.gemaps import EGEMAPS_NAMES
 from flows.cli import app
 from flows.dictionary import entries, entry
 
