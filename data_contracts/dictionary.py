@@ -1,6 +1,6 @@
 """What every table, feature set and column means, in one place: `undertone tables` and docs/tables.md are made of it.
 
-A test holds that no column of `data_contracts.schemas` is without a word, and no word without a column.
+A test holds that no column of a table or a feature set is without a word, and no word without a column.
 """
 
 import re

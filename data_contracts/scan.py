@@ -9,7 +9,8 @@ from data_contracts.errors import UsageError
 from data_contracts.feature_files import FeatureFile, feature_files
 from data_contracts.lake import Lake
 from data_contracts.published import published
-from data_contracts.schemas import FEATURE_SETS, TABLE_KEYS
+from data_contracts.schema_feature_sets import FEATURE_SETS
+from data_contracts.schemas import TABLE_KEYS
 
 _ROW = "row number in the pack"
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 import pyarrow as pa
 from rich.table import Table
 
-from data_contracts import dictionary, schemas
+from data_contracts import dictionary, schema_feature_sets, schemas
 from data_contracts.errors import UsageError
 from data_contracts.schemas import PARTITIONED, TABLE_KEYS, UTTERANCE_KEY
 from flows.query import SETS
@@ -79,15 +79,15 @@ def feature_schema(feature_set: str) -> pa.Schema:
     if feature_set == "egemaps":
         from features.gemaps import EGEMAPS_NAMES
 
-        return schemas.egemaps(EGEMAPS_NAMES)
+        return schema_feature_sets.egemaps(EGEMAPS_NAMES)
     made = {
-        "recordings": schemas.RECORDING_FEATURES,
-        "segments": schemas.SEGMENTS,
-        "suprasegmental": schemas.suprasegmental(-1),
-        "embeddings": schemas.embeddings(-1),
-        "emotion_embeddings": schemas.embeddings(-1, "emotion_embeddings"),
-        "logmel": schemas.LOGMEL,
-        "lld": schemas.LLD,
+        "recordings": schema_feature_sets.RECORDING_FEATURES,
+        "segments": schema_feature_sets.SEGMENTS,
+        "suprasegmental": schema_feature_sets.suprasegmental(-1),
+        "embeddings": schema_feature_sets.embeddings(-1),
+        "emotion_embeddings": schema_feature_sets.embeddings(-1, "emotion_embeddings"),
+        "logmel": schema_feature_sets.LOGMEL,
+        "lld": schema_feature_sets.LLD,
     }
     return made[feature_set]
 

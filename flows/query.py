@@ -11,7 +11,8 @@ from data_contracts.as_of import as_of as tables_of
 from data_contracts.errors import LakeError, UndertoneError, UsageError
 from data_contracts.lake import Lake
 from data_contracts.published import published
-from data_contracts.schemas import FEATURE_SETS, TABLE_KEYS
+from data_contracts.schema_feature_sets import FEATURE_SETS
+from data_contracts.schemas import TABLE_KEYS
 from flows.known_files import KnownFiles
 from flows.views import Views
 

@@ -17,7 +17,8 @@ from data_contracts.errors import CredentialsError, TransientError, UsageError
 from data_contracts.foreign import translated
 from data_contracts.lake import Lake
 from data_contracts.patience import Patience
-from data_contracts.schemas import SEGMENTS, TABLE_KEYS
+from data_contracts.schema_feature_sets import SEGMENTS
+from data_contracts.schemas import TABLE_KEYS
 
 ROWS = pa.table({"n": [1, 2, 3]})
 

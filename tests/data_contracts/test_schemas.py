@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from data_contracts import schemas
+from data_contracts import schema_feature_sets, schemas
 from data_contracts.reasons import PASSING, Reason
 from data_contracts.records import AudioObject, Counts, ModelRef
 from data_contracts.schemas import TABLE_KEYS
@@ -41,15 +41,21 @@ def test_an_utterance_has_a_score_a_class_and_every_version():
 
 
 def test_every_utterance_feature_set_begins_with_the_key():
-    egemaps = schemas.egemaps(["loudness"])
-    for schema in (schemas.SEGMENTS, egemaps, schemas.embeddings(4), schemas.LOGMEL, schemas.LLD):
+    egemaps = schema_feature_sets.egemaps(["loudness"])
+    for schema in (
+        schema_feature_sets.SEGMENTS,
+        egemaps,
+        schema_feature_sets.embeddings(4),
+        schema_feature_sets.LOGMEL,
+        schema_feature_sets.LLD,
+    ):
         assert tuple(schema.names[:3]) == schemas.UTTERANCE_KEY == TABLE_KEYS["utterances"]
     assert egemaps.field("loudness").type == pa.float32()
-    assert schemas.embeddings(4).field("embedding").type == pa.list_(pa.float16(), 4)
+    assert schema_feature_sets.embeddings(4).field("embedding").type == pa.list_(pa.float16(), 4)
 
 
 def test_hive_columns_stand_in_the_path_alone():
-    for schema in (schemas.PLAN, schemas.RECORDING_FEATURES, schemas.SEGMENTS):
+    for schema in (schemas.PLAN, schema_feature_sets.RECORDING_FEATURES, schema_feature_sets.SEGMENTS):
         assert not {"date", "version"} & set(schema.names)
 
 

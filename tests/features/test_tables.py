@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from data_contracts import schemas
+from data_contracts import schema_feature_sets
 from data_contracts.reasons import Reason, Reject
 from data_contracts.records import AudioObject, Counts
 from features.contours import SUPRASEGMENTAL_NAMES
@@ -46,13 +46,13 @@ def _filled(*, frames: bool) -> ShardTables:
 
 def _promised(*, frames: bool) -> dict:
     promised = {
-        "recordings": schemas.RECORDING_FEATURES,
-        "segments": schemas.SEGMENTS,
-        "egemaps": schemas.egemaps(EGEMAPS_NAMES),
-        "suprasegmental": schemas.suprasegmental(len(SUPRASEGMENTAL_NAMES)),
-        "embeddings": schemas.embeddings(DIM),
+        "recordings": schema_feature_sets.RECORDING_FEATURES,
+        "segments": schema_feature_sets.SEGMENTS,
+        "egemaps": schema_feature_sets.egemaps(EGEMAPS_NAMES),
+        "suprasegmental": schema_feature_sets.suprasegmental(len(SUPRASEGMENTAL_NAMES)),
+        "embeddings": schema_feature_sets.embeddings(DIM),
     }
-    return promised | ({"logmel": schemas.LOGMEL, "lld": schemas.LLD} if frames else {})
+    return promised | ({"logmel": schema_feature_sets.LOGMEL, "lld": schema_feature_sets.LLD} if frames else {})
 
 
 @pytest.mark.parametrize("frames", [False, True])

@@ -8,7 +8,8 @@ from typer.testing import CliRunner
 
 from data_contracts import dictionary, schemas
 from data_contracts.errors import UsageError
-from data_contracts.schemas import FEATURE_SETS, TABLE_KEYS
+from data_contracts.schema_feature_sets import FEATURE_SETS
+from data_contracts.schemas import TABLE_KEYS
 from features.gemaps import EGEMAPS_NAMES
 from flows.cli import app
 from flows.dictionary import entries, entry

@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from data_contracts import schemas
+from data_contracts import schema_feature_sets, schemas
 from data_contracts.lake import Lake
 from data_contracts.published import versions
 from features import store
@@ -47,8 +47,8 @@ def write_segments(lake: Lake, date: dt.date, shard: str, n_rows: int = 3, *, le
     row = {"uri": shard, "etag": "e", "bytes": 1, "modified": dt.datetime.now(dt.UTC), "tries": 1, "status": "ok"}
     recordings = [row | {"read_at": row["modified"]}]
     tables = {
-        "recordings": pa.Table.from_pylist(recordings, schema=schemas.RECORDING_FEATURES),
-        "segments": pa.table([*keys, *times, levels], schema=schemas.SEGMENTS),
-        "embeddings": pa.table([*keys, vectors], schema=schemas.embeddings(4)),
+        "recordings": pa.Table.from_pylist(recordings, schema=schema_feature_sets.RECORDING_FEATURES),
+        "segments": pa.table([*keys, *times, levels], schema=schema_feature_sets.SEGMENTS),
+        "embeddings": pa.table([*keys, vectors], schema=schema_feature_sets.embeddings(4)),
     }
     store.write_shard(lake, tables, version="v1", date=date, shard=shard, configuration="c")

@@ -9,7 +9,7 @@ import pytest
 from deltalake import write_deltalake
 from polars.testing import assert_frame_equal
 
-from data_contracts import schemas
+from data_contracts import schema_feature_sets, schemas
 from data_contracts.lake import Lake
 from data_contracts.records import ModelRef
 from data_contracts.schemas import BY_DAY, EMBEDDING
@@ -101,9 +101,9 @@ def _store(lake, date, shard, keys, values, vectors, version):
     floats = [pa.array(column, pa.float32()) for column in values.T]
     flat = pa.FixedSizeListArray.from_arrays(pa.array(vectors.astype(np.float16).ravel()), DIM)
     tables = {
-        "egemaps": pa.Table.from_arrays([*columns, *floats], schema=schemas.egemaps(EGEMAPS_NAMES)),
-        "embeddings": pa.Table.from_arrays([*columns, flat], schema=schemas.embeddings(DIM)),
-        "recordings": pa.Table.from_pylist(rows, schema=schemas.RECORDING_FEATURES),
+        "egemaps": pa.Table.from_arrays([*columns, *floats], schema=schema_feature_sets.egemaps(EGEMAPS_NAMES)),
+        "embeddings": pa.Table.from_arrays([*columns, flat], schema=schema_feature_sets.embeddings(DIM)),
+        "recordings": pa.Table.from_pylist(rows, schema=schema_feature_sets.RECORDING_FEATURES),
     }
     store.write_shard(lake, tables, version=version, date=date, shard=shard, configuration="test")
 

@@ -10,7 +10,7 @@ import pytest
 
 from data_contracts.lake import Lake
 from data_contracts.records import AudioObject
-from data_contracts.schemas import RECORDING_FEATURES
+from data_contracts.schema_feature_sets import RECORDING_FEATURES
 from features import rows, store
 from features.shards import read_plan, shard_id
 from tasks.discover import Found, Writer, read_found
