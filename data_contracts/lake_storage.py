@@ -1,0 +1,224 @@
+"""Files below one root, a folder or an object store: each whole or absent."""
+
+import contextlib
+import io
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import fsspec
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from data_contracts.foreign import code_of
+from data_contracts.patience import Patience
+from data_contracts.schemas import SCHEMA_VERSION
+from data_contracts.storage import delta_patience, polars_patience, s3fs_options, storage_options
+
+T = TypeVar("T")
+
+_ATOMIC_PUT = {"s3", "s3a", "gs", "gcs", "az", "abfs", "memory"}
+
+
+class Storage:
+    """Paths below one root, atomic writes, and reading by name. Picklable: workers open their own connection.
+
+    Every operation is tried again while its store hiccups, for as long as `patience` says.
+    """
+
+    def __init__(self, uri: str, patience: Patience = Patience()) -> None:
+        protocol = fsspec.utils.get_protocol(uri)
+        self.is_local = protocol in {"file", "local"}
+        self.protocol, self.patience = protocol, patience
+        if self.is_local:
+            uri = str(Path(uri.removeprefix("file://")).expanduser().absolute())
+        self.uri = uri.rstrip("/")
+        if protocol in {"s3", "s3a"}:
+            from data_contracts.s3 import S3
+
+            self.fs = S3(**s3fs_options(patience))
+            self.path = str(self.fs._strip_protocol(self.uri))
+        else:
+            self.fs, self.path = fsspec.core.url_to_fs(self.uri)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (type(self), (self.uri, self.patience))
+
+    def at(self, *parts: str) -> str:
+        """The full URI of a path below the root."""
+        return "/".join((self.uri, *parts))
+
+    @property
+    def storage_options(self) -> dict[str, str]:
+        """For deltalake, which tries a commit again unseen: one that was done may be reported as failed.
+
+        So ask the history after any error (test_delta_commits.py).
+        """
+        return storage_options(self.uri) | delta_patience(self.uri, self.patience)
+
+    @property
+    def polars_options(self) -> dict[str, Any]:
+        return storage_options(self.uri) | polars_patience(self.uri, self.patience)
+
+    def _full(self, path: str) -> str:
+        return f"{self.path}/{path}"
+
+    def _patiently(self, doing: str, act: Callable[[], T]) -> T:
+        return self.patience.keep_trying(doing, act)
+
+    def write(self, path: str, data: bytes) -> None:
+        """The file appears whole or not at all: object stores put atomically, elsewhere it is renamed into place."""
+
+        def put() -> None:
+            if self.protocol in _ATOMIC_PUT:
+                self.fs.pipe_file(self._full(path), data)
+                return
+            with self._draft(path, data) as (draft, target):
+                draft.replace(target)
+
+        self._patiently(f"writing {self.at(path)}", put)
+
+    def create(self, path: str, data: bytes) -> bool:
+        """Writes the file only where there is none; False where there is one. Atomic: of many at once, one creates.
+
+        An answer may be lost, and a client asks again by itself (aiohttp does): what stands there is ours if it is
+        `data`. So give each who creates bytes of its own; empty ones are nobody's.
+        """
+
+        def put() -> bool:
+            try:
+                self._put_new(path, data)
+            except FileExistsError:
+                return bool(data) and self._holds(path, data)
+            return True
+
+        return self._patiently(f"creating {self.at(path)}", put)
+
+    def _put_new(self, path: str, data: bytes) -> None:
+        """Raises FileExistsError."""
+        if self.is_local:
+            with self._draft(path, data) as (draft, target):
+                target.hardlink_to(draft)  # fsspec asks first and writes then, and two may do so at once
+            return
+        try:
+            self.fs.pipe_file(self._full(path), data, mode="create")
+        except OSError as error:
+            if code_of(error) in {"PreconditionFailed", "412"}:  # which s3fs tells from others on AWS alone
+                raise FileExistsError(path) from error
+            raise
+
+    def _holds(self, path: str, data: bytes) -> bool:
+        try:
+            return bytes(self.fs.cat_file(self._full(path))) == data
+        except FileNotFoundError:  # and gone again: whoever took it away knew of it
+            return False
+
+    @contextlib.contextmanager
+    def _draft(self, path: str, data: bytes) -> Iterator[tuple[Path, Path]]:
+        """A hidden file beside the one to be, and that one; what is left of the draft goes."""
+        target = Path(self._full(path))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
+        try:
+            draft.write_bytes(data)
+            yield draft, target
+        finally:
+            draft.unlink(missing_ok=True)
+
+    def read(self, path: str) -> bytes:
+        """The file's bytes. Raises FileNotFoundError."""
+        return self._patiently(f"reading {self.at(path)}", lambda: bytes(self.fs.cat_file(self._full(path))))
+
+    def read_range(self, path: str, start: int, end: int) -> bytes:
+        """The file's bytes from `start` to before `end`. Raises FileNotFoundError."""
+        return self._patiently(
+            f"reading {self.at(path)}", lambda: bytes(self.fs.cat_file(self._full(path), start=start, end=end))
+        )
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Bytes of every file in `folder` and those below it, by path below the root; empty where there is none."""
+        try:
+            found = self._patiently(f"listing {self.at(folder)}", lambda: self.fs.find(self._full(folder), detail=True))
+        except FileNotFoundError:
+            return {}
+        return {name.removeprefix(f"{self.path}/"): int(info["size"]) for name, info in sorted(found.items())}
+
+    def names(self, folder: str) -> list[str]:
+        """Names of what stands directly in `folder`, sorted; empty where there is none."""
+        try:
+            entries = self._patiently(
+                f"listing {self.at(folder)}", lambda: list(self.fs.ls(self._full(folder), detail=False))
+            )
+        except FileNotFoundError:
+            return []
+        return sorted(name for entry in entries if not (name := entry.rstrip("/").rsplit("/", 1)[-1]).startswith("."))
+
+    def exists(self, path: str) -> bool:
+        return self._patiently(f"looking for {self.at(path)}", lambda: bool(self.fs.exists(self._full(path))))
+
+    def age_s(self, path: str) -> float:
+        """Seconds since the file was written, by the store's clock alone. Raises FileNotFoundError."""
+        return self._patiently(f"looking at {self.at(path)}", lambda: self._age_s(self._full(path)))
+
+    def _age_s(self, full: str) -> float:
+        if self.is_local:
+            return time.time() - Path(full).stat().st_mtime
+        if self.protocol in {"s3", "s3a"}:  # the answer says what time it is there
+            bucket, key, _ = self.fs.split_path(full)
+            answer = self.fs.call_s3("head_object", Bucket=bucket, Key=key)
+            now = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+            return float((now - answer["LastModified"]).total_seconds())
+        probe = f"{full}.{uuid.uuid4().hex}"
+        self.fs.pipe_file(probe, b"now")
+        now = self.fs.modified(probe)
+        self.fs.rm_file(probe)
+        return float((now - self.fs.modified(full)).total_seconds())
+
+    def remove(self, folder: str) -> None:
+        """Takes a folder away, if it is there."""
+        with contextlib.suppress(FileNotFoundError):
+            self._patiently(f"removing {self.at(folder)}", lambda: self.fs.rm(self._full(folder), recursive=True))
+
+    def write_json(self, path: str, value: Any) -> None:
+        self.write(path, json.dumps(value, indent=2, default=str).encode())
+
+    def read_json(self, path: str) -> Any:
+        return json.loads(self.read(path))
+
+    def write_parquet(self, path: str, table: pa.Table, metadata: Mapping[str, str] | None = None) -> None:
+        """zstd Parquet; the schema's version and `metadata` go into the file's own metadata."""
+        stamped = {"undertone.schema_version": SCHEMA_VERSION, **(metadata or {})}
+        sink = io.BytesIO()
+        pq.write_table(
+            table.replace_schema_metadata({**(table.schema.metadata or {}), **stamped}), sink, compression="zstd"
+        )
+        self.write(path, sink.getvalue())
+
+    def read_parquet(self, path: str, columns: list[str] | None = None) -> pa.Table:
+        """Read in one piece: a file that another run writes again meanwhile is the old one or the new, never a mixture.
+
+        Raises FileNotFoundError.
+        """
+        return pq.read_table(pa.BufferReader(self.read(path)), columns=columns)
+
+    def read_files(self, paths: list[str], columns: list[str] | None = None) -> pl.DataFrame:
+        """Parquet files below the root, many at a time and each in one piece; its path stands in the column `path`.
+
+        Not by Polars' own scan, which opens a file again for every part of it: a run that wrote the same shard at the
+        same time changed it in between (test_a_file_is_read_in_one_piece). Raises FileNotFoundError.
+        """
+        found = self._patiently(
+            f"reading {len(paths)} files below {self.uri}",
+            lambda: dict(self.fs.cat([self._full(path) for path in paths])),
+        )
+        return pl.concat(
+            pl.read_parquet(io.BytesIO(found[self.fs._strip_protocol(self._full(path))]), columns=columns).with_columns(
+                path=pl.lit(path)
+            )
+            for path in paths
+        )

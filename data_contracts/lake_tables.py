@@ -1,0 +1,34 @@
+"""Delta tables below the root of a lake, in `analytics/`."""
+
+import polars as pl
+import pyarrow as pa
+from deltalake import DeltaTable
+
+from data_contracts.lake_storage import Storage
+
+
+class Tables(Storage):
+    """Tables by their names, each as it was published last or at an earlier version."""
+
+    def delta(self, table: str, version: int | None = None) -> DeltaTable | None:
+        """The analytics table, newest or as it was; None before its first publication."""
+        # deltalake's own `is_deltatable` holds the interpreter while it waits for the network: a server in this process
+        # (the demo's, the tests') could never answer it.
+        if not any(name.endswith(".json") for name in self.names(f"analytics/{table}/_delta_log")):
+            return None
+        uri = self.at("analytics", table)
+        return self._patiently(
+            f"opening {uri}", lambda: DeltaTable(uri, version=version, storage_options=self.storage_options)
+        )
+
+    def frame(self, table: str, schema: pa.Schema) -> pl.LazyFrame:
+        """The analytics table, lazily; an empty frame of `schema` before its first publication.
+
+        Columns of `schema` that an earlier version did not write are null.
+        """
+        delta, empty = self.delta(table), pl.DataFrame(schema.empty_table())
+        if delta is None:
+            return empty.lazy()
+        held = {field.name for field in delta.schema().fields}
+        added = [pl.lit(None, kind).alias(name) for name, kind in empty.schema.items() if name not in held]
+        return pl.scan_delta(delta, storage_options=self.polars_options).with_columns(added)
