@@ -21,7 +21,8 @@ from data_contracts.schemas import TABLE_KEYS
 from features import store
 from features.compaction import Tally, compact
 from tasks import run_staging_paths as paths
-from tasks.publish import alone, finish_the_dead
+from tasks.publication_publish import alone
+from tasks.publication_roll_forward import finish_the_dead
 from tasks.stage import stage
 from tasks.upkeep import Upkeep, files_below, n_bytes, newest
 

@@ -18,7 +18,9 @@ from data_contracts.schemas import FORGOTTEN, SPEAKERS
 from data_contracts.validation import validate
 from features.sources import Sources
 from tasks import standing
-from tasks.publish import Amendment, alone, amend, finish_the_dead
+from tasks.publication_manual_change import Amendment, amend
+from tasks.publication_publish import alone
+from tasks.publication_roll_forward import finish_the_dead
 from tasks.tallies import by_speaker, emotion_daily, speaker_daily
 from tasks.who import Row, called, enrolled_before, find, name_for, remembered
 

@@ -12,7 +12,7 @@ from data_contracts.published import versions
 from features import store
 from tasks.ledger import Ledger
 from tasks.lock import publishing
-from tasks.publish import publish_staged
+from tasks.publication_publish import publish_staged
 
 CLASSES = ("anger", "neutral")
 

@@ -16,7 +16,8 @@ from flows.query import query
 from tasks.commit import ATTEMPT, RUN_ID
 from tasks.ledger import Ledger
 from tasks.lock import publishing
-from tasks.publish import _check_base, publish_staged, roll_forward
+from tasks.publication_publish import check_base, publish_staged
+from tasks.publish import roll_forward
 
 DAY, NEXT = dt.date(2026, 11, 21), dt.date(2026, 11, 22)
 CLASSES = ("anger", "neutral")
@@ -139,7 +140,7 @@ def test_nobody_is_overwritten_unseen(lake):
     _publish(lake, "r1", [_utterance("a", 0)])
     ledger = _stage(lake, "r2", [_utterance("b", 0)])
     with pytest.raises(PublishConflict, match="utterances went from version -1 to 0"):
-        _check_base(lake, ledger, base)
+        check_base(lake, ledger, base)
     assert lake.scan("utterances").collect()["recording_id"].to_list() == ["a"]
 
 

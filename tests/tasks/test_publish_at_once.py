@@ -7,7 +7,8 @@ import pytest
 
 from data_contracts import lake as lakes
 from data_contracts.schemas import SPEAKERS
-from tasks.publish import RUN_ID, Amendment, amend
+from tasks.commit import RUN_ID
+from tasks.publication_manual_change import Amendment, amend
 
 _COLUMNS = pa.schema([field.with_nullable(True) for field in SPEAKERS])
 

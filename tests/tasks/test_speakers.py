@@ -7,7 +7,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-import tasks.publish
+import tasks.publication_publish
 from data_contracts import schemas
 from data_contracts.errors import UsageError
 from data_contracts.lake import Lake
@@ -15,7 +15,8 @@ from data_contracts.published import versions
 from data_contracts.schemas import FORGOTTEN, SPEAKERS, TABLE_KEYS
 from tasks import speakers
 from tasks.memory import voiceprints
-from tasks.publish import Amendment, amend, roll_forward
+from tasks.publication_manual_change import Amendment, amend
+from tasks.publish import roll_forward
 from tasks.tallies import by_speaker, emotion_daily, speaker_daily
 from tasks.who import remembered
 
@@ -103,7 +104,7 @@ def test_merged_twice_is_merged_once(lake):
 
 @pytest.mark.parametrize("table", ["utterances", "speakers", "speaker_daily", "runs"])
 def test_a_merge_that_died_is_finished(table, lake, monkeypatch):
-    commit = tasks.publish.commit
+    commit = tasks.publication_publish.commit
 
     def die_at(at, change, *arguments, **options):
         if change.table == table:
@@ -111,7 +112,7 @@ def test_a_merge_that_died_is_finished(table, lake, monkeypatch):
         commit(at, change, *arguments, **options)
 
     with monkeypatch.context() as death:
-        death.setattr(tasks.publish, "commit", die_at)
+        death.setattr(tasks.publication_publish, "commit", die_at)
         with pytest.raises(Killed):
             speakers.merge(lake, "ada-lovelace", ["spk_b"])
     assert len(roll_forward.fn(lake)) == 1
@@ -123,7 +124,7 @@ def test_a_merge_that_died_is_finished(table, lake, monkeypatch):
 
 def test_nobody_publishes_over_a_merge_that_died(lake, monkeypatch):
     """Half of it was lost where another publication came before the next run's beginning."""
-    commit = tasks.publish.commit
+    commit = tasks.publication_publish.commit
 
     def die_at_speakers(at, change, *arguments, **options):
         if change.table == "speakers":
@@ -131,7 +132,7 @@ def test_nobody_publishes_over_a_merge_that_died(lake, monkeypatch):
         commit(at, change, *arguments, **options)
 
     with monkeypatch.context() as death:
-        death.setattr(tasks.publish, "commit", die_at_speakers)
+        death.setattr(tasks.publication_publish, "commit", die_at_speakers)
         with pytest.raises(Killed):
             speakers.merge(lake, "ada-lovelace", ["spk_b"])
     speakers.rename(lake, "spk_c", "Cleo")

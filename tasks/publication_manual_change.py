@@ -1,0 +1,59 @@
+"""Manual changes of published tables: one publication each, under the lock, with a row in the ledger."""
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from data_contracts.lake import Lake
+from data_contracts.published import versions
+from data_contracts.schemas import BY_DAY
+from tasks import run_staging_paths as paths
+from tasks.ledger import Ledger
+from tasks.publication_publish import alone, publish_staged
+from tasks.publication_roll_forward import finish_the_dead
+from tasks.run import new_id
+
+
+@dataclass(frozen=True)
+class Amendment:
+    """A change to published tables: rows to write, keys to delete, and the days that tables by day are replaced on."""
+
+    tables: dict[str, pa.Table]
+    deletes: dict[str, pa.Table] = field(default_factory=dict)
+    days: tuple[dt.date, ...] = ()
+
+
+def amend(lake: Lake, flow: str, make: Callable[[str], Amendment | None]) -> str | None:
+    """Publishes outside of a run what a person asked for, and writes it into the ledger; None: nothing to change.
+
+    `make` gets the id under which it is published, and sees the tables as they stand under the lock. Killed on the
+    way, the next who publishes finishes it.
+    """
+    now = dt.datetime.now(dt.UTC)
+    ledger = Ledger(new_id(now), flow, now, verdict="passed")
+    with alone(lake, ledger.run_id) as held:
+        finish_the_dead(held)
+        base = versions(lake)
+        change = make(ledger.run_id)
+        if change is None:
+            return None
+        for table, rows in change.tables.items():
+            lake.write_parquet(paths.table(ledger.run_id, table), rows)
+        for table, keys in change.deletes.items():
+            lake.write_parquet(paths.deletes(ledger.run_id, table), keys)
+        lake.write_json(paths.dates(ledger.run_id), _where(change))
+        ledger.save(lake)
+        lake.write_json(paths.ready(ledger.run_id), {"base": base})
+        publish_staged(held, ledger, base)
+    return ledger.run_id
+
+
+def _where(change: Amendment) -> dict[str, list[str]]:
+    """The dates of utterances that a person changes: they stay on them."""
+    places = {table: list(change.days) for table in BY_DAY if table in change.tables}
+    rows = change.tables.get("utterances")
+    if rows is not None:
+        places["utterances"] = rows["date"].to_pylist()
+    return {table: sorted({day.isoformat() for day in days}) for table, days in places.items()}

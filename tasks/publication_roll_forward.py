@@ -1,0 +1,47 @@
+"""Roll-forward of publications that died between two tables, by the next who holds the lock.
+
+`ready.json` stands only while its run holds the lock: whoever holds the lock and sees one sees a dead run's.
+"""
+
+from typing import Any
+
+from data_contracts.errors import LakeError, PublishConflict
+from data_contracts.lake import Lake
+from tasks import run_staging_paths as paths
+from tasks.ledger import Ledger
+from tasks.lock import Held
+from tasks.publication_publish import check_base, clear, publish_staged
+
+
+def finish_the_dead(held: Held, *, but: str = "") -> list[str]:
+    """Publishes what dead runs had begun to; the caller holds the lock, under which nothing may stay half published.
+
+    Returns their ids; `but` is the caller's own run, tried again after a hiccup.
+    """
+    return [run_id for run_id in half_published(held.lake) if run_id != but and _finish_dead(held, run_id)]
+
+
+def half_published(lake: Lake) -> list[str]:
+    """Runs whose publication has begun and not ended."""
+    return [run_id for run_id in paths.run_ids(lake) if lake.exists(paths.ready(run_id))]
+
+
+def _finish_dead(held: Held, run_id: str) -> bool:
+    lake = held.lake
+    ledger = Ledger.restore(lake.read_json(paths.ledger(run_id)))
+    ready: dict[str, Any] = lake.read_json(paths.ready(run_id))
+    try:
+        check_base(lake, ledger, ready["base"])
+    except PublishConflict:  # others went ahead: what it staged is still in the store, and is staged anew
+        clear(lake, run_id)
+        ledger.status, ledger.error = "dead", "it died before it published, and others published first"
+        ledger.save(lake)  # `undertone runs` goes on showing it
+        return False
+    try:
+        publish_staged(held, ledger, ready["base"], is_last=ready.get("is_last", True))
+    except LakeError as error:
+        raise LakeError(
+            f"finishing run {run_id}, which died publishing: {error}; to go on without it, move "
+            f"{lake.at(paths.folder(run_id))} away"
+        ) from error
+    return True
