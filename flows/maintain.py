@@ -9,8 +9,10 @@ from flows import chosen
 from flows.notify import told
 from flows.pipeline import extractors
 from flows.settings import Settings
-from tasks.expire import expire_reports, expire_stagings, expire_versions, unpublished_versions
-from tasks.maintain import pack_features, running, tidy_tables
+from tasks.expire import expire_reports, expire_stagings, expire_versions
+from tasks.maintain import pack_features, tidy_tables
+from tasks.staging_expiry import unpublished_versions
+from tasks.staging_live_runs import running
 from tasks.upkeep import Upkeep, now_of
 
 

@@ -23,7 +23,7 @@ from flows.runners import Workers, workers_for
 from flows.screen import safe
 from flows.settings import Settings
 from models.compatibility import check_features
-from tasks.discover import Found, discover
+from tasks.discover import discover
 from tasks.extract import extract
 from tasks.heartbeat import heartbeat
 from tasks.ledger import Ledger
@@ -31,6 +31,7 @@ from tasks.plan import plan
 from tasks.publish import finish, roll_forward
 from tasks.rejected import rejected
 from tasks.run import Choice, Run, new_id
+from tasks.staging_found import Found
 
 Stage = Literal["features", "score"]
 

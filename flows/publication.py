@@ -15,7 +15,8 @@ from tasks.publish import publish
 from tasks.reenrol import reenrol
 from tasks.run import Run
 from tasks.score import score
-from tasks.select import Pending, held, select
+from tasks.select import select
+from tasks.staging_pending import Pending, held
 
 _ATTEMPTS = 5
 _WORSE = ("nothing_to_check", "passed", "warned", "stopped")

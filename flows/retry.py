@@ -13,8 +13,8 @@ from flows.notify import told
 from flows.pipeline import process
 from flows.settings import Settings
 from tasks.ledger import Ledger
-from tasks.rejected import chosen
 from tasks.run import Choice
+from tasks.staging_rejects import chosen
 
 
 @flow(name="retry", **told)

@@ -15,7 +15,7 @@ from features import store, store_history
 from features.gemaps import EGEMAPS_NAMES
 from tasks import run_staging_paths as paths
 from tasks.run import Run
-from tasks.select import pending
+from tasks.staging_pending import pending
 
 _VOICED = pl.col("VoicedSegmentsPerSec") * pl.col("MeanVoicedSegmentLengthSec")  # share of the time
 

@@ -4,18 +4,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 
-from data_contracts.schemas import UTTERANCE_KEY, utterances
-from features import store
+from data_contracts.schemas import UTTERANCE_KEY
 from models.linking import Decision
 from models.linking import identify as identify_speakers
 from tasks import run_staging_paths as paths
 from tasks.memory import Memory
-from tasks.reenrol import reenrolled
 from tasks.run import Run
-from tasks.select import Pending, pending
 from tasks.stage import stage
+from tasks.staging_pending import Pending, pending
+from tasks.staging_voices import nobody, reenrolled, voices
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ def identify(run: Run, waiting: Pending) -> Identified:
     """Writes `identities.parquet` (a speaker an utterance) and `voices.parquet` (the centroids that are new)."""
     extractor = str(run.speaker.metadata["extractor_digest"])
     memory = Memory.of(run.lake, extractor, reenrolled(run))
-    counted, frames = pending(run).filter("counted"), [_nobody()]
+    counted, frames = pending(run).filter("counted"), [nobody()]
     for date, shards in sorted(waiting.shards.items()):
         heard = voices(run, counted, date, shards)
         seconds = (heard["end_s"] - heard["start_s"]).to_numpy()
@@ -56,21 +54,3 @@ def identify(run: Run, waiting: Pending) -> Identified:
     run.lake.write_parquet(paths.identities(run.id), pl.concat(frames).to_arrow())
     run.lake.write_parquet(paths.voices(run.id), memory.table())
     return Identified(len(memory.founded), memory.n_carried, memory.left_behind())
-
-
-def voices(run: Run, counted: pl.DataFrame, date: object, shards: list[str]) -> pl.DataFrame:
-    """A date's utterances that wait, with their embeddings and times, in the order of their keys."""
-    wanted = counted.filter(pl.col("date") == date).select("recording_id", "shard")
-    parts = []
-    for shard in shards:
-        ids = wanted.filter(pl.col("shard") == shard).select("recording_id")
-        tables = [store.read(run.lake, name, run.feature_version, date, shard) for name in ("segments", "embeddings")]  # type: ignore[arg-type]
-        segments, embeddings = (pl.DataFrame(table).join(ids, on="recording_id", how="semi") for table in tables)
-        parts.append(segments.join(embeddings, on=UTTERANCE_KEY, how="inner"))
-    return pl.concat(parts).unique(UTTERANCE_KEY, keep="first").sort(UTTERANCE_KEY)
-
-
-def _nobody() -> pl.DataFrame:
-    schema = utterances(())
-    columns = [*UTTERANCE_KEY, "speaker_id", "speaker_score", "speaker_known"]
-    return pl.DataFrame(pa.schema([schema.field(name) for name in columns]).empty_table())

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from data_contracts import schemas
-from data_contracts.schemas import BY_DAY, TABLE_KEYS, UTTERANCE_KEY
+from data_contracts.schemas import BY_DAY, UTTERANCE_KEY
 from tasks import run_staging_paths as paths
 from tasks import standing
 from tasks.daily import by_day
-from tasks.related import related, shown_utterances
+from tasks.related import related
 from tasks.run import Run
-from tasks.select import Pending, pending
 from tasks.stage import stage
+from tasks.staging_pending import Pending
+from tasks.staging_recordings import as_table, published_utterances, recordings_to_stage, rejects_to_stage
 from tasks.sums import speakers
 from tasks.utterances import utterances_with_scores
 
@@ -32,10 +32,10 @@ class Staged:
 @stage
 def integrate(run: Run, waiting: Pending) -> Staged:
     """Writes the staged tables and deletes below `staging/run=…/`, and the dates that the tables' rows are on."""
-    recordings = _recordings(run)
+    recordings = recordings_to_stage(run)
     utterances = utterances_with_scores(run, waiting)
-    gone, again = _published_already(run, recordings, utterances)
-    rejects, mended = _rejects(run, recordings)
+    gone, again = published_utterances(run, recordings, utterances)
+    rejects, mended = rejects_to_stage(run, recordings)
     tables = {"recordings": recordings, "utterances": utterances, "rejects": rejects}
     deletes = {"utterances": gone.select(UTTERANCE_KEY), "rejects": mended}
     named = related(run).join(recordings, on="uri", how="semi")
@@ -47,7 +47,7 @@ def integrate(run: Run, waiting: Pending) -> Staged:
     daily, compared = by_day(run, days["date"], recordings, after)
     tables |= daily
     for table, frame in tables.items():
-        run.lake.write_parquet(paths.table(run.id, table), _as(frame, table, run).to_arrow())
+        run.lake.write_parquet(paths.table(run.id, table), as_table(frame, table, run).to_arrow())
     for table, frame in deletes.items():
         run.lake.write_parquet(paths.deletes(run.id, table), frame.to_arrow())
     places = {"utterances": said_on, "recordings": read_on, **dict.fromkeys(BY_DAY, days), "drift": compared.to_frame()}
@@ -56,46 +56,3 @@ def integrate(run: Run, waiting: Pending) -> Staged:
         {table: [day.isoformat() for day in sorted(set(rows["date"]))] for table, rows in places.items()},
     )
     return Staged(len(recordings), len(utterances))
-
-
-def _recordings(run: Run) -> pl.DataFrame:
-    return standing.with_sources(pending(run), run.sources).with_columns(
-        emotion_model=pl.lit(run.emotion.label),
-        speaker_model=pl.lit(run.speaker.label),
-        feature_version=pl.lit(run.feature_version),
-        run_id=pl.lit(run.id),
-    )
-
-
-def _published_already(
-    run: Run, recordings: pl.DataFrame, utterances: pl.DataFrame
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """What is published of these recordings: utterances that are to go, and those that are staged again.
-
-    Those go that the touched recordings do not have any more, and those of contents that were overwritten.
-    """
-    listed = related(run)
-    before = listed.join(recordings, on="uri", how="semi").select("recording_id")
-    others = listed.join(recordings, on="uri", how="anti").filter(pl.col("status") == "ok")
-    overwritten = before.join(recordings, on="recording_id", how="anti").join(others, on="recording_id", how="anti")
-    unusable = recordings.filter(pl.col("status") != "ok").join(others, on="recording_id", how="anti")
-    counted = recordings.filter("counted")
-    touched = pl.concat([frame.select("recording_id") for frame in (overwritten, unusable, counted)])
-    published = shown_utterances(run, touched["recording_id"].drop_nulls().unique())
-    return published.join(utterances, on=UTTERANCE_KEY, how="anti"), published.join(
-        utterances, on=UTTERANCE_KEY, how="semi"
-    )
-
-
-def _rejects(run: Run, recordings: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    rejected = recordings.filter(pl.col("status") == "rejected").select(schemas.REJECTS.names)
-    key = list(TABLE_KEYS["rejects"])
-    before = run.lake.frame("rejects", schemas.REJECTS).join(recordings.lazy().select("uri"), on="uri", how="semi")
-    return rejected, before.join(rejected.lazy(), on=key, how="anti").select(key).collect()
-
-
-def _as(frame: pl.DataFrame, table: str, run: Run) -> pl.DataFrame:
-    """Exactly the columns and types of the table's schema."""
-    schema = run.utterances if table == "utterances" else getattr(schemas, table.upper())
-    empty = pl.DataFrame(schema.empty_table())
-    return frame.select(pl.col(name).cast(kind) for name, kind in empty.schema.items())

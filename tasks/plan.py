@@ -9,9 +9,9 @@ from data_contracts.records import ShardRef
 from features import shards, store_history
 from features.rows import KEY
 from tasks import run_staging_paths as paths
-from tasks.discover import Found, read_found
 from tasks.run import Run
 from tasks.stage import stage
+from tasks.staging_found import Found, read_found
 
 
 @stage

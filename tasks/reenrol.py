@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 
-import numpy as np
 import polars as pl
 import pyarrow as pa
 
@@ -43,9 +42,3 @@ def reenrol(run: Run) -> Reenrolled:
     columns = pa.schema([SPEAKERS.field("speaker_id"), SPEAKERS.field("centroid")])
     run.lake.write_parquet(paths.reenrolled(run.id), pa.Table.from_pylist(voices, schema=columns))
     return Reenrolled(len(voices), failed)
-
-
-def reenrolled(run: Run) -> dict[str, np.ndarray]:
-    """(dim,) centroids by speaker_id, as `reenrol` wrote them."""
-    rows = run.lake.read_parquet(paths.reenrolled(run.id)).to_pylist()
-    return {row["speaker_id"]: np.asarray(row["centroid"], np.float32) for row in rows}

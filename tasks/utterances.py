@@ -10,7 +10,7 @@ from data_contracts.schemas import UTTERANCE_KEY
 from features import store
 from tasks import run_staging_paths as paths
 from tasks.run import Run
-from tasks.select import Pending, pending
+from tasks.staging_pending import Pending, pending
 
 
 def utterances_with_scores(run: Run, waiting: Pending) -> pl.DataFrame:

@@ -31,10 +31,11 @@ from features import shards, store, store_history
 from features.config import FeatureConfig
 from features.corpus import Corpus
 from features.resources import Resources
-from tasks.discover import Writer, discover
+from tasks.discover import discover
 from tasks.plan import plan
 from tasks.run import Run
 from tasks.spool import Spool
+from tasks.staging_found import Writer
 
 VERSION, PAGE, A_SHARD = "0123456789ab", 1_000, 1_000
 MB = 1e6

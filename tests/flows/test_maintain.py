@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 import features.compaction
 import flows.maintain
 import flows.publication
-import tasks.maintain
+import tasks.publication_compaction
 from data_contracts.lake import Lake
 from data_contracts.schemas import TABLE_KEYS
 from features import store
@@ -104,8 +104,8 @@ def test_dead_at_a_step_and_run_again(step, settings, contents, monkeypatch):
 
     before, lake = contents(settings["lake"]), Lake(settings["lake"])
     module, name = {
-        "tidy": (tasks.maintain, "_sizes"),
-        "vacuum": (tasks.maintain, "_vacuum"),
+        "tidy": (tasks.publication_compaction, "_sizes"),
+        "vacuum": (tasks.publication_compaction, "_vacuum"),
         "pack": (features.compaction, "_packers"),
         "remove": (features.compaction, "_remove"),
         "expire": (flows.maintain, "expire_reports"),

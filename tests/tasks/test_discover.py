@@ -23,7 +23,9 @@ from features import rows, store, store_history
 from features.corpus import Corpus
 from features.listing import LISTED, list_objects
 from features.tables import object_columns
-from tasks.discover import Found, Writer, discover, read_found, to_read
+from tasks.discover import discover
+from tasks.staging_found import Found, Writer, read_found
+from tasks.staging_unread import to_read
 
 DAY, OTHER = dt.date(2026, 11, 21), dt.date(2026, 11, 22)
 NOON = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)

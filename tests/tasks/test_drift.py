@@ -19,7 +19,7 @@ from features.config import FeatureConfig
 from features.gemaps import EGEMAPS_NAMES
 from features.resources import Resources
 from tasks import feature_daily
-from tasks.audit import keys_broken
+from tasks.aggregates_reconciliation import keys_broken
 from tasks.commit import Change, commit
 from tasks.daily import by_day
 from tasks.drift import N_MEASURES, in_words

@@ -13,6 +13,7 @@ from data_contracts.lake import Lake
 from data_contracts.schemas import RECORDINGS
 from features import store
 from tasks import expire
+from tasks.staging_expiry import unpublished_versions
 from tasks.upkeep import now_of
 
 DAY = dt.date(2026, 11, 21)
@@ -85,7 +86,7 @@ def test_features_that_nothing_needs_are_listed_and_dropped_only_when_told(lake)
     _version(lake, "published", 100, published=True)
     _version(lake, "unused", 100)
     _version(lake, "new", 1)
-    assert expire.unpublished_versions(lake) == ["new", "unused"]
+    assert unpublished_versions(lake) == ["new", "unused"]
     now = now_of(lake)
     for _ in range(2):
         lines = expire.expire_versions.fn(lake, now, ["new", "unused"], older_than_days=7, drop=False)
@@ -111,9 +112,9 @@ def test_a_version_that_is_half_dropped_is_dropped_the_next_time(lake, monkeypat
             expire.expire_versions.fn(lake, dt.datetime.now(dt.UTC), ["unused"], older_than_days=7, drop=True)
     assert removed == ["features/recordings/version=unused"], "what says that a shard is done goes first"
     assert store.shards(lake, "unused", DAY) == []
-    assert expire.unpublished_versions(lake) == ["unused"]
+    assert unpublished_versions(lake) == ["unused"]
     expire.expire_versions.fn(lake, dt.datetime.now(dt.UTC), ["unused"], older_than_days=7, drop=True)
-    assert expire.unpublished_versions(lake) == []
+    assert unpublished_versions(lake) == []
 
 
 def test_on_s3(s3):

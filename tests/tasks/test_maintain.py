@@ -13,6 +13,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 import tasks.maintain
+import tasks.publication_compaction
 from data_contracts.errors import LakeError
 from data_contracts.lake import Lake
 from data_contracts.published import point, published, versions
@@ -186,10 +187,10 @@ def test_what_a_dead_run_was_about_to_publish_comes_first_under_the_lock(lake, m
         yield
         held.clear()
 
-    tidy = tasks.maintain._tidy
+    tidy = tasks.maintain.tidy
     monkeypatch.setattr(tasks.maintain, "alone", lock)
     monkeypatch.setattr(tasks.maintain, "finish_the_dead", lambda _: said.append(("finish", *held)))
-    monkeypatch.setattr(tasks.maintain, "_tidy", lambda *a, **k: said.append(("tidy", *held)) or tidy(*a, **k))
+    monkeypatch.setattr(tasks.maintain, "tidy", lambda *a, **k: said.append(("tidy", *held)) or tidy(*a, **k))
     _nights(lake, 2)
     _tidy(lake)
     assert said == [("finish", "maintain"), ("tidy", "maintain")]
@@ -205,7 +206,7 @@ def test_dead_at_any_step_and_run_again(lake, monkeypatch, step):
         raise Killed
 
     with monkeypatch.context() as death:
-        death.setattr(tasks.maintain, step, die)
+        death.setattr(tasks.publication_compaction, step, die)
         with pytest.raises(Killed):
             _tidy(lake)
     _tidy(lake)

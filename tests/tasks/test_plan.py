@@ -13,8 +13,8 @@ from data_contracts.records import AudioObject
 from data_contracts.schema_feature_sets import RECORDING_FEATURES
 from features import rows, store
 from features.shards import read_plan, shard_id
-from tasks.discover import Found, Writer, read_found
 from tasks.plan import plan
+from tasks.staging_found import Found, Writer, read_found
 
 DAY, OTHER = dt.date(2026, 11, 21), dt.date(2026, 11, 22)
 NOON = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)

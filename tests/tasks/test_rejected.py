@@ -17,9 +17,11 @@ from data_contracts.schemas import RECORDINGS, REJECTS
 from features import store
 from features.corpus import Corpus
 from features.listing import list_objects
-from tasks.discover import Found, discover, read_found
-from tasks.rejected import chosen, rejected
+from tasks.discover import discover
+from tasks.rejected import rejected
 from tasks.run import Choice
+from tasks.staging_found import Found, read_found
+from tasks.staging_rejects import chosen
 
 DAY, OTHER = dt.date(2026, 11, 21), dt.date(2026, 11, 25)
 VERSIONS = dict.fromkeys(["emotion_model", "speaker_model", "feature_version", "run_id"], "v1")

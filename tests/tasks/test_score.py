@@ -25,7 +25,7 @@ from tasks import heard
 from tasks import run_staging_paths as paths
 from tasks.run import Run
 from tasks.score import score
-from tasks.select import Pending
+from tasks.staging_pending import Pending
 
 DAY, CLASSES = dt.date(2026, 11, 21), ("anger", "neutral")
 KEY = list(schemas.UTTERANCE_KEY)

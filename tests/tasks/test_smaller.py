@@ -11,10 +11,11 @@ from features.config import FeatureConfig
 from features.describe import Embedder
 from features.long import LongRef
 from features.resources import Resources
-from tasks.extract import set_apart, unassembled_one, undescribed_one, unsurveyed_one
+from tasks.extract import set_apart
 from tasks.run import Run
 from tasks.scatter import Instead
 from tasks.smaller import as_replanned, smaller, without
+from tasks.workers_extract import unassembled_one, undescribed_one, unsurveyed_one
 
 DAY = dt.date(2026, 11, 21)
 EMBEDDERS = {"embeddings": Embedder(lambda *_: None, 4)}

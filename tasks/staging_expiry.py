@@ -1,0 +1,51 @@
+"""Folders of runs by age, their removal, and feature versions that no published row is made of."""
+
+import datetime as dt
+import time
+
+from data_contracts import schemas
+from data_contracts.lake import Lake
+from data_contracts.schemas import RECORDINGS
+from features import store
+from tasks.upkeep import Found, Upkeep, n_bytes
+
+
+def unpublished_versions(lake: Lake) -> list[str]:
+    """Feature versions in the store of which no published row is made."""
+    published = set()
+    for table, schema in (("recordings", RECORDINGS), ("utterances", schemas.utterances(()))):
+        published |= set(lake.frame(table, schema).select("feature_version").unique().collect()["feature_version"])
+    held = {version for feature_set in lake.names("features") for version in store.versions(lake, feature_set)}
+    return sorted(held - published)
+
+
+def report_folders(lake: Lake) -> list[str]:
+    """The folders of runs below `validation/`."""
+    return [f"validation/{name}" for name in lake.names("validation") if name.startswith("run=")]
+
+
+def begun_at(folder: str) -> dt.datetime:
+    """When a run began, by its id; long ago where the id does not say.
+
+    >>> begun_at("validation/run=20261122T030000Z-0a1b2c").isoformat()
+    '2026-11-22T03:00:00+00:00'
+    """
+    stamp = folder.rsplit("run=", 1)[-1].partition("-")[0]
+    try:
+        return dt.datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=dt.UTC)
+    except ValueError:
+        return dt.datetime.min.replace(tzinfo=dt.UTC)
+
+
+def remove_folders(
+    lake: Lake, what: str, gone: dict[str, Found], older_than_days: int, started: float, *, dry_run: bool
+) -> Upkeep:
+    """Removes the folders in `gone`, unless it is a dry run, and tells how much that is."""
+    if not dry_run:
+        for folder in gone:
+            lake.remove(folder)
+    words = f"{len(gone)} run(s) older than {older_than_days} days {'would be ' if dry_run else ''}removed"
+    did = words if gone else f"nothing older than {older_than_days} days"
+    n_files, size = sum(map(len, gone.values())), sum(map(n_bytes, gone.values()))
+    kept = (n_files, size) if dry_run else (0, 0)
+    return Upkeep(what, did, n_files, kept[0], size, kept[1], time.perf_counter() - started)

@@ -1,0 +1,73 @@
+"""Objects that are to be read, as discovery writes them down by date and planning reads them."""
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from features import rows
+from features.rows import KEY
+from tasks import run_staging_paths as paths
+from tasks.run import Run
+
+
+@dataclass(frozen=True)
+class Found:
+    """How many objects were listed, how many of them need no reading, and the dates of the others.
+
+    `parts` says how many files a date's are written down in; `window` are the dates that the run is for, None for all;
+    `left_alone` counts, by their reason, the rejects that failed too often to be tried again.
+    """
+
+    n_listed: int
+    n_known: int
+    parts: dict[dt.date, int]
+    n_bytes: int
+    window: tuple[dt.date, ...] | None = None
+    left_alone: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def dates(self) -> tuple[dt.date, ...]:
+        return tuple(sorted(self.parts))
+
+
+class Writer:
+    """Writes down what is to be read, by date, a content once; counts the files and the bytes."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self.parts: dict[dt.date, int] = {}
+        self.n_bytes = 0
+
+    def write(self, date: dt.date, objects: pl.DataFrame) -> None:
+        if objects.is_empty():
+            return
+        once = objects.unique(KEY, keep="last").sort(KEY)
+        number = self.parts.get(date, 0)
+        self._run.lake.write_parquet(paths.found(self._run.id, date, number), rows.to_arrow(once))
+        self.parts[date] = number + 1
+        self.n_bytes += int(once["bytes"].sum())
+
+
+def read_found(run: Run, found: Found, date: dt.date) -> Iterator[pl.DataFrame]:
+    """What `Writer` wrote of a date, in the order of (uri, etag): a file at a time where they continue each other, as
+    those of a listing do; else in one piece.
+    """
+    parts = (_read_part(run, date, number) for number in range(found.parts[date]))
+    if _in_order(run, found, date):
+        return parts
+    return iter([pl.concat(parts).unique(KEY, keep="last").sort(KEY)])
+
+
+def _in_order(run: Run, found: Found, date: dt.date) -> bool:
+    if found.parts[date] == 1:
+        return True
+    tables = (run.lake.read_parquet(paths.found(run.id, date, number), KEY) for number in range(found.parts[date]))
+    bounds = [tuple(table[name][place].as_py() for name in KEY) for table in tables for place in (0, -1)]
+    return all(last < first for last, first in zip(bounds[1::2], bounds[2::2], strict=False))
+
+
+def _read_part(run: Run, date: dt.date, number: int) -> pl.DataFrame:
+    table = run.lake.read_parquet(paths.found(run.id, date, number))
+    return pl.DataFrame(table).with_columns(date=pl.lit(date)).select(rows.SCHEMA.keys())

@@ -1,0 +1,55 @@
+"""Rows of `recordings` and `rejects` to stage, and what is published of the same recordings."""
+
+import polars as pl
+
+from data_contracts import schemas
+from data_contracts.schemas import TABLE_KEYS, UTTERANCE_KEY
+from tasks import standing
+from tasks.related import related, shown_utterances
+from tasks.run import Run
+from tasks.staging_pending import pending
+
+
+def recordings_to_stage(run: Run) -> pl.DataFrame:
+    """The recordings that wait, with their source and every version that made them."""
+    return standing.with_sources(pending(run), run.sources).with_columns(
+        emotion_model=pl.lit(run.emotion.label),
+        speaker_model=pl.lit(run.speaker.label),
+        feature_version=pl.lit(run.feature_version),
+        run_id=pl.lit(run.id),
+    )
+
+
+def published_utterances(
+    run: Run, recordings: pl.DataFrame, utterances: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """What is published of these recordings: utterances that are to go, and those that are staged again.
+
+    Those go that the touched recordings do not have any more, and those of contents that were overwritten.
+    """
+    listed = related(run)
+    before = listed.join(recordings, on="uri", how="semi").select("recording_id")
+    others = listed.join(recordings, on="uri", how="anti").filter(pl.col("status") == "ok")
+    overwritten = before.join(recordings, on="recording_id", how="anti").join(others, on="recording_id", how="anti")
+    unusable = recordings.filter(pl.col("status") != "ok").join(others, on="recording_id", how="anti")
+    counted = recordings.filter("counted")
+    touched = pl.concat([frame.select("recording_id") for frame in (overwritten, unusable, counted)])
+    published = shown_utterances(run, touched["recording_id"].drop_nulls().unique())
+    return published.join(utterances, on=UTTERANCE_KEY, how="anti"), published.join(
+        utterances, on=UTTERANCE_KEY, how="semi"
+    )
+
+
+def rejects_to_stage(run: Run, recordings: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows of `rejects`, and the keys of published rejects of these recordings that are none any more."""
+    rejected = recordings.filter(pl.col("status") == "rejected").select(schemas.REJECTS.names)
+    key = list(TABLE_KEYS["rejects"])
+    before = run.lake.frame("rejects", schemas.REJECTS).join(recordings.lazy().select("uri"), on="uri", how="semi")
+    return rejected, before.join(rejected.lazy(), on=key, how="anti").select(key).collect()
+
+
+def as_table(frame: pl.DataFrame, table: str, run: Run) -> pl.DataFrame:
+    """Exactly the columns and types of the table's schema."""
+    schema = run.utterances if table == "utterances" else getattr(schemas, table.upper())
+    empty = pl.DataFrame(schema.empty_table())
+    return frame.select(pl.col(name).cast(kind) for name, kind in empty.schema.items())

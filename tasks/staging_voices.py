@@ -1,0 +1,35 @@
+"""Voices in staging: embeddings of the utterances that wait, and centroids that were heard anew."""
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from data_contracts.schemas import UTTERANCE_KEY, utterances
+from features import store
+from tasks import run_staging_paths as paths
+from tasks.run import Run
+
+
+def voices(run: Run, counted: pl.DataFrame, date: object, shards: list[str]) -> pl.DataFrame:
+    """A date's utterances that wait, with their embeddings and times, in the order of their keys."""
+    wanted = counted.filter(pl.col("date") == date).select("recording_id", "shard")
+    parts = []
+    for shard in shards:
+        ids = wanted.filter(pl.col("shard") == shard).select("recording_id")
+        tables = [store.read(run.lake, name, run.feature_version, date, shard) for name in ("segments", "embeddings")]  # type: ignore[arg-type]
+        segments, embeddings = (pl.DataFrame(table).join(ids, on="recording_id", how="semi") for table in tables)
+        parts.append(segments.join(embeddings, on=UTTERANCE_KEY, how="inner"))
+    return pl.concat(parts).unique(UTTERANCE_KEY, keep="first").sort(UTTERANCE_KEY)
+
+
+def nobody() -> pl.DataFrame:
+    """No rows, with the columns of `identities.parquet`."""
+    schema = utterances(())
+    columns = [*UTTERANCE_KEY, "speaker_id", "speaker_score", "speaker_known"]
+    return pl.DataFrame(pa.schema([schema.field(name) for name in columns]).empty_table())
+
+
+def reenrolled(run: Run) -> dict[str, np.ndarray]:
+    """(dim,) centroids by speaker_id, as `reenrol` wrote them."""
+    rows = run.lake.read_parquet(paths.reenrolled(run.id)).to_pylist()
+    return {row["speaker_id"]: np.asarray(row["centroid"], np.float32) for row in rows}

@@ -1,0 +1,80 @@
+"""Extraction of shards and of long recordings, as workers do it."""
+
+from data_contracts.reasons import Reject
+from data_contracts.records import Counts, ShardRef
+from features.describe import Embedder
+from features.extract import Extracted, extract_shard
+from features.long import LongRef, assemble, describe_range, give_up, survey, unsurveyed
+from models.serving import along, encoder, extractor
+from tasks import run_staging_paths as paths
+from tasks.run import Run
+
+
+def extract_one(run: Run, shard: ShardRef) -> tuple[ShardRef, Extracted]:
+    """What a worker does: it opens the encoder and the lake, and returns counts, and what is too long for it."""
+    _settle()
+    return shard, extract_shard(
+        run.lake,
+        shard,
+        version=run.feature_version,
+        config=run.config,
+        embedders=embedders(run),
+        resources=run.resources,
+        replace=run.force,
+    )
+
+
+def survey_one(run: Run, shard: ShardRef) -> tuple[LongRef, Counts]:
+    """What a worker does with a long recording first."""
+    _settle()
+    counts = Counts()
+    return survey(
+        run.lake, shard, paths.long_recordings(run.id), config=run.config, resources=run.resources, counts=counts
+    ), counts
+
+
+def unsurveyed_one(run: Run, reject: Reject, shard: ShardRef) -> tuple[LongRef, Counts]:
+    """Instead, where workers die over it."""
+    return unsurveyed(run.lake, shard, paths.long_recordings(run.id), reject), Counts()
+
+
+def describe_one(run: Run, ref: LongRef, number: int) -> Counts:
+    """What workers then do, each with a stretch of it."""
+    _settle()
+    return describe_range(run.lake, ref, number, config=run.config, embedders=embedders(run), resources=run.resources)
+
+
+def undescribed_one(run: Run, reject: Reject, ref: LongRef, number: int) -> Counts:
+    """Instead, where workers die over it."""
+    return give_up(run.lake, ref, number, reject)
+
+
+def assemble_one(run: Run, ref: LongRef) -> Counts:
+    """What a worker does with it last."""
+    return assemble(
+        run.lake, ref, version=run.feature_version, config=run.config, embedders=embedders(run), replace=run.force
+    )
+
+
+def unassembled_one(run: Run, reject: Reject, ref: LongRef) -> Counts:
+    """Instead, where workers die over it: nothing but the reject is left to be put together."""
+    give_up(run.lake, ref, 0, reject)
+    return assemble_one(run, ref)
+
+
+def _settle() -> None:
+    """Of torch, where shards are computed: a core a worker, and on a GPU the precision of a core."""
+    import torch
+
+    torch.set_num_threads(1)
+    torch.backends.cudnn.allow_tf32 = False
+
+
+def embedders(run: Run) -> dict[str, Embedder]:
+    """The models that hear utterances, by the feature set that holds their vectors."""
+    heard = {"embeddings": Embedder(encoder(run.speaker), int(run.speaker.metadata["dim"]), along(run.speaker))}
+    if "feature_set" in run.emotion.metadata:
+        heard[run.emotion.metadata["feature_set"]] = Embedder(
+            extractor(run.emotion), int(run.emotion.metadata["feature_dim"])
+        )
+    return heard

@@ -1,0 +1,90 @@
+"""Scoring of a shard's utterances, pass by pass, as workers do it."""
+
+import datetime as dt
+
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor
+
+from data_contracts.errors import ModelError
+from data_contracts.reasons import Unscored
+from data_contracts.schemas import UTTERANCE_KEY
+from features.gemaps import EGEMAPS_NAMES
+from models import adaptation, serving
+from models.adaptation import Sums
+from models.emotion import EmotionModel
+from tasks import heard, offsets
+from tasks import run_staging_paths as paths
+from tasks.run import Run
+
+LEAST_VOICED_S = 0.25  # of voiced sound; nobody can tell from less
+
+
+def adapts(run: Run) -> bool:
+    """Whether it is one of our own models; another's pyfunc takes eGeMAPS by name, and knows of no speakers."""
+    return "features" in run.emotion.metadata
+
+
+def add_features(run: Run, date: dt.date, shard: str) -> int:
+    """What a worker does first: adds up the features of each speaker. Returns how many speakers there are."""
+    rows, standardised, _ = _read(run, date, shard, afresh=True)
+    nothing = torch.zeros(len(rows), len(run.classes))
+    return offsets.write_sums(run, date, shard, Sums.of(*_who(rows), standardised, nothing))
+
+
+def add_beliefs(run: Run, date: dt.date, shard: str) -> int:
+    """What a worker does then: adds up what the model believes of each speaker's moods."""
+    rows, standardised, model = _read(run, date, shard)
+    beliefs = model.believe(standardised - offsets.read(run, date, rows))
+    return offsets.write_sums(run, date, shard, Sums.of(*_who(rows), standardised[:, :0], beliefs))
+
+
+def score_one(run: Run, date: dt.date, shard: str) -> int:
+    """What a worker does last: scores of the utterances that wait, or the reason why there are none."""
+    rows, scores = _scores(run, date, shard)
+    names = [*(f"score_{label}" for label in run.classes), *run.dimensions]
+    columns = {name: pl.Series(scores[:, index]) for index, name in enumerate(names)}
+    unnamed = pl.lit(None if run.classes else str(Unscored.NO_CLASSES), pl.String)
+    enough = pl.col("voiced_s") >= LEAST_VOICED_S
+    table = (
+        rows.with_columns(**columns)
+        .filter("waits")
+        .select(
+            *UTTERANCE_KEY,
+            *(pl.when(enough).then(pl.col(name)).alias(name) for name in columns),
+            emotion_reason=pl.when(~enough).then(pl.lit(str(Unscored.TOO_LITTLE_SPEECH))).otherwise(unnamed),
+        )
+    )
+    run.lake.write_parquet(paths.scores(run.id, date, shard), table.to_arrow())
+    return len(table)
+
+
+def _scores(run: Run, date: dt.date, shard: str) -> tuple[pl.DataFrame, np.ndarray]:
+    """(n, classes and then dimensions) of a shard's utterances."""
+    if "feature_set" in run.emotion.metadata:
+        rows, vectors = heard.utterances(run, date, shard, afresh=True)
+        return rows, serving.pulled_emotion(run.emotion).scores(vectors).numpy()
+    if adapts(run):
+        rows, standardised, model = _read(run, date, shard)
+        return rows, model.believe(standardised - offsets.read(run, date, rows)).numpy()
+    rows, features = heard.utterances(run, date, shard, afresh=True)
+    from models import registry
+
+    frame = pl.DataFrame(features.numpy(), schema=list(EGEMAPS_NAMES)).to_pandas()
+    scores = registry.predict(run.emotion, frame)
+    missing = [label for label in run.classes if label not in scores]
+    if missing:
+        raise ModelError(f"{run.emotion.label}: expected a column a class, found none for {', '.join(missing)}")
+    return rows, np.asarray(scores[run.classes], np.float64)
+
+
+def _read(run: Run, date: dt.date, shard: str, *, afresh: bool = False) -> tuple[pl.DataFrame, Tensor, EmotionModel]:
+    model = serving.emotion_model(run.emotion)
+    rows, features = heard.utterances(run, date, shard, afresh=afresh)
+    return rows, model.standardised(features), model
+
+
+def _who(rows: pl.DataFrame) -> tuple[list[str], Tensor]:
+    """Who speaks, and how much each utterance says of them."""
+    return rows["speaker_id"].to_list(), adaptation.weight_of(torch.from_numpy(np.array(rows["seconds"].to_numpy())))
