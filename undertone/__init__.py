@@ -25,32 +25,28 @@ from data_contracts.errors import (
 from undertone._lake import Lake, open  # noqa: A004 - `ut.open(URI)` is how people say it
 
 if TYPE_CHECKING:
-    from features.contours import SUPRASEGMENTAL_NAMES, suprasegmental
-    from features.f0 import f0_track
-    from features.formants import formant_track
-    from features.gemaps import EGEMAPS_NAMES, LLD_NAMES, EgemapsConfig, egemaps, egemaps_lld
+    from undertone._audio import (
+        EGEMAPS_NAMES,
+        LLD_NAMES,
+        SUPRASEGMENTAL_NAMES,
+        EgemapsConfig,
+        egemaps,
+        egemaps_lld,
+        f0_track,
+        formant_track,
+        suprasegmental,
+    )
     from undertone._classifier import register_emotion_classifier
 else:
-    _HOME = {
-        "EGEMAPS_NAMES": "features.gemaps",
-        "EgemapsConfig": "features.gemaps",
-        "LLD_NAMES": "features.gemaps",
-        "SUPRASEGMENTAL_NAMES": "features.contours",
-        "egemaps": "features.gemaps",
-        "egemaps_lld": "features.gemaps",
-        "f0_track": "features.f0",
-        "formant_track": "features.formants",
-        "register_emotion_classifier": "undertone._classifier",
-        "suprasegmental": "features.contours",
-    }
 
     def __getattr__(name: str) -> object:
         """Imports on first use. Type checkers do not see it, so that a misspelt name is an error for them too."""
-        if name not in _HOME:
+        if name not in __all__:
             raise AttributeError(f"module 'undertone' has no attribute {name!r}")
         from importlib import import_module
 
-        found = globals()[name] = getattr(import_module(_HOME[name]), name)
+        home = "undertone._classifier" if name == "register_emotion_classifier" else "undertone._audio"
+        found = globals()[name] = getattr(import_module(home), name)
         return found
 
     def __dir__() -> list[str]:
