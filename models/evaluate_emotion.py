@@ -22,8 +22,7 @@ from models.fit_emotion import Recipe, fit
 from models.intervals import by_speaker
 from models.labels import Speech
 from models.linking import Decision, identify
-from models.pulled_speaker import PulledSpeaker
-from models.speaker import SpeakerModel
+from models.speaker_protocol import SpeakerEncoder
 from models.taxonomy import emotion_named
 from models.train_emotion import say, say_adapted, speaker_folds
 from models.trained_on import speakers_heard
@@ -42,7 +41,7 @@ class Judged:
 
 
 def evaluate_emotion(
-    model: EmotionModel, folder: Path, *, speaker: SpeakerModel | PulledSpeaker | None = None, seed: int = 0
+    model: EmotionModel, folder: Path, *, speaker: SpeakerEncoder | None = None, seed: int = 0
 ) -> dict[str, Any]:
     """Judges the model on the clips of `folder` that carry one of its classes, with `speaker` to find who speaks.
 
@@ -138,7 +137,7 @@ def cross_validate(wide: Table, found: np.ndarray, model: EmotionModel, *, recip
     return result
 
 
-def found_speakers(model: SpeakerModel | PulledSpeaker | None, speech: Sequence[Speech]) -> np.ndarray:
+def found_speakers(model: SpeakerEncoder | None, speech: Sequence[Speech]) -> np.ndarray:
     """(n,) the names that the pipeline gives the clips' speakers, each clip a recording, each corpus a lake of its own.
 
     Without a model every clip is a speaker of its own.

@@ -14,8 +14,7 @@ import numpy as np
 from data_contracts.errors import UsageError
 from models.identification import closed_set, open_set
 from models.labels import Speech, read_labels, read_speech
-from models.pulled_speaker import PulledSpeaker
-from models.speaker import SpeakerModel
+from models.speaker_protocol import SpeakerEncoder
 from models.trained_on import speakers_heard
 from models.trials import Utterances, cut_to, embedded, halved, pairs_of, trials_within
 from models.verification import Trials
@@ -23,7 +22,7 @@ from models.verification import Trials
 LENGTHS_S = (1, 2, 4, 8)
 
 
-def evaluate_speaker(model: SpeakerModel | PulledSpeaker, folder: Path) -> dict[str, Any]:
+def evaluate_speaker(model: SpeakerEncoder, folder: Path) -> dict[str, Any]:
     """Judges the encoder on pairs of the speech in `folder`, voices that it was trained on left out.
 
     At the model's own threshold: the share of others accepted, and of same voices rejected. Raises UsageError where
@@ -58,7 +57,7 @@ def evaluate_speaker(model: SpeakerModel | PulledSpeaker, folder: Path) -> dict[
     }
 
 
-def judged(model: SpeakerModel | PulledSpeaker, utterances: Utterances) -> dict[str, Any]:
+def judged(model: SpeakerEncoder, utterances: Utterances) -> dict[str, Any]:
     """The figures of all pairs, of the model's threshold and probability, and of enrolled voices."""
     trials = trials_within(utterances, model.scores)
     threshold, calibration = model.decision
@@ -78,7 +77,7 @@ def judged(model: SpeakerModel | PulledSpeaker, utterances: Utterances) -> dict[
 
 
 def by_length(
-    model: SpeakerModel | PulledSpeaker, speech: Sequence[Speech], lengths_s: Sequence[float] = LENGTHS_S
+    model: SpeakerEncoder, speech: Sequence[Speech], lengths_s: Sequence[float] = LENGTHS_S
 ) -> dict[str, Any]:
     """Pairs of utterances of the same length, in seconds; None where the speech does not suffice for pairs."""
     found: dict[str, Any] = {}
@@ -96,7 +95,7 @@ def by_length(
     return found
 
 
-def across_emotions(model: SpeakerModel | PulledSpeaker, utterances: Utterances) -> dict[str, Any] | None:
+def across_emotions(model: SpeakerEncoder, utterances: Utterances) -> dict[str, Any] | None:
     """Same-voice pairs in the same and in different emotions, each against all pairs of other voices of their corpora.
 
     None where no corpus has labelled emotions of both kinds.
@@ -121,7 +120,7 @@ def _rates(trials: Trials, threshold: float) -> dict[str, float]:
     return {"false_accepts": round(accepted, 4), "false_rejects": round(rejected, 4)}
 
 
-def _of_cosines(model: SpeakerModel | PulledSpeaker, utterances: Utterances) -> dict[str, Any]:
+def _of_cosines(model: SpeakerEncoder, utterances: Utterances) -> dict[str, Any]:
     """The same pairs by their cosines, as voices are linked in a night."""
     trials = trials_within(utterances)
     corpora = {name: round(trials_within(part).eer(), 4) for name, part in utterances.by_corpus().items()}

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from models.pulled_speaker import PulledSpeaker
 from models.speaker import SpeakerModel
+from models.speaker_protocol import SpeakerEncoder
 
 
 def is_pulled(folder: Path) -> bool:
@@ -13,6 +14,6 @@ def is_pulled(folder: Path) -> bool:
     return path.is_file() and "kind" in json.loads(path.read_text())
 
 
-def speaker_in(folder: Path) -> SpeakerModel | PulledSpeaker:
+def speaker_in(folder: Path) -> SpeakerEncoder:
     """The speaker model of a folder. Raises ModelError."""
     return PulledSpeaker.load(folder) if is_pulled(folder) else SpeakerModel.load(folder)

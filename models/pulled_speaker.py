@@ -17,7 +17,7 @@ from data_contracts.fingerprint import digest, fingerprint
 from models.along import along
 from models.cohort import cosines
 from models.encoder import SAMPLE_RATE
-from models.speaker import _Pyfunc
+from models.speaker_pyfunc import SpeakerPyfunc
 from models.speechbrain_compat import speechbrain_importable
 
 KIND = "speechbrain-ecapa"
@@ -149,5 +149,5 @@ class PulledSpeaker:
         return seen - seen.mean(1, keepdim=True)  # SpeechBrain's InputNormalization by sentence, without deviation
 
 
-def _load_pyfunc(data_path: str) -> _Pyfunc:
-    return _Pyfunc(PulledSpeaker.load(Path(data_path)))  # type: ignore[arg-type]
+def _load_pyfunc(data_path: str) -> SpeakerPyfunc:
+    return SpeakerPyfunc(PulledSpeaker.load(Path(data_path)))

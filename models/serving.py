@@ -9,14 +9,12 @@ import importlib
 import os
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import yaml
-from torch import Tensor
 
 from data_contracts.errors import ModelError
 from data_contracts.lake import Lake
@@ -26,6 +24,7 @@ from features.describe import Embed
 from models.artifact import EMOTION_LOADER, LOADERS, SMALL
 from models.compatibility import check_features
 from models.emotion import EmotionModel
+from models.speaker_pyfunc import SpeakerPyfunc
 
 if TYPE_CHECKING:
     from models.pulled_emotion import PulledEmotion
@@ -35,29 +34,13 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 _one_at_a_time = threading.Lock()  # threads of one worker would load the same model beside each other
 
 
-class Hears(Protocol):
-    """A speaker model of our own kinds: tensors on any device in, arrays out."""
-
-    def embed(
-        self,
-        waveform: Tensor,  # (batch, time), float32 at 16 kHz
-        lengths: Tensor,  # (batch,)
-    ) -> np.ndarray:  # (batch, dim) float32
-        """A vector of unit length a row."""
-
-    def along(
-        self, waveform: Tensor, lengths: Tensor, windows_s: Sequence[float], hop_s: float
-    ) -> list[list[np.ndarray]]:
-        """Who speaks along each row (`models.along`)."""
-
-
-def heard_by(ref: ModelRef) -> Hears | None:
+def heard_by(ref: ModelRef) -> SpeakerPyfunc | None:
     """What hears for a speaker model; None for somebody else's, which has `predict` alone.
 
     Raises ModelError where it cannot be loaded.
     """
     model = _behind(ref)
-    return model if type(model).__module__ in LOADERS else None
+    return model if isinstance(model, SpeakerPyfunc) else None
 
 
 def pulled_emotion(ref: ModelRef) -> "PulledEmotion":

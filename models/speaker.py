@@ -25,6 +25,7 @@ from models import trained_on
 from models.along import along
 from models.cohort import Cohort, cosines
 from models.encoder import EncoderConfig, network, spectrogram, windows
+from models.speaker_pyfunc import SpeakerPyfunc
 
 _COHORT = "cohort"  # beside the encoder's weights, in one file
 _WINDOWS_AT_ONCE = {"cpu": 64, "cuda": 1024}  # bounds the memory of a long utterance
@@ -175,49 +176,5 @@ def _widened(value: Tensor) -> Tensor:
     return value.float() if value.is_floating_point() else value
 
 
-class _Pyfunc:
-    """The model behind MLflow's loader_module protocol."""
-
-    def __init__(self, model: SpeakerModel) -> None:
-        self.model = model
-        self.threshold, self.calibration = model.threshold, model.calibration
-        self.dim, self.extractor_digest = model.dim, model.extractor_digest
-
-    def predict(
-        self,
-        model_input: dict[str, np.ndarray],  # waveform (n, time) float32 at 16 kHz, lengths (n,)
-        params: dict[str, Any] | None = None,  # noqa: ARG002 - MLflow passes it
-    ) -> np.ndarray:  # (n, dim) float32
-        """Embeddings, computed where the machine is fastest."""
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        waveform = torch.as_tensor(np.asarray(model_input["waveform"], np.float32), device=device)
-        lengths = torch.as_tensor(np.asarray(model_input["lengths"], np.int64), device=device)
-        return self.embed(waveform, lengths)
-
-    def get_raw_model(self) -> "_Pyfunc":
-        """This: the pipeline asks it for embeddings of tensors, and who speaks along an utterance."""
-        return self
-
-    def embed(
-        self,
-        waveform: Tensor,  # (batch, time), float32 at 16 kHz
-        lengths: Tensor,  # (batch,)
-    ) -> np.ndarray:  # (batch, dim) float32
-        """`predict` of what is in tensors already, computed where the waveform is."""
-        embedded: np.ndarray = self.model.embed(waveform, lengths).cpu().numpy()
-        return embedded
-
-    def along(
-        self,
-        waveform: Tensor,  # (batch, time), float32 at 16 kHz
-        lengths: Tensor,  # (batch,)
-        windows_s: Sequence[float],
-        hop_s: float,
-    ) -> list[list[np.ndarray]]:  # a row, and of it a length of window: (n_windows, dim) float32
-        """Who speaks along each row, computed where the waveform is."""
-        found = self.model.along(waveform, lengths, windows_s, hop_s)
-        return [[vectors.numpy() for vectors in row] for row in found]
-
-
-def _load_pyfunc(data_path: str) -> _Pyfunc:
-    return _Pyfunc(SpeakerModel.load(Path(data_path)))
+def _load_pyfunc(data_path: str) -> SpeakerPyfunc:
+    return SpeakerPyfunc(SpeakerModel.load(Path(data_path)))

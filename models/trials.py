@@ -2,17 +2,16 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from data_contracts.errors import UsageError
 from features.batches import padded, sorted_batches
 from features.decode_config import SAMPLE_RATE
 from models.cohort import cosines
 from models.labels import Speech
+from models.speaker_protocol import SpeakerEncoder
 from models.verification import Trials
 
 _BATCH_SAMPLES = 60 * SAMPLE_RATE
@@ -20,10 +19,6 @@ _BATCH_SAMPLES = 60 * SAMPLE_RATE
 
 Scores = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Vectors (n, dim) against vectors (m, dim): how alike (n, m), float64."""
-
-
-class Encoder(Protocol):
-    def embed(self, waveform: Tensor, lengths: Tensor) -> Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -47,7 +42,7 @@ class Utterances:
         return {name: part for name, part in parts.items() if 1 < len(np.unique(part.speakers)) < len(part)}
 
 
-def embedded(model: Encoder, speech: Sequence[Speech]) -> Utterances:
+def embedded(model: SpeakerEncoder, speech: Sequence[Speech]) -> Utterances:
     """Each clip an utterance."""
     return Utterances(
         embed_all(model, [item.waveform for item in speech]),
@@ -57,7 +52,7 @@ def embedded(model: Encoder, speech: Sequence[Speech]) -> Utterances:
     )
 
 
-def embed_all(model: Encoder, waveforms: Sequence[np.ndarray]) -> np.ndarray:
+def embed_all(model: SpeakerEncoder, waveforms: Sequence[np.ndarray]) -> np.ndarray:
     """(n, dim) float32, in batches of similar length."""
     rows: dict[int, np.ndarray] = {}
     for batch in sorted_batches([len(waveform) for waveform in waveforms], most_samples=_BATCH_SAMPLES):

@@ -27,7 +27,8 @@ from features.gemaps import egemaps_and_lld
 from features.segmentation_config import VadConfig
 from features.segments import Span
 from features.speech import hear
-from models.speaker import SpeakerModel, _Pyfunc
+from models.speaker import SpeakerModel
+from models.speaker_pyfunc import SpeakerPyfunc
 
 RATE = 16_000
 Part = Callable[[Sequence[np.ndarray], torch.device], np.ndarray]
@@ -81,7 +82,7 @@ def vad(waveforms: Sequence[np.ndarray], device: torch.device) -> np.ndarray:
 
 def changes(waveforms: Sequence[np.ndarray], device: torch.device) -> np.ndarray:
     spans = {number: [Span(0.0, len(waveform) / RATE)] for number, waveform in enumerate(waveforms)}
-    model = _Pyfunc(speaker())
+    model = SpeakerPyfunc(speaker())
     found = split_at_changes(dict(enumerate(waveforms)), spans, model.along, config=ChangeConfig(), device=device)
     return np.array([span.end_s for number in spans for span in found[number]])
 
