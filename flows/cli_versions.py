@@ -26,7 +26,7 @@ def list_versions(lake: Lake = None, as_json: Json = False) -> None:
     import pyarrow as pa
 
     from flows.rows import rows
-    from models.registry import NAMES
+    from models.artifact import NAMES
 
     registry = registry_of(lake)
     for name in NAMES:
@@ -42,14 +42,14 @@ def show(
     as_json: Json = False,
 ) -> None:
     """A version's model card; with --json also its figures and what happened to it."""
-    from models import registry
+    from models import registry_loading
     from models.history import changes
 
     models = registry_of(lake)
     if not models.versions(known_model(name)):
         models.champion(name)
     ref = models.version(name, version)
-    card = registry.card(ref)
+    card = registry_loading.card(ref)
     if not as_json:
         print(card or f"{ref.label} has no card: nobody wrote a README.md into its folder.")
         return

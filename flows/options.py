@@ -57,7 +57,7 @@ def settings_of(**flags: Any) -> dict[str, Any]:
 def known_model(name: str) -> Any:
     """The name, where a model has it. Raises UsageError."""
     from data_contracts.errors import UsageError
-    from models.registry import NAMES
+    from models.artifact import NAMES
 
     if name not in NAMES:
         raise UsageError(f"expected a model, {' or '.join(NAMES)}; found {name!r}")

@@ -8,6 +8,9 @@ from data_contracts.fingerprint import digest
 from models.compatibility import features_expected
 from models.figures import flat
 
+NAMES = ("emotion", "speaker")
+"""The models that there are."""
+
 EMOTION_LOADER = "models.emotion_pyfunc"
 _LOADERS = {"emotion": EMOTION_LOADER, "speaker": "models.speaker"}
 _PULLED = {name: f"models.pulled_{name}" for name in _LOADERS}

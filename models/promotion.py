@@ -12,7 +12,7 @@ from typing import Any
 
 from data_contracts.errors import ModelError, UndertoneError, UsageError
 from data_contracts.records import ModelRef
-from models import registry, trained_on
+from models import registry_loading, trained_on
 from models.compatibility import check_features
 from models.figures import FIGURES, figure
 from models.labels import manifest_of, read_labels
@@ -84,7 +84,7 @@ def _judged(
     here: dict[str, Any] = {"corpus": str(corpus), "manifest": manifest_of(clips, recordings)}
     replaced = champion if champion is not None and _fits(champion) else None
     refs = [challenger, *([replaced] if replaced else [])]
-    folders = [registry.weights_folder(ref) for ref in refs]
+    folders = [registry_loading.weights_folder(ref) for ref in refs]
     known = {ref.label: heard(_told(ref, folder), clips, recordings) for ref, folder in zip(refs, folders, strict=True)}
     both, speakers = set().union(*known.values()), {clip.speaker for clip in clips}
     here["n_left_out"] = len(both)
@@ -92,7 +92,7 @@ def _judged(
         return Verdict(False, _on_both_sides(known, speakers, corpus), **here)
     with tempfile.TemporaryDirectory() as place:
         left = write_without(both, corpus, Path(place)) if both else corpus
-        speaker = registry.weights_folder(voices)
+        speaker = registry_loading.weights_folder(voices)
         results = [evaluate(challenger.name, folder, left, voices=speaker) for folder in folders]
     kept = [_digest(challenger.name, result) for result in results]
     here |= {"challenger": kept[0], "champion": kept[1] if replaced else {}, "protocol": results[0].get("protocol", "")}

@@ -1,4 +1,4 @@
-"""MLflow's registry: the models' versions, `@champion` among them. The only file that imports mlflow.
+"""Versions of the models in MLflow's registry, `@champion` among them.
 
 A model is a folder (`weights.safetensors`, `config.json`, and its card, `README.md`, where somebody wrote one) that
 MLflow loads with the code in `models.<name>` (`_load_pyfunc`); nothing is pickled. The shipped folders are registered
@@ -6,47 +6,30 @@ on first use.
 """
 
 import contextlib
-import functools
 import io
 import json
 import logging
-import os
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"  # whoever can write an artifact would run code here
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-
-import mlflow
-import mlflow.pyfunc
-import numpy as np
-import pandas as pd
-from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException
-from mlflow.models import Model, ModelSignature
-from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
 from data_contracts.errors import ModelError, TransientError
 from data_contracts.fingerprint import digest
 from data_contracts.records import ModelRef
 from models import artifact
 from models.cards import licences
-from models.compatibility import check_features, features_expected
+from models.compatibility import features_expected
 from models.figures import numbers
 from models.licences import licence_of
+from models.registry_mlflow_api import MlflowClient, MlflowException, Model, mlflow, use_server
+from models.registry_signature import signature_of
 
-NAMES = ("emotion", "speaker")
 CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous", "challenger"
 _EXPERIMENT = "undertone"
 _SHIPPED = Path(__file__).parent / "weights"
 _AS_SHIPPED = "shipped with Undertone"
 _AT_ONCE = 1000  # metrics that MLflow takes in one call
-_PICKLES = (".pkl", ".pickle", ".cloudpickle", ".joblib", ".pt", ".pth")
 
 
 @dataclass(frozen=True)
@@ -129,9 +112,8 @@ class Registry:
         config = json.loads((folder / "config.json").read_text())
         training = config.get("training") or {}
         content = artifact.content_of(folder)
-        signature, example = _signature(name, config)
-        mlflow.set_tracking_uri(self.uri)
-        mlflow.set_registry_uri(self.uri)
+        signature, example = signature_of(name, config)
+        use_server(self.uri)
         run = mlflow.start_run(experiment_id=self._experiment(), run_name=f"{name}-{content[:8]}")
         with run, contextlib.redirect_stderr(io.StringIO()):  # MLflow tells the terminal of every registration
             mlflow.log_params({"digest": content, **artifact.parameters(config)})
@@ -229,92 +211,3 @@ class Registry:
         if error.error_code in {"TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR"}:
             return TransientError(f"the model registry {self.uri} does not answer: {error}")
         return ModelError(f"the model registry {self.uri}: {error}; check UNDERTONE_REGISTRY")
-
-
-_one_at_a_time = threading.Lock()  # threads of one worker would load the same model beside each other
-
-
-@functools.lru_cache(maxsize=8)
-def _load(uri: str, registry: str | None) -> Any:
-    if registry:
-        mlflow.set_tracking_uri(registry)
-    pickled = [name for flavour in Model.load(uri).flavors.values() for name in _pickled(flavour)]
-    if pickled:
-        raise ModelError(
-            f"it is a pickle ({', '.join(pickled)}), and loading one runs whatever code it holds; register safetensors "
-            "with a loader_module, or a model from code"
-        )
-    return mlflow.pyfunc.load_model(uri)
-
-
-def _pickled(flavour: Mapping[str, Any]) -> list[str]:
-    """The files of a flavour that are pickles, by their names."""
-    return [value for value in flavour.values() if isinstance(value, str) and value.endswith(_PICKLES)]
-
-
-def load(ref: ModelRef) -> Any:
-    """The version as a pyfunc, loaded once a process.
-
-    Raises ModelError where it cannot be loaded, is a pickle, or was trained on features that are not computed here.
-    """
-    check_features(ref)
-    try:
-        with _one_at_a_time:
-            return _load(ref.uri, ref.metadata.get("registry"))
-    except (MlflowException, OSError, ImportError, ModelError) as error:
-        raise ModelError(f"{ref.label} cannot be loaded from {ref.uri}: {error}") from error
-
-
-def predict(ref: ModelRef, data: Any) -> Any:
-    """What the version says of `data`. Raises ModelError where the data does not fit its signature."""
-    try:
-        return load(ref).predict(data)
-    except MlflowException as error:
-        raise ModelError(
-            f"{ref.label} does not take these features: {error.message}; train or promote one that does"
-        ) from error
-
-
-def _signature(name: str, config: dict[str, Any]) -> tuple[ModelSignature, Any]:
-    if "kind" in config or name == "speaker":
-        waveform, lengths = np.zeros((1, 32_000), np.float32), np.array([32_000], np.int64)
-        inputs = Schema([TensorSpec(waveform.dtype, (-1, -1), "waveform"), TensorSpec(lengths.dtype, (-1,), "lengths")])
-        outputs = Schema([_vectors(config)])
-        return ModelSignature(inputs, outputs), {"waveform": waveform, "lengths": lengths}
-    if name == "emotion":
-        features, classes = config["feature_names"], config["classes"]
-        speaker = ColSpec(DataType.string, "speaker_id", required=False)
-        inputs = Schema([*(ColSpec(DataType.float, feature) for feature in features), speaker])
-        outputs = Schema([ColSpec(DataType.double, label) for label in classes])
-        return ModelSignature(inputs, outputs), pd.DataFrame(np.zeros((1, len(features)), np.float32), columns=features)
-    raise ModelError(f"expected one of {', '.join(NAMES)}; found {name!r}")
-
-
-def _vectors(config: dict[str, Any]) -> TensorSpec:
-    """What a model that hears audio answers: embeddings, or the scores of classes and dimensions."""
-    if "classes" in config:
-        return TensorSpec(np.dtype(np.float64), (-1, len(config["classes"]) + len(config["dimensions"])))
-    return TensorSpec(np.dtype(np.float32), (-1, int(config["dim"])))
-
-
-def weights_folder(ref: ModelRef) -> Path:
-    """The version's weights and configuration, on this machine. Raises ModelError where they are not to be had."""
-    folders = [path.parent for path in (_fetched(ref) / "data").rglob("config.json")]
-    if not folders:
-        raise ModelError(f"{ref.label} holds no config.json: it is not one of Undertone's own models")
-    return folders[0]
-
-
-def card(ref: ModelRef) -> str | None:
-    """The version's model card; none where nobody wrote one. Raises ModelError where the artifacts are gone."""
-    found = sorted(_fetched(ref).rglob("README.md"), key=lambda path: len(path.parts))
-    return found[0].read_text(encoding="utf-8") if found else None
-
-
-def _fetched(ref: ModelRef) -> Path:
-    if ref.metadata.get("registry"):
-        mlflow.set_tracking_uri(ref.metadata["registry"])
-    try:
-        return Path(mlflow.artifacts.download_artifacts(artifact_uri=ref.uri))
-    except (MlflowException, OSError) as error:
-        raise ModelError(f"{ref.label} cannot be fetched from {ref.uri}: {error}") from error

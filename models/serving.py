@@ -1,7 +1,7 @@
 """Registered models where shards are computed: our own are read from their artifacts, without MLflow.
 
 Importing MLflow takes a worker two seconds of CPU time, to be asked for nothing but a folder. What is of somebody
-else's make, and artifacts that a tracking server hands out itself, go through `models.registry`.
+else's make, and artifacts that a tracking server hands out itself, go through `models.registry_loading`.
 """
 
 import functools
@@ -9,12 +9,14 @@ import importlib
 import os
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import yaml
+from torch import Tensor
 
 from data_contracts.errors import ModelError
 from data_contracts.lake import Lake
@@ -72,10 +74,10 @@ def encoder(ref: ModelRef) -> Embed:
         own = heard_by(ref)
         if own is not None:
             return np.asarray(own.embed(waveform, lengths), np.float32)
-        from models import registry
+        from models import registry_loading
 
         asked = {"waveform": waveform.cpu().numpy(), "lengths": lengths.cpu().numpy().astype(np.int64)}
-        return np.asarray(registry.predict(ref, asked), np.float32)
+        return np.asarray(registry_loading.predict(ref, asked), np.float32)
 
     return embed
 
@@ -100,10 +102,10 @@ def _behind(ref: ModelRef) -> Any:
         model = _raw(ref.uri)
     if model is not None:
         return model
-    from models import registry
+    from models import registry_loading
 
     try:
-        return registry.load(ref).get_raw_model()
+        return registry_loading.load(ref).get_raw_model()
     except NotImplementedError:
         return None
 
@@ -125,9 +127,9 @@ def _emotion_model(uri: str, tracking: str | None) -> EmotionModel:
     with _own(uri) as own:
         if own is not None and own[0] == EMOTION_LOADER:
             return EmotionModel.load(own[1])
-    from models import registry
+    from models import registry_loading
 
-    return EmotionModel.load(registry.weights_folder(ModelRef("emotion", "", uri, "", {"registry": tracking})))
+    return EmotionModel.load(registry_loading.weights_folder(ModelRef("emotion", "", uri, "", {"registry": tracking})))
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from helpers.paths import ROOT, WEIGHTS
 from data_contracts.errors import ModelError, TransientError
 from data_contracts.lake import Lake
 from data_contracts.records import ModelRef
-from models import registry, serving
+from models import registry_loading, serving
 from models.emotion import EmotionModel
 from models.registry import Registry
 from models.speaker import SpeakerModel
@@ -41,8 +41,8 @@ def _without_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
     def asked(ref: ModelRef) -> None:
         raise AssertionError(f"MLflow was asked for {ref.label}")
 
-    monkeypatch.setattr(registry, "load", asked)
-    monkeypatch.setattr(registry, "weights_folder", asked)
+    monkeypatch.setattr(registry_loading, "load", asked)
+    monkeypatch.setattr(registry_loading, "weights_folder", asked)
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +122,7 @@ class _Foreign:
 
 def test_somebody_elses_model_has_predict_alone(refs, tmp_path, monkeypatch):
     (tmp_path / "MLmodel").write_text("flavors: {python_function: {loader_module: os, data: data}}\n")
-    monkeypatch.setattr(registry, "load", lambda _: SimpleNamespace(get_raw_model=_Foreign))
+    monkeypatch.setattr(registry_loading, "load", lambda _: SimpleNamespace(get_raw_model=_Foreign))
     foreign = replace(refs[1], uri=str(tmp_path))
     assert serving.heard_by(foreign) is None
     with pytest.raises(ModelError, match="none that was pulled: register it again"):

@@ -20,7 +20,7 @@ from features.describe import Embedder
 from features.extract import extract_shard
 from features.segmentation_config import VadConfig
 from features.shards import write_plan
-from models import registry, serving
+from models import registry_loading, serving
 from models.labels import read_labels, read_speech
 from models.registry import Registry
 from models.serving import along, encoder
@@ -59,7 +59,7 @@ def test_the_shipped_model_tells_of_its_frames(ref):
 
 def test_a_model_without_frames_hears_each_window(ref, monkeypatch):
     monkeypatch.setattr(serving, "_raw", lambda _: None)
-    monkeypatch.setattr(registry, "load", lambda _: _Deaf())
+    monkeypatch.setattr(registry_loading, "load", lambda _: _Deaf())
     ((long, short),) = along(ref)(torch.ones(1, 3 * SAMPLE_RATE), torch.tensor([3 * SAMPLE_RATE]), WINDOWS_S, HOP_S)
     assert long.tolist() == [[2, 1]] * 5
     assert short.tolist() == [[0.5, 1]] * 11

@@ -1,0 +1,86 @@
+"""Load registered versions through MLflow: predictions, weights and cards.
+
+Nothing is unpickled. Our own models are read without MLflow where that is possible (`models.serving`).
+"""
+
+import functools
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from data_contracts.errors import ModelError
+from data_contracts.records import ModelRef
+from models.compatibility import check_features
+from models.registry_mlflow_api import MlflowException, Model, mlflow, use_server
+
+_PICKLES = (".pkl", ".pickle", ".cloudpickle", ".joblib", ".pt", ".pth")
+
+_one_at_a_time = threading.Lock()  # threads of one worker would load the same model beside each other
+
+
+def load(ref: ModelRef) -> Any:
+    """The version as a pyfunc, loaded once a process.
+
+    Raises ModelError where it cannot be loaded, is a pickle, or was trained on features that are not computed here.
+    """
+    check_features(ref)
+    try:
+        with _one_at_a_time:
+            return _load(ref.uri, ref.metadata.get("registry"))
+    except (MlflowException, OSError, ImportError, ModelError) as error:
+        raise ModelError(f"{ref.label} cannot be loaded from {ref.uri}: {error}") from error
+
+
+def predict(ref: ModelRef, data: Any) -> Any:
+    """What the version says of `data`. Raises ModelError where the data does not fit its signature."""
+    try:
+        return load(ref).predict(data)
+    except MlflowException as error:
+        raise ModelError(
+            f"{ref.label} does not take these features: {error.message}; train or promote one that does"
+        ) from error
+
+
+def weights_folder(ref: ModelRef) -> Path:
+    """The version's weights and configuration, on this machine. Raises ModelError where they are not to be had."""
+    folders = [path.parent for path in (_fetched(ref) / "data").rglob("config.json")]
+    if not folders:
+        raise ModelError(f"{ref.label} holds no config.json: it is not one of Undertone's own models")
+    return folders[0]
+
+
+def card(ref: ModelRef) -> str | None:
+    """The version's model card; none where nobody wrote one. Raises ModelError where the artifacts are gone."""
+    found = sorted(_fetched(ref).rglob("README.md"), key=lambda path: len(path.parts))
+    return found[0].read_text(encoding="utf-8") if found else None
+
+
+@functools.lru_cache(maxsize=8)
+def _load(uri: str, registry: str | None) -> Any:
+    folder = _download(uri, registry)
+    pickled = [name for flavour in Model.load(folder).flavors.values() for name in _pickled(flavour)]
+    if pickled:
+        raise ModelError(
+            f"it is a pickle ({', '.join(pickled)}), and loading one runs whatever code it holds; register safetensors "
+            "with a loader_module, or a model from code"
+        )
+    return mlflow.pyfunc.load_model(folder)
+
+
+def _pickled(flavour: Mapping[str, Any]) -> list[str]:
+    """The files of a flavour that are pickles, by their names."""
+    return [value for value in flavour.values() if isinstance(value, str) and value.endswith(_PICKLES)]
+
+
+def _fetched(ref: ModelRef) -> Path:
+    try:
+        return Path(_download(ref.uri, ref.metadata.get("registry")))
+    except (MlflowException, OSError) as error:
+        raise ModelError(f"{ref.label} cannot be fetched from {ref.uri}: {error}") from error
+
+
+def _download(uri: str, registry: str | None) -> str:
+    """The artifact's folder on this machine; itself where it is here already."""
+    use_server(registry)
+    return str(mlflow.artifacts.download_artifacts(artifact_uri=uri))
