@@ -16,6 +16,9 @@ ROUNDING_S = 0.04  # one VAD chunk: a segment's end may round past the last samp
 LOST_WARNING = 0.1  # utterances that go, against those that are staged or go
 VOLUME_WARNING = (0.2, 5.0)  # a day's utterances against the mean of the days before
 
+DRIFTED = "drifted"
+"""Column of the suite `run` that holds the measures which drifted, in words."""
+
 COUNTED = ("quality_daily", "rejects_daily", "feature_daily", "drift")
 """Their keys, never null and never twice, are counted in `run` instead (`daily_keys_broken`)."""
 
@@ -105,6 +108,6 @@ def suites(classes: Sequence[str]) -> dict[str, list[Any]]:
                 max_value=VOLUME_WARNING[1],
             ),
             warning("ColumnValuesToBeBetween", column="lost_share", min_value=0, max_value=LOST_WARNING),
-            warning("ColumnValuesToBeNull", column="drifted"),
+            warning("ColumnValuesToBeNull", column=DRIFTED),
         ],
     }

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from data_contracts.suites import suites
+from data_contracts.suites import DRIFTED, suites
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,11 @@ class Failure:
     columns: str
     severity: str
     found: str
+
+    @property
+    def is_drift(self) -> bool:
+        """Whether it warns of drift."""
+        return self.columns == DRIFTED
 
     def __str__(self) -> str:
         return f"{self.table}: {self.expectation}({self.columns}): {self.found}"

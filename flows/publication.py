@@ -106,6 +106,8 @@ def _note(run: Run, ledger: Ledger, verdict: Verdict) -> None:
     if not ledger.validation or _WORSE.index(verdict.word) > _WORSE.index(ledger.verdict):
         ledger.verdict, ledger.validation = verdict.word, docs_uri(run)
     ledger.failures = [*ledger.failures, *map(str, verdict.failures)]
+    drift = (str(failure) for failure in verdict.failures if failure.is_drift)
+    ledger.drift = list(dict.fromkeys([*ledger.drift, *drift]))
     tell.say("audit", f"{verdict.n_expectations} expectations, {verdict.word}: {safe(docs_uri(run))}")
     for failure in verdict.failures:
         tell.say("", f"[yellow]{failure.severity}[/yellow] {safe(str(failure))}")

@@ -7,7 +7,7 @@ import polars as pl
 
 from data_contracts import schemas
 from data_contracts.reasons import Unscored
-from data_contracts.suites import COUNTED, ROUNDING_S
+from data_contracts.suites import COUNTED, DRIFTED, ROUNDING_S
 from features import store
 from tasks import run_staging_paths as paths
 from tasks.drift import in_words
@@ -81,7 +81,7 @@ def reconciled(run: Run, waiting: Pending, n_uncounted: int, tables: dict[str, p
         "utterances_missing": int(counted["n_segments"].sum() or 0) - utterances.height,
         "daily_utterances_missing": int((own["len"] > own["n_utterances"].fill_null(0)).sum()),
         "daily_keys_broken": keys_broken(tables),
-        "drifted": in_words(tables["drift"], _touched(run)),
+        DRIFTED: in_words(tables["drift"], _touched(run)),
         "volume_ratio": _a_day(daily) / past_volume if past_volume and daily.height else None,
         "lost_share": lost / max(1, lost + utterances.height),
     }

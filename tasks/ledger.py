@@ -16,8 +16,9 @@ from tasks import run_staging_paths as paths
 
 _STAGED = (
     *("n_scored", "n_published_recordings", "n_published_utterances", "n_new_speakers"),
-    *("verdict", "validation", "failures"),
+    *("verdict", "validation", "failures", "drift"),
 )
+_DRIFT_IN_WORDS = "(drifted)"  # in the failures of ledgers that were saved without `drift`
 
 
 @dataclass
@@ -48,6 +49,7 @@ class Ledger:
     verdict: str = "nothing_to_check"
     validation: str | None = None
     failures: list[str] = field(default_factory=list)
+    drift: list[str] = field(default_factory=list)  # those of the failures that warn of drift, each once
     error: str | None = None
     attempt: int = 0  # of staging: the next dates, or the same again because another run published first
     versions: dict[str, int] = field(default_factory=dict)  # of the tables, as it left them
@@ -76,11 +78,6 @@ class Ledger:
             setattr(self, name, value)
 
     @property
-    def drift(self) -> list[str]:
-        """The audit's warnings of drift, each once."""
-        return [words for words in dict.fromkeys(self.failures) if "(drifted)" in words]
-
-    @property
     def elapsed_s(self) -> float:
         return ((self.finished or dt.datetime.now(dt.UTC)) - self.started).total_seconds()
 
@@ -107,6 +104,7 @@ class Ledger:
     def restore(cls, saved: dict[str, Any]) -> Self:
         """The ledger that `save` wrote, of this version or one that counted other things."""
         saved = {f.name: saved[f.name] for f in fields(cls) if f.name in saved}
+        saved.setdefault("drift", [words for words in saved.get("failures", []) if _DRIFT_IN_WORDS in words])
         times = {name: dt.datetime.fromisoformat(saved[name]) for name in ("started", "finished") if saved.get(name)}
         days = {name: dt.date.fromisoformat(saved[name]) for name in ("window_from", "window_to") if saved.get(name)}
         ledger = cls(**{**saved, **times, **days})

@@ -62,7 +62,7 @@ def test_drift_is_told_of_a_run_that_went_well(mailbox):
     other = "run: expect_column_values_to_be_between(volume_ratio): 1 of 1 rows; for example 9"
     assert _ends(_ledger([other])).failures == [other]
     assert mailbox.taken == []
-    _ends(_ledger([shift, other, shift]))
+    _ends(_ledger([shift, other, shift], drift=[shift]))
     (told,) = mailbox.taken
     assert (told["title"], told["type"]) == ("Undertone: job found drift", "warning")
     assert told["message"].count("class_mix") == 1
@@ -163,6 +163,8 @@ def _ends(end):
     return job()
 
 
-def _ledger(failures):
+def _ledger(failures, drift=()):
     validation = "s3://lake/validation/run=R/docs/index.html"
-    return Ledger("R", "nightly", dt.datetime.now(dt.UTC), validation=validation, verdict="warned", failures=failures)
+    ledger = Ledger("R", "nightly", dt.datetime.now(dt.UTC), validation=validation, verdict="warned")
+    ledger.failures, ledger.drift = failures, list(drift)
+    return ledger

@@ -36,6 +36,13 @@ def test_a_version_that_counted_otherwise_left_it():
     assert Ledger.restore(saved).extracted == Counts(n_objects=3)
 
 
+def test_a_version_that_knew_drift_by_its_words_left_it():
+    shift = "run: expect_column_values_to_be_null(drifted): 1 of 1 rows; for example class_mix on 2026-11-20 (psi 2.1)"
+    saved = asdict(Ledger("r1", "nightly", STARTED, failures=["run: another", shift]))
+    del saved["drift"]
+    assert Ledger.restore(saved | {"started": STARTED.isoformat()}).drift == [shift]
+
+
 def test_no_audio_no_speed():
     assert Ledger("r1", "nightly", STARTED).row()["rtfx"] is None
 
