@@ -16,7 +16,8 @@ def enroll(settings: Settings, name: str, uris: list[str]) -> dict[str, Any]:
     lake = settings.open_lake()
     model = settings.open_registry(lake).champion("speaker")
     sources = [uri if "://" in uri else str(Path(uri).expanduser().absolute()) for uri in dict.fromkeys(uris)]
-    heard = hear(sources, model, chosen.features(settings, same_voice=float(model.metadata["threshold"])))
+    config = chosen.features(settings, same_voice=float(model.metadata["threshold"]))
+    heard = hear(sources, model, config, patience=settings.patience)
     voice = {
         "name": name,
         "kind": "enrolled",

@@ -31,14 +31,14 @@ class Heard:
     unlike: list[str]
 
 
-def hear(uris: Sequence[str], model: ModelRef, config: FeatureConfig) -> Heard:
+def hear(uris: Sequence[str], model: ModelRef, config: FeatureConfig, *, patience: Patience = Patience()) -> Heard:
     """The voice of some recordings, prepared as those that it will be compared with; all their channels together.
 
     Raises CorpusError where one cannot be used, UsageError where all hold less than two seconds of speech.
     """
     device = torch.device("cpu")
     uris = list(dict.fromkeys(uris))
-    waveforms = [_waveform(uri, config) for uri in uris]
+    waveforms = [_waveform(uri, config, patience) for uri in uris]
     spans = find_speech(waveforms, config.vad, device)
     silent = [uri for uri, found in zip(uris, spans, strict=True) if not found]
     if silent:
@@ -51,7 +51,7 @@ def hear(uris: Sequence[str], model: ModelRef, config: FeatureConfig) -> Heard:
     seconds = np.array([len(piece) / SAMPLE_RATE for _, piece in pieces])
     if seconds.sum() < LEAST_S:
         raise UsageError(f"enrolling needs {LEAST_S:.0f} s of speech; found {seconds.sum():.1f} s in {', '.join(uris)}")
-    embed = encoder(model)
+    embed = encoder(model, patience)
     vectors = np.concatenate([embed(*padded([piece], device)) for _, piece in pieces])
     places = np.array([place for place, _ in pieces])
     means = [_mean(vectors[places == place], seconds[places == place]) for place in range(len(uris))]
@@ -70,9 +70,9 @@ def _others(means: list[np.ndarray], place: int) -> float:
     return float(max(means[place] @ mean for other, mean in enumerate(means) if other != place))
 
 
-def _waveform(uri: str, config: FeatureConfig) -> np.ndarray:
+def _waveform(uri: str, config: FeatureConfig, patience: Patience) -> np.ndarray:
     try:
-        data = Patience().keep_trying(f"reading {uri}", lambda: read_object(uri), CorpusError)
+        data = patience.keep_trying(f"reading {uri}", lambda: read_object(uri, patience=patience), CorpusError)
     except FileNotFoundError as error:
         raise CorpusError(f"{uri} cannot be read: {error}") from error
     audio = decoders.decode(data, config=replace(config.audio, channels="mix"))

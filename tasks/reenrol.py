@@ -32,7 +32,7 @@ def reenrol(run: Run) -> Reenrolled:
     voices, failed = [], []
     for row in waiting.iter_rows(named=True) if run.corpus is not None and not run.part else ():
         try:
-            heard = hear(row["sources"], run.speaker, run.config)
+            heard = hear(row["sources"], run.speaker, run.config, patience=run.resources.patience)
         except TransientError:
             raise
         except UndertoneError as error:

@@ -72,9 +72,10 @@ def _settle() -> None:
 
 def embedders(run: Run) -> dict[str, Embedder]:
     """The models that hear utterances, by the feature set that holds their vectors."""
-    heard = {"embeddings": Embedder(encoder(run.speaker), int(run.speaker.metadata["dim"]), along(run.speaker))}
-    if "feature_set" in run.emotion.metadata:
-        heard[run.emotion.metadata["feature_set"]] = Embedder(
-            extractor(run.emotion), int(run.emotion.metadata["feature_dim"])
-        )
+    speaker, emotion, patience = run.speaker, run.emotion, run.lake.patience
+    voices = Embedder(encoder(speaker, patience), int(speaker.metadata["dim"]), along(speaker, patience))
+    heard = {"embeddings": voices}
+    if "feature_set" in emotion.metadata:
+        vectors = Embedder(extractor(emotion, patience), int(emotion.metadata["feature_dim"]))
+        heard[emotion.metadata["feature_set"]] = vectors
     return heard
