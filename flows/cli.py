@@ -6,6 +6,7 @@ import sys
 import traceback
 from dataclasses import asdict
 from enum import StrEnum
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +14,7 @@ from rich.console import Console
 
 from data_contracts.errors import UndertoneError, UsageError
 from flows import cli_dashboard, cli_maintain, cli_models, cli_rejects, cli_report, cli_speakers, cli_tables
+from flows.cli_startup import run_command
 from flows.options import (
     Cluster,
     Corpus,
@@ -23,7 +25,6 @@ from flows.options import (
     Last,
     Layout,
     Manifest,
-    begun,
     settings_of,
 )
 from flows.screen import safe, screen
@@ -87,12 +88,12 @@ def nightly(
 
     Killed at any point, it is simply run again: what is done stays done.
     """
-    flags, ready = begun(corpus=corpus, lake=lake, layout=layout, manifest=manifest, cluster=cluster)
-    from flows.nightly import nightly as flow
-    from flows.progress import watched
+    day = date.date() if date else None
+    with run_command(corpus=corpus, lake=lake, layout=layout, manifest=manifest, cluster=cluster) as settings:
+        from flows.nightly import nightly as flow
+        from flows.progress import watched
 
-    ready()
-    watched(console, lambda: flow(date=date.date() if date else None, settings=flags), as_json=as_json)
+        watched(console, lambda: flow(date=day, settings=settings), as_json=as_json)
 
 
 @app.command()
@@ -121,7 +122,8 @@ def backfill(
 
     first, last = (day.date() if day else None for day in (start, end))
     days(first, last)
-    flags, ready = begun(
+    chosen: Any = stage.value if stage else None
+    with run_command(
         reads_audio=stage is not StageName.score,
         corpus=corpus,
         lake=lake,
@@ -130,13 +132,12 @@ def backfill(
         cluster=cluster,
         shard_bytes=shard_bytes,
         workers=workers,
-    )
-    from flows.backfill import backfill as flow
-    from flows.progress import watched
+    ) as settings:
+        from flows.backfill import backfill as flow
+        from flows.progress import watched
 
-    chosen: Any = stage.value if stage else None
-    ready()
-    watched(console, lambda: flow(start=first, end=last, stage=chosen, force=force, settings=flags), as_json=as_json)
+        run = partial(flow, start=first, end=last, stage=chosen, force=force, settings=settings)
+        watched(console, run, as_json=as_json)
 
 
 @app.command()
@@ -147,10 +148,10 @@ def enroll(
     as_json: Json = False,
 ) -> None:
     """Makes a voice known by name. Nights to come recognise it; for nights gone, run backfill --stage score --force."""
-    from flows.enroll import enroll as enrol
+    from flows.enroll import enroll as flow
     from flows.settings import Settings
 
-    speaker = enrol(Settings.load(**settings_of(lake=lake)), name, uris)
+    speaker = flow(Settings.load(**settings_of(lake=lake)), name, uris)
     if as_json:
         print(json.dumps(speaker, default=str))
         return

@@ -1,12 +1,14 @@
 """The commands about rejects: by themselves they list; retry reads them again."""
 
+from functools import partial
 from typing import Annotated
 
 import typer
 
 from data_contracts.reasons import MOST_TRIES, PASSING, Reason
+from flows.cli_startup import run_command
 from flows.cli_tables import Limit
-from flows.options import Cluster, Corpus, First, Json, Lake, Last, Layout, Manifest, begun, settings_of
+from flows.options import Cluster, Corpus, First, Json, Lake, Last, Layout, Manifest, settings_of
 from flows.screen import screen
 
 app = typer.Typer(help="The files that could not be used, and why: list them, read them again.")
@@ -41,17 +43,13 @@ def retry(
 
     first, last = (day.date() if day else None for day in (start, end))
     days(first, last)
-    flags, ready = begun(corpus=corpus, lake=lake, layout=layout, manifest=manifest, cluster=cluster)
-    from flows.progress import watched
-    from flows.retry import retry as flow
-
     reasons = [str(word) for word in reason or ()]
-    ready()
-    watched(
-        console,
-        lambda: flow(reasons=reasons, uris=uri or [], start=first, end=last, settings=flags),
-        as_json=as_json,
-    )
+    with run_command(corpus=corpus, lake=lake, layout=layout, manifest=manifest, cluster=cluster) as settings:
+        from flows.progress import watched
+        from flows.retry import retry as flow
+
+        run = partial(flow, reasons=reasons, uris=uri or [], start=first, end=last, settings=settings)
+        watched(console, run, as_json=as_json)
 
 
 def _list(lake: str | None, limit: int, *, as_json: bool) -> None:

@@ -1,12 +1,9 @@
 """The flags that several commands share."""
 
 import datetime as dt
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-
-from flows.start import begin
 
 if TYPE_CHECKING:
     from models.registry import Registry
@@ -26,27 +23,6 @@ Last = Annotated[dt.datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], 
 Force = Annotated[bool, typer.Option("--force", help="Do again what is done already.")]
 Model = Annotated[str, typer.Argument(help="emotion or speaker", metavar="emotion|speaker")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")]
-
-
-def begun(*, reads_audio: bool = True, **flags: Any) -> tuple[dict[str, Any], Callable[[], None]]:
-    """The flags that were given, with which a run has begun to start (`flows.start`), and how to wait for that.
-
-    Raises UsageError: what is wrong is said before anything is imported that takes seconds, or at least not after them.
-    """
-    from flows.settings import Settings
-
-    given = settings_of(**flags)
-    settings = Settings.load(**given)
-    settings.lake_uri()
-    if reads_audio:
-        settings.open_corpus()
-    ready = begin()
-    from flows import chosen
-
-    settings.open_lake()
-    chosen.audio(settings)
-    chosen.resources(settings)
-    return given, ready
 
 
 def settings_of(**flags: Any) -> dict[str, Any]:

@@ -1,0 +1,35 @@
+"""Start of a command that runs a flow: settings are checked first, then all that takes seconds begins at once."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from flows.options import settings_of
+from flows.start import begin
+
+
+@contextmanager
+def run_command(*, reads_audio: bool = True, **flags: Any) -> Iterator[dict[str, Any]]:
+    """The flags that were given, as a flow takes them. Inside, a flow is imported and called at once.
+
+    Prefect's server and the process that workers are forked from start beside the imports (`flows.start`). Raises
+    UsageError: what is wrong is said before anything is imported that takes seconds, or at least not after them.
+    """
+    from flows.settings import Settings
+
+    given = settings_of(**flags)
+    settings = Settings.load(**given)
+    settings.lake_uri()
+    if reads_audio:
+        settings.open_corpus()
+    ready = begin()
+    from flows import chosen
+
+    settings.open_lake()
+    chosen.audio(settings)
+    chosen.resources(settings)
+    import flows.pipeline
+    import flows.progress  # noqa: F401
+
+    ready()
+    yield given
