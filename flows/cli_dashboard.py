@@ -38,7 +38,7 @@ def dashboard(
     address = f"http://{_HOST}:{listener.getsockname()[1]}"
     console.print(f"Dashboard of {safe(opened.uri)}: starting …", highlight=False)
     os.environ.setdefault("MARIMO_SKIP_UPDATE_CHECK", "1")
-    os.environ["UNDERTONE_LAKE"] = settings.lake  # for the notebook, which loads its own
+    os.environ["UNDERTONE_LAKE"] = settings.lake  # for the app, which loads its own
     import uvicorn
 
     from flows.board.serve import app, warm_up

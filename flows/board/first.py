@@ -29,7 +29,7 @@ watch.observe(root, { childList: true, subtree: true });
 
 
 class FirstPaint:
-    """Puts the figures into the page of `app` at `/`, below the notebook's own style sheet `css`."""
+    """Puts the figures into the page of `app` at `/`, below the app's own style sheet `css`."""
 
     def __init__(self, app: ASGIApp, lake: Lake, css: str) -> None:
         self._app, self._lake, self._css = app, lake, css

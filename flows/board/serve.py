@@ -22,16 +22,14 @@ from flows.settings import Settings
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+_APP = Path(__file__).with_name("app.py")
 _LONGEST_S = 600.0
 
 
 def app(settings: Settings) -> "ASGIApp":
-    """The ASGI application. The notebook loads its own settings: the lake is to be named in the environment."""
-    import notebooks
-
-    notebook = Path(notebooks.__path__[0]) / "dashboard.py"
-    page = marimo.create_asgi_app(quiet=True, include_code=False).with_app(path="/", root=str(notebook)).build()
-    lake, css = settings.open_lake(), notebook.with_suffix(".css").read_text()
+    """The ASGI application. `app.py` loads its own settings: the lake is to be named in the environment."""
+    page = marimo.create_asgi_app(quiet=True, include_code=False).with_app(path="/", root=str(_APP)).build()
+    lake, css = settings.open_lake(), _APP.with_suffix(".css").read_text()
 
     def audio(request: Request) -> Response:
         try:

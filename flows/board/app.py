@@ -2,11 +2,11 @@
 # [tool.marimo.display]
 # theme = "system"
 # ///
-"""The dashboard's layout: `undertone dashboard`. What it asks is in `flows.board`, how it draws in `flows.charts`."""
+"""The dashboard's layout, a marimo app: `undertone dashboard`. The other modules here ask, `flows.charts` draws."""
 
 import marimo
 
-app = marimo.App(width="full", app_title="Undertone", css_file="dashboard.css")
+app = marimo.App(width="full", app_title="Undertone", css_file="app.css")
 
 with app.setup:
     import marimo as mo
