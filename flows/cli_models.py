@@ -69,7 +69,7 @@ cli_pull.add_to(app)
 
 def _evaluated(name: str, corpus: Path, *, version: str, lake: str | None) -> dict[str, Any]:
     from flows.settings import Settings
-    from models import promotion
+    from models import WEIGHTS, promotion
 
     settings = Settings.load(**settings_of(lake=lake))
     if settings.lake:
@@ -82,8 +82,7 @@ def _evaluated(name: str, corpus: Path, *, version: str, lake: str | None) -> di
         folder, label = weights_folder(ref), ref.label
         voices = weights_folder(registry.champion("speaker"))
     else:
-        shipped = Path(promotion.__file__).parent / "weights"
-        folder, voices = shipped / name, shipped / "speaker"
+        folder, voices = WEIGHTS / name, WEIGHTS / "speaker"
         label = f"{name}, as shipped"
     return {"model": label, **promotion.evaluate(name, folder, corpus, voices=voices)}
 

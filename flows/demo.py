@@ -7,11 +7,13 @@ from pathlib import Path
 
 from rich.console import Console
 
+import flows
 from data_contracts.errors import UsageError
 from data_contracts.lake import Lake
 from features.corpus import DEFAULT_LAYOUT
+from flows.cli_startup import run_command
 
-SAMPLE = Path(__file__).parent / "sample" / "corpus"
+SAMPLE = Path(flows.__path__[0], "sample", "corpus")
 
 TABLES = {
     "Who spoke, and how": """
@@ -73,21 +75,11 @@ def _over_s3(console: Console, corpus: str | None) -> None:
 
 
 def _run(console: Console, *, corpus: str, lake: str, layout: str) -> None:
-    from flows.start import begin
+    with run_command(corpus=corpus, lake=lake, layout=layout) as settings:
+        from flows.backfill import backfill
+        from flows.progress import watched
 
-    ready = begin()
-    from flows.backfill import backfill
-    from flows.progress import Terminal, reporter
-    from flows.show import summary
-
-    settings = {"corpus": corpus, "lake": lake, "layout": layout}
-    ready()
-    token = reporter.set(Terminal(console))
-    try:
-        ledger = backfill(settings=settings)
-    finally:
-        reporter.reset(token)
-    summary(console, ledger)
+        watched(console, lambda: backfill(settings=settings), as_json=False)
     _show(console, Lake(lake))
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from data_contracts.errors import ModelError, TransientError
 from data_contracts.fingerprint import digest
 from data_contracts.records import ModelRef
-from models import artifact
+from models import WEIGHTS, artifact
 from models.cards import licences
 from models.compatibility import features_expected
 from models.figures import numbers
@@ -27,7 +27,7 @@ from models.registry_signature import signature_of
 
 CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous", "challenger"
 _EXPERIMENT = "undertone"
-_SHIPPED = Path(__file__).parent / "weights"
+_SHIPPED = WEIGHTS
 _AS_SHIPPED = "shipped with Undertone"
 _AT_ONCE = 1000  # metrics that MLflow takes in one call
 
