@@ -1,6 +1,7 @@
 """Running the suites with Great Expectations, and writing its Data Docs. The only file that starts it."""
 
 import datetime as dt
+import itertools
 import logging
 import os
 import tempfile
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from data_contracts.expectations_data_docs import Checked, stand_alone
 from data_contracts.suites import DRIFTED, suites
 
 
@@ -74,9 +76,14 @@ def validate(frames: Mapping[str, Any], classes: list[str], *, run_id: str) -> V
             # BASIC: counts and examples, and not where each of them stands, which takes a third of the time.
             results[table] = check.run(batch_parameters={"dataframe": frame}, run_id=name, result_format="BASIC")
         context.build_data_docs()
-        docs = _docs(Path(folder))
-    failures = [failure for table, result in results.items() for failure in _failures(table, result)]
-    return Verdict(sum(len(result.results) for result in results.values()), failures, docs)
+        pages = _pages(Path(folder))
+    failures = {table: _failures(table, result) for table, result in results.items()}
+    checked = [
+        Checked(table, len(result.results), [f"{failure.severity}: {failure}" for failure in failures[table]])
+        for table, result in results.items()
+    ]
+    docs = stand_alone(pages, checked, run_id=run_id)
+    return Verdict(sum(table.n_expectations for table in checked), [*itertools.chain(*failures.values())], docs)
 
 
 def warm_up() -> None:
@@ -145,13 +152,5 @@ def _context(folder: str) -> Any:
     return gx.get_context(mode="ephemeral", project_config=config)
 
 
-def _docs(folder: Path) -> dict[str, bytes]:
-    """The pages and the pictures that they show; not the 4 MB of those that only its tutorial does."""
-    files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    pages = {name: content for name, content in files.items() if name.endswith(".html")}
-    shown = {
-        name: content
-        for name, content in files.items()
-        if any(name.rsplit("/", 1)[-1].encode() in page for page in pages.values())
-    }
-    return pages | shown
+def _pages(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.html")}

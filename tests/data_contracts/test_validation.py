@@ -1,6 +1,8 @@
 """Each expectation fails on the frame that breaks it, by its name and severity, and on no other."""
 
 import datetime as dt
+import posixpath
+import re
 from typing import Any
 
 import pandas as pd
@@ -242,12 +244,26 @@ def test_data_docs_and_words_name_what_failed():
     assert [str(failure) for failure in verdict.critical] == [
         "rejects: expect_column_values_to_be_in_set(reason): 1 of 3 rows; for example bad luck"
     ]
-    assert "index.html" in verdict.docs
+    assert "critical: rejects: expect_column_values_to_be_in_set(reason)" in verdict.docs["index.html"].decode()
     pages = {path: content.decode() for path, content in verdict.docs.items() if path.endswith(".html")}
     page = next(text for path, text in pages.items() if path.startswith("validations/") and "night-7" in path)
     assert "reason" in page
     assert "must belong to this set" in page
     assert "bad luck" in page
+
+
+def test_data_docs_fetch_nothing_run_nothing_and_lead_to_one_another():
+    frames = {"rejects": _frame("rejects"), "speakers": _frame("speakers")}
+    docs = {path: page.decode() for path, page in validate(frames, CLASSES, run_id="night-7").docs.items()}
+    pages = {path: page for path, page in docs.items() if path.endswith(".html")}
+    assert len(pages) == 3
+    for path, page in pages.items():
+        assert not re.search(r"https?://|<script|\son\w+=", page)
+        links = re.findall(r'(?:href|src)="([^"#]+)"', page)
+        assert links
+        assert {posixpath.normpath(posixpath.join(posixpath.dirname(path), link)) for link in links} <= docs.keys()
+    assert all(path in pages["index.html"] for path in pages if path != "index.html")
+    assert sum(map(len, docs.values())) < 100_000
 
 
 def test_only_critical_failures_stop():

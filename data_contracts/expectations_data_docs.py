@@ -1,0 +1,101 @@
+"""Make the pages of Great Expectations' Data Docs stand alone: nothing is fetched, nothing is run.
+
+They load Bootstrap, jQuery, Vega and pictures from other people's servers, and the start page is drawn by those scripts
+alone. Here the start page is written as plain HTML, and the tables' pages keep their text under a style sheet of ours.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+STYLE = "static/docs.css"
+_CSS = """\
+:root { color-scheme: light dark; --line: #8885; --quiet: light-dark(#f3f4f4, #252928);
+  --bad: light-dark(#b3261e, #ff8a80); --good: light-dark(#1b7a3d, #6fd08c); }
+body { font: 15px/1.45 system-ui, sans-serif; margin: 1.5rem auto; padding: 0 1.2rem; max-width: 80rem; }
+a { color: light-dark(#0b5cad, #8ab4f8); }
+table { border-collapse: collapse; margin: 0.4rem 0 1rem; }
+td, th { border-bottom: 1px solid var(--line); padding: 0.3rem 0.9rem 0.3rem 0; text-align: left; vertical-align: top; }
+ol.breadcrumb { display: flex; flex-wrap: wrap; gap: 0 0.8rem; list-style: none; padding: 0; }
+.alert, .card-header { background: var(--quiet); padding: 0.4rem 0.7rem; border-radius: 4px; }
+.alert h5, h6 { margin: 0; font-size: 1rem; }
+.badge { background: var(--quiet); border-radius: 4px; padding: 0 0.3rem; font-family: ui-monospace, monospace; }
+.container-fluid > .row:has(> .col-md-10) { display: grid; grid-template-columns: 15rem minmax(0, 1fr); gap: 1.5rem; }
+.ge-navigation-sidebar-content { columns: 1; list-style: none; padding: 0; margin: 0.4rem 0; }
+.btn-group label { margin-right: 0.8rem; }
+.collapse:not(:target), .cooltip .top { display: none; }
+.table-responsive, .show-scrollbars { overflow-x: auto; }
+.text-success, .good { color: var(--good); } .text-danger, .bad { color: var(--bad); }
+.text-warning { color: light-dark(#8a5300, #ffc46b); }
+.fa-check-circle::before { content: "✓"; } .fa-times::before { content: "✗"; }
+.fa-exclamation-triangle::before { content: "!"; }
+body:has(#option2:checked) tr:has(> .hide-succeeded-validation-target-child),
+body:has(#option2:checked) .hide-succeeded-validation-target,
+body:has(#option2:checked) .ge-section:has(.hide-succeeded-validations-column-section-target-child) { display: none; }
+@media (max-width: 700px) { .container-fluid > .row:has(> .col-md-10) { grid-template-columns: minmax(0, 1fr); } }
+"""
+_LOADED = re.compile(r"<script\b.*?</script>|<style\b.*?</style>|<link\b[^>]*>|<img\b[^>]*>|<footer>.*?</footer>", re.S)
+_CALLS = re.compile(r'\sonclick="[^"]*"')
+_SUITES = re.compile(r'<a href="[^"]*expectations/[^"]*"\s*>(.*?)</a>', re.S)  # whose pages are not written
+_BLANK = re.compile(r"[ \t]*\n(?:[ \t]*\n)+[ \t]*")
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One table's result on the start page."""
+
+    table: str
+    n_expectations: int
+    failures: Sequence[str]  # in words
+
+
+def stand_alone(
+    pages: Mapping[str, bytes],  # of Great Expectations, by path
+    checked: Sequence[Checked],
+    *,
+    run_id: str,
+) -> dict[str, bytes]:
+    """The start page, `index.html`, the page of each table, and the style sheet that they share."""
+    details = {path: page for path, page in pages.items() if path.startswith("validations/") and path.endswith(".html")}
+    written = {path: _detail(path, page.decode()) for path, page in details.items()}
+    found = {table.table: path for table in checked for path in details if path.split("/")[1] == table.table}
+    return {
+        "index.html": _index(checked, found, run_id).encode(),
+        STYLE: _CSS.encode(),
+        **{path: page.encode() for path, page in written.items()},
+    }
+
+
+def _detail(path: str, page: str) -> str:
+    for pattern, instead in ((_LOADED, ""), (_CALLS, ""), (_SUITES, r"\1"), (_BLANK, "\n")):
+        page = pattern.sub(instead, page)
+    up = "../" * path.count("/")
+    return page.replace("</head>", f'<link rel="stylesheet" href="{up}{STYLE}">\n</head>', 1)
+
+
+def _index(checked: Sequence[Checked], found: Mapping[str, str], run_id: str) -> str:
+    rows = "\n".join(_row(table, found.get(table.table)) for table in checked)
+    title = f"Validation of run {escape(run_id)}"
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title><link rel="stylesheet" href="{STYLE}"></head>
+<body>
+<h1>{title}</h1>
+<p>Data Docs: what was expected of each staged table, and what was found. Made with Great Expectations.</p>
+<table>
+<tr><th>table</th><th>expectations</th><th>failed</th><th>what failed</th></tr>
+{rows}
+</table>
+</body>
+</html>
+"""
+
+
+def _row(table: Checked, page: str | None) -> str:
+    name = escape(table.table)
+    link = f'<a href="{escape(page)}">{name}</a>' if page else name
+    kind, mark = ("bad", f"✗ {len(table.failures)}") if table.failures else ("good", "✓ none")
+    words = "<br>".join(escape(words) for words in table.failures)
+    return f'<tr><td>{link}</td><td>{table.n_expectations}</td><td class="{kind}">{mark}</td><td>{words}</td></tr>'
