@@ -58,7 +58,7 @@ def model(monkeypatch: pytest.MonkeyPatch) -> EmotionModel:
         features=FeatureConfig().fingerprints(),
         classes=CLASSES,
     )
-    monkeypatch.setattr(serving, "emotion_model", lambda ref: made)
+    monkeypatch.setattr(serving, "emotion_model", lambda ref, _: made)
     return made
 
 
