@@ -77,3 +77,10 @@ def decoders_beside(n_gpus: int) -> int:
     """Of a worker on this machine. Workers of Dask-CUDA see all GPUs, each another one first."""
     n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, n_cores // n_gpus - 1) if n_gpus else 1
+
+
+def use_full_precision() -> None:
+    """Makes a GPU compute convolutions as precisely as a core does: without TF32, which is torch's default there."""
+    import torch
+
+    torch.backends.cudnn.allow_tf32 = False

@@ -5,6 +5,7 @@ from data_contracts.records import Counts, ShardRef
 from features.describe import Embedder
 from features.extract import Extracted, extract_shard
 from features.long import LongRef, assemble, describe_range, give_up, survey, unsurveyed
+from features.resources import use_full_precision
 from models.serving import along, encoder, extractor
 from tasks import run_staging_paths as paths
 from tasks.run import Run
@@ -67,7 +68,7 @@ def _settle() -> None:
     import torch
 
     torch.set_num_threads(1)
-    torch.backends.cudnn.allow_tf32 = False
+    use_full_precision()
 
 
 def embedders(run: Run) -> dict[str, Embedder]:

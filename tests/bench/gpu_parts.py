@@ -24,6 +24,7 @@ from features.batches import most_samples, through
 from features.changes import ChangeConfig, split_at_changes
 from features.contours import suprasegmental
 from features.gemaps import egemaps_and_lld
+from features.resources import use_full_precision
 from features.segmentation_config import VadConfig
 from features.segments import Span
 from features.speech import hear
@@ -42,7 +43,7 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    torch.backends.cudnn.allow_tf32 = False  # as workers do
+    use_full_precision()  # as workers do
     machine(*[torch.cuda.get_device_name()] if torch.cuda.is_available() else [])
     waveforms = read(options.corpus, 60 * options.minutes)
     few = waveforms[: 1 + sum(ends < 60 * options.core_minutes for ends in np.cumsum([*map(len, waveforms)]) / RATE)]

@@ -10,6 +10,8 @@ from helpers.paths import SHARED_CORPORA
 from scipy.signal import lfilter
 from torch import Tensor
 
+from features.resources import use_full_precision
+
 RATE = 16_000
 
 
@@ -21,8 +23,8 @@ RATE = 16_000
         ),
     ]
 )
-def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> torch.device:
-    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)  # as workers do
+def device(request: pytest.FixtureRequest) -> torch.device:
+    use_full_precision()  # as workers do
     return torch.device(request.param)
 
 
