@@ -11,10 +11,12 @@ import pyarrow  # noqa: F401 - here, on the main thread: 25.0 crashes where a th
 import pytest
 from helpers.explore_profile import PROFILE
 from helpers.faulty_s3 import FaultyStore, faulty_s3
+from helpers.lakes import make_lake, make_s3_lake
 from helpers.paths import SAMPLE
 from helpers.steady_environment import steady
 from hypothesis import settings
 
+from data_contracts.lake import Lake
 from flows.embedded_s3 import embedded_s3
 
 # A busy machine is no bug, and the same commit gives the same result; HYPOTHESIS_PROFILE=explore seeks new examples.
@@ -110,6 +112,18 @@ def faulty(s3: str) -> Iterator[FaultyStore]:
 def sample() -> Path:
     """The shipped corpus, laid out by date."""
     return SAMPLE
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    """An empty one, in a folder. Modules whose tests want something in it give it by a fixture of the same name."""
+    return make_lake(tmp_path)
+
+
+@pytest.fixture(params=["folder", "s3"])
+def lake_anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> Lake:
+    """An empty one, in a folder and in a bucket: for what must hold in both."""
+    return make_lake(tmp_path) if request.param == "folder" else make_s3_lake(request.getfixturevalue("s3"))
 
 
 @pytest.fixture

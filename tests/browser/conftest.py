@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import soundfile as sf
 from helpers.dashboard_server import CHROMIUM, FLAGS, dashboard
+from helpers.lakes import make_lake
 from helpers.synthetic_lake import Size, make
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -25,7 +26,7 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def lake(tmp_path_factory: pytest.TempPathFactory, sample: Path) -> Lake:
     """A week of made-up rows about real files."""
-    made = Lake(str(tmp_path_factory.mktemp("board") / "lake"))
+    made = make_lake(tmp_path_factory.mktemp("board"))
     files = [(str(path), sf.info(path).duration) for path in sorted(sample.rglob("call-*-voice-*.flac"))[:6]]
     make(made, Size(600, 7, n_speakers=8, files=files))
     return made

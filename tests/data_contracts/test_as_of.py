@@ -4,6 +4,7 @@ import datetime as dt
 from pathlib import Path
 
 import pytest
+from helpers.lakes import make_lake
 from helpers.small_lake import publish_night, utterance
 
 from data_contracts import lake as lakes
@@ -20,7 +21,7 @@ RUNS = [f"2026112{night}T030000Z-00000{night}" for night in range(3)]
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory) -> Lake:
     """After three nights, a recording each."""
-    return _nights(lakes.open(str(tmp_path_factory.mktemp("as_of") / "lake")), DAYS)
+    return _nights(make_lake(tmp_path_factory.mktemp("as_of")), DAYS)
 
 
 def _nights(lake: Lake, days: list[dt.date]) -> Lake:
@@ -78,7 +79,7 @@ def test_what_is_unknown_is_said_with_what_there_is(lake, when, tables, words):
 
 
 def test_what_was_removed_is_said_to_be_and_the_newest_is_kept(tmp_path, monkeypatch):
-    lake = _nights(lakes.open(str(tmp_path / "lake")), [DAYS[0]] * 3)
+    lake = _nights(make_lake(tmp_path), [DAYS[0]] * 3)
     monkeypatch.setattr(
         "tasks.publication_compaction._kept", lambda _lake, _table, delta, _days: [int(delta.version())]
     )

@@ -7,7 +7,6 @@ import pyarrow as pa
 import pytest
 from helpers.small_lake import write_segments
 
-from data_contracts import lake as lakes
 from data_contracts.errors import UsageError
 from data_contracts.feature_files import feature_files
 from data_contracts.lake import Lake
@@ -20,13 +19,11 @@ SHARDS = ("0a", "0b", "0c", "0d")
 ASKED = "SELECT recording_id, segment, level_db FROM segments ORDER BY ALL NULLS LAST"
 
 
-@pytest.fixture(params=["folder", "s3"])
-def lake(request, tmp_path) -> Lake:
-    uri = str(tmp_path / "lake") if request.param == "folder" else f"s3://{request.getfixturevalue('s3')}/lake"
-    made = lakes.open(uri)
+@pytest.fixture
+def lake(lake_anywhere) -> Lake:
     for place, shard in enumerate(SHARDS):
-        write_segments(made, DAY, shard, n_rows=place)  # one has no rows, and no row group in a pack
-    return made
+        write_segments(lake_anywhere, DAY, shard, n_rows=place)  # one has no rows, and no row group in a pack
+    return lake_anywhere
 
 
 def _said(lake: Lake) -> list[tuple]:

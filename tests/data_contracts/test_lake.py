@@ -4,13 +4,13 @@ import datetime as dt
 import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 from helpers.faulty_s3 import TRANSIENT, Fault
+from helpers.lakes import make_lake
 
 from data_contracts import lake as lakes
 from data_contracts.errors import CredentialsError, TransientError, UsageError
@@ -23,11 +23,9 @@ from data_contracts.schemas import TABLE_KEYS
 ROWS = pa.table({"n": [1, 2, 3]})
 
 
-@pytest.fixture(params=["folder", "s3"])
-def lake(request: pytest.FixtureRequest, tmp_path: Path) -> Lake:
-    if request.param == "folder":
-        return lakes.open(str(tmp_path / "lake"))
-    return lakes.open(f"s3://{request.getfixturevalue('s3')}/team/lake")
+@pytest.fixture
+def lake(lake_anywhere: Lake) -> Lake:
+    return lake_anywhere
 
 
 def test_what_is_written_is_read_listed_and_removed(lake):
@@ -75,7 +73,7 @@ def test_files_are_read_with_their_paths(lake):
 def test_a_file_is_read_in_one_piece(tmp_path, read):
     """A nightly and a backfill wrote the same shard, of different read_at, while one of them read it: the footer was of
     the one file and the pages of the other ("the page header reported the wrong page size")."""
-    lake = lakes.open(str(tmp_path / "lake"))
+    lake = make_lake(tmp_path)
     contents = [pa.table({"n": list(range(n)), "text": [str(n)] * n}) for n in (10, 20_000)]
     lake.write_parquet("a.parquet", contents[0])
     done = threading.Event()
@@ -127,7 +125,7 @@ def test_of_many_at_once_one_creates(lake):
 
 
 def test_a_reader_never_sees_a_draft(tmp_path):
-    lake = lakes.open(str(tmp_path / "lake"))
+    lake = make_lake(tmp_path)
     contents = [bytes([i]) * 300_000 for i in range(2)]
     lake.write("a/file", contents[0])
     done = threading.Event()
@@ -147,7 +145,7 @@ def test_a_reader_never_sees_a_draft(tmp_path):
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_no_draft(tmp_path):
-    lake = lakes.open(str(tmp_path / "lake"))
+    lake = make_lake(tmp_path)
     lake.write("a/file", b"old")
     with pytest.raises(TypeError):
         lake.write("a/file", "text is not bytes")  # type: ignore[arg-type]

@@ -5,13 +5,7 @@ import pytest
 from deltalake import write_deltalake
 
 from data_contracts.errors import UsageError
-from data_contracts.lake import Lake
 from data_contracts.published import point, published, versions
-
-
-@pytest.fixture
-def lake(tmp_path):
-    return Lake(str(tmp_path / "lake"))
 
 
 def test_half_a_publication_is_not_seen(lake):

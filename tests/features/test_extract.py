@@ -28,11 +28,6 @@ DAY = dt.date(2026, 11, 19)
 SHARD = "0f"
 
 
-@pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    return Lake(str(tmp_path / "lake"))
-
-
 def _extract(lake: Lake, sample: Path, config: FeatureConfig, **more: Embedder) -> Counts:
     files = sorted(sample.glob("2026/11/19/*.flac"))[:3]
     members = [look_at(str(path), DAY) for path in files]

@@ -37,11 +37,6 @@ def _mean(waveform, lengths):
 EMBEDDERS = {"embeddings": Embedder(_mean, 1)}
 
 
-@pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    return Lake(str(tmp_path / "lake"))
-
-
 def _call(sample: Path, seconds: float, rate_hz: int, **kind: str) -> bytes:
     """Two people, a channel each, who speak at the same times and not only."""
     clips = [decode(path.read_bytes()).waveform for path in sorted(sample.glob("2026/11/19/*.flac"))]

@@ -28,11 +28,6 @@ class Killed(BaseException):
     """Nothing may catch it, as nothing catches a kill."""
 
 
-@pytest.fixture
-def lake(tmp_path) -> Lake:
-    return lakes.open(str(tmp_path / "lake"))
-
-
 def _write(lake: Lake, shard: str, n_rows: int = 3, *, tries: int = 1, configuration: str = "c", **more: Any) -> None:
     """A shard of one recording; `more` goes into its row of recordings."""
     random = np.random.default_rng(int(shard, 16))

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_contracts import lake as lakes
 from data_contracts.records import AudioObject
 from features import rows
 from features.rows import KEY
@@ -141,8 +140,7 @@ def test_the_size_aimed_at(total, n_workers, most, expected):
     assert shard_bytes(total, n_workers=n_workers, most=most) == expected
 
 
-def test_a_plan_is_read_as_it_was_written(tmp_path):
-    lake = lakes.open(str(tmp_path / "lake"))
+def test_a_plan_is_read_as_it_was_written(lake):
     members = [
         AudioObject("s3://corpus/é b%2F+.wav", "e-1", 2**40, DAY, NOW, '{"agent": "Zoë"}', 2),
         AudioObject("/corpus/new\nline.wav", "e-2", 0, DAY, NOW),

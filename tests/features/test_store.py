@@ -20,11 +20,6 @@ DAY = dt.date(2026, 11, 21)
 NOON = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
 
 
-@pytest.fixture
-def lake(tmp_path) -> Lake:
-    return lakes.open(str(tmp_path / "lake"))
-
-
 def _row(uri: str, *, etag: str = "e1", hour: int = 0, tries: int = 1, reason: str | None = None) -> dict[str, Any]:
     return {
         "uri": uri,

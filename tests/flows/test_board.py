@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import polars as pl
 import pytest
+from helpers.lakes import make_lake
 from helpers.synthetic_lake import MODELS, Size, make
 from polars.testing import assert_frame_equal
 from starlette.testclient import TestClient
@@ -21,7 +22,7 @@ SIZE = Size(300, 4, n_speakers=6)
 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    made = Lake(str(tmp_path_factory.mktemp("board") / "lake"))
+    made = make_lake(tmp_path_factory.mktemp("board"))
     make(made, SIZE)
     return made
 
@@ -90,7 +91,7 @@ def test_two_models_are_compared_on_the_same_utterances(lake):
 
 
 def test_nothing_can_be_chosen_in_an_empty_lake(tmp_path):
-    assert filters.choices(Lake(str(tmp_path / "lake"))) is None
+    assert filters.choices(make_lake(tmp_path)) is None
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,8 @@ import json
 import subprocess
 import sys
 
-import pytest
 from typer.testing import CliRunner
 
-from data_contracts.lake import Lake
 from flows.cli import app
 from flows.history import at_a_glance, recent
 from tasks.ledger import Ledger
@@ -16,11 +14,6 @@ from tasks.processes import here
 from tasks.publish import finish
 
 STARTED = dt.datetime(2026, 11, 22, 3, tzinfo=dt.UTC)
-
-
-@pytest.fixture
-def lake(tmp_path):
-    return Lake(str(tmp_path / "lake"))
 
 
 def test_who_died_stands_there_with_the_stage(lake):

@@ -8,7 +8,6 @@ import pytest
 from helpers.prefect_server import prefect_server
 from polars.testing import assert_frame_equal
 
-from data_contracts.lake import Lake
 from flows.backfill import backfill
 
 FLOAT = {"check_exact": False, "abs_tol": 1e-3, "rel_tol": 1e-3}
@@ -17,8 +16,7 @@ ON_IT = "from prefect.context import refresh_global_settings_context; refresh_gl
 
 
 @pytest.mark.slow
-def test_killed_in_mid_run(command, settings, few, tmp_path, contents):
-    lake = Lake(str(tmp_path / "lake"))
+def test_killed_in_mid_run(command, settings, few, tmp_path, contents, lake):
     where = ("--corpus", str(few), "--lake", lake.uri, "--cluster", "threads", "--workers", "1")
     with prefect_server(tmp_path) as (environment, server):
         url = environment["PREFECT_API_URL"]

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import write_deltalake
 from helpers.faulty_s3 import Fault
+from helpers.lakes import make_lake
 from helpers.small_lake import publish_night, utterance, write_segments
 from polars.testing import assert_frame_equal
 from rich.console import Console
@@ -34,7 +35,7 @@ SAID = 2_000  # a night
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory) -> Lake:
     """Three nights, a file each; the last was scored with one emotion more."""
-    made = lakes.open(str(tmp_path_factory.mktemp("query") / "lake"))
+    made = make_lake(tmp_path_factory.mktemp("query"))
     for run_id, day in zip(RUNS, DAYS, strict=True):
         night = [utterance(f"{day.day}", day, place, start_s=2.0 * place) for place in range(SAID)]
         publish_night(made, run_id, night)
@@ -136,7 +137,7 @@ def test_as_of_on_the_command_line(lake):
 
 def test_files_written_without_a_column_are_read_beside_those_with_it(tmp_path):
     """A model with more classes adds a column to the table; DuckDB is not to open every file to find that out."""
-    lake = lakes.open(str(tmp_path / "lake"))
+    lake = make_lake(tmp_path)
     place = lake.at("analytics", "utterances")
     old, new = pa.table({"date": [DAYS[0]], "score_calm": [0.5]}), pa.table({"date": [DAYS[1]], "score_fear": [0.25]})
     for table in (old, new):

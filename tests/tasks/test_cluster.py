@@ -4,15 +4,13 @@ import datetime as dt
 import pickle
 
 import pytest
+from helpers.lakes import make_lake
+from helpers.runs import make_run
 
 from data_contracts.errors import ComputeError
-from data_contracts.lake import Lake
-from data_contracts.records import ModelRef
-from features.config import FeatureConfig
 from features.corpus import Corpus
-from features.resources import Resources
 from tasks import cluster
-from tasks.run import Choice, Run
+from tasks.run import Choice
 
 
 def test_another_release_is_refused_by_the_worker(monkeypatch):
@@ -47,28 +45,12 @@ def test_an_error_that_cannot_be_sent_is_told_in_words(error):
 def test_what_travels_with_each_task_is_small_for_ten_years_too(tmp_path):
     years = tuple(dt.date(2016, 1, 1) + dt.timedelta(days=day) for day in range(3_650))
     uris = tuple(f"s3://corpus/{number}.flac" for number in range(10_000))
-    one, many = _run(tmp_path, years[:1], ("a",)), _run(tmp_path, years, uris)
-    assert len(pickle.dumps(one.sent)) == len(pickle.dumps(many.sent)) < 3_000
-
-
-def _run(folder, dates, uris):
-    ref = ModelRef("speaker", "1", "s3://lake/registry/artifacts/1", "ab" * 32, {"dim": 192})
-    config = FeatureConfig()
-    return Run(
-        id="r",
-        flow="backfill",
-        lake=Lake(str(folder)),
-        corpus=Corpus(str(folder)),
-        dates=dates,
-        emotion=ref,
-        speaker=ref,
-        config=config,
-        feature_version="f",
-        shard_bytes=1,
-        resources=Resources(),
-        pseudonym_key="k",
-        retry=Choice(uris=uris),
+    lake, corpus = make_lake(tmp_path), Corpus(str(tmp_path))
+    one, many = (
+        make_run(lake, *dates, corpus=corpus, retry=Choice(uris=rejects))
+        for dates, rejects in ((years[:1], ("a",)), (years, uris))
     )
+    assert len(pickle.dumps(one.sent)) == len(pickle.dumps(many.sent)) < 3_000
 
 
 def _raise(error):

@@ -10,16 +10,10 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 import tasks.commit
 from data_contracts import schemas
 from data_contracts.errors import LakeError, TransientError
-from data_contracts.lake import Lake
 from tasks.commit import RUN_ID, Change, commit, commits
 
 DAYS = [dt.date(2026, 11, 1) + dt.timedelta(days=n) for n in range(4)]
 SCHEMA = schemas.utterances(())
-
-
-@pytest.fixture
-def lake(tmp_path):
-    return Lake(str(tmp_path / "lake"))
 
 
 def test_files_of_other_dates_are_not_opened(lake):

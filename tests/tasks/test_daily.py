@@ -10,7 +10,6 @@ from deltalake import write_deltalake
 from polars.testing import assert_frame_equal
 
 from data_contracts import schemas
-from data_contracts.lake import Lake
 from data_contracts.schemas import FORGOTTEN
 from features.sources import Sources
 from tasks import standing
@@ -148,12 +147,11 @@ def test_nothing_has_no_days(recordings, said):
 
 
 @pytest.fixture
-def lake(tmp_path, recordings, utterances):
+def lake(lake, recordings, utterances):
     """Published, the recordings by a version that knew of no sources."""
-    made = Lake(str(tmp_path / "lake"))
-    write_deltalake(made.at("analytics", "utterances"), utterances.to_arrow())
-    write_deltalake(made.at("analytics", "recordings"), recordings.drop("source").to_arrow())
-    return made
+    write_deltalake(lake.at("analytics", "utterances"), utterances.to_arrow())
+    write_deltalake(lake.at("analytics", "recordings"), recordings.drop("source").to_arrow())
+    return lake
 
 
 def test_what_stands_is_what_was_published_and_what_is_staged(lake, recordings, utterances):

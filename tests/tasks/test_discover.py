@@ -4,13 +4,13 @@ import datetime as dt
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
 import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
+from helpers.runs import make_run
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,11 +34,6 @@ VERSIONS = dict.fromkeys(["emotion_model", "speaker_model", "feature_version", "
 
 
 @pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    return Lake(str(tmp_path / "lake"))
-
-
-@pytest.fixture
 def corpus(tmp_path: Path) -> Corpus:
     """Three files, last changed on their day."""
     for name in ("2026/11/21/a", "2026/11/21/b", "2026/11/22/c"):
@@ -47,11 +42,6 @@ def corpus(tmp_path: Path) -> Corpus:
         path.write_bytes(b"x")
         os.utime(path, (NOON.timestamp(), NOON.timestamp()))
     return Corpus(str(tmp_path / "corpus"))
-
-
-def _run(lake: Lake, corpus: Corpus, *dates: dt.date, force: bool = False) -> Any:
-    given = {"lake": lake, "corpus": corpus, "dates": dates or None, "force": force, "retry": None}
-    return SimpleNamespace(**given, feature_version="v1", id="r")
 
 
 def _read(lake: Lake, date: dt.date, **rows: dict[str, Any]) -> None:
@@ -70,7 +60,7 @@ def _planned(run: Any, found: Found, *dates: dt.date) -> dict[str, dict[str, Any
 def test_a_fresh_content_comes_after_what_its_uri_held(lake, corpus):
     """A worker's clock was a year ahead; what is overwritten now must still be newer than what that worker read."""
     _read(lake, DAY, **{"0a": {"uri": f"{corpus.root}/2026/11/21/a", "etag": "old", "read_at": NEXT_YEAR}})
-    run = _run(lake, corpus, DAY)
+    run = make_run(lake, DAY, corpus=corpus)
     found = discover.fn(run)
     assert found.n_known == 0
     planned = _planned(run, found, DAY)
@@ -86,14 +76,14 @@ def test_it_also_comes_after_what_the_tables_show_of_another_date_or_version(lak
     row = {"uri": uri, "etag": "old", "bytes": 1, "modified": NOON, "tries": 1, "status": "ok", "read_at": NEXT_YEAR}
     shown = pa.Table.from_pylist([row | {"date": OTHER} | VERSIONS], schema=RECORDINGS)
     write_deltalake(lake.at("analytics", "recordings"), shown)
-    run = _run(lake, corpus)
+    run = make_run(lake, corpus=corpus)
     planned = _planned(run, discover.fn(run), DAY, OTHER)
     assert {name: planned[name]["read_after"] for name in "abc"} == {"a": None, "b": NEXT_YEAR, "c": None}
 
 
 def test_dates_that_come_mixed_and_wait_on_disk_are_found_as_those_that_come_in_turn(lake, corpus, monkeypatch):
     _read(lake, DAY, **{"0a": {"uri": f"{corpus.root}/2026/11/21/b", "etag": next(_etags(corpus, DAY))}})
-    in_turn, mixed = _run(lake, corpus, OTHER, DAY), _run(lake, corpus)
+    in_turn, mixed = make_run(lake, OTHER, DAY, corpus=corpus), make_run(lake, corpus=corpus)
     first = discover.fn(in_turn)
     assert (first.n_listed, first.n_known, first.dates, first.n_bytes) == (3, 1, (DAY, OTHER), 2)
     planned = _planned(in_turn, first, DAY, OTHER)
@@ -110,7 +100,7 @@ def _etags(corpus: Corpus, date: dt.date) -> Iterator[str]:
 
 def test_a_stage_that_is_tried_again_leaves_nothing_of_the_first_try(lake, corpus):
     """The first try had written more parts: those were once read as well."""
-    run = _run(lake, corpus, DAY)
+    run = make_run(lake, DAY, corpus=corpus)
     first = discover.fn(run)
     (part,) = read_found(run, first, DAY)
     writer = Writer(run)

@@ -7,36 +7,26 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
+from helpers.runs import make_run
 from polars.testing import assert_frame_equal
 
 from data_contracts import schema_feature_sets, schemas
 from data_contracts.lake import Lake
-from data_contracts.records import ModelRef
 from data_contracts.schemas import BY_DAY, EMBEDDING
 from data_contracts.suites import COUNTED
 from features import store
-from features.config import FeatureConfig
 from features.gemaps import EGEMAPS_NAMES
-from features.resources import Resources
 from tasks import feature_daily
 from tasks.aggregates_reconciliation import keys_broken
 from tasks.commit import Change, commit
 from tasks.daily import by_day
 from tasks.drift import N_MEASURES, in_words
-from tasks.run import Run
 
 FIRST = dt.date(2026, 10, 1)
 DAYS = [FIRST + dt.timedelta(days=n) for n in range(30)]
 N_RECORDINGS, N_EACH, DIM = 60, 5, 16
 LOUD = [name for name in EGEMAPS_NAMES if name.startswith(("loudness_sma3_percentile", "equivalentSoundLevel"))]
 SCHEMA = schemas.utterances(("anger", "neutral"))
-
-
-def _run(lake, version="v1"):
-    emotion = ModelRef("emotion", "1", "nowhere", "f" * 32, {"classes": ["anger", "neutral"]})
-    speaker = ModelRef("speaker", "1", "nowhere", "f" * 32, {"dim": DIM})
-    config, resources = FeatureConfig(), Resources()
-    return Run("r1", "backfill", lake, None, None, emotion, speaker, config, version, 1, resources, "key")
 
 
 def _night(lake, date, *, louder=0.0, angry=0.3, rejected=6, version="v1"):
@@ -112,7 +102,7 @@ def _publish(lake, nights, version="v1"):
     """The tables by day of `nights` (what `_night` made, by date), as a run publishes them; returns what it staged."""
     recordings, utterances = (pl.concat([night[part] for night in nights.values()]) for part in (0, 1))
     days = pl.Series("date", list(nights), pl.Date)
-    tables, judged = by_day(_run(lake, version), days, recordings, utterances)
+    tables, judged = by_day(make_run(lake, feature_version=version), days, recordings, utterances)
     for table in BY_DAY:
         dates = judged if table == "drift" else days
         schema = pl.DataFrame(getattr(schemas, table.upper()).empty_table()).schema
@@ -195,8 +185,8 @@ def test_features_of_a_day_are_those_of_its_shards(month):
     assert total.to_numpy() == pytest.approx(vectors.sum(axis=0, dtype=np.float64))
 
 
-def test_a_night_touches_its_own_date_and_reads_no_features_of_another(tmp_path, monkeypatch):
-    lake, read = Lake(str(tmp_path)), []
+def test_a_night_touches_its_own_date_and_reads_no_features_of_another(lake, monkeypatch):
+    read = []
     _publish(lake, _month(lake, *DAYS[:9]))
     before = {table: lake.scan(table).collect() for table in BY_DAY}
     files = set(lake.delta("feature_daily").file_uris())
@@ -221,7 +211,7 @@ def test_a_date_of_many_shards_is_read_a_few_at_a_time(monkeypatch):
     read, waiting = [], []
     monkeypatch.setattr(feature_daily.store, "rows", lambda *_: listed)
     monkeypatch.setattr(feature_daily, "_read", lambda run, date, shard, rows: read.append(shard) or rows)
-    for n_taken, _ in enumerate(feature_daily._shards(_run(None), DAYS[0], own)):
+    for n_taken, _ in enumerate(feature_daily._shards(make_run(None), DAYS[0], own)):
         waiting.append(len(read) - n_taken)
     assert sorted(read) == sorted(listed["shard"])
     assert max(waiting) <= feature_daily._AT_ONCE
@@ -244,9 +234,8 @@ def test_again_and_in_another_order_it_says_the_same(tmp_path):
     assert_frame_equal(nights["late"], nights["in-order"])
 
 
-def test_another_version_of_the_features_is_another_space(tmp_path):
+def test_another_version_of_the_features_is_another_space(lake):
     """Nothing is said of features and voices until there are days to compare with; moods and rejects are the same."""
-    lake = Lake(str(tmp_path))
     _publish(lake, _month(lake, *DAYS[:8]))
     _publish(lake, _month(lake, DAYS[8], louder=12.0, version="v2"), version="v2")
     rows = _drift(lake).filter(pl.col("date") == DAYS[8])
@@ -255,8 +244,7 @@ def test_another_version_of_the_features_is_another_space(tmp_path):
     assert set(rows.filter(pl.col("over").is_null())["n_reference"]) == {0}
 
 
-def test_a_lake_of_before_has_emotions_by_day_and_nothing_to_compare_with(tmp_path):
-    lake = Lake(str(tmp_path))
+def test_a_lake_of_before_has_emotions_by_day_and_nothing_to_compare_with(lake):
     old = [
         {"date": day, "emotion": "anger", "n_utterances": 900, "speech_s": 1.0, "mean_score": 0.5} for day in DAYS[:9]
     ]
@@ -266,8 +254,7 @@ def test_a_lake_of_before_has_emotions_by_day_and_nothing_to_compare_with(tmp_pa
     assert tables["drift"]["over"].null_count() == N_MEASURES
 
 
-def test_a_date_that_lost_everything_is_told_no_more(tmp_path):
-    lake = Lake(str(tmp_path))
+def test_a_date_that_lost_everything_is_told_no_more(lake):
     _publish(lake, _month(lake, *DAYS[:2]))
     recordings, utterances = _night(lake, DAYS[0])
     _publish(lake, {DAYS[0]: (recordings.clear(), utterances.clear())})

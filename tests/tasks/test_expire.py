@@ -19,11 +19,6 @@ from tasks.upkeep import now_of
 DAY = dt.date(2026, 11, 21)
 
 
-@pytest.fixture
-def lake(tmp_path):
-    return Lake(str(tmp_path / "lake"))
-
-
 def _age(lake: Lake, path: str, days: float) -> None:
     then = time.time() - days * 86_400
     whole = Path(lake.path, path)

@@ -9,7 +9,6 @@ import soundfile
 import torch
 from helpers.paths import SHARED_CORPORA, WEIGHTS
 
-from data_contracts.lake import Lake
 from data_contracts.records import ModelRef
 from features import store
 from features.changes import ChangeConfig
@@ -83,11 +82,10 @@ def turn() -> Callable[[str], np.ndarray]:
 @pytest.mark.parametrize(
     ("speakers", "n_changes"), [(("libri-226", "libri-2002"), 1), (("libri-226", "libri-226"), 0)], ids=["two", "one"]
 )
-def test_two_real_voices_in_one_channel_are_told_apart(ref, turn, tmp_path, speakers, n_changes):
+def test_two_real_voices_in_one_channel_are_told_apart(ref, turn, tmp_path, speakers, n_changes, lake):
     first, second = map(turn, speakers)
     path = tmp_path / "call.flac"
     soundfile.write(path, np.concatenate([first, np.zeros(SAMPLE_RATE // 10), second]), SAMPLE_RATE)
-    lake = Lake(str(tmp_path / "lake"))
     members = [look_at(str(path), DAY)]
     embedder = Embedder(encoder(ref), int(ref.metadata["dim"]), along(ref))
     segments = {}

@@ -25,11 +25,9 @@ def ledger():
     return Ledger("r1", "nightly", STARTED)
 
 
-@pytest.fixture(params=["folder", "s3"])
-def lake(request, tmp_path):
-    if request.param == "folder":
-        return Lake(str(tmp_path / "lake"))
-    return Lake(f"s3://{request.getfixturevalue('s3')}/lake")
+@pytest.fixture
+def lake(lake_anywhere):
+    return lake_anywhere
 
 
 def test_every_stage_is_told_at_once(lake, ledger):

@@ -7,7 +7,6 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_contracts.lake import Lake
 from data_contracts.records import Counts
 from data_contracts.schemas import RUNS
 from tasks.ledger import Ledger
@@ -15,8 +14,7 @@ from tasks.ledger import Ledger
 STARTED = dt.datetime(2026, 11, 22, 3, tzinfo=dt.UTC)
 
 
-def test_saved_and_restored(tmp_path):
-    lake = Lake(str(tmp_path))
+def test_saved_and_restored(lake):
     ledger = Ledger("r1", "nightly", STARTED, window_from=dt.date(2026, 11, 18), window_to=dt.date(2026, 11, 21))
     ledger.extracted = Counts(n_objects=3, audio_s=7200.0)
     with ledger.timed("extract"):

@@ -28,8 +28,8 @@ def impatient(monkeypatch):
         monkeypatch.setattr(lock, name, value)
 
 
-def test_the_second_waits_for_the_first(tmp_path):
-    lake, order = Lake(str(tmp_path)), []
+def test_the_second_waits_for_the_first(lake):
+    order = []
     inside, go = threading.Event(), threading.Event()
 
     def first():
@@ -50,10 +50,9 @@ def test_the_second_waits_for_the_first(tmp_path):
     assert order == ["first", "second"]
 
 
-def test_of_many_at_once_one_at_a_time(tmp_path, monkeypatch):
+def test_of_many_at_once_one_at_a_time(lake, monkeypatch):
     """Each reads a number, and writes the next: two at a time would write the same one."""
     monkeypatch.setattr(lock, "_POLL_S", 0.005)
-    lake = Lake(str(tmp_path))
     lake.write("n", b"0")
 
     def count(name):
@@ -70,17 +69,15 @@ def test_of_many_at_once_one_at_a_time(tmp_path, monkeypatch):
     assert len(lake.names(PUBLISH_LOCK)) == 1, "what earlier holders left is tidied away"
 
 
-def test_a_process_that_is_gone_holds_nothing(tmp_path):
+def test_a_process_that_is_gone_holds_nothing(lake):
     code = "import json; from tasks.processes import here; print(json.dumps(here()))"
     gone = json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
-    lake = Lake(str(tmp_path))
     lake.write(NEWEST, _claim(place=gone))
     with lock.publishing(lake, "next", patience_s=0):
         pass
 
 
-def test_its_number_given_to_another_process_makes_it_no_less_dead(tmp_path):
-    lake = Lake(str(tmp_path))
+def test_its_number_given_to_another_process_makes_it_no_less_dead(lake):
     lake.write(NEWEST, _claim(place={**processes.here(), "born": "0"}))
     with lock.publishing(lake, "next", patience_s=0):
         pass
@@ -108,9 +105,8 @@ with publishing(Lake({str(tmp_path)!r}), "dead"):
 
 
 @pytest.mark.parametrize("years", [-1, 1])
-def test_a_clock_that_is_wrong_robs_nobody(tmp_path, monkeypatch, years):
+def test_a_clock_that_is_wrong_robs_nobody(lake, monkeypatch, years):
     """The holder lives elsewhere, where it is another year."""
-    lake = Lake(str(tmp_path))
     lake.write(NEWEST, _claim(place=ELSEWHERE))
     now = lock.time.time()
     monkeypatch.setattr(lock.time, "time", lambda: now + years * 365 * 86400)
@@ -118,8 +114,7 @@ def test_a_clock_that_is_wrong_robs_nobody(tmp_path, monkeypatch, years):
         pass
 
 
-def test_a_holder_elsewhere_who_went_silent_is_dead(tmp_path, impatient):
-    lake = Lake(str(tmp_path))
+def test_a_holder_elsewhere_who_went_silent_is_dead(lake, impatient):
     lake.write(NEWEST, _claim(place=ELSEWHERE))
     with pytest.raises(LakeError), lock.publishing(lake, "next", patience_s=0.3):
         pass
@@ -127,21 +122,19 @@ def test_a_holder_elsewhere_who_went_silent_is_dead(tmp_path, impatient):
         pass
 
 
-def test_a_waiter_that_slept_takes_its_sleep_for_nobodys_silence(tmp_path, monkeypatch):
+def test_a_waiter_that_slept_takes_its_sleep_for_nobodys_silence(lake, monkeypatch):
     """Its clock jumps by an hour between two looks: it has to look on."""
     now, naps = [0.0], [3600.0, 30.0]
     monkeypatch.setattr(lock.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(lock.time, "sleep", lambda _s: now.__setitem__(0, now[0] + naps.pop(0)))
-    lake = Lake(str(tmp_path))
     lake.write(NEWEST, _claim(place=ELSEWHERE))
     with pytest.raises(LakeError, match="run dead publishes"), lock.publishing(lake, "next", patience_s=3620):
         pass
     assert naps == []
 
 
-def test_who_was_taken_for_dead_notices_and_takes_nothing_from_its_heir(tmp_path, impatient, monkeypatch):
+def test_who_was_taken_for_dead_notices_and_takes_nothing_from_its_heir(lake, impatient, monkeypatch):
     """The holder's thread sleeps through its time, another takes over; the sleeper wakes, checks, and lets go."""
-    lake = Lake(str(tmp_path))
     asleep, said = threading.Event(), lock._say
     monkeypatch.setattr(lock, "_say", lambda held, **how: None if asleep.is_set() else said(held, **how))
     with lock.publishing(lake, "sleeper") as held:
@@ -160,9 +153,9 @@ def test_who_was_taken_for_dead_notices_and_takes_nothing_from_its_heir(tmp_path
         pass
 
 
-def test_a_waiter_that_slept_does_not_take_a_number_of_the_past(tmp_path, monkeypatch):
+def test_a_waiter_that_slept_does_not_take_a_number_of_the_past(lake, monkeypatch):
     """It saw the lock free; until it makes the file, others had that number and the next, and tidied up."""
-    lake, create = Lake(str(tmp_path)), Lake.create
+    create = Lake.create
     with lock.publishing(lake, "first"):
         pass
 
@@ -180,16 +173,14 @@ def test_a_waiter_that_slept_does_not_take_a_number_of_the_past(tmp_path, monkey
         assert lake.names(PUBLISH_LOCK) == ["00000004"]
 
 
-def test_an_error_gives_the_lock_back(tmp_path):
-    lake = Lake(str(tmp_path))
+def test_an_error_gives_the_lock_back(lake):
     with pytest.raises(RuntimeError), lock.publishing(lake, "one"):
         raise RuntimeError
     with lock.publishing(lake, "two", patience_s=0):
         pass
 
 
-def test_what_earlier_versions_left_is_tidied_away(tmp_path):
-    lake = Lake(str(tmp_path))
+def test_what_earlier_versions_left_is_tidied_away(lake):
     lake.write("staging/publish.lock.0123", b"")
     with lock.publishing(lake, "one"):
         assert lake.names("staging") == ["publishing"]
@@ -217,9 +208,8 @@ def _claim(**known):
     return json.dumps({**base, **known}).encode()
 
 
-def test_a_holder_of_this_process_that_could_not_say_that_it_ended_holds_nothing(tmp_path, monkeypatch):
+def test_a_holder_of_this_process_that_could_not_say_that_it_ended_holds_nothing(lake, monkeypatch):
     """Its credentials expired: the file says that it lives, and so does its process."""
-    lake = Lake(str(tmp_path))
     with monkeypatch.context() as expired, lock.publishing(lake, "first"):
         expired.setattr(lock, "_say", lambda *_, **__: None)
     with lock.publishing(lake, "next", patience_s=0):

@@ -30,11 +30,6 @@ class Killed(BaseException):
     """Nothing may catch it, as nothing catches a kill."""
 
 
-@pytest.fixture
-def lake(tmp_path):
-    return Lake(str(tmp_path / "lake"))
-
-
 def _nights(lake: Lake, n: int = 6, table: str = "speaker_daily") -> pl.DataFrame:
     """A commit and a file a night; what the table says."""
     for night in range(n):

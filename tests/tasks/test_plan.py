@@ -1,14 +1,12 @@
 """Stage 2: what was found, in shards, whatever parts it came in."""
 
 import datetime as dt
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from helpers.runs import make_run
 
-from data_contracts.lake import Lake
 from data_contracts.records import AudioObject
 from data_contracts.schema_feature_sets import RECORDING_FEATURES
 from features import rows, store
@@ -18,15 +16,6 @@ from tasks.staging_found import Found, Writer, read_found
 
 DAY, OTHER = dt.date(2026, 11, 21), dt.date(2026, 11, 22)
 NOON = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
-
-
-@pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    return Lake(str(tmp_path / "lake"))
-
-
-def _run(lake: Lake, *, force: bool = False) -> Any:
-    return SimpleNamespace(lake=lake, feature_version="v1", id="r", shard_bytes=3, force=force)
 
 
 def _found(run: Any, *parts: str, date: dt.date = DAY, etag: str = "e") -> Found:
@@ -42,21 +31,21 @@ def _planned(run: Any, found: Found) -> list[str]:
 
 
 def test_shards_go_on_from_part_to_part(lake):
-    run = _run(lake)
+    run = make_run(lake, shard_bytes=3)
     assert _planned(run, _found(run, "abcde", "f", "gh")) == ["abc", "def", "gh"]
 
 
 @pytest.mark.parametrize("parts", [("adg", "beh", "cf"), ("gh", "abcdef"), ("abcd", "defgh")])
 def test_parts_that_do_not_continue_each_other_are_put_in_order(lake, parts):
     """A manifest says what it likes in any order, and an object twice; it is planned once."""
-    run = _run(lake)
+    run = make_run(lake, shard_bytes=3)
     found = _found(run, *parts)
     assert _planned(run, found) == ["abc", "def", "gh"]
     assert len(list(read_found(run, found, DAY))) == 1
 
 
 def test_a_content_twice_in_a_part_is_as_the_last_row_says(lake):
-    run = _run(lake)
+    run = make_run(lake, shard_bytes=3)
     writer = Writer(run)
     twice = [AudioObject("a", "e", 1, DAY, NOON, attributes) for attributes in ('"first"', '"last"')]
     writer.write(DAY, rows.of_objects(twice))
@@ -66,15 +55,15 @@ def test_a_content_twice_in_a_part_is_as_the_last_row_says(lake):
 
 
 def test_a_reference_says_what_and_where(lake):
-    run = _run(lake)
+    run = make_run(lake, shard_bytes=3)
     (ref,) = plan.fn(run, _found(run, "ab", date=OTHER), n_workers=1)
     members = [AudioObject(name, "e", 1, OTHER, NOON) for name in "ba"]
     assert (ref.id, ref.date, ref.n_objects, ref.n_bytes) == (shard_id(members, "v1"), OTHER, 2, 2)
-    assert ref.plan == f"staging/run=r/plan/date=2026-11-22/{ref.id}.parquet"
+    assert ref.plan == f"staging/run=r1/plan/date=2026-11-22/{ref.id}.parquet"
 
 
 def test_nothing_found_is_nothing_planned(lake):
-    run = _run(lake)
+    run = make_run(lake, shard_bytes=3)
     assert _planned(run, _found(run)) == []
 
 
@@ -84,7 +73,7 @@ def test_a_forced_run_writes_whole_shards_again_and_packs_the_rest(lake):
         told = {"etag": "e", "bytes": 1, "modified": NOON, "tries": 1, "read_at": NOON, "status": "ok"}
         table = pa.Table.from_pylist([{"uri": name, **told} for name in names], schema=RECORDING_FEATURES)
         store.write_shard(lake, {"recordings": table}, version="v1", date=DAY, shard=shard, configuration="")
-    run = _run(lake, force=True)
+    run = make_run(lake, shard_bytes=3, force=True)
     refs = plan.fn(run, _found(run, "acd", "exyz"), n_workers=1)
     held = {ref.id: "".join(item.uri for item in read_plan(lake, ref)) for ref in refs}
     assert held.pop("0a") == "adz"

@@ -9,7 +9,6 @@ from deltalake import write_deltalake
 
 from data_contracts import schemas
 from data_contracts.errors import PublishConflict
-from data_contracts.lake import Lake
 from data_contracts.published import versions
 from data_contracts.schemas import TABLE_KEYS
 from flows.query import query
@@ -22,11 +21,6 @@ from tasks.publish import roll_forward
 DAY, NEXT = dt.date(2026, 11, 21), dt.date(2026, 11, 22)
 CLASSES = ("anger", "neutral")
 NEW = ("quality_daily", "rejects_daily", "feature_daily", "drift")
-
-
-@pytest.fixture
-def lake(tmp_path):
-    return Lake(str(tmp_path / "lake"))
 
 
 def test_rows_come_change_and_go(lake):

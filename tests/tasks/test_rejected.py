@@ -3,12 +3,12 @@
 import datetime as dt
 import os
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
+from helpers.runs import make_run
 
 from data_contracts.errors import UsageError
 from data_contracts.lake import Lake
@@ -28,11 +28,6 @@ VERSIONS = dict.fromkeys(["emotion_model", "speaker_model", "feature_version", "
 
 
 @pytest.fixture
-def lake(tmp_path) -> Lake:
-    return Lake(str(tmp_path / "lake"))
-
-
-@pytest.fixture
 def corpus(tmp_path) -> Corpus:
     """Three files, last changed on their day."""
     for name in "abc":
@@ -45,11 +40,6 @@ def _put(path: Path, data: bytes, day: dt.date) -> None:
     path.write_bytes(data)
     noon = dt.datetime.combine(day, dt.time(12), dt.UTC).timestamp()
     os.utime(path, (noon, noon))
-
-
-def _run(lake: Lake, corpus: Corpus, *, dates=None, retry=None, force=False) -> Any:
-    named = {"lake": lake, "corpus": corpus, "dates": dates, "retry": retry or Choice(), "force": force}
-    return SimpleNamespace(**named, feature_version="v1", id="r")
 
 
 def _failed(lake: Lake, corpus: Corpus, *attempts: dict[str, str]) -> None:
@@ -81,7 +71,7 @@ def _planned(run: Any, found: Found, *dates: dt.date) -> dict[str, int]:
 
 def test_the_chosen_are_read_and_the_worn_out_left(lake, corpus):
     _failed(lake, corpus, {"a": "corrupt", "b": "empty", "c": None}, {"a": "corrupt", "b": "empty"}, {"a": "corrupt"})
-    run = _run(lake, corpus)
+    run = make_run(lake, corpus=corpus, retry=Choice())
     found = rejected.fn(run)
     assert (found.n_listed, found.n_known, found.left_alone) == (2, 1, {"corrupt": 1})
     assert (found.dates, found.window, found.n_bytes) == ((DAY,), (DAY,), 1)
@@ -98,7 +88,7 @@ def test_what_a_run_that_died_has_read_well_is_not_read(lake, corpus):
         schema=RECORDING_FEATURES,
     )
     store.write_shard(lake, {"recordings": again}, version="v1", date=DAY, shard="01", configuration="")
-    found = rejected.fn(_run(lake, corpus))
+    found = rejected.fn(make_run(lake, corpus=corpus, retry=Choice()))
     assert (found.n_listed, found.n_known, found.dates, found.window) == (1, 1, (), (DAY,))
 
 
@@ -107,7 +97,7 @@ def test_a_changed_file_lies_where_a_listing_would_put_it(lake, corpus):
     corpus = Corpus(corpus.root, "modified")
     _failed(lake, corpus, {"a": "corrupt", "b": "corrupt"})
     _put(Path(corpus.root) / "2026/11/21/a", b"changed", OTHER)
-    run = _run(lake, corpus)
+    run = make_run(lake, corpus=corpus, retry=Choice())
     found = rejected.fn(run)
     assert (found.dates, found.window) == ((DAY, OTHER), (DAY, OTHER))
     assert _planned(run, found, DAY) == {"b": 1}
@@ -118,7 +108,7 @@ def test_of_one_that_is_gone_everything_is_as_it_was(lake, corpus):
     _failed(lake, corpus, {"a": "corrupt"})
     (before,) = chosen(lake, Choice(), None)
     Path(before["uri"]).unlink()
-    run = _run(lake, corpus)
+    run = make_run(lake, corpus=corpus, retry=Choice())
     found = rejected.fn(run)
     assert found.n_listed == 1
     ((row,),) = [part.drop("date").to_dicts() for part in read_found(run, found, DAY)]
@@ -144,15 +134,15 @@ def test_reasons_dates_and_uris_choose(lake, corpus):
 
 
 def test_nothing_published_is_nothing_to_retry(lake, corpus):
-    found = rejected.fn(_run(lake, corpus))
+    found = rejected.fn(make_run(lake, corpus=corpus, retry=Choice()))
     assert (found.n_listed, found.dates, found.window) == (0, (), ())
 
 
 def test_a_nightly_leaves_the_worn_out_alone_and_force_tries_over(lake, corpus):
     _failed(lake, corpus, *[{"a": "vanished", "b": "corrupt", "c": None}] * 2, {"a": "vanished"})
-    nightly = _run(lake, corpus, dates=(DAY,))
+    nightly = make_run(lake, DAY, corpus=corpus, retry=Choice())
     assert (discover.fn(nightly).n_known, discover.fn(nightly).dates) == (3, ())
-    forced = _run(lake, corpus, dates=(DAY,), force=True)
+    forced = make_run(lake, DAY, corpus=corpus, retry=Choice(), force=True)
     found = discover.fn(forced)
     assert found.n_known == 0
     assert _planned(forced, found, DAY) == {"a": 2, "b": 1, "c": 1}
@@ -160,7 +150,7 @@ def test_a_nightly_leaves_the_worn_out_alone_and_force_tries_over(lake, corpus):
 
 def test_a_nightly_tries_again_what_may_pass(lake, corpus):
     _failed(lake, corpus, {"a": "vanished", "b": "corrupt", "c": None}, {"a": "unreadable"})
-    run = _run(lake, corpus, dates=(DAY,))
+    run = make_run(lake, DAY, corpus=corpus, retry=Choice())
     found = discover.fn(run)
     assert found.n_known == 2
     assert _planned(run, found, DAY) == {"a": 2}

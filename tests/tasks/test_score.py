@@ -9,11 +9,11 @@ import pyarrow as pa
 import pytest
 import torch
 from deltalake import write_deltalake
+from helpers.runs import make_run, model_ref
 
 from data_contracts import schema_feature_sets, schemas
 from data_contracts.errors import ModelError
 from data_contracts.lake import Lake
-from data_contracts.records import ModelRef
 from features import store
 from features.config import FeatureConfig
 from features.gemaps import EGEMAPS_NAMES
@@ -63,10 +63,8 @@ def model(monkeypatch: pytest.MonkeyPatch) -> EmotionModel:
 
 
 def _run(lake: Lake) -> Run:
-    metadata = {"classes": list(CLASSES), "features": FeatureConfig().fingerprints()}
-    emotion = ModelRef("emotion", "1", "nowhere", "f" * 32, metadata)
-    speaker = ModelRef("speaker", "1", "nowhere", "f" * 32, {"dim": 1})
-    return Run("r1", "backfill", lake, None, (DAY,), emotion, speaker, FeatureConfig(), "v1", 1, 1, "secret")
+    emotion = model_ref("emotion", classes=list(CLASSES), features=FeatureConfig().fingerprints())
+    return make_run(lake, DAY, emotion=emotion)
 
 
 def _keys(rows: list[int]) -> list[list]:
@@ -139,8 +137,8 @@ def test_too_little_voice_has_a_reason_and_no_scores(tmp_path, features, model) 
     assert found.tail(1)["score_anger"][0] is None
 
 
-def test_what_comes_late_is_adapted_with_who_was_there_before(tmp_path, features, model) -> None:
-    lake, published = Lake(str(tmp_path)), list(range(6))
+def test_what_comes_late_is_adapted_with_who_was_there_before(lake, features, model) -> None:
+    published = list(range(6))
     rows = dict(zip(KEY, _keys(published), strict=True)) | {
         "speaker_id": [SPEAKERS[row] for row in published],
         "date": [DAY] * 6,

@@ -3,16 +3,14 @@
 import datetime as dt
 
 import pytest
+from helpers.lakes import make_lake
+from helpers.runs import make_run
 
-from data_contracts.lake import Lake
-from data_contracts.records import AudioObject, ModelRef
+from data_contracts.records import AudioObject
 from features import shards, store, store_history
-from features.config import FeatureConfig
 from features.describe import Embedder
 from features.long import LongRef
-from features.resources import Resources
 from tasks.extract import set_apart
-from tasks.run import Run
 from tasks.scatter import Instead
 from tasks.smaller import as_replanned, smaller, without
 from tasks.workers_extract import unassembled_one, undescribed_one, unsurveyed_one
@@ -23,10 +21,7 @@ EMBEDDERS = {"embeddings": Embedder(lambda *_: None, 4)}
 
 @pytest.fixture
 def run(tmp_path):
-    lake = Lake(str(tmp_path))
-    speaker = ModelRef("speaker", "1", "", "ab" * 32, {"dim": 4})
-    emotion = ModelRef("emotion", "1", "", "cd" * 32)
-    return Run("r1", "backfill", lake, None, (DAY,), emotion, speaker, FeatureConfig(), "v1", 1, Resources(), "key")
+    return make_run(make_lake(tmp_path), DAY)
 
 
 def _members(n):

@@ -36,9 +36,8 @@ class Killed(BaseException):
 
 
 @pytest.fixture
-def lake(tmp_path):
+def lake(lake):
     """Three speakers on two days, published."""
-    made = Lake(str(tmp_path / "lake"))
     utterances = pa.Table.from_pylist([_utterance(*said) for said in SAID], schema=schemas.utterances(("anger",)))
     said = pl.DataFrame(utterances)
     sums = {row["speaker_id"]: row for row in by_speaker(said.lazy()).collect().to_dicts()}
@@ -51,8 +50,8 @@ def lake(tmp_path):
         "emotion_daily": _emotions(said).to_arrow().cast(schemas.EMOTION_DAILY),
         "speaker_daily": daily.to_arrow(),
     }
-    amend(made, "a run", lambda _: Amendment(tables, days=tuple(DAYS)))
-    return made
+    amend(lake, "a run", lambda _: Amendment(tables, days=tuple(DAYS)))
+    return lake
 
 
 def test_a_found_voice_gets_a_name_and_is_known_by_it(lake):

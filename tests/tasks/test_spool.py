@@ -5,7 +5,6 @@ import itertools
 from pathlib import Path
 
 import polars as pl
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,11 +21,6 @@ def _page(*days: int, start: int = 0) -> pl.DataFrame:
 
 def _taken(spool: Spool) -> dict[int, list[list[str]]]:
     return {(date - DAY).days: [part["uri"].to_list() for part in parts] for date, parts in spool.take_all()}
-
-
-@pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    return Lake(str(tmp_path / "lake"))
 
 
 def test_little_never_sees_the_disk(lake):

@@ -1,9 +1,9 @@
 """Sums kept up from what comes and goes are those of the whole table, whatever came and went."""
 
 import datetime as dt
-from types import SimpleNamespace
 
 import polars as pl
+from helpers.runs import make_run, model_ref
 from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
@@ -50,9 +50,7 @@ def test_sums_follow_what_comes_and_goes(before, change, gone):
     )
     after = pl.concat([published.join(removed, on=UTTERANCE_KEY, how="anti"), added])
     days = pl.concat([added.select("date"), removed.select("date")]).unique()
-    rows, nobody = speakers(
-        _run(published, _people(published)), after.join(days, on="date", how="semi"), added=added, removed=removed
-    )
+    rows, nobody = speakers(_run(published), after.join(days, on="date", how="semi"), added=added, removed=removed)
     touched = set(added["speaker_id"]) | set(removed["speaker_id"])
     expected = by_speaker(after.lazy()).filter(pl.col("speaker_id").is_in(list(touched))).collect().sort("speaker_id")
     expected = expected.join(_people(published), on="speaker_id", how="semi")  # voices.parquet founds the others
@@ -65,19 +63,15 @@ def test_sums_follow_what_comes_and_goes(before, change, gone):
 def test_a_night_that_only_adds_does_not_read_the_table():
     published = _rows(dict.fromkeys(range(5), ("a", 0, 10)))
     added = _rows({9: ("a", 3, 10)})
-    run = _run(published, _people(published))
+    run = _run(published)
     rows, _ = speakers(run, added, added=added, removed=added.clear())
     assert rows.select("n_utterances", "last_seen").row(0) == (6, DAY + dt.timedelta(days=3))
     assert run.lake.n_whole == 0
 
 
-def _run(published, people):
-    return SimpleNamespace(
-        id="r2",
-        staging="",
-        lake=Tables(published, people),
-        speaker=SimpleNamespace(metadata={"extractor_digest": "x"}),
-    )
+def _run(published):
+    speaker = model_ref("speaker", extractor_digest="x")
+    return make_run(Tables(published, _people(published)), id="r2", speaker=speaker)
 
 
 def _rows(said):

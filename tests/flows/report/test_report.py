@@ -6,11 +6,11 @@ import re
 import polars as pl
 import pytest
 from helpers.html_page import Reported
+from helpers.lakes import make_lake
 from helpers.small_lake import publish_night
 from helpers.synthetic_lake import Size, make
 from typer.testing import CliRunner
 
-from data_contracts import lake as lakes
 from data_contracts.errors import TransientError, UsageError, ValidationStopped
 from data_contracts.lake import Lake
 from flows.cli import app
@@ -32,7 +32,7 @@ NOW = dt.datetime(2026, 11, 22, 3, tzinfo=dt.UTC)
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory) -> Lake:
     """Twelve days, six of which the newest run is for."""
-    made = lakes.open(str(tmp_path_factory.mktemp("report") / "lake"))
+    made = make_lake(tmp_path_factory.mktemp("report"))
     make(made, Size(1_200, 12, last=LAST, sources=("sales", HOSTILE)))
     publish_night(made, RUN, [], window_from=LAST - dt.timedelta(days=5), window_to=LAST, **DID)
     return made
@@ -102,7 +102,7 @@ def test_an_empty_lake_has_no_report(tmp_path):
 
 
 def test_who_stopped_says_why(tmp_path):
-    lake = lakes.open(str(tmp_path / "lake"))
+    lake = make_lake(tmp_path)
     stopped = Ledger(
         RUN, "nightly", NOW, status="stopped", finished=NOW, stage="audit", verdict="stopped", error="E: <b>"
     )
@@ -138,7 +138,7 @@ def test_a_report_that_cannot_be_written_is_told_and_fails_nobody(tmp_path):
             said.append((stage, words))
 
     token = reporter.set(Told())
-    lake = lakes.open(str(tmp_path / "lake"))
+    lake = make_lake(tmp_path)
     (tmp_path / "lake").write_text("no folder")
     leave_report(lake, Ledger(RUN, "nightly", NOW))
     reporter.reset(token)
@@ -149,7 +149,7 @@ def test_a_report_that_cannot_be_written_is_told_and_fails_nobody(tmp_path):
 
 @pytest.mark.parametrize("error", [TransientError("away"), KeyboardInterrupt()])
 def test_a_store_that_is_away_is_not_asked_again(tmp_path, error):
-    leave_report(lakes.open(str(tmp_path / "lake")), Ledger(RUN, "nightly", NOW), error)
+    leave_report(make_lake(tmp_path), Ledger(RUN, "nightly", NOW), error)
     assert not (tmp_path / "lake").exists()
 
 
