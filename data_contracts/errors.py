@@ -11,7 +11,7 @@
     ├── ModelError             no such model, or one that does not fit             exit 1
     └── TransientError         the network or a server hiccuped: the only one retried
 
-A file that cannot be used is no error: it is a `Reject` with a reason (`data_contracts.reasons`).
+A file that cannot be used is no error: it is a `Reject` with a reason (`data_contracts.rejects`).
 Every message says what was expected, what was found, where, and what to do.
 """
 

@@ -9,7 +9,7 @@ with the nights before). An expectation costs about 50 ms with its page, so `COU
 from collections.abc import Sequence
 from typing import Any
 
-from data_contracts.reasons import Reason, Unscored
+from data_contracts.rejects import Reason, Unscored
 from data_contracts.schemas import TABLE_KEYS
 
 ROUNDING_S = 0.04  # one VAD chunk: a segment's end may round past the last sample

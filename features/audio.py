@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from data_contracts.reasons import Reason, Reject
+from data_contracts.rejects import Reason, Reject
 from features import channels, checks
 from features.content import Content
 from features.decode_config import AudioConfig

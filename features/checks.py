@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from data_contracts.reasons import Reason
+from data_contracts.rejects import Reason
 from features import channels
 from features.decode_config import AudioConfig
 from features.decode_stream import Header, Unusable

@@ -7,8 +7,8 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 
 from data_contracts.patience import Patience
-from data_contracts.reasons import Reject
 from data_contracts.records import AudioObject
+from data_contracts.rejects import Reject
 from features.objects import Held, hold, read_object
 
 _Key = tuple[str, str]  # (uri, etag)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from data_contracts.reasons import Reject
+from data_contracts.rejects import Reject
 from features.decode_config import SAMPLE_RATE
 from features.measures import Measures
 from features.segments import Span

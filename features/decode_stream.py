@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from data_contracts.reasons import Reason
+from data_contracts.rejects import Reason
 
 BLOCK_SAMPLES = 1 << 20  # decoded at a time, all channels together: bounds memory
 

@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from data_contracts.reasons import Reason, Reject
+from data_contracts.rejects import Reason, Reject
 from features.audio import windows
 from features.content import Content, mapped
 from features.decode_config import AudioConfig

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from data_contracts.errors import ComputeError
-from data_contracts.reasons import Reason, Reject
+from data_contracts.rejects import Reason, Reject
 from features.audio import WHOLE, Decoded, gathered
 from features.decode_config import AudioConfig
 from features.measures import Measures

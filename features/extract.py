@@ -9,8 +9,8 @@ import pyarrow as pa
 import torch
 
 from data_contracts.lake import Lake
-from data_contracts.reasons import PASSING, Reject
 from data_contracts.records import AudioObject, Counts, ShardRef
+from data_contracts.rejects import PASSING, Reject
 from features import packs, shards, store
 from features.audio import Decoded
 from features.config import FeatureConfig

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import numpy as np
 
-from data_contracts.reasons import Reason
+from data_contracts.rejects import Reason
 from features import codecs, completeness, containers, framing, tracks
 from features.content import Content, View
 from features.decode_stream import BLOCK_SAMPLES, Header, Tick, Unusable, one_line, still

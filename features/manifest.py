@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from data_contracts.channels import channel_names
+from data_contracts.channel_names import channel_names
 from data_contracts.errors import CorpusError, UsageError
 from data_contracts.records import AudioObject
 from data_contracts.storage import storage_options

@@ -8,8 +8,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 
-from data_contracts.reasons import Reject
 from data_contracts.records import AudioObject
+from data_contracts.rejects import Reject
 from features import decoders
 from features.audio import Decoded, gathered
 from features.decode_config import SAMPLE_RATE, AudioConfig

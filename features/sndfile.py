@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import numpy as np
 import soundfile as sf
 
-from data_contracts.reasons import Reason
+from data_contracts.rejects import Reason
 from features import completeness, mp3
 from features.content import Content, View
 from features.decode_stream import BLOCK_SAMPLES, Header, Tick, Unusable, one_line, still

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from data_contracts.lake import Lake
-from data_contracts.reasons import MOST_TRIES, PASSING
+from data_contracts.rejects import MOST_TRIES, PASSING
 from features.store import rows
 
 _ATTEMPTED = ["uri", "etag", "tries", "status", "reason", "read_at"]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from data_contracts.reasons import Reason
+from data_contracts.rejects import Reason
 from features import codecs, containers
 from features.content import Content
 from features.decode_stream import Stream, Unusable

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from data_contracts.reasons import Reason
+from data_contracts.rejects import Reason
 from features import codecs
 from features.content import Content
 from features.decode_stream import Unusable

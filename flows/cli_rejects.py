@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from data_contracts.reasons import MOST_TRIES, PASSING, Reason
+from data_contracts.rejects import MOST_TRIES, PASSING, Reason
 from flows.cli_startup import run_command
 from flows.cli_tables import Limit
 from flows.options import Cluster, Corpus, First, Json, Lake, Last, Layout, Manifest, settings_of

@@ -7,7 +7,7 @@ from typing import Any
 from prefect import flow
 
 from data_contracts.errors import UsageError
-from data_contracts.reasons import Reason
+from data_contracts.rejects import Reason
 from flows.dates import days
 from flows.notify import told
 from flows.pipeline import process

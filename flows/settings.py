@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from data_contracts.channels import channel_names
+from data_contracts.channel_names import channel_names
 from data_contracts.errors import UsageError
 from data_contracts.patience import Patience
 from data_contracts.records import SHARD_BYTES

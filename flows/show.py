@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from data_contracts.reasons import MOST_TRIES
+from data_contracts.rejects import MOST_TRIES
 from flows.screen import safe, visible
 from tasks.ledger import Ledger
 

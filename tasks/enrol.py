@@ -8,8 +8,8 @@ import torch
 
 from data_contracts.errors import CorpusError, UsageError
 from data_contracts.patience import Patience
-from data_contracts.reasons import Reject
 from data_contracts.records import ModelRef
+from data_contracts.rejects import Reject
 from features import decoders
 from features.batches import padded
 from features.config import FeatureConfig

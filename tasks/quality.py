@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from data_contracts.reasons import Unscored
+from data_contracts.rejects import Unscored
 from data_contracts.schemas import QUALITY_MEASURES
 
 _BY = ["date", "source"]

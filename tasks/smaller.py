@@ -6,8 +6,8 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any, TypeVar
 
-from data_contracts.reasons import Reason, Reject
 from data_contracts.records import AudioObject, ShardRef
+from data_contracts.rejects import Reason, Reject
 from features import shards
 from features.describe import Embedders
 from features.extract import Extracted, reject_shard

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from data_contracts.reasons import PASSING
+from data_contracts.rejects import PASSING
 from features import store, store_history
 from tasks import run_staging_paths as paths
 from tasks.run import Run

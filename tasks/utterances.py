@@ -5,7 +5,7 @@ import json
 
 import polars as pl
 
-from data_contracts.channels import channel_names
+from data_contracts.channel_names import channel_names
 from data_contracts.schemas import UTTERANCE_KEY
 from features import store
 from tasks import run_staging_paths as paths

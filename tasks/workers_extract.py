@@ -1,7 +1,7 @@
 """Extraction of shards and of long recordings, as workers do it."""
 
-from data_contracts.reasons import Reject
 from data_contracts.records import Counts, ShardRef
+from data_contracts.rejects import Reject
 from features.describe import Embedder
 from features.extract import Extracted, extract_shard
 from features.long import LongRef, assemble, describe_range, give_up, survey, unsurveyed

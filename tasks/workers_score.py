@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from data_contracts.errors import ModelError
-from data_contracts.reasons import Unscored
+from data_contracts.rejects import Unscored
 from data_contracts.schemas import UTTERANCE_KEY
 from features.gemaps import EGEMAPS_NAMES
 from models import adaptation, serving

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from data_contracts.errors import CorpusError
-from data_contracts.reasons import Reject
+from data_contracts.rejects import Reject
 from features import audio, objects
 from features.cuts import cut, windows_of
 from features.decode_config import SAMPLE_RATE

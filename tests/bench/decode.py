@@ -30,7 +30,7 @@ import torch
 from end_to_end import ROOT, SAMPLE, SHARED, machine
 
 from data_contracts.lake import Lake
-from data_contracts.reasons import Reject
+from data_contracts.rejects import Reject
 from features import shards
 from features.audio import windows
 from features.config import FeatureConfig

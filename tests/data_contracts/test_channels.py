@@ -3,10 +3,9 @@
 import json
 
 import pytest
+from data_contracts.channels import channel_names
 from hypothesis import given
 from hypothesis import strategies as st
-
-from data_contracts.channels import channel_names
 
 WORD = st.text(st.characters(exclude_characters=',[]"', exclude_categories=["Cs"])).map(str.strip)
 

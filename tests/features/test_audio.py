@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_contracts.errors import UsageError
-from data_contracts.reasons import Reason, Reject
+from data_contracts.rejects import Reason, Reject
 from features.audio import Decoded, decode
 from features.decode_config import AudioConfig
 

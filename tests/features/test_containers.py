@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from helpers.audio_files import FAST, KINDS, dsf, encoded, read, verdict, voice, written
 
-from data_contracts.reasons import Reason
+from data_contracts.rejects import Reason
 from features import codecs, containers
 
 

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_contracts.reasons import Reason, Reject
+from data_contracts.rejects import Reason, Reject
 from features.cuts import cut, cuts
 from features.segments import Span
 from features.windows import Window

@@ -9,7 +9,7 @@ import pytest
 import soundfile as sf
 
 from data_contracts.errors import UsageError
-from data_contracts.reasons import Reason, Reject
+from data_contracts.rejects import Reason, Reject
 from features import decoders
 from features.audio import Decoded, decode
 from features.decode_config import AudioConfig

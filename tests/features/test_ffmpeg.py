@@ -10,7 +10,7 @@ import soundfile as sf
 import soxr
 from helpers.audio_files import KINDS, Kind, dsf, encoded, likeness, read, verdict, voice
 
-from data_contracts.reasons import Reason
+from data_contracts.rejects import Reason
 from features import streams
 from features.decode_stream import Unusable
 from features.streams import open_stream

@@ -15,8 +15,8 @@ from helpers.small_disk import small_disk
 
 from data_contracts.errors import ComputeError
 from data_contracts.patience import Patience
-from data_contracts.reasons import Reason, Reject
 from data_contracts.records import AudioObject
+from data_contracts.rejects import Reason, Reject
 from features import objects
 from features.corpus_filesystem import look_at
 from features.corpus_object_cache import shared

@@ -8,7 +8,7 @@ import pytest
 import soundfile as sf
 from helpers.audio_files import FAST, KINDS, encoded, likeness, read, verdict, voice, written
 
-from data_contracts.reasons import Reason
+from data_contracts.rejects import Reason
 from features import codecs, containers, ffmpeg, sndfile
 from features.content import mapped
 from features.decode_stream import Header, Unusable

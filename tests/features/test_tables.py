@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from data_contracts import schema_feature_sets
-from data_contracts.reasons import Reason, Reject
 from data_contracts.records import AudioObject, Counts
+from data_contracts.rejects import Reason, Reject
 from features.contours import SUPRASEGMENTAL_NAMES
 from features.gemaps import EGEMAPS_NAMES
 from features.measures import Measures

@@ -167,7 +167,7 @@ def _prepared(data: bytes) -> None:
     """As a run reads it: mixed, resampled, measured."""
     import numpy as np
 
-    from data_contracts.reasons import Reject
+    from data_contracts.rejects import Reject
     from features import audio
     from features.decode_config import SAMPLE_RATE, AudioConfig
 

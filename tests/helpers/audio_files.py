@@ -8,7 +8,7 @@ import av
 import numpy as np
 import soundfile as sf
 
-from data_contracts.reasons import Reason
+from data_contracts.rejects import Reason
 from features.decode_stream import Header, Unusable
 from features.streams import open_stream
 
