@@ -9,8 +9,8 @@ from typing import Literal
 
 from prefect.runtime import deployment
 
-from data_contracts import validation
 from data_contracts.errors import LakeError, UndertoneError, ValidationStopped
+from data_contracts.expectations import validation
 from data_contracts.records import Counts, ModelRef, ShardRef
 from features import store
 from features.sources import Sources

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from data_contracts.errors import PublishConflict, ValidationStopped
-from data_contracts.validation import Verdict
+from data_contracts.expectations.validation import Verdict
 from flows.progress import reporter
 from flows.runners import Workers
 from flows.screen import safe

@@ -100,7 +100,7 @@ def _newest(connection: duckdb.DuckDBPyConnection) -> dt.date | None:
 
 
 def _failures(lake: Lake, run_id: str) -> list[str]:
-    """Of every part that was audited, in the words of `data_contracts.validation.Failure`."""
+    """Of every part that was audited, in the words of `data_contracts.expectations.validation.Failure`."""
     held = lake.names(folder(run_id))
     parts = ["", *(f"/{name}" for name in held if name.startswith("part="))] if held else []
     told = []

@@ -11,9 +11,9 @@ from helpers.runs import make_run
 from polars.testing import assert_frame_equal
 
 from data_contracts import schema_feature_sets, schemas
+from data_contracts.expectations.suites import COUNTED
 from data_contracts.lake import Lake
 from data_contracts.schemas import BY_DAY, EMBEDDING
-from data_contracts.suites import COUNTED
 from features import store
 from features.gemaps import EGEMAPS_NAMES
 from tasks import feature_daily

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from data_contracts.expectations_data_docs import Checked, stand_alone
-from data_contracts.suites import DRIFTED, suites
+from data_contracts.expectations.data_docs import Checked, stand_alone
+from data_contracts.expectations.suites import DRIFTED, suites
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Expectation suites that a staged table must satisfy; the only room that knows Great Expectations."""
