@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from data_contracts.lake import Lake
-from data_contracts.pack_index import is_pack
+from data_contracts.lake.pack_index import is_pack
 from features import packs, store
 from features.packs import Packer
 

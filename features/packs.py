@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from data_contracts.fingerprint import digest
 from data_contracts.lake import Lake
-from data_contracts.pack_index import INDEX, PREFIX, footer, index, is_pack
+from data_contracts.lake.pack_index import INDEX, PREFIX, footer, index, is_pack
 
 
 class Packer:

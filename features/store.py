@@ -16,7 +16,7 @@ import polars as pl
 import pyarrow as pa
 
 from data_contracts.lake import Lake
-from data_contracts.pack_index import is_pack
+from data_contracts.lake.pack_index import is_pack
 from data_contracts.schema_feature_sets import RECORDING_FEATURES
 from features import packs
 

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 import duckdb
 import pyarrow as pa
 
-from data_contracts.as_of import as_of as tables_of
 from data_contracts.errors import LakeError, UndertoneError, UsageError
 from data_contracts.lake import Lake
-from data_contracts.published import published
+from data_contracts.lake.snapshot import published
+from data_contracts.lake.time_travel import as_of as tables_of
 from data_contracts.schema_feature_sets import FEATURE_SETS
 from data_contracts.schemas import TABLE_KEYS
 from flows.known_files import KnownFiles
@@ -25,7 +25,7 @@ _BATCH_ROWS = 100_000
 def connect(lake: Lake, sql: str, *, as_of: str | None = None) -> duckdb.DuckDBPyConnection:
     """A connection that knows the tables named in `sql`, all as one run left them; the lake is only read.
 
-    `as_of` takes them as they were (`data_contracts.as_of`); feature sets have no versions, and are as they are now.
+    `as_of` takes them as they were (`data_contracts.lake.time_travel`); feature sets have no versions, and are as they are now.
     """
     return _connect(lake, sql, as_of, None if lake.is_local else KnownFiles(lake))
 

@@ -13,8 +13,8 @@ import pyarrow as pa
 from deltalake import DeltaTable
 
 from data_contracts import schemas
-from data_contracts.feature_files import FeatureFile, feature_files
 from data_contracts.lake import Lake
+from data_contracts.lake.feature_files import FeatureFile, feature_files
 from flows.known_files import PROTOCOL, KnownFiles
 
 _FOLDERS = {"version": "VARCHAR", "date": "DATE"}

@@ -8,7 +8,7 @@ from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 
 from data_contracts.lake import Lake
-from data_contracts.published import point, published, versions
+from data_contracts.lake.snapshot import point, published, versions
 from features import store
 from features.compaction import Tally, compact
 from tasks.publication_compaction import existing_tables, tidy

@@ -11,7 +11,7 @@ from deltalake.exceptions import DeltaError
 
 from data_contracts.errors import LakeError
 from data_contracts.lake import Lake
-from data_contracts.published import published
+from data_contracts.lake.snapshot import published
 from data_contracts.schemas import TABLE_KEYS
 from tasks.upkeep import Upkeep, files_below, n_bytes
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from data_contracts.lake import Lake
-from data_contracts.published import versions
+from data_contracts.lake.snapshot import versions
 from data_contracts.schemas import BY_DAY
 from tasks import run_staging_paths as paths
 from tasks.ledger import Ledger

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 
 import pyarrow as pa
 
-from data_contracts.conditional import require_conditional_writes
 from data_contracts.errors import PublishConflict
 from data_contracts.lake import Lake
-from data_contracts.published import point, versions
+from data_contracts.lake.conditional_writes import require_conditional_writes
+from data_contracts.lake.snapshot import point, versions
 from data_contracts.schemas import BY_DAY, PUBLISHED, RUNS
 from tasks import run_staging_paths as paths
 from tasks.commit import ATTEMPT, RUN_ID, Change, commit, commits

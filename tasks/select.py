@@ -7,7 +7,7 @@ by date, so that a run over a year stages, audits and publishes some dates at a 
 import datetime as dt
 from collections.abc import Sequence
 
-from data_contracts.published import versions
+from data_contracts.lake.snapshot import versions
 from tasks import run_staging_paths as paths
 from tasks.related import shown, write_related
 from tasks.run import Run

@@ -58,7 +58,7 @@ class Lake:
 
         `undertone tables` and docs/tables.md say what their columns mean.
         """
-        from data_contracts.published import published
+        from data_contracts.lake.snapshot import published
         from data_contracts.schema_feature_sets import FEATURE_SETS
         from data_contracts.schemas import TABLE_KEYS
 

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from data_contracts.lake import Lake
-from data_contracts.published import Published, published
+from data_contracts.lake.snapshot import Published, published
 from data_contracts.schemas import RECORDINGS
 from features.segments import Span
 from flows.board.filters import Filters

@@ -10,7 +10,7 @@ from helpers.mailboxes import webhook
 
 import flows.chosen
 from data_contracts.lake import Lake
-from data_contracts.published import point, versions
+from data_contracts.lake.snapshot import point, versions
 from data_contracts.schemas import TABLE_KEYS
 from flows.backfill import backfill
 from flows.maintain import maintain

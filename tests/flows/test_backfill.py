@@ -16,7 +16,7 @@ import features.prefetch
 from data_contracts import lake as lakes
 from data_contracts.errors import LakeError, UsageError
 from data_contracts.lake import Lake
-from data_contracts.published import versions
+from data_contracts.lake.snapshot import versions
 from data_contracts.schemas import UTTERANCE_KEY
 from features import store
 from flows.backfill import backfill

@@ -8,7 +8,7 @@ from polars.testing import assert_frame_equal
 
 import flows.publication
 from data_contracts.lake import Lake
-from data_contracts.published import published
+from data_contracts.lake.snapshot import published
 from flows.backfill import backfill
 
 FLOAT = {"check_exact": False, "abs_tol": 2e-3, "rel_tol": 2e-3}

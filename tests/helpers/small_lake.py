@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from data_contracts import schema_feature_sets, schemas
 from data_contracts.lake import Lake
-from data_contracts.published import versions
+from data_contracts.lake.snapshot import versions
 from features import store
 from tasks.ledger import Ledger
 from tasks.lock import publishing

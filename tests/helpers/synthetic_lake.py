@@ -12,7 +12,7 @@ from deltalake import write_deltalake
 
 from data_contracts import schemas
 from data_contracts.lake import Lake
-from data_contracts.published import point, versions
+from data_contracts.lake.snapshot import point, versions
 
 CLASSES = ("anger", "happiness", "neutral", "sadness")
 REASONS = ("empty", "not_audio", "silent", "truncated")

@@ -9,7 +9,7 @@ from deltalake import write_deltalake
 
 from data_contracts import schemas
 from data_contracts.errors import PublishConflict
-from data_contracts.published import versions
+from data_contracts.lake.snapshot import versions
 from data_contracts.schemas import TABLE_KEYS
 from flows.query import query
 from tasks.commit import ATTEMPT, RUN_ID

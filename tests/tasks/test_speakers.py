@@ -11,7 +11,7 @@ import tasks.publication_publish
 from data_contracts import schemas
 from data_contracts.errors import UsageError
 from data_contracts.lake import Lake
-from data_contracts.published import versions
+from data_contracts.lake.snapshot import versions
 from data_contracts.schemas import FORGOTTEN, SPEAKERS, TABLE_KEYS
 from tasks import speakers
 from tasks.memory import voiceprints

@@ -10,7 +10,7 @@ import fsspec
 import polars as pl
 
 from data_contracts.errors import UsageError
-from data_contracts.lake_tables import Tables
+from data_contracts.lake.tables import Tables
 from data_contracts.patience import Patience
 
 _ODD = re.compile(r"[^A-Za-z0-9/:._+=@,~-]")
@@ -41,9 +41,9 @@ class Lake(Tables):
         """A table as the newest whole publication left it, or a feature set, by its name.
 
         Tables scanned one after the other may be of two publications, where one comes in between: `published` keeps to
-        one. `as_of` is a run's id, a Delta version, an ISO time or date (`data_contracts.as_of`). Raises UsageError
+        one. `as_of` is a run's id, a Delta version, an ISO time or date (`data_contracts.lake.time_travel`). Raises UsageError
         where there is no such thing (yet).
         """
-        from data_contracts.scan import scan  # which is built upon this class
+        from data_contracts.lake.scan import scan  # which is built upon this class
 
         return scan(self, name, as_of=as_of)

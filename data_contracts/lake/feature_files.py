@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from data_contracts.errors import UsageError
 from data_contracts.lake import Lake
-from data_contracts.pack_index import footer, is_pack, rows
+from data_contracts.lake.pack_index import footer, is_pack, rows
 
 _LOOKS = 5  # a packer takes away what was listed
 _AT_ONCE = 16

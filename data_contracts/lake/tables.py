@@ -4,7 +4,7 @@ import polars as pl
 import pyarrow as pa
 from deltalake import DeltaTable
 
-from data_contracts.lake_storage import Storage
+from data_contracts.lake.storage import Storage
 
 
 class Tables(Storage):

@@ -4,11 +4,11 @@ from collections import defaultdict
 
 import polars as pl
 
-from data_contracts.as_of import as_of as tables_of
 from data_contracts.errors import UsageError
-from data_contracts.feature_files import FeatureFile, feature_files
 from data_contracts.lake import Lake
-from data_contracts.published import published
+from data_contracts.lake.feature_files import FeatureFile, feature_files
+from data_contracts.lake.snapshot import published
+from data_contracts.lake.time_travel import as_of as tables_of
 from data_contracts.schema_feature_sets import FEATURE_SETS
 from data_contracts.schemas import TABLE_KEYS
 
