@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from data_contracts.errors import UsageError
-from data_contracts.patience import Patience
+from data_contracts.object_store.retry import Patience
 
 DEFAULT_LAYOUT = "{root}/{date:%Y/%m/%d}/"
 _DIGITS = {"%Y": r"(?P<Y>\d{4})", "%m": r"(?P<m>\d{2})", "%d": r"(?P<d>\d{2})", "%%": "%"}

@@ -6,9 +6,9 @@ from typing import Any
 import fsspec
 
 from data_contracts.errors import CorpusError, UsageError
-from data_contracts.patience import Patience
+from data_contracts.object_store.client_options import s3fs_options
+from data_contracts.object_store.retry import Patience
 from data_contracts.records import AudioObject
-from data_contracts.storage import s3fs_options
 from features.names import as_on_disk, as_text, is_url
 
 _STAMPS = ("LastModified", "last_modified", "mtime", "updated", "created")

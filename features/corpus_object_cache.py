@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 
-from data_contracts.patience import Patience
+from data_contracts.object_store.retry import Patience
 from data_contracts.records import AudioObject
 from data_contracts.rejects import Reject
 from features.objects import Held, hold, read_object

@@ -13,8 +13,8 @@ from typing import Any
 import polars as pl
 
 from data_contracts.errors import CorpusError
-from data_contracts.foreign import translated
-from data_contracts.patience import Patience
+from data_contracts.object_store.error_translation import translated
+from data_contracts.object_store.retry import Patience
 from data_contracts.records import AudioObject
 from features import rows
 from features.corpus import Corpus, date_in_path

@@ -11,8 +11,8 @@ import polars as pl
 
 from data_contracts.channel_names import channel_names
 from data_contracts.errors import CorpusError, UsageError
+from data_contracts.object_store.client_options import storage_options
 from data_contracts.records import AudioObject
-from data_contracts.storage import storage_options
 from features.corpus import date_in_path
 from features.corpus_filesystem import look_at
 from features.names import is_url

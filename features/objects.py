@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from data_contracts.errors import ComputeError, CorpusError, TransientError
-from data_contracts.foreign import BUSY, code_of, is_full, translated
-from data_contracts.patience import Patience
+from data_contracts.object_store.error_translation import BUSY, code_of, is_full, translated
+from data_contracts.object_store.retry import Patience
 from data_contracts.records import AudioObject
 from data_contracts.rejects import Reason, Reject
 from features.corpus_filesystem import connect, is_local, look_at

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass, replace
 
 from data_contracts.errors import UsageError
-from data_contracts.patience import Patience
+from data_contracts.object_store.retry import Patience
 
 _LEAST_MB = 1_100  # what Python, torch, the models, one batch and a decoder take before the first recording is held
 _SECOND_BYTES = 16_000 * 4

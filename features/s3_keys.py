@@ -7,7 +7,7 @@ from typing import Any
 from aiobotocore.session import AioSession  # type: ignore[import-untyped]
 from botocore.utils import parse_timestamp
 
-from data_contracts.s3 import S3
+from data_contracts.object_store.s3 import S3
 
 
 class S3Keys(S3):

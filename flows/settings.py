@@ -11,7 +11,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from data_contracts.channel_names import channel_names
 from data_contracts.errors import UsageError
-from data_contracts.patience import Patience
+from data_contracts.object_store.retry import Patience
 from data_contracts.records import SHARD_BYTES
 from features.corpus import DEFAULT_LAYOUT, Corpus
 from flows.notified import Notified

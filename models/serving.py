@@ -21,7 +21,7 @@ from torch import Tensor
 
 from data_contracts.errors import ModelError
 from data_contracts.lake import Lake
-from data_contracts.patience import Patience
+from data_contracts.object_store.retry import Patience
 from data_contracts.records import ModelRef
 from features.changes import Along
 from features.describe import Embed

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from data_contracts.errors import CorpusError, UsageError
-from data_contracts.patience import Patience
+from data_contracts.object_store.retry import Patience
 from data_contracts.records import ModelRef
 from data_contracts.rejects import Reject
 from features import decoders

@@ -9,7 +9,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.tasks import Task
 
 from data_contracts.errors import TransientError
-from data_contracts.foreign import translated
+from data_contracts.object_store.error_translation import translated
 
 P = ParamSpec("P")
 R = TypeVar("R")

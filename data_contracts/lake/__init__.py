@@ -11,7 +11,7 @@ import polars as pl
 
 from data_contracts.errors import UsageError
 from data_contracts.lake.tables import Tables
-from data_contracts.patience import Patience
+from data_contracts.object_store.retry import Patience
 
 _ODD = re.compile(r"[^A-Za-z0-9/:._+=@,~-]")
 _DELTA_CAN_WRITE = {"file", "local", "s3", "s3a", "gs", "gcs", "az", "abfs"}

@@ -15,10 +15,10 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data_contracts.foreign import code_of
-from data_contracts.patience import Patience
+from data_contracts.object_store.client_options import delta_patience, polars_patience, s3fs_options, storage_options
+from data_contracts.object_store.error_translation import code_of
+from data_contracts.object_store.retry import Patience
 from data_contracts.schemas import SCHEMA_VERSION
-from data_contracts.storage import delta_patience, polars_patience, s3fs_options, storage_options
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ class Storage:
             uri = str(Path(uri.removeprefix("file://")).expanduser().absolute())
         self.uri = uri.rstrip("/")
         if protocol in {"s3", "s3a"}:
-            from data_contracts.s3 import S3
+            from data_contracts.object_store.s3 import S3
 
             self.fs = S3(**s3fs_options(patience))
             self.path = str(self.fs._strip_protocol(self.uri))

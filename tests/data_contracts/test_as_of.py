@@ -4,11 +4,11 @@ import datetime as dt
 from pathlib import Path
 
 import pytest
+from data_contracts.as_of import as_of
 from helpers.lakes import make_lake
 from helpers.small_lake import publish_night, utterance
 
 from data_contracts import lake as lakes
-from data_contracts.as_of import as_of
 from data_contracts.errors import UsageError
 from data_contracts.lake import Lake
 from flows.embedded_s3 import upload

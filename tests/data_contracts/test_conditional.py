@@ -1,11 +1,11 @@
 """A store that does not keep its conditions is found out, and one that does is left as it was."""
 
 import pytest
+from data_contracts.conditional import broken_condition, require_conditional_writes
 from helpers.faulty_s3 import Fault
 
 from data_contracts import conditional
 from data_contracts import lake as lakes
-from data_contracts.conditional import broken_condition, require_conditional_writes
 from data_contracts.errors import LakeError
 
 

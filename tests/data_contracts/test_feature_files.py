@@ -5,10 +5,10 @@ import datetime as dt
 import polars as pl
 import pyarrow as pa
 import pytest
+from data_contracts.feature_files import feature_files
 from helpers.small_lake import write_segments
 
 from data_contracts.errors import UsageError
-from data_contracts.feature_files import feature_files
 from data_contracts.lake import Lake
 from features import store
 from features.compaction import compact

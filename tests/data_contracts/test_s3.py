@@ -2,12 +2,11 @@
 
 import boto3
 import pytest
-from helpers.faulty_s3 import Fault
-
 from data_contracts.foreign import code_of
 from data_contracts.patience import Patience
 from data_contracts.s3 import S3
 from data_contracts.storage import s3fs_options
+from helpers.faulty_s3 import Fault
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 from helpers.small_disk import small_disk
 
 from data_contracts.errors import ComputeError
-from data_contracts.patience import Patience
+from data_contracts.object_store.retry import Patience
 from data_contracts.records import AudioObject
 from data_contracts.rejects import Reason, Reject
 from features import objects

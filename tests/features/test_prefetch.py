@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from data_contracts.errors import CredentialsError, TransientError
 from data_contracts.fingerprint import digest
-from data_contracts.patience import Patience
+from data_contracts.object_store.retry import Patience
 from data_contracts.records import AudioObject
 from data_contracts.rejects import Reason, Reject
 from features import decoders

@@ -21,7 +21,7 @@ import flows.rows
 from data_contracts import lake as lakes
 from data_contracts.errors import CredentialsError, LakeError, TransientError, UsageError
 from data_contracts.lake import Lake
-from data_contracts.patience import Patience
+from data_contracts.object_store.retry import Patience
 from flows.cli import app
 from flows.embedded_s3 import upload
 from flows.query import asked, connect, query

@@ -14,7 +14,7 @@ from helpers.paths import ROOT, WEIGHTS
 
 from data_contracts.errors import ModelError, TransientError
 from data_contracts.lake import Lake
-from data_contracts.patience import Patience
+from data_contracts.object_store.retry import Patience
 from data_contracts.records import ModelRef
 from models import registry_loading, serving
 from models.emotion import EmotionModel
@@ -23,7 +23,7 @@ from models.speaker import SpeakerModel
 
 _WITHOUT_MLFLOW = """
 import sys
-from data_contracts.patience import Patience
+from data_contracts.object_store.retry import Patience
 from data_contracts.records import ModelRef
 from models import serving
 emotion, speaker = (eval(line, {"ModelRef": ModelRef}) for line in sys.argv[1:])

@@ -8,7 +8,7 @@ from typing import Any
 import botocore.session
 import fsspec
 
-from data_contracts.patience import Patience
+from data_contracts.object_store.retry import Patience
 
 _S3 = {"s3", "s3a"}
 _PROFILES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "HOME")
@@ -71,7 +71,7 @@ def s3fs_options(patience: Patience, environ: Mapping[str, str] = os.environ) ->
         "config_kwargs": {
             "connect_timeout": min(patience.timeout_s, 10.0),
             "read_timeout": patience.timeout_s,
-            "retries": {"total_max_attempts": 1},  # `data_contracts.s3` tries again
+            "retries": {"total_max_attempts": 1},  # `data_contracts.object_store.s3` tries again
             "max_pool_connections": 32,
             "user_agent": "undertone",  # botocore's own, put together anew for each request, is a tenth of its cost
         },

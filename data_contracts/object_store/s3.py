@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import s3fs
 from fsspec.asyn import sync_wrapper
 
-from data_contracts.foreign import code_of, is_passing
+from data_contracts.object_store.error_translation import code_of, is_passing
 
 T = TypeVar("T")
 

@@ -1,0 +1,1 @@
+"""Requests to a remote store: client options, retries, translated errors."""
