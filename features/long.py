@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from data_contracts.lake import Lake
 from data_contracts.records import Counts, ShardRef
 from data_contracts.rejects import Reason, Reject
-from data_contracts.schema_feature_sets import RECORDING_FEATURES
+from data_contracts.schema.feature_sets import RECORDING_FEATURES
 from features import decoders, shards
 from features.config import FeatureConfig
 from features.corpus_object_cache import shared

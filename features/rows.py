@@ -7,7 +7,7 @@ import polars as pl
 import pyarrow as pa
 
 from data_contracts.records import AudioObject
-from data_contracts.schemas import PLAN
+from data_contracts.schema.tables import PLAN
 
 KEY = ["uri", "etag"]
 """A content: what is read once."""

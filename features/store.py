@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from data_contracts.lake import Lake
 from data_contracts.lake.pack_index import is_pack
-from data_contracts.schema_feature_sets import RECORDING_FEATURES
+from data_contracts.schema.feature_sets import RECORDING_FEATURES
 from features import packs
 
 _FILES_AT_A_TIME = 256

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from data_contracts import schema_feature_sets
 from data_contracts.records import AudioObject, Counts
 from data_contracts.rejects import Reason, Reject
+from data_contracts.schema import feature_sets
 from features.contours import SUPRASEGMENTAL_NAMES
 from features.gemaps import EGEMAPS_NAMES
 from features.measures import Measures
@@ -52,29 +52,29 @@ class ShardTables:
         self.levels_db.append(level_db)
 
     def arrow(self) -> dict[str, pa.Table]:
-        """The tables by feature set, in the columns of `data_contracts.schema_feature_sets`."""
+        """The tables by feature set, in the columns of `data_contracts.schema.feature_sets`."""
         n = len(self.keys)
         keys = [[key[i] for key in self.keys] for i in range(3)]
         values = np.stack(self.egemaps) if n else np.empty((0, len(EGEMAPS_NAMES)), np.float32)
         wide = np.stack(self.suprasegmentals) if n else np.empty((0, len(SUPRASEGMENTAL_NAMES)), np.float32)
         starts, ends = [span.start_s for span in self.spans], [span.end_s for span in self.spans]
         tables = {
-            "segments": _table([*keys, starts, ends, self.levels_db], schema_feature_sets.SEGMENTS),
-            "egemaps": _table([*keys, *values.T], schema_feature_sets.egemaps(EGEMAPS_NAMES)),
+            "segments": _table([*keys, starts, ends, self.levels_db], feature_sets.SEGMENTS),
+            "egemaps": _table([*keys, *values.T], feature_sets.egemaps(EGEMAPS_NAMES)),
             "suprasegmental": _table(
                 [*keys, pa.FixedSizeListArray.from_arrays(pa.array(wide.ravel()), wide.shape[1])],
-                schema_feature_sets.suprasegmental(wide.shape[1]),
+                feature_sets.suprasegmental(wide.shape[1]),
             ),
             **{
-                name: _vectors(keys, self.vectors[name], schema_feature_sets.embeddings(dim, name))
+                name: _vectors(keys, self.vectors[name], feature_sets.embeddings(dim, name))
                 for name, dim in self.dims.items()
             },
-            "recordings": pa.Table.from_pylist(self.recordings, schema=schema_feature_sets.RECORDING_FEATURES),
+            "recordings": pa.Table.from_pylist(self.recordings, schema=feature_sets.RECORDING_FEATURES),
         }
         if self.logmel:
-            tables["logmel"] = _table([*keys, *_by_frame(self.logmels, np.float16)], schema_feature_sets.LOGMEL)
+            tables["logmel"] = _table([*keys, *_by_frame(self.logmels, np.float16)], feature_sets.LOGMEL)
         if self.lld:
-            tables["lld"] = _table([*keys, *_by_frame(self.llds, np.float32), self.voiced], schema_feature_sets.LLD)
+            tables["lld"] = _table([*keys, *_by_frame(self.llds, np.float32), self.voiced], feature_sets.LLD)
         return tables
 
 

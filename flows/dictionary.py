@@ -1,4 +1,4 @@
-"""The data dictionary: what `undertone tables` prints, and docs/tables.md holds. Words: `data_contracts.dictionary`."""
+"""The data dictionary: what `undertone tables` prints, and docs/tables.md holds. Words: `data_contracts.schema.dictionary`."""
 
 import json
 import textwrap
@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 import pyarrow as pa
 from rich.table import Table
 
-from data_contracts import dictionary, schema_feature_sets, schemas
 from data_contracts.errors import UsageError
-from data_contracts.schemas import PARTITIONED, TABLE_KEYS, UTTERANCE_KEY
+from data_contracts.schema import dictionary, feature_sets, tables
+from data_contracts.schema.tables import PARTITIONED, TABLE_KEYS, UTTERANCE_KEY
 from flows.query import SETS
 from flows.show import grid
 
@@ -61,7 +61,7 @@ def entry(name: str) -> Entry:
 
 
 def _table(name: str) -> Entry:
-    schema = schemas.utterances(["<class>"], _DIMENSIONS) if name == "utterances" else getattr(schemas, name.upper())
+    schema = tables.utterances(["<class>"], _DIMENSIONS) if name == "utterances" else getattr(tables, name.upper())
     key, partition = TABLE_KEYS[name], ("date",) if name in PARTITIONED else ()
     return Entry(name, "table", dictionary.TABLES[name], key, partition, _columns(name, schema, key))
 
@@ -79,15 +79,15 @@ def feature_schema(feature_set: str) -> pa.Schema:
     if feature_set == "egemaps":
         from features.gemaps import EGEMAPS_NAMES
 
-        return schema_feature_sets.egemaps(EGEMAPS_NAMES)
+        return feature_sets.egemaps(EGEMAPS_NAMES)
     made = {
-        "recordings": schema_feature_sets.RECORDING_FEATURES,
-        "segments": schema_feature_sets.SEGMENTS,
-        "suprasegmental": schema_feature_sets.suprasegmental(-1),
-        "embeddings": schema_feature_sets.embeddings(-1),
-        "emotion_embeddings": schema_feature_sets.embeddings(-1, "emotion_embeddings"),
-        "logmel": schema_feature_sets.LOGMEL,
-        "lld": schema_feature_sets.LLD,
+        "recordings": feature_sets.RECORDING_FEATURES,
+        "segments": feature_sets.SEGMENTS,
+        "suprasegmental": feature_sets.suprasegmental(-1),
+        "embeddings": feature_sets.embeddings(-1),
+        "emotion_embeddings": feature_sets.embeddings(-1, "emotion_embeddings"),
+        "logmel": feature_sets.LOGMEL,
+        "lld": feature_sets.LLD,
     }
     return made[feature_set]
 

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from data_contracts.errors import UndertoneError
 from data_contracts.lake.conditional_writes import require_conditional_writes
-from data_contracts.schemas import TABLE_KEYS
+from data_contracts.schema.tables import TABLE_KEYS
 from flows.screen import safe
 from flows.settings import Settings
 

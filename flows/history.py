@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from data_contracts.errors import LakeError, UsageError
 from data_contracts.lake import Lake
-from data_contracts.schemas import RUNS
+from data_contracts.schema.tables import RUNS
 from flows.query import query
 from tasks import run_staging_paths as paths
 from tasks.heartbeat import last_sign

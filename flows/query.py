@@ -11,8 +11,8 @@ from data_contracts.errors import LakeError, UndertoneError, UsageError
 from data_contracts.lake import Lake
 from data_contracts.lake.snapshot import published
 from data_contracts.lake.time_travel import as_of as tables_of
-from data_contracts.schema_feature_sets import FEATURE_SETS
-from data_contracts.schemas import TABLE_KEYS
+from data_contracts.schema.feature_sets import FEATURE_SETS
+from data_contracts.schema.tables import TABLE_KEYS
 from flows.known_files import KnownFiles
 from flows.views import Views
 

@@ -12,9 +12,9 @@ import polars as pl
 import pyarrow as pa
 from deltalake import DeltaTable
 
-from data_contracts import schemas
 from data_contracts.lake import Lake
 from data_contracts.lake.feature_files import FeatureFile, feature_files
+from data_contracts.schema import tables
 from flows.known_files import PROTOCOL, KnownFiles
 
 _FOLDERS = {"version": "VARCHAR", "date": "DATE"}
@@ -87,7 +87,7 @@ class Views:
 
 
 def _schema(table: str) -> pa.Schema:
-    return schemas.utterances(()) if table == "utterances" else getattr(schemas, table.upper())
+    return tables.utterances(()) if table == "utterances" else getattr(tables, table.upper())
 
 
 def _text(value: str) -> str:

@@ -5,9 +5,9 @@ from typing import Any
 
 import polars as pl
 
-from data_contracts import schemas
 from data_contracts.expectations.suites import COUNTED, DRIFTED, ROUNDING_S
 from data_contracts.rejects import Unscored
+from data_contracts.schema import tables as schemas
 from features import store
 from tasks import run_staging_paths as paths
 from tasks.drift import in_words

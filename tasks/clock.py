@@ -9,7 +9,7 @@ import datetime as dt
 import polars as pl
 
 from data_contracts.lake import Lake
-from data_contracts.schemas import RECORDINGS
+from data_contracts.schema.tables import RECORDINGS
 
 
 def published_ahead(lake: Lake, now: dt.datetime) -> pl.DataFrame:

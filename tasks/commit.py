@@ -12,7 +12,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 from data_contracts.errors import LakeError, TransientError, UndertoneError
 from data_contracts.lake import Lake
 from data_contracts.object_store.error_translation import translated
-from data_contracts.schemas import PARTITIONED, TABLE_KEYS
+from data_contracts.schema.tables import PARTITIONED, TABLE_KEYS
 
 RUN_ID, ATTEMPT = "undertone.run_id", "undertone.attempt"
 _HARMLESS = ("OPTIMIZE", "VACUUM")  # they change no row

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 
 import polars as pl
 
-from data_contracts import schemas
 from data_contracts.lake import Lake
+from data_contracts.schema import tables as schemas
 from features.gemaps import EGEMAPS_NAMES
 from models.drift import DriftConfig, compare, is_enough
 from tasks.histories import History, histories

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import polars as pl
 
-from data_contracts.schemas import EMBEDDING, FEATURE_DAILY, UTTERANCE_KEY
+from data_contracts.schema.tables import EMBEDDING, FEATURE_DAILY, UTTERANCE_KEY
 from features import sketch, store
 from features.gemaps import EGEMAPS_NAMES
 from tasks.run import Run

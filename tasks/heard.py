@@ -9,8 +9,8 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from data_contracts import schemas
-from data_contracts.schemas import UTTERANCE_KEY
+from data_contracts.schema import tables
+from data_contracts.schema.tables import UTTERANCE_KEY
 from features import store, store_history
 from features.gemaps import EGEMAPS_NAMES
 from tasks import run_staging_paths as paths
@@ -32,7 +32,7 @@ def write_heard(run: Run, date: dt.date) -> list[str]:
     waits = identities.join(waiting, on="recording_id", how="inner").with_columns(waits=pl.lit(True))
     held = store_history.recordings(run.lake, run.feature_version, date).filter(pl.col("status") == "ok")
     others = (
-        run.lake.frame("utterances", schemas.utterances(run.classes))
+        run.lake.frame("utterances", tables.utterances(run.classes))
         .filter(pl.col("date") == date, pl.col("feature_version") == run.feature_version)
         .select(*UTTERANCE_KEY, "speaker_id")
         .join(waiting.lazy(), on="recording_id", how="anti")

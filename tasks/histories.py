@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from data_contracts.schemas import EMBEDDING
+from data_contracts.schema.tables import EMBEDDING
 from models.drift import Method, Sample, deciles
 
 _COUNTS = ("n_recordings", "n_ok", "n_rejected", "n_utterances", "n_abstained")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
-from data_contracts.schemas import UTTERANCE_KEY
+from data_contracts.schema.tables import UTTERANCE_KEY
 from models.linking import Decision
 from models.linking import identify as identify_speakers
 from tasks import run_staging_paths as paths

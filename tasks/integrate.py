@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from data_contracts.schemas import BY_DAY, UTTERANCE_KEY
+from data_contracts.schema.tables import BY_DAY, UTTERANCE_KEY
 from tasks import run_staging_paths as paths
 from tasks import standing
 from tasks.daily import by_day

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from data_contracts.lake import Lake
 from data_contracts.records import Counts
-from data_contracts.schemas import RUNS, STAGES
+from data_contracts.schema.tables import RUNS, STAGES
 from tasks import run_staging_paths as paths
 
 _STAGED = (

@@ -9,9 +9,9 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from data_contracts import schemas
 from data_contracts.lake import Lake
-from data_contracts.schemas import SPEAKERS, UTTERANCE_KEY
+from data_contracts.schema import tables
+from data_contracts.schema.tables import SPEAKERS, UTTERANCE_KEY
 from models.linking import Identities, Voiceprint
 from models.succession import carry_on
 
@@ -58,7 +58,7 @@ class Memory:
         if not self.earlier:
             return [None] * len(heard)
         before = (
-            lake.frame("utterances", schemas.utterances(()))
+            lake.frame("utterances", tables.utterances(()))
             .filter(pl.col("date") == date)
             .join(pl.LazyFrame({"speaker_id": list(self.earlier)}), on="speaker_id", how="semi")
             .join(heard.lazy().select(_KEY), on=_KEY, how="semi")

@@ -12,7 +12,7 @@ from deltalake.exceptions import DeltaError
 from data_contracts.errors import LakeError
 from data_contracts.lake import Lake
 from data_contracts.lake.snapshot import published
-from data_contracts.schemas import TABLE_KEYS
+from data_contracts.schema.tables import TABLE_KEYS
 from tasks.upkeep import Upkeep, files_below, n_bytes
 
 _TOMBSTONE_DAYS = 7  # Delta remembers for so long which files a version replaced

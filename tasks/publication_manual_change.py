@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from data_contracts.lake import Lake
 from data_contracts.lake.snapshot import versions
-from data_contracts.schemas import BY_DAY
+from data_contracts.schema.tables import BY_DAY
 from tasks import run_staging_paths as paths
 from tasks.ledger import Ledger
 from tasks.publication_publish import alone, publish_staged

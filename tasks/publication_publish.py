@@ -10,7 +10,7 @@ from data_contracts.errors import PublishConflict
 from data_contracts.lake import Lake
 from data_contracts.lake.conditional_writes import require_conditional_writes
 from data_contracts.lake.snapshot import point, versions
-from data_contracts.schemas import BY_DAY, PUBLISHED, RUNS
+from data_contracts.schema.tables import BY_DAY, PUBLISHED, RUNS
 from tasks import run_staging_paths as paths
 from tasks.commit import ATTEMPT, RUN_ID, Change, commit, commits
 from tasks.ledger import Ledger

@@ -3,7 +3,7 @@
 import polars as pl
 
 from data_contracts.rejects import Unscored
-from data_contracts.schemas import QUALITY_MEASURES
+from data_contracts.schema.tables import QUALITY_MEASURES
 
 _BY = ["date", "source"]
 _PERCENTILES = {"_p10": 0.1, "": 0.5, "_p90": 0.9}

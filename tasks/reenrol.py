@@ -6,7 +6,7 @@ import polars as pl
 import pyarrow as pa
 
 from data_contracts.errors import TransientError, UndertoneError
-from data_contracts.schemas import SPEAKERS
+from data_contracts.schema.tables import SPEAKERS
 from tasks import run_staging_paths as paths
 from tasks.enrol import hear
 from tasks.run import Run

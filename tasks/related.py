@@ -7,7 +7,7 @@ import datetime as dt
 
 import polars as pl
 
-from data_contracts import schemas
+from data_contracts.schema import tables
 from tasks import run_staging_paths as paths
 from tasks.run import Run
 
@@ -15,13 +15,13 @@ _COLUMNS = (
     *("uri", "etag", "recording_id", "date", "status", "read_at", "tries", "n_segments"),
     *("feature_version", "emotion_model", "speaker_model"),
 )
-_NARROW = (*schemas.UTTERANCE_KEY, "date", "speaker_id", "start_s", "end_s")
+_NARROW = (*tables.UTTERANCE_KEY, "date", "speaker_id", "start_s", "end_s")
 
 
 def shown(run: Run, *, by: str, values: pl.Series) -> pl.DataFrame:
     """The published recordings whose column `by` is among `values`."""
     wanted = pl.LazyFrame({by: values.drop_nulls().unique()})
-    rows = run.lake.frame("recordings", schemas.RECORDINGS).select(_COLUMNS)
+    rows = run.lake.frame("recordings", tables.RECORDINGS).select(_COLUMNS)
     return rows.join(wanted, on=by, how="semi").collect(engine="streaming")
 
 
@@ -52,7 +52,7 @@ def shown_utterances(run: Run, recording_ids: pl.Series) -> pl.DataFrame:
 
 
 def _utterances(run: Run, recording_ids: pl.Series, dates: list[dt.date] | None) -> pl.DataFrame:
-    rows = run.lake.frame("utterances", schemas.utterances(())).select(_NARROW)
+    rows = run.lake.frame("utterances", tables.utterances(())).select(_NARROW)
     if dates is not None:
         rows = rows.filter(pl.col("date").is_in(dates))
     wanted = pl.LazyFrame({"recording_id": recording_ids.unique()})

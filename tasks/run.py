@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-from data_contracts import schemas
 from data_contracts.lake import Lake
 from data_contracts.records import ModelRef
+from data_contracts.schema import tables
 from features.config import FeatureConfig
 from features.corpus import Corpus
 from features.resources import Resources
@@ -76,7 +76,7 @@ class Run:
     @property
     def utterances(self) -> pa.Schema:
         """The columns of `utterances` as this run writes them."""
-        return schemas.utterances(self.classes, self.dimensions)
+        return tables.utterances(self.classes, self.dimensions)
 
 
 def new_id(now: dt.datetime) -> str:

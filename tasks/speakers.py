@@ -11,11 +11,11 @@ from dataclasses import replace
 import polars as pl
 import pyarrow as pa
 
-from data_contracts import schemas
 from data_contracts.errors import UsageError, ValidationStopped
 from data_contracts.expectations.validation import validate
 from data_contracts.lake import Lake
-from data_contracts.schemas import FORGOTTEN, SPEAKERS
+from data_contracts.schema import tables as schemas
+from data_contracts.schema.tables import FORGOTTEN, SPEAKERS
 from features.sources import Sources
 from tasks import standing
 from tasks.publication_manual_change import Amendment, amend

@@ -3,9 +3,9 @@
 import datetime as dt
 import time
 
-from data_contracts import schemas
 from data_contracts.lake import Lake
-from data_contracts.schemas import RECORDINGS
+from data_contracts.schema import tables
+from data_contracts.schema.tables import RECORDINGS
 from features import store
 from tasks.upkeep import Found, Upkeep, n_bytes
 
@@ -13,7 +13,7 @@ from tasks.upkeep import Found, Upkeep, n_bytes
 def unpublished_versions(lake: Lake) -> list[str]:
     """Feature versions in the store of which no published row is made."""
     published = set()
-    for table, schema in (("recordings", RECORDINGS), ("utterances", schemas.utterances(()))):
+    for table, schema in (("recordings", RECORDINGS), ("utterances", tables.utterances(()))):
         published |= set(lake.frame(table, schema).select("feature_version").unique().collect()["feature_version"])
     held = {version for feature_set in lake.names("features") for version in store.versions(lake, feature_set)}
     return sorted(held - published)

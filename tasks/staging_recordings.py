@@ -2,8 +2,8 @@
 
 import polars as pl
 
-from data_contracts import schemas
-from data_contracts.schemas import TABLE_KEYS, UTTERANCE_KEY
+from data_contracts.schema import tables
+from data_contracts.schema.tables import TABLE_KEYS, UTTERANCE_KEY
 from tasks import standing
 from tasks.related import related, shown_utterances
 from tasks.run import Run
@@ -42,14 +42,14 @@ def published_utterances(
 
 def rejects_to_stage(run: Run, recordings: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The rows of `rejects`, and the keys of published rejects of these recordings that are none any more."""
-    rejected = recordings.filter(pl.col("status") == "rejected").select(schemas.REJECTS.names)
+    rejected = recordings.filter(pl.col("status") == "rejected").select(tables.REJECTS.names)
     key = list(TABLE_KEYS["rejects"])
-    before = run.lake.frame("rejects", schemas.REJECTS).join(recordings.lazy().select("uri"), on="uri", how="semi")
+    before = run.lake.frame("rejects", tables.REJECTS).join(recordings.lazy().select("uri"), on="uri", how="semi")
     return rejected, before.join(rejected.lazy(), on=key, how="anti").select(key).collect()
 
 
 def as_table(frame: pl.DataFrame, table: str, run: Run) -> pl.DataFrame:
     """Exactly the columns and types of the table's schema."""
-    schema = run.utterances if table == "utterances" else getattr(schemas, table.upper())
+    schema = run.utterances if table == "utterances" else getattr(tables, table.upper())
     empty = pl.DataFrame(schema.empty_table())
     return frame.select(pl.col(name).cast(kind) for name, kind in empty.schema.items())

@@ -6,10 +6,10 @@ from typing import Any
 
 import polars as pl
 
-from data_contracts import schemas
 from data_contracts.errors import CorpusError, UsageError
 from data_contracts.lake import Lake
 from data_contracts.records import AudioObject
+from data_contracts.schema import tables
 from features.corpus import Corpus, date_in_path
 from features.corpus_filesystem import look_at
 from tasks.run import Choice
@@ -22,7 +22,7 @@ def chosen(lake: Lake, choice: Choice, dates: tuple[dt.date, ...] | None) -> lis
 
     Raises UsageError where a URI is none of them.
     """
-    rejects = lake.frame("rejects", schemas.REJECTS).select("uri", "etag", "date", "reason", "tries").collect()
+    rejects = lake.frame("rejects", tables.REJECTS).select("uri", "etag", "date", "reason", "tries").collect()
     unknown = sorted(set(choice.uris) - set(rejects["uri"]))
     if unknown:
         raise UsageError(f"{unknown[0]!r} is not among the rejects; `undertone rejects` lists them, --json in full")
@@ -32,7 +32,7 @@ def chosen(lake: Lake, choice: Choice, dates: tuple[dt.date, ...] | None) -> lis
         rejects = rejects.filter(pl.col("reason").is_in(list(choice.reasons)))
     if choice.uris:
         rejects = rejects.filter(pl.col("uri").is_in(list(choice.uris)))
-    told = lake.frame("recordings", schemas.RECORDINGS).select("uri", "etag", *_TOLD)
+    told = lake.frame("recordings", tables.RECORDINGS).select("uri", "etag", *_TOLD)
     return rejects.lazy().join(told, on=["uri", "etag"], how="left").sort("date", "uri").collect().to_dicts()
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from data_contracts.schemas import UTTERANCE_KEY, utterances
+from data_contracts.schema.tables import UTTERANCE_KEY, utterances
 from features import store
 from tasks import run_staging_paths as paths
 from tasks.run import Run

@@ -3,9 +3,9 @@
 import polars as pl
 import pyarrow as pa
 
-from data_contracts import schemas
 from data_contracts.lake import Lake
-from data_contracts.schemas import QUALITY_MEASURES, UTTERANCE_KEY
+from data_contracts.schema import tables
+from data_contracts.schema.tables import QUALITY_MEASURES, UTTERANCE_KEY
 from features.sources import Sources
 
 _TOLD = (
@@ -27,7 +27,7 @@ def utterances(
 
 def recordings(lake: Lake, days: pl.Series, staged: pl.DataFrame, sources: Sources) -> pl.DataFrame:
     """A few columns of the recordings of `days`; what was published before there were sources gets its source."""
-    published = lake.frame("recordings", schemas.RECORDINGS).filter(pl.col("date").is_in(days.implode())).select(_TOLD)
+    published = lake.frame("recordings", tables.RECORDINGS).filter(pl.col("date").is_in(days.implode())).select(_TOLD)
     kept = published.join(staged.lazy().select("uri"), on="uri", how="anti").collect()
     rows = pl.concat([kept, staged.filter(pl.col("date").is_in(days.implode())).select(_TOLD)], how="vertical_relaxed")
     return with_sources(rows, sources).drop("attributes")
@@ -57,13 +57,13 @@ def from_sources(lake: Lake, utterances: pl.DataFrame, recordings: pl.DataFrame,
     any_of_them = elsewhere.unique("recording_id", keep="first").select("recording_id", other="source")
     return (
         found.join(any_of_them, on="recording_id", how="left")
-        .with_columns(source=pl.coalesce("source", "other", pl.lit(schemas.UNKNOWN)))
+        .with_columns(source=pl.coalesce("source", "other", pl.lit(tables.UNKNOWN)))
         .drop("other")
     )
 
 
 def _elsewhere(lake: Lake, wanted: pl.DataFrame, sources: Sources) -> pl.DataFrame:
-    listed = lake.frame("recordings", schemas.RECORDINGS).filter(pl.col("status") == "ok")
+    listed = lake.frame("recordings", tables.RECORDINGS).filter(pl.col("status") == "ok")
     rows = listed.select("recording_id", "date", "uri", "source", "attributes")
     found = rows.join(wanted.lazy(), on="recording_id", how="semi").collect(engine="streaming")
     return with_sources(found, sources).select("recording_id", "date", "uri", "source")

@@ -6,8 +6,8 @@ who lose what they said on their first or last day.
 
 import polars as pl
 
-from data_contracts import schemas
-from data_contracts.schemas import UTTERANCE_KEY
+from data_contracts.schema import tables
+from data_contracts.schema.tables import UTTERANCE_KEY
 from tasks import run_staging_paths as paths
 from tasks.run import Run
 from tasks.tallies import by_speaker
@@ -24,7 +24,7 @@ def speakers(
     `after` are all utterances of the touched dates as they will stand; `added` and `removed` what comes and goes.
     `voices.parquet` says who was founded, and whose voice is known anew under this encoder.
     """
-    remembered = run.lake.frame("speakers", schemas.SPEAKERS).collect()
+    remembered = run.lake.frame("speakers", tables.SPEAKERS).collect()
     voices = pl.DataFrame(run.lake.read_parquet(paths.voices(run.id)))
     people = _people(run, remembered, voices)
     who = pl.concat([rows.select("speaker_id") for rows in (added, removed, voices)]).unique()
@@ -96,7 +96,7 @@ def _anew(run: Run, who: pl.DataFrame, added: pl.DataFrame, removed: pl.DataFram
     columns = [*UTTERANCE_KEY, "date", "speaker_id", "start_s", "end_s"]
     if who.is_empty():
         return _of(added.select(columns).clear())
-    published = run.lake.frame("utterances", schemas.utterances(())).select(columns)
+    published = run.lake.frame("utterances", tables.utterances(())).select(columns)
     kept = published.join(
         pl.concat([removed.select(UTTERANCE_KEY), added.select(UTTERANCE_KEY)]).lazy(), on=UTTERANCE_KEY, how="anti"
     )

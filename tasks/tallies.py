@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from data_contracts.schemas import FORGOTTEN, UTTERANCE_KEY
+from data_contracts.schema.tables import FORGOTTEN, UTTERANCE_KEY
 from tasks.intervals import mean_by
 
 _SPEECH_S = (pl.col("end_s") - pl.col("start_s")).sort_by(UTTERANCE_KEY).sum()  # in one order: float sums stay the same

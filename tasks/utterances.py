@@ -6,7 +6,7 @@ import json
 import polars as pl
 
 from data_contracts.channel_names import channel_names
-from data_contracts.schemas import UTTERANCE_KEY
+from data_contracts.schema.tables import UTTERANCE_KEY
 from features import store
 from tasks import run_staging_paths as paths
 from tasks.run import Run

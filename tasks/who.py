@@ -8,7 +8,7 @@ import polars as pl
 
 from data_contracts.errors import UsageError
 from data_contracts.lake import Lake
-from data_contracts.schemas import FORGOTTEN, SPEAKERS
+from data_contracts.schema.tables import FORGOTTEN, SPEAKERS
 
 Row = dict[str, Any]
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from data_contracts.errors import ModelError
 from data_contracts.rejects import Unscored
-from data_contracts.schemas import UTTERANCE_KEY
+from data_contracts.schema.tables import UTTERANCE_KEY
 from features.gemaps import EGEMAPS_NAMES
 from models import adaptation, serving
 from models.adaptation import Sums

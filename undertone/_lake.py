@@ -59,8 +59,8 @@ class Lake:
         `undertone tables` and docs/tables.md say what their columns mean.
         """
         from data_contracts.lake.snapshot import published
-        from data_contracts.schema_feature_sets import FEATURE_SETS
-        from data_contracts.schemas import TABLE_KEYS
+        from data_contracts.schema.feature_sets import FEATURE_SETS
+        from data_contracts.schema.tables import TABLE_KEYS
 
         now, stored = published(self._lake), self._lake.names("features")
         return [

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from data_contracts.rejects import Reason, Unscored
-from data_contracts.schemas import TABLE_KEYS
+from data_contracts.schema.tables import TABLE_KEYS
 
 ROUNDING_S = 0.04  # one VAD chunk: a segment's end may round past the last sample
 LOST_WARNING = 0.1  # utterances that go, against those that are staged or go

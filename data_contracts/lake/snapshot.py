@@ -13,7 +13,7 @@ from deltalake import DeltaTable
 
 from data_contracts.errors import UsageError
 from data_contracts.lake import Lake
-from data_contracts.schemas import TABLE_KEYS
+from data_contracts.schema.tables import TABLE_KEYS
 
 POINTER = "analytics/published.json"
 

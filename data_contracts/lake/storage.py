@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from data_contracts.object_store.client_options import delta_patience, polars_patience, s3fs_options, storage_options
 from data_contracts.object_store.error_translation import code_of
 from data_contracts.object_store.retry import Patience
-from data_contracts.schemas import SCHEMA_VERSION
+from data_contracts.schema.tables import SCHEMA_VERSION
 
 T = TypeVar("T")
 

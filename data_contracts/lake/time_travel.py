@@ -18,7 +18,7 @@ from deltalake.exceptions import DeltaError
 from data_contracts.errors import UsageError
 from data_contracts.lake import Lake
 from data_contracts.lake.snapshot import Published, published
-from data_contracts.schemas import RUNS
+from data_contracts.schema.tables import RUNS
 
 _ASK = "ask for a later one (`undertone runs` lists them)"
 

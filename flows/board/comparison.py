@@ -9,7 +9,7 @@ import polars as pl
 from data_contracts.errors import UsageError
 from data_contracts.lake import Lake
 from data_contracts.lake.snapshot import Published
-from data_contracts.schemas import UTTERANCE_KEY
+from data_contracts.schema.tables import UTTERANCE_KEY
 from flows.board.filters import Filters, ask
 
 DAYS = 14  # compared at a time, the newest

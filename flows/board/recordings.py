@@ -9,7 +9,7 @@ import polars as pl
 
 from data_contracts.lake import Lake
 from data_contracts.lake.snapshot import Published, published
-from data_contracts.schemas import RECORDINGS
+from data_contracts.schema.tables import RECORDINGS
 from features.segments import Span
 from flows.board.filters import Filters
 

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from data_contracts.lake import Lake
-from data_contracts.schemas import FORGOTTEN
+from data_contracts.schema.tables import FORGOTTEN
 from flows.board.filters import DAYS, Filters, ask
 
 _MOST_VOICES = 500  # on the map

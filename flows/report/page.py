@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from data_contracts.schemas import STAGES
+from data_contracts.schema.tables import STAGES
 from flows.report import pictures
 from flows.report.facts import Facts
 from flows.report.html import Html, bars, element, joined, table

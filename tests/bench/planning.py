@@ -26,7 +26,7 @@ from end_to_end import machine
 import tasks.discover
 from data_contracts.lake import Lake
 from data_contracts.records import SHARD_BYTES, ModelRef
-from data_contracts.schema_feature_sets import RECORDING_FEATURES
+from data_contracts.schema.feature_sets import RECORDING_FEATURES
 from features import shards, store, store_history
 from features.config import FeatureConfig
 from features.corpus import Corpus

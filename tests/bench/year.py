@@ -28,8 +28,8 @@ from deltalake import DeltaTable, write_deltalake
 from end_to_end import machine
 
 from data_contracts import lake as lakes
-from data_contracts import schema_feature_sets
 from data_contracts.lake import Lake
+from data_contracts.schema import feature_sets
 from features import store
 from features.gemaps import EGEMAPS_NAMES
 from tasks.maintain import pack_features, tidy_tables
@@ -136,11 +136,9 @@ def drawn(
     told = {"etag": "e", "bytes": 10**6, "modified": moment, "read_at": moment, "tries": 1, "status": "ok"}
     rows = [{"uri": f"s3://corpus/{date}/{name}.flac", "recording_id": name, **told} for name in ids]
     features = {
-        "recordings": pa.Table.from_pylist(rows, schema=schema_feature_sets.RECORDING_FEATURES),
-        "segments": pa.table(
-            [*keys, pa.array(starts), pa.array(starts + 3), levels], schema=schema_feature_sets.SEGMENTS
-        ),
-        "egemaps": pa.table([*keys, *values], schema=schema_feature_sets.egemaps(EGEMAPS_NAMES)),
+        "recordings": pa.Table.from_pylist(rows, schema=feature_sets.RECORDING_FEATURES),
+        "segments": pa.table([*keys, pa.array(starts), pa.array(starts + 3), levels], schema=feature_sets.SEGMENTS),
+        "egemaps": pa.table([*keys, *values], schema=feature_sets.egemaps(EGEMAPS_NAMES)),
     }
     made_by = {"emotion_model": "emotion/1", "speaker_model": "speaker/1", "feature_version": VERSION, "run_id": shard}
     scores = random.dirichlet(np.ones(len(EMOTIONS)), N_UTTERANCES)

@@ -10,10 +10,10 @@ import pytest
 import soundfile
 import torch
 
-from data_contracts import schema_feature_sets
 from data_contracts.fingerprint import digest
 from data_contracts.lake import Lake
 from data_contracts.records import Counts
+from data_contracts.schema import feature_sets
 from features import store
 from features.audio import Decoded, decode
 from features.config import FeatureConfig
@@ -95,7 +95,7 @@ def test_another_model_that_hears_has_a_feature_set_of_its_own(lake, sample):
 
     _extract(lake, sample, FeatureConfig(), emotion_embeddings=Embedder(seconds, 2))
     rows = store.read(lake, "emotion_embeddings", "v1", DAY, SHARD)
-    assert rows.schema == schema_feature_sets.embeddings(2, "emotion_embeddings")
+    assert rows.schema == feature_sets.embeddings(2, "emotion_embeddings")
     spans = store.read(lake, "segments", "v1", DAY, SHARD).to_pylist()
     assert [row["embedding"][0] for row in rows.to_pylist()] == pytest.approx(
         [span["end_s"] - span["start_s"] for span in spans], abs=1e-3

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_contracts import lake as lakes
-from data_contracts import schema_feature_sets
 from data_contracts.lake import Lake
+from data_contracts.schema import feature_sets
 from features import compaction, packs, store, store_history
 from features.compaction import compact
 from features.gemaps import EGEMAPS_NAMES
@@ -37,12 +37,10 @@ def _write(lake: Lake, shard: str, n_rows: int = 3, *, tries: int = 1, configura
     vectors = pa.FixedSizeListArray.from_arrays(pa.array(random.normal(size=4 * n_rows).astype(np.float16)), 4)
     numbers = [pa.array(random.normal(size=n_rows)) for _ in range(2)]
     tables = {
-        "recordings": pa.Table.from_pylist([row | more], schema=schema_feature_sets.RECORDING_FEATURES),
-        "segments": pa.table(
-            [*keys, *numbers, pa.array([0.0] * n_rows, pa.float32())], schema=schema_feature_sets.SEGMENTS
-        ),
-        "egemaps": pa.table([*keys, *functionals], schema=schema_feature_sets.egemaps(EGEMAPS_NAMES)),
-        "embeddings": pa.table([*keys, vectors], schema=schema_feature_sets.embeddings(4)),
+        "recordings": pa.Table.from_pylist([row | more], schema=feature_sets.RECORDING_FEATURES),
+        "segments": pa.table([*keys, *numbers, pa.array([0.0] * n_rows, pa.float32())], schema=feature_sets.SEGMENTS),
+        "egemaps": pa.table([*keys, *functionals], schema=feature_sets.egemaps(EGEMAPS_NAMES)),
+        "embeddings": pa.table([*keys, vectors], schema=feature_sets.embeddings(4)),
     }
     store.write_shard(lake, tables, version="v1", date=DAY, shard=shard, configuration=configuration)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from data_contracts import lake as lakes
 from data_contracts.lake import Lake
 from data_contracts.rejects import PASSING, Reason
-from data_contracts.schema_feature_sets import RECORDING_FEATURES, SEGMENTS
+from data_contracts.schema.feature_sets import RECORDING_FEATURES, SEGMENTS
 from features import store, store_history
 from features.store_history import Attempts
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from data_contracts import schema_feature_sets
 from data_contracts.records import AudioObject, Counts
 from data_contracts.rejects import Reason, Reject
+from data_contracts.schema import feature_sets
 from features.contours import SUPRASEGMENTAL_NAMES
 from features.gemaps import EGEMAPS_NAMES
 from features.measures import Measures
@@ -46,13 +46,13 @@ def _filled(*, frames: bool) -> ShardTables:
 
 def _promised(*, frames: bool) -> dict:
     promised = {
-        "recordings": schema_feature_sets.RECORDING_FEATURES,
-        "segments": schema_feature_sets.SEGMENTS,
-        "egemaps": schema_feature_sets.egemaps(EGEMAPS_NAMES),
-        "suprasegmental": schema_feature_sets.suprasegmental(len(SUPRASEGMENTAL_NAMES)),
-        "embeddings": schema_feature_sets.embeddings(DIM),
+        "recordings": feature_sets.RECORDING_FEATURES,
+        "segments": feature_sets.SEGMENTS,
+        "egemaps": feature_sets.egemaps(EGEMAPS_NAMES),
+        "suprasegmental": feature_sets.suprasegmental(len(SUPRASEGMENTAL_NAMES)),
+        "embeddings": feature_sets.embeddings(DIM),
     }
-    return promised | ({"logmel": schema_feature_sets.LOGMEL, "lld": schema_feature_sets.LLD} if frames else {})
+    return promised | ({"logmel": feature_sets.LOGMEL, "lld": feature_sets.LLD} if frames else {})
 
 
 @pytest.mark.parametrize("frames", [False, True])

@@ -18,7 +18,7 @@ from prefect.settings import PREFECT_API_URL
 from prefect.testing.utilities import prefect_test_harness
 
 from data_contracts.lake import Lake
-from data_contracts.schemas import TABLE_KEYS
+from data_contracts.schema.tables import TABLE_KEYS
 from flows import forks
 from flows.backfill import backfill
 from models.registry import Registry

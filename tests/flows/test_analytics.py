@@ -11,7 +11,7 @@ from helpers.mailboxes import webhook
 import flows.chosen
 from data_contracts.lake import Lake
 from data_contracts.lake.snapshot import point, versions
-from data_contracts.schemas import TABLE_KEYS
+from data_contracts.schema.tables import TABLE_KEYS
 from flows.backfill import backfill
 from flows.maintain import maintain
 from flows.query import query

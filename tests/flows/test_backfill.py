@@ -17,7 +17,7 @@ from data_contracts import lake as lakes
 from data_contracts.errors import LakeError, UsageError
 from data_contracts.lake import Lake
 from data_contracts.lake.snapshot import versions
-from data_contracts.schemas import UTTERANCE_KEY
+from data_contracts.schema.tables import UTTERANCE_KEY
 from features import store
 from flows.backfill import backfill
 from flows.dates import days

@@ -8,7 +8,7 @@ import flows.pipeline
 import flows.publication
 import tasks.publication_publish
 from data_contracts.lake import Lake
-from data_contracts.schemas import TABLE_KEYS
+from data_contracts.schema.tables import TABLE_KEYS
 from flows.backfill import backfill
 
 FLOAT = {"check_exact": False, "abs_tol": 1e-3, "rel_tol": 1e-3}

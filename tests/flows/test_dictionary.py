@@ -6,10 +6,10 @@ import pytest
 from helpers.paths import ROOT
 from typer.testing import CliRunner
 
-from data_contracts import dictionary, schemas
 from data_contracts.errors import UsageError
-from data_contracts.schema_feature_sets import FEATURE_SETS
-from data_contracts.schemas import TABLE_KEYS
+from data_contracts.schema import dictionary, tables
+from data_contracts.schema.feature_sets import FEATURE_SETS
+from data_contracts.schema.tables import TABLE_KEYS
 from features.gemaps import EGEMAPS_NAMES
 from flows.cli import app
 from flows.dictionary import entries, entry
@@ -69,7 +69,7 @@ def test_for_people_and_for_scripts():
     columns = {column["name"]: column for column in utterances["columns"]}
     assert (columns["start_s"]["kind"], columns["start_s"]["unit"]) == ("float64", "s")
     assert columns["emotion"]["may_be_null"]
-    assert columns.keys() == set(schemas.utterances(["<class>"], ["arousal", "valence", "dominance"]).names)
+    assert columns.keys() == set(tables.utterances(["<class>"], ["arousal", "valence", "dominance"]).names)
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones():

@@ -14,7 +14,7 @@ import flows.maintain
 import flows.publication
 import tasks.publication_compaction
 from data_contracts.lake import Lake
-from data_contracts.schemas import TABLE_KEYS
+from data_contracts.schema.tables import TABLE_KEYS
 from features import store
 from flows.backfill import backfill
 from flows.cli import app

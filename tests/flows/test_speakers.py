@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal
 from typer.testing import CliRunner
 
 from data_contracts.lake import Lake
-from data_contracts.schemas import FORGOTTEN
+from data_contracts.schema.tables import FORGOTTEN
 from flows.backfill import backfill
 from flows.cli import app
 from flows.doctor import examine

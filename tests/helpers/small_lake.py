@@ -6,9 +6,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from data_contracts import schema_feature_sets, schemas
 from data_contracts.lake import Lake
 from data_contracts.lake.snapshot import versions
+from data_contracts.schema import feature_sets
+from data_contracts.schema import tables as schemas
 from features import store
 from tasks.ledger import Ledger
 from tasks.lock import publishing
@@ -47,8 +48,8 @@ def write_segments(lake: Lake, date: dt.date, shard: str, n_rows: int = 3, *, le
     row = {"uri": shard, "etag": "e", "bytes": 1, "modified": dt.datetime.now(dt.UTC), "tries": 1, "status": "ok"}
     recordings = [row | {"read_at": row["modified"]}]
     tables = {
-        "recordings": pa.Table.from_pylist(recordings, schema=schema_feature_sets.RECORDING_FEATURES),
-        "segments": pa.table([*keys, *times, levels], schema=schema_feature_sets.SEGMENTS),
-        "embeddings": pa.table([*keys, vectors], schema=schema_feature_sets.embeddings(4)),
+        "recordings": pa.Table.from_pylist(recordings, schema=feature_sets.RECORDING_FEATURES),
+        "segments": pa.table([*keys, *times, levels], schema=feature_sets.SEGMENTS),
+        "embeddings": pa.table([*keys, vectors], schema=feature_sets.embeddings(4)),
     }
     store.write_shard(lake, tables, version="v1", date=date, shard=shard, configuration="c")

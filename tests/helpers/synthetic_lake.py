@@ -10,9 +10,9 @@ import polars as pl
 import pyarrow as pa
 from deltalake import write_deltalake
 
-from data_contracts import schemas
 from data_contracts.lake import Lake
 from data_contracts.lake.snapshot import point, versions
+from data_contracts.schema import tables
 
 CLASSES = ("anger", "happiness", "neutral", "sadness")
 REASONS = ("empty", "not_audio", "silent", "truncated")
@@ -147,7 +147,7 @@ def _daily(
     lost = rejects.height
     percentiles = {
         f"{name}{part}": pl.col(name).quantile(share).cast(pl.Float64)
-        for name in schemas.QUALITY_MEASURES
+        for name in tables.QUALITY_MEASURES
         for part, share in (("_p10", 0.1), ("", 0.5), ("_p90", 0.9))
     }
     said = spoken.group_by("source").agg(
@@ -226,14 +226,14 @@ def _runs(size: Size, first: dict[str, int], last: dict[str, int]) -> pl.DataFra
 
 def _write(lake: Lake, table: str, rows: pl.DataFrame, instead_of: dt.date | None = None) -> None:
     """Columns that are not told are null, or zero, or empty, as the table's schema wants."""
-    schema = schemas.utterances(CLASSES) if table == "utterances" else getattr(schemas, table.upper())
+    schema = tables.utterances(CLASSES) if table == "utterances" else getattr(tables, table.upper())
     told = rows.to_arrow()
     columns = [
         told[name.name].cast(name.type) if name.name in told.column_names else _nothing(name, len(told))
         for name in schema
     ]
     made = pa.table(columns, schema=pa.schema([field.with_nullable(True) for field in schema]))
-    partition = ["date"] if table in schemas.PARTITIONED else None
+    partition = ["date"] if table in tables.PARTITIONED else None
     how = {"mode": "append"} if instead_of is None else {"mode": "overwrite", "predicate": f"date = '{instead_of}'"}
     write_deltalake(
         lake.at("analytics", table), made, partition_by=partition, storage_options=lake.storage_options, **how

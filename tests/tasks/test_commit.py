@@ -8,12 +8,12 @@ from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 import tasks.commit
-from data_contracts import schemas
 from data_contracts.errors import LakeError, TransientError
+from data_contracts.schema import tables
 from tasks.commit import RUN_ID, Change, commit, commits
 
 DAYS = [dt.date(2026, 11, 1) + dt.timedelta(days=n) for n in range(4)]
-SCHEMA = schemas.utterances(())
+SCHEMA = tables.utterances(())
 
 
 def test_files_of_other_dates_are_not_opened(lake):

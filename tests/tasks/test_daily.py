@@ -9,8 +9,8 @@ import pytest
 from deltalake import write_deltalake
 from polars.testing import assert_frame_equal
 
-from data_contracts import schemas
-from data_contracts.schemas import FORGOTTEN
+from data_contracts.schema import tables
+from data_contracts.schema.tables import FORGOTTEN
 from features.sources import Sources
 from tasks import standing
 from tasks.quality import quality_daily, rejects_daily
@@ -18,8 +18,8 @@ from tasks.tallies import emotion_daily, speaker_daily
 
 DAYS = [dt.date(2026, 11, day) for day in (19, 20, 21)]
 CLASSES = ("anger", "neutral")
-SCHEMA = schemas.utterances(CLASSES)
-RECORDINGS = pl.DataFrame(schemas.RECORDINGS.empty_table()).schema
+SCHEMA = tables.utterances(CLASSES)
+RECORDINGS = pl.DataFrame(tables.RECORDINGS.empty_table()).schema
 UTTERANCES = pl.DataFrame(SCHEMA.empty_table()).schema
 
 
@@ -89,7 +89,7 @@ def test_emotions_of_a_day(said):
         FROM said WHERE emotion IS NOT NULL GROUP BY ALL ORDER BY ALL
     """).pl()
     found = emotion_daily(said)
-    assert found.columns == schemas.EMOTION_DAILY.names
+    assert found.columns == tables.EMOTION_DAILY.names
     assert_frame_equal(found.select(told.columns), told, abs_tol=1e-9)
     sure = found.filter(pl.col("score_low").is_not_null())
     assert len(sure) > 20
@@ -117,7 +117,7 @@ def test_quality_of_a_day(recordings, said):
         FROM recordings GROUP BY ALL ORDER BY ALL
     """).pl()
     found = quality_daily(recordings, said)
-    assert set(found.columns) == set(schemas.QUALITY_DAILY.names)
+    assert set(found.columns) == set(tables.QUALITY_DAILY.names)
     assert_frame_equal(found.select(told.columns), told, abs_tol=1e-9)
     spoken = duckdb.sql("""
         SELECT date, source, count(*) AS n_utterances, count(emotion_reason) AS n_abstained
@@ -186,4 +186,4 @@ def test_an_utterance_whose_name_went_to_another_content_is_from_where_it_is_lis
     assert source == "calls"
     stranger = utterances[:1].with_columns(recording_id=pl.lit("f" * 32))
     (source,) = standing.from_sources(lake, stranger, nothing, Sources())["source"]
-    assert source == schemas.UNKNOWN
+    assert source == tables.UNKNOWN

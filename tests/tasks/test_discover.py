@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 import tasks.spool
 from data_contracts.lake import Lake
 from data_contracts.records import AudioObject
-from data_contracts.schema_feature_sets import RECORDING_FEATURES
-from data_contracts.schemas import RECORDINGS
+from data_contracts.schema.feature_sets import RECORDING_FEATURES
+from data_contracts.schema.tables import RECORDINGS
 from features import rows, store, store_history
 from features.corpus import Corpus
 from features.listing import LISTED, list_objects

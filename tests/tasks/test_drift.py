@@ -10,10 +10,11 @@ from deltalake import write_deltalake
 from helpers.runs import make_run
 from polars.testing import assert_frame_equal
 
-from data_contracts import schema_feature_sets, schemas
 from data_contracts.expectations.suites import COUNTED
 from data_contracts.lake import Lake
-from data_contracts.schemas import BY_DAY, EMBEDDING
+from data_contracts.schema import feature_sets
+from data_contracts.schema import tables as schemas
+from data_contracts.schema.tables import BY_DAY, EMBEDDING
 from features import store
 from features.gemaps import EGEMAPS_NAMES
 from tasks import feature_daily
@@ -91,9 +92,9 @@ def _store(lake, date, shard, keys, values, vectors, version):
     floats = [pa.array(column, pa.float32()) for column in values.T]
     flat = pa.FixedSizeListArray.from_arrays(pa.array(vectors.astype(np.float16).ravel()), DIM)
     tables = {
-        "egemaps": pa.Table.from_arrays([*columns, *floats], schema=schema_feature_sets.egemaps(EGEMAPS_NAMES)),
-        "embeddings": pa.Table.from_arrays([*columns, flat], schema=schema_feature_sets.embeddings(DIM)),
-        "recordings": pa.Table.from_pylist(rows, schema=schema_feature_sets.RECORDING_FEATURES),
+        "egemaps": pa.Table.from_arrays([*columns, *floats], schema=feature_sets.egemaps(EGEMAPS_NAMES)),
+        "embeddings": pa.Table.from_arrays([*columns, flat], schema=feature_sets.embeddings(DIM)),
+        "recordings": pa.Table.from_pylist(rows, schema=feature_sets.RECORDING_FEATURES),
     }
     store.write_shard(lake, tables, version=version, date=date, shard=shard, configuration="test")
 

@@ -10,7 +10,7 @@ import pytest
 from deltalake import write_deltalake
 
 from data_contracts.lake import Lake
-from data_contracts.schemas import RECORDINGS
+from data_contracts.schema.tables import RECORDINGS
 from features import store
 from tasks import expire
 from tasks.staging_expiry import unpublished_versions

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_contracts.records import Counts
-from data_contracts.schemas import RUNS
+from data_contracts.schema.tables import RUNS
 from tasks.ledger import Ledger
 
 STARTED = dt.datetime(2026, 11, 22, 3, tzinfo=dt.UTC)

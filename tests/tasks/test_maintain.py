@@ -17,7 +17,7 @@ import tasks.publication_compaction
 from data_contracts.errors import LakeError
 from data_contracts.lake import Lake
 from data_contracts.lake.snapshot import point, published, versions
-from data_contracts.schemas import REJECTS, SPEAKER_DAILY
+from data_contracts.schema.tables import REJECTS, SPEAKER_DAILY
 from features import store
 from tasks import maintain, upkeep
 

@@ -8,7 +8,7 @@ import pytest
 from helpers.runs import make_run
 
 from data_contracts.records import AudioObject
-from data_contracts.schema_feature_sets import RECORDING_FEATURES
+from data_contracts.schema.feature_sets import RECORDING_FEATURES
 from features import rows, store
 from features.shards import read_plan, shard_id
 from tasks.plan import plan

@@ -7,10 +7,10 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
-from data_contracts import schemas
 from data_contracts.errors import PublishConflict
 from data_contracts.lake.snapshot import versions
-from data_contracts.schemas import TABLE_KEYS
+from data_contracts.schema import tables
+from data_contracts.schema.tables import TABLE_KEYS
 from flows.query import query
 from tasks.commit import ATTEMPT, RUN_ID
 from tasks.ledger import Ledger
@@ -69,7 +69,7 @@ def test_a_daily_table_of_before_gets_the_new_columns_on_the_days_that_are_touch
     before = [{**_said_in_a_day(day, "anger"), "mean_score": 0.5} for day in (DAY, NEXT)]
     held = pa.Table.from_pylist(before).select(columns)
     write_deltalake(lake.at("analytics", "emotion_daily"), held)
-    assert lake.frame("emotion_daily", schemas.EMOTION_DAILY).collect()["source"].to_list() == [None, None]
+    assert lake.frame("emotion_daily", tables.EMOTION_DAILY).collect()["source"].to_list() == [None, None]
     _publish(lake, "r1", [], daily=[_said_in_a_day(DAY, "neutral")], dates=[DAY])
     asked = query(lake, "SELECT date, source, speaker_kind, emotion, mean_score FROM emotion_daily ORDER BY date")
     assert [tuple(row.values()) for row in asked.to_pylist()] == [
@@ -110,10 +110,10 @@ def test_another_taxonomy_adds_its_columns(lake):
 
 def test_a_table_of_before_gets_the_new_column(lake):
     """The names of channels came later: what was published without them has none, what is published now may."""
-    before = pa.Table.from_pylist([_utterance("a", 0) | {"run_id": "r0"}], schema=schemas.utterances(CLASSES))
+    before = pa.Table.from_pylist([_utterance("a", 0) | {"run_id": "r0"}], schema=tables.utterances(CLASSES))
     before = before.drop_columns("channel_name")
     write_deltalake(lake.at("analytics", "utterances"), before.cast(_nullable(before.schema)))
-    held = lake.frame("utterances", schemas.utterances(CLASSES)).collect()
+    held = lake.frame("utterances", tables.utterances(CLASSES)).collect()
     assert held["channel_name"].to_list() == [None]
     _publish(lake, "r1", [_utterance("b", 0) | {"channel_name": "agent"}, _utterance("c", 0)])
     rows = lake.scan("utterances").sort("recording_id").collect()
@@ -170,9 +170,9 @@ def _publish(lake, run_id, rows, **more):
 def _stage(lake, run_id, rows, *, gone=(), daily=(), dates=(), classes=CLASSES):
     """Everything that a run leaves behind when its audit has passed."""
     staging = f"staging/run={run_id}"
-    staged = {"utterances": (rows, schemas.utterances(classes)), "emotion_daily": (daily, schemas.EMOTION_DAILY)}
+    staged = {"utterances": (rows, tables.utterances(classes)), "emotion_daily": (daily, tables.EMOTION_DAILY)}
     for table in list(TABLE_KEYS)[:-1]:
-        content, schema = staged.get(table, ((), getattr(schemas, table.upper(), None)))
+        content, schema = staged.get(table, ((), getattr(tables, table.upper(), None)))
         named = [row | ({"run_id": run_id} if table == "utterances" else {}) for row in content]
         lake.write_parquet(f"{staging}/tables/{table}.parquet", pa.Table.from_pylist(named, schema=schema))
     keys = pl.DataFrame(

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from data_contracts import lake as lakes
-from data_contracts.schemas import SPEAKERS
+from data_contracts.schema.tables import SPEAKERS
 from tasks.commit import RUN_ID
 from tasks.publication_manual_change import Amendment, amend
 

@@ -12,8 +12,8 @@ from helpers.runs import make_run
 
 from data_contracts.errors import UsageError
 from data_contracts.lake import Lake
-from data_contracts.schema_feature_sets import RECORDING_FEATURES
-from data_contracts.schemas import RECORDINGS, REJECTS
+from data_contracts.schema.feature_sets import RECORDING_FEATURES
+from data_contracts.schema.tables import RECORDINGS, REJECTS
 from features import store
 from features.corpus import Corpus
 from features.listing import list_objects

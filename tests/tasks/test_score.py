@@ -11,9 +11,10 @@ import torch
 from deltalake import write_deltalake
 from helpers.runs import make_run, model_ref
 
-from data_contracts import schema_feature_sets, schemas
 from data_contracts.errors import ModelError
 from data_contracts.lake import Lake
+from data_contracts.schema import feature_sets
+from data_contracts.schema import tables as schemas
 from features import store
 from features.config import FeatureConfig
 from features.gemaps import EGEMAPS_NAMES
@@ -81,14 +82,14 @@ def _store(lake: Lake, features: np.ndarray, shards: dict[str, list[int]]) -> No
         tables = {
             "segments": pa.Table.from_arrays(
                 [*map(pa.array, [*_keys(rows), np.zeros(len(rows)), SECONDS[rows], np.zeros(len(rows))])],
-                names=schema_feature_sets.SEGMENTS.names,
-            ).cast(schema_feature_sets.SEGMENTS),
+                names=feature_sets.SEGMENTS.names,
+            ).cast(feature_sets.SEGMENTS),
             "egemaps": pa.table([*_keys(rows), *values[:, : len(EGEMAPS_NAMES)].T], names=[*KEY, *EGEMAPS_NAMES]),
             "suprasegmental": pa.table(
                 [*_keys(rows), pa.FixedSizeListArray.from_arrays(wide.ravel(), wide.shape[1])],
                 names=[*KEY, "suprasegmental"],
             ),
-            "recordings": pa.Table.from_pylist(listed, schema=schema_feature_sets.RECORDING_FEATURES),
+            "recordings": pa.Table.from_pylist(listed, schema=feature_sets.RECORDING_FEATURES),
         }
         small = {"channel": pl.Int16, "segment": pl.Int32}
         cast = {name: pl.DataFrame(table) for name, table in tables.items()}

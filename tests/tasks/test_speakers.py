@@ -8,11 +8,11 @@ import pyarrow as pa
 import pytest
 
 import tasks.publication_publish
-from data_contracts import schemas
 from data_contracts.errors import UsageError
 from data_contracts.lake import Lake
 from data_contracts.lake.snapshot import versions
-from data_contracts.schemas import FORGOTTEN, SPEAKERS, TABLE_KEYS
+from data_contracts.schema import tables as schemas
+from data_contracts.schema.tables import FORGOTTEN, SPEAKERS, TABLE_KEYS
 from tasks import speakers
 from tasks.memory import voiceprints
 from tasks.publication_manual_change import Amendment, amend

@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from data_contracts import schemas
-from data_contracts.schemas import UTTERANCE_KEY
+from data_contracts.schema import tables
+from data_contracts.schema.tables import UTTERANCE_KEY
 from tasks.sums import speakers
 from tasks.tallies import by_speaker
 
 DAY = dt.date(2026, 11, 20)
-UTTERANCES = pl.DataFrame(schemas.utterances(()).empty_table())
-SPEAKERS = pl.DataFrame(schemas.SPEAKERS.empty_table())
+UTTERANCES = pl.DataFrame(tables.utterances(()).empty_table())
+SPEAKERS = pl.DataFrame(tables.SPEAKERS.empty_table())
 _SAID = st.dictionaries(
     st.integers(0, 11),  # which utterance
     st.tuples(st.sampled_from("abc"), st.integers(0, 3), st.integers(1, 40)),  # who, on which day, how long

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from data_contracts.schema_feature_sets import KEY_FIELDS, OBJECT_FIELDS, QUALITY_FIELDS
+from data_contracts.schema.feature_sets import KEY_FIELDS, OBJECT_FIELDS, QUALITY_FIELDS
 
 SCHEMA_VERSION = "1"
 

@@ -6,8 +6,8 @@ A test holds that no column of a table or a feature set is without a word, and n
 import re
 from dataclasses import dataclass
 
-from data_contracts.functional_words import functional
-from data_contracts.schemas import QUALITY_MEASURES
+from data_contracts.schema.functional_names import functional
+from data_contracts.schema.tables import QUALITY_MEASURES
 
 
 @dataclass(frozen=True)
