@@ -12,7 +12,7 @@ import numpy as np
 
 from data_contracts.rejects import Reason, Reject
 from features import channels, checks
-from features.content import Content
+from features.containers.content import Content
 from features.decode_config import AudioConfig
 from features.decode_stream import Header, Stream, Unusable
 from features.measures import Measures, db

@@ -21,7 +21,7 @@ from typing import Any
 
 from data_contracts.rejects import Reason, Reject
 from features.audio import windows
-from features.content import Content, mapped
+from features.containers.content import Content, mapped
 from features.decode_config import AudioConfig
 from features.decode_stream import one_line
 from features.measures import Measures

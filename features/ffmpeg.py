@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 import numpy as np
 
 from data_contracts.rejects import Reason
-from features import codecs, completeness, containers, framing, tracks
-from features.content import Content, View
+from features import tracks
+from features.containers import allowed, completeness, framed, sniff
+from features.containers.content import Content, View
 from features.decode_stream import BLOCK_SAMPLES, Header, Tick, Unusable, one_line, still
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ _DTYPES: dict[str, Any] = {
 }
 _OPTIONS = {
     "protocol_whitelist": "none",  # and `_refuse`: whatever a file refers to stays closed
-    "codec_whitelist": ",".join(codecs.DECODERS),  # no video decoder runs, not even to learn a picture's size
+    "codec_whitelist": ",".join(allowed.DECODERS),  # no video decoder runs, not even to learn a picture's size
     "max_streams": "64",
 }
 _JOINED = {"aac", "loas", "ac3", "eac3", "dts", "mpegts", "mpeg"}  # may begin in the middle of a broadcast
@@ -182,8 +183,8 @@ def open_stream(content: Content, container: str) -> Iterator[FfmpegStream]:
     import av
 
     gap = completeness.missing(content, container)
-    start = containers.audio_start(content) if container in framing.KINDS else 0
-    demuxer = codecs.DEMUXERS[container]
+    start = sniff.audio_start(content) if container in framed.KINDS else 0
+    demuxer = allowed.DEMUXERS[container]
     options = {**_OPTIONS, "format_whitelist": demuxer}
     try:
         file = av.open(

@@ -7,8 +7,8 @@ import numpy as np
 import soundfile as sf
 
 from data_contracts.rejects import Reason
-from features import completeness, mp3
-from features.content import Content, View
+from features.containers import completeness, mp3
+from features.containers.content import Content, View
 from features.decode_stream import BLOCK_SAMPLES, Header, Tick, Unusable, one_line, still
 
 _LENGTH_UNKNOWN = 1 << 60  # libsndfile's way of saying so is a length near 2**63

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from data_contracts.rejects import Reason
-from features import codecs, containers
-from features.content import Content
+from features.containers import allowed, sniff
+from features.containers.content import Content
 from features.decode_stream import Stream, Unusable
 
 
@@ -17,8 +17,8 @@ def open_stream(content: Content) -> Iterator[Stream]:
     Truncation is found by the file's own sizes (see `completeness.missing`), in flac by its last frame, in mp3 by its
     Xing or Info frame. An mp3 without one does not say how long it was: a part of it is a shorter recording.
     """
-    container = containers.sniff(content)
-    if container not in containers.READ:
+    container = sniff.sniff(content)
+    if container not in sniff.READ:
         raise refused(content, container)
     with ExitStack() as stack:
         yield _opened(stack, content, container)
@@ -27,12 +27,12 @@ def open_stream(content: Content) -> Iterator[Stream]:
 def _opened(stack: ExitStack, content: Content, container: str) -> Stream:
     from features import ffmpeg, sndfile
 
-    if not containers.by_libsndfile(container):
+    if not sniff.by_libsndfile(container):
         return stack.enter_context(ffmpeg.open_stream(content, container))
     try:
         return stack.enter_context(sndfile.open_stream(content, container))
     except Unusable as error:
-        if container not in codecs.DEMUXERS or error.reason == Reason.TRUNCATED:
+        if container not in allowed.DEMUXERS or error.reason == Reason.TRUNCATED:
             raise  # of sizes that are not true, FFmpeg takes memory
         first = error
     try:

@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 from data_contracts.rejects import Reason
-from features import codecs
-from features.content import Content
+from features.containers import allowed
+from features.containers.content import Content
 from features.decode_stream import Unusable
 
 if TYPE_CHECKING:
@@ -47,13 +47,13 @@ def choose(container: "InputContainer", content: Content, name: str) -> "AudioSt
         raise Unusable(Reason.UNSUPPORTED, f"expected a codec that FFmpeg knows, found another in {name}", name)
     if _codec_tag(context) in _PROTECTED_TAGS or (name == "asf" and _is_protected_asf(content)):
         raise Unusable(Reason.UNSUPPORTED, f"expected audio that can be read, found encrypted {name} (DRM)", name)
-    if context.codec.name not in codecs.DECODERS:
+    if context.codec.name not in allowed.DECODERS:
         found = context.codec.canonical_name
         raise Unusable(Reason.UNSUPPORTED, f"expected a codec that we decode, found {found} in {name}", name)
     for other in container.streams:
         if other is not stream:
             other.discard = Discard.all
-    if context.codec.name in codecs.CHECKED:
+    if context.codec.name in allowed.CHECKED:
         context.options = {"err_detect": "crccheck+explode"}
     context.thread_count = 1
     return stream

@@ -7,7 +7,7 @@ import pytest
 from helpers.audio_files import FAST, KINDS, dsf, encoded, read, verdict, voice, written
 
 from data_contracts.rejects import Reason
-from features import completeness
+from features.containers import completeness
 
 RATE = 16_000
 CUTS = ("one byte", "ten bytes", "half", "all but 200")

@@ -8,7 +8,7 @@ import pytest
 from helpers.audio_files import FAST, KINDS, dsf, encoded, read, verdict, voice, written
 
 from data_contracts.rejects import Reason
-from features import codecs, containers
+from features.containers import allowed, sniff
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ from features import codecs, containers
     ],
 )
 def test_sniff(head, name):
-    assert containers.sniff(head) == name
+    assert sniff.sniff(head) == name
 
 
 @pytest.mark.parametrize("codec", [*KINDS, *FAST])
@@ -47,12 +47,12 @@ def test_every_format_that_we_make_is_known(codec):
         data = written(voice(0.3), codec)
     else:
         data = encoded(voice(0.3, KINDS[codec].rate, KINDS[codec].n_channels), KINDS[codec])
-    assert containers.sniff(data) == codec.partition("/")[0]
+    assert sniff.sniff(data) == codec.partition("/")[0]
 
 
 def test_each_container_that_is_read_has_a_decoder():
-    assert {name for name in containers.READ if not containers.by_libsndfile(name)} < codecs.DEMUXERS.keys()
-    assert containers.sniff(dsf(np.zeros(100))) == "dsf"
+    assert {name for name in sniff.READ if not sniff.by_libsndfile(name)} < allowed.DEMUXERS.keys()
+    assert sniff.sniff(dsf(np.zeros(100))) == "dsf"
 
 
 IMAGES = {
@@ -97,7 +97,7 @@ def test_noise_is_not_taken_for_audio():
     random = np.random.default_rng(0)
     for _ in range(100):
         data = b"\0" + random.integers(0, 256, 70_000, np.uint8).tobytes()
-        assert containers.sniff(data) is None
+        assert sniff.sniff(data) is None
 
 
 @pytest.mark.parametrize("codec", ["mp3", "aac", "ac3", "mp2"])
@@ -106,8 +106,8 @@ def test_frames_behind_something_else_are_found(codec, junk):
     """Cut streams begin in the middle of a frame; servers put their own words in front."""
     made = voice(1.0, KINDS[codec].rate if codec in KINDS else 16_000)
     data = written(made, codec) if codec in FAST else encoded(made, KINDS[codec])
-    assert containers.sniff(junk + data) == codec
-    assert containers.audio_start(junk + data) == len(junk)
+    assert sniff.sniff(junk + data) == codec
+    assert sniff.audio_start(junk + data) == len(junk)
     _, whole = read(data)
     header, found = read(junk + data)
     assert header.codec == codec
@@ -125,9 +125,9 @@ def test_a_transport_stream_of_a_camera_or_a_disc_is_known():
     data = encoded(voice(1.0, 48_000), KINDS["mpegts/aac"])
     packets = [data[at : at + 188] for at in range(0, len(data), 188)]
     timed = b"".join(struct.pack(">I", n) + packet for n, packet in enumerate(packets))
-    assert containers.sniff(timed) == "mpegts"
+    assert sniff.sniff(timed) == "mpegts"
     assert np.array_equal(read(timed)[1], read(data)[1])
-    assert containers.sniff(data[100:]) == "mpegts"
+    assert sniff.sniff(data[100:]) == "mpegts"
 
 
 def test_a_refusal_names_what_it_found():

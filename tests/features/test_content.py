@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.content import View, mapped
+from features.containers.content import View, mapped
 
 
 @given(
@@ -57,7 +57,7 @@ def test_a_file_is_mapped(tmp_path):
 
 
 def test_what_was_read_of_a_mapped_file_is_given_back(tmp_path, monkeypatch):
-    monkeypatch.setattr("features.content._MOST_HELD", 1 << 20)
+    monkeypatch.setattr("features.containers.content._MOST_HELD", 1 << 20)
     data = bytes(range(256)) * (16 << 12)  # 16 MB
     (tmp_path / "a").write_bytes(data)
 

@@ -231,7 +231,7 @@ def test_encrypted_sound_is_unsupported():
 
 
 def test_no_decoder_but_those_listed_is_asked(monkeypatch):
-    monkeypatch.setattr("features.codecs.DECODERS", ("flac",))
+    monkeypatch.setattr("features.containers.allowed.DECODERS", ("flac",))
     data = encoded(voice(0.5), KINDS["matroska/aac"])
     with pytest.raises(Unusable, match="found aac in matroska") as raised, open_stream(data):
         pass

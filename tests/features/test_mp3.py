@@ -8,7 +8,7 @@ import pytest
 import soundfile as sf
 from helpers.audio_files import read, verdict, written
 
-from features import mp3
+from features.containers import mp3
 
 RATE = 16_000
 

@@ -9,8 +9,9 @@ import soundfile as sf
 from helpers.audio_files import FAST, KINDS, encoded, likeness, read, verdict, voice, written
 
 from data_contracts.rejects import Reason
-from features import codecs, containers, ffmpeg, sndfile
-from features.content import mapped
+from features import ffmpeg, sndfile
+from features.containers import allowed, sniff
+from features.containers.content import mapped
 from features.decode_stream import Header, Unusable
 from features.streams import open_stream
 
@@ -42,15 +43,15 @@ def test_rates_and_channels(codec, rate, n_channels):
     assert found == pytest.approx(made, abs=2**-15)
 
 
-DEMUXERS = codecs.DEMUXERS | {"flac": "flac", "mp3": "mp3", "nist": "nistsphere"}
+DEMUXERS = allowed.DEMUXERS | {"flac": "flac", "mp3": "mp3", "nist": "nistsphere"}
 
 
 @pytest.mark.parametrize("codec", [codec for codec in FAST if codec not in {"voc/pcm_u8", "ogg/opus"}])
 def test_both_decoders_agree(codec, monkeypatch):
-    monkeypatch.setattr("features.codecs.DEMUXERS", DEMUXERS)
+    monkeypatch.setattr("features.containers.allowed.DEMUXERS", DEMUXERS)
     data = written(voice(1.0), codec)
     _, fast = read(data)
-    with ffmpeg.open_stream(data, containers.sniff(data)) as stream:
+    with ffmpeg.open_stream(data, sniff.sniff(data)) as stream:
         slow = np.concatenate(list(stream.blocks()))
     n = min(len(fast), len(slow))
     assert n > 0.93 * RATE
@@ -64,7 +65,7 @@ def test_both_decoders_agree(codec, monkeypatch):
 @pytest.mark.parametrize("codec", ["wav/ac3", "wav/wmav2", "wav/adpcm_g722", "au/adpcm_g722", "ogg/flac"])
 def test_ffmpeg_is_asked_where_libsndfile_lacks_the_codec(codec):
     data = encoded(voice(1.0, KINDS[codec].rate), KINDS[codec])
-    with pytest.raises(Unusable), sndfile.open_stream(data, containers.sniff(data)):
+    with pytest.raises(Unusable), sndfile.open_stream(data, sniff.sniff(data)):
         pass
     with open_stream(data) as stream:
         assert isinstance(stream, ffmpeg.FfmpegStream)

@@ -3,8 +3,8 @@
 import re
 import struct
 
-from features import containers
-from features.content import Content
+from features.containers import sniff
+from features.containers.content import Content
 
 
 def splice(data: Content) -> tuple[int, bytes]:
@@ -14,7 +14,7 @@ def splice(data: Content) -> tuple[int, bytes]:
     Without, libsndfile takes the length from the first frame's bit rate and stops there: of a VBR file that gets
     quieter, half was silently lost (test_mp3_without_its_length_is_read_to_the_end).
     """
-    start = containers.audio_start(data)
+    start = sniff.audio_start(data)
     first = data[start : start + 4]
     if not lacks_length(data) or len(first) < 4 or first[0] != 0xFF:
         return start, b""
@@ -31,5 +31,5 @@ def splice(data: Content) -> tuple[int, bytes]:
 
 def lacks_length(data: Content) -> bool:
     """Whether an mp3 does not say how long it is; whether the end of such a file is missing cannot be known."""
-    start = containers.audio_start(data)
+    start = sniff.audio_start(data)
     return not re.search(rb"Xing|Info", data[start : start + 64])

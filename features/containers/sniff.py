@@ -2,8 +2,8 @@
 
 import re
 
-from features import codecs, framing
-from features.content import Content
+from features.containers import allowed, framed
+from features.containers.content import Content
 
 _SIGNATURES: tuple[tuple[str, dict[int, bytes]], ...] = (
     ("wav", {0: b"RIFF", 8: b"WAVE"}),
@@ -44,7 +44,7 @@ _SIGNATURES: tuple[tuple[str, dict[int, bytes]], ...] = (
     ("midi", {0: b"MThd"}),
 )
 _FAST = ("wav", "rf64", "w64", "aiff", "au", "caf", "flac", "ogg", "mp3", "nist", "voc")
-READ = (*_FAST, *sorted(codecs.DEMUXERS.keys() - set(_FAST)))
+READ = (*_FAST, *sorted(allowed.DEMUXERS.keys() - set(_FAST)))
 """The containers that we read; `sniff` knows others by name, so that they are refused as what they are."""
 
 _TS_PACKETS = (
@@ -74,10 +74,10 @@ def sniff(data: Content) -> str | None:
         return "mpeg"
     if _is_transport_stream(data):
         return "mpegts"
-    kind = framing.kind_at(data, start)
+    kind = framed.kind_at(data, start)
     if kind:
         return kind
-    first = framing.first_frame(data, start)
+    first = framed.first_frame(data, start)
     if first:
         return first[0]
     return "mp3" if start else None
@@ -86,9 +86,9 @@ def sniff(data: Content) -> str | None:
 def audio_start(data: Content) -> int:
     """Where the frames of a stream without a container begin, behind tags and what was left of a cut."""
     start = _after_id3(data)
-    if framing.kind_at(data, start):
+    if framed.kind_at(data, start):
         return start
-    first = framing.first_frame(data, start)
+    first = framed.first_frame(data, start)
     return first[1] if first else start
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 
-from features.content import Content
+from features.containers.content import Content
 
 _MPEG_1_KBPS = {
     2: (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),

@@ -5,8 +5,8 @@ import struct
 from collections.abc import Callable
 from functools import lru_cache
 
-from features import chains, containers, framing
-from features.content import Content
+from features.containers import chunked, framed, sniff
+from features.containers.content import Content
 
 _UNKNOWN_SIZE = 0x7FFF_F000  # what writes to a pipe puts this, or more, where the size belongs
 _FORM_SLACK = 8  # recorders that count the form's own header in its size are common, and harmless
@@ -129,7 +129,7 @@ def _transport_stream(data: Content) -> str | None:
 
 def _frames(kind: str) -> Callable[[Content], str | None]:
     def judge(data: Content) -> str | None:
-        n_lacking = framing.n_lacking(data, kind, containers.audio_start(data))
+        n_lacking = framed.n_lacking(data, kind, sniff.audio_start(data))
         return f"the last frame lacks {n_lacking} bytes" if n_lacking else None
 
     return judge
@@ -163,16 +163,16 @@ _JUDGES: dict[str, Callable[[Content], str | None]] = {
     "nist": _nist,
     "tta": _tta,
     "ape": _ape,
-    "caf": chains.caf,
-    "mp4": chains.mp4,
-    "quicktime": chains.mp4,
-    "matroska": chains.matroska,
-    "asf": chains.asf,
-    "amr": chains.amr,
-    "flv": chains.flv,
-    "wavpack": chains.wavpack,
-    "realmedia": chains.realmedia,
-    "musepack": chains.musepack,
+    "caf": chunked.caf,
+    "mp4": chunked.mp4,
+    "quicktime": chunked.mp4,
+    "matroska": chunked.matroska,
+    "asf": chunked.asf,
+    "amr": chunked.amr,
+    "flv": chunked.flv,
+    "wavpack": chunked.wavpack,
+    "realmedia": chunked.realmedia,
+    "musepack": chunked.musepack,
     "mpegts": _transport_stream,
     **{kind: _frames(kind) for kind in _FRAMED},
 }

@@ -7,7 +7,7 @@ headers. What is no chain is not judged here: the decoder will.
 import struct
 from collections.abc import Callable
 
-from features.content import Content
+from features.containers.content import Content
 
 _AMR_BYTES = (13, 14, 16, 18, 20, 21, 27, 32, 6, 1, 1, 1, 1, 1, 1, 1)  # RFC 4867, 5.3, by frame type, with the header
 _AMR_WB_BYTES = (18, 24, 33, 37, 41, 47, 51, 59, 61, 6, 1, 1, 1, 1, 1, 1)

@@ -1,0 +1,1 @@
+"""Container formats: what a file's bytes promise; nothing is decoded."""
