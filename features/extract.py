@@ -11,9 +11,10 @@ import torch
 from data_contracts.lake import Lake
 from data_contracts.records import AudioObject, Counts, ShardRef
 from data_contracts.rejects import PASSING, Reject
-from features import packs, shards, store
+from features import packs, store
 from features.audio import Decoded
 from features.config import FeatureConfig
+from features.corpus import shard_plan
 from features.cuts import cut
 from features.decode_config import SAMPLE_RATE
 from features.describe import Embedders, Utterance, by_voice, describe
@@ -50,7 +51,7 @@ def extract_shard(
     replaced.
     """
     done, tables, resources = Extracted(), tables_for(embedders, config), resources.settled()
-    device, members = best_device(), shards.read_plan(lake, shard)
+    device, members = best_device(), shard_plan.read_plan(lake, shard)
     quality: dict[str, dict[str, object]] = {}  # by content
     for block in _blocks(
         _timed(fetch_ahead(members, config=config.audio, resources=resources), done.counts), resources
@@ -94,7 +95,7 @@ def reject_shard(
     """Writes a shard that cannot be read: all its members are that reject."""
     tables = tables_for(embedders, config)
     columns = {"recording_id": None} | quality_columns(reject, {})
-    tables.recordings += [object_columns(item) | columns for item in shards.read_plan(lake, shard)]
+    tables.recordings += [object_columns(item) | columns for item in shard_plan.read_plan(lake, shard)]
     write(lake, tables.arrow(), shard, version=version, config=config, replace=replace)
     return tally(Counts(), tables.recordings)
 

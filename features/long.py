@@ -18,9 +18,10 @@ from data_contracts.lake import Lake
 from data_contracts.records import Counts, ShardRef
 from data_contracts.rejects import Reason, Reject
 from data_contracts.schema.feature_sets import RECORDING_FEATURES
-from features import decoders, shards
+from features import decoders
 from features.config import FeatureConfig
-from features.corpus_object_cache import shared
+from features.corpus import shard_plan
+from features.corpus.object_cache import shared
 from features.cuts import cuts, windows_of
 from features.decode_config import SAMPLE_RATE
 from features.describe import Embedders, Utterance, by_voice, describe
@@ -48,7 +49,7 @@ def survey(
     lake: Lake, shard: ShardRef, folder: str, *, config: FeatureConfig, resources: Resources, counts: Counts
 ) -> LongRef:
     """Finds a recording's speech and measures it, window by window; a reject has no ranges."""
-    (item,), place = shards.read_plan(lake, shard), f"{folder}/{shard.id}"
+    (item,), place = shard_plan.read_plan(lake, shard), f"{folder}/{shard.id}"
     started = time.perf_counter()
     recording_id: str | None = None
     heard: dict[int, Listened] = {}
@@ -70,7 +71,7 @@ def survey(
 
 def unsurveyed(lake: Lake, shard: ShardRef, folder: str, reject: Reject) -> LongRef:
     """In place of `survey`, for a recording that it cannot be done with."""
-    (item,), place = shards.read_plan(lake, shard), f"{folder}/{shard.id}"
+    (item,), place = shard_plan.read_plan(lake, shard), f"{folder}/{shard.id}"
     _write_recording(lake, place, object_columns(item) | {"recording_id": None} | quality_columns(reject, {}))
     return LongRef(shard, place, 0)
 
@@ -86,7 +87,7 @@ def describe_range(
         for (start_s, end_s, channel), own in zip(surveyed["spans"], surveyed["ranges"], strict=True)
         if own == number
     ]
-    (item,), device = shards.read_plan(lake, ref.shard), best_device()
+    (item,), device = shard_plan.read_plan(lake, ref.shard), best_device()
     with shared(item, resources.patience) as held_:
         if isinstance(held_, Reject):
             return give_up(lake, ref, number, held_)

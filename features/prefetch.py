@@ -12,9 +12,9 @@ from data_contracts.records import AudioObject
 from data_contracts.rejects import Reject
 from features import decoders
 from features.audio import Decoded, gathered
+from features.corpus.objects import Held, hold, read_object
 from features.decode_config import SAMPLE_RATE, AudioConfig
 from features.measures import Measures
-from features.objects import Held, hold, read_object
 from features.resources import Resources
 from features.windows import Window
 

@@ -68,7 +68,7 @@ def _python() -> Finding:
 
 
 def _corpus(settings: Settings) -> tuple[State, str]:
-    from features.listing import list_objects
+    from features.corpus.listing import list_objects
 
     corpus = settings.open_corpus()
     found = list(itertools.islice(list_objects(corpus, None), 3))

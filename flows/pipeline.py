@@ -13,7 +13,7 @@ from data_contracts.errors import LakeError, UndertoneError, ValidationStopped
 from data_contracts.expectations import validation
 from data_contracts.records import Counts, ModelRef, ShardRef
 from features import store
-from features.sources import Sources
+from features.corpus.sources import Sources
 from flows import chosen, notify
 from flows.artifacts import leave
 from flows.progress import reporter

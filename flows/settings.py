@@ -13,7 +13,7 @@ from data_contracts.channel_names import channel_names
 from data_contracts.errors import UsageError
 from data_contracts.object_store.retry import Patience
 from data_contracts.records import SHARD_BYTES
-from features.corpus import DEFAULT_LAYOUT, Corpus
+from features.corpus.layout import DEFAULT_LAYOUT, Corpus
 from flows.notified import Notified
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from data_contracts.rejects import Reject
 from features import decoders
 from features.batches import padded
 from features.config import FeatureConfig
+from features.corpus.objects import read_object
 from features.decode_config import SAMPLE_RATE
 from features.extract import find_speech
-from features.objects import read_object
 from models.linking import Decision
 from models.serving import encoder
 

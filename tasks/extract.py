@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from data_contracts.records import AudioObject, Counts, ShardRef
-from features import shards
+from features.corpus import shard_plan
 from tasks.cluster import GPU
 from tasks.run import Run
 from tasks.scatter import scatter
@@ -56,7 +56,7 @@ def set_apart(run: Run, ref: ShardRef, members: list[AudioObject]) -> list[Shard
     if not members:
         return []
     apart = {(item.uri, item.etag) for item in members}
-    rest = [item for item in shards.read_plan(run.lake, ref) if (item.uri, item.etag) not in apart]
-    own = {shards.shard_id([item], run.feature_version): [item] for item in members}
+    rest = [item for item in shard_plan.read_plan(run.lake, ref) if (item.uri, item.etag) not in apart]
+    own = {shard_plan.shard_id([item], run.feature_version): [item] for item in members}
     parts = replan(run, ref, ({ref.id: rest} if rest else {}) | own)
     return [part for part in parts if part.id in own]

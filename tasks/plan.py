@@ -6,8 +6,9 @@ import numpy as np
 import polars as pl
 
 from data_contracts.records import ShardRef
-from features import shards, store_history
-from features.rows import KEY
+from features import store_history
+from features.corpus import shard_plan
+from features.corpus.object_frames import KEY
 from tasks import run_staging_paths as paths
 from tasks.run import Run
 from tasks.stage import stage
@@ -20,7 +21,7 @@ def plan(run: Run, found: Found, *, n_workers: int) -> list[ShardRef]:
 
     In memory are a part of one date's objects, and 200 bytes a shard.
     """
-    most, folder = shards.shard_bytes(found.n_bytes, n_workers=n_workers, most=run.shard_bytes), paths.plan(run.id)
+    most, folder = shard_plan.shard_bytes(found.n_bytes, n_workers=n_workers, most=run.shard_bytes), paths.plan(run.id)
     refs: list[ShardRef] = []
     for date in found.dates:
         parts = read_found(run, found, date)
@@ -28,9 +29,9 @@ def plan(run: Run, found: Found, *, n_workers: int) -> list[ShardRef]:
             whole, rest = _whole_shards(run, date, pl.concat(parts))
             refs += _write_whole(run, folder, whole)
             parts = iter([rest])
-        for objects, ends in shards.packed(parts, most_bytes=most):
-            ids = shards.shard_ids(objects, ends, run.feature_version)
-            refs += shards.write_plans(run.lake, folder, objects, ends, ids)
+        for objects, ends in shard_plan.packed(parts, most_bytes=most):
+            ids = shard_plan.shard_ids(objects, ends, run.feature_version)
+            refs += shard_plan.write_plans(run.lake, folder, objects, ends, ids)
     return refs
 
 
@@ -49,4 +50,6 @@ def _write_whole(run: Run, folder: str, whole: pl.DataFrame) -> list[ShardRef]:
     if whole.is_empty():
         return []
     lengths = whole.group_by("shard", maintain_order=True).len()
-    return shards.write_plans(run.lake, folder, whole, np.cumsum(lengths["len"].to_numpy()), lengths["shard"].to_list())
+    return shard_plan.write_plans(
+        run.lake, folder, whole, np.cumsum(lengths["len"].to_numpy()), lengths["shard"].to_list()
+    )

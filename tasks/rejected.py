@@ -7,7 +7,7 @@ import polars as pl
 
 from data_contracts.errors import UsageError
 from features import store_history
-from features.rows import of_objects
+from features.corpus.object_frames import of_objects
 from tasks.run import Run
 from tasks.stage import stage
 from tasks.staging_found import Found, Writer

@@ -70,7 +70,7 @@ def found(run_id: str, date: dt.date, number: int) -> str:
 
 
 def plan(run_id: str) -> str:
-    """The folder of all shards' plans; `features.shards` names the files."""
+    """The folder of all shards' plans; `features.corpus.shard_plan` names the files."""
     return f"{folder(run_id)}/plan"
 
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from data_contracts.records import AudioObject, ShardRef
 from data_contracts.rejects import Reason, Reject
-from features import shards
+from features.corpus import shard_plan
 from features.describe import Embedders
 from features.extract import Extracted, reject_shard
 from tasks import run_staging_paths as paths
@@ -26,9 +26,9 @@ def smaller(run: Run, embedders: Embedders) -> Fallback[tuple[ShardRef, Extracte
         sent, ref = item
         if ref.n_objects == 1:
             return alone(item, n_deaths)
-        members = shards.read_plan(run.lake, ref)
+        members = shard_plan.read_plan(run.lake, ref)
         middle = len(members) // 2
-        halves = {shards.shard_id(half, run.feature_version): half for half in (members[:middle], members[middle:])}
+        halves = {shard_plan.shard_id(half, run.feature_version): half for half in (members[:middle], members[middle:])}
         return Instead(items=[(sent, half) for half in replan(run, ref, halves)])
 
     return instead
@@ -61,7 +61,7 @@ def _over_it(run: Run, n_deaths: int) -> Reject:
 def replan(run: Run, ref: ShardRef, parts: Mapping[str, Sequence[AudioObject]]) -> list[ShardRef]:
     """Plans a shard's members anew in its place, as the shards that `parts` names; it may be one of them."""
     folder = ref.plan.rsplit("/date=", 1)[0]
-    made = [shards.write_plan(run.lake, folder, members, shard=shard) for shard, members in parts.items()]
+    made = [shard_plan.write_plan(run.lake, folder, members, shard=shard) for shard, members in parts.items()]
     run.lake.write_json(paths.replanned_shard(run.id, ref.id), [asdict(part) for part in made])
     if ref.id not in parts:
         run.lake.remove(ref.plan)

@@ -16,7 +16,7 @@ from data_contracts.expectations.validation import validate
 from data_contracts.lake import Lake
 from data_contracts.schema import tables as schemas
 from data_contracts.schema.tables import FORGOTTEN, SPEAKERS
-from features.sources import Sources
+from features.corpus.sources import Sources
 from tasks import standing
 from tasks.publication_manual_change import Amendment, amend
 from tasks.publication_publish import alone

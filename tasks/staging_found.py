@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from features import rows
-from features.rows import KEY
+from features.corpus import object_frames
+from features.corpus.object_frames import KEY
 from tasks import run_staging_paths as paths
 from tasks.run import Run
 
@@ -45,7 +45,7 @@ class Writer:
             return
         once = objects.unique(KEY, keep="last").sort(KEY)
         number = self.parts.get(date, 0)
-        self._run.lake.write_parquet(paths.found(self._run.id, date, number), rows.to_arrow(once))
+        self._run.lake.write_parquet(paths.found(self._run.id, date, number), object_frames.to_arrow(once))
         self.parts[date] = number + 1
         self.n_bytes += int(once["bytes"].sum())
 
@@ -70,4 +70,4 @@ def _in_order(run: Run, found: Found, date: dt.date) -> bool:
 
 def _read_part(run: Run, date: dt.date, number: int) -> pl.DataFrame:
     table = run.lake.read_parquet(paths.found(run.id, date, number))
-    return pl.DataFrame(table).with_columns(date=pl.lit(date)).select(rows.SCHEMA.keys())
+    return pl.DataFrame(table).with_columns(date=pl.lit(date)).select(object_frames.SCHEMA.keys())

@@ -10,8 +10,8 @@ from data_contracts.errors import CorpusError, UsageError
 from data_contracts.lake import Lake
 from data_contracts.records import AudioObject
 from data_contracts.schema import tables
-from features.corpus import Corpus, date_in_path
-from features.corpus_filesystem import look_at
+from features.corpus.filesystem import look_at
+from features.corpus.layout import Corpus, date_in_path
 from tasks.run import Choice
 
 _TOLD = ("bytes", "modified", "attributes", "read_at")

@@ -2,8 +2,8 @@
 
 import polars as pl
 
-from features import rows
-from features.rows import KEY
+from features.corpus import object_frames
+from features.corpus.object_frames import KEY
 
 
 def to_read(listed: pl.DataFrame, history: pl.DataFrame, ahead: pl.DataFrame, *, force: bool = False) -> pl.DataFrame:
@@ -20,7 +20,7 @@ def to_read(listed: pl.DataFrame, history: pl.DataFrame, ahead: pl.DataFrame, *,
             tries=(pl.col("tries_before") - int(force)).fill_null(0).cast(pl.Int16),
             read_after=pl.max_horizontal("read_after", "ahead"),
         )
-        .select(rows.SCHEMA.keys())
+        .select(object_frames.SCHEMA.keys())
         .collect()
     )
 

@@ -6,7 +6,7 @@ import pyarrow as pa
 from data_contracts.lake import Lake
 from data_contracts.schema import tables
 from data_contracts.schema.tables import QUALITY_MEASURES, UTTERANCE_KEY
-from features.sources import Sources
+from features.corpus.sources import Sources
 
 _TOLD = (
     *("uri", "recording_id", "date", "source", "attributes", "status", "reason"),

@@ -24,7 +24,7 @@ _DATE = pa.field("date", pa.date32(), nullable=False)
 
 PLAN = pa.schema([*OBJECT_FIELDS, pa.field("read_after", pa.timestamp("us", tz="UTC"))])
 
-_SOURCE = pa.field("source", pa.string(), nullable=False)  # of which part of the corpus; see `features.sources`
+_SOURCE = pa.field("source", pa.string(), nullable=False)  # of which part of the corpus; see `features.corpus.sources`
 UNKNOWN = "unknown"
 """The source of utterances that no recording is listed for."""
 

@@ -10,7 +10,8 @@ import polars as pl
 
 from data_contracts.errors import CorpusError
 from data_contracts.rejects import Reject
-from features import audio, objects
+from features import audio
+from features.corpus import objects
 from features.cuts import cut, windows_of
 from features.decode_config import SAMPLE_RATE
 from features.segments import Span

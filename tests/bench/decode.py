@@ -31,10 +31,10 @@ from end_to_end import ROOT, SAMPLE, SHARED, machine
 
 from data_contracts.lake import Lake
 from data_contracts.rejects import Reject
-from features import shards
 from features.audio import windows
 from features.config import FeatureConfig
-from features.corpus_filesystem import look_at
+from features.corpus import shard_plan
+from features.corpus.filesystem import look_at
 from features.decode_config import AudioConfig
 from features.describe import Embedder
 from features.extract import extract_shard
@@ -187,7 +187,7 @@ def _extracted(name: str, files: list[bytes]) -> None:
         lake = Lake(f"{folder}/lake")
         embedders = {"embeddings": _speaker()}
         for version in ("warm", "measured"):
-            ref = shards.write_plan(lake, "plan", items, shard="0a")
+            ref = shard_plan.write_plan(lake, "plan", items, shard="0a")
             started = time.perf_counter()
             counts = extract_shard(lake, ref, version=version, config=FeatureConfig(), embedders=embedders).counts
             spent = time.perf_counter() - started

@@ -27,9 +27,10 @@ import tasks.discover
 from data_contracts.lake import Lake
 from data_contracts.records import SHARD_BYTES, ModelRef
 from data_contracts.schema.feature_sets import RECORDING_FEATURES
-from features import shards, store, store_history
+from features import store, store_history
 from features.config import FeatureConfig
-from features.corpus import Corpus
+from features.corpus import shard_plan
+from features.corpus.layout import Corpus
 from features.resources import Resources
 from tasks.discover import discover
 from tasks.plan import plan
@@ -65,9 +66,9 @@ def measure(lake: Lake, dates: tuple[dt.date, ...], n_objects: int, a_date: int,
     tasks.discover.to_read = clock.timed("anti-join", tasks.discover.to_read)
     Writer.write = clock.timed("write down what is fresh", Writer.write)
     tasks.plan.read_found = clock.ticking("read what is fresh", tasks.plan.read_found)
-    shards.pack = clock.timed("pack", shards.pack)
-    shards.shard_ids = clock.timed("ids", shards.shard_ids)
-    shards.write_plans = clock.timed("write plans", shards.write_plans)
+    shard_plan.pack = clock.timed("pack", shard_plan.pack)
+    shard_plan.shard_ids = clock.timed("ids", shard_plan.shard_ids)
+    shard_plan.write_plans = clock.timed("write plans", shard_plan.write_plans)
     nobody = ModelRef("none", "1", "", "0" * 8)
     run = Run(
         *("bench", "backfill", lake, Corpus("s3://corpus"), dates, nobody, nobody, FeatureConfig(), VERSION),

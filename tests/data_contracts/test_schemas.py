@@ -3,10 +3,10 @@
 import pyarrow as pa
 import pytest
 from data_contracts.reasons import PASSING, Reason
+from data_contracts.schemas import TABLE_KEYS
 
 from data_contracts import schema_feature_sets, schemas
 from data_contracts.records import AudioObject, Counts, ModelRef
-from data_contracts.schemas import TABLE_KEYS
 
 CLASSES = ("calm", "angry")
 

@@ -10,9 +10,9 @@ import pytest
 from helpers.raw_keys import put_as_named
 
 from data_contracts.errors import CorpusError, UsageError
-from features.corpus import DEFAULT_LAYOUT, Corpus, date_in_path
-from features.corpus_filesystem import look_at
-from features.listing import list_objects
+from features.corpus.filesystem import look_at
+from features.corpus.layout import DEFAULT_LAYOUT, Corpus, date_in_path
+from features.corpus.listing import list_objects
 from features.prefetch import read_object
 
 DAY, OTHER = dt.date(2026, 11, 21), dt.date(2026, 11, 22)

@@ -17,12 +17,12 @@ from data_contracts.schema import feature_sets
 from features import store
 from features.audio import Decoded, decode
 from features.config import FeatureConfig
-from features.corpus_filesystem import look_at
+from features.corpus.filesystem import look_at
+from features.corpus.shard_plan import write_plan
 from features.decode_config import SAMPLE_RATE
 from features.describe import Embedder
 from features.extract import extract_shard
 from features.gemaps import EGEMAPS_NAMES, LLD_NAMES, egemaps_lld
-from features.shards import write_plan
 
 DAY = dt.date(2026, 11, 19)
 SHARD = "0f"

@@ -13,10 +13,11 @@ from polars.testing import assert_frame_equal
 
 from data_contracts.lake import Lake
 from data_contracts.records import Counts, ShardRef
-from features import shards, store
+from features import store
 from features.audio import decode
 from features.config import FeatureConfig
-from features.corpus_filesystem import look_at
+from features.corpus import shard_plan
+from features.corpus.filesystem import look_at
 from features.decode_config import AudioConfig
 from features.describe import Embedder
 from features.extract import extract_shard
@@ -50,7 +51,7 @@ def _call(sample: Path, seconds: float, rate_hz: int, **kind: str) -> bytes:
 def _plan(lake: Lake, path: Path, shard: str) -> ShardRef:
     modified = dt.datetime(2026, 11, 19, tzinfo=dt.UTC)
     item = replace(look_at(str(path), DAY), modified=modified, read_after=AHEAD)
-    return shards.write_plan(lake, "staging/plan", [item], shard=shard)
+    return shard_plan.write_plan(lake, "staging/plan", [item], shard=shard)
 
 
 def _split(lake: Lake, ref: ShardRef, config: FeatureConfig, resources: Resources = LONG) -> tuple[int, Counts]:
@@ -98,7 +99,7 @@ def test_a_shard_hands_its_long_members_on(lake, sample, tmp_path):
     (tmp_path / "long").write_bytes(_call(sample, 70.0, 16_000))
     paths = [*sorted(sample.glob("2026/11/19/*.flac"))[:2], tmp_path / "long"]
     members = [look_at(str(path), DAY) for path in paths]
-    ref = shards.write_plan(lake, "staging/plan", members, shard="0b")
+    ref = shard_plan.write_plan(lake, "staging/plan", members, shard="0b")
     done = extract_shard(lake, ref, version="v", config=FeatureConfig(), embedders=EMBEDDERS, resources=LONG)
     assert [item.uri for item in done.long] == [str(tmp_path / "long")]
     assert (done.counts.n_objects, done.counts.n_long) == (2, 1)

@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 from data_contracts.errors import CorpusError, UsageError
-from features.corpus import Corpus
-from features.listing import list_objects
+from features.corpus.layout import Corpus
+from features.corpus.listing import list_objects
 
 DAY, OTHER = dt.date(2026, 11, 21), dt.date(2026, 11, 22)
 

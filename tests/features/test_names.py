@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from features.names import as_on_disk, as_text, is_hidden, is_url
+from features.corpus.names import as_on_disk, as_text, is_hidden, is_url
 
 BYTES = st.lists(st.integers(1, 255).filter(lambda byte: byte != ord("/")), min_size=1, max_size=40).map(bytes)
 

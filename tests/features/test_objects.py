@@ -17,10 +17,10 @@ from data_contracts.errors import ComputeError
 from data_contracts.object_store.retry import Patience
 from data_contracts.records import AudioObject
 from data_contracts.rejects import Reason, Reject
-from features import objects
-from features.corpus_filesystem import look_at
-from features.corpus_object_cache import shared
-from features.objects import Held, hold, read_object
+from features.corpus import objects
+from features.corpus.filesystem import look_at
+from features.corpus.object_cache import shared
+from features.corpus.objects import Held, hold, read_object
 
 DAY = dt.date(2026, 11, 21)
 DATA = bytes(range(256)) * 40

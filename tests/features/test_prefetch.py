@@ -19,10 +19,10 @@ from data_contracts.records import AudioObject
 from data_contracts.rejects import Reason, Reject
 from features import decoders
 from features.audio import Decoded
-from features.corpus import Corpus
-from features.corpus_filesystem import look_at
+from features.corpus.filesystem import look_at
+from features.corpus.layout import Corpus
+from features.corpus.listing import list_objects
 from features.decode_config import AudioConfig
-from features.listing import list_objects
 from features.prefetch import Fetched, Long, fetch_ahead
 from features.resources import Resources
 
@@ -259,7 +259,7 @@ def test_s3_is_read(s3):
 
 
 def test_who_stops_early_leaves_no_copies(s3, tmp_path, monkeypatch):
-    monkeypatch.setattr("features.objects.LARGE", 100)
+    monkeypatch.setattr("features.corpus.objects.LARGE", 100)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     for number in range(8):
         boto3.client("s3").put_object(Bucket=s3, Key=f"{number}.wav", Body=WAV)

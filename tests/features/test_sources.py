@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from features.corpus import DEFAULT_LAYOUT
-from features.sources import Sources
+from features.corpus.layout import DEFAULT_LAYOUT
+from features.corpus.sources import Sources
 
 DAY = dt.date(2026, 11, 21)
 

@@ -8,7 +8,7 @@ from helpers.lakes import make_lake
 from helpers.runs import make_run
 
 from data_contracts.errors import ComputeError
-from features.corpus import Corpus
+from features.corpus.layout import Corpus
 from tasks import cluster
 from tasks.run import Choice
 

@@ -11,7 +11,7 @@ from polars.testing import assert_frame_equal
 
 from data_contracts.schema import tables
 from data_contracts.schema.tables import FORGOTTEN
-from features.sources import Sources
+from features.corpus.sources import Sources
 from tasks import standing
 from tasks.quality import quality_daily, rejects_daily
 from tasks.tallies import emotion_daily, speaker_daily

@@ -19,9 +19,10 @@ from data_contracts.lake import Lake
 from data_contracts.records import AudioObject
 from data_contracts.schema.feature_sets import RECORDING_FEATURES
 from data_contracts.schema.tables import RECORDINGS
-from features import rows, store, store_history
-from features.corpus import Corpus
-from features.listing import LISTED, list_objects
+from features import store, store_history
+from features.corpus import object_frames
+from features.corpus.layout import Corpus
+from features.corpus.listing import LISTED, list_objects
 from features.tables import object_columns
 from tasks.discover import discover
 from tasks.staging_found import Found, Writer, read_found
@@ -130,13 +131,13 @@ def test_what_is_to_be_read_is_as_the_attempts_say(attempts, force):
         },
     ).unique(["uri", "etag"], keep="last")
     history = history.with_columns(read_after=pl.lit(NOON).cast(pl.Datetime("us", "UTC")))
-    listed = rows.of_objects(AudioObject(uri, etag, 1, DAY, NOON) for uri in "abc" for etag in "ef")
+    listed = object_frames.of_objects(AudioObject(uri, etag, 1, DAY, NOON) for uri in "abc" for etag in "ef")
     nothing = pl.DataFrame(schema={"uri": pl.String, "read_after": pl.Datetime("us", "UTC")})
     found = to_read(listed.select(LISTED.keys()), history, nothing, force=force)
     known = {(uri, etag): tries for uri, etag, tries in history.select("uri", "etag", "tries").iter_rows()}
     expected = [
         (item.uri, item.etag, known.get((item.uri, item.etag), int(force)) - int(force))
-        for item in rows.objects(listed)
+        for item in object_frames.objects(listed)
         if force or known.get((item.uri, item.etag), 0) < 3
     ]
     assert found.select("uri", "etag", "tries").rows() == expected

@@ -13,12 +13,12 @@ from data_contracts.records import ModelRef
 from features import store
 from features.changes import ChangeConfig
 from features.config import FeatureConfig
-from features.corpus_filesystem import look_at
+from features.corpus.filesystem import look_at
+from features.corpus.shard_plan import write_plan
 from features.decode_config import SAMPLE_RATE
 from features.describe import Embedder
 from features.extract import extract_shard
 from features.segmentation_config import VadConfig
-from features.shards import write_plan
 from models import registry_loading, serving
 from models.labels import read_labels, read_speech
 from models.registry import Registry

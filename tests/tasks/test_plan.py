@@ -9,8 +9,9 @@ from helpers.runs import make_run
 
 from data_contracts.records import AudioObject
 from data_contracts.schema.feature_sets import RECORDING_FEATURES
-from features import rows, store
-from features.shards import read_plan, shard_id
+from features import store
+from features.corpus import object_frames
+from features.corpus.shard_plan import read_plan, shard_id
 from tasks.plan import plan
 from tasks.staging_found import Found, Writer, read_found
 
@@ -22,7 +23,7 @@ def _found(run: Any, *parts: str, date: dt.date = DAY, etag: str = "e") -> Found
     """Objects of a byte each, named by a letter."""
     writer = Writer(run)
     for part in parts:
-        writer.write(date, rows.of_objects(AudioObject(name, etag, 1, date, NOON) for name in part))
+        writer.write(date, object_frames.of_objects(AudioObject(name, etag, 1, date, NOON) for name in part))
     return Found(0, 0, writer.parts, writer.n_bytes)
 
 
@@ -48,7 +49,7 @@ def test_a_content_twice_in_a_part_is_as_the_last_row_says(lake):
     run = make_run(lake, shard_bytes=3)
     writer = Writer(run)
     twice = [AudioObject("a", "e", 1, DAY, NOON, attributes) for attributes in ('"first"', '"last"')]
-    writer.write(DAY, rows.of_objects(twice))
+    writer.write(DAY, object_frames.of_objects(twice))
     (ref,) = plan.fn(run, Found(2, 0, writer.parts, writer.n_bytes), n_workers=1)
     assert [item.attributes for item in read_plan(lake, ref)] == ['"last"']
     assert writer.n_bytes == ref.n_bytes == 1

@@ -15,8 +15,8 @@ from data_contracts.lake import Lake
 from data_contracts.schema.feature_sets import RECORDING_FEATURES
 from data_contracts.schema.tables import RECORDINGS, REJECTS
 from features import store
-from features.corpus import Corpus
-from features.listing import list_objects
+from features.corpus.layout import Corpus
+from features.corpus.listing import list_objects
 from tasks.discover import discover
 from tasks.rejected import rejected
 from tasks.run import Choice

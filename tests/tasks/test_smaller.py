@@ -7,7 +7,8 @@ from helpers.lakes import make_lake
 from helpers.runs import make_run
 
 from data_contracts.records import AudioObject
-from features import shards, store, store_history
+from features import store, store_history
+from features.corpus import shard_plan
 from features.describe import Embedder
 from features.long import LongRef
 from tasks.extract import set_apart
@@ -31,8 +32,8 @@ def _members(n):
 
 def _planned(run, n):
     members = _members(n)
-    shard = shards.shard_id(members, "v1")
-    return shards.write_plan(run.lake, f"{run.staging}/plan", members, shard=shard)
+    shard = shard_plan.shard_id(members, "v1")
+    return shard_plan.write_plan(run.lake, f"{run.staging}/plan", members, shard=shard)
 
 
 def _plans(run):
@@ -44,10 +45,10 @@ def test_halves_have_the_name_of_what_they_hold_and_take_the_shards_place(run):
     instead = smaller(run, EMBEDDERS)((run, ref), 2)
     assert not instead.results
     halves = [half for _, half in instead.items]
-    assert [shards.read_plan(run.lake, half) for half in halves] == [_members(5)[:2], _members(5)[2:]]
+    assert [shard_plan.read_plan(run.lake, half) for half in halves] == [_members(5)[:2], _members(5)[2:]]
     assert [half.id for half in halves] == [
-        shards.shard_id(_members(5)[:2], "v1"),
-        shards.shard_id(_members(5)[2:], "v1"),
+        shard_plan.shard_id(_members(5)[:2], "v1"),
+        shard_plan.shard_id(_members(5)[2:], "v1"),
     ]
     assert _plans(run) == sorted(f"{half.id}.parquet" for half in halves), "the audit counts what is planned"
 

@@ -9,7 +9,7 @@ from data_contracts.errors import CorpusError, UsageError
 from data_contracts.object_store.client_options import s3fs_options
 from data_contracts.object_store.retry import Patience
 from data_contracts.records import AudioObject
-from features.names import as_on_disk, as_text, is_url
+from features.corpus.names import as_on_disk, as_text, is_url
 
 _STAMPS = ("LastModified", "last_modified", "mtime", "updated", "created")
 
@@ -66,7 +66,7 @@ def connect(uri: str, patience: Patience = Patience()) -> tuple[Any, str]:
         options = kind._get_kwargs_from_urls(uri)
         path = str(kind._strip_protocol(uri))
         if protocol in {"s3", "s3a"}:
-            from features.s3_keys import S3Keys
+            from features.corpus.s3_keys import S3Keys
 
             return S3Keys(**s3fs_options(patience) | options), path
         return fsspec.filesystem(protocol, **options), as_on_disk(path) if protocol == "file" else path

@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from data_contracts.lake import Lake
 from data_contracts.records import SHARD_BYTES, AudioObject, ShardRef
-from features import rows
-from features.rows import KEY
+from features.corpus import object_frames
+from features.corpus.object_frames import KEY
 
 _SMALLEST = 4_000_000
 _SHARDS_A_WORKER = 3
@@ -78,13 +78,13 @@ def shard_ids(objects: pl.DataFrame, ends: np.ndarray, version: str) -> list[str
 
 def shard_id(members: Sequence[AudioObject], version: str) -> str:
     """The name of one shard, its members in any order."""
-    objects = rows.of_objects(members).sort(*KEY, "tries")
+    objects = object_frames.of_objects(members).sort(*KEY, "tries")
     return shard_ids(objects, np.array([objects.height]), version)[0]
 
 
 def write_plans(lake: Lake, folder: str, objects: pl.DataFrame, ends: np.ndarray, ids: Sequence[str]) -> list[ShardRef]:
     """Writes down the members of many shards of one date, several at a time."""
-    table, date = rows.to_arrow(objects), objects["date"][0]
+    table, date = object_frames.to_arrow(objects), objects["date"][0]
     up_to = np.concatenate([[0], np.cumsum(objects["bytes"].to_numpy(), dtype=np.int64)])
     starts = [0, *ends.tolist()]
     refs = [
@@ -102,7 +102,7 @@ def write_plans(lake: Lake, folder: str, objects: pl.DataFrame, ends: np.ndarray
 
 def write_plan(lake: Lake, folder: str, members: Sequence[AudioObject], *, shard: str) -> ShardRef:
     """Writes down a shard's members and returns the reference that travels in their place."""
-    (ref,) = write_plans(lake, folder, rows.of_objects(members), np.array([len(members)]), [shard])
+    (ref,) = write_plans(lake, folder, object_frames.of_objects(members), np.array([len(members)]), [shard])
     return ref
 
 

@@ -16,13 +16,13 @@ from data_contracts.errors import CorpusError
 from data_contracts.object_store.error_translation import translated
 from data_contracts.object_store.retry import Patience
 from data_contracts.records import AudioObject
-from features import rows
-from features.corpus import Corpus, date_in_path
-from features.corpus_filesystem import etag, is_local, modified, open_root, size
-from features.manifest import manifest_pages
-from features.names import HIDDEN, as_text, is_hidden
+from features.corpus import object_frames
+from features.corpus.filesystem import etag, is_local, modified, open_root, size
+from features.corpus.layout import Corpus, date_in_path
+from features.corpus.manifest import manifest_pages
+from features.corpus.names import HIDDEN, as_text, is_hidden
 
-LISTED = {name: rows.SCHEMA[name] for name in ("uri", "etag", "bytes", "modified", "attributes", "date")}
+LISTED = {name: object_frames.SCHEMA[name] for name in ("uri", "etag", "bytes", "modified", "attributes", "date")}
 
 
 def list_pages(corpus: Corpus, dates: Sequence[dt.date] | None) -> Iterator[pl.DataFrame]:
@@ -52,7 +52,7 @@ def list_pages(corpus: Corpus, dates: Sequence[dt.date] | None) -> Iterator[pl.D
 
 def list_objects(corpus: Corpus, dates: Sequence[dt.date] | None) -> Iterator[AudioObject]:
     """The same, one by one: for a look at a few."""
-    return (item for page in list_pages(corpus, dates) for item in rows.objects(page))
+    return (item for page in list_pages(corpus, dates) for item in object_frames.objects(page))
 
 
 def by_folder(corpus: Corpus, dates: Sequence[dt.date] | None) -> bool:

@@ -16,7 +16,7 @@ from data_contracts.object_store.error_translation import BUSY, code_of, is_full
 from data_contracts.object_store.retry import Patience
 from data_contracts.records import AudioObject
 from data_contracts.rejects import Reason, Reject
-from features.corpus_filesystem import connect, is_local, look_at
+from features.corpus.filesystem import connect, is_local, look_at
 
 T = TypeVar("T")
 

@@ -13,10 +13,10 @@ from data_contracts.channel_names import channel_names
 from data_contracts.errors import CorpusError, UsageError
 from data_contracts.object_store.client_options import storage_options
 from data_contracts.records import AudioObject
-from features.corpus import date_in_path
-from features.corpus_filesystem import look_at
-from features.names import is_url
-from features.rows import of_objects
+from features.corpus.filesystem import look_at
+from features.corpus.layout import date_in_path
+from features.corpus.names import is_url
+from features.corpus.object_frames import of_objects
 
 _OURS = {"uri", "date"}
 _BATCH = 1_000

@@ -4,7 +4,7 @@ import datetime as dt
 import json
 from dataclasses import dataclass
 
-from features.corpus import DEFAULT_LAYOUT, around_the_date, without_protocol
+from features.corpus.layout import DEFAULT_LAYOUT, around_the_date, without_protocol
 
 
 @dataclass(frozen=True)

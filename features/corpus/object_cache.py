@@ -9,7 +9,7 @@ from functools import partial
 from data_contracts.object_store.retry import Patience
 from data_contracts.records import AudioObject
 from data_contracts.rejects import Reject
-from features.objects import Held, hold, read_object
+from features.corpus.objects import Held, hold, read_object
 
 _Key = tuple[str, str]  # (uri, etag)
 

@@ -1,0 +1,1 @@
+"""Corpus objects: listing, fetching and grouping into shards."""
