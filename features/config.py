@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from data_contracts.fingerprint import fingerprint
 from features import contours
 from features.changes import ChangeConfig
-from features.decode_config import AudioConfig
+from features.decode.config import AudioConfig
 from features.gemaps import EgemapsConfig
 from features.mel import MelConfig
 from features.segmentation_config import VadConfig

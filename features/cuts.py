@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from data_contracts.rejects import Reject
-from features.decode_config import SAMPLE_RATE
+from features.decode.config import SAMPLE_RATE
+from features.decode.windows import WINDOW_S, Window
 from features.measures import Measures
 from features.segments import Span
-from features.windows import WINDOW_S, Window
 
 
 def windows_of(spans: Iterable[Span]) -> tuple[int, int]:

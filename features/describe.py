@@ -15,7 +15,7 @@ from features.changes import Along, ChangeConfig, split_at_changes
 from features.config import FeatureConfig
 from features.contours import suprasegmental
 from features.cuts import cut
-from features.decode_config import SAMPLE_RATE
+from features.decode.config import SAMPLE_RATE
 from features.gemaps import egemaps_and_lld
 from features.mel import log_mel
 from features.segments import Span

@@ -12,11 +12,11 @@ from data_contracts.lake import Lake
 from data_contracts.records import AudioObject, Counts, ShardRef
 from data_contracts.rejects import PASSING, Reject
 from features import packs, store
-from features.audio import Decoded
 from features.config import FeatureConfig
 from features.corpus import shard_plan
 from features.cuts import cut
-from features.decode_config import SAMPLE_RATE
+from features.decode.config import SAMPLE_RATE
+from features.decode.recording import Decoded
 from features.describe import Embedders, Utterance, by_voice, describe
 from features.prefetch import Fetched, Long, fetch_ahead
 from features.resources import Resources

@@ -18,12 +18,13 @@ from data_contracts.lake import Lake
 from data_contracts.records import Counts, ShardRef
 from data_contracts.rejects import Reason, Reject
 from data_contracts.schema.feature_sets import RECORDING_FEATURES
-from features import decoders
 from features.config import FeatureConfig
 from features.corpus import shard_plan
 from features.corpus.object_cache import shared
 from features.cuts import cuts, windows_of
-from features.decode_config import SAMPLE_RATE
+from features.decode import process_pool
+from features.decode.config import SAMPLE_RATE
+from features.decode.windows import Window
 from features.describe import Embedders, Utterance, by_voice, describe
 from features.extract import best_device, tables_for, write
 from features.measures import Measures
@@ -31,7 +32,6 @@ from features.resources import Resources
 from features.segments import Span
 from features.speech import Listened, Listener
 from features.tables import object_columns, quality_columns, tally
-from features.windows import Window
 
 _BLOCK_S = 300.0  # of speech that is described together
 
@@ -93,7 +93,7 @@ def describe_range(
             return give_up(lake, ref, number, held_)
         if held_.sha256 != recording_id:
             return give_up(lake, ref, number, Reject(Reason.VANISHED, "it was overwritten while it was being read"))
-        items = decoders.windows(
+        items = process_pool.windows(
             held_.content,
             config=config.audio,
             resources=resources,
@@ -140,7 +140,7 @@ def _listen(
     content: bytes | Path, *, config: FeatureConfig, resources: Resources
 ) -> tuple[Measures | Reject, dict[int, Listened]]:
     listeners: dict[int, Listener] = {}
-    with closing(decoders.windows(content, config=config.audio, resources=resources)) as items:
+    with closing(process_pool.windows(content, config=config.audio, resources=resources)) as items:
         for item in items:
             if isinstance(item, Window):
                 listeners.setdefault(item.channel, Listener(config.vad, best_device())).add(item.samples)

@@ -10,13 +10,13 @@ from functools import partial
 
 from data_contracts.records import AudioObject
 from data_contracts.rejects import Reject
-from features import decoders
-from features.audio import Decoded, gathered
 from features.corpus.objects import Held, hold, read_object
-from features.decode_config import SAMPLE_RATE, AudioConfig
+from features.decode import process_pool
+from features.decode.config import SAMPLE_RATE, AudioConfig
+from features.decode.recording import Decoded, gathered
+from features.decode.windows import Window
 from features.measures import Measures
 from features.resources import Resources
-from features.windows import Window
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def _decode(item: AudioObject, found: Held | Reject, *, config: AudioConfig, res
     if isinstance(found, Reject):
         return Fetched(item, None, found)
     try:
-        with closing(decoders.windows(found.content, config=config, resources=resources)) as windows:
+        with closing(process_pool.windows(found.content, config=config, resources=resources)) as windows:
             return Fetched(item, found.sha256, _held(windows, min(resources.long_s, 2 * resources.block_s)))
     finally:
         found.close()

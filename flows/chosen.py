@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from features.decode_config import AudioConfig
+from features.decode.config import AudioConfig
 from features.resources import Resources
 from flows.settings import Settings
 

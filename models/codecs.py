@@ -7,7 +7,7 @@ import numpy as np
 import soundfile as sf
 import soxr
 
-from features.decode_config import SAMPLE_RATE
+from features.decode.config import SAMPLE_RATE
 
 
 class Codec(NamedTuple):

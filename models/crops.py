@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from features.decode_config import SAMPLE_RATE
+from features.decode.config import SAMPLE_RATE
 from models.codecs import Codec, coded
 from models.labels import Speech
 from models.revoice import pitched, revoiced

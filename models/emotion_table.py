@@ -13,7 +13,7 @@ from data_contracts.errors import UsageError
 from features.batches import padded, sorted_batches
 from features.config import FeatureConfig
 from features.contours import SUPRASEGMENTAL_NAMES, suprasegmental
-from features.decode_config import SAMPLE_RATE
+from features.decode.config import SAMPLE_RATE
 from features.gemaps import EGEMAPS_NAMES, egemaps_and_lld
 from models.augment import rerecorded
 from models.codecs import CODECS, through

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from features.decode_config import SAMPLE_RATE
+from features.decode.config import SAMPLE_RATE
 from models.classification import classification_metrics, uar
 from models.emotion import EmotionModel
 from models.emotion_table import Table, read_speech_of, table_of

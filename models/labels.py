@@ -15,8 +15,8 @@ import torch
 
 from data_contracts.errors import CorpusError, UsageError
 from data_contracts.fingerprint import digest
-from features.audio import Decoded, decode
-from features.decode_config import SAMPLE_RATE
+from features.decode.config import SAMPLE_RATE
+from features.decode.recording import Decoded, decode
 from features.extract import find_speech
 from features.segmentation_config import VadConfig
 

@@ -11,7 +11,7 @@ import soxr
 import torch
 from torch import Tensor
 
-from features.decode_config import SAMPLE_RATE
+from features.decode.config import SAMPLE_RATE
 
 _N_FFT, _HOP = 1024, 256
 _FLAT, _QUEFRENCIES = 24, 40  # of the cepstrum: all up to 1.5 ms, none from 2.5 ms, where a voice's periods begin

@@ -8,7 +8,7 @@ import torch
 
 from data_contracts.errors import UsageError
 from features.batches import padded, sorted_batches
-from features.decode_config import SAMPLE_RATE
+from features.decode.config import SAMPLE_RATE
 from models.cohort import cosines
 from models.labels import Speech
 from models.speaker_protocol import SpeakerEncoder

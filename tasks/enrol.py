@@ -10,11 +10,11 @@ from data_contracts.errors import CorpusError, UsageError
 from data_contracts.object_store.retry import Patience
 from data_contracts.records import ModelRef
 from data_contracts.rejects import Reject
-from features import decoders
 from features.batches import padded
 from features.config import FeatureConfig
 from features.corpus.objects import read_object
-from features.decode_config import SAMPLE_RATE
+from features.decode import process_pool
+from features.decode.config import SAMPLE_RATE
 from features.extract import find_speech
 from models.linking import Decision
 from models.serving import encoder
@@ -75,7 +75,7 @@ def _waveform(uri: str, config: FeatureConfig, patience: Patience) -> np.ndarray
         data = patience.keep_trying(f"reading {uri}", lambda: read_object(uri, patience=patience), CorpusError)
     except FileNotFoundError as error:
         raise CorpusError(f"{uri} cannot be read: {error}") from error
-    audio = decoders.decode(data, config=replace(config.audio, channels="mix"))
+    audio = process_pool.decode(data, config=replace(config.audio, channels="mix"))
     if isinstance(audio, Reject):
         raise CorpusError(f"{uri} cannot be used: {audio.reason} ({audio.error})")
     return audio.waveform

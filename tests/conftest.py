@@ -129,17 +129,17 @@ def lake_anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> Lake:
 @pytest.fixture
 def evil_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[str], None]]:
     """What is given, a line of Python, is done by the decoders of files that begin with EVIL, from then on."""
-    from features import decoders
+    from features.decode import process_pool
 
     def do(line: str) -> None:
         (tmp_path / "sitecustomize.py").write_text(
             f"""
 import sys
 
-if "features.decoder_child" in sys.orig_argv:
+if "features.decode.child" in sys.orig_argv:
     import contextlib, ctypes, os, time
 
-    from features import streams
+    from features.decode import open as streams
 
     real = streams.open_stream
 
@@ -155,6 +155,6 @@ if "features.decoder_child" in sys.orig_argv:
         )
         monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
-    decoders.close()
+    process_pool.close()
     yield do
-    decoders.close()
+    process_pool.close()

@@ -23,9 +23,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
-from features.audio import Decoded, decode
 from features.batches import padded, sorted_batches
-from features.decode_config import SAMPLE_RATE
+from features.decode.config import SAMPLE_RATE
+from features.decode.recording import Decoded, decode
 from features.gemaps import egemaps
 from models.labels import Clip, read_labels
 

@@ -21,8 +21,8 @@ import torch
 from egemaps_emotion import ours, theirs
 from scipy.stats import spearmanr
 
-from features.audio import Decoded, decode
-from features.decode_config import SAMPLE_RATE
+from features.decode.config import SAMPLE_RATE
+from features.decode.recording import Decoded, decode
 from features.gemaps import EGEMAPS_NAMES, LLD_NAMES, egemaps_lld
 
 F0 = LLD_NAMES.index("F0semitoneFrom27.5Hz_sma3nz")

@@ -14,7 +14,7 @@ import sys
 import numpy as np
 from egemaps_emotion import ours, theirs
 
-from features.decode_config import SAMPLE_RATE
+from features.decode.config import SAMPLE_RATE
 from features.gemaps import EGEMAPS_NAMES
 
 PERIOD, SECONDS = 100, 3  # samples, seconds

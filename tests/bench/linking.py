@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from features.decode_config import SAMPLE_RATE
+from features.decode.config import SAMPLE_RATE
 from models.labels import read_labels, read_speech
 from models.linking import Decision, Voiceprint, identify
 from models.speaker import SpeakerModel

@@ -16,7 +16,7 @@ import torch
 from end_to_end import machine
 
 from features.bandwidth import BandwidthMeter
-from features.conditioning import DenoiseConfig, denoise, remove_dc
+from features.decode.conditioning import DenoiseConfig, denoise, remove_dc
 from features.dual_mono import DualMono
 from features.energy_vad import energy_probabilities
 from features.loudness import LoudnessMeter

@@ -109,7 +109,7 @@ class Watch(threading.Thread):
             try:
                 self.driver = max(self.driver, self.root.memory_info().rss / MB)
                 for process in self.root.children(recursive=True):
-                    decoders = [child for child in process.children() if "features.decoder_child" in child.cmdline()]
+                    decoders = [child for child in process.children() if "features.decode.child" in child.cmdline()]
                     if decoders:
                         own = process.memory_info().rss / MB
                         theirs = sum(child.memory_info().rss for child in decoders) / MB

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features.decode_config import SAMPLE_RATE
+from features.decode.config import SAMPLE_RATE
 from models.labels import Speech
 
 TURN_S, N_TURNS = (2.0, 6.0), 4

@@ -32,9 +32,9 @@ import torch
 from mixtures import Mixture, Pool, mixture
 
 from data_contracts.fingerprint import digest
-from features.audio import Decoded, decode
 from features.changes import Along, ChangeConfig, split_at_changes
-from features.decode_config import SAMPLE_RATE
+from features.decode.config import SAMPLE_RATE
+from features.decode.recording import Decoded, decode
 from features.extract import find_speech
 from features.segmentation_config import VadConfig
 from features.segments import Span

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 import models
-from features.decode_config import SAMPLE_RATE
+from features.decode.config import SAMPLE_RATE
 from models.cohort import cosines
 from models.identification import closed_set
 from models.labels import Speech, read_labels, read_speech

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from data_contracts.errors import UsageError
 from data_contracts.rejects import Reason, Reject
-from features.audio import Decoded, decode
-from features.decode_config import AudioConfig
+from features.decode.config import AudioConfig
+from features.decode.recording import Decoded, decode
 
 RATE = 16_000
 FORMATS = {
@@ -93,7 +93,7 @@ def test_blocks_leave_no_seams(codec, monkeypatch):
     """soundfile seeks after every block; mp3 then lost its bit reservoir at each seam."""
     data = encoded(hiss(2.0), codec)
     whole = decode(data)
-    monkeypatch.setattr("features.sndfile.BLOCK_SAMPLES", 1000)
+    monkeypatch.setattr("features.decode.sndfile.BLOCK_SAMPLES", 1000)
     assert np.array_equal(decode(data).waveform, whole.waveform)
 
 
@@ -175,7 +175,9 @@ def test_a_small_file_that_says_it_lasts_forever_is_not_decoded(monkeypatch):
     data = bytearray(encoded(tone(2.0), "flac"))
     data[21] |= 0x0F
     data[22:26] = b"\xff" * 4
-    monkeypatch.setattr("features.sndfile.SndfileStream.blocks", lambda _: pytest.fail("nothing needs to be decoded"))
+    monkeypatch.setattr(
+        "features.decode.sndfile.SndfileStream.blocks", lambda _: pytest.fail("nothing needs to be decoded")
+    )
     assert reason_of(bytes(data)) == Reason.TOO_LONG
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from data_contracts.errors import UsageError
 from features.changes import Along, ChangeConfig, change_times, levels_db, split_at_changes
 from features.config import FeatureConfig
-from features.decode_config import SAMPLE_RATE
+from features.decode.config import SAMPLE_RATE
 from features.segments import Span
 
 CONFIG = ChangeConfig()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from data_contracts.errors import UsageError
-from features import channels
+from features.decode import channels
 
 BLOCK = np.array([[0.5, 0.1, -0.3], [1.0, 0.0, 0.2]], np.float32)
 

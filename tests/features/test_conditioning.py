@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.signal import butter, sosfilt
 
 from data_contracts.errors import UsageError
-from features.conditioning import PRE_ROLL_S, DenoiseConfig, denoise, remove_dc
+from features.decode.conditioning import PRE_ROLL_S, DenoiseConfig, denoise, remove_dc
 
 RATE = 16_000
 CONFIG = DenoiseConfig()

@@ -10,9 +10,9 @@ import soundfile as sf
 
 from data_contracts.errors import UsageError
 from data_contracts.rejects import Reason, Reject
-from features import decoders
-from features.audio import Decoded, decode
-from features.decode_config import AudioConfig
+from features.decode import process_pool
+from features.decode.config import AudioConfig
+from features.decode.recording import Decoded, decode
 from features.resources import Resources
 
 RATE = 16_000
@@ -32,7 +32,7 @@ def test_it_is_what_decoding_here_gives(config, tmp_path):
     (tmp_path / "a b.wav").write_bytes(data)
     here = decode(data, config=config)
     for content in (data, tmp_path / "a b.wav"):
-        there = decoders.decode(content, config=config)
+        there = process_pool.decode(content, config=config)
         assert isinstance(there, Decoded)
         assert there.measures == here.measures
         for channel, waveform in here.waveforms.items():
@@ -41,7 +41,7 @@ def test_it_is_what_decoding_here_gives(config, tmp_path):
 
 def test_a_reject_says_the_same():
     for data in (b"", b"Dear Sir", _wav()[:500]):
-        assert decoders.decode(data) == decode(data)
+        assert process_pool.decode(data) == decode(data)
 
 
 @pytest.mark.parametrize(
@@ -58,15 +58,15 @@ def test_a_reject_says_the_same():
 def test_a_hostile_file_is_a_reject_and_the_next_one_decodes(evil_files, body, says):
     """The alarm goes off in C code too, which holds the interpreter."""
     evil_files(body)
-    found = decoders.decode(b"EVIL", resources=QUICK)
+    found = process_pool.decode(b"EVIL", resources=QUICK)
     assert isinstance(found, Reject)
     assert found.reason is Reason.CORRUPT
     assert says in found.error
-    assert isinstance(decoders.decode(_wav(), resources=QUICK), Decoded)
+    assert isinstance(process_pool.decode(_wav(), resources=QUICK), Decoded)
 
 
 def test_a_slow_listener_is_no_hanging_decoder():
-    items = decoders.windows(_wav(100.0), config=AudioConfig(), resources=QUICK)
+    items = process_pool.windows(_wav(100.0), config=AudioConfig(), resources=QUICK)
     next(items)
     time.sleep(3.5)
     assert not any(isinstance(item, Reject) for item in items)
@@ -97,10 +97,10 @@ def test_many_blocks_may_take_longer_than_one(evil_files, monkeypatch, config):
                 yield Slow(stream)
             return"""
     )
-    monkeypatch.setattr(decoders, "_GRACE_S", 0.0)
-    seconds, only = (40.0, (1, 2)) if config.level_lufs is None else (12.0, decoders.WHOLE)
+    monkeypatch.setattr(process_pool, "_GRACE_S", 0.0)
+    seconds, only = (40.0, (1, 2)) if config.level_lufs is None else (12.0, process_pool.WHOLE)
     resources = Resources(decode_timeout_s=3)
-    items = list(decoders.windows(b"EVIL" + _wav(seconds), config=config, resources=resources, only=only))
+    items = list(process_pool.windows(b"EVIL" + _wav(seconds), config=config, resources=resources, only=only))
     assert not any(isinstance(item, Reject) for item in items), items
     assert items
 
@@ -108,24 +108,24 @@ def test_many_blocks_may_take_longer_than_one(evil_files, monkeypatch, config):
 @pytest.mark.parametrize("what", ["SIGKILL", "SIGTERM"])
 def test_a_decoder_that_is_ended_from_outside_says_nothing_of_its_file(evil_files, what):
     evil_files(f"import signal; os.kill(os.getpid(), signal.{what})")
-    found = decoders.decode(b"EVIL", resources=QUICK)
+    found = process_pool.decode(b"EVIL", resources=QUICK)
     assert isinstance(found, Reject)
     assert (found.reason, what in found.error) == (Reason.UNREADABLE, True)
 
 
 def test_a_file_that_is_gone_before_it_is_decoded_may_be_tried_again(tmp_path):
-    found = decoders.decode(tmp_path / "gone.wav", resources=QUICK)
+    found = process_pool.decode(tmp_path / "gone.wav", resources=QUICK)
     assert isinstance(found, Reject)
     assert found.reason is Reason.UNREADABLE
 
 
 def test_another_bound_of_memory_is_taken_by_a_decoder_that_runs():
     for memory_mb in (2_000, 3_000, 1_500):
-        assert isinstance(decoders.decode(_wav(), resources=Resources(memory_mb=memory_mb)), Decoded)
+        assert isinstance(process_pool.decode(_wav(), resources=Resources(memory_mb=memory_mb)), Decoded)
 
 
 def test_who_stops_early_leaves_no_process_behind():
-    items = decoders.windows(_wav(100.0), config=AudioConfig(), resources=QUICK)
+    items = process_pool.windows(_wav(100.0), config=AudioConfig(), resources=QUICK)
     next(items)
     process = items.gi_frame.f_locals["process"].child
     items.close()

@@ -15,11 +15,11 @@ from data_contracts.lake import Lake
 from data_contracts.records import Counts
 from data_contracts.schema import feature_sets
 from features import store
-from features.audio import Decoded, decode
 from features.config import FeatureConfig
 from features.corpus.filesystem import look_at
 from features.corpus.shard_plan import write_plan
-from features.decode_config import SAMPLE_RATE
+from features.decode.config import SAMPLE_RATE
+from features.decode.recording import Decoded, decode
 from features.describe import Embedder
 from features.extract import extract_shard
 from features.gemaps import EGEMAPS_NAMES, LLD_NAMES, egemaps_lld

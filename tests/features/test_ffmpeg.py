@@ -11,9 +11,9 @@ import soxr
 from helpers.audio_files import KINDS, Kind, dsf, encoded, likeness, read, verdict, voice
 
 from data_contracts.rejects import Reason
-from features import streams
-from features.decode_stream import Unusable
-from features.streams import open_stream
+from features.decode import open as streams
+from features.decode.open import open_stream
+from features.decode.stream import Unusable
 
 LOSSLESS = {"alac", "flac", "tta", "wavpack", "pcm_s24be", "pcm_f64be", "pcm_f32le", "pcm_s16le"}
 
@@ -95,7 +95,7 @@ def test_dsd():
 def test_blocks_are_bounded_and_leave_no_seams(monkeypatch):
     data = encoded(voice(1.0, n_channels=2), KINDS["mp4/aac"])
     _, whole = read(data)
-    monkeypatch.setattr("features.ffmpeg.BLOCK_SAMPLES", 1000)
+    monkeypatch.setattr("features.decode.ffmpeg.BLOCK_SAMPLES", 1000)
     with open_stream(data) as stream:
         blocks = list(stream.blocks())
     assert {len(block) for block in blocks[:-1]} == {500}
@@ -290,7 +290,7 @@ def test_an_external_reference_is_not_followed(tmp_path):
 
 def test_what_a_container_refers_to_is_refused():
     """FFmpeg asks for another file through this alone."""
-    from features import ffmpeg
+    from features.decode import ffmpeg
 
     with pytest.raises(OSError, match="refers to another"):
         ffmpeg._refuse("file:///etc/passwd", 1, {})

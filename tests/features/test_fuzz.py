@@ -86,7 +86,7 @@ def test_a_broken_promise_is_noticed(monkeypatch):
     monkeypatch.syspath_prepend(str(DRIVER.parent))
     import decode
 
-    from features.sndfile import SndfileStream
+    from features.decode.sndfile import SndfileStream
 
     data = tiny()["wav/pcm_16"]
     assert decode.one_input(data) == "decoded"

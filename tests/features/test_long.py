@@ -14,11 +14,11 @@ from polars.testing import assert_frame_equal
 from data_contracts.lake import Lake
 from data_contracts.records import Counts, ShardRef
 from features import store
-from features.audio import decode
 from features.config import FeatureConfig
 from features.corpus import shard_plan
 from features.corpus.filesystem import look_at
-from features.decode_config import AudioConfig
+from features.decode.config import AudioConfig
+from features.decode.recording import decode
 from features.describe import Embedder
 from features.extract import extract_shard
 from features.long import assemble, describe_range, survey

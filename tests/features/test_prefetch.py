@@ -17,12 +17,12 @@ from data_contracts.fingerprint import digest
 from data_contracts.object_store.retry import Patience
 from data_contracts.records import AudioObject
 from data_contracts.rejects import Reason, Reject
-from features import decoders
-from features.audio import Decoded
 from features.corpus.filesystem import look_at
 from features.corpus.layout import Corpus
 from features.corpus.listing import list_objects
-from features.decode_config import AudioConfig
+from features.decode import process_pool
+from features.decode.config import AudioConfig
+from features.decode.recording import Decoded
 from features.prefetch import Fetched, Long, fetch_ahead
 from features.resources import Resources
 
@@ -127,14 +127,14 @@ N_DECODED = {"n": 0}
 
 def test_decoded_time_ahead_is_bounded(monkeypatch):
     """A few megabytes of a low bit rate are hours: what bounds bytes bounds no memory."""
-    wav, real = _wav(2.0), decoders.windows
+    wav, real = _wav(2.0), process_pool.windows
     items = [_item(str(n), len(wav)) for n in range(20)]
 
     def counted(*args, **more):
         N_DECODED["n"] += 1
         return real(*args, **more)
 
-    monkeypatch.setattr(decoders, "windows", counted)
+    monkeypatch.setattr(process_pool, "windows", counted)
     monkeypatch.setattr(Resources, "block_s", 6.0)
     N_DECODED["n"] = 0
     assert _seconds_ahead(fetch_ahead(items, config=CONFIG, read=lambda *_: wav)) <= 6.0 + 2.0

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.audio import decode
+from features.decode.recording import decode
 from features.segmentation_config import CHUNK, VadConfig
 from features.segments import Span
 from features.speech import Listener, chunk_powers, hear, speech_mask

@@ -9,11 +9,11 @@ import soundfile as sf
 from helpers.audio_files import FAST, KINDS, encoded, likeness, read, verdict, voice, written
 
 from data_contracts.rejects import Reason
-from features import ffmpeg, sndfile
 from features.containers import allowed, sniff
 from features.containers.content import mapped
-from features.decode_stream import Header, Unusable
-from features.streams import open_stream
+from features.decode import ffmpeg, sndfile
+from features.decode.open import open_stream
+from features.decode.stream import Header, Unusable
 
 RATE = 16_000
 EXACT = {"wav/pcm_16", "wav/pcm_24", "wav/float", "wav/double", "flac", "caf/pcm_16", "aiff/pcm_16", "caf/alac_16"}

@@ -12,7 +12,7 @@ from helpers.paths import SHARED_CORPORA
 
 from data_contracts.errors import UsageError
 from features import vad
-from features.audio import decode
+from features.decode.recording import decode
 from features.segmentation_config import CHUNK, VadConfig
 from features.segments import speech_segments
 from features.vad import speech_probabilities

@@ -10,9 +10,9 @@ from helpers.sound import noise_array
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.audio import Window, windows
-from features.decode_config import AudioConfig
-from features.windows import CONTEXT_S, WINDOW_S, Windower, first_frame, joined
+from features.decode.config import AudioConfig
+from features.decode.recording import Window, windows
+from features.decode.windows import CONTEXT_S, WINDOW_S, Windower, first_frame, joined
 
 
 def _noise(seconds: float, rate_hz: int) -> np.ndarray:

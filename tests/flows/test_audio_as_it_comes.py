@@ -14,7 +14,7 @@ from helpers.audio_files import KINDS, encoded, written
 from polars.testing import assert_frame_equal
 
 from data_contracts.lake import Lake
-from features.audio import decode
+from features.decode.recording import decode
 from flows.backfill import backfill
 
 RATE = 16_000

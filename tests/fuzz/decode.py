@@ -124,11 +124,11 @@ MAGICS = (
 
 
 def one_input(data: bytes) -> str:
-    """Decodes, and holds the stream to what `features.decode_stream` promises; says in a word what came of it."""
+    """Decodes, and holds the stream to what `features.decode.stream` promises; says in a word what came of it."""
     import numpy as np
 
-    from features import streams
-    from features.decode_stream import BLOCK_SAMPLES, Unusable
+    from features.decode import open as streams
+    from features.decode.stream import BLOCK_SAMPLES, Unusable
 
     kept: list[np.ndarray] = []
     try:
@@ -168,10 +168,10 @@ def _prepared(data: bytes) -> None:
     import numpy as np
 
     from data_contracts.rejects import Reject
-    from features import audio
-    from features.decode_config import SAMPLE_RATE, AudioConfig
+    from features.decode import recording
+    from features.decode.config import SAMPLE_RATE, AudioConfig
 
-    found = audio.decode(data, config=AudioConfig(max_s=20.0))
+    found = recording.decode(data, config=AudioConfig(max_s=20.0))
     if isinstance(found, Reject):
         assert found.error.isprintable(), found.error
         return
@@ -183,7 +183,7 @@ def _prepared(data: bytes) -> None:
 def _same_behind_a_skip(data: bytes, whole: "object") -> None:
     import numpy as np
 
-    from features import streams
+    from features.decode import open as streams
 
     n_skipped = len(whole) // 3
     with streams.open_stream(data) as stream:
@@ -206,7 +206,8 @@ def fuzz(arguments: list[str]) -> None:
     import soundfile  # noqa: F401
 
     with atheris.instrument_imports(include=["features"]):
-        from features import ffmpeg, sndfile, streams  # noqa: F401
+        from features.decode import ffmpeg, sndfile  # noqa: F401
+        from features.decode import open as streams
     folder, before_mb = Path(next(a for a in arguments if a.startswith("-artifact_prefix=")).partition("=")[2]), 0.0
 
     def one(data: bytes) -> None:

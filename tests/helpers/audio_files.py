@@ -9,8 +9,8 @@ import numpy as np
 import soundfile as sf
 
 from data_contracts.rejects import Reason
-from features.decode_stream import Header, Unusable
-from features.streams import open_stream
+from features.decode.open import open_stream
+from features.decode.stream import Header, Unusable
 
 LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
 
@@ -198,7 +198,7 @@ def read(data: bytes) -> tuple[Header, np.ndarray]:
 
 
 def verdict(data: bytes) -> Reason | None:
-    """What is wrong with a file, as `features.audio` sees it; None where nothing is."""
+    """What is wrong with a file, as `features.decode.recording` sees it; None where nothing is."""
     try:
         header, samples = read(data)
     except Unusable as error:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.signal import find_peaks, welch
 
-from features.decode_config import SAMPLE_RATE
+from features.decode.config import SAMPLE_RATE
 from models.revoice import pitched, revoiced
 
 

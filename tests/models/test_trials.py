@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from data_contracts.errors import UsageError
-from features.decode_config import SAMPLE_RATE
+from features.decode.config import SAMPLE_RATE
 from models.labels import Speech
 from models.trials import cut_to, embedded, halved, pairs_of, shortened, trials_within
 

@@ -15,7 +15,7 @@ from features.changes import ChangeConfig
 from features.config import FeatureConfig
 from features.corpus.filesystem import look_at
 from features.corpus.shard_plan import write_plan
-from features.decode_config import SAMPLE_RATE
+from features.decode.config import SAMPLE_RATE
 from features.describe import Embedder
 from features.extract import extract_shard
 from features.segmentation_config import VadConfig

@@ -19,22 +19,22 @@ import numpy as np
 
 from data_contracts.errors import ComputeError
 from data_contracts.rejects import Reason, Reject
-from features.audio import WHOLE, Decoded, gathered
-from features.decode_config import AudioConfig
+from features.decode.config import AudioConfig
+from features.decode.recording import WHOLE, Decoded, gathered
+from features.decode.windows import Window
 from features.measures import Measures
 from features.resources import Resources
-from features.windows import Window
 
 _GRACE_S = 15.0  # beyond its own limit, before a silent process is ended from here
 _START_S = 120.0
 _FROM_OUTSIDE = {-signal.SIGKILL, -signal.SIGINT, -signal.SIGTERM}
-_ROOT = str(Path(__file__).parents[1])
+_ROOT = str(Path(__file__).parents[2])
 
 
 def decode(
     content: bytes | Path, *, config: AudioConfig = AudioConfig(), resources: Resources = Resources()
 ) -> Decoded | Reject:
-    """As `features.audio.decode`, in another process."""
+    """As `features.decode.recording.decode`, in another process."""
     return gathered(windows(content, config=config, resources=resources))
 
 
@@ -46,7 +46,7 @@ def windows(
     only: tuple[int, int] = WHOLE,
     gains_db: Mapping[int, float] | None = None,
 ) -> Generator[Window | Measures | Reject, None, None]:
-    """As `features.audio.windows`, in another process; a decoder that crashes, hangs or wants too much is a Reject.
+    """As `features.decode.recording.windows`, in another process; a decoder that crashes, hangs or wants too much is a Reject.
 
     Who stops before the end ends the process.
     """
@@ -80,7 +80,7 @@ class _Process:
         ours, theirs = socket.socketpair()
         paths = [_ROOT, *filter(None, [os.environ.get("PYTHONPATH")])]
         self.child = subprocess.Popen(
-            [sys.executable, "-m", "features.decoder_child", str(theirs.fileno())],
+            [sys.executable, "-m", "features.decode.child", str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
             start_new_session=True,  # Ctrl-C is for the run; a decoder ends when nobody asks it any more
             stdin=subprocess.DEVNULL,
@@ -96,7 +96,7 @@ class _Process:
         except (EOFError, OSError) as error:
             self.close()
             raise ComputeError(
-                "the decoder's process does not start; `python -m features.decoder_child 0` shows why"
+                "the decoder's process does not start; `python -m features.decode.child 0` shows why"
             ) from error
 
     def next(self, timeout_s: float) -> Window | Measures | Reject | None:

@@ -9,7 +9,7 @@ import soundfile as sf
 from data_contracts.rejects import Reason
 from features.containers import completeness, mp3
 from features.containers.content import Content, View
-from features.decode_stream import BLOCK_SAMPLES, Header, Tick, Unusable, one_line, still
+from features.decode.stream import BLOCK_SAMPLES, Header, Tick, Unusable, one_line, still
 
 _LENGTH_UNKNOWN = 1 << 60  # libsndfile's way of saying so is a length near 2**63
 _EXACT_LENGTHS = {"flac", "mp3", "ogg"}  # of the others only the size in bytes is exact; a wav may hold mp3

@@ -1,6 +1,6 @@
 """The process that decodes: a file that hangs or crashes its decoder takes down this, and nothing else.
 
-Started by `features.decoders`. A request is a JSON object that says what is wanted, and then the file's bytes where it
+Started by `features.decode.process_pool`. A request is a JSON object that says what is wanted, and then the file's bytes where it
 lies in no file; an answer is a message for each window, its samples behind it, and one that ends it. A block that takes
 longer than the time limit ends the process, by an alarm that needs no Python to go off; who asks for more memory than
 it may have is refused it.
@@ -20,19 +20,19 @@ from pathlib import Path
 from typing import Any
 
 from data_contracts.rejects import Reason, Reject
-from features.audio import windows
 from features.containers.content import Content, mapped
-from features.decode_config import AudioConfig
-from features.decode_stream import one_line
+from features.decode.config import AudioConfig
+from features.decode.recording import windows
+from features.decode.stream import one_line
+from features.decode.windows import Window
 from features.measures import Measures
-from features.windows import Window
 
 _TELLS_S = 1.0
 
 
 def main(fd: int) -> None:
     """Answers requests until there are no more."""
-    for module in ("features.ffmpeg", "features.meter", "features.sndfile"):
+    for module in ("features.decode.ffmpeg", "features.meter", "features.decode.sndfile"):
         importlib.import_module(module)  # now: a file's time is not for this
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     connection = Connection(fd)

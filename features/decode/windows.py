@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import soxr
 
-from features.decode_config import AudioConfig
+from features.decode.config import AudioConfig
 
 WINDOW_S = 32  # whole chunks of the VAD
 CONTEXT_S = 1  # far more than the filters' memory
@@ -69,13 +69,13 @@ class Windower:
     def _prepared(self, samples: np.ndarray, *, n_before: int, n_frames: int) -> np.ndarray:
         config, rate_hz, out_hz = self._config, self._rate_hz, self._config.sample_rate
         if config.dc == "high_pass":
-            from features.conditioning import remove_dc
+            from features.decode.conditioning import remove_dc
 
             samples = remove_dc(samples, rate_hz)
         if rate_hz != out_hz:
             samples = soxr.resample(samples, rate_hz, out_hz, quality=config.resampler)
         if config.denoise == "wiener":
-            from features.conditioning import DenoiseConfig, denoise
+            from features.decode.conditioning import DenoiseConfig, denoise
 
             samples = denoise(samples, out_hz, config=DenoiseConfig())
         first, n_wanted = n_before * out_hz // rate_hz, round(n_frames * out_hz / rate_hz)

@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from data_contracts.rejects import Reason
 from features.containers import allowed, sniff
 from features.containers.content import Content
-from features.decode_stream import Stream, Unusable
+from features.decode.stream import Stream, Unusable
 
 
 @contextmanager
@@ -25,7 +25,7 @@ def open_stream(content: Content) -> Iterator[Stream]:
 
 
 def _opened(stack: ExitStack, content: Content, container: str) -> Stream:
-    from features import ffmpeg, sndfile
+    from features.decode import ffmpeg, sndfile
 
     if not sniff.by_libsndfile(container):
         return stack.enter_context(ffmpeg.open_stream(content, container))

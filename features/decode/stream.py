@@ -48,7 +48,7 @@ class Stream(Protocol):
         ...
 
 
-class Unusable(Exception):  # noqa: N818 - it names what is wrong with the file; `features.audio` makes a Reject of it
+class Unusable(Exception):  # noqa: N818 - it names what is wrong with the file; `features.decode.recording` makes a Reject of it
     """Why a file cannot be used: what a decoder found, in our words."""
 
     def __init__(self, reason: Reason, error: str, codec: str | None = None, *, n_frames: int | None = None) -> None:

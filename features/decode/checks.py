@@ -1,6 +1,6 @@
 """What a recording has to be to be used: looked at in its header, in each block, and at its end.
 
-Each raises `Unusable`, which `features.audio` turns into a reject.
+Each raises `Unusable`, which `features.decode.recording` turns into a reject.
 """
 
 from typing import TYPE_CHECKING
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from data_contracts.rejects import Reason
-from features import channels
-from features.decode_config import AudioConfig
-from features.decode_stream import Header, Unusable
+from features.decode import channels
+from features.decode.config import AudioConfig
+from features.decode.stream import Header, Unusable
 from features.measures import db
 
 if TYPE_CHECKING:

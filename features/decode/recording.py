@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from data_contracts.rejects import Reason, Reject
-from features import channels, checks
 from features.containers.content import Content
-from features.decode_config import AudioConfig
-from features.decode_stream import Header, Stream, Unusable
+from features.decode import channels, checks
+from features.decode.config import AudioConfig
+from features.decode.open import open_stream
+from features.decode.stream import Header, Stream, Unusable
+from features.decode.windows import WINDOW_S, Window, Windower, first_frame, joined
 from features.measures import Measures, db
-from features.streams import open_stream
-from features.windows import WINDOW_S, Window, Windower, first_frame, joined
 
 if TYPE_CHECKING:
     from features.meter import Meter

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 import numpy as np
 
 from data_contracts.rejects import Reason
-from features import tracks
 from features.containers import allowed, completeness, framed, sniff
 from features.containers.content import Content, View
-from features.decode_stream import BLOCK_SAMPLES, Header, Tick, Unusable, one_line, still
+from features.decode import ffmpeg_tracks
+from features.decode.stream import BLOCK_SAMPLES, Header, Tick, Unusable, one_line, still
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
@@ -46,7 +46,7 @@ class FfmpegStream:
     """
 
     def __init__(self, container: "InputContainer", content: Content, name: str, gap: str | None) -> None:
-        self._stream = tracks.choose(container, content, name)
+        self._stream = ffmpeg_tracks.choose(container, content, name)
         self._name, self._gap = name, gap
         self._codec = _codec(name, self._stream)
         self._error: Unusable | None = None
@@ -61,18 +61,18 @@ class FfmpegStream:
         if not 0 < n_channels <= _MAX_CHANNELS or rate_hz <= 0:
             error = f"expected 1 to {_MAX_CHANNELS} channels, found {n_channels} at {rate_hz} Hz"
             raise Unusable(Reason.UNSUPPORTED, error, self._codec)
-        seconds = tracks.promised_s(container, self._stream, name)
-        self._promised_s, self._promised_end_s = seconds, tracks.promised_end_s(self._stream, name, seconds)
-        exact = seconds is not None and name in tracks.COUNTED
+        seconds = ffmpeg_tracks.promised_s(container, self._stream, name)
+        self._promised_s, self._promised_end_s = seconds, ffmpeg_tracks.promised_end_s(self._stream, name, seconds)
+        exact = seconds is not None and name in ffmpeg_tracks.COUNTED
         self.header = Header(
             name,
             self._codec,
             rate_hz,
             n_channels,
             n_promised=max(0, int(((seconds or 0.0) - _UNBELIEVED_S) * rate_hz)) if exact else None,
-            bit_rate_bps=tracks.bit_rate_bps(container, self._stream, len(content), seconds),
+            bit_rate_bps=ffmpeg_tracks.bit_rate_bps(container, self._stream, len(content), seconds),
             gap=gap,
-            tags=tracks.tags(container, self._stream),
+            tags=ffmpeg_tracks.tags(container, self._stream),
         )
 
     def blocks(self) -> Iterator[np.ndarray]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from data_contracts.rejects import Reason
 from features.containers import allowed
 from features.containers.content import Content
-from features.decode_stream import Unusable
+from features.decode.stream import Unusable
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream

@@ -5,7 +5,7 @@ from typing import Literal
 
 from data_contracts.errors import UsageError
 from data_contracts.fingerprint import fingerprint
-from features import channels
+from features.decode import channels
 
 VERSION = "audio-2"
 SAMPLE_RATE = 16_000
@@ -39,7 +39,7 @@ class AudioConfig:
         """This configuration and the code's version in 12 hex digits."""
         own: tuple[str, ...] = ()
         if self.denoise != "none" or self.dc != "none":
-            from features import conditioning
+            from features.decode import conditioning
 
             own = (conditioning.DenoiseConfig().fingerprint(),)
         return fingerprint(self, VERSION, *own)

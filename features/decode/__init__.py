@@ -1,0 +1,1 @@
+"""Decoding: bytes to windows of 16 kHz, in a child process."""
