@@ -16,8 +16,8 @@ from torch import Tensor
 
 from data_contracts.errors import UsageError
 from data_contracts.fingerprint import fingerprint
-from features.batches import most_samples, through
 from features.decode.config import SAMPLE_RATE
+from features.dsp.batching import most_samples, through
 from features.segments import Span
 
 VERSION = "changes-1"

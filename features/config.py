@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field
 
 from data_contracts.fingerprint import fingerprint
-from features import contours
 from features.changes import ChangeConfig
 from features.decode.config import AudioConfig
-from features.gemaps import EgemapsConfig
-from features.mel import MelConfig
+from features.dsp import suprasegmentals
+from features.dsp.gemaps import EgemapsConfig
+from features.dsp.mel import MelConfig
 from features.segmentation_config import VadConfig
 
 
@@ -25,7 +25,7 @@ class FeatureConfig:
 
     def fingerprints(self) -> dict[str, str]:
         """What makes each feature set that a model may be trained on, by the set's name."""
-        return {"egemaps": self.egemaps.fingerprint(), "suprasegmental": contours.version(self.egemaps)}
+        return {"egemaps": self.egemaps.fingerprint(), "suprasegmental": suprasegmentals.version(self.egemaps)}
 
     def version(self, *extractors: str) -> str:
         """The `version=` folder of the feature store: all steps' fingerprints and the digests of the models that hear.

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from data_contracts.records import Counts
-from features.batches import most_samples, through
 from features.changes import Along, ChangeConfig, split_at_changes
 from features.config import FeatureConfig
-from features.contours import suprasegmental
 from features.cuts import cut
 from features.decode.config import SAMPLE_RATE
-from features.gemaps import egemaps_and_lld
-from features.mel import log_mel
+from features.dsp.batching import most_samples, through
+from features.dsp.gemaps import egemaps_and_lld
+from features.dsp.mel import log_mel
+from features.dsp.suprasegmentals import suprasegmental
 from features.segments import Span
 from features.tables import ShardTables
 

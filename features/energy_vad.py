@@ -7,7 +7,7 @@ For studio recordings and for machines too small for `features.vad`, which it ca
 import torch
 from torch import Tensor
 
-from features import frames
+from features.dsp import frames
 from features.segmentation_config import CHUNK
 
 VERSION = "energy-vad-1"

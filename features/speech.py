@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from features.batches import most_samples, through
+from features.dsp.batching import most_samples, through
 from features.energy_vad import energy_probabilities, levels_db, speech_of_levels
 from features.segmentation_config import CHUNK, VadConfig
 from features.segments import Span, speech_segments

@@ -12,8 +12,8 @@ import pyarrow as pa
 from data_contracts.records import AudioObject, Counts
 from data_contracts.rejects import Reason, Reject
 from data_contracts.schema import feature_sets
-from features.contours import SUPRASEGMENTAL_NAMES
-from features.gemaps import EGEMAPS_NAMES
+from features.dsp.gemaps import EGEMAPS_NAMES
+from features.dsp.suprasegmentals import SUPRASEGMENTAL_NAMES
 from features.measures import Measures
 from features.segments import Span
 from features.snr import snr_db

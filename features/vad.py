@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from data_contracts.errors import ModelError
-from features import frames
-from features.batches import at_once
+from features.dsp import frames
+from features.dsp.batching import at_once
 from features.segmentation_config import CHUNK
 
 VERSION = "vad-1"

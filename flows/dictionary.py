@@ -77,7 +77,7 @@ def _feature_set(name: str) -> Entry:
 def feature_schema(feature_set: str) -> pa.Schema:
     """A feature set's columns in its files. Those of eGeMAPS have their names from where they are computed."""
     if feature_set == "egemaps":
-        from features.gemaps import EGEMAPS_NAMES
+        from features.dsp.gemaps import EGEMAPS_NAMES
 
         return feature_sets.egemaps(EGEMAPS_NAMES)
     made = {

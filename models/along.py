@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from features.batches import at_once, padded
+from features.dsp.batching import at_once, padded
 from models.encoder import SAMPLE_RATE, windows
 
 _CHUNKS_AT_ONCE = {"cpu": 16, "cuda": 512}  # what a core's cache holds, and what fills a GPU

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from features.mel import MelConfig, log_mel
+from features.dsp.mel import MelConfig, log_mel
 from models.speechbrain_compat import speechbrain_importable
 
 SAMPLE_RATE = 16_000

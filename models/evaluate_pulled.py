@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from data_contracts.errors import UsageError
-from features.batches import padded
+from features.dsp.batching import padded
 from models.classification import classification_metrics, uar
 from models.emotion_table import read_speech_of
 from models.intervals import by_speaker

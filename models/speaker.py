@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from data_contracts.errors import ModelError
 from data_contracts.fingerprint import digest, fingerprint
-from features.batches import at_once
-from features.mel import MelConfig
+from features.dsp.batching import at_once
+from features.dsp.mel import MelConfig
 from models import trained_on
 from models.along import along
 from models.cohort import Cohort, cosines

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 
 from data_contracts.errors import UsageError
-from features.batches import padded, sorted_batches
 from features.decode.config import SAMPLE_RATE
+from features.dsp.batching import padded, sorted_batches
 from models.cohort import cosines
 from models.labels import Speech
 from models.speaker_protocol import SpeakerEncoder

@@ -121,7 +121,7 @@ def _perform(theirs: str, function: Callable[..., T], item: tuple[Any, ...]) -> 
     try:
         return function(*item)
     except Exception as error:
-        from features.batches import is_out_of_memory
+        from features.dsp.batching import is_out_of_memory
 
         told = f"{type(error).__name__}: {error}"
         if is_out_of_memory(error):

@@ -11,7 +11,7 @@ import polars as pl
 
 from data_contracts.lake import Lake
 from data_contracts.schema import tables as schemas
-from features.gemaps import EGEMAPS_NAMES
+from features.dsp.gemaps import EGEMAPS_NAMES
 from models.drift import DriftConfig, compare, is_enough
 from tasks.histories import History, histories
 

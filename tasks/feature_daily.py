@@ -12,7 +12,7 @@ import polars as pl
 
 from data_contracts.schema.tables import EMBEDDING, FEATURE_DAILY, UTTERANCE_KEY
 from features import sketch, store
-from features.gemaps import EGEMAPS_NAMES
+from features.dsp.gemaps import EGEMAPS_NAMES
 from tasks.run import Run
 
 _AT_ONCE = 4  # shards that are read at a time

@@ -12,7 +12,7 @@ from torch import Tensor
 from data_contracts.schema import tables
 from data_contracts.schema.tables import UTTERANCE_KEY
 from features import store, store_history
-from features.gemaps import EGEMAPS_NAMES
+from features.dsp.gemaps import EGEMAPS_NAMES
 from tasks import run_staging_paths as paths
 from tasks.run import Run
 from tasks.staging_pending import pending

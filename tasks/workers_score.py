@@ -10,7 +10,7 @@ from torch import Tensor
 from data_contracts.errors import ModelError
 from data_contracts.rejects import Unscored
 from data_contracts.schema.tables import UTTERANCE_KEY
-from features.gemaps import EGEMAPS_NAMES
+from features.dsp.gemaps import EGEMAPS_NAMES
 from models import adaptation, serving
 from models.adaptation import Sums
 from models.emotion import EmotionModel

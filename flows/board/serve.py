@@ -60,7 +60,7 @@ def warm_up(lake: Lake) -> None:
     import altair  # noqa: F401
     import scipy.signal  # noqa: F401
 
-    import features.f0  # noqa: F401
+    import features.dsp.f0  # noqa: F401
     from flows.board import filters, overview
 
     filters.choices(lake)

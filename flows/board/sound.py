@@ -84,7 +84,7 @@ def pitch(samples: np.ndarray, start_s: float = 0.0) -> pl.DataFrame:
     """time_s, f0_hz: null where there is no voice."""
     import torch
 
-    from features.f0 import f0_track
+    from features.dsp.f0 import f0_track
 
     if not len(samples):
         return pl.DataFrame(schema={"time_s": pl.Float64, "f0_hz": pl.Float64})

@@ -23,10 +23,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
-from features.batches import padded, sorted_batches
 from features.decode.config import SAMPLE_RATE
 from features.decode.recording import Decoded, decode
-from features.gemaps import egemaps
+from features.dsp.batching import padded, sorted_batches
+from features.dsp.gemaps import egemaps
 from models.labels import Clip, read_labels
 
 PROTOCOLS = {

@@ -23,7 +23,7 @@ from scipy.stats import spearmanr
 
 from features.decode.config import SAMPLE_RATE
 from features.decode.recording import Decoded, decode
-from features.gemaps import EGEMAPS_NAMES, LLD_NAMES, egemaps_lld
+from features.dsp.gemaps import EGEMAPS_NAMES, LLD_NAMES, egemaps_lld
 
 F0 = LLD_NAMES.index("F0semitoneFrom27.5Hz_sma3nz")
 SUFFIXES = {".wav", ".flac", ".mp3", ".ogg", ".opus"}

@@ -15,7 +15,7 @@ import numpy as np
 from egemaps_emotion import ours, theirs
 
 from features.decode.config import SAMPLE_RATE
-from features.gemaps import EGEMAPS_NAMES
+from features.dsp.gemaps import EGEMAPS_NAMES
 
 PERIOD, SECONDS = 100, 3  # samples, seconds
 SHARES = (0.01, 0.02, 0.04, 0.08)  # by which neighbours differ

@@ -15,7 +15,7 @@ import torch
 from bandwidth import noise, speech
 from end_to_end import SHARED, machine
 
-from features.batches import padded
+from features.dsp.batching import padded
 from features.energy_vad import energy_probabilities
 from features.segmentation_config import CHUNK, VadConfig
 from features.segments import speech_segments

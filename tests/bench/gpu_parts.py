@@ -19,11 +19,11 @@ import numpy as np
 import torch
 from end_to_end import ROOT, SHARED, gather, machine
 
-from features.batches import most_samples, through
 from features.changes import ChangeConfig, split_at_changes
-from features.contours import suprasegmental
 from features.decode.recording import Decoded, decode
-from features.gemaps import egemaps_and_lld
+from features.dsp.batching import most_samples, through
+from features.dsp.gemaps import egemaps_and_lld
+from features.dsp.suprasegmentals import suprasegmental
 from features.resources import use_full_precision
 from features.segmentation_config import VadConfig
 from features.segments import Span

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from end_to_end import ROOT, machine
 
-from features.batches import padded, sorted_batches
-from features.contours import suprasegmental
-from features.gemaps import egemaps_and_lld
+from features.dsp.batching import padded, sorted_batches
+from features.dsp.gemaps import egemaps_and_lld
+from features.dsp.suprasegmentals import suprasegmental
 from models.emotion import EmotionModel
 from models.speaker import SpeakerModel
 

@@ -14,7 +14,7 @@ import torch
 from bandwidth import speech
 from end_to_end import SHARED, machine
 
-from features.batches import padded
+from features.dsp.batching import padded
 from features.segmentation_config import CHUNK, VadConfig
 from features.snr import snr_db
 from features.vad import speech_probabilities

@@ -31,7 +31,7 @@ from data_contracts import lake as lakes
 from data_contracts.lake import Lake
 from data_contracts.schema import feature_sets
 from features import store
-from features.gemaps import EGEMAPS_NAMES
+from features.dsp.gemaps import EGEMAPS_NAMES
 from tasks.maintain import pack_features, tidy_tables
 
 FIRST = dt.date(2025, 1, 1)

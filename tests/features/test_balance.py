@@ -4,8 +4,8 @@ import pytest
 import torch
 from helpers.sound import white_noise
 
-from features.balance import NAMES, spectral_balance
-from features.spectrum import hamming, power_spectrum
+from features.dsp.spectral_balance import NAMES, spectral_balance
+from features.dsp.spectrum import hamming, power_spectrum
 
 RATE = 16_000
 N_BINS = 257

@@ -6,8 +6,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features import batches
-from features.batches import in_halves, is_out_of_memory, most_samples, padded, samples_within, sorted_batches, through
+from features.dsp import batching
+from features.dsp.batching import (
+    in_halves,
+    is_out_of_memory,
+    most_samples,
+    padded,
+    samples_within,
+    sorted_batches,
+    through,
+)
 
 lengths = st.lists(st.integers(0, 100), max_size=40)
 
@@ -49,7 +57,7 @@ def test_padded_goes_where_it_is_asked_to(device):
 
 @pytest.fixture(autouse=True)
 def _as_if_nothing_had_shrunk(monkeypatch):
-    monkeypatch.setattr(batches, "_shrunk", {})
+    monkeypatch.setattr(batching, "_shrunk", {})
 
 
 def _energies(waveform, lengths):
@@ -127,5 +135,5 @@ def test_a_core_takes_a_minute_and_a_gpu_what_it_has_room_for(monkeypatch):
     assert most_samples(gpu) == samples_within(64 * gib), "what the allocator keeps for later is free"
     monkeypatch.setattr(torch.cuda, "get_allocator_backend", lambda: "pluggable")
     assert most_samples(gpu) == samples_within(80 * gib), "a pool is ours"
-    monkeypatch.setattr(batches, "_shrunk", {"cuda": 5 * 16_000})
+    monkeypatch.setattr(batching, "_shrunk", {"cuda": 5 * 16_000})
     assert most_samples(gpu) == 5 * 16_000

@@ -7,8 +7,8 @@ import pytest
 import torch
 from helpers.sound import white_noise
 
-from features.contours import SUPRASEGMENTAL_NAMES, suprasegmental, version
-from features.gemaps import EgemapsConfig, egemaps_lld
+from features.dsp.gemaps import EgemapsConfig, egemaps_lld
+from features.dsp.suprasegmentals import SUPRASEGMENTAL_NAMES, suprasegmental, version
 
 RATE = 16_000
 

@@ -21,8 +21,8 @@ from features.corpus.shard_plan import write_plan
 from features.decode.config import SAMPLE_RATE
 from features.decode.recording import Decoded, decode
 from features.describe import Embedder
+from features.dsp.gemaps import EGEMAPS_NAMES, LLD_NAMES, egemaps_lld
 from features.extract import extract_shard
-from features.gemaps import EGEMAPS_NAMES, LLD_NAMES, egemaps_lld
 
 DAY = dt.date(2026, 11, 19)
 SHARD = "0f"

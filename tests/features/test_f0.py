@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_contracts.errors import UsageError
-from features import frames, spectrum
-from features.f0 import f0_track
+from features.dsp import frames, spectrum
+from features.dsp.f0 import f0_track
 
 RATE, HOP, WINDOW = 16_000, 160, 960
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_contracts.errors import UsageError
-from features import frames, spectrum
-from features.formants import N_FORMANTS, formant_track, linear_prediction
+from features.dsp import frames, spectrum
+from features.dsp.formants import N_FORMANTS, formant_track, linear_prediction
 
 RATE, HOP, WINDOW = 16_000, 160, 800
 VOWEL_HZ, VOWEL_WIDTHS_HZ = (600, 1200, 2500, 3500, 4500), (80, 100, 120, 150, 200)

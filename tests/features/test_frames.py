@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_contracts.errors import UsageError
-from features import frames
+from features.dsp import frames
 
 WINDOW, HOP = 400, 160
 

@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features import frames
-from features.functionals import closed_up, mean_and_cv, percentiles, segments, smoothed, smoothed_among
+from features.dsp import frames
+from features.dsp.functionals import closed_up, mean_and_cv, percentiles, segments, smoothed, smoothed_among
 
 HOP_S = 0.010
 MASKS = st.lists(st.booleans(), min_size=1, max_size=60)

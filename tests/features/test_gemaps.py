@@ -11,8 +11,8 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from data_contracts.errors import UsageError
-from features import descriptors, frames, spectrum
-from features.gemaps import EGEMAPS_NAMES, LLD_NAMES, EgemapsConfig, egemaps, egemaps_lld
+from features.dsp import descriptors, frames, spectrum
+from features.dsp.gemaps import EGEMAPS_NAMES, LLD_NAMES, EgemapsConfig, egemaps, egemaps_lld
 
 RATE = 16_000
 TOLERANCE = {"rtol": 1e-4, "atol": 1e-4}

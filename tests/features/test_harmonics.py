@@ -8,9 +8,9 @@ import pytest
 import torch
 from helpers.sound import white_noise
 
-from features import subharmonics
-from features.f0 import f0_track
-from features.harmonics import HIGHEST_HZ, MISSING_DB, REACH, harmonics_to_noise_db, levels_db
+from features.dsp import subharmonics
+from features.dsp.f0 import f0_track
+from features.dsp.harmonics import HIGHEST_HZ, MISSING_DB, REACH, harmonics_to_noise_db, levels_db
 
 RATE, HOP, WINDOW = 16_000, 160, 960
 

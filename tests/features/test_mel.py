@@ -7,8 +7,8 @@ import torch
 from helpers.sound import white_noise
 
 from data_contracts.errors import UsageError
-from features import mel, spectrum
-from features.mel import MelConfig, log_mel, mfcc
+from features.dsp import mel, spectrum
+from features.dsp.mel import MelConfig, log_mel, mfcc
 
 RATE = 16_000
 

@@ -17,7 +17,7 @@ from data_contracts.lake import Lake
 from data_contracts.schema import feature_sets
 from features import compaction, packs, store, store_history
 from features.compaction import compact
-from features.gemaps import EGEMAPS_NAMES
+from features.dsp.gemaps import EGEMAPS_NAMES
 
 DAY = dt.date(2026, 11, 21)
 NOON = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from features.periods import PIECE, jitter_and_shimmer
+from features.dsp.jitter_shimmer import PIECE, jitter_and_shimmer
 
 RATE, HOP = 16_000, 160
 

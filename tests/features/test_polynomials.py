@@ -5,8 +5,8 @@ import pytest
 import torch
 from scipy.optimize import linear_sum_assignment
 
-from features.formants import linear_prediction
-from features.polynomials import roots
+from features.dsp.formants import linear_prediction
+from features.dsp.polynomials import roots
 
 
 def distance(coefficients):

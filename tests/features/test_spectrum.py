@@ -7,8 +7,8 @@ import torch
 from helpers.sound import white_noise
 
 from data_contracts.errors import UsageError
-from features import frames, spectrum
-from features.spectrum import gauss, hamming, hann, power_in_chunks, power_of, power_spectrum
+from features.dsp import frames, spectrum
+from features.dsp.spectrum import gauss, hamming, hann, power_in_chunks, power_of, power_spectrum
 
 RATE, HOP, N_FFT = 16_000, 160, 512
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from helpers.sound import white_noise
 
-from features import frames, spectrum, subharmonics
-from features.f0 import VOICING_THRESHOLD
-from features.subharmonics import FRAME_S, N_CANDIDATES, QUIET_DB, SIGMA, F0Range, candidates, harmonic_power
+from features.dsp import frames, spectrum, subharmonics
+from features.dsp.f0 import VOICING_THRESHOLD
+from features.dsp.subharmonics import FRAME_S, N_CANDIDATES, QUIET_DB, SIGMA, F0Range, candidates, harmonic_power
 
 RATE, HOP, WINDOW = 16_000, 160, 960
 

@@ -9,8 +9,8 @@ import pytest
 from data_contracts.records import AudioObject, Counts
 from data_contracts.rejects import Reason, Reject
 from data_contracts.schema import feature_sets
-from features.contours import SUPRASEGMENTAL_NAMES
-from features.gemaps import EGEMAPS_NAMES
+from features.dsp.gemaps import EGEMAPS_NAMES
+from features.dsp.suprasegmentals import SUPRASEGMENTAL_NAMES
 from features.measures import Measures
 from features.segments import Span
 from features.speech import Heard, Listened

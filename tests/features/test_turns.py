@@ -9,7 +9,8 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from features import frames, turns
+from features.dsp import frames
+from features.dsp import slopes as turns
 
 HOP_S = 0.010
 

@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features import frames, viterbi
-from features.viterbi import best_path
+from features.dsp import frames, viterbi
+from features.dsp.viterbi import best_path
 
 
 def score_of(path, strength, cost):

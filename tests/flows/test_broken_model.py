@@ -13,7 +13,7 @@ from mlflow.models import infer_signature
 
 from data_contracts.errors import ModelError, ValidationStopped
 from data_contracts.lake import Lake
-from features.gemaps import EGEMAPS_NAMES
+from features.dsp.gemaps import EGEMAPS_NAMES
 from flows.backfill import backfill
 
 CODE = '''

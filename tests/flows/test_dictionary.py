@@ -10,7 +10,7 @@ from data_contracts.errors import UsageError
 from data_contracts.schema import dictionary, tables
 from data_contracts.schema.feature_sets import FEATURE_SETS
 from data_contracts.schema.tables import TABLE_KEYS
-from features.gemaps import EGEMAPS_NAMES
+from features.dsp.gemaps import EGEMAPS_NAMES
 from flows.cli import app
 from flows.dictionary import entries, entry
 

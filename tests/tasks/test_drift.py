@@ -16,7 +16,7 @@ from data_contracts.schema import feature_sets
 from data_contracts.schema import tables as schemas
 from data_contracts.schema.tables import BY_DAY, EMBEDDING
 from features import store
-from features.gemaps import EGEMAPS_NAMES
+from features.dsp.gemaps import EGEMAPS_NAMES
 from tasks import feature_daily
 from tasks.aggregates_reconciliation import keys_broken
 from tasks.commit import Change, commit

@@ -17,7 +17,7 @@ from data_contracts.schema import feature_sets
 from data_contracts.schema import tables as schemas
 from features import store
 from features.config import FeatureConfig
-from features.gemaps import EGEMAPS_NAMES
+from features.dsp.gemaps import EGEMAPS_NAMES
 from models import serving
 from models.adaptation import Prior
 from models.emotion import EmotionModel, Member

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from data_contracts.errors import UsageError
-from features import frames, spectrum, subharmonics, viterbi
-from features.subharmonics import EGEMAPS_RANGE, FRAME_S, N_CANDIDATES, Candidates, F0Range
+from features.dsp import frames, spectrum, subharmonics, viterbi
+from features.dsp.subharmonics import EGEMAPS_RANGE, FRAME_S, N_CANDIDATES, Candidates, F0Range
 
 VERSION = "f0-3"
 VOICING_THRESHOLD = 0.6998

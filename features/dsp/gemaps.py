@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from data_contracts.fingerprint import fingerprint
-from features import descriptors, frames, functionals, turns
-from features.descriptors import HOP_S, SPECTRAL_NAMES, VOICE_NAMES, Raw
-from features.subharmonics import F0Range
+from features.dsp import descriptors, frames, functionals, slopes
+from features.dsp.descriptors import HOP_S, SPECTRAL_NAMES, VOICE_NAMES, Raw
+from features.dsp.subharmonics import F0Range
 
 VERSION = "egemaps-3"
 LLD_NAMES: tuple[str, ...] = (*SPECTRAL_NAMES, *VOICE_NAMES)
@@ -66,7 +66,7 @@ class EgemapsConfig:
 
     def fingerprint(self) -> str:
         """This configuration and the versions of all code behind it in 12 hex digits."""
-        behind = (descriptors, turns, *descriptors.BEHIND)
+        behind = (descriptors, slopes, *descriptors.BEHIND)
         return fingerprint(self, VERSION, *(module.VERSION for module in behind))
 
 
@@ -162,7 +162,7 @@ def _settled(voiced: Tensor, own: Tensor) -> Tensor:
 def _of_contours(values: Tensor, valid: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Of (2, batch, frames) the functionals _CONTOUR of either, (batch, len(_CONTOUR)), and peaks of the second."""
     series, masks = values.flatten(0, 1), valid.flatten(0, 1)
-    found = turns.find(series, masks, hop_s=HOP_S)
+    found = slopes.find(series, masks, hop_s=HOP_S)
     first = (*functionals.mean_and_cv(series, masks), *functionals.percentiles(series, masks))
     table = torch.cat([torch.stack(first, dim=-1), found.rising, found.falling], dim=-1)
     of_first, of_second = table.view(2, -1, len(_CONTOUR))

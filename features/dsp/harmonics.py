@@ -10,7 +10,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from features.spectrum import parabola
+from features.dsp.spectrum import parabola
 
 VERSION = "harmonics-3"
 HNR_LIMIT = 1e-10  # of the frame's energy, either side: +- 100 dB

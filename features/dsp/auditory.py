@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from features.mel import dct_basis, triangles
+from features.dsp.mel import dct_basis, triangles
 
 VERSION = "auditory-2"
 N_BANDS = 26

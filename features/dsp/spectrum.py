@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from data_contracts.errors import UsageError
-from features import frames
-from features.batches import at_once
+from features.dsp import frames
+from features.dsp.batching import at_once
 
 VERSION = "spectrum-3"
 CHUNK_FRAMES = {"cpu": 1024, "cuda": 1 << 18}  # in flight at once: bounds memory; fits a core's cache, fills a GPU

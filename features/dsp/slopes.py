@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from features import frames
+from features.dsp import frames
 
 VERSION = "turns-1"
 SWING = 0.1  # of a row's range: what a contour has to move by for an extremum to be a turn

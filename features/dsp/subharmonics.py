@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from features import frames, spectrum
-from features.spectrum import gauss, parabola, power_of
+from features.dsp import frames, spectrum
+from features.dsp.spectrum import gauss, parabola, power_of
 
 VERSION = "subharmonics-3"
 FRAME_S = 0.060

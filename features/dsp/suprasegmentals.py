@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from data_contracts.fingerprint import fingerprint
-from features import frames
-from features.gemaps import LLD_NAMES, Descriptors, EgemapsConfig
-from features.mel import MelConfig, log_mel, mfcc
+from features.dsp import frames
+from features.dsp.gemaps import LLD_NAMES, Descriptors, EgemapsConfig
+from features.dsp.mel import MelConfig, log_mel, mfcc
 
 VERSION = "contours-1"
 N_CEPSTRA, N_BANDS = 20, 20
@@ -46,7 +46,7 @@ def version(egemaps: EgemapsConfig) -> str:
 def suprasegmental(
     waveform: Tensor,  # (batch, time), float32 in [-1, 1] at 16 kHz
     lengths: Tensor,  # (batch,), valid samples
-    descriptors: Descriptors,  # of the same rows: `features.gemaps.egemaps_lld`
+    descriptors: Descriptors,  # of the same rows: `features.dsp.gemaps.egemaps_lld`
 ) -> Tensor:  # (batch, len(SUPRASEGMENTAL_NAMES)), float32
     """The statistics in the order of SUPRASEGMENTAL_NAMES, finite; what there is nothing to take over is 0.
 

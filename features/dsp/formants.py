@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from data_contracts.errors import UsageError
-from features import frames
-from features.polynomials import roots
-from features.spectrum import fft_size, gauss, hamming, power_spectrum, stretches
+from features.dsp import frames
+from features.dsp.polynomials import roots
+from features.dsp.spectrum import fft_size, gauss, hamming, power_spectrum, stretches
 
 VERSION = "formants-2"
 N_FORMANTS = 3

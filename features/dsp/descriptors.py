@@ -12,33 +12,33 @@ import torch
 from torch import Tensor
 
 from data_contracts.errors import UsageError
-from features import (
+from features.dsp import (
     auditory,
-    balance,
     f0,
     formants,
     frames,
     functionals,
     harmonics,
-    periods,
+    jitter_shimmer,
     polynomials,
+    spectral_balance,
     spectrum,
     subharmonics,
     viterbi,
 )
-from features.formants import N_FORMANTS
-from features.subharmonics import F0Range
+from features.dsp.formants import N_FORMANTS
+from features.dsp.subharmonics import F0Range
 
 VERSION = "descriptors-2"
 # Whose VERSIONs count:
 BEHIND = (
     auditory,
-    balance,
+    spectral_balance,
     f0,
     formants,
     functionals,
     harmonics,
-    periods,
+    jitter_shimmer,
     polynomials,
     spectrum,
     subharmonics,
@@ -138,7 +138,7 @@ def _spectral(waveform: Tensor, plan: _Plan) -> Tensor:
     for stretch in spectrum.stretches(waveform, window=plan.short, hop=plan.hop, overlap=1):
         new = slice(1 if chunks else 0, None)  # the overlapping frame serves the flux alone
         power = spectrum.power_spectrum(stretch, taper=taper, hop=plan.hop, n_fft=n_fft)
-        shape = balance.spectral_balance(power, sample_rate=plan.sample_rate)[:, new]
+        shape = spectral_balance.spectral_balance(power, sample_rate=plan.sample_rate)[:, new]
         loudness, cepstra = auditory.loudness_and_mfcc(power[:, new], sample_rate=plan.sample_rate)
         chunks.append(torch.cat([loudness[..., None], shape, cepstra], dim=-1))
     return torch.cat(chunks, dim=1).mT.contiguous()
@@ -165,7 +165,7 @@ def _voice(waveform: Tensor, f0_hz: Tensor, spectra: Tensor | None, own: Tensor,
     poles = functionals.smoothed_among(_poles(waveform, near & own, plan), own)
     table = torch.zeros(len(VOICE_NAMES), *f0_hz.shape, device=waveform.device)
     table[_AMPLITUDES] = harmonics.MISSING_DB
-    perturbation = periods.jitter_and_shimmer(waveform, f0_hz, hop=plan.hop, sample_rate=plan.sample_rate)
+    perturbation = jitter_shimmer.jitter_and_shimmer(waveform, f0_hz, hop=plan.hop, sample_rate=plan.sample_rate)
     table[_OF_PERIODS] = torch.stack(perturbation)
     for at in _some(voiced, by=f0_hz):
         if spectra is None:

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from data_contracts.errors import UsageError
 from data_contracts.fingerprint import fingerprint
-from features import frames
-from features.spectrum import hann, power_in_chunks
+from features.dsp import frames
+from features.dsp.spectrum import hann, power_in_chunks
 
 VERSION = "mel-1"
 FLOOR = 1e-10  # just below what the rounding to 16 bits alone puts into a mel band

@@ -7,7 +7,7 @@ frames); what a row's own frames are is said by a mask. What has nothing to be t
 import torch
 from torch import Tensor
 
-from features import frames
+from features.dsp import frames
 
 VERSION = "functionals-3"
 SHORTEST = 3  # frames that make a stretch

@@ -1,0 +1,1 @@
+"""Signal processing: tensors in, tensors out; torch and NumPy only."""
