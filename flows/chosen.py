@@ -7,7 +7,7 @@ from features.resources import Resources
 from flows.settings import Settings
 
 if TYPE_CHECKING:
-    from features.config import FeatureConfig
+    from features.extraction.config import FeatureConfig
     from models.drift import DriftConfig
 
 
@@ -27,7 +27,7 @@ def audio(settings: Settings) -> AudioConfig:
 def features(settings: Settings, *, same_voice: float) -> "FeatureConfig":
     """All that is computed; `same_voice` is the speaker model's threshold. Raises UsageError."""
     from features.changes import ChangeConfig
-    from features.config import FeatureConfig
+    from features.extraction.config import FeatureConfig
     from features.segmentation_config import VadConfig
 
     return FeatureConfig(

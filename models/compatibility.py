@@ -5,7 +5,7 @@ from typing import Any
 
 from data_contracts.errors import ModelError
 from data_contracts.records import ModelRef
-from features.config import FeatureConfig
+from features.extraction.config import FeatureConfig
 
 
 def features_expected(metadata: Mapping[str, Any]) -> dict[str, str]:

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from data_contracts.errors import UsageError
-from features.config import FeatureConfig
 from features.decode.config import SAMPLE_RATE
 from features.dsp.batching import padded, sorted_batches
 from features.dsp.gemaps import EGEMAPS_NAMES, egemaps_and_lld
 from features.dsp.suprasegmentals import SUPRASEGMENTAL_NAMES, suprasegmental
+from features.extraction.config import FeatureConfig
 from models.augment import rerecorded
 from models.codecs import CODECS, through
 from models.labels import Speech, manifest_digest, read_labels, read_speech

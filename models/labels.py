@@ -17,7 +17,7 @@ from data_contracts.errors import CorpusError, UsageError
 from data_contracts.fingerprint import digest
 from features.decode.config import SAMPLE_RATE
 from features.decode.recording import Decoded, decode
-from features.extract import find_speech
+from features.extraction.shard import find_speech
 from features.segmentation_config import VadConfig
 
 _REQUIRED = ("path", "speaker", "emotion")

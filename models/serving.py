@@ -24,7 +24,7 @@ from data_contracts.lake import Lake
 from data_contracts.object_store.retry import Patience
 from data_contracts.records import ModelRef
 from features.changes import Along
-from features.describe import Embed
+from features.extraction.utterances import Embed
 from models.artifact import EMOTION_LOADER, LOADERS, SMALL
 from models.compatibility import check_features
 from models.emotion import EmotionModel

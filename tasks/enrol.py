@@ -10,12 +10,12 @@ from data_contracts.errors import CorpusError, UsageError
 from data_contracts.object_store.retry import Patience
 from data_contracts.records import ModelRef
 from data_contracts.rejects import Reject
-from features.config import FeatureConfig
 from features.corpus.objects import read_object
 from features.decode import process_pool
 from features.decode.config import SAMPLE_RATE
 from features.dsp.batching import padded
-from features.extract import find_speech
+from features.extraction.config import FeatureConfig
+from features.extraction.shard import find_speech
 from models.linking import Decision
 from models.serving import encoder
 

@@ -9,9 +9,9 @@ import pyarrow as pa
 from data_contracts.lake import Lake
 from data_contracts.records import ModelRef
 from data_contracts.schema import tables
-from features.config import FeatureConfig
 from features.corpus.layout import Corpus
 from features.corpus.sources import Sources
+from features.extraction.config import FeatureConfig
 from features.resources import Resources
 from models.drift import DriftConfig
 from tasks import run_staging_paths as paths

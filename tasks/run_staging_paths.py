@@ -11,7 +11,7 @@ Below `staging/run=ID/`; a stage's name stands for the stage and what it calls:
 | found/date=D/part-N.parquet | discover, discover of a retry | plan |
 | plan/date=D/SHARD.parquet | plan, extract | extract and its workers, audit, maintenance |
 | replanned/SHARD.json | extract | extract |
-| long/SHARD/… | workers of extract (`features.long`) | workers of extract |
+| long/SHARD/… | workers of extract (`features.extraction.long_recording`) | workers of extract |
 | pending.parquet | select | identify, score, integrate, audit |
 | related.parquet | select | integrate |
 | reenrolled.parquet | reenrol | identify |
@@ -88,7 +88,7 @@ def replanned_shard(run_id: str, shard: str) -> str:
 
 
 def long_recordings(run_id: str) -> str:
-    """The folder of what workers leave each other; `features.long` names the files."""
+    """The folder of what workers leave each other; `features.extraction.long_recording` names the files."""
     return f"{folder(run_id)}/long"
 
 

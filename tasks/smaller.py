@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from data_contracts.records import AudioObject, ShardRef
 from data_contracts.rejects import Reason, Reject
 from features.corpus import shard_plan
-from features.describe import Embedders
-from features.extract import Extracted, reject_shard
+from features.extraction.shard import Extracted, reject_shard
+from features.extraction.utterances import Embedders
 from tasks import run_staging_paths as paths
 from tasks.run import Run
 from tasks.scatter import Fallback, Instead, Item

@@ -2,9 +2,9 @@
 
 from data_contracts.records import Counts, ShardRef
 from data_contracts.rejects import Reject
-from features.describe import Embedder
-from features.extract import Extracted, extract_shard
-from features.long import LongRef, assemble, describe_range, give_up, survey, unsurveyed
+from features.extraction.long_recording import LongRef, assemble, describe_range, give_up, survey, unsurveyed
+from features.extraction.shard import Extracted, extract_shard
+from features.extraction.utterances import Embedder
 from features.resources import use_full_precision
 from models.serving import along, encoder, extractor
 from tasks import run_staging_paths as paths

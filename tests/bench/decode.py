@@ -31,14 +31,14 @@ from end_to_end import ROOT, SAMPLE, SHARED, machine
 
 from data_contracts.lake import Lake
 from data_contracts.rejects import Reject
-from features.config import FeatureConfig
 from features.corpus import shard_plan
 from features.corpus.filesystem import look_at
 from features.decode.config import AudioConfig
 from features.decode.open import open_stream
 from features.decode.recording import windows
-from features.describe import Embedder
-from features.extract import extract_shard
+from features.extraction.config import FeatureConfig
+from features.extraction.shard import extract_shard
+from features.extraction.utterances import Embedder
 from models.speaker import SpeakerModel
 
 RATE = 16_000

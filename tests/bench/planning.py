@@ -28,9 +28,9 @@ from data_contracts.lake import Lake
 from data_contracts.records import SHARD_BYTES, ModelRef
 from data_contracts.schema.feature_sets import RECORDING_FEATURES
 from features import store, store_history
-from features.config import FeatureConfig
 from features.corpus import shard_plan
 from features.corpus.layout import Corpus
+from features.extraction.config import FeatureConfig
 from features.resources import Resources
 from tasks.discover import discover
 from tasks.plan import plan

@@ -35,7 +35,7 @@ from data_contracts.fingerprint import digest
 from features.changes import Along, ChangeConfig, split_at_changes
 from features.decode.config import SAMPLE_RATE
 from features.decode.recording import Decoded, decode
-from features.extract import find_speech
+from features.extraction.shard import find_speech
 from features.segmentation_config import VadConfig
 from features.segments import Span
 from models.along import by_crops

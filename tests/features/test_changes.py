@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from data_contracts.errors import UsageError
 from features.changes import Along, ChangeConfig, change_times, levels_db, split_at_changes
-from features.config import FeatureConfig
 from features.decode.config import SAMPLE_RATE
+from features.extraction.config import FeatureConfig
 from features.segments import Span
 
 CONFIG = ChangeConfig()

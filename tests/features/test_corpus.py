@@ -13,7 +13,7 @@ from data_contracts.errors import CorpusError, UsageError
 from features.corpus.filesystem import look_at
 from features.corpus.layout import DEFAULT_LAYOUT, Corpus, date_in_path
 from features.corpus.listing import list_objects
-from features.prefetch import read_object
+from features.extraction.prefetch import read_object
 
 DAY, OTHER = dt.date(2026, 11, 21), dt.date(2026, 11, 22)
 ODD = [

@@ -15,14 +15,14 @@ from data_contracts.lake import Lake
 from data_contracts.records import Counts
 from data_contracts.schema import feature_sets
 from features import store
-from features.config import FeatureConfig
 from features.corpus.filesystem import look_at
 from features.corpus.shard_plan import write_plan
 from features.decode.config import SAMPLE_RATE
 from features.decode.recording import Decoded, decode
-from features.describe import Embedder
 from features.dsp.gemaps import EGEMAPS_NAMES, LLD_NAMES, egemaps_lld
-from features.extract import extract_shard
+from features.extraction.config import FeatureConfig
+from features.extraction.shard import extract_shard
+from features.extraction.utterances import Embedder
 
 DAY = dt.date(2026, 11, 19)
 SHARD = "0f"

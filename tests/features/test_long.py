@@ -14,14 +14,14 @@ from polars.testing import assert_frame_equal
 from data_contracts.lake import Lake
 from data_contracts.records import Counts, ShardRef
 from features import store
-from features.config import FeatureConfig
 from features.corpus import shard_plan
 from features.corpus.filesystem import look_at
 from features.decode.config import AudioConfig
 from features.decode.recording import decode
-from features.describe import Embedder
-from features.extract import extract_shard
-from features.long import assemble, describe_range, survey
+from features.extraction.config import FeatureConfig
+from features.extraction.long_recording import assemble, describe_range, survey
+from features.extraction.shard import extract_shard
+from features.extraction.utterances import Embedder
 from features.resources import Resources
 
 DAY = dt.date(2026, 11, 19)

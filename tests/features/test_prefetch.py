@@ -23,7 +23,7 @@ from features.corpus.listing import list_objects
 from features.decode import process_pool
 from features.decode.config import AudioConfig
 from features.decode.recording import Decoded
-from features.prefetch import Fetched, Long, fetch_ahead
+from features.extraction.prefetch import Fetched, Long, fetch_ahead
 from features.resources import Resources
 
 DAY, NOW = dt.date(2026, 11, 21), dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)

@@ -11,10 +11,10 @@ from data_contracts.rejects import Reason, Reject
 from data_contracts.schema import feature_sets
 from features.dsp.gemaps import EGEMAPS_NAMES
 from features.dsp.suprasegmentals import SUPRASEGMENTAL_NAMES
+from features.extraction.tables import ShardTables, object_columns, quality_columns, tally
 from features.measures import Measures
 from features.segments import Span
 from features.speech import Heard, Listened
-from features.tables import ShardTables, object_columns, quality_columns, tally
 
 DIM = 4
 ITEM = AudioObject("s3://corpus/a", "e", 10, dt.date(2026, 11, 21), dt.datetime(2026, 11, 21, tzinfo=dt.UTC), "{}", 1)

@@ -12,7 +12,7 @@ from helpers.paths import WEIGHTS
 from polars.testing import assert_frame_equal
 from rich.console import Console
 
-import features.prefetch
+import features.extraction.prefetch
 from data_contracts import lake as lakes
 from data_contracts.errors import LakeError, UsageError
 from data_contracts.lake import Lake
@@ -341,7 +341,7 @@ def test_a_failed_read_takes_nothing_away(settings, tmp_path, sample, monkeypatc
         raise PermissionError(uri)
 
     with monkeypatch.context() as night:
-        night.setattr(features.prefetch, "read_object", denied)
+        night.setattr(features.extraction.prefetch, "read_object", denied)
         ledger = backfill(force=True, settings=settings)
     assert ledger.extracted.n_rejected == N_OBJECTS
     assert lake.scan("utterances").collect().height == len(before)

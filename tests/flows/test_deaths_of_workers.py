@@ -13,7 +13,7 @@ FLOAT = {"check_exact": False, "abs_tol": 1e-3, "rel_tol": 1e-3}
 
 DEADLY = """
 import os, pathlib, signal, time
-from features.corpus.layout import object_cache as corpus_object_cache; from features import extract; from features import long; from features import prefetch
+from features.corpus.layout import object_cache as corpus_object_cache; from features.extraction import shard as extract; from features.extraction import long_recording as long; from features.extraction import prefetch
 
 def once():
     "Of all workers together: True for one, and False from then on."

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-import features.prefetch
+import features.extraction.prefetch
 from data_contracts.errors import UsageError
 from data_contracts.lake import Lake
 from flows.backfill import backfill
@@ -50,7 +50,7 @@ def test_one_that_reads_well_now_leaves_and_gets_its_utterances(here, corpus, sa
         return Path(uri).read_bytes()
 
     with monkeypatch.context() as night:
-        night.setattr(features.prefetch, "read_object", broken)
+        night.setattr(features.extraction.prefetch, "read_object", broken)
         backfill(settings=here)
     assert _rejects(here)["call-0023-voice-c.flac"] == ("access_denied", 1)
     lake = Lake(here["lake"])

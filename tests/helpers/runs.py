@@ -5,7 +5,7 @@ from typing import Any
 
 from data_contracts.lake import Lake
 from data_contracts.records import ModelRef
-from features.config import FeatureConfig
+from features.extraction.config import FeatureConfig
 from features.resources import Resources
 from tasks.run import Run
 

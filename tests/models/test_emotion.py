@@ -6,7 +6,7 @@ import torch
 from helpers.paths import WEIGHTS
 
 from data_contracts.errors import ModelError
-from features.config import FeatureConfig
+from features.extraction.config import FeatureConfig
 from models.adaptation import Prior
 from models.emotion import CLASSES, EmotionModel, Member, compressed, standardise
 from models.emotion_pyfunc import _load_pyfunc

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from data_contracts.records import ModelRef
-from features.config import FeatureConfig
+from features.extraction.config import FeatureConfig
 from models import promotion, trained_on
 from models.labels import read_labels
 from models.promotion import judge

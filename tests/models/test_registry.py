@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 
 from data_contracts.errors import ModelError
 from data_contracts.records import ModelRef
-from features.config import FeatureConfig
+from features.extraction.config import FeatureConfig
 from models import registry, registry_loading, serving
 from models.adaptation import Prior
 from models.emotion import EmotionModel, Member

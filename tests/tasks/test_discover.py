@@ -23,7 +23,7 @@ from features import store, store_history
 from features.corpus import object_frames
 from features.corpus.layout import Corpus
 from features.corpus.listing import LISTED, list_objects
-from features.tables import object_columns
+from features.extraction.tables import object_columns
 from tasks.discover import discover
 from tasks.staging_found import Found, Writer, read_found
 from tasks.staging_unread import to_read

@@ -16,8 +16,8 @@ from data_contracts.lake import Lake
 from data_contracts.schema import feature_sets
 from data_contracts.schema import tables as schemas
 from features import store
-from features.config import FeatureConfig
 from features.dsp.gemaps import EGEMAPS_NAMES
+from features.extraction.config import FeatureConfig
 from models import serving
 from models.adaptation import Prior
 from models.emotion import EmotionModel, Member

@@ -9,8 +9,8 @@ from helpers.runs import make_run
 from data_contracts.records import AudioObject
 from features import store, store_history
 from features.corpus import shard_plan
-from features.describe import Embedder
-from features.long import LongRef
+from features.extraction.long_recording import LongRef
+from features.extraction.utterances import Embedder
 from tasks.extract import set_apart
 from tasks.scatter import Instead
 from tasks.smaller import as_replanned, smaller, without

@@ -12,18 +12,18 @@ from data_contracts.lake import Lake
 from data_contracts.records import AudioObject, Counts, ShardRef
 from data_contracts.rejects import PASSING, Reject
 from features import packs, store
-from features.config import FeatureConfig
 from features.corpus import shard_plan
 from features.cuts import cut
 from features.decode.config import SAMPLE_RATE
 from features.decode.recording import Decoded
-from features.describe import Embedders, Utterance, by_voice, describe
-from features.prefetch import Fetched, Long, fetch_ahead
+from features.extraction.config import FeatureConfig
+from features.extraction.prefetch import Fetched, Long, fetch_ahead
+from features.extraction.tables import ShardTables, object_columns, quality_columns, tally
+from features.extraction.utterances import Embedders, Utterance, by_voice, describe
 from features.resources import Resources
 from features.segmentation_config import VadConfig
 from features.segments import Span
 from features.speech import Listened, hear
-from features.tables import ShardTables, object_columns, quality_columns, tally
 
 
 @dataclass
@@ -47,7 +47,7 @@ def extract_shard(
     """Reads, decodes, finds speech, computes, and writes one Parquet file a feature set. Returns what it counted.
 
     Rejected files become rows with their reason. The same content twice in a shard is computed once. Long recordings
-    are left out (`features.long`). A shard that another run finished meanwhile stays as it is, unless it is to be
+    are left out (`features.extraction.long_recording`). A shard that another run finished meanwhile stays as it is, unless it is to be
     replaced.
     """
     done, tables, resources = Extracted(), tables_for(embedders, config), resources.settled()

@@ -18,20 +18,20 @@ from data_contracts.lake import Lake
 from data_contracts.records import Counts, ShardRef
 from data_contracts.rejects import Reason, Reject
 from data_contracts.schema.feature_sets import RECORDING_FEATURES
-from features.config import FeatureConfig
 from features.corpus import shard_plan
 from features.corpus.object_cache import shared
 from features.cuts import cuts, windows_of
 from features.decode import process_pool
 from features.decode.config import SAMPLE_RATE
 from features.decode.windows import Window
-from features.describe import Embedders, Utterance, by_voice, describe
-from features.extract import best_device, tables_for, write
+from features.extraction.config import FeatureConfig
+from features.extraction.shard import best_device, tables_for, write
+from features.extraction.tables import object_columns, quality_columns, tally
+from features.extraction.utterances import Embedders, Utterance, by_voice, describe
 from features.measures import Measures
 from features.resources import Resources
 from features.segments import Span
 from features.speech import Listened, Listener
-from features.tables import object_columns, quality_columns, tally
 
 _BLOCK_S = 300.0  # of speech that is described together
 

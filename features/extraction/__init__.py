@@ -1,0 +1,1 @@
+"""Extraction: a shard, or a long recording, to its feature tables."""
