@@ -7,7 +7,7 @@ import numpy as np
 from data_contracts.rejects import Reject
 from features.decode.config import SAMPLE_RATE
 from features.decode.windows import WINDOW_S, Window
-from features.measures import Measures
+from features.quality.measures import Measures
 from features.segments import Span
 
 

@@ -11,10 +11,10 @@ from data_contracts.rejects import Reason
 from features.decode import channels
 from features.decode.config import AudioConfig
 from features.decode.stream import Header, Unusable
-from features.measures import db
+from features.quality.measures import db
 
 if TYPE_CHECKING:
-    from features.meter import Meter
+    from features.quality.meter import Meter
 
 _RATES_HZ = (4_000, 768_000)
 _MOST_SAMPLES_A_SECOND = 800_000  # of all analysed channels together: each is held for half a minute

@@ -25,14 +25,14 @@ from features.decode.config import AudioConfig
 from features.decode.recording import windows
 from features.decode.stream import one_line
 from features.decode.windows import Window
-from features.measures import Measures
+from features.quality.measures import Measures
 
 _TELLS_S = 1.0
 
 
 def main(fd: int) -> None:
     """Answers requests until there are no more."""
-    for module in ("features.decode.ffmpeg", "features.meter", "features.decode.sndfile"):
+    for module in ("features.decode.ffmpeg", "features.quality.meter", "features.decode.sndfile"):
         importlib.import_module(module)  # now: a file's time is not for this
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     connection = Connection(fd)

@@ -22,7 +22,7 @@ from data_contracts.rejects import Reason, Reject
 from features.decode.config import AudioConfig
 from features.decode.recording import WHOLE, Decoded, gathered
 from features.decode.windows import Window
-from features.measures import Measures
+from features.quality.measures import Measures
 from features.resources import Resources
 
 _GRACE_S = 15.0  # beyond its own limit, before a silent process is ended from here

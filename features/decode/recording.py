@@ -17,10 +17,10 @@ from features.decode.config import AudioConfig
 from features.decode.open import open_stream
 from features.decode.stream import Header, Stream, Unusable
 from features.decode.windows import WINDOW_S, Window, Windower, first_frame, joined
-from features.measures import Measures, db
+from features.quality.measures import Measures, db
 
 if TYPE_CHECKING:
-    from features.meter import Meter
+    from features.quality.meter import Meter
 
 _MOST_GAIN_DB = 40.0
 WHOLE = (0, 1 << 40)
@@ -126,14 +126,14 @@ def _windows(
 
 
 def _meter(header: Header) -> "Meter":
-    from features.meter import Meter  # scipy: who only configures does not wait for it
+    from features.quality.meter import Meter  # scipy: who only configures does not wait for it
 
     return Meter(header.sample_rate_hz, header.n_channels)
 
 
 def _gains(content: Content, config: AudioConfig, header: list[Header], tick: Callable[[], None]) -> dict[int, float]:
     """By how much each analysed channel has to be louder (dB): a first pass, where loudness is to be levelled."""
-    from features.loudness import LoudnessMeter
+    from features.quality.loudness import LoudnessMeter
 
     with open_stream(content) as stream:
         header.append(stream.header)

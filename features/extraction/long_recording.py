@@ -28,7 +28,7 @@ from features.extraction.config import FeatureConfig
 from features.extraction.shard import best_device, tables_for, write
 from features.extraction.tables import object_columns, quality_columns, tally
 from features.extraction.utterances import Embedders, Utterance, by_voice, describe
-from features.measures import Measures
+from features.quality.measures import Measures
 from features.resources import Resources
 from features.segments import Span
 from features.speech import Listened, Listener

@@ -15,7 +15,7 @@ from features.decode import process_pool
 from features.decode.config import SAMPLE_RATE, AudioConfig
 from features.decode.recording import Decoded, gathered
 from features.decode.windows import Window
-from features.measures import Measures
+from features.quality.measures import Measures
 from features.resources import Resources
 
 

@@ -14,9 +14,9 @@ from data_contracts.rejects import Reason, Reject
 from data_contracts.schema import feature_sets
 from features.dsp.gemaps import EGEMAPS_NAMES
 from features.dsp.suprasegmentals import SUPRASEGMENTAL_NAMES
-from features.measures import Measures
+from features.quality.measures import Measures
+from features.quality.snr import snr_db
 from features.segments import Span
-from features.snr import snr_db
 from features.speech import Listened, speech_mask
 
 _TICK = dt.timedelta(microseconds=1)  # what Parquet can tell apart

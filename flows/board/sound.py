@@ -103,7 +103,7 @@ def loudness(samples: np.ndarray, start_s: float = 0.0) -> pl.DataFrame:
     """time_s, loudness_lufs: momentary loudness (ITU-R BS.1770, blocks of 400 ms), null in silence."""
     from scipy.signal import sosfilt
 
-    from features.loudness import k_weighting
+    from features.quality.loudness import k_weighting
 
     block, hop = round(_MOMENT_S * SAMPLE_RATE), round(_MOMENT_S / 8 * SAMPLE_RATE)
     power = np.asarray(sosfilt(k_weighting(SAMPLE_RATE), samples.astype(np.float64))) ** 2

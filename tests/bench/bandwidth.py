@@ -17,7 +17,7 @@ import soxr
 from end_to_end import SHARED, machine
 from scipy.signal import firwin, lfilter
 
-from features.bandwidth import BandwidthMeter
+from features.quality.bandwidth import BandwidthMeter
 from models.codecs import CODECS, coded
 
 Clip = tuple[np.ndarray, int]  # (frames,) and its rate

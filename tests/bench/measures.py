@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from end_to_end import machine
 
-from features.bandwidth import BandwidthMeter
 from features.decode.conditioning import DenoiseConfig, denoise, remove_dc
-from features.dual_mono import DualMono
 from features.energy_vad import energy_probabilities
-from features.loudness import LoudnessMeter
+from features.quality.bandwidth import BandwidthMeter
+from features.quality.dual_mono import DualMono
+from features.quality.loudness import LoudnessMeter
 from features.vad import speech_probabilities
 
 BLOCK = 1 << 19  # samples, all channels together

@@ -15,8 +15,8 @@ from bandwidth import speech
 from end_to_end import SHARED, machine
 
 from features.dsp.batching import padded
+from features.quality.snr import snr_db
 from features.segmentation_config import CHUNK, VadConfig
-from features.snr import snr_db
 from features.vad import speech_probabilities
 
 RATE = 16_000

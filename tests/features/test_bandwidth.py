@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.signal import firwin, lfilter
 
 from data_contracts.errors import UsageError
-from features.bandwidth import BandwidthMeter
+from features.quality.bandwidth import BandwidthMeter
 
 CLOSE_HZ = 250.0
 LEAKAGE_HZ = 750.0  # how far a Hann window's skirts reach at full scale

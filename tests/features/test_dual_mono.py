@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.signal import lfilter
 
 from data_contracts.errors import UsageError
-from features.dual_mono import DualMono
+from features.quality.dual_mono import DualMono
 
 RATE = 48_000
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.signal import lfilter, sosfreqz
 
 from data_contracts.errors import UsageError
-from features.loudness import LoudnessMeter, k_weighting
+from features.quality.loudness import LoudnessMeter, k_weighting
 
 EBU_LU = 0.1  # what Tech 3341 allows
 

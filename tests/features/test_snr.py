@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.snr import snr_db
+from features.quality.snr import snr_db
 
 CHUNK = 512
 

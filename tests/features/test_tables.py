@@ -12,7 +12,7 @@ from data_contracts.schema import feature_sets
 from features.dsp.gemaps import EGEMAPS_NAMES
 from features.dsp.suprasegmentals import SUPRASEGMENTAL_NAMES
 from features.extraction.tables import ShardTables, object_columns, quality_columns, tally
-from features.measures import Measures
+from features.quality.measures import Measures
 from features.segments import Span
 from features.speech import Heard, Listened
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from features.bandwidth import BandwidthMeter
-from features.dual_mono import DualMono
-from features.loudness import LoudnessMeter
-from features.measures import db
+from features.quality.bandwidth import BandwidthMeter
+from features.quality.dual_mono import DualMono
+from features.quality.loudness import LoudnessMeter
+from features.quality.measures import db
 
 _CLIPPED = 0.99
 

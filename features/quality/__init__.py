@@ -1,0 +1,1 @@
+"""Measures of a recording's quality; NumPy and SciPy, no torch."""
