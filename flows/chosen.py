@@ -26,9 +26,9 @@ def audio(settings: Settings) -> AudioConfig:
 
 def features(settings: Settings, *, same_voice: float) -> "FeatureConfig":
     """All that is computed; `same_voice` is the speaker model's threshold. Raises UsageError."""
-    from features.changes import ChangeConfig
     from features.extraction.config import FeatureConfig
-    from features.segmentation_config import VadConfig
+    from features.segmentation.config import VadConfig
+    from features.segmentation.speaker_changes import ChangeConfig
 
     return FeatureConfig(
         audio=audio(settings),

@@ -16,7 +16,7 @@ _SHARED = (
     "prefect.main",
     "features.dsp.gemaps",
     "features.dsp.suprasegmentals",
-    "features.changes",
+    "features.segmentation.speaker_changes",
     "s3fs",
     "sqlalchemy.orm",
 )

@@ -18,7 +18,7 @@ from data_contracts.fingerprint import digest
 from features.decode.config import SAMPLE_RATE
 from features.decode.recording import Decoded, decode
 from features.extraction.shard import find_speech
-from features.segmentation_config import VadConfig
+from features.segmentation.config import VadConfig
 
 _REQUIRED = ("path", "speaker", "emotion")
 _READ_AT_ONCE = 64

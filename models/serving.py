@@ -23,8 +23,8 @@ from data_contracts.errors import ModelError
 from data_contracts.lake import Lake
 from data_contracts.object_store.retry import Patience
 from data_contracts.records import ModelRef
-from features.changes import Along
 from features.extraction.utterances import Embed
+from features.segmentation.speaker_changes import Along
 from models.artifact import EMOTION_LOADER, LOADERS, SMALL
 from models.compatibility import check_features
 from models.emotion import EmotionModel

@@ -3,12 +3,12 @@
 from dataclasses import dataclass, field
 
 from data_contracts.fingerprint import fingerprint
-from features.changes import ChangeConfig
 from features.decode.config import AudioConfig
 from features.dsp import suprasegmentals
 from features.dsp.gemaps import EgemapsConfig
 from features.dsp.mel import MelConfig
-from features.segmentation_config import VadConfig
+from features.segmentation.config import VadConfig
+from features.segmentation.speaker_changes import ChangeConfig
 
 
 @dataclass(frozen=True)

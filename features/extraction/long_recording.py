@@ -20,7 +20,6 @@ from data_contracts.rejects import Reason, Reject
 from data_contracts.schema.feature_sets import RECORDING_FEATURES
 from features.corpus import shard_plan
 from features.corpus.object_cache import shared
-from features.cuts import cuts, windows_of
 from features.decode import process_pool
 from features.decode.config import SAMPLE_RATE
 from features.decode.windows import Window
@@ -30,8 +29,9 @@ from features.extraction.tables import object_columns, quality_columns, tally
 from features.extraction.utterances import Embedders, Utterance, by_voice, describe
 from features.quality.measures import Measures
 from features.resources import Resources
-from features.segments import Span
-from features.speech import Listened, Listener
+from features.segmentation.cutting import cuts, windows_of
+from features.segmentation.segments import Span
+from features.segmentation.speech import Listened, Listener
 
 _BLOCK_S = 300.0  # of speech that is described together
 

@@ -13,7 +13,6 @@ from data_contracts.records import AudioObject, Counts, ShardRef
 from data_contracts.rejects import PASSING, Reject
 from features import packs, store
 from features.corpus import shard_plan
-from features.cuts import cut
 from features.decode.config import SAMPLE_RATE
 from features.decode.recording import Decoded
 from features.extraction.config import FeatureConfig
@@ -21,9 +20,10 @@ from features.extraction.prefetch import Fetched, Long, fetch_ahead
 from features.extraction.tables import ShardTables, object_columns, quality_columns, tally
 from features.extraction.utterances import Embedders, Utterance, by_voice, describe
 from features.resources import Resources
-from features.segmentation_config import VadConfig
-from features.segments import Span
-from features.speech import Listened, hear
+from features.segmentation.config import VadConfig
+from features.segmentation.cutting import cut
+from features.segmentation.segments import Span
+from features.segmentation.speech import Listened, hear
 
 
 @dataclass

@@ -16,8 +16,8 @@ from features.dsp.gemaps import EGEMAPS_NAMES
 from features.dsp.suprasegmentals import SUPRASEGMENTAL_NAMES
 from features.quality.measures import Measures
 from features.quality.snr import snr_db
-from features.segments import Span
-from features.speech import Listened, speech_mask
+from features.segmentation.segments import Span
+from features.segmentation.speech import Listened, speech_mask
 
 _TICK = dt.timedelta(microseconds=1)  # what Parquet can tell apart
 

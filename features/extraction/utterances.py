@@ -10,8 +10,6 @@ import torch
 from torch import Tensor
 
 from data_contracts.records import Counts
-from features.changes import Along, ChangeConfig, split_at_changes
-from features.cuts import cut
 from features.decode.config import SAMPLE_RATE
 from features.dsp.batching import most_samples, through
 from features.dsp.gemaps import egemaps_and_lld
@@ -19,7 +17,9 @@ from features.dsp.mel import log_mel
 from features.dsp.suprasegmentals import suprasegmental
 from features.extraction.config import FeatureConfig
 from features.extraction.tables import ShardTables
-from features.segments import Span
+from features.segmentation.cutting import cut
+from features.segmentation.segments import Span
+from features.segmentation.speaker_changes import Along, ChangeConfig, split_at_changes
 
 Embed = Callable[[Tensor, Tensor], np.ndarray]
 """(batch, time) waveforms and (batch,) lengths to (batch, dim) vectors."""

@@ -10,7 +10,7 @@ import polars as pl
 from data_contracts.lake import Lake
 from data_contracts.lake.snapshot import Published, published
 from data_contracts.schema.tables import RECORDINGS
-from features.segments import Span
+from features.segmentation.segments import Span
 from flows.board.filters import Filters
 
 FOUND = ("recording_id", "date", "uri", "seconds", "channels")

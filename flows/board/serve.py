@@ -13,7 +13,7 @@ from starlette.routing import Mount, Route
 
 from data_contracts.errors import UndertoneError, UsageError
 from data_contracts.lake import Lake
-from features.segments import Span
+from features.segmentation.segments import Span
 from flows.board import recordings, sound
 from flows.board.first import FirstPaint
 from flows.board.loopback import OnlyLoopback

@@ -11,11 +11,11 @@ import polars as pl
 from data_contracts.errors import CorpusError
 from data_contracts.rejects import Reject
 from features.corpus import objects
-from features.cuts import cut, windows_of
 from features.decode import recording as audio
 from features.decode.config import SAMPLE_RATE
 from features.decode.windows import WINDOW_S, Window
-from features.segments import Span
+from features.segmentation.cutting import cut, windows_of
+from features.segmentation.segments import Span
 from flows import chosen
 from flows.board.recordings import Recording
 from flows.settings import Settings

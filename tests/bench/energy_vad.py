@@ -16,10 +16,10 @@ from bandwidth import noise, speech
 from end_to_end import SHARED, machine
 
 from features.dsp.batching import padded
-from features.energy_vad import energy_probabilities
-from features.segmentation_config import CHUNK, VadConfig
-from features.segments import speech_segments
-from features.vad import speech_probabilities
+from features.segmentation.config import CHUNK, VadConfig
+from features.segmentation.energy_vad import energy_probabilities
+from features.segmentation.segments import speech_segments
+from features.segmentation.silero_vad import speech_probabilities
 
 RATE = 16_000
 CONFIG = VadConfig()

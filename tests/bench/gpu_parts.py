@@ -19,15 +19,15 @@ import numpy as np
 import torch
 from end_to_end import ROOT, SHARED, gather, machine
 
-from features.changes import ChangeConfig, split_at_changes
 from features.decode.recording import Decoded, decode
 from features.dsp.batching import most_samples, through
 from features.dsp.gemaps import egemaps_and_lld
 from features.dsp.suprasegmentals import suprasegmental
 from features.resources import use_full_precision
-from features.segmentation_config import VadConfig
-from features.segments import Span
-from features.speech import hear
+from features.segmentation.config import VadConfig
+from features.segmentation.segments import Span
+from features.segmentation.speaker_changes import ChangeConfig, split_at_changes
+from features.segmentation.speech import hear
 from models.speaker import SpeakerModel
 from models.speaker_pyfunc import SpeakerPyfunc
 

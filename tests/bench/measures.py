@@ -16,11 +16,11 @@ import torch
 from end_to_end import machine
 
 from features.decode.conditioning import DenoiseConfig, denoise, remove_dc
-from features.energy_vad import energy_probabilities
 from features.quality.bandwidth import BandwidthMeter
 from features.quality.dual_mono import DualMono
 from features.quality.loudness import LoudnessMeter
-from features.vad import speech_probabilities
+from features.segmentation.energy_vad import energy_probabilities
+from features.segmentation.silero_vad import speech_probabilities
 
 BLOCK = 1 << 19  # samples, all channels together
 

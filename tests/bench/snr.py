@@ -16,8 +16,8 @@ from end_to_end import SHARED, machine
 
 from features.dsp.batching import padded
 from features.quality.snr import snr_db
-from features.segmentation_config import CHUNK, VadConfig
-from features.vad import speech_probabilities
+from features.segmentation.config import CHUNK, VadConfig
+from features.segmentation.silero_vad import speech_probabilities
 
 RATE = 16_000
 SNRS_DB = (0, 5, 10, 20, 30)

@@ -3,7 +3,7 @@
     .venv/bin/python tests/bench/speaker_changes.py CORPORA_DIR [--voices training] [--different SHARE…] [--crops]
 
 CORPORA_DIR holds labels.csv (path, corpus, speaker, gender, emotion). The voices are those that the shipped encoder was
-not trained on, or with `--voices training` the others, on which `features.changes` chose its threshold; `--different`
+not trained on, or with `--voices training` the others, on which `features.segmentation.speaker_changes` chose its threshold; `--different`
 tries others, `--crops` embeds every window by itself instead of computing the frames once. Files of each corpus and
 kind (`mixtures.py` makes them), through the pipeline's own voice activity detection:
 
@@ -32,12 +32,12 @@ import torch
 from mixtures import Mixture, Pool, mixture
 
 from data_contracts.fingerprint import digest
-from features.changes import Along, ChangeConfig, split_at_changes
 from features.decode.config import SAMPLE_RATE
 from features.decode.recording import Decoded, decode
 from features.extraction.shard import find_speech
-from features.segmentation_config import VadConfig
-from features.segments import Span
+from features.segmentation.config import VadConfig
+from features.segmentation.segments import Span
+from features.segmentation.speaker_changes import Along, ChangeConfig, split_at_changes
 from models.along import by_crops
 from models.labels import Speech, read_labels, read_speech
 from models.speaker import SpeakerModel

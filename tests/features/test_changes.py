@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_contracts.errors import UsageError
-from features.changes import Along, ChangeConfig, change_times, levels_db, split_at_changes
 from features.decode.config import SAMPLE_RATE
 from features.extraction.config import FeatureConfig
-from features.segments import Span
+from features.segmentation.segments import Span
+from features.segmentation.speaker_changes import Along, ChangeConfig, change_times, levels_db, split_at_changes
 
 CONFIG = ChangeConfig()
 CPU = torch.device("cpu")

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_contracts.rejects import Reason, Reject
-from features.cuts import cut, cuts
 from features.decode.windows import Window
-from features.segments import Span
+from features.segmentation.cutting import cut, cuts
+from features.segmentation.segments import Span
 
 RATE = 16_000
 WHOLE = np.arange(RATE * 3, dtype=np.float32)

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_contracts.errors import UsageError
-from features import energy_vad
-from features.energy_vad import energy_probabilities
-from features.segmentation_config import CHUNK, VadConfig
-from features.segments import speech_segments
-from features.vad import speech_probabilities
+from features.segmentation import energy_vad
+from features.segmentation.config import CHUNK, VadConfig
+from features.segmentation.energy_vad import energy_probabilities
+from features.segmentation.segments import speech_segments
+from features.segmentation.silero_vad import speech_probabilities
 
 RATE = 16_000
 

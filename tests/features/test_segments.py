@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.segmentation_config import VadConfig
-from features.segments import Span, speech_segments
+from features.segmentation.config import VadConfig
+from features.segmentation.segments import Span, speech_segments
 
 CHUNK_S = 0.032
 PLAIN = VadConfig(min_speech_s=0.0, min_pause_s=0.0, pad_s=0.0)

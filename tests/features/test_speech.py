@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.decode.recording import decode
-from features.segmentation_config import CHUNK, VadConfig
-from features.segments import Span
-from features.speech import Listener, chunk_powers, hear, speech_mask
+from features.segmentation.config import CHUNK, VadConfig
+from features.segmentation.segments import Span
+from features.segmentation.speech import Listener, chunk_powers, hear, speech_mask
 
 RATE = 16_000
 

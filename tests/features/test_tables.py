@@ -13,8 +13,8 @@ from features.dsp.gemaps import EGEMAPS_NAMES
 from features.dsp.suprasegmentals import SUPRASEGMENTAL_NAMES
 from features.extraction.tables import ShardTables, object_columns, quality_columns, tally
 from features.quality.measures import Measures
-from features.segments import Span
-from features.speech import Heard, Listened
+from features.segmentation.segments import Span
+from features.segmentation.speech import Heard, Listened
 
 DIM = 4
 ITEM = AudioObject("s3://corpus/a", "e", 10, dt.date(2026, 11, 21), dt.datetime(2026, 11, 21, tzinfo=dt.UTC), "{}", 1)

@@ -10,7 +10,7 @@ from polars.testing import assert_frame_equal
 from starlette.testclient import TestClient
 
 from data_contracts.lake import Lake
-from features.segments import Span
+from features.segmentation.segments import Span
 from flows.board import comparison, filters, overview, quality, recordings, sound, speakers
 from flows.board.serve import app
 from flows.embedded_s3 import embedded_s3

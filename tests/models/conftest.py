@@ -69,7 +69,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def _all_is_speech(monkeypatch: pytest.MonkeyPatch) -> None:
     """The made-up voices do not pass for speech: the whole clip counts."""
-    from features.segments import Span
+    from features.segmentation.segments import Span
 
     monkeypatch.setattr(
         labels, "find_speech", lambda waveforms, *_: [[Span(0.0, len(waveform) / RATE)] for waveform in waveforms]

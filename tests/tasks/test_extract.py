@@ -11,14 +11,14 @@ from helpers.paths import SHARED_CORPORA, WEIGHTS
 
 from data_contracts.records import ModelRef
 from features import store
-from features.changes import ChangeConfig
 from features.corpus.filesystem import look_at
 from features.corpus.shard_plan import write_plan
 from features.decode.config import SAMPLE_RATE
 from features.extraction.config import FeatureConfig
 from features.extraction.shard import extract_shard
 from features.extraction.utterances import Embedder
-from features.segmentation_config import VadConfig
+from features.segmentation.config import VadConfig
+from features.segmentation.speaker_changes import ChangeConfig
 from models import registry_loading, serving
 from models.labels import read_labels, read_speech
 from models.registry import Registry

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from data_contracts.errors import ModelError
 from features.dsp import frames
 from features.dsp.batching import at_once
-from features.segmentation_config import CHUNK
+from features.segmentation.config import CHUNK
 
 VERSION = "vad-1"
 _CONTEXT = 64  # samples of the chunk before that the model sees, too

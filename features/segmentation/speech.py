@@ -7,10 +7,10 @@ import numpy as np
 import torch
 
 from features.dsp.batching import most_samples, through
-from features.energy_vad import energy_probabilities, levels_db, speech_of_levels
-from features.segmentation_config import CHUNK, VadConfig
-from features.segments import Span, speech_segments
-from features.vad import SpeechStream, speech_probabilities
+from features.segmentation.config import CHUNK, VadConfig
+from features.segmentation.energy_vad import energy_probabilities, levels_db, speech_of_levels
+from features.segmentation.segments import Span, speech_segments
+from features.segmentation.silero_vad import SpeechStream, speech_probabilities
 
 _SAMPLE_RATE = 16_000
 _BATCH_S = 240  # on a core

@@ -12,7 +12,7 @@ CHUNK = 512  # samples, 32 ms: one probability each
 
 @dataclass(frozen=True)
 class VadConfig:
-    """What makes speech of probabilities (`features.segments`), which are 0 to 1; times in seconds."""
+    """What makes speech of probabilities (`features.segmentation.segments`), which are 0 to 1; times in seconds."""
 
     method: Literal["silero", "energy"] = "silero"  # where the probabilities come from
     threshold: float = 0.5  # opens a segment
@@ -31,9 +31,9 @@ class VadConfig:
     def fingerprint(self) -> str:
         """This configuration, the code's version and that of the wheel with the weights, if any, in 12 hex digits."""
         if self.method == "energy":
-            from features import energy_vad
+            from features.segmentation import energy_vad
 
             return fingerprint(self, energy_vad.VERSION)
-        from features import vad
+        from features.segmentation import silero_vad
 
-        return fingerprint(self, vad.VERSION, metadata.version("silero-vad"))
+        return fingerprint(self, silero_vad.VERSION, metadata.version("silero-vad"))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from features.segmentation_config import CHUNK, VadConfig
+from features.segmentation.config import CHUNK, VadConfig
 
 _CHUNK_S = CHUNK / 16_000
 _SMOOTHING = 5  # chunks: a pause shows over 160 ms

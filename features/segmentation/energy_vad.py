@@ -1,14 +1,14 @@
 """Where there is speech, by its energy alone: what stands out of the recording's own noise.
 
-For studio recordings and for machines too small for `features.vad`, which it can stand in for: the same shape, and
-`features.segments` makes segments of it with the same thresholds. Whatever is loud counts: music, a door, a cough.
+For studio recordings and for machines too small for `features.segmentation.silero_vad`, which it can stand in for: the same shape, and
+`features.segmentation.segments` makes segments of it with the same thresholds. Whatever is loud counts: music, a door, a cough.
 """
 
 import torch
 from torch import Tensor
 
 from features.dsp import frames
-from features.segmentation_config import CHUNK
+from features.segmentation.config import CHUNK
 
 VERSION = "energy-vad-1"
 _BINS = slice(4, 128)  # of 31.25 Hz: 125 Hz to 4 kHz, above hum and below most hiss

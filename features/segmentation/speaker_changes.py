@@ -18,7 +18,7 @@ from data_contracts.errors import UsageError
 from data_contracts.fingerprint import fingerprint
 from features.decode.config import SAMPLE_RATE
 from features.dsp.batching import most_samples, through
-from features.segments import Span
+from features.segmentation.segments import Span
 
 VERSION = "changes-1"
 

@@ -8,7 +8,7 @@ from data_contracts.rejects import Reject
 from features.decode.config import SAMPLE_RATE
 from features.decode.windows import WINDOW_S, Window
 from features.quality.measures import Measures
-from features.segments import Span
+from features.segmentation.segments import Span
 
 
 def windows_of(spans: Iterable[Span]) -> tuple[int, int]:

@@ -1,0 +1,1 @@
+"""Segmentation: voice activity, speaker changes and the cuts between utterances."""
