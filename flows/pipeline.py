@@ -12,8 +12,8 @@ from prefect.runtime import deployment
 from data_contracts.errors import LakeError, UndertoneError, ValidationStopped
 from data_contracts.expectations import validation
 from data_contracts.records import Counts, ModelRef, ShardRef
-from features import store
 from features.corpus.sources import Sources
+from features.store import shard_files
 from flows import chosen, notify
 from flows.artifacts import leave
 from flows.progress import reporter
@@ -136,7 +136,7 @@ def _heard_by(run: Run) -> str:
 
 def _check_stored(run: Run) -> None:
     """Raises LakeError where there is nothing to score: another encoder or configuration needs the audio again."""
-    if not store.dates(run.lake, run.feature_version):
+    if not shard_files.dates(run.lake, run.feature_version):
         held = ", ".join(run.lake.names("features/recordings")) or "none"
         raise LakeError(
             f"expected features of version {run.feature_version} ({_heard_by(run)}) in {run.lake.at('features')}; "

@@ -8,7 +8,7 @@ import polars as pl
 from data_contracts.expectations.suites import COUNTED, DRIFTED, ROUNDING_S
 from data_contracts.rejects import Unscored
 from data_contracts.schema import tables as schemas
-from features import store
+from features.store import shard_files
 from tasks import run_staging_paths as paths
 from tasks.drift import in_words
 from tasks.run import Run
@@ -97,7 +97,7 @@ def _planned_and_extracted(run: Run, waiting: Pending) -> tuple[pl.DataFrame, pl
         plans = run.lake.names(folder)
         if plans:
             shards = [name.removesuffix(".parquet") for name in plans]
-            held = store.rows(run.lake, run.feature_version, date, key).filter(pl.col("shard").is_in(shards))
+            held = shard_files.rows(run.lake, run.feature_version, date, key).filter(pl.col("shard").is_in(shards))
             planned.append(run.lake.read_files([f"{folder}/{name}" for name in plans], key).select(key))
             extracted.append(held.select(key))
     return pl.concat(planned), pl.concat(extracted)

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import polars as pl
 
 from data_contracts.errors import UsageError
-from features import store_history
 from features.corpus.layout import Corpus
 from features.corpus.listing import by_folder, list_pages
+from features.store import history as store_history
 from tasks import run_staging_paths as paths
 from tasks.clock import published_ahead
 from tasks.run import Run

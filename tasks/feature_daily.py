@@ -11,8 +11,9 @@ import numpy as np
 import polars as pl
 
 from data_contracts.schema.tables import EMBEDDING, FEATURE_DAILY, UTTERANCE_KEY
-from features import sketch, store
+from features import sketch
 from features.dsp.gemaps import EGEMAPS_NAMES
+from features.store import shard_files
 from tasks.run import Run
 
 _AT_ONCE = 4  # shards that are read at a time
@@ -52,7 +53,7 @@ def _of_date(run: Run, date: dt.date, own: pl.DataFrame) -> pl.DataFrame:
 
 def _shards(run: Run, date: dt.date, own: pl.DataFrame) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
     """Features (n, 88), embeddings (n, dim) and the number of recordings, shard by shard; an utterance once."""
-    listed = store.rows(run.lake, run.feature_version, date, ["recording_id", "status"])
+    listed = shard_files.rows(run.lake, run.feature_version, date, ["recording_id", "status"])
     places = listed.filter(pl.col("status") == "ok").sort("shard").unique("recording_id", keep="first")
     placed = own.join(places.select("recording_id", "shard"), on="recording_id")
     parts = sorted(
@@ -66,7 +67,7 @@ def _shards(run: Run, date: dt.date, own: pl.DataFrame) -> Iterator[tuple[np.nda
 
 def _read(run: Run, date: dt.date, shard: str, own: pl.DataFrame) -> tuple[np.ndarray, np.ndarray, int]:
     features, embeddings = (
-        pl.DataFrame(store.read(run.lake, name, run.feature_version, date, shard))
+        pl.DataFrame(shard_files.read(run.lake, name, run.feature_version, date, shard))
         .unique(UTTERANCE_KEY, keep="first")
         .join(own, on=UTTERANCE_KEY, how="semi")
         .sort(UTTERANCE_KEY)

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from data_contracts.schema import tables
 from data_contracts.schema.tables import UTTERANCE_KEY
-from features import store, store_history
 from features.dsp.gemaps import EGEMAPS_NAMES
+from features.store import history, shard_files
 from tasks import run_staging_paths as paths
 from tasks.run import Run
 from tasks.staging_pending import pending
@@ -30,7 +30,7 @@ def write_heard(run: Run, date: dt.date) -> list[str]:
     waiting = pending(run).filter("counted", pl.col("date") == date).select(places)
     identities = pl.DataFrame(run.lake.read_parquet(paths.identities(run.id))).select(*UTTERANCE_KEY, "speaker_id")
     waits = identities.join(waiting, on="recording_id", how="inner").with_columns(waits=pl.lit(True))
-    held = store_history.recordings(run.lake, run.feature_version, date).filter(pl.col("status") == "ok")
+    held = history.recordings(run.lake, run.feature_version, date).filter(pl.col("status") == "ok")
     others = (
         run.lake.frame("utterances", tables.utterances(run.classes))
         .filter(pl.col("date") == date, pl.col("feature_version") == run.feature_version)
@@ -94,7 +94,7 @@ def _read_by(run: Run) -> list[str]:
 
 
 def _stored(run: Run, feature_set: str, date: dt.date, shard: str) -> pl.DataFrame:
-    return pl.DataFrame(store.read(run.lake, feature_set, run.feature_version, date, shard)).unique(
+    return pl.DataFrame(shard_files.read(run.lake, feature_set, run.feature_version, date, shard)).unique(
         UTTERANCE_KEY, keep="first"
     )
 

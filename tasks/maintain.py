@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from data_contracts.lake import Lake
 from data_contracts.lake.snapshot import point, published, versions
-from features import store
-from features.compaction import Tally, compact
+from features.store import shard_files
+from features.store.compaction import Tally, compact
 from tasks.publication_compaction import existing_tables, tidy
 from tasks.publication_publish import alone
 from tasks.publication_roll_forward import finish_the_dead
@@ -49,8 +49,8 @@ def pack_features(lake: Lake, now: dt.datetime, *, older_than_days: int, dry_run
     last = now.date() - dt.timedelta(days=older_than_days)
     places = [
         (version, date)
-        for version in store.versions(lake)
-        for date in store.dates(lake, version)
+        for version in shard_files.versions(lake)
+        for date in shard_files.dates(lake, version)
         if date < last and (version, date) not in busy
     ]
 

@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 
 from data_contracts.records import ShardRef
-from features import store_history
 from features.corpus import shard_plan
 from features.corpus.object_frames import KEY
+from features.store import history
 from tasks import run_staging_paths as paths
 from tasks.run import Run
 from tasks.stage import stage
@@ -40,7 +40,7 @@ def _whole_shards(run: Run, date: dt.date, objects: pl.DataFrame) -> tuple[pl.Da
 
     Returns the objects of such shards, with `shard`, and the others.
     """
-    home = store_history.members(run.lake, run.feature_version, date)
+    home = history.members(run.lake, run.feature_version, date)
     gone = home.join(objects, on=KEY, how="anti").select("shard").unique()
     whole = home.join(gone, on="shard", how="anti")
     return objects.join(whole, on=KEY, how="inner").sort("shard", *KEY), objects.join(whole, on=KEY, how="anti")

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import polars as pl
 
 from data_contracts.errors import UsageError
-from features import store_history
 from features.corpus.object_frames import of_objects
+from features.store import history
 from tasks.run import Run
 from tasks.stage import stage
 from tasks.staging_found import Found, Writer
@@ -29,7 +29,7 @@ def rejected(run: Run) -> Found:
         items = of_objects(pool.map(look_again, rows, [run.corpus] * len(rows)))
     writer, left_alone, n_again = Writer(run), Counter[str](), 0
     for (date,), own in items.partition_by("date", as_dict=True).items():
-        known = remembered(own.lazy(), store_history.history(run.lake, run.feature_version, date)).collect()
+        known = remembered(own.lazy(), history.history(run.lake, run.feature_version, date)).collect()
         worn_out, rest = known.filter(pl.col("worn_out").is_not_null()), known.filter(pl.col("worn_out").is_null())
         left_alone.update(worn_out["worn_out"].to_list())
         again = rest.filter(~pl.col("is_read").fill_null(False))  # read well, by a run that died: to be published

@@ -6,7 +6,7 @@ import time
 from data_contracts.lake import Lake
 from data_contracts.schema import tables
 from data_contracts.schema.tables import RECORDINGS
-from features import store
+from features.store import shard_files
 from tasks.upkeep import Found, Upkeep, n_bytes
 
 
@@ -15,7 +15,7 @@ def unpublished_versions(lake: Lake) -> list[str]:
     published = set()
     for table, schema in (("recordings", RECORDINGS), ("utterances", tables.utterances(()))):
         published |= set(lake.frame(table, schema).select("feature_version").unique().collect()["feature_version"])
-    held = {version for feature_set in lake.names("features") for version in store.versions(lake, feature_set)}
+    held = {version for feature_set in lake.names("features") for version in shard_files.versions(lake, feature_set)}
     return sorted(held - published)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from data_contracts.rejects import PASSING
-from features import store, store_history
+from features.store import history, shard_files
 from tasks import run_staging_paths as paths
 from tasks.run import Run
 
@@ -27,20 +27,20 @@ class Pending:
 
 def held(run: Run) -> tuple[dt.date, ...]:
     """The dates of the run's window of which the store holds anything, in their order."""
-    found = store.dates(run.lake, run.feature_version)
+    found = shard_files.dates(run.lake, run.feature_version)
     return tuple(found if run.dates is None else sorted(set(run.dates) & set(found)))
 
 
 def take_dates(run: Run, rest: list[dt.date]) -> pl.DataFrame:
     """What was read last under each name on the first of these dates, which are taken off."""
-    frames = [store_history.recordings(run.lake, run.feature_version, rest.pop(0)).collect()]
+    frames = [history.recordings(run.lake, run.feature_version, rest.pop(0)).collect()]
     while rest and sum(map(len, frames)) < run.part_recordings:
-        following = store_history.recordings(run.lake, run.feature_version, rest[0]).collect()
+        following = history.recordings(run.lake, run.feature_version, rest[0]).collect()
         if sum(map(len, frames)) + len(following) > run.part_recordings:
             break
         frames.append(following)
         rest.pop(0)
-    return store_history.last_read(pl.concat(frames).lazy()).collect()
+    return history.last_read(pl.concat(frames).lazy()).collect()
 
 
 def shards_by_date(pending: pl.DataFrame) -> dict[dt.date, list[str]]:

@@ -5,7 +5,7 @@ import polars as pl
 import pyarrow as pa
 
 from data_contracts.schema.tables import UTTERANCE_KEY, utterances
-from features import store
+from features.store import shard_files
 from tasks import run_staging_paths as paths
 from tasks.run import Run
 
@@ -16,7 +16,9 @@ def voices(run: Run, counted: pl.DataFrame, date: object, shards: list[str]) -> 
     parts = []
     for shard in shards:
         ids = wanted.filter(pl.col("shard") == shard).select("recording_id")
-        tables = [store.read(run.lake, name, run.feature_version, date, shard) for name in ("segments", "embeddings")]  # type: ignore[arg-type]
+        tables = [
+            shard_files.read(run.lake, name, run.feature_version, date, shard) for name in ("segments", "embeddings")
+        ]  # type: ignore[arg-type]
         segments, embeddings = (pl.DataFrame(table).join(ids, on="recording_id", how="semi") for table in tables)
         parts.append(segments.join(embeddings, on=UTTERANCE_KEY, how="inner"))
     return pl.concat(parts).unique(UTTERANCE_KEY, keep="first").sort(UTTERANCE_KEY)

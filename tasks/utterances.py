@@ -7,7 +7,7 @@ import polars as pl
 
 from data_contracts.channel_names import channel_names
 from data_contracts.schema.tables import UTTERANCE_KEY
-from features import store
+from features.store import shard_files
 from tasks import run_staging_paths as paths
 from tasks.run import Run
 from tasks.staging_pending import Pending, pending
@@ -23,7 +23,7 @@ def utterances_with_scores(run: Run, waiting: Pending) -> pl.DataFrame:
     for date, shards in waiting.shards.items():
         for shard in shards:
             ids = counted.filter(pl.col("date") == date, pl.col("shard") == shard).select("recording_id")
-            segments = pl.DataFrame(store.read(run.lake, "segments", run.feature_version, date, shard))
+            segments = pl.DataFrame(shard_files.read(run.lake, "segments", run.feature_version, date, shard))
             scores = pl.DataFrame(run.lake.read_parquet(paths.scores(run.id, date, shard)))
             rows = segments.join(ids, on="recording_id", how="semi").join(scores, on=UTTERANCE_KEY, how="left")
             parts.append(rows.with_columns(date=pl.lit(date)))

@@ -1,7 +1,7 @@
 """The files of a feature set, and which of their rows another file holds too: so that a reader counts each shard once.
 
 While `undertone maintain` packs a date, a shard lies in a pack and in a file of its own for a moment; where it died
-there, until it is run again. A loose file wins over a pack (`features.packs`).
+there, until it is run again. A loose file wins over a pack (`features.store.packs`).
 """
 
 from collections import defaultdict
@@ -63,7 +63,7 @@ def _hidden(lake: Lake, folder: str, names: Iterable[str]) -> dict[str, tuple[tu
     if len(packs) + len(loose) < 2:
         return {}
     seen, hidden = {name.removesuffix(".parquet") for name in loose}, {}
-    for pack in sorted(packs, reverse=True):  # of two packs the last counts, as in `features.store`
+    for pack in sorted(packs, reverse=True):  # of two packs the last counts, as in `features.store.shard_files`
         held = rows(footer(lake.uri, f"{folder}/{pack}"))
         hidden[pack] = tuple(sorted(place for shard, place in held.items() if shard in seen))
         seen |= held.keys()

@@ -1,6 +1,6 @@
 """Which shards lie in a pack, and where: told by the pack's own footer, which is read without the rest.
 
-A pack is one Parquet file that holds many shards, a row group each (`features.packs` writes them).
+A pack is one Parquet file that holds many shards, a row group each (`features.store.packs` writes them).
 """
 
 import functools

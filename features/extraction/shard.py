@@ -11,7 +11,6 @@ import torch
 from data_contracts.lake import Lake
 from data_contracts.records import AudioObject, Counts, ShardRef
 from data_contracts.rejects import PASSING, Reject
-from features import packs, store
 from features.corpus import shard_plan
 from features.decode.config import SAMPLE_RATE
 from features.decode.recording import Decoded
@@ -24,6 +23,7 @@ from features.segmentation.config import VadConfig
 from features.segmentation.cutting import cut
 from features.segmentation.segments import Span
 from features.segmentation.speech import Listened, hear
+from features.store import packs, shard_files
 
 
 @dataclass
@@ -105,12 +105,12 @@ def write(
 ) -> None:
     """Writes a shard, unless it is done; by force again, unless the store of audio fails now: what was read stays."""
     failed = any(reason in PASSING for reason in tables["recordings"]["reason"].to_pylist())
-    if (failed or not replace) and store.is_done(lake, version, shard.date, shard.id):
+    if (failed or not replace) and shard_files.is_done(lake, version, shard.date, shard.id):
         return
-    store.write_shard(lake, tables, version=version, date=shard.date, shard=shard.id, configuration=repr(config))
+    shard_files.write_shard(lake, tables, version=version, date=shard.date, shard=shard.id, configuration=repr(config))
     if replace:
         for feature_set in tables:
-            packs.take_apart(lake, store.folder(feature_set, version, shard.date), shard.id)
+            packs.take_apart(lake, shard_files.folder(feature_set, version, shard.date), shard.id)
 
 
 def tables_for(embedders: Embedders, config: FeatureConfig) -> ShardTables:

@@ -27,11 +27,11 @@ import tasks.discover
 from data_contracts.lake import Lake
 from data_contracts.records import SHARD_BYTES, ModelRef
 from data_contracts.schema.feature_sets import RECORDING_FEATURES
-from features import store, store_history
 from features.corpus import shard_plan
 from features.corpus.layout import Corpus
 from features.extraction.config import FeatureConfig
 from features.resources import Resources
+from features.store import history, shard_files
 from tasks.discover import discover
 from tasks.plan import plan
 from tasks.run import Run
@@ -62,7 +62,7 @@ def measure(lake: Lake, dates: tuple[dt.date, ...], n_objects: int, a_date: int,
     clock, made = Clock(now), Made(lake, n_objects, a_date)
     tasks.discover.list_pages = clock.ticking("make up listing and history", made.pages)
     Spool.add = clock.timed("gather the pages", Spool.add)
-    store_history.history = clock.timed("read the history", store_history.history)
+    history.history = clock.timed("read the history", history.history)
     tasks.discover.to_read = clock.timed("anti-join", tasks.discover.to_read)
     Writer.write = clock.timed("write down what is fresh", Writer.write)
     tasks.plan.read_found = clock.ticking("read what is fresh", tasks.plan.read_found)
@@ -138,7 +138,7 @@ class Made:
         started = time.perf_counter()
         for place, date in enumerate(dates):
             if place > 1:
-                shutil.rmtree(self.lake.at(store.folder("recordings", VERSION, dates[place - 2])))
+                shutil.rmtree(self.lake.at(shard_files.folder("recordings", VERSION, dates[place - 2])))
             objects = self.objects(date, place * self.a_date, min(self.n_objects, (place + 1) * self.a_date))
             self.write_history(date, objects.gather_every(2))
             yield from objects.iter_slices(PAGE)
@@ -177,7 +177,7 @@ class Made:
         table = rows.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(RECORDING_FEATURES)
         for number, start in enumerate(range(0, rows.height, A_SHARD)):
             shard = f"{number:016x}"
-            self.lake.write_parquet(store.path("recordings", VERSION, date, shard), table.slice(start, A_SHARD))
+            self.lake.write_parquet(shard_files.path("recordings", VERSION, date, shard), table.slice(start, A_SHARD))
         self.n_known += rows.height
 
 

@@ -30,8 +30,8 @@ from end_to_end import machine
 from data_contracts import lake as lakes
 from data_contracts.lake import Lake
 from data_contracts.schema import feature_sets
-from features import store
 from features.dsp.gemaps import EGEMAPS_NAMES
+from features.store import shard_files
 from tasks.maintain import pack_features, tidy_tables
 
 FIRST = dt.date(2025, 1, 1)
@@ -108,7 +108,7 @@ def make(lake: Lake, nights: int, shards: int) -> None:
         for shard in range(shards):
             name = f"{night:08x}{shard:08x}"
             recordings, utterances, features = drawn(random, name, date)
-            store.write_shard(lake, features, version=VERSION, date=date, shard=name, configuration="year.py")
+            shard_files.write_shard(lake, features, version=VERSION, date=date, shard=name, configuration="year.py")
             said.append(utterances)
             read.append(recordings)
         utterances = pl.concat(said)

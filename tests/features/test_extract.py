@@ -14,7 +14,6 @@ from data_contracts.fingerprint import digest
 from data_contracts.lake import Lake
 from data_contracts.records import Counts
 from data_contracts.schema import feature_sets
-from features import store
 from features.corpus.filesystem import look_at
 from features.corpus.shard_plan import write_plan
 from features.decode.config import SAMPLE_RATE
@@ -23,6 +22,7 @@ from features.dsp.gemaps import EGEMAPS_NAMES, LLD_NAMES, egemaps_lld
 from features.extraction.config import FeatureConfig
 from features.extraction.shard import extract_shard
 from features.extraction.utterances import Embedder
+from features.store import shard_files
 
 DAY = dt.date(2026, 11, 19)
 SHARD = "0f"
@@ -44,7 +44,7 @@ def _extract(lake: Lake, sample: Path, config: FeatureConfig, **more: Embedder) 
 
 def test_a_shard_holds_the_88_by_name_and_no_frames_unasked(lake, sample):
     counts = _extract(lake, sample, FeatureConfig())
-    rows = store.read(lake, "egemaps", "v1", DAY, SHARD)
+    rows = shard_files.read(lake, "egemaps", "v1", DAY, SHARD)
     assert tuple(rows.column_names[3:]) == EGEMAPS_NAMES
     assert len(EGEMAPS_NAMES) == 88
     assert rows.num_rows == counts.n_segments > 0
@@ -55,8 +55,8 @@ def test_a_shard_holds_the_88_by_name_and_no_frames_unasked(lake, sample):
 def test_descriptors_are_kept_on_request_frame_by_frame(lake, sample):
     """An utterance's row is what `egemaps_lld` says of it alone, however it was batched."""
     counts = _extract(lake, sample, FeatureConfig(lld=True))
-    rows = store.read(lake, "lld", "v1", DAY, SHARD).to_pylist()
-    spans = store.read(lake, "segments", "v1", DAY, SHARD).to_pylist()
+    rows = shard_files.read(lake, "lld", "v1", DAY, SHARD).to_pylist()
+    spans = shard_files.read(lake, "segments", "v1", DAY, SHARD).to_pylist()
     assert len(rows) == counts.n_segments
     assert [row["segment"] for row in rows] == [span["segment"] for span in spans]
     audio = {digest(path.read_bytes(), 32): decode(path.read_bytes()) for path in sample.glob("2026/11/19/*.flac")}
@@ -94,9 +94,9 @@ def test_another_model_that_hears_has_a_feature_set_of_its_own(lake, sample):
         return np.stack([lengths.numpy() / SAMPLE_RATE, np.full(len(lengths), 1e6)], axis=1)
 
     _extract(lake, sample, FeatureConfig(), emotion_embeddings=Embedder(seconds, 2))
-    rows = store.read(lake, "emotion_embeddings", "v1", DAY, SHARD)
+    rows = shard_files.read(lake, "emotion_embeddings", "v1", DAY, SHARD)
     assert rows.schema == feature_sets.embeddings(2, "emotion_embeddings")
-    spans = store.read(lake, "segments", "v1", DAY, SHARD).to_pylist()
+    spans = shard_files.read(lake, "segments", "v1", DAY, SHARD).to_pylist()
     assert [row["embedding"][0] for row in rows.to_pylist()] == pytest.approx(
         [span["end_s"] - span["start_s"] for span in spans], abs=1e-3
     )
@@ -135,8 +135,8 @@ def test_a_segment_is_cut_where_another_voice_begins_and_each_piece_has_its_own_
         shard = write_plan(lake, "staging/plan", members, shard=SHARD)
         embedders = {"embeddings": Embedder(seconds, 1, listener)}
         extract_shard(lake, shard, version=version, config=FeatureConfig(), embedders=embedders)
-        spans = store.read(lake, "segments", version, DAY, SHARD).to_pylist()
-        vectors = store.read(lake, "embeddings", version, DAY, SHARD).to_pylist()
+        spans = shard_files.read(lake, "segments", version, DAY, SHARD).to_pylist()
+        vectors = shard_files.read(lake, "embeddings", version, DAY, SHARD).to_pylist()
         assert [span["segment"] for span in spans] == list(range(len(spans)))
         for span, row in zip(spans, vectors, strict=True):
             assert row["embedding"][0] == pytest.approx(span["end_s"] - span["start_s"], abs=0.01)

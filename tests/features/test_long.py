@@ -13,7 +13,6 @@ from polars.testing import assert_frame_equal
 
 from data_contracts.lake import Lake
 from data_contracts.records import Counts, ShardRef
-from features import store
 from features.corpus import shard_plan
 from features.corpus.filesystem import look_at
 from features.decode.config import AudioConfig
@@ -23,6 +22,7 @@ from features.extraction.long_recording import assemble, describe_range, survey
 from features.extraction.shard import extract_shard
 from features.extraction.utterances import Embedder
 from features.resources import Resources
+from features.store import shard_files
 
 DAY = dt.date(2026, 11, 19)
 AHEAD = dt.datetime.now(dt.UTC) + dt.timedelta(days=365)
@@ -67,7 +67,7 @@ def _split(lake: Lake, ref: ShardRef, config: FeatureConfig, resources: Resource
 
 
 def _rows(lake: Lake, feature_set: str, version: str, shard: str) -> pl.DataFrame:
-    frame = pl.DataFrame(store.read(lake, feature_set, version, DAY, shard))
+    frame = pl.DataFrame(shard_files.read(lake, feature_set, version, DAY, shard))
     return frame.drop("read_at") if feature_set == "recordings" else frame
 
 
@@ -92,7 +92,7 @@ def test_it_is_stored_as_if_it_had_been_read_whole(lake, sample, tmp_path, confi
         exactly = feature_set in {"segments"}
         assert_frame_equal(left, right, check_exact=exactly, rel_tol=1e-3, abs_tol=1e-3)
     for version in ("whole", "split"):  # after the read before, by a machine whose clock was ahead
-        assert store.read(lake, "recordings", version, DAY, "0a")["read_at"].to_pylist() == [AHEAD + TICK]
+        assert shard_files.read(lake, "recordings", version, DAY, "0a")["read_at"].to_pylist() == [AHEAD + TICK]
 
 
 def test_a_shard_hands_its_long_members_on(lake, sample, tmp_path):

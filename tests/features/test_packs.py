@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from data_contracts import lake as lakes
 from data_contracts.lake import Lake
 from data_contracts.schema import feature_sets
-from features import compaction, packs, store, store_history
-from features.compaction import compact
 from features.dsp.gemaps import EGEMAPS_NAMES
+from features.store import compaction, history, packs, shard_files
+from features.store.compaction import compact
 
 DAY = dt.date(2026, 11, 21)
 NOON = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
@@ -42,24 +42,26 @@ def _write(lake: Lake, shard: str, n_rows: int = 3, *, tries: int = 1, configura
         "egemaps": pa.table([*keys, *functionals], schema=feature_sets.egemaps(EGEMAPS_NAMES)),
         "embeddings": pa.table([*keys, vectors], schema=feature_sets.embeddings(4)),
     }
-    store.write_shard(lake, tables, version="v1", date=DAY, shard=shard, configuration=configuration)
+    shard_files.write_shard(lake, tables, version="v1", date=DAY, shard=shard, configuration=configuration)
 
 
 def _files(lake: Lake, feature_set: str = "recordings") -> list[str]:
-    return lake.names(store.folder(feature_set, "v1", DAY))
+    return lake.names(shard_files.folder(feature_set, "v1", DAY))
 
 
 def _said(lake: Lake) -> dict[str, Any]:
     """Everything that the store says of the day."""
-    ids = store.shards(lake, "v1", DAY)
+    ids = shard_files.shards(lake, "v1", DAY)
     return {
         "shards": ids,
-        "done": [store.is_done(lake, "v1", DAY, shard) for shard in ids],
-        "dates": store.dates(lake, "v1"),
-        "recordings": store_history.recordings(lake, "v1", DAY).collect().to_dicts(),
-        "attempts": store_history.attempts(lake, "v1", DAY),
-        "members": sorted(store_history.members(lake, "v1", DAY).rows()),
-        "rows": {(name, shard): _exactly(store.read(lake, name, "v1", DAY, shard)) for name in SETS for shard in ids},
+        "done": [shard_files.is_done(lake, "v1", DAY, shard) for shard in ids],
+        "dates": shard_files.dates(lake, "v1"),
+        "recordings": history.recordings(lake, "v1", DAY).collect().to_dicts(),
+        "attempts": history.attempts(lake, "v1", DAY),
+        "members": sorted(history.members(lake, "v1", DAY).rows()),
+        "rows": {
+            (name, shard): _exactly(shard_files.read(lake, name, "v1", DAY, shard)) for name in SETS for shard in ids
+        },
     }
 
 
@@ -112,7 +114,7 @@ def test_what_came_later_joins_the_pack(lake):
     assert before["shards"] == ["0a", "0b", "0c"]
     compact(lake, "v1", DAY)
     (pack,) = _files(lake)
-    assert sorted(packs.shards(lake, f"{store.folder('recordings', 'v1', DAY)}/{pack}")) == ["0a", "0b", "0c"]
+    assert sorted(packs.shards(lake, f"{shard_files.folder('recordings', 'v1', DAY)}/{pack}")) == ["0a", "0b", "0c"]
     assert _said(lake) == before
 
 
@@ -153,10 +155,10 @@ def test_an_unfinished_shard_is_not_packed(lake):
     """Its run died before `recordings`; the run that does it again writes it loose, and it was to be seen twice."""
     for shard in ("0a", "0b", "0c"):
         _write(lake, shard)
-    lake.remove(store.path("recordings", "v1", DAY, "0b"))
+    lake.remove(shard_files.path("recordings", "v1", DAY, "0b"))
     compact(lake, "v1", DAY)
     assert "0b.parquet" in _files(lake, "segments")
-    assert store.shards(lake, "v1", DAY) == ["0a", "0c"]
+    assert shard_files.shards(lake, "v1", DAY) == ["0a", "0c"]
 
 
 def test_other_configurations_lie_in_other_packs(lake):
@@ -174,9 +176,9 @@ def test_a_loose_file_wins_over_the_pack(lake):
     compact(lake, "v1", DAY)
     _write(lake, "0a", n_rows=1, read_at=NOON + dt.timedelta(hours=1))
     for _ in range(2):
-        assert store.read(lake, "segments", "v1", DAY, "0a").num_rows == 1
-        assert store.rows(lake, "v1", DAY).sort("uri")["status"].to_list() == ["ok", "rejected"]
-        assert store_history.attempts(lake, "v1", DAY)["0a", "e"].is_read
+        assert shard_files.read(lake, "segments", "v1", DAY, "0a").num_rows == 1
+        assert shard_files.rows(lake, "v1", DAY).sort("uri")["status"].to_list() == ["ok", "rejected"]
+        assert history.attempts(lake, "v1", DAY)["0a", "e"].is_read
         compact(lake, "v1", DAY)
         (pack,) = _files(lake)
         assert packs.is_pack(pack)
@@ -191,7 +193,7 @@ def test_what_is_written_again_is_taken_out_of_the_pack(lake):
     _write(lake, "0b", n_rows=1)
     before = _said(lake)
     for name in SETS:
-        packs.take_apart(lake, store.folder(name, "v1", DAY), "0b")
+        packs.take_apart(lake, shard_files.folder(name, "v1", DAY), "0b")
     assert _files(lake) == ["0a.parquet", "0b.parquet", "0c.parquet"]
     assert _said(lake) == before
     assert _plainly(lake, "segments")[2] == 3 + 1 + 3
@@ -210,9 +212,9 @@ def test_a_shard_written_while_it_is_packed_stays(lake, monkeypatch):
 
     monkeypatch.setattr(Lake, "write", overtaken)
     compact(lake, "v1", DAY)
-    assert store.read(lake, "egemaps", "v1", DAY, "0a").num_rows == 7
+    assert shard_files.read(lake, "egemaps", "v1", DAY, "0a").num_rows == 7
     compact(lake, "v1", DAY)
-    assert store.read(lake, "egemaps", "v1", DAY, "0a").num_rows == 7
+    assert shard_files.read(lake, "egemaps", "v1", DAY, "0a").num_rows == 7
     assert [len(_files(lake, name)) for name in SETS] == [1, 1, 1, 1]
     assert _plainly(lake, "egemaps")[2] == 7 + 3
 
@@ -267,7 +269,7 @@ def test_readers_meanwhile_see_one_day_only(lake):
         for _ in range(6):
             compact(lake, "v1", DAY)
             for name in reversed(SETS):
-                packs.take_apart(lake, store.folder(name, "v1", DAY), "00")
+                packs.take_apart(lake, shard_files.folder(name, "v1", DAY), "00")
     finally:
         over.set()
         reader.join()
@@ -292,10 +294,10 @@ def test_in_any_order_the_store_holds_what_was_written_last(tmp_path_factory, st
             expected[shard] = n_rows
         else:
             compact(lake, "v1", DAY)
-        held = {shard: store.read(lake, "segments", "v1", DAY, shard).num_rows for shard in expected}
+        held = {shard: shard_files.read(lake, "segments", "v1", DAY, shard).num_rows for shard in expected}
         assert held == expected
-        assert store.shards(lake, "v1", DAY) == sorted(expected)
-        assert store.rows(lake, "v1", DAY).height == len(expected)
+        assert shard_files.shards(lake, "v1", DAY) == sorted(expected)
+        assert shard_files.rows(lake, "v1", DAY).height == len(expected)
 
 
 def test_a_set_that_is_not_there(lake):
@@ -304,16 +306,16 @@ def test_a_set_that_is_not_there(lake):
     compact(lake, "v1", DAY)
     for name, shard in (("logmel", "0a"), ("segments", "0f")):
         with pytest.raises(FileNotFoundError):
-            store.read(lake, name, "v1", DAY, shard)
+            shard_files.read(lake, name, "v1", DAY, shard)
 
 
 def test_columns_by_name(lake):
     for shard in ("0a", "0b"):
         _write(lake, shard)
     wanted = ["segment", "recording_id"]
-    before = store.read(lake, "segments", "v1", DAY, "0a", wanted)
+    before = shard_files.read(lake, "segments", "v1", DAY, "0a", wanted)
     compact(lake, "v1", DAY)
-    assert store.read(lake, "segments", "v1", DAY, "0a", wanted).equals(before)
+    assert shard_files.read(lake, "segments", "v1", DAY, "0a", wanted).equals(before)
 
 
 def test_on_s3(s3):
@@ -326,6 +328,6 @@ def test_on_s3(s3):
     assert _said(lake) == before
     _write(lake, "01", n_rows=1)
     for name in SETS:
-        packs.take_apart(lake, store.folder(name, "v1", DAY), "01")
+        packs.take_apart(lake, shard_files.folder(name, "v1", DAY), "01")
     assert _files(lake) == ["00.parquet", "01.parquet", "02.parquet"]
-    assert store.read(lake, "segments", "v1", DAY, "01").num_rows == 1
+    assert shard_files.read(lake, "segments", "v1", DAY, "01").num_rows == 1

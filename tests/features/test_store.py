@@ -13,8 +13,8 @@ from data_contracts import lake as lakes
 from data_contracts.lake import Lake
 from data_contracts.rejects import PASSING, Reason
 from data_contracts.schema.feature_sets import RECORDING_FEATURES, SEGMENTS
-from features import store, store_history
-from features.store_history import Attempts
+from features.store import history, shard_files
+from features.store.history import Attempts
 
 DAY = dt.date(2026, 11, 21)
 NOON = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
@@ -39,35 +39,35 @@ def _write(lake: Lake, shard: str, *rows: dict[str, Any], version: str = "v1", d
         "recordings": pa.Table.from_pylist(list(rows), schema=RECORDING_FEATURES),
         "segments": SEGMENTS.empty_table(),
     }
-    store.write_shard(lake, tables, version=version, date=date, shard=shard, configuration="config")
+    shard_files.write_shard(lake, tables, version=version, date=date, shard=shard, configuration="config")
 
 
 def _current(lake: Lake) -> list[dict[str, Any]]:
-    return store_history.recordings(lake, "v1", DAY).collect().to_dicts()
+    return history.recordings(lake, "v1", DAY).collect().to_dicts()
 
 
 def test_recordings_are_written_last_whatever_their_place(lake, monkeypatch):
     written = []
     monkeypatch.setattr(Lake, "write_parquet", lambda self, path, table, metadata: written.append(path))
     tables = dict.fromkeys(["recordings", "segments", "egemaps"], SEGMENTS.empty_table())
-    store.write_shard(lake, tables, version="v1", date=DAY, shard="0f", configuration="")
+    shard_files.write_shard(lake, tables, version="v1", date=DAY, shard="0f", configuration="")
     assert written == [
         f"features/{name}/version=v1/date=2026-11-21/0f.parquet" for name in ("segments", "egemaps", "recordings")
     ]
 
 
 def test_a_shard_that_died_on_the_way_is_not_done(lake):
-    lake.write_parquet(store.path("segments", "v1", DAY, "0f"), SEGMENTS.empty_table())
-    assert store.shards(lake, "v1", DAY) == []
-    assert store.dates(lake, "v1") == []
-    assert store_history.attempts(lake, "v1", DAY) == {}
+    lake.write_parquet(shard_files.path("segments", "v1", DAY, "0f"), SEGMENTS.empty_table())
+    assert shard_files.shards(lake, "v1", DAY) == []
+    assert shard_files.dates(lake, "v1") == []
+    assert history.attempts(lake, "v1", DAY) == {}
     _write(lake, "0f", _row("a"))
-    assert store.shards(lake, "v1", DAY) == ["0f"]
+    assert shard_files.shards(lake, "v1", DAY) == ["0f"]
 
 
 def test_writing_twice_changes_nothing(lake):
     _write(lake, "0f", _row("a"))
-    path = store.path("recordings", "v1", DAY, "0f")
+    path = shard_files.path("recordings", "v1", DAY, "0f")
     first = lake.read(path)
     _write(lake, "0f", _row("a"))
     assert lake.read(path) == first
@@ -76,7 +76,7 @@ def test_writing_twice_changes_nothing(lake):
 
 def test_files_say_what_made_them(lake):
     _write(lake, "0f", _row("a"))
-    metadata = store.read(lake, "segments", "v1", DAY, "0f").schema.metadata
+    metadata = shard_files.read(lake, "segments", "v1", DAY, "0f").schema.metadata
     assert metadata[b"undertone.feature_version"] == b"v1"
     assert metadata[b"undertone.configuration"] == b"config"
     assert b"undertone.schema_version" in metadata
@@ -87,23 +87,23 @@ def test_versions_and_dates_are_kept_apart(lake):
     _write(lake, "0a", _row("a"))
     _write(lake, "0b", _row("b"), date=other)
     _write(lake, "0c", _row("c"), version="v2")
-    assert store.dates(lake, "v1") == [other, DAY]
-    assert store.dates(lake, "v2") == [DAY]
+    assert shard_files.dates(lake, "v1") == [other, DAY]
+    assert shard_files.dates(lake, "v2") == [DAY]
     assert [row["uri"] for row in _current(lake)] == ["a"]
-    assert set(store_history.attempts(lake, "v2", DAY)) == {("c", "e1")}
+    assert set(history.attempts(lake, "v2", DAY)) == {("c", "e1")}
 
 
 def test_an_empty_date_has_the_columns_of_a_full_one(lake):
-    empty = store_history.recordings(lake, "v1", DAY).collect()
+    empty = history.recordings(lake, "v1", DAY).collect()
     _write(lake, "0f", _row("a"))
     assert empty.is_empty()
-    assert empty.schema == store_history.recordings(lake, "v1", DAY).collect().schema
+    assert empty.schema == history.recordings(lake, "v1", DAY).collect().schema
 
 
 def test_a_row_says_its_shard_and_date(lake):
     _write(lake, "0123456789abcdef", _row("a"))
     assert [(row["shard"], row["date"]) for row in _current(lake)] == [("0123456789abcdef", DAY)]
-    assert store_history.members(lake, "v1", DAY).rows() == [("a", "e1", "0123456789abcdef")]
+    assert history.members(lake, "v1", DAY).rows() == [("a", "e1", "0123456789abcdef")]
 
 
 def test_the_newest_content_of_a_uri_counts(lake):
@@ -127,7 +127,7 @@ def test_a_content_that_was_read_once_is_read(lake, well, failed, reason):
     _write(lake, well, _row("a", tries=1, reason=reason))
     _write(lake, failed, _row("a", tries=1, hour=1, reason="unreadable"))
     assert [(row["shard"], row["reason"]) for row in _current(lake)] == [(well, reason)]
-    assert store_history.attempts(lake, "v1", DAY)["a", "e1"].is_done
+    assert history.attempts(lake, "v1", DAY)["a", "e1"].is_done
 
 
 @pytest.mark.parametrize("etag", ["e1", "e2"])
@@ -142,7 +142,7 @@ def test_what_was_rejected_and_tried_again_is_as_the_last_try_found_it(lake, aga
     _write(lake, "0b", _row("a", reason="corrupt"))
     _write(lake, "0a", _row("a", tries=2, hour=1, reason=again))
     assert [(row["tries"], row["reason"]) for row in _current(lake)] == [(2, again)]
-    assert store_history.attempts(lake, "v1", DAY)["a", "e1"] == Attempts(2, again is None, True, None)
+    assert history.attempts(lake, "v1", DAY)["a", "e1"] == Attempts(2, again is None, True, None)
 
 
 def test_of_a_content_that_went_bad_the_later_failure_counts(lake):
@@ -162,16 +162,14 @@ def test_the_same_content_in_two_shards_is_one_row_always_the_same(lake):
 @pytest.mark.parametrize("reason", [None, *sorted(Reason)])
 def test_what_has_something_in_its_bytes_is_not_read_again(lake, reason):
     _write(lake, "0a", _row("a", reason=reason))
-    assert store_history.attempts(lake, "v1", DAY)["a", "e1"] == Attempts(
-        1, reason is None, reason not in PASSING, None
-    )
+    assert history.attempts(lake, "v1", DAY)["a", "e1"] == Attempts(1, reason is None, reason not in PASSING, None)
 
 
 @pytest.mark.parametrize("reason", sorted(Reason))
 def test_three_times_the_same_reason_is_enough(lake, reason):
     for tries in (1, 2, 3):
         _write(lake, f"0{tries}", _row("a", tries=tries, reason=reason))
-        found = store_history.attempts(lake, "v1", DAY)["a", "e1"]
+        found = history.attempts(lake, "v1", DAY)["a", "e1"]
         assert found.worn_out == (reason if tries == 3 else None)
         assert found.is_done == (tries == 3 or reason not in PASSING)
 
@@ -179,36 +177,36 @@ def test_three_times_the_same_reason_is_enough(lake, reason):
 def test_another_reason_counts_anew(lake):
     for tries, reason in enumerate(["unreadable", "vanished", "unreadable", "vanished"], start=1):
         _write(lake, f"0{tries}", _row("a", tries=tries, reason=reason))
-    assert store_history.attempts(lake, "v1", DAY)["a", "e1"] == Attempts(4, False, False, None)
+    assert history.attempts(lake, "v1", DAY)["a", "e1"] == Attempts(4, False, False, None)
     _write(lake, "05", _row("a", tries=5, reason="vanished"))
-    assert store_history.attempts(lake, "v1", DAY)["a", "e1"] == Attempts(5, False, False, "vanished")
+    assert history.attempts(lake, "v1", DAY)["a", "e1"] == Attempts(5, False, False, "vanished")
 
 
 def test_a_try_that_two_runs_made_counts_once(lake):
     for shard in ("0a", "0b", "0c"):
         _write(lake, shard, _row("a", tries=1, reason="vanished"))
-    assert store_history.attempts(lake, "v1", DAY)["a", "e1"] == Attempts(1, False, False, None)
+    assert history.attempts(lake, "v1", DAY)["a", "e1"] == Attempts(1, False, False, None)
 
 
 def test_every_content_of_a_uri_is_remembered_by_itself(lake):
     _write(lake, "0a", _row("a", etag="e1"), _row("a", etag="e2", tries=2, reason="vanished"))
-    found = store_history.attempts(lake, "v1", DAY)
+    found = history.attempts(lake, "v1", DAY)
     assert found == {("a", "e1"): Attempts(1, True, True, None), ("a", "e2"): Attempts(2, False, False, None)}
 
 
 def test_when_a_uri_was_last_read_is_that_of_all_its_contents(lake):
     _write(lake, "0a", _row("a", etag="e1", hour=9), _row("b", hour=1))
     _write(lake, "0b", _row("a", etag="e2", hour=2, reason="vanished"), _row("b", hour=3))
-    rows = store_history.history(lake, "v1", DAY).sort("uri", "etag").select("uri", "etag", "read_after").rows()
+    rows = history.history(lake, "v1", DAY).sort("uri", "etag").select("uri", "etag", "read_after").rows()
     hours = {"a": NOON + dt.timedelta(hours=9), "b": NOON + dt.timedelta(hours=3)}
     assert rows == [("a", "e1", hours["a"]), ("a", "e2", hours["a"]), ("b", "e1", hours["b"])]
 
 
 def test_history_that_lies_in_more_files_than_are_read_at_a_time(lake, monkeypatch):
-    monkeypatch.setattr(store, "_FILES_AT_A_TIME", 2)
+    monkeypatch.setattr(shard_files, "_FILES_AT_A_TIME", 2)
     for tries in (1, 2, 3):
         _write(lake, f"0{tries}", _row("a", tries=tries, reason="vanished"))
-    assert store_history.attempts(lake, "v1", DAY) == {("a", "e1"): Attempts(3, False, False, "vanished")}
+    assert history.attempts(lake, "v1", DAY) == {("a", "e1"): Attempts(3, False, False, "vanished")}
 
 
 @settings(max_examples=40)
@@ -229,10 +227,10 @@ def test_how_attempts_lie_in_shards_changes_nothing(rows, random):
         for place, (reason, etag, tries, hour) in enumerate(rows)
     ]
     frame = pl.from_dicts(made, infer_schema_length=None).cast({"reason": pl.String})
-    (shown,) = store_history.last_read(frame.lazy()).collect().to_dicts()
+    (shown,) = history.last_read(frame.lazy()).collect().to_dicts()
     random.shuffle(made)
     shuffled = pl.from_dicts(made, infer_schema_length=None).cast({"reason": pl.String})
-    assert store_history.last_read(shuffled.lazy()).collect().to_dicts() == [shown]
+    assert history.last_read(shuffled.lazy()).collect().to_dicts() == [shown]
     if shown["reason"] in PASSING:
         settled = [row for row in made if row["reason"] not in PASSING]
         newest = max(settled, key=lambda row: row["read_at"], default=None)
@@ -243,14 +241,14 @@ def test_how_attempts_lie_in_shards_changes_nothing(rows, random):
 
 def test_a_set_that_is_not_there(lake):
     with pytest.raises(FileNotFoundError):
-        store.read(lake, "logmel", "v1", DAY, "0f")
+        shard_files.read(lake, "logmel", "v1", DAY, "0f")
 
 
 def test_on_s3(s3):
     lake = lakes.open(f"s3://{s3}/lake")
-    assert store_history.recordings(lake, "v1", DAY).collect().is_empty()
+    assert history.recordings(lake, "v1", DAY).collect().is_empty()
     _write(lake, "0a", _row("a"), _row("b", reason="vanished"))
     assert [(row["uri"], row["shard"]) for row in _current(lake)] == [("a", "0a"), ("b", "0a")]
-    found = store_history.attempts(lake, "v1", DAY)
+    found = history.attempts(lake, "v1", DAY)
     assert found == {("a", "e1"): Attempts(1, True, True, None), ("b", "e1"): Attempts(1, False, False, None)}
-    assert store.dates(lake, "v1") == [DAY]
+    assert shard_files.dates(lake, "v1") == [DAY]

@@ -18,7 +18,7 @@ from data_contracts.errors import LakeError, UsageError
 from data_contracts.lake import Lake
 from data_contracts.lake.snapshot import versions
 from data_contracts.schema.tables import UTTERANCE_KEY
-from features import store
+from features.store import shard_files
 from flows.backfill import backfill
 from flows.dates import days
 from flows.nightly import nightly
@@ -144,11 +144,11 @@ def test_new_files_never_reshard_what_was_done(settings, tmp_path, sample):
     backfill(settings=here)
     lake = Lake(here["lake"])
     (version,) = [name.removeprefix("version=") for name in lake.names("features/recordings")]
-    before = set(store.shards(lake, version, dt.date(2026, 11, 20)))
+    before = set(shard_files.shards(lake, version, dt.date(2026, 11, 20)))
     for path in moved:
         (tmp_path / path.name).rename(path)
     assert backfill(settings=here).extracted.n_objects == 3
-    assert before < set(store.shards(lake, version, dt.date(2026, 11, 20)))
+    assert before < set(shard_files.shards(lake, version, dt.date(2026, 11, 20)))
 
 
 def test_a_changed_file_replaces_its_utterances(settings, tmp_path, sample):

@@ -9,13 +9,13 @@ import pytest
 from polars.testing import assert_frame_equal
 from typer.testing import CliRunner
 
-import features.compaction
+import features.store.compaction
 import flows.maintain
 import flows.publication
 import tasks.publication_compaction
 from data_contracts.lake import Lake
 from data_contracts.schema.tables import TABLE_KEYS
-from features import store
+from features.store import shard_files
 from flows.backfill import backfill
 from flows.cli import app
 from flows.maintain import maintain
@@ -58,8 +58,8 @@ def _same(left, right):
 
 
 def _n_files(lake):
-    (version,) = store.versions(lake)
-    return {day: len(lake.names(store.folder("segments", version, day))) for day in DAYS}
+    (version,) = shard_files.versions(lake)
+    return {day: len(lake.names(shard_files.folder("segments", version, day))) for day in DAYS}
 
 
 def test_the_same_tables_in_fewer_files_and_nothing_to_do_after(settings, contents):
@@ -85,15 +85,15 @@ def test_the_same_tables_in_fewer_files_and_nothing_to_do_after(settings, conten
 def test_what_is_packed_is_scored_and_read_again_as_before(settings, contents):
     """Every stage that reads features reads packs: a new score of all, then all audio again, in the same shards."""
     lake, before = Lake(settings["lake"]), contents(settings["lake"])
-    (version,) = store.versions(lake)
-    shards = {day: store.shards(lake, version, day) for day in DAYS}
+    (version,) = shard_files.versions(lake)
+    shards = {day: shard_files.shards(lake, version, day) for day in DAYS}
     rows = query(lake, "SELECT count(*) FROM segments")
     maintain(settings=settings)
     assert backfill(stage="score", force=True, settings=settings).n_published_recordings == 34
     _same(contents(settings["lake"]), before)
     backfill(force=True, settings=settings)
     _same(contents(settings["lake"]), before)
-    assert {day: store.shards(lake, version, day) for day in DAYS} == shards
+    assert {day: shard_files.shards(lake, version, day) for day in DAYS} == shards
     assert query(lake, "SELECT count(*) FROM segments").equals(rows), "plain readers see no shard twice"
 
 
@@ -106,8 +106,8 @@ def test_dead_at_a_step_and_run_again(step, settings, contents, monkeypatch):
     module, name = {
         "tidy": (tasks.publication_compaction, "_sizes"),
         "vacuum": (tasks.publication_compaction, "_vacuum"),
-        "pack": (features.compaction, "_packers"),
-        "remove": (features.compaction, "_remove"),
+        "pack": (features.store.compaction, "_packers"),
+        "remove": (features.store.compaction, "_remove"),
         "expire": (flows.maintain, "expire_reports"),
     }[step]
     with monkeypatch.context() as death:

@@ -10,7 +10,7 @@ from data_contracts.lake import Lake
 from data_contracts.lake.snapshot import versions
 from data_contracts.schema import feature_sets
 from data_contracts.schema import tables as schemas
-from features import store
+from features.store import shard_files
 from tasks.ledger import Ledger
 from tasks.lock import publishing
 from tasks.publication_publish import publish_staged
@@ -52,4 +52,4 @@ def write_segments(lake: Lake, date: dt.date, shard: str, n_rows: int = 3, *, le
         "segments": pa.table([*keys, *times, levels], schema=feature_sets.SEGMENTS),
         "embeddings": pa.table([*keys, vectors], schema=feature_sets.embeddings(4)),
     }
-    store.write_shard(lake, tables, version="v1", date=date, shard=shard, configuration="c")
+    shard_files.write_shard(lake, tables, version="v1", date=date, shard=shard, configuration="c")

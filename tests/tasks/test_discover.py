@@ -19,11 +19,12 @@ from data_contracts.lake import Lake
 from data_contracts.records import AudioObject
 from data_contracts.schema.feature_sets import RECORDING_FEATURES
 from data_contracts.schema.tables import RECORDINGS
-from features import store, store_history
 from features.corpus import object_frames
 from features.corpus.layout import Corpus
 from features.corpus.listing import LISTED, list_objects
 from features.extraction.tables import object_columns
+from features.store import history as store_history
+from features.store import shard_files
 from tasks.discover import discover
 from tasks.staging_found import Found, Writer, read_found
 from tasks.staging_unread import to_read
@@ -50,7 +51,7 @@ def _read(lake: Lake, date: dt.date, **rows: dict[str, Any]) -> None:
     for name, row in rows.items():
         told = {"etag": "e", "bytes": 1, "modified": NOON, "tries": 1, "status": "ok", "read_at": NOON} | row
         tables = {"recordings": pa.Table.from_pylist([told], schema=RECORDING_FEATURES)}
-        store.write_shard(lake, tables, version="v1", date=date, shard=name, configuration="")
+        shard_files.write_shard(lake, tables, version="v1", date=date, shard=name, configuration="")
 
 
 def _planned(run: Any, found: Found, *dates: dt.date) -> dict[str, dict[str, Any]]:

@@ -15,8 +15,8 @@ from data_contracts.lake import Lake
 from data_contracts.schema import feature_sets
 from data_contracts.schema import tables as schemas
 from data_contracts.schema.tables import BY_DAY, EMBEDDING
-from features import store
 from features.dsp.gemaps import EGEMAPS_NAMES
+from features.store import shard_files
 from tasks import feature_daily
 from tasks.aggregates_reconciliation import keys_broken
 from tasks.commit import Change, commit
@@ -96,7 +96,7 @@ def _store(lake, date, shard, keys, values, vectors, version):
         "embeddings": pa.Table.from_arrays([*columns, flat], schema=feature_sets.embeddings(DIM)),
         "recordings": pa.Table.from_pylist(rows, schema=feature_sets.RECORDING_FEATURES),
     }
-    store.write_shard(lake, tables, version=version, date=date, shard=shard, configuration="test")
+    shard_files.write_shard(lake, tables, version=version, date=date, shard=shard, configuration="test")
 
 
 def _publish(lake, nights, version="v1"):
@@ -169,7 +169,7 @@ def test_every_measure_of_every_day_has_a_row_and_the_first_week_no_verdict(mont
 def test_features_of_a_day_are_those_of_its_shards(month):
     """Against Polars over the store: how many, the median to the sketch's accuracy, and the sum of the embeddings."""
     date, name = DAYS[3], EGEMAPS_NAMES[5]
-    files = month.at(*store.folder("egemaps", "v1", date).split("/"), "*.parquet")
+    files = month.at(*shard_files.folder("egemaps", "v1", date).split("/"), "*.parquet")
     values = pl.read_parquet(files)[name]
     rows = month.scan("feature_daily").filter(pl.col("date") == date).collect()
     (row,) = rows.filter(pl.col("feature") == name).iter_rows(named=True)
@@ -194,7 +194,7 @@ def test_a_night_touches_its_own_date_and_reads_no_features_of_another(lake, mon
     monkeypatch.setattr(
         feature_daily.store,
         "read",
-        lambda *where, read_=store.read: (read.append(where[3]), read_(*where))[1],
+        lambda *where, read_=shard_files.read: (read.append(where[3]), read_(*where))[1],
     )
     _publish(lake, _month(lake, DAYS[9], louder=12.0))
     assert read == [DAYS[9]] * 4, "two shards, features and embeddings of each"

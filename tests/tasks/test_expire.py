@@ -11,7 +11,7 @@ from deltalake import write_deltalake
 
 from data_contracts.lake import Lake
 from data_contracts.schema.tables import RECORDINGS
-from features import store
+from features.store import shard_files
 from tasks import expire
 from tasks.staging_expiry import unpublished_versions
 from tasks.upkeep import now_of
@@ -67,7 +67,7 @@ def test_old_reports_go(lake):
 def _version(lake: Lake, version: str, days: float, *, published: bool = False) -> None:
     for feature_set in ("segments", "recordings"):
         for date in (DAY, DAY + dt.timedelta(1)):
-            lake.write_parquet(store.path(feature_set, version, date, "0a"), pa.table({"x": [1]}))
+            lake.write_parquet(shard_files.path(feature_set, version, date, "0a"), pa.table({"x": [1]}))
         _age(lake, f"features/{feature_set}/version={version}", days)
     if published:
         row = dict.fromkeys(("emotion_model", "speaker_model", "run_id", "uri", "etag"), "x")
@@ -89,7 +89,7 @@ def test_features_that_nothing_needs_are_listed_and_dropped_only_when_told(lake)
         assert lines[1].did == "unused; --drop-versions drops it"
     lines = expire.expire_versions.fn(lake, now, ["new", "unused"], older_than_days=7, drop=True)
     assert [(line.did, line.files_after) for line in lines] == [("in use nowhere yet, new: kept", 4), ("dropped", 0)]
-    assert store.versions(lake) == store.versions(lake, "segments") == ["new", "published"]
+    assert shard_files.versions(lake) == shard_files.versions(lake, "segments") == ["new", "published"]
 
 
 def test_a_version_that_is_half_dropped_is_dropped_the_next_time(lake, monkeypatch):
@@ -106,7 +106,7 @@ def test_a_version_that_is_half_dropped_is_dropped_the_next_time(lake, monkeypat
         with pytest.raises(KeyboardInterrupt):
             expire.expire_versions.fn(lake, dt.datetime.now(dt.UTC), ["unused"], older_than_days=7, drop=True)
     assert removed == ["features/recordings/version=unused"], "what says that a shard is done goes first"
-    assert store.shards(lake, "unused", DAY) == []
+    assert shard_files.shards(lake, "unused", DAY) == []
     assert unpublished_versions(lake) == ["unused"]
     expire.expire_versions.fn(lake, dt.datetime.now(dt.UTC), ["unused"], older_than_days=7, drop=True)
     assert unpublished_versions(lake) == []

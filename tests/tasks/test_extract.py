@@ -10,7 +10,6 @@ import torch
 from helpers.paths import SHARED_CORPORA, WEIGHTS
 
 from data_contracts.records import ModelRef
-from features import store
 from features.corpus.filesystem import look_at
 from features.corpus.shard_plan import write_plan
 from features.decode.config import SAMPLE_RATE
@@ -19,6 +18,7 @@ from features.extraction.shard import extract_shard
 from features.extraction.utterances import Embedder
 from features.segmentation.config import VadConfig
 from features.segmentation.speaker_changes import ChangeConfig
+from features.store import shard_files
 from models import registry_loading, serving
 from models.labels import read_labels, read_speech
 from models.registry import Registry
@@ -98,7 +98,7 @@ def test_two_real_voices_in_one_channel_are_told_apart(ref, turn, tmp_path, spea
             config=FeatureConfig(changes=ChangeConfig(enabled=enabled)),
             embedders={"embeddings": embedder},
         )
-        segments[enabled] = store.read(lake, "segments", version, DAY, "0f").to_pylist()
+        segments[enabled] = shard_files.read(lake, "segments", version, DAY, "0f").to_pylist()
     known = {row["start_s"] for row in segments[False]}
     assert known, "the call was read"
     assert all(abs(start - 5.05) > 0.5 for start in known)  # the pause between them is too short to part them

@@ -18,7 +18,7 @@ from data_contracts.errors import LakeError
 from data_contracts.lake import Lake
 from data_contracts.lake.snapshot import point, published, versions
 from data_contracts.schema.tables import REJECTS, SPEAKER_DAILY
-from features import store
+from features.store import shard_files
 from tasks import maintain, upkeep
 
 DAY = dt.date(2026, 11, 21)
@@ -236,7 +236,7 @@ def test_dates_that_a_running_run_writes_are_left_alone(lake):
     now = dt.datetime.now(dt.UTC)
     for date in (DAY - dt.timedelta(700), DAY - dt.timedelta(701)):
         for shard in ("0a", "0b"):
-            path = store.path("recordings", "v1", date, shard)
+            path = shard_files.path("recordings", "v1", date, shard)
             lake.write_parquet(path, pa.table({"uri": [shard]}))
     lake.write_json("staging/run=r/run.json", {"status": "running", "feature_version": "v1"})
     lake.write(f"staging/run=r/plan/date={DAY - dt.timedelta(700)}/0a.parquet", b"")
@@ -252,6 +252,6 @@ def test_young_dates_are_left_alone(lake):
     for days in (7, 8):
         for shard in ("0a", "0b"):
             date = now.date() - dt.timedelta(days)
-            lake.write_parquet(store.path("recordings", "v1", date, shard), pa.table({"uri": [shard]}))
+            lake.write_parquet(shard_files.path("recordings", "v1", date, shard), pa.table({"uri": [shard]}))
     (line,) = maintain.pack_features.fn(lake, now, older_than_days=7, dry_run=False)
     assert (line.files_before, line.files_after) == (2, 1)

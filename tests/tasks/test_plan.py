@@ -9,9 +9,9 @@ from helpers.runs import make_run
 
 from data_contracts.records import AudioObject
 from data_contracts.schema.feature_sets import RECORDING_FEATURES
-from features import store
 from features.corpus import object_frames
 from features.corpus.shard_plan import read_plan, shard_id
+from features.store import shard_files
 from tasks.plan import plan
 from tasks.staging_found import Found, Writer, read_found
 
@@ -73,7 +73,7 @@ def test_a_forced_run_writes_whole_shards_again_and_packs_the_rest(lake):
     for shard, names in (("0a", "adz"), ("0b", "bc")):
         told = {"etag": "e", "bytes": 1, "modified": NOON, "tries": 1, "read_at": NOON, "status": "ok"}
         table = pa.Table.from_pylist([{"uri": name, **told} for name in names], schema=RECORDING_FEATURES)
-        store.write_shard(lake, {"recordings": table}, version="v1", date=DAY, shard=shard, configuration="")
+        shard_files.write_shard(lake, {"recordings": table}, version="v1", date=DAY, shard=shard, configuration="")
     run = make_run(lake, shard_bytes=3, force=True)
     refs = plan.fn(run, _found(run, "acd", "exyz"), n_workers=1)
     held = {ref.id: "".join(item.uri for item in read_plan(lake, ref)) for ref in refs}

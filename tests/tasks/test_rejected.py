@@ -14,9 +14,9 @@ from data_contracts.errors import UsageError
 from data_contracts.lake import Lake
 from data_contracts.schema.feature_sets import RECORDING_FEATURES
 from data_contracts.schema.tables import RECORDINGS, REJECTS
-from features import store
 from features.corpus.layout import Corpus
 from features.corpus.listing import list_objects
+from features.store import shard_files
 from tasks.discover import discover
 from tasks.rejected import rejected
 from tasks.run import Choice
@@ -58,7 +58,7 @@ def _failed(lake: Lake, corpus: Corpus, *attempts: dict[str, str]) -> None:
             rows.append(row)
             shown[name] = row | {"date": item.date} | VERSIONS
         tables = {"recordings": pa.Table.from_pylist(rows, schema=RECORDING_FEATURES)}
-        store.write_shard(lake, tables, version="v1", date=DAY, shard=f"0{place}", configuration="")
+        shard_files.write_shard(lake, tables, version="v1", date=DAY, shard=f"0{place}", configuration="")
     published = [row for row in shown.values() if row["reason"]]
     for table, schema in (("rejects", REJECTS), ("recordings", RECORDINGS)):
         write_deltalake(lake.at("analytics", table), pa.Table.from_pylist(published, schema=schema), mode="overwrite")
@@ -83,11 +83,11 @@ def test_what_a_run_that_died_has_read_well_is_not_read(lake, corpus):
     again = pa.Table.from_pylist(
         [
             {**row, "tries": 2, "reason": None, "status": "ok"}
-            for row in store.read(lake, "recordings", "v1", DAY, "00").to_pylist()
+            for row in shard_files.read(lake, "recordings", "v1", DAY, "00").to_pylist()
         ],
         schema=RECORDING_FEATURES,
     )
-    store.write_shard(lake, {"recordings": again}, version="v1", date=DAY, shard="01", configuration="")
+    shard_files.write_shard(lake, {"recordings": again}, version="v1", date=DAY, shard="01", configuration="")
     found = rejected.fn(make_run(lake, corpus=corpus, retry=Choice()))
     assert (found.n_listed, found.n_known, found.dates, found.window) == (1, 1, (), (DAY,))
 

@@ -15,9 +15,9 @@ from data_contracts.errors import ModelError
 from data_contracts.lake import Lake
 from data_contracts.schema import feature_sets
 from data_contracts.schema import tables as schemas
-from features import store
 from features.dsp.gemaps import EGEMAPS_NAMES
 from features.extraction.config import FeatureConfig
+from features.store import shard_files
 from models import serving
 from models.adaptation import Prior
 from models.emotion import EmotionModel, Member
@@ -96,7 +96,7 @@ def _store(lake: Lake, features: np.ndarray, shards: dict[str, list[int]]) -> No
         for name in ("segments", "egemaps", "suprasegmental"):
             cast[name] = cast[name].cast(small)
         stored = {name: frame.to_arrow() if name != "recordings" else tables[name] for name, frame in cast.items()}
-        store.write_shard(lake, stored, version="v1", date=DAY, shard=shard, configuration="")
+        shard_files.write_shard(lake, stored, version="v1", date=DAY, shard=shard, configuration="")
 
 
 def _scored(lake: Lake, features: np.ndarray, shards: dict[str, list[int]], *, waiting: list[int]) -> pl.DataFrame:
@@ -161,8 +161,8 @@ def test_features_of_another_make_are_refused(tmp_path, model) -> None:
 
 def test_the_store_is_asked_for_a_shard_s_features_once(tmp_path, features, model, monkeypatch) -> None:
     """Of a process that works on it in every pass; the shards that it worked on before those are let go."""
-    asked, read = [], store.read
-    monkeypatch.setattr(store, "read", lambda *which: asked.append((which[1], which[-1])) or read(*which))
+    asked, read = [], shard_files.read
+    monkeypatch.setattr(shard_files, "read", lambda *which: asked.append((which[1], which[-1])) or read(*which))
     shards = {"00": list(range(6)), "01": list(range(6, N))}
     _scored(Lake(str(tmp_path)), features, shards, waiting=list(range(N)))
     assert sorted(asked) == [

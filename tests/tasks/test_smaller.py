@@ -7,10 +7,10 @@ from helpers.lakes import make_lake
 from helpers.runs import make_run
 
 from data_contracts.records import AudioObject
-from features import store, store_history
 from features.corpus import shard_plan
 from features.extraction.long_recording import LongRef
 from features.extraction.utterances import Embedder
+from features.store import history, shard_files
 from tasks.extract import set_apart
 from tasks.scatter import Instead
 from tasks.smaller import as_replanned, smaller, without
@@ -74,10 +74,10 @@ def test_one_alone_is_tried_again_and_then_a_reject_that_another_night_tries(run
     ((same, done),) = instead((run, ref), 3).results
     assert same == ref
     assert (done.counts.n_objects, done.counts.n_rejected, done.counts.n_bytes) == (1, 1, 100)
-    (row,) = store.read(run.lake, "recordings", "v1", DAY, ref.id).to_pylist()
+    (row,) = shard_files.read(run.lake, "recordings", "v1", DAY, ref.id).to_pylist()
     assert (row["status"], row["reason"], row["tries"], row["recording_id"]) == ("rejected", "unreadable", 1, None)
     assert "workers died, or ran out of memory, 3 times over it" in row["error"]
-    assert not store_history.attempts(run.lake, "v1", DAY)["s3://calls/0.flac", "e"].is_done
+    assert not history.attempts(run.lake, "v1", DAY)["s3://calls/0.flac", "e"].is_done
 
 
 @pytest.mark.parametrize("dies", ["survey", "describe", "assemble"])
@@ -95,5 +95,5 @@ def test_a_long_recording_ends_as_one_reject_wherever_workers_die_over_it(run, d
         instead = without(run, unassembled_one)((run, long), 3)
     (counts,) = instead.results
     assert (counts.n_objects, counts.n_rejected) == (1, 1)
-    (row,) = store.read(run.lake, "recordings", "v1", DAY, ref.id).to_pylist()
+    (row,) = shard_files.read(run.lake, "recordings", "v1", DAY, ref.id).to_pylist()
     assert (row["status"], row["reason"]) == ("rejected", "unreadable")

@@ -2,7 +2,7 @@
 
     features/<set>/version=<fingerprint>/date=YYYY-MM-DD/<shard id>.parquet
 
-A shard is done when its `recordings` file is there: it is written last. Old dates are packed (`features.packs`), many
+A shard is done when its `recordings` file is there: it is written last. Old dates are packed (`features.store.packs`), many
 shards in a file: nobody who asks here for a shard sees a difference.
 """
 
@@ -18,7 +18,7 @@ import pyarrow as pa
 from data_contracts.lake import Lake
 from data_contracts.lake.pack_index import is_pack
 from data_contracts.schema.feature_sets import RECORDING_FEATURES
-from features import packs
+from features.store import packs
 
 _FILES_AT_A_TIME = 256
 _LOOKS = 8  # a packer takes loose files away, which are then in a pack, and a forced run takes packs apart

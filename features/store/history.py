@@ -10,7 +10,7 @@ import polars as pl
 
 from data_contracts.lake import Lake
 from data_contracts.rejects import MOST_TRIES, PASSING
-from features.store import rows
+from features.store.shard_files import rows
 
 _ATTEMPTED = ["uri", "etag", "tries", "status", "reason", "read_at"]
 _PASSED = pl.col("reason").is_in([str(reason) for reason in PASSING]).fill_null(False)

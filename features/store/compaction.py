@@ -14,8 +14,8 @@ import pyarrow as pa
 
 from data_contracts.lake import Lake
 from data_contracts.lake.pack_index import is_pack
-from features import packs, store
-from features.packs import Packer
+from features.store import packs, shard_files
+from features.store.packs import Packer
 
 TARGET_BYTES = 128_000_000
 MOST_SHARDS = 200  # in a pack: who reads one shard fetches the footer of all
@@ -48,12 +48,12 @@ def compact(
     What is written again meanwhile stays beside the pack and wins over it, until the next time.
     """
     sets = sorted(lake.names("features"), key=lambda name: name == "recordings")
-    held = {name: files for name in sets if (files := _list(lake, store.folder(name, version, date)))}
+    held = {name: files for name in sets if (files := _list(lake, shard_files.folder(name, version, date)))}
     if all(is_pack(file) for files in held.values() for file in files):
         return {name: _as_it_was(files) for name, files in held.items()}
-    done = frozenset(store.shards(lake, version, date))
+    done = frozenset(shard_files.shards(lake, version, date))
     return {
-        name: _compact(lake, store.folder(name, version, date), files, done, target_bytes, dry_run=dry_run)
+        name: _compact(lake, shard_files.folder(name, version, date), files, done, target_bytes, dry_run=dry_run)
         for name, files in held.items()
     }
 

@@ -1,0 +1,1 @@
+"""Feature store: features as Parquet in the lake."""
