@@ -41,11 +41,11 @@ def fit(
 ) -> dict[str, Any]:
     """Trains into `out`, with the card beside the weights, and returns the metrics."""
     from models.cards import write_card
-    from models.provenance import record
+    from models.data.provenance import record
 
     if name == "emotion":
+        from models.data.emotion_labels import emotion_named
         from models.emotion import CLASSES
-        from models.taxonomy import emotion_named
         from models.train_emotion import train_emotion
 
         wanted = [emotion_named(label) for label in classes or CLASSES]

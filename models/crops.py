@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from features.decode.config import SAMPLE_RATE
-from models.codecs import Codec, coded
-from models.labels import Speech
-from models.revoice import pitched, revoiced
+from models.data.codecs import Codec, coded
+from models.data.labelled_speech import Speech
+from models.data.pitch_shift import pitched, revoiced
 from models.speaker_recipe import Recipe
 
 _CODECS = (

@@ -19,8 +19,9 @@ from safetensors.torch import save as serialise
 from torch import Tensor, nn
 
 from data_contracts.errors import ModelError
-from models import adaptation, trained_on
+from models import adaptation
 from models.adaptation import Prior
+from models.data import training_set
 
 CLASSES = ("anger", "happiness", "neutral", "sadness")
 _FARTHEST = 10.0  # deviations that a raw feature is taken for at most, so that no speaker's mean hangs on one
@@ -148,7 +149,7 @@ class EmotionModel:
             "feature_names": self.feature_names,
         }
         (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-        trained_on.write(folder, self.trained_on)
+        training_set.write(folder, self.trained_on)
 
     @classmethod
     def load(cls, folder: Path) -> "EmotionModel":
@@ -174,7 +175,7 @@ class EmotionModel:
                 temperature=stored["temperature"],
                 adapted_temperature=stored["adapted_temperature"],
                 training=stored.get("training"),
-                recordings=trained_on.read(folder),
+                recordings=training_set.read(folder),
             )
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
             raise ModelError(

@@ -15,10 +15,10 @@ from features.dsp.batching import padded, sorted_batches
 from features.dsp.gemaps import EGEMAPS_NAMES, egemaps_and_lld
 from features.dsp.suprasegmentals import SUPRASEGMENTAL_NAMES, suprasegmental
 from features.extraction.config import FeatureConfig
-from models.augment import rerecorded
-from models.codecs import CODECS, through
-from models.labels import Speech, manifest_digest, read_labels, read_speech
-from models.taxonomy import emotion_named
+from models.data.augmentation import rerecorded
+from models.data.codecs import CODECS, through
+from models.data.emotion_labels import emotion_named
+from models.data.labelled_speech import Speech, manifest_digest, read_labels, read_speech
 
 FEATURE_NAMES: tuple[str, ...] = (*EGEMAPS_NAMES, *SUPRASEGMENTAL_NAMES)
 _BATCH_SAMPLES = 60 * SAMPLE_RATE

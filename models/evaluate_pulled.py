@@ -9,10 +9,10 @@ import torch
 from data_contracts.errors import UsageError
 from features.dsp.batching import padded
 from models.classification import classification_metrics, uar
+from models.data.emotion_labels import emotion_named
 from models.emotion_table import read_speech_of
 from models.intervals import by_speaker
 from models.pulled_emotion import PulledEmotion
-from models.taxonomy import emotion_named
 
 
 def evaluate_pulled(model: PulledEmotion, folder: Path) -> dict[str, Any]:

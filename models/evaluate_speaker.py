@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from data_contracts.errors import UsageError
+from models.data.labelled_speech import Speech, read_labels, read_speech
+from models.data.training_set import speakers_heard
 from models.identification import closed_set, open_set
-from models.labels import Speech, read_labels, read_speech
 from models.speaker_protocol import SpeakerEncoder
-from models.trained_on import speakers_heard
 from models.trials import Utterances, cut_to, embedded, halved, pairs_of, trials_within
 from models.verification import Trials
 

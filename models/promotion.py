@@ -12,13 +12,14 @@ from typing import Any
 
 from data_contracts.errors import ModelError, UndertoneError, UsageError
 from data_contracts.records import ModelRef
-from models import registry_loading, trained_on
+from models import registry_loading
 from models.compatibility import check_features
+from models.data import training_set
+from models.data.labelled_speech import manifest_of, read_labels
+from models.data.speaker_overlap import heard, recording_ids, write_without
 from models.figures import FIGURES, figure
-from models.labels import manifest_of, read_labels
 from models.pulled import is_pulled, speaker_in
 from models.pulled_emotion import PulledEmotion
-from models.split import heard, recording_ids, write_without
 
 _DECISIVE = {"emotion": ("uar_adaptive", "uar"), "speaker": ("eer",)}
 _LOWER_IS_BETTER = {"eer"}
@@ -129,7 +130,7 @@ def _fits(ref: ModelRef) -> bool:
 
 
 def _told(ref: ModelRef, folder: Path) -> Path:
-    if not trained_on.is_told(folder):
+    if not training_set.is_told(folder):
         raise UsageError(
             f"{ref.label} does not say what it was trained on (no trained_on.txt), so that nobody can see whether a "
             "speaker is on both sides"

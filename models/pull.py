@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from data_contracts.errors import ModelError, UsageError
 from models import pull_source, pull_speechbrain, pull_transformers, trials
-from models.labels import read_labels, read_speech
+from models.data.labelled_speech import read_labels, read_speech
 from models.pull_source import Origin
 from models.pulled_speaker import PulledSpeaker
 

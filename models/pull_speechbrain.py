@@ -16,10 +16,10 @@ from torch import Tensor
 
 from data_contracts.errors import ModelError
 from models import checkpoint, hyperparams, pulled_emotion
+from models.data.emotion_labels import emotion_named
 from models.emotion_extractor import configuration, library
 from models.pulled_speaker import PulledSpeaker
 from models.speechbrain_compat import speechbrain_importable
-from models.taxonomy import emotion_named
 from models.wav2vec2_shapes import inferred
 
 THRESHOLD = 0.25  # SpeechBrain's own, of its SpeakerRecognition

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from data_contracts.errors import ModelError
 from models import checkpoint, pulled_emotion
+from models.data.emotion_labels import emotion_named
 from models.emotion_extractor import SAMPLE_RATE, configuration, library, preprocessor
-from models.taxonomy import emotion_named
 
 _SPEECH_HEAD = ("classifier.dense.weight", "classifier.out_proj.weight")
 _DIMENSION_NAMES = {name: name for name in pulled_emotion.DIMENSIONS} | {"activation": "arousal", "pleasure": "valence"}

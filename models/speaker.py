@@ -21,9 +21,9 @@ from data_contracts.errors import ModelError
 from data_contracts.fingerprint import digest, fingerprint
 from features.dsp.batching import at_once
 from features.dsp.mel import MelConfig
-from models import trained_on
 from models.along import along
 from models.cohort import Cohort, cosines
+from models.data import training_set
 from models.encoder import EncoderConfig, network, spectrogram, windows
 from models.speaker_pyfunc import SpeakerPyfunc
 
@@ -129,7 +129,7 @@ class SpeakerModel:
             "training": self.training,
         }
         (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-        trained_on.write(folder, self.trained_on)
+        training_set.write(folder, self.trained_on)
 
     @classmethod
     def load(cls, folder: Path) -> "SpeakerModel":
@@ -154,7 +154,7 @@ class SpeakerModel:
             threshold=stored["threshold"],
             calibration=(slope, offset),
             training=stored.get("training"),
-            recordings=trained_on.read(folder),
+            recordings=training_set.read(folder),
             cohort=None if strangers is None else _cohort(strangers, stored["cohort"]),
             normalised=stored.get("normalised", False),
         )

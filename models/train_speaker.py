@@ -16,12 +16,12 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from data_contracts.errors import UsageError
-from models.augment import disturb, masked, recoloured
 from models.cohort import Cohort, speaker_means
 from models.crops import Crops
+from models.data.augmentation import disturb, masked, recoloured
+from models.data.labelled_speech import Speech, manifest_digest, read_labels, read_speech
 from models.encoder import SAMPLE_RATE, EncoderConfig, network, spectrogram
 from models.identification import closed_set
-from models.labels import Speech, manifest_digest, read_labels, read_speech
 from models.speaker import SpeakerModel
 from models.speaker_recipe import Recipe
 from models.speechbrain_compat import speechbrain_importable

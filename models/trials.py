@@ -10,7 +10,7 @@ from data_contracts.errors import UsageError
 from features.decode.config import SAMPLE_RATE
 from features.dsp.batching import padded, sorted_batches
 from models.cohort import cosines
-from models.labels import Speech
+from models.data.labelled_speech import Speech
 from models.speaker_protocol import SpeakerEncoder
 from models.verification import Trials
 

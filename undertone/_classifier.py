@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from data_contracts.records import ModelRef
-from models import trained_on
+from models.data import training_set
 from models.linear import linear_model
 from undertone._lake import Lake
 
@@ -44,7 +44,7 @@ def register_emotion_classifier(
     registry.champion("emotion")  # registers the shipped one where there is none: a challenger needs somebody to beat
     with tempfile.TemporaryDirectory() as folder:
         model.save(Path(folder))
-        trained_on.write_speakers(Path(folder), speakers)
+        training_set.write_speakers(Path(folder), speakers)
         return registry.register(
             "emotion", Path(folder), alias="challenger", description=description, metrics=dict(metrics or {})
         )

@@ -18,7 +18,7 @@ from end_to_end import SHARED, machine
 from scipy.signal import firwin, lfilter
 
 from features.quality.bandwidth import BandwidthMeter
-from models.codecs import CODECS, coded
+from models.data.codecs import CODECS, coded
 
 Clip = tuple[np.ndarray, int]  # (frames,) and its rate
 

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from features.decode.config import SAMPLE_RATE
-from models.labels import read_labels, read_speech
+from models.data.labelled_speech import read_labels, read_speech
 from models.linking import Decision, Voiceprint, identify
 from models.speaker import SpeakerModel
 from models.trials import embed_all

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.decode.config import SAMPLE_RATE
-from models.labels import Speech
+from models.data.labelled_speech import Speech
 
 TURN_S, N_TURNS = (2.0, 6.0), 4
 LEVEL, FADE = 0.05, 80  # root mean square of a turn; samples

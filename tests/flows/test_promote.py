@@ -14,7 +14,8 @@ from data_contracts.errors import ModelError, UsageError
 from flows import promote as succession
 from flows.cli import app
 from flows.settings import Settings
-from models import promotion, trained_on
+from models import promotion
+from models.data import training_set
 from models.emotion import EmotionModel
 from models.history import changes
 
@@ -153,7 +154,7 @@ def test_a_real_evaluation_compares_both_on_the_same_clips(own_registry, challen
 def test_a_speaker_of_the_training_is_refused_by_name(own_registry, tmp_path, labelled):
     model = EmotionModel.load(SHIPPED)
     model.save(tmp_path / "second")
-    trained_on.write_speakers(tmp_path / "second", ["voice-c"])
+    training_set.write_speakers(tmp_path / "second", ["voice-c"])
     own_registry.register("emotion", tmp_path / "second", alias="challenger", description="")
     settings = _settings(own_registry, tmp_path)
     outcome = succession.promote(settings, "emotion", "2", corpus=str(labelled))

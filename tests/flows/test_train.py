@@ -13,7 +13,8 @@ from data_contracts.errors import UsageError
 from flows.cli import app
 from flows.train import train
 from models import registry as models
-from models import train_emotion, trained_on
+from models import train_emotion
+from models.data import training_set
 from models.fit_emotion import Recipe
 from models.registry import Registry
 
@@ -50,7 +51,7 @@ def test_a_training_leaves_a_challenger_with_its_card(tmp_path, labelled):
     assert "UAR" in card
     training = json.loads((models.weights_folder(ref) / "config.json").read_text())["training"]
     assert f"| manifest of the data | {training['manifest']} |" in card
-    assert trained_on.speaker_hash("voice-a") in trained_on.read_speakers(models.weights_folder(ref))
+    assert training_set.speaker_hash("voice-a") in training_set.read_speakers(models.weights_folder(ref))
     figures, place = registry.measured(ref)
     assert {"uar", "uar_interval/0", "confusion/anger/anger", "per_class/sadness"} <= figures.keys()
     assert Path(place).read_text() == card

@@ -11,8 +11,8 @@ import soundfile as sf
 import torch
 
 from data_contracts.fingerprint import digest
-from models import labels
-from models.labels import Clip, Speech
+from models.data import labelled_speech
+from models.data.labelled_speech import Clip, Speech
 
 RATE = 16_000
 _MOODS = {  # pitch, loudness, pace in Hz, breath
@@ -72,7 +72,9 @@ def _all_is_speech(monkeypatch: pytest.MonkeyPatch) -> None:
     from features.segmentation.segments import Span
 
     monkeypatch.setattr(
-        labels, "find_speech", lambda waveforms, *_: [[Span(0.0, len(waveform) / RATE)] for waveform in waveforms]
+        labelled_speech,
+        "find_speech",
+        lambda waveforms, *_: [[Span(0.0, len(waveform) / RATE)] for waveform in waveforms],
     )
 
 

@@ -3,7 +3,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from models.augment import disturb, masked, recoloured, rerecorded
+from models.data.augmentation import disturb, masked, recoloured, rerecorded
 
 
 @pytest.mark.parametrize("change", [disturb, recoloured, rerecorded])

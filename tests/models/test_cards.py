@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from models import trained_on
 from models.cards import licences, write_card
-from models.labels import read_labels
+from models.data import training_set
+from models.data.labelled_speech import read_labels
+from models.data.provenance import record
+from models.data.speaker_overlap import recording_ids
 from models.licences import licence_of
-from models.provenance import record
-from models.split import recording_ids
 
 METRICS = {
     "uar": 0.694,
@@ -140,11 +140,11 @@ def test_the_most_restrictive_licence_counts(named, answer):
 def test_provenance_is_of_what_was_trained_on(tmp_path, corpus):
     clips = [clip for clip in read_labels([corpus]) if clip.corpus == "lab"]
     (tmp_path / "config.json").write_text(json.dumps({"dim": 3, "training": {"manifest": "the trainer's", "seed": 1}}))
-    trained_on.write(tmp_path, recording_ids(clips[:8]))
+    training_set.write(tmp_path, recording_ids(clips[:8]))
     record(tmp_path, [corpus])
     config = json.loads((tmp_path / "config.json").read_text())
     assert config["dim"] == 3
     assert config["training"]["data"] == {"lab": {"clips": 8, "speakers": 1, "licences": [""]}}
     assert (config["training"]["manifest"], config["training"]["seed"]) == ("the trainer's", 1)
     assert config["training"]["code_version"]
-    assert trained_on.read_speakers(tmp_path) == {trained_on.speaker_hash("lab0")}
+    assert training_set.read_speakers(tmp_path) == {training_set.speaker_hash("lab0")}

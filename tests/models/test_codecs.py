@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from models.codecs import CODECS, through
+from models.data.codecs import CODECS, through
 
 RATE = 16_000
 

@@ -8,9 +8,9 @@ import torch
 
 from data_contracts.errors import UsageError
 from models.cohort import Cohort
+from models.data.labelled_speech import Speech, read_labels, read_speech
 from models.encoder import EncoderConfig, network
 from models.evaluate_speaker import across_emotions, by_length, evaluate_speaker
-from models.labels import Speech, read_labels, read_speech
 from models.speaker import SpeakerModel
 from models.trials import Utterances
 

@@ -5,7 +5,7 @@ import pytest
 import soundfile as sf
 
 from data_contracts.errors import CorpusError, UsageError
-from models.labels import Clip, Speech, manifest_digest, read_labels, read_speech
+from models.data.labelled_speech import Clip, Speech, manifest_digest, read_labels, read_speech
 
 
 def _write(folder: Path, text: str) -> Path:

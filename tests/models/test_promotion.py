@@ -9,10 +9,11 @@ import pytest
 
 from data_contracts.records import ModelRef
 from features.extraction.config import FeatureConfig
-from models import promotion, trained_on
-from models.labels import read_labels
+from models import promotion
+from models.data import training_set
+from models.data.labelled_speech import read_labels
+from models.data.speaker_overlap import heard, recording_ids, write_without
 from models.promotion import judge
-from models.split import heard, recording_ids, write_without
 
 COMPUTED = FeatureConfig().fingerprints()
 SPEAKERS = ("ann", "ben", "cid", "dan")
@@ -38,7 +39,7 @@ def _model(
     folder = place / f"{name}-{version}" / "data" / name
     folder.mkdir(parents=True)
     (folder / "config.json").write_text("{}")
-    trained_on.write(folder, hears)
+    training_set.write(folder, hears)
     told = {"features": COMPUTED, "classes": ["anger", "neutral"]} if name == "emotion" else {}
     return ModelRef(name, version, str(folder.parents[1]), f"{version:0>8}", told | metadata)
 
@@ -126,7 +127,7 @@ def test_other_recordings_of_a_trained_voice_are_known_by_the_label(tmp_path, co
     """A split of one corpus by clip shares no recording, and every speaker."""
     _figures(monkeypatch, emotion2={"uar": 0.9}, emotion1={"uar": 0.5})
     challenger = _model(tmp_path, "2")
-    trained_on.write_speakers(Path(challenger.uri) / "data" / "emotion", SPEAKERS)
+    training_set.write_speakers(Path(challenger.uri) / "data" / "emotion", SPEAKERS)
     voices = _model(tmp_path, "9", name="speaker")
     for unheard in (False, True):
         verdict = judge(challenger, _model(tmp_path, f"1{unheard}"), corpus, voices=voices, unheard=unheard)
@@ -180,9 +181,9 @@ def test_who_was_heard_goes_by_speaker_not_by_clip(tmp_path, corpus):
     clips = read_labels([corpus])
     model = tmp_path / "model"
     model.mkdir()
-    trained_on.write(model, [_id(corpus, "ann-0.wav")])
+    training_set.write(model, [_id(corpus, "ann-0.wav")])
     assert heard(model, clips, recording_ids(clips)) == {"ann"}
-    trained_on.write_speakers(model, ["dan"])
+    training_set.write_speakers(model, ["dan"])
     assert heard(model, clips, recording_ids(clips)) == {"ann", "dan"}
     assert "dan" not in (model / "trained_on_speakers.txt").read_text()
 

@@ -3,7 +3,7 @@ import pytest
 from scipy.signal import find_peaks, welch
 
 from features.decode.config import SAMPLE_RATE
-from models.revoice import pitched, revoiced
+from models.data.pitch_shift import pitched, revoiced
 
 
 def _vowel(f0_hz: float, *, first_hz: float = 700.0, seconds: float = 1.0) -> np.ndarray:

@@ -9,8 +9,8 @@ import pytest
 from data_contracts.errors import UsageError
 from models import train_speaker as speaker
 from models.crops import Crops
+from models.data.labelled_speech import Speech
 from models.encoder import EncoderConfig
-from models.labels import Speech
 from models.speaker import SpeakerModel
 from models.speaker_recipe import Recipe
 

@@ -6,7 +6,7 @@ import torch
 
 from data_contracts.errors import UsageError
 from features.decode.config import SAMPLE_RATE
-from models.labels import Speech
+from models.data.labelled_speech import Speech
 from models.trials import cut_to, embedded, halved, pairs_of, shortened, trials_within
 
 

@@ -20,7 +20,7 @@ from features.segmentation.config import VadConfig
 from features.segmentation.speaker_changes import ChangeConfig
 from features.store import shard_files
 from models import registry_loading, serving
-from models.labels import read_labels, read_speech
+from models.data.labelled_speech import read_labels, read_speech
 from models.registry import Registry
 from models.serving import along, encoder
 from models.speaker import SpeakerModel

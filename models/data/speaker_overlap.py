@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from data_contracts.fingerprint import digest
-from models import trained_on
-from models.labels import Clip
+from models.data import training_set
+from models.data.labelled_speech import Clip
 
 
 def recording_ids(clips: Sequence[Clip]) -> list[str]:
@@ -17,11 +17,11 @@ def recording_ids(clips: Sequence[Clip]) -> list[str]:
 
 def heard(model: Path, clips: Sequence[Clip], recordings: Sequence[str]) -> set[str]:
     """The speakers of `clips` that the model in the folder `model` was trained on, by a recording or by their label."""
-    seen, known = trained_on.read(model), trained_on.read_speakers(model)
+    seen, known = training_set.read(model), training_set.read_speakers(model)
     return {
         clip.speaker
         for clip, recording in zip(clips, recordings, strict=True)
-        if clip.speaker and (recording in seen or trained_on.speaker_hash(clip.speaker) in known)
+        if clip.speaker and (recording in seen or training_set.speaker_hash(clip.speaker) in known)
     }
 
 

@@ -6,9 +6,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from models import trained_on
-from models.labels import Clip, manifest_of, read_labels
-from models.split import recording_ids
+from models.data import training_set
+from models.data.labelled_speech import Clip, manifest_of, read_labels
+from models.data.speaker_overlap import recording_ids
 
 
 def record(folder: Path, corpora: Sequence[Path]) -> None:
@@ -18,7 +18,7 @@ def record(folder: Path, corpora: Sequence[Path]) -> None:
     `manifest` and `code_version`. Beside it, hashes of the speakers' labels.
     """
     clips = read_labels(corpora)
-    seen = trained_on.read(folder)
+    seen = training_set.read(folder)
     used: dict[str, Clip] = {}
     for clip, recording in zip(clips, recording_ids(clips), strict=True):
         if recording in seen:
@@ -28,7 +28,7 @@ def record(folder: Path, corpora: Sequence[Path]) -> None:
     told = {"manifest": manifest_of(used.values(), used), "code_version": version("undertone")}
     config["training"] = told | (config.get("training") or {}) | {"data": _by_corpus(list(used.values()))}
     path.write_text(json.dumps(config, indent=2) + "\n")
-    trained_on.write_speakers(folder, (clip.speaker for clip in used.values()))
+    training_set.write_speakers(folder, (clip.speaker for clip in used.values()))
 
 
 def _by_corpus(clips: Sequence[Clip]) -> dict[str, dict[str, Any]]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from data_contracts.fingerprint import digest
-from models.labels import Speech
+from models.data.labelled_speech import Speech
 
 _RECORDINGS, _SPEAKERS = "trained_on.txt", "trained_on_speakers.txt"
 

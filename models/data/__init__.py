@@ -1,0 +1,1 @@
+"""Training data: labelled speech, augmentation, and the membership of training sets."""
