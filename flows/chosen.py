@@ -8,7 +8,7 @@ from flows.settings import Settings
 
 if TYPE_CHECKING:
     from features.extraction.config import FeatureConfig
-    from models.drift import DriftConfig
+    from models.drift.distance import DriftConfig
 
 
 def audio(settings: Settings) -> AudioConfig:
@@ -53,7 +53,7 @@ def resources(settings: Settings) -> Resources:
 
 def drift(settings: Settings) -> "DriftConfig":
     """What a day is compared with, and how far it may be from it."""
-    from models.drift import DriftConfig
+    from models.drift.distance import DriftConfig
 
     return DriftConfig(
         days=settings.drift_days,

@@ -12,7 +12,7 @@ import polars as pl
 from data_contracts.lake import Lake
 from data_contracts.schema import tables as schemas
 from features.dsp.gemaps import EGEMAPS_NAMES
-from models.drift import DriftConfig, compare, is_enough
+from models.drift.distance import DriftConfig, compare, is_enough
 from tasks.histories import History, histories
 
 N_MEASURES = len(EGEMAPS_NAMES) + 4  # class_mix, abstained, rejected, embedding

@@ -11,9 +11,9 @@ import numpy as np
 import polars as pl
 
 from data_contracts.schema.tables import EMBEDDING, FEATURE_DAILY, UTTERANCE_KEY
-from features import sketch
 from features.dsp.gemaps import EGEMAPS_NAMES
 from features.store import shard_files
+from models.drift import histogram
 from tasks.run import Run
 
 _AT_ONCE = 4  # shards that are read at a time
@@ -29,16 +29,16 @@ def feature_daily(run: Run, days: pl.Series, after: pl.DataFrame) -> pl.DataFram
 
 
 def _of_date(run: Run, date: dt.date, own: pl.DataFrame) -> pl.DataFrame:
-    counts = np.zeros((len(EGEMAPS_NAMES), sketch.N_BUCKETS), np.int64)
+    counts = np.zeros((len(EGEMAPS_NAMES), histogram.N_BUCKETS), np.int64)
     total, n_utterances, n_recordings = np.zeros(1), 0, 0
     for features, embeddings, n_read in _shards(run, date, own):
-        counts += sketch.count(features)
+        counts += histogram.count(features)
         total = total + embeddings.sum(axis=0, dtype=np.float64)
         n_utterances += len(features)
         n_recordings += n_read
     if not n_utterances:
         return _EMPTY
-    held = [sketch.sparse(row) for row in counts]
+    held = [histogram.sparse(row) for row in counts]
     columns = {"buckets": [buckets for buckets, _ in held], "counts": [n for _, n in held]}
     sketches = pl.DataFrame({"feature": EGEMAPS_NAMES, **columns})
     voices = pl.DataFrame({"feature": [EMBEDDING], "total": [total]})

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from data_contracts.schema.tables import EMBEDDING
-from models.drift import Method, Sample, deciles
+from models.drift.distance import Method, Sample, deciles
 
 _COUNTS = ("n_recordings", "n_ok", "n_rejected", "n_utterances", "n_abstained")
 

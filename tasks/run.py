@@ -13,7 +13,7 @@ from features.corpus.layout import Corpus
 from features.corpus.sources import Sources
 from features.extraction.config import FeatureConfig
 from features.resources import Resources
-from models.drift import DriftConfig
+from models.drift.distance import DriftConfig
 from tasks import run_staging_paths as paths
 
 

@@ -144,7 +144,7 @@ FEATURE_DAILY = pa.schema(
         pa.field("feature_version", pa.string(), nullable=False),  # others are not compared
         pa.field("n_recordings", pa.int64(), nullable=False),
         pa.field("n_utterances", pa.int64(), nullable=False),
-        pa.field("buckets", pa.list_(pa.int16())),  # those of `features.sketch` that hold any, in rising order
+        pa.field("buckets", pa.list_(pa.int16())),  # those of `models.drift.histogram` that hold any, in rising order
         pa.field("counts", pa.list_(pa.int64())),
         pa.field("total", pa.list_(pa.float64())),  # the sum of the embeddings
     ]

@@ -6,12 +6,12 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from data_contracts.feature_files import feature_files
+from features.compaction import compact
 from helpers.small_lake import write_segments
 
 from data_contracts.errors import UsageError
 from data_contracts.lake import Lake
 from features import store
-from features.compaction import compact
 from flows.query import query
 
 DAY = dt.date(2026, 11, 21)

@@ -15,7 +15,7 @@ from data_contracts.schema.tables import TABLE_KEYS
 from flows.backfill import backfill
 from flows.maintain import maintain
 from flows.query import query
-from models.drift import DriftConfig
+from models.drift.distance import DriftConfig
 from tasks.drift import N_MEASURES
 
 DAY = dt.date(2026, 11, 19)

@@ -5,7 +5,7 @@ import pytest
 from data_contracts.errors import UsageError
 from flows import chosen
 from flows.settings import Settings
-from models.drift import DriftConfig
+from models.drift.distance import DriftConfig
 
 
 def test_nothing_set_is_the_configuration_as_it_stands_beside_the_code():

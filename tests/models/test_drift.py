@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from models.drift import DriftConfig, Sample, compare, deciles, is_enough, psi
+from models.drift.distance import DriftConfig, Sample, compare, deciles, is_enough, psi
 
 CONFIG = DriftConfig()
 _TALLY = st.lists(st.integers(0, 1000), min_size=1, max_size=12).filter(any).map(np.array)
