@@ -45,8 +45,8 @@ def fit(
 
     if name == "emotion":
         from models.data.emotion_labels import emotion_named
-        from models.emotion import CLASSES
-        from models.train_emotion import train_emotion
+        from models.emotion.model import CLASSES
+        from models.emotion.training import train_emotion
 
         wanted = [emotion_named(label) for label in classes or CLASSES]
         metrics = train_emotion(corpora, out, classes=wanted, seed=seed)

@@ -10,7 +10,7 @@ from data_contracts.errors import UsageError
 from features.dsp.batching import padded
 from models.classification import classification_metrics, uar
 from models.data.emotion_labels import emotion_named
-from models.emotion_table import read_speech_of
+from models.emotion.dataset import read_speech_of
 from models.intervals import by_speaker
 from models.pulled_emotion import PulledEmotion
 

@@ -65,8 +65,8 @@ def evaluate(name: str, folder: Path, corpus: Path, *, voices: Path) -> dict[str
     Raises ModelError for a folder that is not Undertone's own.
     """
     if name == "emotion":
-        from models.emotion import EmotionModel
-        from models.evaluate_emotion import evaluate_emotion
+        from models.emotion.evaluation import evaluate_emotion
+        from models.emotion.model import EmotionModel
         from models.evaluate_pulled import evaluate_pulled
 
         if is_pulled(folder):

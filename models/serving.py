@@ -27,7 +27,7 @@ from features.extraction.utterances import Embed
 from features.segmentation.speaker_changes import Along
 from models.artifact import EMOTION_LOADER, LOADERS, SMALL
 from models.compatibility import check_features
-from models.emotion import EmotionModel
+from models.emotion.model import EmotionModel
 from models.speaker_pyfunc import SpeakerPyfunc
 
 if TYPE_CHECKING:

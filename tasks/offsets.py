@@ -8,7 +8,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from models.adaptation import Sums
+from models.emotion.speaker_adaptation import Sums
 from tasks import run_staging_paths as paths
 from tasks.run import Run
 

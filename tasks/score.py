@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from models import adaptation, serving
+from models import serving
 from models.compatibility import check_features
+from models.emotion import speaker_adaptation
 from tasks import heard, offsets
 from tasks.run import Run
 from tasks.scatter import scatter
@@ -38,13 +39,13 @@ def _adapt(run: Run, shards: Shards, client: Any) -> None:
     _over(shards, add_features, run, client)
     sums = {date: offsets.read_sums(run, date, own) for date, own in shards.items()}
     for date, of in sums.items():
-        corpus = adaptation.corpus_offset(of, prior)
+        corpus = speaker_adaptation.corpus_offset(of, prior)
         offsets.write(run, date, of.speakers, corpus.expand(len(of.speakers), -1))
-    for _ in range(adaptation.ROUNDS):
+    for _ in range(speaker_adaptation.ROUNDS):
         _over(shards, add_beliefs, run, client)
         for date, of in sums.items():
             believed = offsets.read_sums(run, date, shards[date])
-            own = adaptation.speaker_offsets(replace(of, beliefs=believed.beliefs), prior)
+            own = speaker_adaptation.speaker_offsets(replace(of, beliefs=believed.beliefs), prior)
             offsets.write(run, date, of.speakers, own)
 
 

@@ -11,9 +11,10 @@ from data_contracts.errors import ModelError
 from data_contracts.rejects import Unscored
 from data_contracts.schema.tables import UTTERANCE_KEY
 from features.dsp.gemaps import EGEMAPS_NAMES
-from models import adaptation, serving
-from models.adaptation import Sums
-from models.emotion import EmotionModel
+from models import serving
+from models.emotion import speaker_adaptation
+from models.emotion.model import EmotionModel
+from models.emotion.speaker_adaptation import Sums
 from tasks import heard, offsets
 from tasks import run_staging_paths as paths
 from tasks.run import Run
@@ -87,4 +88,6 @@ def _read(run: Run, date: dt.date, shard: str, *, afresh: bool = False) -> tuple
 
 def _who(rows: pl.DataFrame) -> tuple[list[str], Tensor]:
     """Who speaks, and how much each utterance says of them."""
-    return rows["speaker_id"].to_list(), adaptation.weight_of(torch.from_numpy(np.array(rows["seconds"].to_numpy())))
+    return rows["speaker_id"].to_list(), speaker_adaptation.weight_of(
+        torch.from_numpy(np.array(rows["seconds"].to_numpy()))
+    )

@@ -8,7 +8,7 @@ import numpy as np
 
 from data_contracts.records import ModelRef
 from models.data import training_set
-from models.linear import linear_model
+from models.emotion.linear import linear_model
 from undertone._lake import Lake
 
 

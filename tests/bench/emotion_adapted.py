@@ -15,10 +15,10 @@ import numpy as np
 import torch
 
 from models.classification import uar
-from models.emotion import CLASSES, EmotionModel
-from models.emotion_table import Table, read_speech_of, table_of
-from models.fit_emotion import Recipe, fit
-from models.train_emotion import say, speaker_folds
+from models.emotion.dataset import Table, read_speech_of, table_of
+from models.emotion.fitting import Recipe, fit
+from models.emotion.model import CLASSES, EmotionModel
+from models.emotion.training import say, speaker_folds
 
 Judge = Callable[[EmotionModel, Table, np.ndarray], np.ndarray]
 

@@ -17,7 +17,7 @@ from end_to_end import ROOT, machine
 from features.dsp.batching import padded, sorted_batches
 from features.dsp.gemaps import egemaps_and_lld
 from features.dsp.suprasegmentals import suprasegmental
-from models.emotion import EmotionModel
+from models.emotion.model import EmotionModel
 from models.speaker import SpeakerModel
 
 RATE = 16_000

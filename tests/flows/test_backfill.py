@@ -24,7 +24,7 @@ from flows.dates import days
 from flows.nightly import nightly
 from flows.settings import Settings
 from flows.show import summary
-from models.emotion import EmotionModel
+from models.emotion.model import EmotionModel
 from tasks.commit import RUN_ID
 
 SHIPPED = WEIGHTS / "emotion"

@@ -16,7 +16,7 @@ from flows.cli import app
 from flows.settings import Settings
 from models import promotion
 from models.data import training_set
-from models.emotion import EmotionModel
+from models.emotion.model import EmotionModel
 from models.history import changes
 
 RUN = CliRunner()

@@ -13,9 +13,9 @@ from data_contracts.errors import UsageError
 from flows.cli import app
 from flows.train import train
 from models import registry as models
-from models import train_emotion
 from models.data import training_set
-from models.fit_emotion import Recipe
+from models.emotion import training as train_emotion
+from models.emotion.fitting import Recipe
 from models.registry import Registry
 
 pytestmark = pytest.mark.usefixtures("_prefect")

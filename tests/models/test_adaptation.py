@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.adaptation import Prior, Sums, adapt, corpus_offset, speaker_offsets, weight_of
+from models.emotion.speaker_adaptation import Prior, Sums, adapt, corpus_offset, speaker_offsets, weight_of
 
 MEANS = torch.tensor([[2.0, 0.0, 0.0], [-2.0, 0.0, 0.0]])  # two moods, told apart by the first feature
 PRIOR = Prior(torch.full((3,), 1.0), torch.full((3,), 0.25), torch.full((3,), 4.0), MEANS)

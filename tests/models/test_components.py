@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.components import take_apart
+from models.emotion.variance_components import take_apart
 
 
 def _made(*, one_sided: bool) -> tuple[torch.Tensor, np.ndarray, np.ndarray, np.ndarray, dict[str, torch.Tensor]]:

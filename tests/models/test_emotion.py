@@ -7,10 +7,10 @@ from helpers.paths import WEIGHTS
 
 from data_contracts.errors import ModelError
 from features.extraction.config import FeatureConfig
-from models.adaptation import Prior
-from models.emotion import CLASSES, EmotionModel, Member, compressed, standardise
-from models.emotion_pyfunc import _load_pyfunc
-from models.emotion_table import FEATURE_NAMES
+from models.emotion.dataset import FEATURE_NAMES
+from models.emotion.model import CLASSES, EmotionModel, Member, compressed, standardise
+from models.emotion.pyfunc import _load_pyfunc
+from models.emotion.speaker_adaptation import Prior
 
 NAMES = ("pitch", "level", "pace")
 AVERAGE = torch.tensor([100.0, -20.0, 4.0])

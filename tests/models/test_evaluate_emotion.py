@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from data_contracts.errors import UsageError
-from models.emotion import CLASSES, EmotionModel
-from models.emotion_table import Table, read_speech_of, table_of
+from models.emotion.dataset import Table, read_speech_of, table_of
+from models.emotion.evaluation import evaluate_emotion, found_speakers
+from models.emotion.fitting import Recipe, fit
+from models.emotion.model import CLASSES, EmotionModel
 from models.encoder import EncoderConfig, network
-from models.evaluate_emotion import evaluate_emotion, found_speakers
-from models.fit_emotion import Recipe, fit
 from models.speaker import SpeakerModel
 
 pytestmark = pytest.mark.usefixtures("_all_is_speech")

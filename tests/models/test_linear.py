@@ -8,9 +8,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from data_contracts.errors import ModelError
-from models.emotion import EmotionModel
-from models.emotion_table import FEATURE_NAMES
-from models.linear import linear_model
+from models.emotion.dataset import FEATURE_NAMES
+from models.emotion.linear import linear_model
+from models.emotion.model import EmotionModel
 
 
 @pytest.mark.parametrize("classes", [("anger", "sadness"), ("anger", "happiness", "neutral", "sadness")], ids=len)

@@ -17,8 +17,8 @@ from data_contracts.errors import ModelError
 from data_contracts.records import ModelRef
 from features.extraction.config import FeatureConfig
 from models import registry, registry_loading, serving
-from models.adaptation import Prior
-from models.emotion import EmotionModel, Member
+from models.emotion.model import EmotionModel, Member
+from models.emotion.speaker_adaptation import Prior
 from models.registry import Registry
 
 FEATURES, CLASSES = ("f0_mean", "loudness", "jitter"), ("calm", "angry")

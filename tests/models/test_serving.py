@@ -17,7 +17,7 @@ from data_contracts.lake import Lake
 from data_contracts.object_store.retry import Patience
 from data_contracts.records import ModelRef
 from models import registry_loading, serving
-from models.emotion import EmotionModel
+from models.emotion.model import EmotionModel
 from models.registry import Registry
 from models.speaker import SpeakerModel
 

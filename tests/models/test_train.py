@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from data_contracts.errors import UsageError
-from models import train_emotion as emotion
-from models.emotion import CLASSES, EmotionModel
-from models.fit_emotion import Recipe as EmotionRecipe
+from models.emotion import training as emotion
+from models.emotion.fitting import Recipe as EmotionRecipe
+from models.emotion.model import CLASSES, EmotionModel
 
 pytestmark = pytest.mark.usefixtures("_all_is_speech")
 

@@ -16,7 +16,7 @@ from flows.backfill import backfill
 from flows.embedded_s3 import upload
 from flows.query import query
 from models import registry as models
-from models.emotion import EmotionModel
+from models.emotion.model import EmotionModel
 from models.promotion import judge
 
 pytestmark = pytest.mark.slow  # the lake takes its time

@@ -19,9 +19,9 @@ from features.dsp.gemaps import EGEMAPS_NAMES
 from features.extraction.config import FeatureConfig
 from features.store import shard_files
 from models import serving
-from models.adaptation import Prior
-from models.emotion import EmotionModel, Member
-from models.emotion_table import FEATURE_NAMES
+from models.emotion.dataset import FEATURE_NAMES
+from models.emotion.model import EmotionModel, Member
+from models.emotion.speaker_adaptation import Prior
 from tasks import heard
 from tasks import run_staging_paths as paths
 from tasks.run import Run

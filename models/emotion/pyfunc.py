@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 
 from data_contracts.errors import ModelError
-from models.emotion import EmotionModel
+from models.emotion.model import EmotionModel
 
 
 class _Pyfunc:

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 from data_contracts.errors import UsageError
 from models.classification import classification_metrics, uar
-from models.emotion import CLASSES, EmotionModel
-from models.emotion_table import Table, read_speech_of, table_of
-from models.fit_emotion import Recipe, fit
+from models.emotion.dataset import Table, read_speech_of, table_of
+from models.emotion.fitting import Recipe, fit
+from models.emotion.model import CLASSES, EmotionModel
 from models.intervals import by_speaker
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.adaptation import Prior
+from models.emotion.speaker_adaptation import Prior
 
 _ROUNDS = 4
 _LEAST = 1e-3  # variance, where a feature never moves

@@ -2,7 +2,7 @@
 
 Compress and standardise -> small networks -> the mean of their logits -> a temperature (Guo et al., ICML 2017) that
 makes the probabilities honest -> softmax. Where corpus and speaker are known, their offsets are taken away first
-(`models.adaptation`), and a linear model that was trained without any joins the networks: it is the surer of the two
+(`models.emotion.speaker_adaptation`), and a linear model that was trained without any joins the networks: it is the surer of the two
 there, and lost without.
 """
 
@@ -19,9 +19,9 @@ from safetensors.torch import save as serialise
 from torch import Tensor, nn
 
 from data_contracts.errors import ModelError
-from models import adaptation
-from models.adaptation import Prior
 from models.data import training_set
+from models.emotion import speaker_adaptation
+from models.emotion.speaker_adaptation import Prior
 
 CLASSES = ("anger", "happiness", "neutral", "sadness")
 _FARTHEST = 10.0  # deviations that a raw feature is taken for at most, so that no speaker's mean hangs on one
@@ -129,8 +129,10 @@ class EmotionModel:
 
     def adapted(self, features: Tensor, speakers: Sequence[str], seconds: Tensor | None = None) -> Tensor:
         """(n, n_features) standardised, without the offsets of their corpus and its speakers."""
-        weight = torch.ones(len(features)) if seconds is None else adaptation.weight_of(seconds)
-        return adaptation.adapt(self.standardised(features), speakers, weight, prior=self.prior, believe=self.believe)
+        weight = torch.ones(len(features)) if seconds is None else speaker_adaptation.weight_of(seconds)
+        return speaker_adaptation.adapt(
+            self.standardised(features), speakers, weight, prior=self.prior, believe=self.believe
+        )
 
     def save(self, folder: Path) -> None:
         """Writes `weights.safetensors` (as float16), `config.json` and `trained_on.txt`."""

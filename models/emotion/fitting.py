@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.components import Components, take_apart
-from models.emotion import EmotionModel, Member, compressed, standardise, told
-from models.emotion_table import FEATURE_NAMES, Table, features_in_force
+from models.emotion.dataset import FEATURE_NAMES, Table, features_in_force
+from models.emotion.model import EmotionModel, Member, compressed, standardise, told
+from models.emotion.variance_components import Components, take_apart
 
 _UNSURE = 0.6  # temperature before one is fitted: smoothed labels make timid logits
 

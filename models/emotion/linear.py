@@ -1,6 +1,6 @@
 """A linear classifier of somebody's own, such as scikit-learn's, as an emotion model that a run can score with.
 
-It is fitted on `models.emotion_table.FEATURE_NAMES`, each as sign(x) log(1 + |x|), in deviations from the mean, clipped
+It is fitted on `models.emotion.dataset.FEATURE_NAMES`, each as sign(x) log(1 + |x|), in deviations from the mean, clipped
 at four; notebooks/train_your_own.py does. It takes each utterance by itself: its prior knows of no speakers.
 """
 
@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from data_contracts.errors import ModelError
-from models.adaptation import Prior
-from models.emotion import EmotionModel, Member
-from models.emotion_table import FEATURE_NAMES, features_in_force
+from models.emotion.dataset import FEATURE_NAMES, features_in_force
+from models.emotion.model import EmotionModel, Member
+from models.emotion.speaker_adaptation import Prior
 
 
 def linear_model(

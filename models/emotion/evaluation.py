@@ -19,13 +19,13 @@ from models.classification import classification_metrics, uar
 from models.data.emotion_labels import emotion_named
 from models.data.labelled_speech import Speech
 from models.data.training_set import speakers_heard
-from models.emotion import EmotionModel
-from models.emotion_table import Table, read_speech_of, table_of
-from models.fit_emotion import Recipe, fit
+from models.emotion.dataset import Table, read_speech_of, table_of
+from models.emotion.fitting import Recipe, fit
+from models.emotion.model import EmotionModel
+from models.emotion.training import say, say_adapted, speaker_folds
 from models.intervals import by_speaker
 from models.linking import Decision, identify
 from models.speaker_protocol import SpeakerEncoder
-from models.train_emotion import say, say_adapted, speaker_folds
 from models.trials import embed_all
 
 _LEAVE_ONE_OUT = 10  # speakers: with more, four folds

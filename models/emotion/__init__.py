@@ -1,0 +1,1 @@
+"""Emotion model: classification, adaptation, training and evaluation."""
