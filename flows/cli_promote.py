@@ -76,7 +76,7 @@ def _compare(outcome: "Outcome") -> None:
     import pyarrow as pa
 
     from flows.show import grid
-    from models.figures import FIGURES, figure
+    from models.metrics.names import FIGURES, figure
 
     verdict = outcome.verdict
     columns = {f"challenger {outcome.ref.label}": verdict.challenger}

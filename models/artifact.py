@@ -6,7 +6,7 @@ from typing import Any
 
 from data_contracts.fingerprint import digest
 from models.compatibility import features_expected
-from models.figures import flat
+from models.metrics.names import flat
 
 NAMES = ("emotion", "speaker")
 """The models that there are."""

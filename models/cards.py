@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from models.compatibility import features_expected
-from models.figures import FIGURES, figure, sections
 from models.licences import licence_of
+from models.metrics.names import FIGURES, figure, sections
 
 Name = Literal["emotion", "speaker"]
 _WHAT = {
@@ -46,7 +46,7 @@ For grouping the utterances of a corpus by voice and for finding enrolled voices
 
 
 def write_card(folder: Path, *, name: Name, metrics: Mapping[str, Any]) -> None:
-    """Writes `README.md` beside `config.json`, of `metrics` as `models.classification` or an evaluation gives them.
+    """Writes `README.md` beside `config.json`, of `metrics` as `models.metrics.classification` or an evaluation gives them.
 
     What neither says is left out, or said to be unknown.
     """

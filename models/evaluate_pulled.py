@@ -8,10 +8,10 @@ import torch
 
 from data_contracts.errors import UsageError
 from features.dsp.batching import padded
-from models.classification import classification_metrics, uar
 from models.data.emotion_labels import emotion_named
 from models.emotion.dataset import read_speech_of
-from models.intervals import by_speaker
+from models.metrics.bootstrap import by_speaker
+from models.metrics.classification import classification_metrics, uar
 from models.pulled_emotion import PulledEmotion
 
 

@@ -17,7 +17,7 @@ from models.compatibility import check_features
 from models.data import training_set
 from models.data.labelled_speech import manifest_of, read_labels
 from models.data.speaker_overlap import heard, recording_ids, write_without
-from models.figures import FIGURES, figure
+from models.metrics.names import FIGURES, figure
 from models.pulled import is_pulled, speaker_in
 from models.pulled_emotion import PulledEmotion
 

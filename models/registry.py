@@ -20,8 +20,8 @@ from data_contracts.records import ModelRef
 from models import WEIGHTS, artifact
 from models.cards import licences
 from models.compatibility import features_expected
-from models.figures import numbers
 from models.licences import licence_of
+from models.metrics.names import numbers
 from models.registry_mlflow_api import MlflowClient, MlflowException, Model, mlflow, use_server
 from models.registry_signature import signature_of
 

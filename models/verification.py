@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from models.intervals import by_speaker
+from models.metrics.bootstrap import by_speaker
 
 _P_TARGET = 0.01  # of min DCF, NIST SRE's: one trial in a hundred is of the same voice, both errors cost 1
 _LEAST_SPEAKERS = 5  # of an interval; fewer drawn again say nothing

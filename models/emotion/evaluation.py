@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from features.decode.config import SAMPLE_RATE
-from models.classification import classification_metrics, uar
 from models.data.emotion_labels import emotion_named
 from models.data.labelled_speech import Speech
 from models.data.training_set import speakers_heard
@@ -23,8 +22,9 @@ from models.emotion.dataset import Table, read_speech_of, table_of
 from models.emotion.fitting import Recipe, fit
 from models.emotion.model import EmotionModel
 from models.emotion.training import say, say_adapted, speaker_folds
-from models.intervals import by_speaker
 from models.linking import Decision, identify
+from models.metrics.bootstrap import by_speaker
+from models.metrics.classification import classification_metrics, uar
 from models.speaker_protocol import SpeakerEncoder
 from models.trials import embed_all
 

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from data_contracts.errors import UsageError
-from models.classification import classification_metrics, uar
 from models.emotion.dataset import Table, read_speech_of, table_of
 from models.emotion.fitting import Recipe, fit
 from models.emotion.model import CLASSES, EmotionModel
-from models.intervals import by_speaker
+from models.metrics.bootstrap import by_speaker
+from models.metrics.classification import classification_metrics, uar
 
 
 def train_emotion(

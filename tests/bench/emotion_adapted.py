@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from models.classification import uar
 from models.emotion.dataset import Table, read_speech_of, table_of
 from models.emotion.fitting import Recipe, fit
 from models.emotion.model import CLASSES, EmotionModel
 from models.emotion.training import say, speaker_folds
+from models.metrics.classification import uar
 
 Judge = Callable[[EmotionModel, Table, np.ndarray], np.ndarray]
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from models.classification import uar
 from models.emotion.dataset import FEATURE_NAMES, features_of, read_speech_of, table_of
 from models.emotion.fitting import Recipe, fit
 from models.emotion.model import CLASSES
 from models.emotion.training import speaker_folds
+from models.metrics.classification import uar
 
 RATE = 16_000
 LENGTHS_S = (0.25, 0.4, 0.6, 0.9, 1.3, 60.0)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from models.classification import calibration_error, classification_metrics, uar
+from models.metrics.classification import calibration_error, classification_metrics, uar
 
 
 def test_classification_of_a_known_list() -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from models.intervals import by_speaker
+from models.metrics.bootstrap import by_speaker
 
 
 def test_interval_covers_the_mean_of_many_speakers() -> None:
