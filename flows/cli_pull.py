@@ -43,7 +43,7 @@ def pull(
     feature set, and a head. Models of transformers need the extra `hub`.
     """
     registry = registry_of(lake)
-    from models.pull import pull as bring
+    from models.pretrained.pull import pull as bring
     from models.registry import CHALLENGER
 
     with tempfile.TemporaryDirectory() as work:

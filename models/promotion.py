@@ -18,8 +18,8 @@ from models.data import training_set
 from models.data.labelled_speech import manifest_of, read_labels
 from models.data.speaker_overlap import heard, recording_ids, write_without
 from models.metrics.names import FIGURES, figure
-from models.pulled import is_pulled, speaker_in
-from models.pulled_emotion import PulledEmotion
+from models.pretrained.emotion import PulledEmotion
+from models.pretrained.kind import is_pulled, speaker_in
 
 _DECISIVE = {"emotion": ("uar_adaptive", "uar"), "speaker": ("eer",)}
 _LOWER_IS_BETTER = {"eer"}
@@ -67,7 +67,7 @@ def evaluate(name: str, folder: Path, corpus: Path, *, voices: Path) -> dict[str
     if name == "emotion":
         from models.emotion.evaluation import evaluate_emotion
         from models.emotion.model import EmotionModel
-        from models.evaluate_pulled import evaluate_pulled
+        from models.pretrained.evaluation import evaluate_pulled
 
         if is_pulled(folder):
             return evaluate_pulled(PulledEmotion(folder), corpus)

@@ -31,7 +31,7 @@ from models.emotion.model import EmotionModel
 from models.speaker_pyfunc import SpeakerPyfunc
 
 if TYPE_CHECKING:
-    from models.pulled_emotion import PulledEmotion
+    from models.pretrained.emotion import PulledEmotion
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
@@ -49,7 +49,7 @@ def heard_by(ref: ModelRef, patience: Patience = Patience()) -> SpeakerPyfunc | 
 
 def pulled_emotion(ref: ModelRef, patience: Patience = Patience()) -> "PulledEmotion":
     """A version brought in from elsewhere, extractor and head. Raises ModelError where it is none."""
-    from models.pulled_emotion import PulledEmotion
+    from models.pretrained.emotion import PulledEmotion
 
     model = _behind(ref, patience)
     if not isinstance(model, PulledEmotion):

@@ -7,9 +7,9 @@ import pytest
 import torch
 from helpers.sound import padded_noise
 
-from models import pull_speechbrain
 from models.along import by_crops
 from models.encoder import EncoderConfig, network
+from models.pretrained import from_speechbrain
 from models.speaker import SpeakerModel
 
 RATE = 16_000
@@ -31,7 +31,7 @@ def model() -> SpeakerModel:
 @pytest.fixture(params=["trained here", "pulled"])
 def told(request, model, ecapa) -> Callable:
     """(waveform, lengths) to a row's windows of each length."""
-    chosen = model if request.param == "trained here" else pull_speechbrain.speaker(ecapa, training={})
+    chosen = model if request.param == "trained here" else from_speechbrain.speaker(ecapa, training={})
     return lambda waveform, lengths: chosen.along(waveform, lengths, WINDOWS_S, HOP_S)
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from data_contracts.errors import ModelError
-from models import hyperparams
+from models.pretrained import hyperparams
 
 GOOD = """\
 n: 3

@@ -12,9 +12,9 @@ from helpers.paths import WEIGHTS
 
 from data_contracts.errors import ModelError, UsageError
 from models import promotion, registry_loading, serving
-from models.pull import pull
-from models.pulled import is_pulled, speaker_in
-from models.pulled_emotion import PulledEmotion
+from models.pretrained.emotion import PulledEmotion
+from models.pretrained.kind import is_pulled, speaker_in
+from models.pretrained.pull import pull
 from models.registry import Registry
 
 

@@ -1,6 +1,6 @@
 """SpeechBrain's published folders, read with SpeechBrain's own loaders once they are known to hold no code.
 
-What reaches a loader is a copy: `hyperparams.yaml` that `models.hyperparams.check` let through, checkpoints rewritten
+What reaches a loader is a copy: `hyperparams.yaml` that `models.pretrained.hyperparams.check` let through, checkpoints rewritten
 from nothing but their tensors, the label file. A `custom_interface.py` beside them is neither copied nor run.
 """
 
@@ -15,12 +15,13 @@ from typing import Any
 from torch import Tensor
 
 from data_contracts.errors import ModelError
-from models import checkpoint, hyperparams, pulled_emotion
 from models.data.emotion_labels import emotion_named
-from models.emotion_extractor import configuration, library
-from models.pulled_speaker import PulledSpeaker
+from models.pretrained import checkpoint, hyperparams
+from models.pretrained import emotion as pulled_emotion
+from models.pretrained.extractor import configuration, library
+from models.pretrained.speaker import PulledSpeaker
+from models.pretrained.wav2vec2_shapes import inferred
 from models.speechbrain_compat import speechbrain_importable
-from models.wav2vec2_shapes import inferred
 
 THRESHOLD = 0.25  # SpeechBrain's own, of its SpeakerRecognition
 CALIBRATION = (10.0, -2.5)  # a half at the threshold; the slope is a convention, not measured

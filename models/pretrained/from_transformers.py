@@ -15,12 +15,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from data_contracts.errors import ModelError
-from models import checkpoint, pulled_emotion
 from models.data.emotion_labels import emotion_named
-from models.emotion_extractor import SAMPLE_RATE, configuration, library, preprocessor
+from models.pretrained import checkpoint, emotion
+from models.pretrained.extractor import SAMPLE_RATE, configuration, library, preprocessor
 
 _SPEECH_HEAD = ("classifier.dense.weight", "classifier.out_proj.weight")
-_DIMENSION_NAMES = {name: name for name in pulled_emotion.DIMENSIONS} | {"activation": "arousal", "pleasure": "valence"}
+_DIMENSION_NAMES = {name: name for name in emotion.DIMENSIONS} | {"activation": "arousal", "pleasure": "valence"}
 _AS_WAVEFORM = {"feature_extractor_type": "Wav2Vec2FeatureExtractor", "do_normalize": True}
 
 
@@ -44,7 +44,7 @@ def convert(folder: Path, into: Path, *, training: dict[str, Any]) -> None:
     taken = _from_speech_head if own_head else _from_classifier
     spec, weights, head = taken(values, state, _shown(folder, values))
     labels = labels_of(values, n=_n_outputs(head))
-    pulled_emotion.write(
+    emotion.write(
         into,
         kind="transformers",
         extractor=spec,
@@ -65,7 +65,7 @@ def labels_of(values: Mapping[str, Any], *, n: int) -> list[tuple[str, str]]:
         ours = [_DIMENSION_NAMES[word] for word in plain]
     elif values.get("problem_type") == "regression":
         raise ModelError(
-            f"expected a regression's outputs to be called {', '.join(pulled_emotion.DIMENSIONS)} in id2label, found "
+            f"expected a regression's outputs to be called {', '.join(emotion.DIMENSIONS)} in id2label, found "
             f"{', '.join(words)}: name them in the folder's config.json"
         )
     else:

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from data_contracts.errors import ModelError, UsageError
-from models import pull_source, pull_speechbrain, pull_transformers, trials
+from models import trials
 from models.data.labelled_speech import read_labels, read_speech
-from models.pull_source import Origin
-from models.pulled_speaker import PulledSpeaker
+from models.pretrained import from_speechbrain, from_transformers
+from models.pretrained import source as pull_source
+from models.pretrained.source import Origin
+from models.pretrained.speaker import PulledSpeaker
 
 Name = Literal["emotion", "speaker"]
 FALSE_ACCEPTS = 0.01  # at which a threshold is chosen on labelled speech
@@ -49,7 +51,7 @@ def pull(
         raise ModelError(f"expected a model for {wanted} at {origin.place}, found one for {name}: leave --as out")
     training = {"pulled": origin.record() | {"code_version": version("undertone")}}
     if name == "speaker":
-        model = pull_speechbrain.speaker(folder, training=training)
+        model = from_speechbrain.speaker(folder, training=training)
         remarks, metrics = _calibrated(model, corpora)
         model.save(into)
     elif corpora:
@@ -63,24 +65,24 @@ def pull(
 
 
 def _kind(folder: Path, source: str) -> Name:
-    if pull_speechbrain.recognises(folder):
-        return "speaker" if pull_speechbrain.kind_of(folder) == "speaker" else "emotion"
-    if pull_transformers.recognises(folder):
+    if from_speechbrain.recognises(folder):
+        return "speaker" if from_speechbrain.kind_of(folder) == "speaker" else "emotion"
+    if from_transformers.recognises(folder):
         return "emotion"
     held = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
     raise ModelError(f"expected hyperparams.yaml (SpeechBrain) or config.json (transformers) in {source}, found {held}")
 
 
 def _emotion(folder: Path, into: Path, *, training: dict[str, Any], on_hub: bool) -> None:
-    if not pull_speechbrain.recognises(folder):
-        pull_transformers.convert(folder, into, training=training)
+    if not from_speechbrain.recognises(folder):
+        from_transformers.convert(folder, into, training=training)
         return
 
     def encoder_from(named: str, to: Path) -> None:
         """The encoder's configuration lies in a repository of its own; which commit is written down, too."""
         training["pulled"]["encoder"] = {"source": named, "revision": pull_source.configuration(named, to)}
 
-    pull_speechbrain.emotion(folder, into, training=training, encoder_from=encoder_from if on_hub else None)
+    from_speechbrain.emotion(folder, into, training=training, encoder_from=encoder_from if on_hub else None)
 
 
 def _calibrated(model: PulledSpeaker, corpora: Sequence[Path]) -> tuple[list[str], dict[str, Any]]:

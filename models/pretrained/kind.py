@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from models.pulled_speaker import PulledSpeaker
+from models.pretrained.speaker import PulledSpeaker
 from models.speaker import SpeakerModel
 from models.speaker_protocol import SpeakerEncoder
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from data_contracts.errors import ModelError
 from data_contracts.fingerprint import digest, fingerprint
-from models.emotion_extractor import Extractor
+from models.pretrained.extractor import Extractor
 
 FEATURE_SET = "emotion_embeddings"
 DIMENSIONS = ("arousal", "valence", "dominance")

@@ -12,7 +12,7 @@ from models.data.emotion_labels import emotion_named
 from models.emotion.dataset import read_speech_of
 from models.metrics.bootstrap import by_speaker
 from models.metrics.classification import classification_metrics, uar
-from models.pulled_emotion import PulledEmotion
+from models.pretrained.emotion import PulledEmotion
 
 
 def evaluate_pulled(model: PulledEmotion, folder: Path) -> dict[str, Any]:
