@@ -73,8 +73,8 @@ def _evaluated(name: str, corpus: Path, *, version: str, lake: str | None) -> di
 
     settings = Settings.load(**settings_of(lake=lake))
     if settings.lake:
-        from models.compatibility import check_features
-        from models.registry_loading import weights_folder
+        from models.registry.compatibility import check_features
+        from models.registry.loading import weights_folder
 
         registry = registry_of(lake)
         ref = registry.champion(name) if version == "champion" else registry.version(name, version)

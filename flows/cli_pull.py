@@ -44,7 +44,7 @@ def pull(
     """
     registry = registry_of(lake)
     from models.pretrained.pull import pull as bring
-    from models.registry import CHALLENGER
+    from models.registry.mlflow_registry import CHALLENGER
 
     with tempfile.TemporaryDirectory() as work:
         kind: Any = wanted.value if wanted else None

@@ -10,7 +10,7 @@ from flows.options import Json, Lake, Model, known_model, registry_of
 from flows.screen import screen
 
 if TYPE_CHECKING:
-    from models.registry import Version
+    from models.registry.mlflow_registry import Version
 
 console = screen()
 
@@ -26,7 +26,7 @@ def list_versions(lake: Lake = None, as_json: Json = False) -> None:
     import pyarrow as pa
 
     from flows.rows import rows
-    from models.artifact import NAMES
+    from models.registry.artifact import NAMES
 
     registry = registry_of(lake)
     for name in NAMES:
@@ -42,14 +42,14 @@ def show(
     as_json: Json = False,
 ) -> None:
     """A version's model card; with --json also its figures and what happened to it."""
-    from models import registry_loading
-    from models.history import changes
+    from models.registry import loading
+    from models.registry.history import changes
 
     models = registry_of(lake)
     if not models.versions(known_model(name)):
         models.champion(name)
     ref = models.version(name, version)
-    card = registry_loading.card(ref)
+    card = loading.card(ref)
     if not as_json:
         print(card or f"{ref.label} has no card: nobody wrote a README.md into its folder.")
         return

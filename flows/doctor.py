@@ -90,7 +90,7 @@ def _lake(settings: Settings) -> tuple[State, str]:
 
 
 def _registry(settings: Settings) -> tuple[State, str]:
-    from models.artifact import NAMES
+    from models.registry.artifact import NAMES
 
     lake = settings.open_lake()
     registry = settings.open_registry(lake)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from models.registry import Registry
+    from models.registry.mlflow_registry import Registry
 
 Corpus = Annotated[str | None, typer.Option(help="Where the audio is (UNDERTONE_CORPUS).", show_default=False)]
 Lake = Annotated[str | None, typer.Option(help="Where features and tables are (UNDERTONE_LAKE).", show_default=False)]
@@ -33,7 +33,7 @@ def settings_of(**flags: Any) -> dict[str, Any]:
 def known_model(name: str) -> Any:
     """The name, where a model has it. Raises UsageError."""
     from data_contracts.errors import UsageError
-    from models.artifact import NAMES
+    from models.registry.artifact import NAMES
 
     if name not in NAMES:
         raise UsageError(f"expected a model, {' or '.join(NAMES)}; found {name!r}")

@@ -22,7 +22,7 @@ from flows.report import leave as reports
 from flows.runners import Workers, workers_for
 from flows.screen import safe
 from flows.settings import Settings
-from models.compatibility import check_features
+from models.registry.compatibility import check_features
 from tasks.discover import discover
 from tasks.extract import extract
 from tasks.heartbeat import heartbeat

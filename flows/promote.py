@@ -8,10 +8,10 @@ from typing import Any
 from data_contracts.errors import ModelError, UsageError
 from data_contracts.records import ModelRef
 from flows.settings import Settings
-from models import history, registry_loading
-from models.compatibility import check_features
 from models.promotion import Verdict, judge
-from models.registry import CHAMPION, PREVIOUS, Registry
+from models.registry import history, loading
+from models.registry.compatibility import check_features
+from models.registry.mlflow_registry import CHAMPION, PREVIOUS, Registry
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def promote(
             f"on what are {ref.label} and the champion to be compared? Found no evaluation corpus; give --corpus DIR "
             "or set UNDERTONE_EVALUATION_CORPUS (speech with labels.csv that no model was trained on), or --force"
         )
-    registry_loading.load(ref)
+    loading.load(ref)
     verdict = Verdict(False, "nothing was evaluated: no evaluation corpus was given")
     if chosen:
         verdict = judge(ref, before, Path(chosen), voices=models.champion("speaker"), unheard=unheard or force)

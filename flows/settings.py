@@ -18,7 +18,7 @@ from flows.notified import Notified
 
 if TYPE_CHECKING:
     from data_contracts.lake import Lake
-    from models.registry import Registry
+    from models.registry.mlflow_registry import Registry
 
 _SECRET = {"notify", "pseudonym_key"}
 
@@ -161,7 +161,7 @@ class Settings(Notified):
 
     def open_registry(self, lake: "Lake") -> "Registry":
         """The models' registry that goes with `lake`."""
-        from models.registry import Registry
+        from models.registry.mlflow_registry import Registry
 
         return Registry(self.registry_uri(lake), lake.at("registry", "artifacts"))
 

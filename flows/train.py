@@ -40,8 +40,8 @@ def fit(
     name: Literal["emotion", "speaker"], corpora: list[Path], out: Path, *, classes: list[str] | None, seed: int
 ) -> dict[str, Any]:
     """Trains into `out`, with the card beside the weights, and returns the metrics."""
-    from models.cards import write_card
     from models.data.provenance import record
+    from models.registry.cards import write_card
 
     if name == "emotion":
         from models.data.emotion_labels import emotion_named
@@ -63,7 +63,7 @@ def fit(
 @task(cache_policy=NO_CACHE, persist_result=False)
 def register(settings: Settings, name: str, folder: Path, metrics: dict[str, Any], corpora: list[str]) -> ModelRef:
     """A new version under `@challenger`; the champion stays, and the shipped model is it where there was none."""
-    from models.registry import CHALLENGER
+    from models.registry.mlflow_registry import CHALLENGER
 
     registry = settings.open_registry(settings.open_lake())
     if not registry.versions(name):

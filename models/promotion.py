@@ -12,14 +12,14 @@ from typing import Any
 
 from data_contracts.errors import ModelError, UndertoneError, UsageError
 from data_contracts.records import ModelRef
-from models import registry_loading
-from models.compatibility import check_features
 from models.data import training_set
 from models.data.labelled_speech import manifest_of, read_labels
 from models.data.speaker_overlap import heard, recording_ids, write_without
 from models.metrics.names import FIGURES, figure
 from models.pretrained.emotion import PulledEmotion
 from models.pretrained.kind import is_pulled, speaker_in
+from models.registry import loading
+from models.registry.compatibility import check_features
 
 _DECISIVE = {"emotion": ("uar_adaptive", "uar"), "speaker": ("eer",)}
 _LOWER_IS_BETTER = {"eer"}
@@ -85,7 +85,7 @@ def _judged(
     here: dict[str, Any] = {"corpus": str(corpus), "manifest": manifest_of(clips, recordings)}
     replaced = champion if champion is not None and _fits(champion) else None
     refs = [challenger, *([replaced] if replaced else [])]
-    folders = [registry_loading.weights_folder(ref) for ref in refs]
+    folders = [loading.weights_folder(ref) for ref in refs]
     known = {ref.label: heard(_told(ref, folder), clips, recordings) for ref, folder in zip(refs, folders, strict=True)}
     both, speakers = set().union(*known.values()), {clip.speaker for clip in clips}
     here["n_left_out"] = len(both)
@@ -93,7 +93,7 @@ def _judged(
         return Verdict(False, _on_both_sides(known, speakers, corpus), **here)
     with tempfile.TemporaryDirectory() as place:
         left = write_without(both, corpus, Path(place)) if both else corpus
-        speaker = registry_loading.weights_folder(voices)
+        speaker = loading.weights_folder(voices)
         results = [evaluate(challenger.name, folder, left, voices=speaker) for folder in folders]
     kept = [_digest(challenger.name, result) for result in results]
     here |= {"challenger": kept[0], "champion": kept[1] if replaced else {}, "protocol": results[0].get("protocol", "")}

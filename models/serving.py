@@ -1,7 +1,7 @@
 """Registered models where shards are computed: our own are read from their artifacts, without MLflow.
 
 Importing MLflow takes a worker two seconds of CPU time, to be asked for nothing but a folder. What is of somebody
-else's make, and artifacts that a tracking server hands out itself, go through `models.registry_loading`. `patience` is
+else's make, and artifacts that a tracking server hands out itself, go through `models.registry.loading`. `patience` is
 with the store that holds the artifacts.
 """
 
@@ -25,9 +25,9 @@ from data_contracts.object_store.retry import Patience
 from data_contracts.records import ModelRef
 from features.extraction.utterances import Embed
 from features.segmentation.speaker_changes import Along
-from models.artifact import EMOTION_LOADER, LOADERS, SMALL
-from models.compatibility import check_features
 from models.emotion.model import EmotionModel
+from models.registry.artifact import EMOTION_LOADER, LOADERS, SMALL
+from models.registry.compatibility import check_features
 from models.speaker_pyfunc import SpeakerPyfunc
 
 if TYPE_CHECKING:
@@ -76,10 +76,10 @@ def encoder(ref: ModelRef, patience: Patience = Patience()) -> Embed:
         own = heard_by(ref, patience)
         if own is not None:
             return np.asarray(own.embed(waveform, lengths), np.float32)
-        from models import registry_loading
+        from models.registry import loading
 
         asked = {"waveform": waveform.cpu().numpy(), "lengths": lengths.cpu().numpy().astype(np.int64)}
-        return np.asarray(registry_loading.predict(ref, asked), np.float32)
+        return np.asarray(loading.predict(ref, asked), np.float32)
 
     return embed
 
@@ -104,10 +104,10 @@ def _behind(ref: ModelRef, patience: Patience) -> Any:
         model = _raw(ref.uri, patience)
     if model is not None:
         return model
-    from models import registry_loading
+    from models.registry import loading
 
     try:
-        return registry_loading.load(ref).get_raw_model()
+        return loading.load(ref).get_raw_model()
     except NotImplementedError:
         return None
 
@@ -129,9 +129,9 @@ def _emotion_model(uri: str, tracking: str | None, patience: Patience) -> Emotio
     with _own(uri, patience) as own:
         if own is not None and own[0] == EMOTION_LOADER:
             return EmotionModel.load(own[1])
-    from models import registry_loading
+    from models.registry import loading
 
-    return EmotionModel.load(registry_loading.weights_folder(ModelRef("emotion", "", uri, "", {"registry": tracking})))
+    return EmotionModel.load(loading.weights_folder(ModelRef("emotion", "", uri, "", {"registry": tracking})))
 
 
 @contextmanager

@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import Any
 
 from models import serving
-from models.compatibility import check_features
 from models.emotion import speaker_adaptation
+from models.registry.compatibility import check_features
 from tasks import heard, offsets
 from tasks.run import Run
 from tasks.scatter import scatter

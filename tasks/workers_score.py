@@ -70,10 +70,10 @@ def _scores(run: Run, date: dt.date, shard: str) -> tuple[pl.DataFrame, np.ndarr
         rows, standardised, model = _read(run, date, shard)
         return rows, model.believe(standardised - offsets.read(run, date, rows)).numpy()
     rows, features = heard.utterances(run, date, shard, afresh=True)
-    from models import registry_loading
+    from models.registry import loading
 
     frame = pl.DataFrame(features.numpy(), schema=list(EGEMAPS_NAMES)).to_pandas()
-    scores = registry_loading.predict(run.emotion, frame)
+    scores = loading.predict(run.emotion, frame)
     missing = [label for label in run.classes if label not in scores]
     if missing:
         raise ModelError(f"{run.emotion.label}: expected a column a class, found none for {', '.join(missing)}")

@@ -34,7 +34,7 @@ _NO_PROFILE = {
 os.environ.update(_NO_PROFILE, XDG_STATE_HOME=str(Path(tempfile.gettempdir(), "undertone-tests-state")))
 
 _SETTINGS = ("UNDERTONE_", "MLFLOW_", "AWS_")
-_MLFLOW_OURS = {  # set by models.registry_mlflow_api at import
+_MLFLOW_OURS = {  # set by models.registry.mlflow_api at import
     "MLFLOW_DISABLE_TELEMETRY",
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR",

@@ -21,7 +21,7 @@ from data_contracts.lake import Lake
 from data_contracts.schema.tables import TABLE_KEYS
 from flows import forks
 from flows.backfill import backfill
-from models.registry import Registry
+from models.registry.mlflow_registry import Registry
 from tasks.ledger import Ledger
 
 

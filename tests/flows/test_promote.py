@@ -17,7 +17,7 @@ from flows.settings import Settings
 from models import promotion
 from models.data import training_set
 from models.emotion.model import EmotionModel
-from models.history import changes
+from models.registry.history import changes
 
 RUN = CliRunner()
 SHIPPED = WEIGHTS / "emotion"

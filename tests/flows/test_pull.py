@@ -15,8 +15,8 @@ from data_contracts.lake import Lake
 from flows.backfill import backfill
 from flows.cli import app
 from flows.query import query
-from models.registry import Registry
-from models.registry_loading import weights_folder
+from models.registry.loading import weights_folder
+from models.registry.mlflow_registry import Registry
 from models.speechbrain_compat import speechbrain_importable
 
 with speechbrain_importable():  # parts of it import torchaudio

@@ -21,7 +21,7 @@ from flows.nightly import nightly
 from flows.progress import Silence, reporter
 from flows.query import query
 from flows.settings import Settings
-from models.registry_loading import weights_folder
+from models.registry.loading import weights_folder
 from models.speaker import SpeakerModel
 from tasks import speakers
 

@@ -12,11 +12,11 @@ from typer.testing import CliRunner
 from data_contracts.errors import UsageError
 from flows.cli import app
 from flows.train import train
-from models import registry as models
 from models.data import training_set
 from models.emotion import training as train_emotion
 from models.emotion.fitting import Recipe
-from models.registry import Registry
+from models.registry import mlflow_registry as models
+from models.registry.mlflow_registry import Registry
 
 pytestmark = pytest.mark.usefixtures("_prefect")
 MOODS = ("anger", "happiness", "neutral", "sadness")

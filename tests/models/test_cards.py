@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from models.cards import licences, write_card
 from models.data import training_set
 from models.data.labelled_speech import read_labels
 from models.data.provenance import record
 from models.data.speaker_overlap import recording_ids
-from models.licences import licence_of
+from models.registry.cards import licences, write_card
+from models.registry.licences import licence_of
 
 METRICS = {
     "uar": 0.694,

@@ -3,7 +3,7 @@ import pytest
 from data_contracts.errors import ModelError
 from data_contracts.records import ModelRef
 from features.extraction.config import FeatureConfig
-from models.compatibility import check_features, features_expected
+from models.registry.compatibility import check_features, features_expected
 
 HERE = FeatureConfig().fingerprints()
 

@@ -11,11 +11,12 @@ import torch
 from helpers.paths import WEIGHTS
 
 from data_contracts.errors import ModelError, UsageError
-from models import promotion, registry_loading, serving
+from models import promotion, serving
 from models.pretrained.emotion import PulledEmotion
 from models.pretrained.kind import is_pulled, speaker_in
 from models.pretrained.pull import pull
-from models.registry import Registry
+from models.registry import loading
+from models.registry.mlflow_registry import Registry
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +37,11 @@ def test_a_speaker_encoder_is_registered_with_speechbrains_threshold(ecapa, mode
         np.random.default_rng(0).normal(0, 0.1, (2, 16_000)).astype(np.float32),
         np.array([9_000, 16_000]),
     )
-    embedded = registry_loading.predict(ref, {"waveform": waveform, "lengths": lengths})
+    embedded = loading.predict(ref, {"waveform": waveform, "lengths": lengths})
     expected = speaker_in(pulled.folder).embed(torch.from_numpy(waveform), torch.from_numpy(lengths))
     np.testing.assert_allclose(embedded, expected, atol=1e-5)
-    assert not [
-        path for path in Path(registry_loading.weights_folder(ref)).iterdir() if path.suffix in {".ckpt", ".py", ".pkl"}
-    ]
-    card = registry_loading.card(ref)
+    assert not [path for path in Path(loading.weights_folder(ref)).iterdir() if path.suffix in {".ckpt", ".py", ".pkl"}]
+    card = loading.card(ref)
     assert card is not None
     for words in ("spkrec-ecapa-voxceleb", "apache-2.0", "Nothing was measured", "Not for authentication"):
         assert words in card
@@ -68,7 +67,7 @@ def test_an_emotion_model_is_registered_and_judged_as_it_is(iemocap, corpus, mod
     assert ref.metadata["classes"] == ["neutral", "anger", "happiness", "sadness"]
     assert (ref.metadata["feature_set"], ref.metadata["feature_dim"]) == ("emotion_embeddings", 64)
     asked = {"waveform": np.zeros((2, 16_000), np.float32), "lengths": np.array([8_000, 16_000])}
-    scores = registry_loading.predict(ref, asked)
+    scores = loading.predict(ref, asked)
     assert scores.shape == (2, 4)
     np.testing.assert_allclose(scores.sum(1), 1.0)
     served = serving.pulled_emotion(ref)

@@ -16,10 +16,11 @@ from mlflow import MlflowClient
 from data_contracts.errors import ModelError
 from data_contracts.records import ModelRef
 from features.extraction.config import FeatureConfig
-from models import registry, registry_loading, serving
+from models import serving
 from models.emotion.model import EmotionModel, Member
 from models.emotion.speaker_adaptation import Prior
-from models.registry import Registry
+from models.registry import loading, mlflow_registry
+from models.registry.mlflow_registry import Registry
 
 FEATURES, CLASSES = ("f0_mean", "loudness", "jitter"), ("calm", "angry")
 COMPUTED = FeatureConfig().fingerprints()["egemaps"]
@@ -59,7 +60,7 @@ def first(tmp_path: Path) -> Path:
 @pytest.fixture
 def models(tmp_path: Path, empty_database: Path, first: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
     """An empty registry, beside a shipped model."""
-    monkeypatch.setattr(registry, "_SHIPPED", first.parent)
+    monkeypatch.setattr(mlflow_registry, "_SHIPPED", first.parent)
     database = tmp_path / "registry" / "mlflow.db"
     database.parent.mkdir()
     shutil.copy(empty_database, database)
@@ -158,17 +159,17 @@ def test_a_registered_model_is_its_folder_without_a_pickle(models, tmp_path, fir
     files = [path for path in (tmp_path / "artifacts").rglob("*") if path.is_file()]
     assert {"weights.safetensors", "config.json", "README.md", "MLmodel"} <= {path.name for path in files}
     assert not [path for path in files if _is_pickle(path)]
-    folder = registry_loading.weights_folder(ref)
+    folder = loading.weights_folder(ref)
     assert (folder / "weights.safetensors").read_bytes() == (first / "weights.safetensors").read_bytes()
 
 
 def test_it_predicts_what_the_folder_predicts(models, first):
     ref = models.champion("emotion")
     expected = EmotionModel.load(first).scores(torch.from_numpy(_features().to_numpy().copy()))
-    predicted = registry_loading.predict(ref, _features())
+    predicted = loading.predict(ref, _features())
     assert list(predicted.columns) == list(CLASSES)
     np.testing.assert_allclose(predicted, expected, atol=1e-6)
-    backwards = registry_loading.predict(ref, _features()[[*reversed(FEATURES)]])  # columns go by name
+    backwards = loading.predict(ref, _features()[[*reversed(FEATURES)]])  # columns go by name
     np.testing.assert_allclose(backwards, expected, atol=1e-6)
 
 
@@ -180,13 +181,13 @@ def test_it_predicts_what_the_folder_predicts(models, first):
 def test_features_that_do_not_fit_are_refused(models, data):
     ref = models.champion("emotion")
     with pytest.raises(ModelError, match=r"(?s)emotion/1\+.* does not take these features: .*; train or promote one"):
-        registry_loading.predict(ref, data)
+        loading.predict(ref, data)
 
 
 def test_a_model_whose_files_are_gone_is_refused(models, tmp_path):
     ref = models.champion("emotion")
     shutil.rmtree(tmp_path / "artifacts")
-    for use in (registry_loading.load, registry_loading.weights_folder):
+    for use in (loading.load, loading.weights_folder):
         with pytest.raises(ModelError, match=f"{ref.label[:9]}.* cannot be (loaded|fetched) from "):
             use(ref)
     for again in (lambda: models.champion("emotion"), lambda: models.version("emotion", "1")):
@@ -197,7 +198,7 @@ def test_a_model_whose_files_are_gone_is_refused(models, tmp_path):
 def test_a_reference_that_leads_nowhere_is_refused(tmp_path):
     ref = ModelRef("emotion", "1", str(tmp_path / "nowhere"), "0" * 32)
     with pytest.raises(ModelError, match=r"(?s)emotion/1\+00000000 cannot be loaded from .*nowhere"):
-        registry_loading.load(ref)
+        loading.load(ref)
 
 
 def test_only_our_names_are_registered(models, first):
@@ -255,13 +256,13 @@ def test_a_pickle_under_our_name_is_refused_and_never_opened(models, tmp_path, m
     with pytest.raises(
         ModelError, match=r"emotion/2\+.* cannot be loaded from .*: it is a pickle \(python_model.pkl\)"
     ):
-        registry_loading.load(ref)
+        loading.load(ref)
     assert not marker.exists()
 
 
 def test_a_version_for_other_features_is_not_loaded(models, tmp_path):
     ref = models.register("emotion", _shipped(tmp_path / "old", 1, "beef"), alias="challenger", description="")
-    for use in (registry_loading.load, serving.emotion_model, lambda ref: registry_loading.predict(ref, _features())):
+    for use in (loading.load, serving.emotion_model, lambda ref: loading.predict(ref, _features())):
         with pytest.raises(ModelError, match=rf"feature set egemaps beef; this Undertone computes egemaps {COMPUTED}"):
             use(ref)
 
@@ -283,7 +284,7 @@ def test_the_run_tells_data_recipe_and_every_figure(models, tmp_path):
     assert version.tags["undertone.licence"] == "CC BY 4.0"
     figures, card = models.measured(ref)
     assert figures == {"uar": 0.5, "uar_interval/0": 0.4, "by_corpus/a lab _ co/n": 3.0}
-    assert Path(card).read_text() == "A card.\n" == registry_loading.card(ref)
+    assert Path(card).read_text() == "A card.\n" == loading.card(ref)
     run = MlflowClient(models.uri).search_runs([models._experiment()])[0]
     assert run.data.params == {
         "digest": ref.digest,

@@ -16,9 +16,10 @@ from data_contracts.errors import ModelError, TransientError
 from data_contracts.lake import Lake
 from data_contracts.object_store.retry import Patience
 from data_contracts.records import ModelRef
-from models import registry_loading, serving
+from models import serving
 from models.emotion.model import EmotionModel
-from models.registry import Registry
+from models.registry import loading
+from models.registry.mlflow_registry import Registry
 from models.speaker import SpeakerModel
 
 _WITHOUT_MLFLOW = """
@@ -43,8 +44,8 @@ def _without_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
     def asked(ref: ModelRef) -> None:
         raise AssertionError(f"MLflow was asked for {ref.label}")
 
-    monkeypatch.setattr(registry_loading, "load", asked)
-    monkeypatch.setattr(registry_loading, "weights_folder", asked)
+    monkeypatch.setattr(loading, "load", asked)
+    monkeypatch.setattr(loading, "weights_folder", asked)
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +126,7 @@ class _Foreign:
 
 def test_somebody_elses_model_has_predict_alone(refs, tmp_path, monkeypatch):
     (tmp_path / "MLmodel").write_text("flavors: {python_function: {loader_module: os, data: data}}\n")
-    monkeypatch.setattr(registry_loading, "load", lambda _: SimpleNamespace(get_raw_model=_Foreign))
+    monkeypatch.setattr(loading, "load", lambda _: SimpleNamespace(get_raw_model=_Foreign))
     foreign = replace(refs[1], uri=str(tmp_path))
     assert serving.heard_by(foreign) is None
     with pytest.raises(ModelError, match="none that was pulled: register it again"):

@@ -13,7 +13,7 @@ from helpers.paths import ROOT
 from prefect.testing.utilities import prefect_test_harness
 
 from flows.backfill import backfill
-from models.registry import Registry
+from models.registry.mlflow_registry import Registry
 
 NOTEBOOKS = ROOT / "notebooks"
 MOODS = ("anger", "happiness", "neutral", "sadness")

@@ -15,9 +15,9 @@ from data_contracts.lake import Lake
 from flows.backfill import backfill
 from flows.embedded_s3 import upload
 from flows.query import query
-from models import registry as models
 from models.emotion.model import EmotionModel
 from models.promotion import judge
+from models.registry import mlflow_registry as models
 
 pytestmark = pytest.mark.slow  # the lake takes its time
 NOTEBOOKS = ROOT / "notebooks"

@@ -19,9 +19,10 @@ from features.extraction.utterances import Embedder
 from features.segmentation.config import VadConfig
 from features.segmentation.speaker_changes import ChangeConfig
 from features.store import shard_files
-from models import registry_loading, serving
+from models import serving
 from models.data.labelled_speech import read_labels, read_speech
-from models.registry import Registry
+from models.registry import loading
+from models.registry.mlflow_registry import Registry
 from models.serving import along, encoder
 from models.speaker import SpeakerModel
 
@@ -58,7 +59,7 @@ def test_the_shipped_model_tells_of_its_frames(ref):
 
 def test_a_model_without_frames_hears_each_window(ref, monkeypatch):
     monkeypatch.setattr(serving, "_raw", lambda *_: None)
-    monkeypatch.setattr(registry_loading, "load", lambda _: _Deaf())
+    monkeypatch.setattr(loading, "load", lambda _: _Deaf())
     ((long, short),) = along(ref)(torch.ones(1, 3 * SAMPLE_RATE), torch.tensor([3 * SAMPLE_RATE]), WINDOWS_S, HOP_S)
     assert long.tolist() == [[2, 1]] * 5
     assert short.tolist() == [[0.5, 1]] * 11

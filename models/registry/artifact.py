@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from data_contracts.fingerprint import digest
-from models.compatibility import features_expected
 from models.metrics.names import flat
+from models.registry.compatibility import features_expected
 
 NAMES = ("emotion", "speaker")
 """The models that there are."""

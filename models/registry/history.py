@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from data_contracts.records import ModelRef
-from models.registry import Registry
+from models.registry.mlflow_registry import Registry
 
 _CHANGE = "undertone.change."
 

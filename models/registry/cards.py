@@ -9,9 +9,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-from models.compatibility import features_expected
-from models.licences import licence_of
 from models.metrics.names import FIGURES, figure, sections
+from models.registry.compatibility import features_expected
+from models.registry.licences import licence_of
 
 Name = Literal["emotion", "speaker"]
 _WHAT = {

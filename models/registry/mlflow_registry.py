@@ -17,13 +17,14 @@ from typing import Any
 from data_contracts.errors import ModelError, TransientError
 from data_contracts.fingerprint import digest
 from data_contracts.records import ModelRef
-from models import WEIGHTS, artifact
-from models.cards import licences
-from models.compatibility import features_expected
-from models.licences import licence_of
+from models import WEIGHTS
 from models.metrics.names import numbers
-from models.registry_mlflow_api import MlflowClient, MlflowException, Model, mlflow, use_server
-from models.registry_signature import signature_of
+from models.registry import artifact
+from models.registry.cards import licences
+from models.registry.compatibility import features_expected
+from models.registry.licences import licence_of
+from models.registry.mlflow_api import MlflowClient, MlflowException, Model, mlflow, use_server
+from models.registry.signature import signature_of
 
 CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous", "challenger"
 _EXPERIMENT = "undertone"

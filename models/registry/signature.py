@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from data_contracts.errors import ModelError
-from models.artifact import NAMES
-from models.registry_mlflow_api import ColSpec, DataType, ModelSignature, Schema, TensorSpec
+from models.registry.artifact import NAMES
+from models.registry.mlflow_api import ColSpec, DataType, ModelSignature, Schema, TensorSpec
 
 
 def signature_of(name: str, config: dict[str, Any]) -> tuple[ModelSignature, Any]:

@@ -11,8 +11,8 @@ from typing import Any
 
 from data_contracts.errors import ModelError
 from data_contracts.records import ModelRef
-from models.compatibility import check_features
-from models.registry_mlflow_api import MlflowException, Model, mlflow, use_server
+from models.registry.compatibility import check_features
+from models.registry.mlflow_api import MlflowException, Model, mlflow, use_server
 
 _PICKLES = (".pkl", ".pickle", ".cloudpickle", ".joblib", ".pt", ".pth")
 

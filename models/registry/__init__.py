@@ -1,0 +1,1 @@
+"""Model registry: MLflow, artifacts, model cards, licences; the only room that knows MLflow."""
