@@ -70,7 +70,7 @@ def _warm_up() -> None:
     """Imports what workers alone need, beside what the driver does; what is missing, whoever needs it will tell."""
     with contextlib.suppress(ImportError):
         importlib.import_module("scipy.signal")
-        importlib.import_module("models.encoder").warm_up()
+        importlib.import_module("models.speaker.encoder").warm_up()
 
 
 def _serve(listener: int, alive_r: int) -> None:

@@ -51,7 +51,7 @@ def fit(
         wanted = [emotion_named(label) for label in classes or CLASSES]
         metrics = train_emotion(corpora, out, classes=wanted, seed=seed)
     else:
-        from models.train_speaker import train_speaker
+        from models.speaker.training import train_speaker
 
         metrics = train_speaker(corpora, out, seed=seed)
     record(out, corpora)

@@ -72,7 +72,7 @@ def evaluate(name: str, folder: Path, corpus: Path, *, voices: Path) -> dict[str
         if is_pulled(folder):
             return evaluate_pulled(PulledEmotion(folder), corpus)
         return evaluate_emotion(EmotionModel.load(folder), corpus, speaker=speaker_in(voices))
-    from models.evaluate_speaker import evaluate_speaker
+    from models.speaker.evaluation import evaluate_speaker
 
     return evaluate_speaker(speaker_in(folder), corpus)
 

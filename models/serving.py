@@ -28,7 +28,7 @@ from features.segmentation.speaker_changes import Along
 from models.emotion.model import EmotionModel
 from models.registry.artifact import EMOTION_LOADER, LOADERS, SMALL
 from models.registry.compatibility import check_features
-from models.speaker_pyfunc import SpeakerPyfunc
+from models.speaker.pyfunc import SpeakerPyfunc
 
 if TYPE_CHECKING:
     from models.pretrained.emotion import PulledEmotion
@@ -86,7 +86,7 @@ def encoder(ref: ModelRef, patience: Patience = Patience()) -> Embed:
 
 def along(ref: ModelRef, patience: Patience = Patience()) -> Along:
     """Who speaks along an utterance, from the model's frames; a model that does not show them hears every window."""
-    from models.along import by_crops
+    from models.speaker.sliding import by_crops
 
     def listen(waveform: Tensor, lengths: Tensor, windows_s: Sequence[float], hop_s: float) -> list[list[np.ndarray]]:
         own = heard_by(ref, patience)

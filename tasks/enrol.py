@@ -16,8 +16,8 @@ from features.decode.config import SAMPLE_RATE
 from features.dsp.batching import padded
 from features.extraction.config import FeatureConfig
 from features.extraction.shard import find_speech
-from models.linking import Decision
 from models.serving import encoder
+from models.speaker.linking import Decision
 
 LEAST_S = 2.0
 

@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 
 from data_contracts.schema.tables import UTTERANCE_KEY
-from models.linking import Decision
-from models.linking import identify as identify_speakers
+from models.speaker.linking import Decision
+from models.speaker.linking import identify as identify_speakers
 from tasks import run_staging_paths as paths
 from tasks.memory import Memory
 from tasks.run import Run

@@ -12,8 +12,8 @@ import pyarrow as pa
 from data_contracts.lake import Lake
 from data_contracts.schema import tables
 from data_contracts.schema.tables import SPEAKERS, UTTERANCE_KEY
-from models.linking import Identities, Voiceprint
-from models.succession import carry_on
+from models.speaker.linking import Identities, Voiceprint
+from models.speaker.reidentification import carry_on
 
 _KEY = list(UTTERANCE_KEY)
 _SAME_S = 0.05  # under another encoder an utterance is the same where it begins and ends within this

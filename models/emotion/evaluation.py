@@ -22,11 +22,11 @@ from models.emotion.dataset import Table, read_speech_of, table_of
 from models.emotion.fitting import Recipe, fit
 from models.emotion.model import EmotionModel
 from models.emotion.training import say, say_adapted, speaker_folds
-from models.linking import Decision, identify
 from models.metrics.bootstrap import by_speaker
 from models.metrics.classification import classification_metrics, uar
-from models.speaker_protocol import SpeakerEncoder
-from models.trials import embed_all
+from models.speaker.linking import Decision, identify
+from models.speaker.protocol import SpeakerEncoder
+from models.speaker.trials import embed_all
 
 _LEAVE_ONE_OUT = 10  # speakers: with more, four folds
 

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 from models.pretrained.speaker import PulledSpeaker
-from models.speaker import SpeakerModel
-from models.speaker_protocol import SpeakerEncoder
+from models.speaker.model import SpeakerModel
+from models.speaker.protocol import SpeakerEncoder
 
 
 def is_pulled(folder: Path) -> bool:

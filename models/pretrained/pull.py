@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from data_contracts.errors import ModelError, UsageError
-from models import trials
 from models.data.labelled_speech import read_labels, read_speech
 from models.pretrained import from_speechbrain, from_transformers
 from models.pretrained import source as pull_source
 from models.pretrained.source import Origin
 from models.pretrained.speaker import PulledSpeaker
+from models.speaker import trials
 
 Name = Literal["emotion", "speaker"]
 FALSE_ACCEPTS = 0.01  # at which a threshold is chosen on labelled speech

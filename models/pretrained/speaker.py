@@ -14,10 +14,10 @@ from torch import Tensor
 
 from data_contracts.errors import ModelError
 from data_contracts.fingerprint import digest, fingerprint
-from models.along import along
-from models.cohort import cosines
-from models.encoder import SAMPLE_RATE
-from models.speaker_pyfunc import SpeakerPyfunc
+from models.speaker.encoder import SAMPLE_RATE
+from models.speaker.pyfunc import SpeakerPyfunc
+from models.speaker.score_norm import cosines
+from models.speaker.sliding import along
 from models.speechbrain_compat import speechbrain_importable
 
 KIND = "speechbrain-ecapa"
@@ -80,7 +80,7 @@ class PulledSpeaker:
         windows_s: Sequence[float],
         hop_s: float,
     ) -> list[list[Tensor]]:  # a row, and of it a length of window: (n_windows, dim), of unit length
-        """Who speaks, window by window (`models.along`)."""
+        """Who speaks, window by window (`models.speaker.sliding`)."""
         self.network.to(waveform.device)
         self.spectrogram.to(waveform.device)
         chunk = round(_CHUNK_S * SAMPLE_RATE)

@@ -39,7 +39,7 @@ from features.decode.recording import windows
 from features.extraction.config import FeatureConfig
 from features.extraction.shard import extract_shard
 from features.extraction.utterances import Embedder
-from models.speaker import SpeakerModel
+from models.speaker.model import SpeakerModel
 
 RATE = 16_000
 SOUNDFILE = {

@@ -28,8 +28,8 @@ from features.segmentation.config import VadConfig
 from features.segmentation.segments import Span
 from features.segmentation.speaker_changes import ChangeConfig, split_at_changes
 from features.segmentation.speech import hear
-from models.speaker import SpeakerModel
-from models.speaker_pyfunc import SpeakerPyfunc
+from models.speaker.model import SpeakerModel
+from models.speaker.pyfunc import SpeakerPyfunc
 
 RATE = 16_000
 Part = Callable[[Sequence[np.ndarray], torch.device], np.ndarray]

@@ -22,9 +22,9 @@ import torch
 
 from features.decode.config import SAMPLE_RATE
 from models.data.labelled_speech import read_labels, read_speech
-from models.linking import Decision, Voiceprint, identify
-from models.speaker import SpeakerModel
-from models.trials import embed_all
+from models.speaker.linking import Decision, Voiceprint, identify
+from models.speaker.model import SpeakerModel
+from models.speaker.trials import embed_all
 
 N_NIGHTS, LONGEST_RECORDING, MOST_A_SPEAKER, PIECE_S = 5, 3, 24, 3.0
 UNLIKE_TRAINING = {"fsdd"}

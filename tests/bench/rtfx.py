@@ -18,7 +18,7 @@ from features.dsp.batching import padded, sorted_batches
 from features.dsp.gemaps import egemaps_and_lld
 from features.dsp.suprasegmentals import suprasegmental
 from models.emotion.model import EmotionModel
-from models.speaker import SpeakerModel
+from models.speaker.model import SpeakerModel
 
 RATE = 16_000
 WEIGHTS = ROOT / "models" / "weights"

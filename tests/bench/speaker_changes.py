@@ -38,10 +38,10 @@ from features.extraction.shard import find_speech
 from features.segmentation.config import VadConfig
 from features.segmentation.segments import Span
 from features.segmentation.speaker_changes import Along, ChangeConfig, split_at_changes
-from models.along import by_crops
 from models.data.labelled_speech import Speech, read_labels, read_speech
 from models.data.speaker_overlap import heard
-from models.speaker import SpeakerModel
+from models.speaker.model import SpeakerModel
+from models.speaker.sliding import by_crops
 
 TOLERANCE_S, GAPS_S = 0.5, (0.0, 0.1, 0.3)
 CPU = torch.device("cpu")

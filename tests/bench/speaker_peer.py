@@ -18,12 +18,12 @@ import torch
 
 import models
 from features.decode.config import SAMPLE_RATE
-from models.cohort import cosines
 from models.data.labelled_speech import Speech, read_labels, read_speech
 from models.data.training_set import speakers_heard
-from models.identification import closed_set
-from models.speaker import SpeakerModel
-from models.trials import Utterances, embed_all, halved, trials_within
+from models.speaker.identification import closed_set
+from models.speaker.model import SpeakerModel
+from models.speaker.score_norm import cosines
+from models.speaker.trials import Utterances, embed_all, halved, trials_within
 
 PEER = Path(__file__).with_name("resemblyzer_peer.py")
 

@@ -22,7 +22,7 @@ from flows.progress import Silence, reporter
 from flows.query import query
 from flows.settings import Settings
 from models.registry.loading import weights_folder
-from models.speaker import SpeakerModel
+from models.speaker.model import SpeakerModel
 from tasks import speakers
 
 NIGHT = "2026/11/19"

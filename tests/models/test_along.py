@@ -7,10 +7,10 @@ import pytest
 import torch
 from helpers.sound import padded_noise
 
-from models.along import by_crops
-from models.encoder import EncoderConfig, network
 from models.pretrained import from_speechbrain
-from models.speaker import SpeakerModel
+from models.speaker.encoder import EncoderConfig, network
+from models.speaker.model import SpeakerModel
+from models.speaker.sliding import by_crops
 
 RATE = 16_000
 SMALL = EncoderConfig(dim=16, channels=16, merged_channels=24, attention_channels=8)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from models.cohort import Cohort, cosines, speaker_means
+from models.speaker.score_norm import Cohort, cosines, speaker_means
 
 
 def _unit(*shape: int, seed: int) -> np.ndarray:

@@ -11,8 +11,8 @@ from models.emotion.dataset import Table, read_speech_of, table_of
 from models.emotion.evaluation import evaluate_emotion, found_speakers
 from models.emotion.fitting import Recipe, fit
 from models.emotion.model import CLASSES, EmotionModel
-from models.encoder import EncoderConfig, network
-from models.speaker import SpeakerModel
+from models.speaker.encoder import EncoderConfig, network
+from models.speaker.model import SpeakerModel
 
 pytestmark = pytest.mark.usefixtures("_all_is_speech")
 

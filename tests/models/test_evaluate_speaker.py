@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from data_contracts.errors import UsageError
-from models.cohort import Cohort
 from models.data.labelled_speech import Speech, read_labels, read_speech
-from models.encoder import EncoderConfig, network
-from models.evaluate_speaker import across_emotions, by_length, evaluate_speaker
-from models.speaker import SpeakerModel
-from models.trials import Utterances
+from models.speaker.encoder import EncoderConfig, network
+from models.speaker.evaluation import across_emotions, by_length, evaluate_speaker
+from models.speaker.model import SpeakerModel
+from models.speaker.score_norm import Cohort
+from models.speaker.trials import Utterances
 
 TINY = EncoderConfig(dim=16, channels=16, merged_channels=24, attention_channels=8, window_s=0.5)
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from models.identification import closed_set, open_set
-from models.trials import Utterances
+from models.speaker.identification import closed_set, open_set
+from models.speaker.trials import Utterances
 
 
 def _utterances(n_speakers: int, spread: float, *, each: int = 6) -> Utterances:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.linking import Decision, Voiceprint, identify, pseudonym
+from models.speaker.linking import Decision, Voiceprint, identify, pseudonym
 
 DECISION = Decision(threshold=0.5, slope=10.0, offset=-5.0)
 DIM = 16

@@ -20,7 +20,7 @@ from models import serving
 from models.emotion.model import EmotionModel
 from models.registry import loading
 from models.registry.mlflow_registry import Registry
-from models.speaker import SpeakerModel
+from models.speaker.model import SpeakerModel
 
 _WITHOUT_MLFLOW = """
 import sys

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_contracts.errors import ModelError
-from models.cohort import Cohort
-from models.encoder import EncoderConfig, network, spectrogram, windows
-from models.speaker import SpeakerModel, _load_pyfunc
+from models.speaker.encoder import EncoderConfig, network, spectrogram, windows
+from models.speaker.model import SpeakerModel, _load_pyfunc
+from models.speaker.score_norm import Cohort
 
 SMALL = EncoderConfig(dim=16, channels=16, merged_channels=24, attention_channels=8, window_s=0.5)
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from models.linking import Identities, Voiceprint
-from models.succession import carry_on, successors
+from models.speaker.linking import Identities, Voiceprint
+from models.speaker.reidentification import carry_on, successors
 
 ONES = np.ones(8)
 

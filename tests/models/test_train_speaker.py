@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from data_contracts.errors import UsageError
-from models import train_speaker as speaker
-from models.crops import Crops
 from models.data.labelled_speech import Speech
-from models.encoder import EncoderConfig
-from models.speaker import SpeakerModel
-from models.speaker_recipe import Recipe
+from models.speaker import training as speaker
+from models.speaker.crops import Crops
+from models.speaker.encoder import EncoderConfig
+from models.speaker.model import SpeakerModel
+from models.speaker.recipe import Recipe
 
 pytestmark = pytest.mark.usefixtures("_all_is_speech")
 

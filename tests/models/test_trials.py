@@ -7,7 +7,7 @@ import torch
 from data_contracts.errors import UsageError
 from features.decode.config import SAMPLE_RATE
 from models.data.labelled_speech import Speech
-from models.trials import cut_to, embedded, halved, pairs_of, shortened, trials_within
+from models.speaker.trials import cut_to, embedded, halved, pairs_of, shortened, trials_within
 
 
 class _ByFirstSample:

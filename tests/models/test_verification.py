@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from models.verification import Trials
+from models.speaker.verification import Trials
 
 
 def _trials(same: list[float], other: list[float]) -> Trials:

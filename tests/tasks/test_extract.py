@@ -24,7 +24,7 @@ from models.data.labelled_speech import read_labels, read_speech
 from models.registry import loading
 from models.registry.mlflow_registry import Registry
 from models.serving import along, encoder
-from models.speaker import SpeakerModel
+from models.speaker.model import SpeakerModel
 
 SHIPPED = WEIGHTS / "speaker"
 DAY = dt.date(2026, 11, 19)

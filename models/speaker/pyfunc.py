@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.speaker_protocol import SpeakerEncoder
+from models.speaker.protocol import SpeakerEncoder
 
 
 class SpeakerPyfunc:

@@ -16,16 +16,16 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from data_contracts.errors import UsageError
-from models.cohort import Cohort, speaker_means
-from models.crops import Crops
 from models.data.augmentation import disturb, masked, recoloured
 from models.data.labelled_speech import Speech, manifest_digest, read_labels, read_speech
-from models.encoder import SAMPLE_RATE, EncoderConfig, network, spectrogram
-from models.identification import closed_set
-from models.speaker import SpeakerModel
-from models.speaker_recipe import Recipe
+from models.speaker.crops import Crops
+from models.speaker.encoder import SAMPLE_RATE, EncoderConfig, network, spectrogram
+from models.speaker.identification import closed_set
+from models.speaker.model import SpeakerModel
+from models.speaker.recipe import Recipe
+from models.speaker.score_norm import Cohort, speaker_means
+from models.speaker.trials import embedded, halved, shortened, trials_within
 from models.speechbrain_compat import speechbrain_importable
-from models.trials import embedded, halved, shortened, trials_within
 
 _RECIPE, _ENCODER = Recipe(), EncoderConfig()
 Progress = Callable[[int, float, nn.Module], None]

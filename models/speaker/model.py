@@ -1,6 +1,6 @@
 """Who speaks: a small ECAPA-TDNN that turns an utterance into a unit vector, near for the same voice, far for others.
 
-Utterance -> windows of two seconds -> the encoder (`models.encoder`) -> their mean, of unit length.
+Utterance -> windows of two seconds -> the encoder (`models.speaker.encoder`) -> their mean, of unit length.
 """
 
 import dataclasses
@@ -21,11 +21,11 @@ from data_contracts.errors import ModelError
 from data_contracts.fingerprint import digest, fingerprint
 from features.dsp.batching import at_once
 from features.dsp.mel import MelConfig
-from models.along import along
-from models.cohort import Cohort, cosines
 from models.data import training_set
-from models.encoder import EncoderConfig, network, spectrogram, windows
-from models.speaker_pyfunc import SpeakerPyfunc
+from models.speaker.encoder import EncoderConfig, network, spectrogram, windows
+from models.speaker.pyfunc import SpeakerPyfunc
+from models.speaker.score_norm import Cohort, cosines
+from models.speaker.sliding import along
 
 _COHORT = "cohort"  # beside the encoder's weights, in one file
 _WINDOWS_AT_ONCE = {"cpu": 64, "cuda": 1024}  # bounds the memory of a long utterance
@@ -84,7 +84,7 @@ class SpeakerModel:
         windows_s: Sequence[float],
         hop_s: float,
     ) -> list[list[Tensor]]:  # a row, and of it a length of window: (n_windows, dim), of unit length
-        """Who speaks, window by window (`models.along`)."""
+        """Who speaks, window by window (`models.speaker.sliding`)."""
         self.encoder.to(waveform.device)
         shown = partial(spectrogram, config=self.config)
         chunk = self.config.window

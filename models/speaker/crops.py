@@ -10,7 +10,7 @@ from features.decode.config import SAMPLE_RATE
 from models.data.codecs import Codec, coded
 from models.data.labelled_speech import Speech
 from models.data.pitch_shift import pitched, revoiced
-from models.speaker_recipe import Recipe
+from models.speaker.recipe import Recipe
 
 _CODECS = (
     Codec(8_000, "WAV", "GSM610"),

@@ -14,10 +14,10 @@ import numpy as np
 from data_contracts.errors import UsageError
 from models.data.labelled_speech import Speech, read_labels, read_speech
 from models.data.training_set import speakers_heard
-from models.identification import closed_set, open_set
-from models.speaker_protocol import SpeakerEncoder
-from models.trials import Utterances, cut_to, embedded, halved, pairs_of, trials_within
-from models.verification import Trials
+from models.speaker.identification import closed_set, open_set
+from models.speaker.protocol import SpeakerEncoder
+from models.speaker.trials import Utterances, cut_to, embedded, halved, pairs_of, trials_within
+from models.speaker.verification import Trials
 
 LENGTHS_S = (1, 2, 4, 8)
 

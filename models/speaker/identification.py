@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from models.cohort import cosines
-from models.trials import Scores, Utterances
+from models.speaker.score_norm import cosines
+from models.speaker.trials import Scores, Utterances
 
 
 def closed_set(utterances: Utterances, scores: Scores = cosines) -> float:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from models.linking import Identities, Voiceprint
+from models.speaker.linking import Identities, Voiceprint
 
 
 def successors(

@@ -9,10 +9,10 @@ import torch
 from data_contracts.errors import UsageError
 from features.decode.config import SAMPLE_RATE
 from features.dsp.batching import padded, sorted_batches
-from models.cohort import cosines
 from models.data.labelled_speech import Speech
-from models.speaker_protocol import SpeakerEncoder
-from models.verification import Trials
+from models.speaker.protocol import SpeakerEncoder
+from models.speaker.score_norm import cosines
+from models.speaker.verification import Trials
 
 _BATCH_SAMPLES = 60 * SAMPLE_RATE
 

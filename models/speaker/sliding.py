@@ -1,7 +1,7 @@
 """Who speaks, along an utterance: an embedding each fraction of a second, of windows that overlap.
 
 ECAPA-TDNN (Desplanques et al., Interspeech 2020) ends in attentive statistics pooling: a softmax over time weighs the
-frames, their mean and deviation make the vector. The frames are computed once, in the chunks of `models.encoder`, and
+frames, their mean and deviation make the vector. The frames are computed once, in the chunks of `models.speaker.encoder`, and
 the three sums that pooling needs are added up hop by hop; a window of any length is then the sum of its hops. That
 costs what one embedding does, and tells voices apart as well as an embedding of each window by itself does.
 """
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from features.dsp.batching import at_once, padded
-from models.encoder import SAMPLE_RATE, windows
+from models.speaker.encoder import SAMPLE_RATE, windows
 
 _CHUNKS_AT_ONCE = {"cpu": 16, "cuda": 512}  # what a core's cache holds, and what fills a GPU
 _LEAST_VARIANCE = 1e-12  # as in SpeechBrain's pooling

@@ -1,0 +1,1 @@
+"""Speaker model: embeddings, training, verification and linking."""
