@@ -11,7 +11,7 @@ from flows.screen import screen
 from flows.server import start_server
 
 if TYPE_CHECKING:
-    from tasks.upkeep import Upkeep
+    from tasks.maintenance_report import Upkeep
 
 console = screen()
 Days = int | None

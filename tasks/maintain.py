@@ -11,12 +11,12 @@ from data_contracts.lake import Lake
 from data_contracts.lake.snapshot import point, published, versions
 from features.store import shard_files
 from features.store.compaction import Tally, compact
+from tasks.maintenance_report import Upkeep
 from tasks.publication_compaction import existing_tables, tidy
 from tasks.publication_publish import alone
 from tasks.publication_roll_forward import finish_the_dead
 from tasks.stage import stage
 from tasks.staging_live_runs import being_written
-from tasks.upkeep import Upkeep
 
 _AT_ONCE = 4  # dates that are packed at a time: each holds a pack in memory
 

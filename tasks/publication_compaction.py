@@ -13,7 +13,7 @@ from data_contracts.errors import LakeError
 from data_contracts.lake import Lake
 from data_contracts.lake.snapshot import published
 from data_contracts.schema.tables import TABLE_KEYS
-from tasks.upkeep import Upkeep, files_below, n_bytes
+from tasks.maintenance_report import Upkeep, files_below, n_bytes
 
 _TOMBSTONE_DAYS = 7  # Delta remembers for so long which files a version replaced
 _DELTA_TARGET_BYTES = 100 << 20  # delta-rs's own

@@ -7,7 +7,7 @@ from data_contracts.lake import Lake
 from data_contracts.schema import tables
 from data_contracts.schema.tables import RECORDINGS
 from features.store import shard_files
-from tasks.upkeep import Found, Upkeep, n_bytes
+from tasks.maintenance_report import Found, Upkeep, n_bytes
 
 
 def unpublished_versions(lake: Lake) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from data_contracts.lake import Lake
 from tasks import run_staging_paths as paths
-from tasks.upkeep import files_below, newest
+from tasks.maintenance_report import files_below, newest
 
 _ALIVE = dt.timedelta(days=1)
 

@@ -13,8 +13,8 @@ from data_contracts.lake import Lake
 from data_contracts.schema.tables import RECORDINGS
 from features.store import shard_files
 from tasks import expire
+from tasks.maintenance_report import now_of
 from tasks.staging_expiry import unpublished_versions
-from tasks.upkeep import now_of
 
 DAY = dt.date(2026, 11, 21)
 

@@ -19,7 +19,7 @@ from data_contracts.lake import Lake
 from data_contracts.lake.snapshot import point, published, versions
 from data_contracts.schema.tables import REJECTS, SPEAKER_DAILY
 from features.store import shard_files
-from tasks import maintain, upkeep
+from tasks import maintain, maintenance_report
 
 DAY = dt.date(2026, 11, 21)
 DAY_S = 86_400
@@ -44,7 +44,7 @@ def _rows(lake: Lake, table: str = "speaker_daily", version: int | None = None) 
     return pl.scan_delta(delta, storage_options=lake.polars_options).collect().sort("date")
 
 
-def _tidy(lake: Lake, *, days: int = 7, dry_run: bool = False) -> dict[str, upkeep.Upkeep]:
+def _tidy(lake: Lake, *, days: int = 7, dry_run: bool = False) -> dict[str, maintenance_report.Upkeep]:
     return {line.what: line for line in maintain.tidy_tables.fn(lake, keep_versions_days=days, dry_run=dry_run)}
 
 
@@ -94,11 +94,11 @@ def test_a_dry_run_tells_and_does_nothing(lake):
     _tidy(lake)
     _age(lake, "analytics", 20)
     _nights(lake, 2)
-    files, version = upkeep.files_below(lake, ""), lake.delta("speaker_daily").version()
+    files, version = maintenance_report.files_below(lake, ""), lake.delta("speaker_daily").version()
     line = _tidy(lake, dry_run=True)["analytics/speaker_daily"]
     assert line.did.startswith("would be compacted, 6 old files would be removed")
     assert (line.files_before, line.files_after) == (3, 1)
-    assert (upkeep.files_below(lake, ""), lake.delta("speaker_daily").version()) == (files, version)
+    assert (maintenance_report.files_below(lake, ""), lake.delta("speaker_daily").version()) == (files, version)
 
 
 def test_versions_of_the_last_days_stay_readable_and_older_ones_go(lake):
@@ -212,11 +212,11 @@ def test_dead_at_any_step_and_run_again(lake, monkeypatch, step):
 def test_on_s3(s3):
     lake = Lake(f"s3://{s3}/lake")
     before = _nights(lake, 3)
-    assert upkeep.now_of(lake) <= dt.datetime.now(dt.UTC) + dt.timedelta(minutes=1)
+    assert maintenance_report.now_of(lake) <= dt.datetime.now(dt.UTC) + dt.timedelta(minutes=1)
     line = _tidy(lake)["analytics/speaker_daily"]
     assert (line.files_before, line.files_after) == (3, 1)
     assert _rows(lake).equals(before)
-    held = upkeep.files_below(lake, "analytics/speaker_daily")
+    held = maintenance_report.files_below(lake, "analytics/speaker_daily")
     delta = lake.delta("speaker_daily")
     how = {"retention_hours": 0, "enforce_retention_duration": False, "full": True}
     named = {f"analytics/speaker_daily/{path}" for path in delta.vacuum(dry_run=True, **how)}
@@ -229,7 +229,7 @@ def test_a_clock_that_is_wrong_removes_nothing(lake, monkeypatch, days):
     modified = lake.fs.modified(f"{lake.path}/staging/probe") + dt.timedelta(days)
     monkeypatch.setattr(type(lake.fs), "modified", lambda self, path: modified)
     with pytest.raises(LakeError, match="set the clock"):
-        upkeep.now_of(lake)
+        maintenance_report.now_of(lake)
 
 
 def test_dates_that_a_running_run_writes_are_left_alone(lake):
