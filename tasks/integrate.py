@@ -11,13 +11,13 @@ import polars as pl
 from data_contracts.schema.tables import BY_DAY, UTTERANCE_KEY
 from tasks import run_staging_paths as paths
 from tasks import standing
-from tasks.daily import by_day
+from tasks.aggregates.daily import by_day
+from tasks.aggregates.speaker_totals import speakers
 from tasks.related import related
 from tasks.run import Run
 from tasks.stage import stage
 from tasks.staging_pending import Pending
 from tasks.staging_recordings import as_table, published_utterances, recordings_to_stage, rejects_to_stage
-from tasks.sums import speakers
 from tasks.utterances import utterances_with_scores
 
 

@@ -16,7 +16,7 @@ from flows.backfill import backfill
 from flows.maintain import maintain
 from flows.query import query
 from models.drift.distance import DriftConfig
-from tasks.drift import N_MEASURES
+from tasks.aggregates.drift import N_MEASURES
 
 DAY = dt.date(2026, 11, 19)
 NEW = ("quality_daily", "rejects_daily", "feature_daily", "drift")

@@ -13,8 +13,8 @@ from data_contracts.schema import tables
 from data_contracts.schema.tables import FORGOTTEN
 from features.corpus.sources import Sources
 from tasks import standing
-from tasks.quality import quality_daily, rejects_daily
-from tasks.tallies import emotion_daily, speaker_daily
+from tasks.aggregates.emotion_daily import emotion_daily, speaker_daily
+from tasks.aggregates.quality_daily import quality_daily, rejects_daily
 
 DAYS = [dt.date(2026, 11, day) for day in (19, 20, 21)]
 CLASSES = ("anger", "neutral")

@@ -17,11 +17,11 @@ from data_contracts.schema import tables as schemas
 from data_contracts.schema.tables import BY_DAY, EMBEDDING
 from features.dsp.gemaps import EGEMAPS_NAMES
 from features.store import shard_files
-from tasks import feature_daily
-from tasks.aggregates_reconciliation import keys_broken
+from tasks.aggregates import feature_daily
+from tasks.aggregates.daily import by_day
+from tasks.aggregates.drift import N_MEASURES, in_words
+from tasks.aggregates.reconciliation import keys_broken
 from tasks.commit import Change, commit
-from tasks.daily import by_day
-from tasks.drift import N_MEASURES, in_words
 
 FIRST = dt.date(2026, 10, 1)
 DAYS = [FIRST + dt.timedelta(days=n) for n in range(30)]

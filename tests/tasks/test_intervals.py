@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from tasks.intervals import mean_by
+from tasks.aggregates.intervals import mean_by
 
 
 def _rows(values: dict[str, list[float]]) -> pl.DataFrame:

@@ -14,10 +14,10 @@ from data_contracts.lake.snapshot import versions
 from data_contracts.schema import tables as schemas
 from data_contracts.schema.tables import FORGOTTEN, SPEAKERS, TABLE_KEYS
 from tasks import speakers
+from tasks.aggregates.emotion_daily import by_speaker, emotion_daily, speaker_daily
 from tasks.memory import voiceprints
 from tasks.publication_manual_change import Amendment, amend
 from tasks.publish import roll_forward
-from tasks.tallies import by_speaker, emotion_daily, speaker_daily
 from tasks.who import remembered
 
 DAYS = [dt.date(2026, 11, day) for day in (19, 20)]

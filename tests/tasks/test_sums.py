@@ -10,8 +10,8 @@ from polars.testing import assert_frame_equal
 
 from data_contracts.schema import tables
 from data_contracts.schema.tables import UTTERANCE_KEY
-from tasks.sums import speakers
-from tasks.tallies import by_speaker
+from tasks.aggregates.emotion_daily import by_speaker
+from tasks.aggregates.speaker_totals import speakers
 
 DAY = dt.date(2026, 11, 20)
 UTTERANCES = pl.DataFrame(tables.utterances(()).empty_table())

@@ -3,11 +3,11 @@
 import polars as pl
 
 from tasks import standing
-from tasks.drift import drift, judged
-from tasks.feature_daily import feature_daily
-from tasks.quality import quality_daily, rejects_daily
+from tasks.aggregates.drift import drift, judged
+from tasks.aggregates.emotion_daily import emotion_daily, speaker_daily
+from tasks.aggregates.feature_daily import feature_daily
+from tasks.aggregates.quality_daily import quality_daily, rejects_daily
 from tasks.run import Run
-from tasks.tallies import emotion_daily, speaker_daily
 
 
 def by_day(

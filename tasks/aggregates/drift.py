@@ -13,7 +13,7 @@ from data_contracts.lake import Lake
 from data_contracts.schema import tables as schemas
 from features.dsp.gemaps import EGEMAPS_NAMES
 from models.drift.distance import DriftConfig, compare, is_enough
-from tasks.histories import History, histories
+from tasks.aggregates.drift_history import History, histories
 
 N_MEASURES = len(EGEMAPS_NAMES) + 4  # class_mix, abstained, rejected, embedding
 _TOLD = 5  # measures by name

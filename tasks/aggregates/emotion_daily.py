@@ -3,7 +3,7 @@
 import polars as pl
 
 from data_contracts.schema.tables import FORGOTTEN, UTTERANCE_KEY
-from tasks.intervals import mean_by
+from tasks.aggregates.intervals import mean_by
 
 _SPEECH_S = (pl.col("end_s") - pl.col("start_s")).sort_by(UTTERANCE_KEY).sum()  # in one order: float sums stay the same
 _TALLY = {"n_utterances": pl.len().cast(pl.Int64), "speech_s": _SPEECH_S}

@@ -1,0 +1,1 @@
+"""Rows of the daily tables and of the speakers table."""
