@@ -14,7 +14,7 @@ from data_contracts.errors import TransientError, UsageError
 from flows import forks
 from flows.chosen import resources as chosen_resources
 from flows.settings import Settings
-from tasks.cluster import GPU, Cluster
+from tasks.compute.cluster import GPU, Cluster
 
 
 def n_workers(settings: Settings) -> int:
@@ -89,7 +89,7 @@ _ENDS_AT = 1.5  # times its memory_mb, where a worker is ended before the kernel
 
 
 def _deaths_count() -> None:
-    """What Dask is told of deaths and of memory: what is tried again is decided in `tasks.scatter`."""
+    """What Dask is told of deaths and of memory: what is tried again is decided in `tasks.compute.scatter`."""
     import dask
 
     dask.config.set(

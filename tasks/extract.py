@@ -5,10 +5,10 @@ from typing import Any
 
 from data_contracts.records import AudioObject, Counts, ShardRef
 from features.corpus import shard_plan
-from tasks.cluster import GPU
+from tasks.compute.bisect import as_replanned, replan, smaller, without
+from tasks.compute.cluster import GPU
+from tasks.compute.scatter import scatter
 from tasks.run import Run
-from tasks.scatter import scatter
-from tasks.smaller import as_replanned, replan, smaller, without
 from tasks.stage import stage
 from tasks.workers_extract import (
     assemble_one,

@@ -10,7 +10,7 @@ from distributed import LocalCluster
 from data_contracts.errors import TransientError
 from flows import runners
 from flows.settings import Settings
-from tasks.cluster import GPU, Cluster
+from tasks.compute.cluster import GPU, Cluster
 
 
 class _LocalCUDACluster(LocalCluster):

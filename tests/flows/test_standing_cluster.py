@@ -16,7 +16,7 @@ from data_contracts.errors import ComputeError
 from flows import runners
 from flows.backfill import backfill
 from flows.embedded_s3 import upload
-from tasks.cluster import GPU
+from tasks.compute.cluster import GPU
 
 FLOAT = {"check_exact": False, "abs_tol": 1e-3, "rel_tol": 1e-3}
 

@@ -9,7 +9,7 @@ from helpers.runs import make_run
 
 from data_contracts.errors import ComputeError
 from features.corpus.layout import Corpus
-from tasks import cluster
+from tasks.compute import cluster
 from tasks.run import Choice
 
 

@@ -12,8 +12,8 @@ from features.corpus import shard_plan
 from features.extraction.shard import Extracted, reject_shard
 from features.extraction.utterances import Embedders
 from tasks import run_staging_paths as paths
+from tasks.compute.scatter import Fallback, Instead, Item
 from tasks.run import Run
-from tasks.scatter import Fallback, Instead, Item
 
 T = TypeVar("T")
 

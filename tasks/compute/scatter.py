@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from data_contracts.errors import ComputeError, TransientError
-from tasks.cluster import Cluster, OutOfMemory
+from tasks.compute.cluster import Cluster, OutOfMemory
 
 if TYPE_CHECKING:
     from distributed import Client, Future

@@ -1,0 +1,1 @@
+"""Spread of work over Dask workers; the only room of tasks that knows Dask."""
