@@ -12,9 +12,9 @@ from data_contracts.lake.snapshot import point, published, versions
 from features.store import shard_files
 from features.store.compaction import Tally, compact
 from tasks.maintenance_report import Upkeep
-from tasks.publication_compaction import existing_tables, tidy
-from tasks.publication_publish import alone
-from tasks.publication_roll_forward import finish_the_dead
+from tasks.publication.compaction import existing_tables, tidy
+from tasks.publication.publish import alone
+from tasks.publication.roll_forward import finish_the_dead
 from tasks.stage import stage
 from tasks.staging_live_runs import being_written
 

@@ -19,9 +19,9 @@ from data_contracts.schema.tables import FORGOTTEN, SPEAKERS
 from features.corpus.sources import Sources
 from tasks import standing
 from tasks.aggregates.emotion_daily import by_speaker, emotion_daily, speaker_daily
-from tasks.publication_manual_change import Amendment, amend
-from tasks.publication_publish import alone
-from tasks.publication_roll_forward import finish_the_dead
+from tasks.publication.manual_change import Amendment, amend
+from tasks.publication.publish import alone
+from tasks.publication.roll_forward import finish_the_dead
 from tasks.who import Row, called, enrolled_before, find, name_for, remembered
 
 _DAYS_AT_A_TIME = 31

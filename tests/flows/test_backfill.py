@@ -25,7 +25,7 @@ from flows.nightly import nightly
 from flows.settings import Settings
 from flows.show import summary
 from models.emotion.model import EmotionModel
-from tasks.commit import RUN_ID
+from tasks.publication.commit import RUN_ID
 
 SHIPPED = WEIGHTS / "emotion"
 N_OBJECTS, N_CLIPS = 34, 30

@@ -7,7 +7,7 @@ import flows.publication
 from data_contracts.lake import Lake
 from flows.backfill import backfill
 from flows.nightly import nightly
-from tasks.commit import RUN_ID
+from tasks.publication.commit import RUN_ID
 
 FLOAT = {"check_exact": False, "abs_tol": 1e-3, "rel_tol": 1e-3}
 

@@ -6,7 +6,7 @@ from polars.testing import assert_frame_equal
 
 import flows.pipeline
 import flows.publication
-import tasks.publication_publish
+import tasks.publication.publish
 from data_contracts.lake import Lake
 from data_contracts.schema.tables import TABLE_KEYS
 from flows.backfill import backfill
@@ -49,7 +49,7 @@ def test_dead_before_a_stage(stage, settings, contents, monkeypatch, tmp_path, u
 @pytest.mark.parametrize("table", unless_exploring(["utterances", "drift", "recordings", "runs"], list(TABLE_KEYS)))
 def test_dead_between_two_tables(table, settings, contents, monkeypatch, tmp_path, undisturbed):
     """The next run rolls forward what was audited, and finds nothing left to do."""
-    commit = tasks.publication_publish.commit
+    commit = tasks.publication.publish.commit
 
     def die_at(lake, change, *args, **kwargs):
         if change.table == table:
@@ -57,7 +57,7 @@ def test_dead_between_two_tables(table, settings, contents, monkeypatch, tmp_pat
         commit(lake, change, *args, **kwargs)
 
     with monkeypatch.context() as death:
-        death.setattr(tasks.publication_publish, "commit", die_at)
+        death.setattr(tasks.publication.publish, "commit", die_at)
         with pytest.raises(Killed):
             backfill(settings=settings)
     ledger = backfill(settings=settings)

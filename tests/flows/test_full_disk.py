@@ -10,13 +10,13 @@ from polars.testing import assert_frame_equal
 from data_contracts.errors import LakeError
 from data_contracts.lake import Lake
 from flows.backfill import backfill
-from tasks.commit import RUN_ID
+from tasks.publication.commit import RUN_ID
 
 FLOAT = {"check_exact": False, "abs_tol": 1e-3, "rel_tol": 1e-3}
 ROOM = 64 << 20
 STAGES = (
     *("flows.pipeline.extract", "flows.publication.integrate", "flows.publication.audit"),
-    "tasks.publication_publish._change:recordings",
+    "tasks.publication.publish._change:recordings",
 )
 
 

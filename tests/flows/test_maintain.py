@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 import features.store.compaction
 import flows.maintain
 import flows.publication
-import tasks.publication_compaction
+import tasks.publication.compaction
 from data_contracts.lake import Lake
 from data_contracts.schema.tables import TABLE_KEYS
 from features.store import shard_files
@@ -21,7 +21,7 @@ from flows.cli import app
 from flows.maintain import maintain
 from flows.nightly import nightly
 from flows.query import query
-from tasks.commit import RUN_ID
+from tasks.publication.commit import RUN_ID
 
 FLOAT = {"check_exact": False, "abs_tol": 1e-3, "rel_tol": 1e-3}
 DAYS = [dt.date(2026, 11, day) for day in (19, 20, 21)]
@@ -104,8 +104,8 @@ def test_dead_at_a_step_and_run_again(step, settings, contents, monkeypatch):
 
     before, lake = contents(settings["lake"]), Lake(settings["lake"])
     module, name = {
-        "tidy": (tasks.publication_compaction, "_sizes"),
-        "vacuum": (tasks.publication_compaction, "_vacuum"),
+        "tidy": (tasks.publication.compaction, "_sizes"),
+        "vacuum": (tasks.publication.compaction, "_vacuum"),
         "pack": (features.store.compaction, "_packers"),
         "remove": (features.store.compaction, "_remove"),
         "expire": (flows.maintain, "expire_reports"),

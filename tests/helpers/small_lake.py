@@ -12,8 +12,8 @@ from data_contracts.schema import feature_sets
 from data_contracts.schema import tables as schemas
 from features.store import shard_files
 from tasks.ledger import Ledger
-from tasks.lock import publishing
-from tasks.publication_publish import publish_staged
+from tasks.publication.lock import publishing
+from tasks.publication.publish import publish_staged
 
 CLASSES = ("anger", "neutral")
 

@@ -7,10 +7,10 @@ import pytest
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError
 
-import tasks.commit
+import tasks.publication.commit
 from data_contracts.errors import LakeError, TransientError
 from data_contracts.schema import tables
-from tasks.commit import RUN_ID, Change, commit, commits
+from tasks.publication.commit import RUN_ID, Change, commit, commits
 
 DAYS = [dt.date(2026, 11, 1) + dt.timedelta(days=n) for n in range(4)]
 SCHEMA = tables.utterances(())
@@ -39,13 +39,13 @@ def test_hundreds_of_dates_are_a_range(lake):
 
 
 def test_what_was_written_though_the_answer_was_lost_is_not_written_twice(lake, monkeypatch):
-    write = tasks.commit._write
+    write = tasks.publication.commit._write
 
     def write_and_lose_the_answer(*arguments):
         write(*arguments)
         raise CommitFailedError("the connection was reset")
 
-    monkeypatch.setattr(tasks.commit, "_write", write_and_lose_the_answer)
+    monkeypatch.setattr(tasks.publication.commit, "_write", write_and_lose_the_answer)
     commit(lake, _change([("a", DAYS[0])]), {RUN_ID: "1"}, since=-1)
     commit(lake, _change([("b", DAYS[0])]), {RUN_ID: "2"}, since=0)
     assert lake.delta("utterances").version() == 1
@@ -56,7 +56,7 @@ def test_what_was_not_written_is_an_error(lake, monkeypatch, kind, ours):
     def fail(*_arguments):
         raise kind("the connection was reset")
 
-    monkeypatch.setattr(tasks.commit, "_write", fail)
+    monkeypatch.setattr(tasks.publication.commit, "_write", fail)
     with pytest.raises(ours, match=r"publishing .*utterances: the connection was reset"):
         commit(lake, _change([("a", DAYS[0])]), {RUN_ID: "1"}, since=-1)
 

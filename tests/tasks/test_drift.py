@@ -21,7 +21,7 @@ from tasks.aggregates import feature_daily
 from tasks.aggregates.daily import by_day
 from tasks.aggregates.drift import N_MEASURES, in_words
 from tasks.aggregates.reconciliation import keys_broken
-from tasks.commit import Change, commit
+from tasks.publication.commit import Change, commit
 
 FIRST = dt.date(2026, 10, 1)
 DAYS = [FIRST + dt.timedelta(days=n) for n in range(30)]

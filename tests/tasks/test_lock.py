@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from data_contracts.errors import LakeError, PublishConflict
 from data_contracts.lake import Lake
-from tasks import lock, processes
+from tasks import processes
+from tasks.publication import lock
 from tasks.run_staging_paths import PUBLISH_LOCK
 
 NEWEST = f"{PUBLISH_LOCK}/00000001"
@@ -88,7 +89,7 @@ def test_who_is_killed_while_it_holds_the_lock_holds_nothing(tmp_path):
     code = f"""
 import sys, time
 from data_contracts.lake import Lake
-from tasks.lock import publishing
+from tasks.publication.lock import publishing
 with publishing(Lake({str(tmp_path)!r}), "dead"):
     print("held", flush=True)
     time.sleep({PATIENCE_S})

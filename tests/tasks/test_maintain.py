@@ -13,7 +13,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 import tasks.maintain
-import tasks.publication_compaction
+import tasks.publication.compaction
 from data_contracts.errors import LakeError
 from data_contracts.lake import Lake
 from data_contracts.lake.snapshot import point, published, versions
@@ -201,7 +201,7 @@ def test_dead_at_any_step_and_run_again(lake, monkeypatch, step):
         raise Killed
 
     with monkeypatch.context() as death:
-        death.setattr(tasks.publication_compaction, step, die)
+        death.setattr(tasks.publication.compaction, step, die)
         with pytest.raises(Killed):
             _tidy(lake)
     _tidy(lake)

@@ -12,10 +12,10 @@ from data_contracts.lake.snapshot import versions
 from data_contracts.schema import tables
 from data_contracts.schema.tables import TABLE_KEYS
 from flows.query import query
-from tasks.commit import ATTEMPT, RUN_ID
 from tasks.ledger import Ledger
-from tasks.lock import publishing
-from tasks.publication_publish import check_base, publish_staged
+from tasks.publication.commit import ATTEMPT, RUN_ID
+from tasks.publication.lock import publishing
+from tasks.publication.publish import check_base, publish_staged
 from tasks.publish import roll_forward
 
 DAY, NEXT = dt.date(2026, 11, 21), dt.date(2026, 11, 22)

@@ -7,8 +7,8 @@ import pytest
 
 from data_contracts import lake as lakes
 from data_contracts.schema.tables import SPEAKERS
-from tasks.commit import RUN_ID
-from tasks.publication_manual_change import Amendment, amend
+from tasks.publication.commit import RUN_ID
+from tasks.publication.manual_change import Amendment, amend
 
 _COLUMNS = pa.schema([field.with_nullable(True) for field in SPEAKERS])
 

@@ -7,7 +7,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-import tasks.publication_publish
+import tasks.publication.publish
 from data_contracts.errors import UsageError
 from data_contracts.lake import Lake
 from data_contracts.lake.snapshot import versions
@@ -16,7 +16,7 @@ from data_contracts.schema.tables import FORGOTTEN, SPEAKERS, TABLE_KEYS
 from tasks import speakers
 from tasks.aggregates.emotion_daily import by_speaker, emotion_daily, speaker_daily
 from tasks.memory import voiceprints
-from tasks.publication_manual_change import Amendment, amend
+from tasks.publication.manual_change import Amendment, amend
 from tasks.publish import roll_forward
 from tasks.who import remembered
 
@@ -103,7 +103,7 @@ def test_merged_twice_is_merged_once(lake):
 
 @pytest.mark.parametrize("table", ["utterances", "speakers", "speaker_daily", "runs"])
 def test_a_merge_that_died_is_finished(table, lake, monkeypatch):
-    commit = tasks.publication_publish.commit
+    commit = tasks.publication.publish.commit
 
     def die_at(at, change, *arguments, **options):
         if change.table == table:
@@ -111,7 +111,7 @@ def test_a_merge_that_died_is_finished(table, lake, monkeypatch):
         commit(at, change, *arguments, **options)
 
     with monkeypatch.context() as death:
-        death.setattr(tasks.publication_publish, "commit", die_at)
+        death.setattr(tasks.publication.publish, "commit", die_at)
         with pytest.raises(Killed):
             speakers.merge(lake, "ada-lovelace", ["spk_b"])
     assert len(roll_forward.fn(lake)) == 1
@@ -123,7 +123,7 @@ def test_a_merge_that_died_is_finished(table, lake, monkeypatch):
 
 def test_nobody_publishes_over_a_merge_that_died(lake, monkeypatch):
     """Half of it was lost where another publication came before the next run's beginning."""
-    commit = tasks.publication_publish.commit
+    commit = tasks.publication.publish.commit
 
     def die_at_speakers(at, change, *arguments, **options):
         if change.table == "speakers":
@@ -131,7 +131,7 @@ def test_nobody_publishes_over_a_merge_that_died(lake, monkeypatch):
         commit(at, change, *arguments, **options)
 
     with monkeypatch.context() as death:
-        death.setattr(tasks.publication_publish, "commit", die_at_speakers)
+        death.setattr(tasks.publication.publish, "commit", die_at_speakers)
         with pytest.raises(Killed):
             speakers.merge(lake, "ada-lovelace", ["spk_b"])
     speakers.rename(lake, "spk_c", "Cleo")

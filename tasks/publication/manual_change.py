@@ -11,8 +11,8 @@ from data_contracts.lake.snapshot import versions
 from data_contracts.schema.tables import BY_DAY
 from tasks import run_staging_paths as paths
 from tasks.ledger import Ledger
-from tasks.publication_publish import alone, publish_staged
-from tasks.publication_roll_forward import finish_the_dead
+from tasks.publication.publish import alone, publish_staged
+from tasks.publication.roll_forward import finish_the_dead
 from tasks.run import new_id
 
 

@@ -9,8 +9,8 @@ from data_contracts.errors import LakeError, PublishConflict
 from data_contracts.lake import Lake
 from tasks import run_staging_paths as paths
 from tasks.ledger import Ledger
-from tasks.lock import Held
-from tasks.publication_publish import check_base, clear, publish_staged
+from tasks.publication.lock import Held
+from tasks.publication.publish import check_base, clear, publish_staged
 
 
 def finish_the_dead(held: Held, *, but: str = "") -> list[str]:

@@ -1,0 +1,1 @@
+"""Publication: lock, Delta commits, roll-forward and manual changes."""
