@@ -6,7 +6,7 @@ import httpx
 from prefect.artifacts import create_link_artifact, create_table_artifact
 from prefect.context import FlowRunContext
 
-from tasks.ledger import Ledger
+from tasks.run.ledger import Ledger
 
 
 def leave(ledger: Ledger) -> None:

@@ -9,7 +9,7 @@ from flows.dates import days
 from flows.notify import told
 from flows.pipeline import Stage, process
 from flows.settings import Settings
-from tasks.ledger import Ledger
+from tasks.run.ledger import Ledger
 
 
 @flow(name="backfill", **told)

@@ -9,9 +9,9 @@ from data_contracts.errors import LakeError, UsageError
 from data_contracts.lake import Lake
 from data_contracts.schema.tables import RUNS
 from flows.query import query
-from tasks import run_staging_paths as paths
-from tasks.heartbeat import last_sign
-from tasks.ledger import Ledger
+from tasks.run import staging_paths as paths
+from tasks.run.heartbeat import last_sign
+from tasks.run.ledger import Ledger
 
 HISTORY = pa.schema([*RUNS, pa.field("stage", pa.string()), pa.field("error", pa.string())])
 """The ledger's columns, and of a run that published nothing: the stage it is or was in last, and what went wrong."""

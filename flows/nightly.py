@@ -9,7 +9,7 @@ from flows.dates import yesterday
 from flows.notify import told
 from flows.pipeline import process
 from flows.settings import Settings
-from tasks.ledger import Ledger
+from tasks.run.ledger import Ledger
 
 
 @flow(name="nightly", **told)

@@ -26,8 +26,8 @@ from flows.progress import reporter
 from flows.receivers import Message, receivers, tell
 from flows.screen import visible
 from flows.settings import Settings
-from tasks import run_staging_paths as paths
-from tasks.ledger import Ledger
+from tasks.run import staging_paths as paths
+from tasks.run.ledger import Ledger
 
 _LONG_AGO = dt.timedelta(days=7)
 _MOST_WORDS = 1_500  # of an error: chats cut off what is longer

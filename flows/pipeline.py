@@ -25,12 +25,12 @@ from flows.settings import Settings
 from models.registry.compatibility import check_features
 from tasks.discover import discover
 from tasks.extract import extract
-from tasks.heartbeat import heartbeat
-from tasks.ledger import Ledger
 from tasks.plan import plan
 from tasks.publish import finish, roll_forward
 from tasks.rejected import rejected
-from tasks.run import Choice, Run, new_id
+from tasks.run.context import Choice, Run, new_id
+from tasks.run.heartbeat import heartbeat
+from tasks.run.ledger import Ledger
 from tasks.staging_found import Found
 
 Stage = Literal["features", "score"]

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from data_contracts.records import Counts
-from tasks.ledger import Ledger
+from tasks.run.ledger import Ledger
 
 
 class Reporter(Protocol):

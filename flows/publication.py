@@ -10,10 +10,10 @@ from flows.screen import safe
 from tasks.audit import audit, docs_uri
 from tasks.identify import identify
 from tasks.integrate import integrate
-from tasks.ledger import Ledger
 from tasks.publish import publish
 from tasks.reenrol import reenrol
-from tasks.run import Run
+from tasks.run.context import Run
+from tasks.run.ledger import Ledger
 from tasks.score import score
 from tasks.select import select
 from tasks.staging_pending import Pending, held

@@ -12,8 +12,8 @@ from flows.dates import days
 from flows.notify import told
 from flows.pipeline import process
 from flows.settings import Settings
-from tasks.ledger import Ledger
-from tasks.run import Choice
+from tasks.run.context import Choice
+from tasks.run.ledger import Ledger
 from tasks.staging_rejects import chosen
 
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from data_contracts.rejects import MOST_TRIES
 from flows.screen import safe, visible
-from tasks.ledger import Ledger
+from tasks.run.ledger import Ledger
 
 _NUMERIC = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
 

@@ -5,9 +5,9 @@ import polars as pl
 from data_contracts.expectations.suites import COUNTED
 from data_contracts.expectations.validation import Verdict, validate
 from data_contracts.schema import tables as schemas
-from tasks import run_staging_paths as paths
 from tasks.aggregates.reconciliation import reconciled, with_recording_lengths, with_unexplained
-from tasks.run import Run
+from tasks.run import staging_paths as paths
+from tasks.run.context import Run
 from tasks.stage import stage
 from tasks.staging_pending import Pending
 

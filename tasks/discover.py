@@ -9,9 +9,9 @@ from data_contracts.errors import UsageError
 from features.corpus.layout import Corpus
 from features.corpus.listing import by_folder, list_pages
 from features.store import history as store_history
-from tasks import run_staging_paths as paths
-from tasks.clock import published_ahead
-from tasks.run import Run
+from tasks.run import staging_paths as paths
+from tasks.run.context import Run
+from tasks.run.logical_clock import published_ahead
 from tasks.spool import Spool
 from tasks.stage import stage
 from tasks.staging_found import Found, Writer

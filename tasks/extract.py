@@ -8,7 +8,7 @@ from features.corpus import shard_plan
 from tasks.compute.bisect import as_replanned, replan, smaller, without
 from tasks.compute.cluster import GPU
 from tasks.compute.scatter import scatter
-from tasks.run import Run
+from tasks.run.context import Run
 from tasks.stage import stage
 from tasks.workers_extract import (
     assemble_one,

@@ -13,8 +13,8 @@ from data_contracts.schema import tables
 from data_contracts.schema.tables import UTTERANCE_KEY
 from features.dsp.gemaps import EGEMAPS_NAMES
 from features.store import history, shard_files
-from tasks import run_staging_paths as paths
-from tasks.run import Run
+from tasks.run import staging_paths as paths
+from tasks.run.context import Run
 from tasks.staging_pending import pending
 
 _VOICED = pl.col("VoicedSegmentsPerSec") * pl.col("MeanVoicedSegmentLengthSec")  # share of the time

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import polars as pl
 
 from data_contracts.schema.tables import BY_DAY, UTTERANCE_KEY
-from tasks import run_staging_paths as paths
 from tasks import standing
 from tasks.aggregates.daily import by_day
 from tasks.aggregates.speaker_totals import speakers
 from tasks.related import related
-from tasks.run import Run
+from tasks.run import staging_paths as paths
+from tasks.run.context import Run
 from tasks.stage import stage
 from tasks.staging_pending import Pending
 from tasks.staging_recordings import as_table, published_utterances, recordings_to_stage, rejects_to_stage

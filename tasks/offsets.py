@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from models.emotion.speaker_adaptation import Sums
-from tasks import run_staging_paths as paths
-from tasks.run import Run
+from tasks.run import staging_paths as paths
+from tasks.run.context import Run
 
 _COLUMNS = ("weight", "features", "beliefs")
 

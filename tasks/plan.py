@@ -9,8 +9,8 @@ from data_contracts.records import ShardRef
 from features.corpus import shard_plan
 from features.corpus.object_frames import KEY
 from features.store import history
-from tasks import run_staging_paths as paths
-from tasks.run import Run
+from tasks.run import staging_paths as paths
+from tasks.run.context import Run
 from tasks.stage import stage
 from tasks.staging_found import Found, read_found
 

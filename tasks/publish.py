@@ -4,11 +4,11 @@ What was audited leaves `ready.json`; a run that died between two tables' commit
 """
 
 from data_contracts.lake import Lake
-from tasks import run_staging_paths as paths
-from tasks.ledger import Ledger
 from tasks.publication.publish import alone, check_base, publish_staged, write_ledger
 from tasks.publication.roll_forward import finish_the_dead, half_published
-from tasks.run import Run
+from tasks.run import staging_paths as paths
+from tasks.run.context import Run
+from tasks.run.ledger import Ledger
 from tasks.stage import stage
 
 

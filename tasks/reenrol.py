@@ -7,9 +7,9 @@ import pyarrow as pa
 
 from data_contracts.errors import TransientError, UndertoneError
 from data_contracts.schema.tables import SPEAKERS
-from tasks import run_staging_paths as paths
 from tasks.enrol import hear
-from tasks.run import Run
+from tasks.run import staging_paths as paths
+from tasks.run.context import Run
 from tasks.stage import stage
 
 

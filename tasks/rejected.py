@@ -8,7 +8,7 @@ import polars as pl
 from data_contracts.errors import UsageError
 from features.corpus.object_frames import of_objects
 from features.store import history
-from tasks.run import Run
+from tasks.run.context import Run
 from tasks.stage import stage
 from tasks.staging_found import Found, Writer
 from tasks.staging_rejects import chosen, look_again

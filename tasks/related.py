@@ -8,8 +8,8 @@ import datetime as dt
 import polars as pl
 
 from data_contracts.schema import tables
-from tasks import run_staging_paths as paths
-from tasks.run import Run
+from tasks.run import staging_paths as paths
+from tasks.run.context import Run
 
 _COLUMNS = (
     *("uri", "etag", "recording_id", "date", "status", "read_at", "tries", "n_segments"),

@@ -15,7 +15,7 @@ from models.emotion import speaker_adaptation
 from models.registry.compatibility import check_features
 from tasks import heard, offsets
 from tasks.compute.scatter import scatter
-from tasks.run import Run
+from tasks.run.context import Run
 from tasks.stage import stage
 from tasks.staging_pending import Pending
 from tasks.workers_score import adapts, add_beliefs, add_features, score_one

@@ -8,8 +8,8 @@ import polars as pl
 
 from features.corpus import object_frames
 from features.corpus.object_frames import KEY
-from tasks import run_staging_paths as paths
-from tasks.run import Run
+from tasks.run import staging_paths as paths
+from tasks.run.context import Run
 
 
 @dataclass(frozen=True)

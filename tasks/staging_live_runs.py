@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from data_contracts.lake import Lake
-from tasks import run_staging_paths as paths
 from tasks.maintenance_report import files_below, newest
+from tasks.run import staging_paths as paths
 
 _ALIVE = dt.timedelta(days=1)
 

@@ -7,8 +7,8 @@ import polars as pl
 
 from data_contracts.rejects import PASSING
 from features.store import history, shard_files
-from tasks import run_staging_paths as paths
-from tasks.run import Run
+from tasks.run import staging_paths as paths
+from tasks.run.context import Run
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from data_contracts.schema import tables
 from data_contracts.schema.tables import TABLE_KEYS, UTTERANCE_KEY
 from tasks import standing
 from tasks.related import related, shown_utterances
-from tasks.run import Run
+from tasks.run.context import Run
 from tasks.staging_pending import pending
 
 

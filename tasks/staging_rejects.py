@@ -12,7 +12,7 @@ from data_contracts.records import AudioObject
 from data_contracts.schema import tables
 from features.corpus.filesystem import look_at
 from features.corpus.layout import Corpus, date_in_path
-from tasks.run import Choice
+from tasks.run.context import Choice
 
 _TOLD = ("bytes", "modified", "attributes", "read_at")
 

@@ -6,8 +6,8 @@ import pyarrow as pa
 
 from data_contracts.schema.tables import UTTERANCE_KEY, utterances
 from features.store import shard_files
-from tasks import run_staging_paths as paths
-from tasks.run import Run
+from tasks.run import staging_paths as paths
+from tasks.run.context import Run
 
 
 def voices(run: Run, counted: pl.DataFrame, date: object, shards: list[str]) -> pl.DataFrame:

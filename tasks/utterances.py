@@ -8,8 +8,8 @@ import polars as pl
 from data_contracts.channel_names import channel_names
 from data_contracts.schema.tables import UTTERANCE_KEY
 from features.store import shard_files
-from tasks import run_staging_paths as paths
-from tasks.run import Run
+from tasks.run import staging_paths as paths
+from tasks.run.context import Run
 from tasks.staging_pending import Pending, pending
 
 

@@ -7,8 +7,8 @@ from features.extraction.shard import Extracted, extract_shard
 from features.extraction.utterances import Embedder
 from features.resources import use_full_precision
 from models.serving import along, encoder, extractor
-from tasks import run_staging_paths as paths
-from tasks.run import Run
+from tasks.run import staging_paths as paths
+from tasks.run.context import Run
 
 
 def extract_one(run: Run, shard: ShardRef) -> tuple[ShardRef, Extracted]:

@@ -16,8 +16,8 @@ from models.emotion import speaker_adaptation
 from models.emotion.model import EmotionModel
 from models.emotion.speaker_adaptation import Sums
 from tasks import heard, offsets
-from tasks import run_staging_paths as paths
-from tasks.run import Run
+from tasks.run import staging_paths as paths
+from tasks.run.context import Run
 
 LEAST_VOICED_S = 0.25  # of voiced sound; nobody can tell from less
 

@@ -4,7 +4,7 @@ from data_contracts.errors import CredentialsError, TransientError
 from data_contracts.lake import Lake
 from flows.progress import reporter
 from flows.screen import safe
-from tasks.ledger import Ledger
+from tasks.run.ledger import Ledger
 
 
 def warm_up() -> None:

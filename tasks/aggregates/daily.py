@@ -7,7 +7,7 @@ from tasks.aggregates.drift import drift, judged
 from tasks.aggregates.emotion_daily import emotion_daily, speaker_daily
 from tasks.aggregates.feature_daily import feature_daily
 from tasks.aggregates.quality_daily import quality_daily, rejects_daily
-from tasks.run import Run
+from tasks.run.context import Run
 
 
 def by_day(

@@ -14,7 +14,7 @@ from data_contracts.schema.tables import EMBEDDING, FEATURE_DAILY, UTTERANCE_KEY
 from features.dsp.gemaps import EGEMAPS_NAMES
 from features.store import shard_files
 from models.drift import histogram
-from tasks.run import Run
+from tasks.run.context import Run
 
 _AT_ONCE = 4  # shards that are read at a time
 _EMPTY = pl.DataFrame(FEATURE_DAILY.empty_table())

@@ -9,9 +9,9 @@ from data_contracts.expectations.suites import COUNTED, DRIFTED, ROUNDING_S
 from data_contracts.rejects import Unscored
 from data_contracts.schema import tables as schemas
 from features.store import shard_files
-from tasks import run_staging_paths as paths
 from tasks.aggregates.drift import in_words
-from tasks.run import Run
+from tasks.run import staging_paths as paths
+from tasks.run.context import Run
 from tasks.staging_pending import Pending, pending
 
 _NIGHTS = 28

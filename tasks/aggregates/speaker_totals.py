@@ -8,9 +8,9 @@ import polars as pl
 
 from data_contracts.schema import tables
 from data_contracts.schema.tables import UTTERANCE_KEY
-from tasks import run_staging_paths as paths
 from tasks.aggregates.emotion_daily import by_speaker
-from tasks.run import Run
+from tasks.run import staging_paths as paths
+from tasks.run.context import Run
 
 _IDENTITY = ("speaker_id", "name", "kind", "centroid", "extractor", "sources", "merged_into")
 _SUMS = ("first_seen", "last_seen", "n_utterances", "speech_s")

@@ -11,9 +11,9 @@ from data_contracts.rejects import Reason, Reject
 from features.corpus import shard_plan
 from features.extraction.shard import Extracted, reject_shard
 from features.extraction.utterances import Embedders
-from tasks import run_staging_paths as paths
 from tasks.compute.scatter import Fallback, Instead, Item
-from tasks.run import Run
+from tasks.run import staging_paths as paths
+from tasks.run.context import Run
 
 T = TypeVar("T")
 

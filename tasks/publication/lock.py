@@ -18,8 +18,8 @@ from typing import Any
 
 from data_contracts.errors import LakeError, PublishConflict, TransientError, UndertoneError
 from data_contracts.lake import Lake
-from tasks import run_staging_paths as paths
-from tasks.processes import here, is_gone
+from tasks.run import staging_paths as paths
+from tasks.run.processes import here, is_gone
 
 _BEAT_S, _STALE_S = 20.0, 180.0
 _POLL_S = 0.25

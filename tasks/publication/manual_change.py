@@ -9,11 +9,11 @@ import pyarrow as pa
 from data_contracts.lake import Lake
 from data_contracts.lake.snapshot import versions
 from data_contracts.schema.tables import BY_DAY
-from tasks import run_staging_paths as paths
-from tasks.ledger import Ledger
 from tasks.publication.publish import alone, publish_staged
 from tasks.publication.roll_forward import finish_the_dead
-from tasks.run import new_id
+from tasks.run import staging_paths as paths
+from tasks.run.context import new_id
+from tasks.run.ledger import Ledger
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from data_contracts.lake import Lake
 from data_contracts.lake.conditional_writes import require_conditional_writes
 from data_contracts.lake.snapshot import point, versions
 from data_contracts.schema.tables import BY_DAY, PUBLISHED, RUNS
-from tasks import run_staging_paths as paths
-from tasks.ledger import Ledger
 from tasks.publication.commit import ATTEMPT, RUN_ID, Change, commit, commits
 from tasks.publication.lock import Held, publishing
+from tasks.run import staging_paths as paths
+from tasks.run.ledger import Ledger
 
 _READ = ("utterances", "speakers", "recordings")  # what staging builds upon
 

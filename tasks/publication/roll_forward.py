@@ -7,10 +7,10 @@ from typing import Any
 
 from data_contracts.errors import LakeError, PublishConflict
 from data_contracts.lake import Lake
-from tasks import run_staging_paths as paths
-from tasks.ledger import Ledger
 from tasks.publication.lock import Held
 from tasks.publication.publish import check_base, clear, publish_staged
+from tasks.run import staging_paths as paths
+from tasks.run.ledger import Ledger
 
 
 def finish_the_dead(held: Held, *, but: str = "") -> list[str]:

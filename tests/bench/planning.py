@@ -34,7 +34,7 @@ from features.resources import Resources
 from features.store import history, shard_files
 from tasks.discover import discover
 from tasks.plan import plan
-from tasks.run import Run
+from tasks.run.context import Run
 from tasks.spool import Spool
 from tasks.staging_found import Writer
 

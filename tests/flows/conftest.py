@@ -22,7 +22,7 @@ from data_contracts.schema.tables import TABLE_KEYS
 from flows import forks
 from flows.backfill import backfill
 from models.registry.mlflow_registry import Registry
-from tasks.ledger import Ledger
+from tasks.run.ledger import Ledger
 
 
 @pytest.fixture(scope="session")

@@ -9,15 +9,15 @@ from typer.testing import CliRunner
 
 from flows.cli import app
 from flows.history import at_a_glance, recent
-from tasks.ledger import Ledger
-from tasks.processes import here
 from tasks.publish import finish
+from tasks.run.ledger import Ledger
+from tasks.run.processes import here
 
 STARTED = dt.datetime(2026, 11, 22, 3, tzinfo=dt.UTC)
 
 
 def test_who_died_stands_there_with_the_stage(lake):
-    code = "import json; from tasks.processes import here; print(json.dumps(here()))"
+    code = "import json; from tasks.run.processes import here; print(json.dumps(here()))"
     gone = json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
     _run(lake, "r1", stage="extract", place=gone)
     _run(lake, "r2", stage="score", place=here())

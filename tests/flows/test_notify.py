@@ -22,7 +22,7 @@ from flows.nightly import nightly
 from flows.notify import on_crashed, told
 from flows.retry import retry
 from flows.train import train
-from tasks.ledger import Ledger
+from tasks.run.ledger import Ledger
 
 pytestmark = pytest.mark.usefixtures("_prefect")
 
@@ -89,7 +89,7 @@ def test_a_worker_tells_of_a_process_that_was_killed(mailbox, monkeypatch):
 
 def test_the_next_run_tells_once_of_those_that_were_killed(mailbox, settings):
     lake = Lake(settings["lake"])
-    code = "import json; from tasks.processes import here; print(json.dumps(here()))"
+    code = "import json; from tasks.run.processes import here; print(json.dumps(here()))"
     gone = json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
     now = dt.datetime.now(dt.UTC)
     for ledger in (

@@ -7,7 +7,7 @@ from data_contracts.lake import Lake
 from data_contracts.records import ModelRef
 from features.extraction.config import FeatureConfig
 from features.resources import Resources
-from tasks.run import Run
+from tasks.run.context import Run
 
 CLASSES = ("anger", "neutral")
 

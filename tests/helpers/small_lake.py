@@ -11,9 +11,9 @@ from data_contracts.lake.snapshot import versions
 from data_contracts.schema import feature_sets
 from data_contracts.schema import tables as schemas
 from features.store import shard_files
-from tasks.ledger import Ledger
 from tasks.publication.lock import publishing
 from tasks.publication.publish import publish_staged
+from tasks.run.ledger import Ledger
 
 CLASSES = ("anger", "neutral")
 

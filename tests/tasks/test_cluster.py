@@ -10,7 +10,7 @@ from helpers.runs import make_run
 from data_contracts.errors import ComputeError
 from features.corpus.layout import Corpus
 from tasks.compute import cluster
-from tasks.run import Choice
+from tasks.run.context import Choice
 
 
 def test_another_release_is_refused_by_the_worker(monkeypatch):

@@ -10,10 +10,10 @@ import time
 import pytest
 
 from data_contracts.lake import Lake
-from tasks import heartbeat as hearts
-from tasks import processes
-from tasks.heartbeat import heartbeat, last_sign
-from tasks.ledger import Ledger
+from tasks.run import heartbeat as hearts
+from tasks.run import processes
+from tasks.run.heartbeat import heartbeat, last_sign
+from tasks.run.ledger import Ledger
 
 STARTED = dt.datetime(2026, 11, 22, 3, tzinfo=dt.UTC)
 ALIVE = "staging/run=r1/alive.json"
@@ -95,7 +95,7 @@ def test_age_is_what_the_store_says(lake):
 
 
 def test_a_process_that_is_gone_from_here_is_dead_at_once(lake, ledger):
-    code = "import json; from tasks.processes import here; print(json.dumps(here()))"
+    code = "import json; from tasks.run.processes import here; print(json.dumps(here()))"
     gone = json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
     lake.write_json(ALIVE, {"stage": "score", "place": gone})
     assert last_sign(lake, ledger) == hearts.Sign("score", is_dead=True)

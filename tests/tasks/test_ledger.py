@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from data_contracts.records import Counts
 from data_contracts.schema.tables import RUNS
-from tasks.ledger import Ledger
+from tasks.run.ledger import Ledger
 
 STARTED = dt.datetime(2026, 11, 22, 3, tzinfo=dt.UTC)
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from data_contracts.errors import LakeError, PublishConflict
 from data_contracts.lake import Lake
-from tasks import processes
 from tasks.publication import lock
-from tasks.run_staging_paths import PUBLISH_LOCK
+from tasks.run import processes
+from tasks.run.staging_paths import PUBLISH_LOCK
 
 NEWEST = f"{PUBLISH_LOCK}/00000001"
 ELSEWHERE = {**processes.here(), "machine": "elsewhere", "host": "elsewhere"}
@@ -71,7 +71,7 @@ def test_of_many_at_once_one_at_a_time(lake, monkeypatch):
 
 
 def test_a_process_that_is_gone_holds_nothing(lake):
-    code = "import json; from tasks.processes import here; print(json.dumps(here()))"
+    code = "import json; from tasks.run.processes import here; print(json.dumps(here()))"
     gone = json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
     lake.write(NEWEST, _claim(place=gone))
     with lock.publishing(lake, "next", patience_s=0):

@@ -12,11 +12,11 @@ from data_contracts.lake.snapshot import versions
 from data_contracts.schema import tables
 from data_contracts.schema.tables import TABLE_KEYS
 from flows.query import query
-from tasks.ledger import Ledger
 from tasks.publication.commit import ATTEMPT, RUN_ID
 from tasks.publication.lock import publishing
 from tasks.publication.publish import check_base, publish_staged
 from tasks.publish import roll_forward
+from tasks.run.ledger import Ledger
 
 DAY, NEXT = dt.date(2026, 11, 21), dt.date(2026, 11, 22)
 CLASSES = ("anger", "neutral")

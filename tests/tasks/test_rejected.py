@@ -19,7 +19,7 @@ from features.corpus.listing import list_objects
 from features.store import shard_files
 from tasks.discover import discover
 from tasks.rejected import rejected
-from tasks.run import Choice
+from tasks.run.context import Choice
 from tasks.staging_found import Found, read_found
 from tasks.staging_rejects import chosen
 

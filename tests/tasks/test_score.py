@@ -23,8 +23,8 @@ from models.emotion.dataset import FEATURE_NAMES
 from models.emotion.model import EmotionModel, Member
 from models.emotion.speaker_adaptation import Prior
 from tasks import heard
-from tasks import run_staging_paths as paths
-from tasks.run import Run
+from tasks.run import staging_paths as paths
+from tasks.run.context import Run
 from tasks.score import score
 from tasks.staging_pending import Pending
 

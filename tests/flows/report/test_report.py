@@ -20,7 +20,7 @@ from flows.query import query
 from flows.report.facts import gather
 from flows.report.leave import leave_report
 from flows.report.page import page
-from tasks.ledger import Ledger
+from tasks.run.ledger import Ledger
 
 LAST = dt.date(2026, 11, 21)
 HOSTILE = "<script>alert(1)</script>\"'&\u202e.flac"

@@ -12,7 +12,7 @@ from typing import Any, Self
 from data_contracts.lake import Lake
 from data_contracts.records import Counts
 from data_contracts.schema.tables import RUNS, STAGES
-from tasks import run_staging_paths as paths
+from tasks.run import staging_paths as paths
 
 _STAGED = (
     *("n_scored", "n_published_recordings", "n_published_utterances", "n_new_speakers"),

@@ -14,7 +14,7 @@ from features.corpus.sources import Sources
 from features.extraction.config import FeatureConfig
 from features.resources import Resources
 from models.drift.distance import DriftConfig
-from tasks import run_staging_paths as paths
+from tasks.run import staging_paths as paths
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from data_contracts.errors import UndertoneError
 from data_contracts.lake import Lake
-from tasks import run_staging_paths as paths
-from tasks.ledger import Ledger
-from tasks.processes import here, is_gone
+from tasks.run import staging_paths as paths
+from tasks.run.ledger import Ledger
+from tasks.run.processes import here, is_gone
 
 _BEAT_S, _STALE_S = 20.0, 180.0
 

@@ -1,0 +1,1 @@
+"""One run: its context, ledger, heartbeat and clock."""
