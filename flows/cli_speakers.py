@@ -31,7 +31,7 @@ def list_speakers(lake: Lake = None, limit: Limit = 100, as_json: Json = False) 
     import polars as pl
 
     from flows.rows import rows
-    from tasks.who import remembered
+    from tasks.speakers.lookup import remembered
 
     people = remembered(_lake(lake)).filter(pl.col("kind") != "merged")
     order = people.sort("n_utterances", "speaker_id", descending=[True, False]).head(limit)
@@ -46,7 +46,7 @@ def rename(
     as_json: Json = False,
 ) -> None:
     """Gives a speaker a name; a found voice is known by it from now on. The speaker_id stays."""
-    from tasks.speakers import rename as change
+    from tasks.speakers.curation import rename as change
 
     row = change(_lake(lake), who, name)
     words = f"[bold]{safe(row['name'])}[/bold] is the name of {row['speaker_id']} now: speaker_known is true."
@@ -61,7 +61,7 @@ def merge(
     as_json: Json = False,
 ) -> None:
     """Makes several speakers one. It is remembered: nights to come and backfills give those voices to who stays."""
-    from tasks.speakers import merge as change
+    from tasks.speakers.curation import merge as change
 
     row = change(_lake(lake), into, others)
     _tell(
@@ -86,8 +86,8 @@ def forget(
     What stays besides: recordings, features (the embeddings among them), and older versions of the tables, unless
     --vacuum. The next night on which the voice is heard, or a backfill, founds a pseudonym for it as for any other.
     """
-    from tasks.speakers import forget as change
-    from tasks.speakers import remove_history
+    from tasks.speakers.curation import forget as change
+    from tasks.speakers.curation import remove_history
 
     opened = _lake(lake)
     row = change(opened, who)

@@ -105,8 +105,8 @@ def _registry(settings: Settings) -> tuple[State, str]:
 
 
 def _speakers(settings: Settings) -> tuple[State, str]:
-    from tasks.memory import voiceprints
-    from tasks.who import remembered
+    from tasks.speakers.gallery import voiceprints
+    from tasks.speakers.lookup import remembered
 
     lake = settings.open_lake()
     people = remembered(lake)

@@ -5,9 +5,9 @@ from typing import Any
 
 from flows import chosen
 from flows.settings import Settings
-from tasks import speakers
-from tasks.enrol import hear
-from tasks.who import slug
+from tasks.speakers import curation
+from tasks.speakers.enrolment import hear
+from tasks.speakers.lookup import slug
 
 
 def enroll(settings: Settings, name: str, uris: list[str]) -> dict[str, Any]:
@@ -25,6 +25,6 @@ def enroll(settings: Settings, name: str, uris: list[str]) -> dict[str, Any]:
         "extractor": model.metadata["extractor_digest"],
         "sources": sources,
     }
-    row = speakers.enrol(lake, voice)
+    row = curation.enrol(lake, voice)
     told = {"speech_s": heard.speech_s, "sources": sources, "unlike": heard.unlike}
     return {"speaker_id": row["speaker_id"], "name": name, **told}

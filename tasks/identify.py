@@ -8,9 +8,9 @@ import polars as pl
 from data_contracts.schema.tables import UTTERANCE_KEY
 from models.speaker.linking import Decision
 from models.speaker.linking import identify as identify_speakers
-from tasks.memory import Memory
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
+from tasks.speakers.gallery import Memory
 from tasks.stage import stage
 from tasks.staging_pending import Pending, pending
 from tasks.staging_voices import nobody, reenrolled, voices

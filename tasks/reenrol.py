@@ -7,9 +7,9 @@ import pyarrow as pa
 
 from data_contracts.errors import TransientError, UndertoneError
 from data_contracts.schema.tables import SPEAKERS
-from tasks.enrol import hear
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
+from tasks.speakers.enrolment import hear
 from tasks.stage import stage
 
 

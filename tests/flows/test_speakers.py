@@ -23,7 +23,7 @@ from flows.query import query
 from flows.settings import Settings
 from models.registry.loading import weights_folder
 from models.speaker.model import SpeakerModel
-from tasks import speakers
+from tasks.speakers import curation
 
 NIGHT = "2026/11/19"
 FLOAT = {"check_exact": False, "abs_tol": 1e-3, "rel_tol": 1e-3}
@@ -71,7 +71,7 @@ def test_a_found_voice_that_was_named_is_known_the_next_night(settings):
     nightly(date=dt.date(2026, 11, 19), settings=here)
     lake = Lake(here["lake"])
     found = _speaker_of(lake, "call-0001-voice-a")
-    speakers.rename(lake, found, "Ada")
+    curation.rename(lake, found, "Ada")
     nightly(date=dt.date(2026, 11, 20), settings=here)
     said = lake.scan("utterances").filter(pl.col("speaker_id") == found).collect()
     assert said["date"].n_unique() == 2
@@ -84,12 +84,12 @@ def test_merged_stays_merged_and_forgotten_is_founded_again(settings, contents, 
     lake = Lake(settings["lake"])
     people = lake.scan("speakers").sort("n_utterances", descending=True).collect()["speaker_id"].to_list()
     keep, gone = people[:2]
-    speakers.merge(lake, keep, [gone])
+    curation.merge(lake, keep, [gone])
     who, people = _who(lake), contents(lake.uri)["speakers"]
     backfill(stage="score", force=True, settings=settings)
     assert _who(lake) == who
     assert_frame_equal(contents(lake.uri)["speakers"], people, **FLOAT)
-    row = speakers.forget(lake, keep)
+    row = curation.forget(lake, keep)
     assert lake.scan("utterances").filter(speaker_id=FORGOTTEN).collect().height == row["n_utterances"]
     assert lake.scan("speakers").collect()["speaker_id"].is_in([keep, gone]).sum() == 0
     backfill(stage="score", force=True, settings=settings)
@@ -102,7 +102,7 @@ def test_another_encoder_keeps_names_and_pseudonyms(settings, own_registry, othe
     here = settings | {"registry": own_registry.uri}
     backfill(settings=here)
     lake = Lake(here["lake"])
-    speakers.rename(lake, _speaker_of(lake, "call-0002-voice-b"), "Grace")
+    curation.rename(lake, _speaker_of(lake, "call-0002-voice-b"), "Grace")
     enroll(Settings.load(**here), "Ada", [str(Path(here["corpus"]) / NIGHT / "call-0001-voice-a.flac")])
     backfill(stage="score", force=True, settings=here)
     before = _who(lake)

@@ -13,12 +13,12 @@ from data_contracts.lake import Lake
 from data_contracts.lake.snapshot import versions
 from data_contracts.schema import tables as schemas
 from data_contracts.schema.tables import FORGOTTEN, SPEAKERS, TABLE_KEYS
-from tasks import speakers
 from tasks.aggregates.emotion_daily import by_speaker, emotion_daily, speaker_daily
-from tasks.memory import voiceprints
 from tasks.publication.manual_change import Amendment, amend
 from tasks.publish import roll_forward
-from tasks.who import remembered
+from tasks.speakers import curation
+from tasks.speakers.gallery import voiceprints
+from tasks.speakers.lookup import remembered
 
 DAYS = [dt.date(2026, 11, day) for day in (19, 20)]
 SAID = [  # recording, segment, day, seconds, speaker
@@ -55,26 +55,26 @@ def lake(lake):
 
 
 def test_a_found_voice_gets_a_name_and_is_known_by_it(lake):
-    row = speakers.rename(lake, "spk_b", "Ben")
+    row = curation.rename(lake, "spk_b", "Ben")
     assert (row["speaker_id"], row["name"], row["kind"]) == ("spk_b", "Ben", "enrolled")
     said = lake.scan("utterances").sort("recording_id", "segment").collect()
     assert said["speaker_id"].to_list() == [who for *_, who in SAID], "the id is what other tables hold"
     assert said["speaker_known"].to_list() == [True, True, True, False]
     assert {v.speaker_id: v.known for v in voiceprints(remembered(lake), "e1")}["spk_b"]
     _consistent(lake)
-    assert speakers.rename(lake, "ben", "Benjamin")["name"] == "Benjamin"
+    assert curation.rename(lake, "ben", "Benjamin")["name"] == "Benjamin"
     _consistent(lake)
 
 
 def test_named_the_same_again_publishes_nothing(lake):
-    speakers.rename(lake, "spk_b", "Ben")
+    curation.rename(lake, "spk_b", "Ben")
     before = versions(lake)
-    speakers.rename(lake, "Ben", "Ben")
+    curation.rename(lake, "Ben", "Ben")
     assert versions(lake) == before
 
 
 def test_two_become_one_in_every_table(lake):
-    row = speakers.merge(lake, "Ada Lovelace", ["spk_b"])
+    row = curation.merge(lake, "Ada Lovelace", ["spk_b"])
     assert (row["n_utterances"], row["speech_s"], row["last_seen"]) == (3, 7.0, DAYS[1])
     said = lake.scan("utterances").sort("recording_id", "segment").collect()
     assert said["speaker_id"].to_list() == ["ada-lovelace"] * 3 + ["spk_c"]
@@ -85,8 +85,8 @@ def test_two_become_one_in_every_table(lake):
 
 
 def test_whoever_is_near_a_merged_voice_is_its_survivor(lake):
-    speakers.merge(lake, "spk_c", ["spk_b"])
-    speakers.merge(lake, "ada-lovelace", ["spk_c"])
+    curation.merge(lake, "spk_c", ["spk_b"])
+    curation.merge(lake, "ada-lovelace", ["spk_c"])
     voices = voiceprints(remembered(lake), "e1")
     assert [voice.speaker_id for voice in voices] == ["ada-lovelace"] * 3
     assert all(voice.known for voice in voices)
@@ -94,9 +94,9 @@ def test_whoever_is_near_a_merged_voice_is_its_survivor(lake):
 
 
 def test_merged_twice_is_merged_once(lake):
-    first = speakers.merge(lake, "ada-lovelace", ["spk_b", "spk_b"])
+    first = curation.merge(lake, "ada-lovelace", ["spk_b", "spk_b"])
     before = versions(lake)
-    again = speakers.merge(lake, "ada-lovelace", ["spk_b"])
+    again = curation.merge(lake, "ada-lovelace", ["spk_b"])
     assert versions(lake) == before
     assert again["n_utterances"] == first["n_utterances"]
 
@@ -113,7 +113,7 @@ def test_a_merge_that_died_is_finished(table, lake, monkeypatch):
     with monkeypatch.context() as death:
         death.setattr(tasks.publication.publish, "commit", die_at)
         with pytest.raises(Killed):
-            speakers.merge(lake, "ada-lovelace", ["spk_b"])
+            curation.merge(lake, "ada-lovelace", ["spk_b"])
     assert len(roll_forward.fn(lake)) == 1
     assert lake.scan("utterances").filter(speaker_id="ada-lovelace").collect().height == 3
     assert lake.scan("runs").filter(flow="speakers merge").collect().height == 1
@@ -133,16 +133,16 @@ def test_nobody_publishes_over_a_merge_that_died(lake, monkeypatch):
     with monkeypatch.context() as death:
         death.setattr(tasks.publication.publish, "commit", die_at_speakers)
         with pytest.raises(Killed):
-            speakers.merge(lake, "ada-lovelace", ["spk_b"])
-    speakers.rename(lake, "spk_c", "Cleo")
+            curation.merge(lake, "ada-lovelace", ["spk_b"])
+    curation.rename(lake, "spk_c", "Cleo")
     assert set(lake.scan("speakers").filter(kind="merged").collect()["speaker_id"]) == {"spk_b"}
     _consistent(lake)
 
 
 def test_of_the_forgotten_nothing_stays_but_what_was_said(lake):
-    speakers.rename(lake, "spk_b", "Ben")
-    speakers.merge(lake, "Ben", ["spk_c"])
-    row = speakers.forget(lake, "Ben")
+    curation.rename(lake, "spk_b", "Ben")
+    curation.merge(lake, "Ben", ["spk_c"])
+    row = curation.forget(lake, "Ben")
     assert (row["n_voices"], row["n_utterances"]) == (2, 3)
     assert lake.scan("speakers").collect()["speaker_id"].to_list() == ["ada-lovelace"]
     said = lake.scan("utterances").sort("recording_id", "segment").collect()
@@ -153,21 +153,21 @@ def test_of_the_forgotten_nothing_stays_but_what_was_said(lake):
     assert "Ben" not in str(runs.to_dicts())
     _consistent(lake)
     with pytest.raises(UsageError, match="no speaker is called 'Ben'"):
-        speakers.forget(lake, "Ben")
+        curation.forget(lake, "Ben")
 
 
 def test_a_merged_voice_is_forgotten_by_its_id(lake):
-    speakers.merge(lake, "ada-lovelace", ["spk_b"])
-    assert speakers.forget(lake, "spk_b")["n_utterances"] == 0
+    curation.merge(lake, "ada-lovelace", ["spk_b"])
+    assert curation.forget(lake, "spk_b")["n_utterances"] == 0
     assert lake.scan("speakers").collect()["speaker_id"].sort().to_list() == ["ada-lovelace", "spk_c"]
     assert lake.scan("utterances").filter(speaker_id="ada-lovelace").collect().height == 3
 
 
 def test_without_history_the_name_can_be_read_nowhere(lake):
-    speakers.rename(lake, "spk_b", "Benedikt")
-    speakers.forget(lake, "Benedikt")
+    curation.rename(lake, "spk_b", "Benedikt")
+    curation.forget(lake, "Benedikt")
     assert _parquet_with(lake, "Benedikt")
-    assert speakers.remove_history(lake) > 0
+    assert curation.remove_history(lake) > 0
     assert not _parquet_with(lake, "Benedikt")
     assert lake.scan("utterances").collect().height == len(SAID)
     _consistent(lake)
@@ -175,51 +175,51 @@ def test_without_history_the_name_can_be_read_nowhere(lake):
 
 def test_who_is_not_known_hears_who_is_near(lake):
     with pytest.raises(UsageError, match=r"'Ada Lovlace'; did you mean Ada Lovelace"):
-        speakers.rename(lake, "Ada Lovlace", "Ada")
+        curation.rename(lake, "Ada Lovlace", "Ada")
     with pytest.raises(UsageError, match="undertone speakers` lists"):
-        speakers.forget(lake, "zzz")
+        curation.forget(lake, "zzz")
 
 
 def test_a_name_of_two_is_ambiguous(lake):
     rows = [{**row, "name": "Ben"} for row in remembered(lake).filter(kind="found").to_dicts()]
     amend(lake, "by hand", lambda _: Amendment({"speakers": pa.Table.from_pylist(rows, schema=SPEAKERS)}))
     with pytest.raises(UsageError, match="'Ben' is the name of spk_b, spk_c"):
-        speakers.merge(lake, "ada-lovelace", ["Ben"])
+        curation.merge(lake, "ada-lovelace", ["Ben"])
 
 
 @pytest.mark.parametrize("name", ["Ada Lovelace", "ADA LOVELACE", "ada-lovelace"])
 def test_a_name_is_one_persons(lake, name):
     with pytest.raises(UsageError, match="undertone speakers merge ada-lovelace spk_b"):
-        speakers.rename(lake, "spk_b", name)
+        curation.rename(lake, "spk_b", name)
 
 
 @pytest.mark.parametrize(("name", "words"), [("!?", "letter or a digit"), ("Forgotten", "were forgotten")])
 def test_not_everything_is_a_name(lake, name, words):
     with pytest.raises(UsageError, match=words):
-        speakers.rename(lake, "spk_b", name)
+        curation.rename(lake, "spk_b", name)
 
 
 def test_merges_that_cannot_be_meant(lake):
     with pytest.raises(UsageError, match="merged with itself"):
-        speakers.merge(lake, "spk_b", ["spk_b"])
+        curation.merge(lake, "spk_b", ["spk_b"])
     with pytest.raises(UsageError, match="undertone speakers merge ada-lovelace spk_b"):
-        speakers.merge(lake, "spk_b", ["ada-lovelace"])
-    speakers.merge(lake, "ada-lovelace", ["spk_b"])
+        curation.merge(lake, "spk_b", ["ada-lovelace"])
+    curation.merge(lake, "ada-lovelace", ["spk_b"])
     with pytest.raises(UsageError, match=r"was merged into Ada Lovelace \(ada-lovelace\)"):
-        speakers.rename(lake, "spk_b", "Ben")
+        curation.rename(lake, "spk_b", "Ben")
     with pytest.raises(UsageError, match="merged into ada-lovelace already"):
-        speakers.merge(lake, "spk_c", ["spk_b"])
+        curation.merge(lake, "spk_c", ["spk_b"])
     _consistent(lake)
 
 
 def test_enrolling_a_named_voice_keeps_its_id(lake):
-    speakers.rename(lake, "spk_b", "Ben")
-    row = speakers.enrol(lake, _enrolment("Ben"))
+    curation.rename(lake, "spk_b", "Ben")
+    row = curation.enrol(lake, _enrolment("Ben"))
     assert (row["speaker_id"], row["n_utterances"]) == ("spk_b", 2)
-    assert speakers.enrol(lake, _enrolment("Zoe"))["speaker_id"] == "zoe"
-    speakers.merge(lake, "Ben", ["zoe"])
+    assert curation.enrol(lake, _enrolment("Zoe"))["speaker_id"] == "zoe"
+    curation.merge(lake, "Ben", ["zoe"])
     with pytest.raises(UsageError, match="zoe was merged into spk_b"):
-        speakers.enrol(lake, _enrolment("Zoe"))
+        curation.enrol(lake, _enrolment("Zoe"))
 
 
 def test_a_lake_from_before_there_were_merges(tmp_path):
@@ -230,8 +230,8 @@ def test_a_lake_from_before_there_were_merges(tmp_path):
     amend(lake, "an older version", lambda _: Amendment({"speakers": people.drop_columns(["merged_into"])}))
     assert "merged_into" not in lake.scan("speakers").collect_schema()
     assert voiceprints(remembered(lake), "e1")[0].speaker_id == "spk_b"
-    speakers.enrol(lake, _enrolment("Ben"))
-    speakers.merge(lake, "Ben", ["spk_b"])
+    curation.enrol(lake, _enrolment("Ben"))
+    curation.merge(lake, "Ben", ["spk_b"])
     assert dict(lake.scan("speakers").select("speaker_id", "merged_into").collect().iter_rows()) == {
         "ben": None,
         "spk_b": "ben",

@@ -22,7 +22,7 @@ from tasks.aggregates.emotion_daily import by_speaker, emotion_daily, speaker_da
 from tasks.publication.manual_change import Amendment, amend
 from tasks.publication.publish import alone
 from tasks.publication.roll_forward import finish_the_dead
-from tasks.who import Row, called, enrolled_before, find, name_for, remembered
+from tasks.speakers.lookup import Row, called, enrolled_before, find, name_for, remembered
 
 _DAYS_AT_A_TIME = 31
 _NO_RECORDINGS = pl.DataFrame(schemas.RECORDINGS.empty_table())

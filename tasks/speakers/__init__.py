@@ -1,0 +1,1 @@
+"""Speakers of the lake: enrollment, gallery, lookup and manual edits."""
