@@ -9,9 +9,9 @@ from flows import chosen
 from flows.notify import told
 from flows.pipeline import extractors
 from flows.settings import Settings
-from tasks.expire import expire_reports, expire_stagings, expire_versions
-from tasks.maintain import pack_features, tidy_tables
 from tasks.maintenance_report import Upkeep, now_of
+from tasks.stages.compact import pack_features, tidy_tables
+from tasks.stages.expire import expire_reports, expire_stagings, expire_versions
 from tasks.staging_expiry import unpublished_versions
 from tasks.staging_live_runs import running
 

@@ -23,14 +23,14 @@ from flows.runners import Workers, workers_for
 from flows.screen import safe
 from flows.settings import Settings
 from models.registry.compatibility import check_features
-from tasks.discover import discover
-from tasks.extract import extract
-from tasks.plan import plan
-from tasks.publish import finish, roll_forward
-from tasks.rejected import rejected
 from tasks.run.context import Choice, Run, new_id
 from tasks.run.heartbeat import heartbeat
 from tasks.run.ledger import Ledger
+from tasks.stages.discover import discover
+from tasks.stages.discover_rejects import rejected
+from tasks.stages.extract import extract
+from tasks.stages.plan import plan
+from tasks.stages.publish import finish, roll_forward
 from tasks.staging_found import Found
 
 Stage = Literal["features", "score"]

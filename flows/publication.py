@@ -7,15 +7,15 @@ from data_contracts.expectations.validation import Verdict
 from flows.progress import reporter
 from flows.runners import Workers
 from flows.screen import safe
-from tasks.audit import audit, docs_uri
-from tasks.identify import identify
-from tasks.integrate import integrate
-from tasks.publish import publish
-from tasks.reenrol import reenrol
 from tasks.run.context import Run
 from tasks.run.ledger import Ledger
-from tasks.score import score
-from tasks.select import select
+from tasks.stages.audit import audit, docs_uri
+from tasks.stages.identify import identify
+from tasks.stages.integrate import integrate
+from tasks.stages.publish import publish
+from tasks.stages.reenrol import reenrol
+from tasks.stages.score import score
+from tasks.stages.select import select
 from tasks.staging_pending import Pending, held
 
 _ATTEMPTS = 5

@@ -1,6 +1,6 @@
 """What was read later than now: by a machine whose clock is ahead of this one's.
 
-A content counts as newer where it was read later (`store_history.last_read`, `tasks.select`). So `read_at` is a
+A content counts as newer where it was read later (`store_history.last_read`, `tasks.stages.select`). So `read_at` is a
 logical clock: the next read of a URI comes after every earlier one, whatever the clocks say.
 """
 

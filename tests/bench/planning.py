@@ -23,7 +23,7 @@ import polars as pl
 import psutil
 from end_to_end import machine
 
-import tasks.discover
+import tasks.stages.discover
 from data_contracts.lake import Lake
 from data_contracts.records import SHARD_BYTES, ModelRef
 from data_contracts.schema.feature_sets import RECORDING_FEATURES
@@ -32,10 +32,10 @@ from features.corpus.layout import Corpus
 from features.extraction.config import FeatureConfig
 from features.resources import Resources
 from features.store import history, shard_files
-from tasks.discover import discover
-from tasks.plan import plan
 from tasks.run.context import Run
 from tasks.spool import Spool
+from tasks.stages.discover import discover
+from tasks.stages.plan import plan
 from tasks.staging_found import Writer
 
 VERSION, PAGE, A_SHARD = "0123456789ab", 1_000, 1_000
@@ -60,10 +60,10 @@ def main() -> None:
 
 def measure(lake: Lake, dates: tuple[dt.date, ...], n_objects: int, a_date: int, now: Callable[[], float]) -> None:
     clock, made = Clock(now), Made(lake, n_objects, a_date)
-    tasks.discover.list_pages = clock.ticking("make up listing and history", made.pages)
+    tasks.stages.discover.list_pages = clock.ticking("make up listing and history", made.pages)
     Spool.add = clock.timed("gather the pages", Spool.add)
     history.history = clock.timed("read the history", history.history)
-    tasks.discover.to_read = clock.timed("anti-join", tasks.discover.to_read)
+    tasks.stages.discover.to_read = clock.timed("anti-join", tasks.stages.discover.to_read)
     Writer.write = clock.timed("write down what is fresh", Writer.write)
     tasks.plan.read_found = clock.ticking("read what is fresh", tasks.plan.read_found)
     shard_plan.pack = clock.timed("pack", shard_plan.pack)

@@ -9,9 +9,9 @@ from typer.testing import CliRunner
 
 from flows.cli import app
 from flows.history import at_a_glance, recent
-from tasks.publish import finish
 from tasks.run.ledger import Ledger
 from tasks.run.processes import here
+from tasks.stages.publish import finish
 
 STARTED = dt.datetime(2026, 11, 22, 3, tzinfo=dt.UTC)
 

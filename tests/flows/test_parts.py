@@ -59,7 +59,7 @@ def test_what_was_published_before_a_death_stays_and_the_rest_follows(settings, 
 
 def test_what_an_audit_stops_leaves_the_dates_before(settings, monkeypatch):
     from data_contracts.errors import ValidationStopped
-    from tasks import audit as auditing
+    from tasks.stages import audit as auditing
 
     validate, n_done = auditing.validate, []
 

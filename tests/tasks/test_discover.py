@@ -25,7 +25,7 @@ from features.corpus.listing import LISTED, list_objects
 from features.extraction.tables import object_columns
 from features.store import history as store_history
 from features.store import shard_files
-from tasks.discover import discover
+from tasks.stages.discover import discover
 from tasks.staging_found import Found, Writer, read_found
 from tasks.staging_unread import to_read
 

@@ -12,8 +12,8 @@ from deltalake import write_deltalake
 from data_contracts.lake import Lake
 from data_contracts.schema.tables import RECORDINGS
 from features.store import shard_files
-from tasks import expire
 from tasks.maintenance_report import now_of
+from tasks.stages import expire
 from tasks.staging_expiry import unpublished_versions
 
 DAY = dt.date(2026, 11, 21)

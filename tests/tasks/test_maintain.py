@@ -12,14 +12,15 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-import tasks.maintain
 import tasks.publication.compaction
+import tasks.stages.compact
 from data_contracts.errors import LakeError
 from data_contracts.lake import Lake
 from data_contracts.lake.snapshot import point, published, versions
 from data_contracts.schema.tables import REJECTS, SPEAKER_DAILY
 from features.store import shard_files
-from tasks import maintain, maintenance_report
+from tasks import maintenance_report
+from tasks.stages import compact
 
 DAY = dt.date(2026, 11, 21)
 DAY_S = 86_400
@@ -45,7 +46,7 @@ def _rows(lake: Lake, table: str = "speaker_daily", version: int | None = None) 
 
 
 def _tidy(lake: Lake, *, days: int = 7, dry_run: bool = False) -> dict[str, maintenance_report.Upkeep]:
-    return {line.what: line for line in maintain.tidy_tables.fn(lake, keep_versions_days=days, dry_run=dry_run)}
+    return {line.what: line for line in compact.tidy_tables.fn(lake, keep_versions_days=days, dry_run=dry_run)}
 
 
 def _age(lake: Lake, folder: str, days: float, *, checkpoints: bool = False) -> None:
@@ -134,7 +135,7 @@ def test_the_pinned_version_stays_readable_however_old(lake, monkeypatch):
     point(lake, "r", versions(lake))
     pinned = lake.delta("speaker_daily").version()
     with monkeypatch.context() as death:
-        death.setattr(tasks.maintain, "point", lambda *_: None)
+        death.setattr(tasks.stages.compact, "point", lambda *_: None)
         _tidy(lake)
         _age(lake, "analytics/speaker_daily", 12)
         _tidy(lake)
@@ -182,10 +183,10 @@ def test_what_a_dead_run_was_about_to_publish_comes_first_under_the_lock(lake, m
         yield
         held.clear()
 
-    tidy = tasks.maintain.tidy
-    monkeypatch.setattr(tasks.maintain, "alone", lock)
-    monkeypatch.setattr(tasks.maintain, "finish_the_dead", lambda _: said.append(("finish", *held)))
-    monkeypatch.setattr(tasks.maintain, "tidy", lambda *a, **k: said.append(("tidy", *held)) or tidy(*a, **k))
+    tidy = tasks.stages.compact.tidy
+    monkeypatch.setattr(tasks.stages.compact, "alone", lock)
+    monkeypatch.setattr(tasks.stages.compact, "finish_the_dead", lambda _: said.append(("finish", *held)))
+    monkeypatch.setattr(tasks.stages.compact, "tidy", lambda *a, **k: said.append(("tidy", *held)) or tidy(*a, **k))
     _nights(lake, 2)
     _tidy(lake)
     assert said == [("finish", "maintain"), ("tidy", "maintain")]
@@ -240,10 +241,10 @@ def test_dates_that_a_running_run_writes_are_left_alone(lake):
             lake.write_parquet(path, pa.table({"uri": [shard]}))
     lake.write_json("staging/run=r/run.json", {"status": "running", "feature_version": "v1"})
     lake.write(f"staging/run=r/plan/date={DAY - dt.timedelta(700)}/0a.parquet", b"")
-    (line,) = maintain.pack_features.fn(lake, now, older_than_days=7, dry_run=False)
+    (line,) = compact.pack_features.fn(lake, now, older_than_days=7, dry_run=False)
     assert (line.files_before, line.files_after, line.did) == (2, 1, "packed")
     later = now + dt.timedelta(days=2)
-    (line,) = maintain.pack_features.fn(lake, later, older_than_days=7, dry_run=False)
+    (line,) = compact.pack_features.fn(lake, later, older_than_days=7, dry_run=False)
     assert (line.files_before, line.files_after) == (3, 2), "a run that is dead keeps nothing from being packed"
 
 
@@ -253,5 +254,5 @@ def test_young_dates_are_left_alone(lake):
         for shard in ("0a", "0b"):
             date = now.date() - dt.timedelta(days)
             lake.write_parquet(shard_files.path("recordings", "v1", date, shard), pa.table({"uri": [shard]}))
-    (line,) = maintain.pack_features.fn(lake, now, older_than_days=7, dry_run=False)
+    (line,) = compact.pack_features.fn(lake, now, older_than_days=7, dry_run=False)
     assert (line.files_before, line.files_after) == (2, 1)

@@ -12,7 +12,7 @@ from data_contracts.schema.feature_sets import RECORDING_FEATURES
 from features.corpus import object_frames
 from features.corpus.shard_plan import read_plan, shard_id
 from features.store import shard_files
-from tasks.plan import plan
+from tasks.stages.plan import plan
 from tasks.staging_found import Found, Writer, read_found
 
 DAY, OTHER = dt.date(2026, 11, 21), dt.date(2026, 11, 22)

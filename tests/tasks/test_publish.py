@@ -15,8 +15,8 @@ from flows.query import query
 from tasks.publication.commit import ATTEMPT, RUN_ID
 from tasks.publication.lock import publishing
 from tasks.publication.publish import check_base, publish_staged
-from tasks.publish import roll_forward
 from tasks.run.ledger import Ledger
+from tasks.stages.publish import roll_forward
 
 DAY, NEXT = dt.date(2026, 11, 21), dt.date(2026, 11, 22)
 CLASSES = ("anger", "neutral")

@@ -17,9 +17,9 @@ from data_contracts.schema.tables import RECORDINGS, REJECTS
 from features.corpus.layout import Corpus
 from features.corpus.listing import list_objects
 from features.store import shard_files
-from tasks.discover import discover
-from tasks.rejected import rejected
 from tasks.run.context import Choice
+from tasks.stages.discover import discover
+from tasks.stages.discover_rejects import rejected
 from tasks.staging_found import Found, read_found
 from tasks.staging_rejects import chosen
 

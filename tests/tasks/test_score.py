@@ -25,7 +25,7 @@ from models.emotion.speaker_adaptation import Prior
 from tasks import heard
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
-from tasks.score import score
+from tasks.stages.score import score
 from tasks.staging_pending import Pending
 
 DAY, CLASSES = dt.date(2026, 11, 21), ("anger", "neutral")

@@ -13,7 +13,7 @@ from features.extraction.utterances import Embedder
 from features.store import history, shard_files
 from tasks.compute.bisect import as_replanned, smaller, without
 from tasks.compute.scatter import Instead
-from tasks.extract import set_apart
+from tasks.stages.extract import set_apart
 from tasks.workers_extract import unassembled_one, undescribed_one, unsurveyed_one
 
 DAY = dt.date(2026, 11, 21)

@@ -15,10 +15,10 @@ from data_contracts.schema import tables as schemas
 from data_contracts.schema.tables import FORGOTTEN, SPEAKERS, TABLE_KEYS
 from tasks.aggregates.emotion_daily import by_speaker, emotion_daily, speaker_daily
 from tasks.publication.manual_change import Amendment, amend
-from tasks.publish import roll_forward
 from tasks.speakers import curation
 from tasks.speakers.gallery import voiceprints
 from tasks.speakers.lookup import remembered
+from tasks.stages.publish import roll_forward
 
 DAYS = [dt.date(2026, 11, day) for day in (19, 20)]
 SAID = [  # recording, segment, day, seconds, speaker

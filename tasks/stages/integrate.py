@@ -15,7 +15,7 @@ from tasks.aggregates.speaker_totals import speakers
 from tasks.related import related
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
-from tasks.stage import stage
+from tasks.stages.stage import stage
 from tasks.staging_pending import Pending
 from tasks.staging_recordings import as_table, published_utterances, recordings_to_stage, rejects_to_stage
 from tasks.utterances import utterances_with_scores

@@ -9,7 +9,7 @@ from tasks.compute.bisect import as_replanned, replan, smaller, without
 from tasks.compute.cluster import GPU
 from tasks.compute.scatter import scatter
 from tasks.run.context import Run
-from tasks.stage import stage
+from tasks.stages.stage import stage
 from tasks.workers_extract import (
     assemble_one,
     describe_one,

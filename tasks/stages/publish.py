@@ -9,7 +9,7 @@ from tasks.publication.roll_forward import finish_the_dead, half_published
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
 from tasks.run.ledger import Ledger
-from tasks.stage import stage
+from tasks.stages.stage import stage
 
 
 @stage

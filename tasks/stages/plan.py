@@ -11,7 +11,7 @@ from features.corpus.object_frames import KEY
 from features.store import history
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
-from tasks.stage import stage
+from tasks.stages.stage import stage
 from tasks.staging_found import Found, read_found
 
 

@@ -8,7 +8,7 @@ from data_contracts.schema import tables as schemas
 from tasks.aggregates.reconciliation import reconciled, with_recording_lengths, with_unexplained
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
-from tasks.stage import stage
+from tasks.stages.stage import stage
 from tasks.staging_pending import Pending
 
 

@@ -16,7 +16,7 @@ from models.registry.compatibility import check_features
 from tasks import heard, offsets
 from tasks.compute.scatter import scatter
 from tasks.run.context import Run
-from tasks.stage import stage
+from tasks.stages.stage import stage
 from tasks.staging_pending import Pending
 from tasks.workers_score import adapts, add_beliefs, add_features, score_one
 

@@ -10,7 +10,7 @@ from data_contracts.schema.tables import SPEAKERS
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
 from tasks.speakers.enrolment import hear
-from tasks.stage import stage
+from tasks.stages.stage import stage
 
 
 @dataclass(frozen=True)

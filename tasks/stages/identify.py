@@ -11,7 +11,7 @@ from models.speaker.linking import identify as identify_speakers
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
 from tasks.speakers.gallery import Memory
-from tasks.stage import stage
+from tasks.stages.stage import stage
 from tasks.staging_pending import Pending, pending
 from tasks.staging_voices import nobody, reenrolled, voices
 

@@ -13,7 +13,7 @@ from tasks.run import staging_paths as paths
 from tasks.run.context import Run
 from tasks.run.logical_clock import published_ahead
 from tasks.spool import Spool
-from tasks.stage import stage
+from tasks.stages.stage import stage
 from tasks.staging_found import Found, Writer
 from tasks.staging_unread import to_read
 

@@ -6,7 +6,7 @@ import time
 from data_contracts.lake import Lake
 from tasks.maintenance_report import Found, Upkeep, files_below, n_bytes, newest
 from tasks.run import staging_paths as paths
-from tasks.stage import stage
+from tasks.stages.stage import stage
 from tasks.staging_expiry import begun_at, remove_folders, report_folders
 
 

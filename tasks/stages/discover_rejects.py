@@ -9,7 +9,7 @@ from data_contracts.errors import UsageError
 from features.corpus.object_frames import of_objects
 from features.store import history
 from tasks.run.context import Run
-from tasks.stage import stage
+from tasks.stages.stage import stage
 from tasks.staging_found import Found, Writer
 from tasks.staging_rejects import chosen, look_again
 from tasks.staging_unread import remembered
