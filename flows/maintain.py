@@ -12,8 +12,8 @@ from flows.settings import Settings
 from tasks.maintenance_report import Upkeep, now_of
 from tasks.stages.compact import pack_features, tidy_tables
 from tasks.stages.expire import expire_reports, expire_stagings, expire_versions
-from tasks.staging_expiry import unpublished_versions
-from tasks.staging_live_runs import running
+from tasks.staging.expiry import unpublished_versions
+from tasks.staging.live_runs import running
 
 
 @flow(name="maintain", **told)

@@ -16,7 +16,7 @@ from tasks.stages.publish import publish
 from tasks.stages.reenrol import reenrol
 from tasks.stages.score import score
 from tasks.stages.select import select
-from tasks.staging_pending import Pending, held
+from tasks.staging.pending import Pending, held
 
 _ATTEMPTS = 5
 _WORSE = ("nothing_to_check", "passed", "warned", "stopped")

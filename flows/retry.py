@@ -14,7 +14,7 @@ from flows.pipeline import process
 from flows.settings import Settings
 from tasks.run.context import Choice
 from tasks.run.ledger import Ledger
-from tasks.staging_rejects import chosen
+from tasks.staging.rejects import chosen
 
 
 @flow(name="retry", **told)

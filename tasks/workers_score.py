@@ -15,9 +15,9 @@ from models import serving
 from models.emotion import speaker_adaptation
 from models.emotion.model import EmotionModel
 from models.emotion.speaker_adaptation import Sums
-from tasks import heard, offsets
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
+from tasks.staging import adaptation, utterance_features
 
 LEAST_VOICED_S = 0.25  # of voiced sound; nobody can tell from less
 
@@ -31,14 +31,14 @@ def add_features(run: Run, date: dt.date, shard: str) -> int:
     """What a worker does first: adds up the features of each speaker. Returns how many speakers there are."""
     rows, standardised, _ = _read(run, date, shard, afresh=True)
     nothing = torch.zeros(len(rows), len(run.classes))
-    return offsets.write_sums(run, date, shard, Sums.of(*_who(rows), standardised, nothing))
+    return adaptation.write_sums(run, date, shard, Sums.of(*_who(rows), standardised, nothing))
 
 
 def add_beliefs(run: Run, date: dt.date, shard: str) -> int:
     """What a worker does then: adds up what the model believes of each speaker's moods."""
     rows, standardised, model = _read(run, date, shard)
-    beliefs = model.believe(standardised - offsets.read(run, date, rows))
-    return offsets.write_sums(run, date, shard, Sums.of(*_who(rows), standardised[:, :0], beliefs))
+    beliefs = model.believe(standardised - adaptation.read(run, date, rows))
+    return adaptation.write_sums(run, date, shard, Sums.of(*_who(rows), standardised[:, :0], beliefs))
 
 
 def score_one(run: Run, date: dt.date, shard: str) -> int:
@@ -64,12 +64,12 @@ def score_one(run: Run, date: dt.date, shard: str) -> int:
 def _scores(run: Run, date: dt.date, shard: str) -> tuple[pl.DataFrame, np.ndarray]:
     """(n, classes and then dimensions) of a shard's utterances."""
     if "feature_set" in run.emotion.metadata:
-        rows, vectors = heard.utterances(run, date, shard, afresh=True)
+        rows, vectors = utterance_features.utterances(run, date, shard, afresh=True)
         return rows, serving.pulled_emotion(run.emotion, run.lake.patience).scores(vectors).numpy()
     if adapts(run):
         rows, standardised, model = _read(run, date, shard)
-        return rows, model.believe(standardised - offsets.read(run, date, rows)).numpy()
-    rows, features = heard.utterances(run, date, shard, afresh=True)
+        return rows, model.believe(standardised - adaptation.read(run, date, rows)).numpy()
+    rows, features = utterance_features.utterances(run, date, shard, afresh=True)
     from models.registry import loading
 
     frame = pl.DataFrame(features.numpy(), schema=list(EGEMAPS_NAMES)).to_pandas()
@@ -82,7 +82,7 @@ def _scores(run: Run, date: dt.date, shard: str) -> tuple[pl.DataFrame, np.ndarr
 
 def _read(run: Run, date: dt.date, shard: str, *, afresh: bool = False) -> tuple[pl.DataFrame, Tensor, EmotionModel]:
     model = serving.emotion_model(run.emotion, run.lake.patience)
-    rows, features = heard.utterances(run, date, shard, afresh=afresh)
+    rows, features = utterance_features.utterances(run, date, shard, afresh=afresh)
     return rows, model.standardised(features), model
 
 

@@ -2,12 +2,12 @@
 
 import polars as pl
 
-from tasks import standing
 from tasks.aggregates.drift import drift, judged
 from tasks.aggregates.emotion_daily import emotion_daily, speaker_daily
 from tasks.aggregates.feature_daily import feature_daily
 from tasks.aggregates.quality_daily import quality_daily, rejects_daily
 from tasks.run.context import Run
+from tasks.staging import projected
 
 
 def by_day(
@@ -17,8 +17,8 @@ def by_day(
 
     `recordings` are those that are staged, `after` all utterances of the days as they will stand.
     """
-    read = standing.recordings(run.lake, days, recordings, run.sources)
-    said = standing.from_sources(run.lake, after, read, run.sources)
+    read = projected.recordings(run.lake, days, recordings, run.sources)
+    said = projected.from_sources(run.lake, after, read, run.sources)
     tables = {
         "emotion_daily": emotion_daily(said),
         "speaker_daily": speaker_daily(after.lazy()).collect(),

@@ -12,7 +12,7 @@ from features.store import shard_files
 from tasks.aggregates.drift import in_words
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
-from tasks.staging_pending import Pending, pending
+from tasks.staging.pending import Pending, pending
 
 _NIGHTS = 28
 

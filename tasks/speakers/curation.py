@@ -17,12 +17,12 @@ from data_contracts.lake import Lake
 from data_contracts.schema import tables as schemas
 from data_contracts.schema.tables import FORGOTTEN, SPEAKERS
 from features.corpus.sources import Sources
-from tasks import standing
 from tasks.aggregates.emotion_daily import by_speaker, emotion_daily, speaker_daily
 from tasks.publication.manual_change import Amendment, amend
 from tasks.publication.publish import alone
 from tasks.publication.roll_forward import finish_the_dead
 from tasks.speakers.lookup import Row, called, enrolled_before, find, name_for, remembered
+from tasks.staging import projected
 
 _DAYS_AT_A_TIME = 31
 _NO_RECORDINGS = pl.DataFrame(schemas.RECORDINGS.empty_table())
@@ -179,8 +179,8 @@ def _with_days(lake: Lake, tables: dict[str, pa.Table], said: pl.DataFrame, afte
     emotions, speakers = [], []
     for some in (days[first : first + _DAYS_AT_A_TIME] for first in range(0, len(days), _DAYS_AT_A_TIME)):
         rows = after.filter(pl.col("date").is_in(some.implode())).collect()
-        read = standing.recordings(lake, some, _NO_RECORDINGS, Sources())
-        emotions.append(emotion_daily(standing.from_sources(lake, rows, read, Sources())))
+        read = projected.recordings(lake, some, _NO_RECORDINGS, Sources())
+        emotions.append(emotion_daily(projected.from_sources(lake, rows, read, Sources())))
         speakers.append(speaker_daily(rows.lazy()).collect())
     daily = {
         "emotion_daily": pl.concat(emotions).to_arrow().cast(schemas.EMOTION_DAILY),

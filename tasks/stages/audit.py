@@ -9,7 +9,7 @@ from tasks.aggregates.reconciliation import reconciled, with_recording_lengths, 
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
 from tasks.stages.stage import stage
-from tasks.staging_pending import Pending
+from tasks.staging.pending import Pending
 
 
 @stage

@@ -16,7 +16,7 @@ from tasks.publication.compaction import existing_tables, tidy
 from tasks.publication.publish import alone
 from tasks.publication.roll_forward import finish_the_dead
 from tasks.stages.stage import stage
-from tasks.staging_live_runs import being_written
+from tasks.staging.live_runs import being_written
 
 _AT_ONCE = 4  # dates that are packed at a time: each holds a pack in memory
 

@@ -12,10 +12,10 @@ from features.store import history as store_history
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
 from tasks.run.logical_clock import published_ahead
-from tasks.spool import Spool
 from tasks.stages.stage import stage
-from tasks.staging_found import Found, Writer
-from tasks.staging_unread import to_read
+from tasks.staging.date_spool import Spool
+from tasks.staging.found import Found, Writer
+from tasks.staging.unread import to_read
 
 
 @stage

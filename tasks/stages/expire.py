@@ -7,7 +7,7 @@ from data_contracts.lake import Lake
 from tasks.maintenance_report import Found, Upkeep, files_below, n_bytes, newest
 from tasks.run import staging_paths as paths
 from tasks.stages.stage import stage
-from tasks.staging_expiry import begun_at, remove_folders, report_folders
+from tasks.staging.expiry import begun_at, remove_folders, report_folders
 
 
 @stage

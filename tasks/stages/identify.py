@@ -12,8 +12,8 @@ from tasks.run import staging_paths as paths
 from tasks.run.context import Run
 from tasks.speakers.gallery import Memory
 from tasks.stages.stage import stage
-from tasks.staging_pending import Pending, pending
-from tasks.staging_voices import nobody, reenrolled, voices
+from tasks.staging.pending import Pending, pending
+from tasks.staging.voices import nobody, reenrolled, voices
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 import polars as pl
 
 from data_contracts.schema.tables import BY_DAY, UTTERANCE_KEY
-from tasks import standing
 from tasks.aggregates.daily import by_day
 from tasks.aggregates.speaker_totals import speakers
-from tasks.related import related
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
 from tasks.stages.stage import stage
-from tasks.staging_pending import Pending
-from tasks.staging_recordings import as_table, published_utterances, recordings_to_stage, rejects_to_stage
-from tasks.utterances import utterances_with_scores
+from tasks.staging import projected
+from tasks.staging.pending import Pending
+from tasks.staging.published import related
+from tasks.staging.recordings import as_table, published_utterances, recordings_to_stage, rejects_to_stage
+from tasks.staging.utterances import utterances_with_scores
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def integrate(run: Run, waiting: Pending) -> Staged:
     said_on = pl.concat([rows.select("date") for rows in (utterances, gone, again)])
     read_on = pl.concat([recordings.select("date"), named.select("date")])
     days = pl.concat([said_on, read_on]).unique().sort("date")
-    after = standing.utterances(run.lake, run.utterances, days["date"], utterances, gone)
+    after = projected.utterances(run.lake, run.utterances, days["date"], utterances, gone)
     tables["speakers"], deletes["speakers"] = speakers(run, after, added=utterances, removed=pl.concat([gone, again]))
     daily, compared = by_day(run, days["date"], recordings, after)
     tables |= daily

@@ -13,11 +13,11 @@ from typing import Any
 from models import serving
 from models.emotion import speaker_adaptation
 from models.registry.compatibility import check_features
-from tasks import heard, offsets
 from tasks.compute.scatter import scatter
 from tasks.run.context import Run
 from tasks.stages.stage import stage
-from tasks.staging_pending import Pending
+from tasks.staging import adaptation, utterance_features
+from tasks.staging.pending import Pending
 from tasks.workers_score import adapts, add_beliefs, add_features, score_one
 
 Shards = Mapping[dt.date, Sequence[str]]
@@ -27,7 +27,7 @@ Shards = Mapping[dt.date, Sequence[str]]
 def score(run: Run, waiting: Pending, client: Any) -> int:
     """Scores every utterance that waits, a future a shard and pass. Returns how many."""
     check_features(run.emotion, run.config, extractor=run.speaker.metadata.get("extractor_digest"))
-    everybody = {date: heard.write_heard(run, date) for date in waiting.shards}
+    everybody = {date: utterance_features.write_heard(run, date) for date in waiting.shards}
     if adapts(run):
         _adapt(run, everybody, client)
     return sum(_over(waiting.shards, score_one, run, client))
@@ -37,16 +37,16 @@ def _adapt(run: Run, shards: Shards, client: Any) -> None:
     """Finds the offsets of each date and of its speakers, and writes them down where workers find them."""
     prior = serving.emotion_model(run.emotion, run.lake.patience).prior
     _over(shards, add_features, run, client)
-    sums = {date: offsets.read_sums(run, date, own) for date, own in shards.items()}
+    sums = {date: adaptation.read_sums(run, date, own) for date, own in shards.items()}
     for date, of in sums.items():
         corpus = speaker_adaptation.corpus_offset(of, prior)
-        offsets.write(run, date, of.speakers, corpus.expand(len(of.speakers), -1))
+        adaptation.write(run, date, of.speakers, corpus.expand(len(of.speakers), -1))
     for _ in range(speaker_adaptation.ROUNDS):
         _over(shards, add_beliefs, run, client)
         for date, of in sums.items():
-            believed = offsets.read_sums(run, date, shards[date])
+            believed = adaptation.read_sums(run, date, shards[date])
             own = speaker_adaptation.speaker_offsets(replace(of, beliefs=believed.beliefs), prior)
-            offsets.write(run, date, of.speakers, own)
+            adaptation.write(run, date, of.speakers, own)
 
 
 def _over(shards: Shards, function: Callable[[Run, dt.date, str], int], run: Run, client: Any) -> list[int]:

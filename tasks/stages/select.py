@@ -8,11 +8,11 @@ import datetime as dt
 from collections.abc import Sequence
 
 from data_contracts.lake.snapshot import versions
-from tasks.related import shown, write_related
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
 from tasks.stages.stage import stage
-from tasks.staging_pending import Pending, shards_by_date, take_dates, unpublished, with_counted
+from tasks.staging.pending import Pending, shards_by_date, take_dates, unpublished, with_counted
+from tasks.staging.published import shown, write_related
 
 
 @stage

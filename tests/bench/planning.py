@@ -33,10 +33,10 @@ from features.extraction.config import FeatureConfig
 from features.resources import Resources
 from features.store import history, shard_files
 from tasks.run.context import Run
-from tasks.spool import Spool
 from tasks.stages.discover import discover
 from tasks.stages.plan import plan
-from tasks.staging_found import Writer
+from tasks.staging.date_spool import Spool
+from tasks.staging.found import Writer
 
 VERSION, PAGE, A_SHARD = "0123456789ab", 1_000, 1_000
 MB = 1e6

@@ -14,7 +14,7 @@ from helpers.runs import make_run
 from hypothesis import given
 from hypothesis import strategies as st
 
-import tasks.spool
+import tasks.staging.date_spool
 from data_contracts.lake import Lake
 from data_contracts.records import AudioObject
 from data_contracts.schema.feature_sets import RECORDING_FEATURES
@@ -26,8 +26,8 @@ from features.extraction.tables import object_columns
 from features.store import history as store_history
 from features.store import shard_files
 from tasks.stages.discover import discover
-from tasks.staging_found import Found, Writer, read_found
-from tasks.staging_unread import to_read
+from tasks.staging.found import Found, Writer, read_found
+from tasks.staging.unread import to_read
 
 DAY, OTHER = dt.date(2026, 11, 21), dt.date(2026, 11, 22)
 NOON = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
@@ -89,7 +89,7 @@ def test_dates_that_come_mixed_and_wait_on_disk_are_found_as_those_that_come_in_
     first = discover.fn(in_turn)
     assert (first.n_listed, first.n_known, first.dates, first.n_bytes) == (3, 1, (DAY, OTHER), 2)
     planned = _planned(in_turn, first, DAY, OTHER)
-    monkeypatch.setattr(tasks.spool.Spool.__init__, "__kwdefaults__", {"most_rows": 0})
+    monkeypatch.setattr(tasks.staging.date_spool.Spool.__init__, "__kwdefaults__", {"most_rows": 0})
     again = discover.fn(mixed)
     assert (again.n_listed, again.n_known, again.parts, again.window) == (3, 1, {DAY: 1, OTHER: 1}, None)
     assert _planned(mixed, again, DAY, OTHER) == planned

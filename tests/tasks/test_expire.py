@@ -14,7 +14,7 @@ from data_contracts.schema.tables import RECORDINGS
 from features.store import shard_files
 from tasks.maintenance_report import now_of
 from tasks.stages import expire
-from tasks.staging_expiry import unpublished_versions
+from tasks.staging.expiry import unpublished_versions
 
 DAY = dt.date(2026, 11, 21)
 

@@ -20,8 +20,8 @@ from features.store import shard_files
 from tasks.run.context import Choice
 from tasks.stages.discover import discover
 from tasks.stages.discover_rejects import rejected
-from tasks.staging_found import Found, read_found
-from tasks.staging_rejects import chosen
+from tasks.staging.found import Found, read_found
+from tasks.staging.rejects import chosen
 
 DAY, OTHER = dt.date(2026, 11, 21), dt.date(2026, 11, 25)
 VERSIONS = dict.fromkeys(["emotion_model", "speaker_model", "feature_version", "run_id"], "v1")

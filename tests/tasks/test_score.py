@@ -22,11 +22,11 @@ from models import serving
 from models.emotion.dataset import FEATURE_NAMES
 from models.emotion.model import EmotionModel, Member
 from models.emotion.speaker_adaptation import Prior
-from tasks import heard
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
 from tasks.stages.score import score
-from tasks.staging_pending import Pending
+from tasks.staging import utterance_features
+from tasks.staging.pending import Pending
 
 DAY, CLASSES = dt.date(2026, 11, 21), ("anger", "neutral")
 KEY = list(schemas.UTTERANCE_KEY)
@@ -170,4 +170,4 @@ def test_the_store_is_asked_for_a_shard_s_features_once(tmp_path, features, mode
     ]
     many = {f"{row:02}": [row] for row in range(N)}
     _scored(Lake(str(tmp_path / "many")), features, many, waiting=list(range(N)))
-    assert len(heard._shards) == heard._KEPT
+    assert len(utterance_features._shards) == utterance_features._KEPT

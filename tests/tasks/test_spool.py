@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_contracts.lake import Lake
-from tasks.spool import Spool
+from tasks.staging.date_spool import Spool
 
 DAY = dt.date(2026, 11, 21)
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import polars as pl
 import pytest
 
-from tasks.utterances import named_channels
+from tasks.staging.utterances import named_channels
 
 
 def _named(*recordings, names=(), channels="each"):

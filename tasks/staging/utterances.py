@@ -10,7 +10,7 @@ from data_contracts.schema.tables import UTTERANCE_KEY
 from features.store import shard_files
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
-from tasks.staging_pending import Pending, pending
+from tasks.staging.pending import Pending, pending
 
 
 def utterances_with_scores(run: Run, waiting: Pending) -> pl.DataFrame:

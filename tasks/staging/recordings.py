@@ -4,15 +4,15 @@ import polars as pl
 
 from data_contracts.schema import tables
 from data_contracts.schema.tables import TABLE_KEYS, UTTERANCE_KEY
-from tasks import standing
-from tasks.related import related, shown_utterances
 from tasks.run.context import Run
-from tasks.staging_pending import pending
+from tasks.staging import projected
+from tasks.staging.pending import pending
+from tasks.staging.published import related, shown_utterances
 
 
 def recordings_to_stage(run: Run) -> pl.DataFrame:
     """The recordings that wait, with their source and every version that made them."""
-    return standing.with_sources(pending(run), run.sources).with_columns(
+    return projected.with_sources(pending(run), run.sources).with_columns(
         emotion_model=pl.lit(run.emotion.label),
         speaker_model=pl.lit(run.speaker.label),
         feature_version=pl.lit(run.feature_version),

@@ -15,7 +15,7 @@ from features.dsp.gemaps import EGEMAPS_NAMES
 from features.store import history, shard_files
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
-from tasks.staging_pending import pending
+from tasks.staging.pending import pending
 
 _VOICED = pl.col("VoicedSegmentsPerSec") * pl.col("MeanVoicedSegmentLengthSec")  # share of the time
 

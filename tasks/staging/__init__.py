@@ -1,0 +1,1 @@
+"""Staging files that stages hand to each other; `paths` names them all."""
