@@ -10,7 +10,7 @@ from tasks.compute.cluster import GPU
 from tasks.compute.scatter import scatter
 from tasks.run.context import Run
 from tasks.stages.stage import stage
-from tasks.workers_extract import (
+from tasks.workers.extract import (
     assemble_one,
     describe_one,
     embedders,

@@ -18,7 +18,7 @@ from tasks.run.context import Run
 from tasks.stages.stage import stage
 from tasks.staging import adaptation, utterance_features
 from tasks.staging.pending import Pending
-from tasks.workers_score import adapts, add_beliefs, add_features, score_one
+from tasks.workers.score import adapts, add_beliefs, add_features, score_one
 
 Shards = Mapping[dt.date, Sequence[str]]
 

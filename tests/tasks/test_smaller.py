@@ -14,7 +14,7 @@ from features.store import history, shard_files
 from tasks.compute.bisect import as_replanned, smaller, without
 from tasks.compute.scatter import Instead
 from tasks.stages.extract import set_apart
-from tasks.workers_extract import unassembled_one, undescribed_one, unsurveyed_one
+from tasks.workers.extract import unassembled_one, undescribed_one, unsurveyed_one
 
 DAY = dt.date(2026, 11, 21)
 EMBEDDERS = {"embeddings": Embedder(lambda *_: None, 4)}

@@ -1,0 +1,1 @@
+"""Functions that run on a worker, never on the driver."""
