@@ -15,9 +15,9 @@ from data_contracts.records import Counts, ModelRef, ShardRef
 from features.corpus.sources import Sources
 from features.store import shard_files
 from flows import chosen, notify
-from flows.artifacts import leave
+from flows.prefect_artifacts import leave
 from flows.progress import reporter
-from flows.publication import publish_waiting
+from flows.publish_in_parts import publish_waiting
 from flows.report import leave as reports
 from flows.runners import Workers, workers_for
 from flows.screen import safe

@@ -3,7 +3,7 @@
 import pytest
 from polars.testing import assert_frame_equal
 
-import flows.publication
+import flows.publish_in_parts
 from data_contracts.lake import Lake
 from flows.backfill import backfill
 from flows.nightly import nightly
@@ -37,7 +37,7 @@ def test_who_is_overtaken_stages_again(settings, monkeypatch, contents, sample_l
     """Another run publishes between this one's staging and its publication: it builds upon what stands then."""
     import datetime as dt
 
-    publish, overtaken = flows.publication.publish, []
+    publish, overtaken = flows.publish_in_parts.publish, []
 
     def overtake(run, ledger, base, **more):
         if not overtaken:
@@ -45,7 +45,7 @@ def test_who_is_overtaken_stages_again(settings, monkeypatch, contents, sample_l
             nightly(date=dt.date(2026, 11, 19), settings=settings | {"look_back_days": 0})
         publish(run, ledger, base, **more)
 
-    monkeypatch.setattr(flows.publication, "publish", overtake)
+    monkeypatch.setattr(flows.publish_in_parts, "publish", overtake)
     ledger = backfill(settings=settings)
     assert ledger.attempt == 2, "the one that was overtaken, and the one that was published"
     assert ledger.n_published_recordings == 34 - 11, "what the other published is not published again"

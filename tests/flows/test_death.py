@@ -5,7 +5,7 @@ from helpers.explore_profile import unless_exploring
 from polars.testing import assert_frame_equal
 
 import flows.pipeline
-import flows.publication
+import flows.publish_in_parts
 import tasks.publication.publish
 from data_contracts.lake import Lake
 from data_contracts.schema.tables import TABLE_KEYS
@@ -38,7 +38,7 @@ def test_dead_before_a_stage(stage, settings, contents, monkeypatch, tmp_path, u
         raise Killed
 
     with monkeypatch.context() as death:
-        death.setattr(flows.pipeline if hasattr(flows.pipeline, stage) else flows.publication, stage, die)
+        death.setattr(flows.pipeline if hasattr(flows.pipeline, stage) else flows.publish_in_parts, stage, die)
         with pytest.raises(Killed):
             backfill(settings=settings)
     assert Lake(settings["lake"]).names("analytics") == [], "nothing is visible before it is published"

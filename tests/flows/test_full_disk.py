@@ -15,7 +15,7 @@ from tasks.publication.commit import RUN_ID
 FLOAT = {"check_exact": False, "abs_tol": 1e-3, "rel_tol": 1e-3}
 ROOM = 64 << 20
 STAGES = (
-    *("flows.pipeline.extract", "flows.publication.integrate", "flows.publication.audit"),
+    *("flows.pipeline.extract", "flows.publish_in_parts.integrate", "flows.publish_in_parts.audit"),
     "tasks.publication.publish._change:recordings",
 )
 

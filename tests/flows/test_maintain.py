@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 import features.store.compaction
 import flows.maintain
-import flows.publication
+import flows.publish_in_parts
 import tasks.publication.compaction
 from data_contracts.lake import Lake
 from data_contracts.schema.tables import TABLE_KEYS
@@ -123,7 +123,7 @@ def test_dead_at_a_step_and_run_again(step, settings, contents, monkeypatch):
 @pytest.mark.slow
 def test_a_run_that_staged_before_and_publishes_after(settings, contents, monkeypatch):
     """Compaction moves the tables' versions, not what they say: whoever built upon those publishes once, all of it."""
-    publish, tries = flows.publication.publish, []
+    publish, tries = flows.publish_in_parts.publish, []
 
     def overtake(run, ledger, base, **more):
         tries.append(run.id)
@@ -132,7 +132,7 @@ def test_a_run_that_staged_before_and_publishes_after(settings, contents, monkey
         publish(run, ledger, base, **more)
 
     before = contents(settings["lake"])
-    monkeypatch.setattr(flows.publication, "publish", overtake)
+    monkeypatch.setattr(flows.publish_in_parts, "publish", overtake)
     ledger = backfill(stage="score", force=True, settings=settings)
     assert tries == [ledger.run_id], "nothing is staged again for it"
     assert ledger.n_published_recordings == 34

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-import flows.publication
+import flows.publish_in_parts
 from data_contracts.lake import Lake
 from data_contracts.lake.snapshot import published
 from flows.backfill import backfill
@@ -37,7 +37,7 @@ def test_date_by_date_is_as_at_once_and_readers_see_whole_publications(settings,
 
 
 def test_what_was_published_before_a_death_stays_and_the_rest_follows(settings, contents, sample_lake, monkeypatch):
-    publish, done = flows.publication.publish, []
+    publish, done = flows.publish_in_parts.publish, []
 
     def die_at_the_second(run, *arguments, **options):
         if done:
@@ -46,7 +46,7 @@ def test_what_was_published_before_a_death_stays_and_the_rest_follows(settings, 
         publish(run, *arguments, **options)
 
     with monkeypatch.context() as death:
-        death.setattr(flows.publication, "publish", die_at_the_second)
+        death.setattr(flows.publish_in_parts, "publish", die_at_the_second)
         with pytest.raises(Killed):
             backfill(settings=settings | A_DATE)
     pinned = published(Lake(settings["lake"]))

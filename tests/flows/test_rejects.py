@@ -114,7 +114,7 @@ def test_a_run_that_died_after_reading_is_resumed_by_the_next(here, monkeypatch)
         raise RuntimeError("the power went")
 
     with monkeypatch.context() as broken:
-        broken.setattr("flows.publication.select", dies)
+        broken.setattr("flows.publish_in_parts.select", dies)
         with pytest.raises(RuntimeError):
             retry(reasons=["empty"], settings=here)
     assert _rejects(here)["call-0032-empty.wav"] == ("empty", 1)
