@@ -53,7 +53,7 @@ def retry(
 
 
 def _list(lake: str | None, limit: int, *, as_json: bool) -> None:
-    from flows.query import query
+    from flows.analytics.sql import query
     from flows.rows import rows
     from flows.settings import Settings
 

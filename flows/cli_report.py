@@ -25,7 +25,7 @@ def report(
 
     Each run leaves its own beside its validation.
     """
-    from flows.history import one
+    from flows.analytics.runs import one
     from flows.report.write import document, write
     from flows.settings import Settings
 

@@ -41,7 +41,7 @@ def query(
     All tables are as one run left them, however far another has come. Feature sets have no versions: they are as they
     are now.
     """
-    from flows.query import asked
+    from flows.analytics.sql import asked
     from flows.rows import rows
 
     with asked(_lake(lake), sql, as_of=as_of) as answer:
@@ -54,7 +54,7 @@ def tables(
     markdown: Annotated[bool, typer.Option("--markdown", help="What docs/tables.md holds.")] = False,
 ) -> None:
     """The data dictionary: tables and feature sets, with what each column holds and its unit."""
-    from flows.dictionary import as_grid, as_json_document, as_markdown, at_a_glance, entries, entry
+    from flows.analytics.dictionary import as_grid, as_json_document, as_markdown, at_a_glance, entries, entry
 
     if markdown:
         print(as_markdown(entries()), end="")
@@ -66,7 +66,7 @@ def tables(
 
 def runs(lake: Lake = None, limit: Limit = 20, as_json: Json = False) -> None:
     """The ledger: what each run did, newest first; those that failed or were stopped too."""
-    from flows.history import at_a_glance, recent
+    from flows.analytics.runs import at_a_glance, recent
 
     found = recent(_lake(lake), limit)
     if not found.num_rows and not as_json:

@@ -84,7 +84,7 @@ def _run(console: Console, *, corpus: str, lake: str, layout: str) -> None:
 
 
 def _show(console: Console, lake: Lake) -> None:
-    from flows.query import query
+    from flows.analytics.sql import query
     from flows.show import grid
 
     for title, sql in TABLES.items():

@@ -65,7 +65,7 @@ def of_the_dead(lake: Lake, chosen: Notified, *, by: str) -> None:
     """Of runs that were killed in the last week, and had no worker to tell of it: run `by` does, once of each."""
     if "failed" not in chosen.notify_on or not chosen.notify:
         return
-    from flows import history
+    from flows.analytics import runs as history
 
     since = dt.datetime.now(dt.UTC) - _LONG_AGO
     rows = [row for row in history.dead(lake) if row["started"] > since]

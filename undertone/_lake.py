@@ -90,7 +90,7 @@ class Lake:
         """
         import polars as pl
 
-        from flows.query import query as ask
+        from flows.analytics.sql import query as ask
 
         return pl.DataFrame(ask(self._lake, query, as_of=_spelled(as_of)))
 

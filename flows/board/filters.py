@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from data_contracts.lake import Lake
-from flows.query import connect
+from flows.analytics.sql import connect
 
 DAYS = "date BETWEEN $first AND $last"
 SOURCES = f"{DAYS} AND list_contains($sources, source)"

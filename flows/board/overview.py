@@ -5,8 +5,8 @@ from typing import NamedTuple
 import polars as pl
 
 from data_contracts.lake import Lake
+from flows.analytics.runs import recent
 from flows.board.filters import SOURCES, SPOKEN, Filters, ask
-from flows.history import recent
 
 
 class Figures(NamedTuple):
@@ -64,7 +64,7 @@ def emotions(lake: Lake, chosen: Filters) -> pl.DataFrame:
 
 
 def runs(lake: Lake, limit: int = 12) -> pl.DataFrame:
-    """The newest runs, newest first, those that died or were stopped too; see `flows.history`."""
+    """The newest runs, newest first, those that died or were stopped too; see `flows.analytics.runs`."""
     return pl.DataFrame(recent(lake, limit))
 
 

@@ -15,7 +15,7 @@ import polars as pl
 
 from data_contracts.errors import UsageError
 from data_contracts.lake import Lake
-from flows.query import connect
+from flows.analytics.sql import connect
 
 _AROUND = dt.timedelta(days=27)  # before the last date: what a night is compared with
 _MOST_DAYS = dt.timedelta(days=91)
@@ -46,7 +46,7 @@ _SQL = {
 
 @dataclass(frozen=True)
 class Facts:
-    """`run` has the columns of `flows.history.HISTORY`; `frames` are by the names of `_SQL`."""
+    """`run` has the columns of `flows.analytics.runs.HISTORY`; `frames` are by the names of `_SQL`."""
 
     lake: Lake
     run: Mapping[str, Any]

@@ -24,7 +24,7 @@ def leave_report(lake: Lake, ledger: Ledger, error: BaseException | None = None)
     tell = reporter.get()
     try:
         # Not above: Prefect keeps what a flow's module reaches until the very end, and DuckDB complains there.
-        from flows.history import row_of
+        from flows.analytics.runs import row_of
         from flows.report.write import write
 
         tell.say("report", safe(write(lake, row_of(ledger))))

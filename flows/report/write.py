@@ -9,7 +9,7 @@ from flows.report.page import page
 
 
 def write(lake: Lake, run: Mapping[str, Any]) -> str:
-    """Writes the page. Returns where it is; `run` is a row of `flows.history.HISTORY`."""
+    """Writes the page. Returns where it is; `run` is a row of `flows.analytics.runs.HISTORY`."""
     path = f"{folder(run['run_id'])}/report.html"
     lake.write(path, document(lake, run).encode())
     return lake.at(path)

@@ -6,7 +6,7 @@ import pytest
 from helpers.dashboard_server import dashboard
 from playwright.sync_api import Page, expect
 
-from flows.query import query
+from flows.analytics.sql import query
 
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=60_000)  # a busy machine is no failure

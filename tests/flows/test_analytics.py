@@ -12,9 +12,9 @@ import flows.chosen
 from data_contracts.lake import Lake
 from data_contracts.lake.snapshot import point, versions
 from data_contracts.schema.tables import TABLE_KEYS
+from flows.analytics.sql import query
 from flows.backfill import backfill
 from flows.maintain import maintain
-from flows.query import query
 from models.drift.distance import DriftConfig
 from tasks.aggregates.drift import N_MEASURES
 

@@ -11,10 +11,10 @@ from starlette.testclient import TestClient
 
 from data_contracts.lake import Lake
 from features.segmentation.segments import Span
+from flows.analytics.sql import query
 from flows.board import comparison, filters, overview, quality, recordings, sound, speakers
 from flows.board.serve import app
 from flows.embedded_s3 import embedded_s3
-from flows.query import query
 from flows.settings import Settings
 
 SIZE = Size(300, 4, n_speakers=6)

@@ -11,8 +11,8 @@ from data_contracts.schema import dictionary, tables
 from data_contracts.schema.feature_sets import FEATURE_SETS
 from data_contracts.schema.tables import TABLE_KEYS
 from features.dsp.gemaps import EGEMAPS_NAMES
+from flows.analytics.dictionary import entries, entry
 from flows.cli import app
-from flows.dictionary import entries, entry
 
 NAMES = [each.name for each in entries()]
 

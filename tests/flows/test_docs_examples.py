@@ -40,7 +40,7 @@ def test_its_python_runs(page, sample_lake):
 @pytest.mark.parametrize("page", [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")], ids=lambda page: page.name)
 def test_its_sql_is_answered(page, sample_lake):
     from data_contracts import lake
-    from flows.query import query
+    from flows.analytics.sql import query
 
     blocks = re.findall(r"```sql\n(.*?)```", page.read_text(), flags=re.S)
     said = [*blocks, *re.findall(r'^undertone query "([^"]+)"', page.read_text(), flags=re.M)]

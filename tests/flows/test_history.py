@@ -7,8 +7,8 @@ import sys
 
 from typer.testing import CliRunner
 
+from flows.analytics.runs import at_a_glance, recent
 from flows.cli import app
-from flows.history import at_a_glance, recent
 from tasks.run.ledger import Ledger
 from tasks.run.processes import here
 from tasks.stages.publish import finish

@@ -16,11 +16,11 @@ import tasks.publication.compaction
 from data_contracts.lake import Lake
 from data_contracts.schema.tables import TABLE_KEYS
 from features.store import shard_files
+from flows.analytics.sql import query
 from flows.backfill import backfill
 from flows.cli import app
 from flows.maintain import maintain
 from flows.nightly import nightly
-from flows.query import query
 from tasks.publication.commit import RUN_ID
 
 FLOAT = {"check_exact": False, "abs_tol": 1e-3, "rel_tol": 1e-3}

@@ -14,9 +14,9 @@ from prefect.states import Crashed
 
 from data_contracts.errors import CorpusError, LakeError, UndertoneError, UsageError
 from data_contracts.lake import Lake
+from flows.analytics.runs import recent
 from flows.backfill import backfill
 from flows.doctor import examine, try_receivers
-from flows.history import recent
 from flows.maintain import maintain
 from flows.nightly import nightly
 from flows.notify import on_crashed, told

@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 
 from data_contracts.errors import LakeError
 from data_contracts.lake import Lake
+from flows.analytics.sql import query
 from flows.backfill import backfill
 from flows.cli import app
-from flows.query import query
 from models.registry.loading import weights_folder
 from models.registry.mlflow_registry import Registry
 from models.speechbrain_compat import speechbrain_importable

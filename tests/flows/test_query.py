@@ -22,9 +22,9 @@ from data_contracts import lake as lakes
 from data_contracts.errors import CredentialsError, LakeError, TransientError, UsageError
 from data_contracts.lake import Lake
 from data_contracts.object_store.retry import Patience
+from flows.analytics.sql import asked, connect, query
 from flows.cli import app
 from flows.embedded_s3 import upload
-from flows.query import asked, connect, query
 from flows.rows import rows
 
 DAYS = [dt.date(2026, 11, day) for day in (19, 20, 21)]
@@ -185,7 +185,7 @@ def test_every_type_in_every_format(lake, tmp_path):
 def test_a_huge_answer_is_never_held_whole(lake, tmp_path, style, monkeypatch):
     held = []
     frames = flows.rows._frames
-    monkeypatch.setattr("flows.query._BATCH_ROWS", 1_000)
+    monkeypatch.setattr("flows.analytics.sql._BATCH_ROWS", 1_000)
     monkeypatch.setattr(flows.rows, "_frames", lambda batches: (held.append(len(f)) or f for f in frames(batches)))
     path = tmp_path / "out"
     said = _written(lake, "SELECT range AS n FROM range(20_000)", style, path)

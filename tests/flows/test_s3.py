@@ -8,9 +8,9 @@ from helpers.explore_profile import EXPLORES, unless_exploring
 from polars.testing import assert_frame_equal
 
 from data_contracts.lake import Lake
+from flows.analytics.sql import query
 from flows.backfill import backfill
 from flows.embedded_s3 import upload
-from flows.query import query
 
 FLOAT = {"check_exact": False, "abs_tol": 2e-3, "rel_tol": 2e-3}
 

@@ -13,13 +13,13 @@ from typer.testing import CliRunner
 
 from data_contracts.lake import Lake
 from data_contracts.schema.tables import FORGOTTEN
+from flows.analytics.sql import query
 from flows.backfill import backfill
 from flows.cli import app
 from flows.doctor import examine
 from flows.enroll import enroll
 from flows.nightly import nightly
 from flows.progress import Silence, reporter
-from flows.query import query
 from flows.settings import Settings
 from models.registry.loading import weights_folder
 from models.speaker.model import SpeakerModel

@@ -11,7 +11,7 @@ from data_contracts.errors import PublishConflict
 from data_contracts.lake.snapshot import versions
 from data_contracts.schema import tables
 from data_contracts.schema.tables import TABLE_KEYS
-from flows.query import query
+from flows.analytics.sql import query
 from tasks.publication.commit import ATTEMPT, RUN_ID
 from tasks.publication.lock import publishing
 from tasks.publication.publish import check_base, publish_staged

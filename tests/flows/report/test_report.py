@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 
 from data_contracts.errors import TransientError, UsageError, ValidationStopped
 from data_contracts.lake import Lake
+from flows.analytics.runs import one
+from flows.analytics.sql import query
 from flows.cli import app
-from flows.history import one
 from flows.progress import reporter
-from flows.query import query
 from flows.report.facts import gather
 from flows.report.leave import leave_report
 from flows.report.page import page

@@ -8,7 +8,7 @@ import pyarrow as pa
 from data_contracts.errors import LakeError, UsageError
 from data_contracts.lake import Lake
 from data_contracts.schema.tables import RUNS
-from flows.query import query
+from flows.analytics.sql import query
 from tasks.run import staging_paths as paths
 from tasks.run.heartbeat import last_sign
 from tasks.run.ledger import Ledger

@@ -11,7 +11,7 @@ from rich.table import Table
 from data_contracts.errors import UsageError
 from data_contracts.schema import dictionary, feature_sets, tables
 from data_contracts.schema.tables import PARTITIONED, TABLE_KEYS, UTTERANCE_KEY
-from flows.query import SETS
+from flows.analytics.sql import SETS
 from flows.show import grid
 
 _HIVE = [pa.field("version", pa.string(), nullable=False), pa.field("date", pa.date32(), nullable=False)]

@@ -13,8 +13,8 @@ from data_contracts.lake.snapshot import published
 from data_contracts.lake.time_travel import as_of as tables_of
 from data_contracts.schema.feature_sets import FEATURE_SETS
 from data_contracts.schema.tables import TABLE_KEYS
-from flows.known_files import KnownFiles
-from flows.views import Views
+from flows.analytics.known_files import KnownFiles
+from flows.analytics.views import Views
 
 SETS = {f"features_{name}" if name in TABLE_KEYS else name: name for name in FEATURE_SETS}
 """Feature sets by the name that a query calls them: `recordings` is the table, `features_recordings` the set."""

@@ -15,7 +15,7 @@ from deltalake import DeltaTable
 from data_contracts.lake import Lake
 from data_contracts.lake.feature_files import FeatureFile, feature_files
 from data_contracts.schema import tables
-from flows.known_files import PROTOCOL, KnownFiles
+from flows.analytics.known_files import PROTOCOL, KnownFiles
 
 _FOLDERS = {"version": "VARCHAR", "date": "DATE"}
 """Columns that stand in the path alone, in hive folders."""
