@@ -2,7 +2,7 @@
 # [tool.marimo.display]
 # theme = "system"
 # ///
-"""The dashboard's layout, a marimo app: `undertone dashboard`. The other modules here ask, `flows.charts` draws."""
+"""The dashboard's layout, a marimo app: `undertone dashboard`. The other modules here ask, `flows.charts.panels` draws."""
 
 import marimo
 
@@ -11,9 +11,10 @@ app = marimo.App(width="full", app_title="Undertone", css_file="app.css")
 with app.setup:
     import marimo as mo
 
-    from flows import charts, recording_charts
     from flows.board import comparison, filters, lists, overview, page, quality, recordings, sound, speakers
-    from flows.palette import GREEN
+    from flows.charts import panels
+    from flows.charts import recording as recording_charts
+    from flows.charts.palette import GREEN
     from flows.settings import Settings
 
     VIEWS = ("Overview", "Speakers", "Recording", "Quality", "Models")
@@ -74,9 +75,9 @@ def _(chosen, lake, view):
         return page.column(
             page.warning(overview.ailing(runs)),
             page.grid(
-                page.drawn("Emotion mix", overview.emotions(lake, chosen), charts.emotion_mix),
-                page.drawn("Audio in", overview.hours(lake, chosen), charts.hours),
-                page.drawn("Speed of the last runs", timed, charts.run_speed),
+                page.drawn("Emotion mix", overview.emotions(lake, chosen), panels.emotion_mix),
+                page.drawn("Audio in", overview.hours(lake, chosen), panels.hours),
+                page.drawn("Speed of the last runs", timed, panels.run_speed),
                 page.panel("Health of the last runs", health),
             ),
         )
@@ -95,9 +96,9 @@ def _(chosen, lake, view):
         return page.column(
             page.cards({"Speakers heard": (f"{speakers.n_heard(lake, chosen):,}", "different voices in these days")}),
             page.grid(
-                page.drawn("Who spoke most", most, charts.speech_by_speaker),
-                page.drawn("Emotion by speaker", mix, charts.emotion_by_speaker),
-                page.drawn("Map of the voices", voices, charts.voice_map, note, wide=True),
+                page.drawn("Who spoke most", most, panels.speech_by_speaker),
+                page.drawn("Emotion by speaker", mix, panels.emotion_by_speaker),
+                page.drawn("Map of the voices", voices, panels.voice_map, note, wide=True),
             ),
         )
 
@@ -174,12 +175,12 @@ def _(chosen, lake, view):
                 }
             ),
             page.grid(
-                page.drawn("Rejects by reason", quality.rejects(lake, chosen), charts.rejects_by_reason),
+                page.drawn("Rejects by reason", quality.rejects(lake, chosen), panels.rejects_by_reason),
                 page.panel("Validation", page.table(("run", "verdict", ""), lists.audits(quality.audits(lake)))),
-                page.drawn("Loudness", daily, lambda rows: charts.spread(rows, "loudness_lufs", "LUFS"), spread),
-                page.drawn("Signal to noise", daily, lambda rows: charts.spread(rows, "snr_db", "SNR (dB)"), spread),
-                page.drawn("Bandwidth", daily, lambda rows: charts.spread(rows, "bandwidth_hz", "Hz"), spread),
-                page.drawn("Drift", quality.drift(lake, chosen), charts.drift, warned),
+                page.drawn("Loudness", daily, lambda rows: panels.spread(rows, "loudness_lufs", "LUFS"), spread),
+                page.drawn("Signal to noise", daily, lambda rows: panels.spread(rows, "snr_db", "SNR (dB)"), spread),
+                page.drawn("Bandwidth", daily, lambda rows: panels.spread(rows, "bandwidth_hz", "Hz"), spread),
+                page.drawn("Drift", quality.drift(lake, chosen), panels.drift, warned),
             ),
         )
 
@@ -213,7 +214,7 @@ def _(chosen, lake, left, right):
                 }
             ),
             page.grid(
-                page.drawn("Who says what", found.pairs, lambda rows: charts.confusion(rows, *names)),
+                page.drawn("Who says what", found.pairs, lambda rows: panels.confusion(rows, *names)),
                 page.drawn("Listen to ten on which they differ", found.differ, lambda _: played),
             ),
         )

@@ -7,7 +7,7 @@ import polars as pl
 from flows.board import page
 from flows.board.quality import Audit
 from flows.board.recordings import Recording
-from flows.palette import GREY, VERDICTS
+from flows.charts.palette import GREY, VERDICTS
 
 Cells = Sequence[str]
 

@@ -10,7 +10,7 @@ import marimo as mo
 import polars as pl
 
 from data_contracts.errors import UndertoneError
-from flows.palette import EMOTIONS, GREY
+from flows.charts.palette import EMOTIONS, GREY
 
 NOTHING = "Nothing in these days, with these filters."
 

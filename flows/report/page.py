@@ -121,7 +121,7 @@ def _speakers(facts: Facts) -> Html:
     speakers = facts.frames.get("speakers", pl.DataFrame())
     if speakers.is_empty():
         return Html()
-    from flows.palette import GREY, KINDS
+    from flows.charts.palette import GREY, KINDS
 
     rows = [
         (
@@ -140,7 +140,7 @@ def _speakers(facts: Facts) -> Html:
 
 
 def _kinds(speakers: pl.DataFrame) -> list[str]:
-    from flows.palette import KINDS
+    from flows.charts.palette import KINDS
 
     return [kind for kind in KINDS if kind in set(speakers["kind"])]
 

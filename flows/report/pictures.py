@@ -1,4 +1,4 @@
-"""The charts of `flows.charts` as SVG that stands in a page and takes its colours: no script, no reference outside."""
+"""The charts of `flows.charts.panels` as SVG that stands in a page and takes its colours: no script, no reference outside."""
 
 import re
 
@@ -13,21 +13,21 @@ _DIGITS = re.compile(r"(\d+\.\d{2})\d+")
 def warm_up() -> None:
     """Loads Altair and starts the engine that draws, which takes more than a second, ahead of the first chart."""
     nothing = pl.DataFrame({"reason": ["none"], "n": [0]})
-    from flows.charts import rejects_by_reason
+    from flows.charts.panels import rejects_by_reason
 
     _svg(rejects_by_reason(nothing).to_dict(), "")
 
 
 def emotions(mix: pl.DataFrame) -> Html:
     """date, emotion, n_utterances."""
-    from flows.charts import emotion_mix
+    from flows.charts.panels import emotion_mix
 
     return _svg(emotion_mix(mix).to_dict(), "Each emotion's share of the day's utterances")
 
 
 def measure(daily: pl.DataFrame, name: str, title: str) -> Html:
     """date and `name` with its 10th and 90th percentile."""
-    from flows.charts import spread
+    from flows.charts.panels import spread
 
     label = f"{title} by date: median, and from the 10th to the 90th percentile"
     return _svg(spread(daily, name, title).to_dict(), label, _NARROW)
@@ -35,7 +35,7 @@ def measure(daily: pl.DataFrame, name: str, title: str) -> Html:
 
 def drift(rows: pl.DataFrame) -> Html:
     """date, measure, value, threshold."""
-    from flows.charts import drift as chart
+    from flows.charts.panels import drift as chart
 
     return _svg(chart(rows).to_dict(), "How far each date is from the 28 days before, of the threshold")
 

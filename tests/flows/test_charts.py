@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 import vl_convert
 
-from flows import charts, recording_charts
-from flows.palette import EMOTIONS, PALETTE, colours
+from flows.charts import panels, recording
+from flows.charts.palette import EMOTIONS, PALETTE, colours
 
 ROWS = pl.DataFrame(
     {
@@ -31,27 +31,27 @@ ROWS = pl.DataFrame(
     }
 )
 DRAWN = {
-    "audio (h)": charts.hours(ROWS),
-    "utterances (%)": charts.emotion_mix(ROWS),
-    "mean score (0 to 1)": charts.mean_scores(ROWS),
-    "RTFx (s of audio per s)": charts.run_speed(ROWS),
-    "speech (min)": charts.speech_by_speaker(ROWS),
-    "emotion by speaker": charts.emotion_by_speaker(ROWS),
-    "1st principal component": charts.voice_map(ROWS),
-    "files": charts.rejects_by_reason(ROWS),
-    "SNR (dB)": charts.spread(ROWS, "snr_db", "SNR (dB)"),
-    "drift (threshold = 1)": charts.drift(ROWS),
-    "old": charts.confusion(ROWS, "old", "new"),
-    "amplitude": recording_charts.waveform(ROWS, (0.0, 3.0)),
-    "channel": recording_charts.emotions(ROWS, (0.0, 3.0)),
-    "time (s)": recording_charts.speakers(ROWS, (0.0, 3.0)),
-    "F0 (Hz)": recording_charts.contour(ROWS, (0.0, 3.0), "f0_hz", "F0 (Hz)"),
+    "audio (h)": panels.hours(ROWS),
+    "utterances (%)": panels.emotion_mix(ROWS),
+    "mean score (0 to 1)": panels.mean_scores(ROWS),
+    "RTFx (s of audio per s)": panels.run_speed(ROWS),
+    "speech (min)": panels.speech_by_speaker(ROWS),
+    "emotion by speaker": panels.emotion_by_speaker(ROWS),
+    "1st principal component": panels.voice_map(ROWS),
+    "files": panels.rejects_by_reason(ROWS),
+    "SNR (dB)": panels.spread(ROWS, "snr_db", "SNR (dB)"),
+    "drift (threshold = 1)": panels.drift(ROWS),
+    "old": panels.confusion(ROWS, "old", "new"),
+    "amplitude": recording.waveform(ROWS, (0.0, 3.0)),
+    "channel": recording.emotions(ROWS, (0.0, 3.0)),
+    "time (s)": recording.speakers(ROWS, (0.0, 3.0)),
+    "F0 (Hz)": recording.contour(ROWS, (0.0, 3.0), "f0_hz", "F0 (Hz)"),
 }
 
 
 @pytest.mark.parametrize("title", DRAWN)
 def test_vega_draws_it_with_its_title(title):
-    svg = vl_convert.vegalite_to_svg(json.dumps(charts.themed(DRAWN[title], "dark"), default=str))
+    svg = vl_convert.vegalite_to_svg(json.dumps(panels.themed(DRAWN[title], "dark"), default=str))
     assert title in svg or title == "emotion by speaker"
     assert svg.count("<path") > 2
 

@@ -1,7 +1,7 @@
 """The pictures of the dashboard and the report: a frame in, an Altair chart out, every axis with its unit.
 
 Charts have no background and no colour of text: the page that shows them sets both (`themed` where there is no page).
-Those of one recording are in `flows.recording_charts`.
+Those of one recording are in `flows.charts.recording`.
 """
 
 from typing import Any, cast
@@ -9,7 +9,7 @@ from typing import Any, cast
 import altair as alt
 import polars as pl
 
-from flows.palette import KINDS, VERDICTS, VERMILLION, colours
+from flows.charts.palette import KINDS, VERDICTS, VERMILLION, colours
 
 Chart = alt.Chart | alt.LayerChart | alt.FacetChart
 

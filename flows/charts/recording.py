@@ -3,8 +3,8 @@
 import altair as alt
 import polars as pl
 
-from flows.charts import Chart, framed
-from flows.palette import BLUE, EMOTIONS, SKY, colours
+from flows.charts.palette import BLUE, EMOTIONS, SKY, colours
+from flows.charts.panels import Chart, framed
 
 _LEFT = alt.Axis(minExtent=44, maxExtent=44)  # as wide in each, so that their times lie under each other
 _LEGEND = alt.Legend(columns=2)  # pseudonyms are long, and a phone is narrow
