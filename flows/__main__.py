@@ -7,7 +7,7 @@ import sys
 import threading
 from typing import NoReturn
 
-from flows.cli import main
+from flows.cli.main import main
 
 
 def run() -> NoReturn:

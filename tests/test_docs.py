@@ -13,7 +13,7 @@ from helpers.paths import ROOT
 
 from data_contracts.errors import UndertoneError
 from flows import chosen
-from flows.cli import app
+from flows.cli.main import app
 from flows.settings import Settings
 from flows.settings_page import GROUPS, IN_THE_FEATURE_VERSION, as_markdown
 

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 import flows
-from flows.cli import app
+from flows.cli.main import app
 
 RUN = CliRunner()
 MODELS = ("list", "show", "train", "evaluate", "promote", "rollback")
@@ -39,9 +39,7 @@ def test_every_command_explains_itself(command):
 
 def test_help_is_quick_to_import():
     """Nobody waits for torch to read a help text."""
-    code = (
-        "import sys; import flows.cli; print([m for m in ('torch', 'mlflow', 'prefect', 'pandas') if m in sys.modules])"
-    )
+    code = "import sys; import flows.cli.main; print([m for m in ('torch', 'mlflow', 'prefect', 'pandas') if m in sys.modules])"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stdout.strip() == "[]"
 

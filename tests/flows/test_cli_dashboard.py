@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from data_contracts.errors import UsageError
-from flows.cli_dashboard import dashboard
+from flows.cli.dashboard import dashboard
 
 
 def test_no_lake_is_said(tmp_path, monkeypatch):

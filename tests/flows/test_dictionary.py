@@ -12,7 +12,7 @@ from data_contracts.schema.feature_sets import FEATURE_SETS
 from data_contracts.schema.tables import TABLE_KEYS
 from features.dsp.gemaps import EGEMAPS_NAMES
 from flows.analytics.dictionary import entries, entry
-from flows.cli import app
+from flows.cli.main import app
 
 NAMES = [each.name for each in entries()]
 

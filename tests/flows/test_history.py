@@ -8,7 +8,7 @@ import sys
 from typer.testing import CliRunner
 
 from flows.analytics.runs import at_a_glance, recent
-from flows.cli import app
+from flows.cli.main import app
 from tasks.run.ledger import Ledger
 from tasks.run.processes import here
 from tasks.stages.publish import finish

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from data_contracts.lake import Lake
 from flows.backfill import backfill
-from flows.cli import app
+from flows.cli.main import app
 from flows.retry import retry
 
 RUN = CliRunner()

@@ -18,7 +18,7 @@ from data_contracts.schema.tables import TABLE_KEYS
 from features.store import shard_files
 from flows.analytics.sql import query
 from flows.backfill import backfill
-from flows.cli import app
+from flows.cli.main import app
 from flows.maintain import maintain
 from flows.nightly import nightly
 from tasks.publication.commit import RUN_ID

@@ -16,7 +16,7 @@ from data_contracts.errors import CorpusError, LakeError, UndertoneError, UsageE
 from data_contracts.lake import Lake
 from flows.analytics.runs import recent
 from flows.backfill import backfill
-from flows.doctor import examine, try_receivers
+from flows.cli.doctor import examine, try_receivers
 from flows.maintain import maintain
 from flows.nightly import nightly
 from flows.notify import on_crashed, told

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from data_contracts.errors import ModelError, UsageError
 from flows import promote as succession
-from flows.cli import app
+from flows.cli.main import app
 from flows.settings import Settings
 from models import promotion
 from models.data import training_set

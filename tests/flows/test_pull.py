@@ -14,7 +14,7 @@ from data_contracts.errors import LakeError
 from data_contracts.lake import Lake
 from flows.analytics.sql import query
 from flows.backfill import backfill
-from flows.cli import app
+from flows.cli.main import app
 from models.registry.loading import weights_folder
 from models.registry.mlflow_registry import Registry
 from models.speechbrain_compat import speechbrain_importable

@@ -23,7 +23,7 @@ from data_contracts.errors import CredentialsError, LakeError, TransientError, U
 from data_contracts.lake import Lake
 from data_contracts.object_store.retry import Patience
 from flows.analytics.sql import asked, connect, query
-from flows.cli import app
+from flows.cli.main import app
 from flows.embedded_s3 import upload
 from flows.rows import rows
 

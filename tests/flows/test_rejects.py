@@ -13,7 +13,7 @@ import features.extraction.prefetch
 from data_contracts.errors import UsageError
 from data_contracts.lake import Lake
 from flows.backfill import backfill
-from flows.cli import app
+from flows.cli.main import app
 from flows.nightly import nightly
 from flows.retry import retry
 

@@ -15,8 +15,8 @@ from data_contracts.lake import Lake
 from data_contracts.schema.tables import FORGOTTEN
 from flows.analytics.sql import query
 from flows.backfill import backfill
-from flows.cli import app
-from flows.doctor import examine
+from flows.cli.doctor import examine
+from flows.cli.main import app
 from flows.enroll import enroll
 from flows.nightly import nightly
 from flows.progress import Silence, reporter

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from data_contracts.errors import UsageError
-from flows.cli import app
+from flows.cli.main import app
 from flows.train import train
 from models.data import training_set
 from models.emotion import training as train_emotion

@@ -20,7 +20,7 @@ from typing import Any
 
 from helpers.paths import IMPORTABLE
 
-_IMPORTED = ("distributed", "great_expectations", "mlflow", "s3fs", "silero_vad", "flows.backfill", "flows.cli")
+_IMPORTED = ("distributed", "great_expectations", "mlflow", "s3fs", "silero_vad", "flows.backfill", "flows.cli.main")
 
 
 class Warm:
@@ -126,7 +126,7 @@ def _live(order: dict[str, Any]) -> None:
     code = 1
     try:
         exec(order["first"], {})
-        importlib.import_module("flows.cli").main()
+        importlib.import_module("flows.cli.main").main()
         code = 0
     except SystemExit as end:
         code = int(end.code or 0)

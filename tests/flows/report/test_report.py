@@ -15,7 +15,7 @@ from data_contracts.errors import TransientError, UsageError, ValidationStopped
 from data_contracts.lake import Lake
 from flows.analytics.runs import one
 from flows.analytics.sql import query
-from flows.cli import app
+from flows.cli.main import app
 from flows.progress import reporter
 from flows.report.facts import gather
 from flows.report.leave import leave_report

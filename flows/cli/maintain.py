@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.options import Json, Lake, settings_of
+from flows.cli.options import Json, Lake, settings_of
 from flows.screen import screen
 from flows.server import start_server
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.options import Json, Lake, Model, known_model, settings_of
+from flows.cli.options import Json, Lake, Model, known_model, settings_of
 from flows.screen import safe, screen
 
 if TYPE_CHECKING:

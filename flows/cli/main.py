@@ -1,4 +1,4 @@
-"""The `undertone` command: the main jobs. What reads tables is in `flows.cli_tables`, models in `flows.cli_models`."""
+"""The `undertone` command: the main jobs. What reads tables is in `flows.cli.tables`, models in `flows.cli.models`."""
 
 import datetime as dt
 import json
@@ -13,9 +13,8 @@ import typer
 from rich.console import Console
 
 from data_contracts.errors import UndertoneError, UsageError
-from flows import cli_dashboard, cli_maintain, cli_models, cli_rejects, cli_report, cli_speakers, cli_tables
-from flows.cli_startup import run_command
-from flows.options import (
+from flows.cli import dashboard, maintain, models, rejects, report, speakers, tables
+from flows.cli.options import (
     Cluster,
     Corpus,
     First,
@@ -27,6 +26,7 @@ from flows.options import (
     Manifest,
     settings_of,
 )
+from flows.cli.startup import run_command
 from flows.screen import safe, screen
 
 app = typer.Typer(
@@ -69,7 +69,7 @@ def demo(
     s3: Annotated[bool, typer.Option("--s3", help="Serve corpus and lake from an embedded S3 server.")] = False,
 ) -> None:
     """Everything embedded, from nothing to tables. Run it twice: the second run does nothing, and says so."""
-    from flows.demo import demo as run_demo
+    from flows.cli.demo import demo as run_demo
 
     run_demo(console, corpus=corpus, lake=lake, s3=s3)
 
@@ -173,7 +173,7 @@ def doctor(
     as_json: Json = False,
 ) -> None:
     """What is configured, what can be reached, and what is missing; with what to do about it."""
-    from flows.doctor import examine, print_findings, try_receivers
+    from flows.cli.doctor import examine, print_findings, try_receivers
 
     flags = settings_of(corpus=corpus, lake=lake)
     findings = [try_receivers(flags)] if notify else examine(flags)
@@ -185,13 +185,13 @@ def doctor(
         raise typer.Exit(1)
 
 
-cli_tables.add_to(app)
-cli_report.add_to(app)
-cli_dashboard.add_to(app)
-cli_maintain.add_to(app)
-app.add_typer(cli_models.app, name="models")
-app.add_typer(cli_rejects.app, name="rejects")
-app.add_typer(cli_speakers.app, name="speakers")
+tables.add_to(app)
+report.add_to(app)
+dashboard.add_to(app)
+maintain.add_to(app)
+app.add_typer(models.app, name="models")
+app.add_typer(rejects.app, name="rejects")
+app.add_typer(speakers.app, name="speakers")
 
 
 def main() -> None:

@@ -6,13 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
-from flows import cli_promote, cli_pull, cli_versions
-from flows.options import Json, Lake, Model, known_model, registry_of, settings_of
+from flows.cli import models_promote, models_pull, models_show
+from flows.cli.options import Json, Lake, Model, known_model, registry_of, settings_of
 from flows.screen import screen
 
 app = typer.Typer(no_args_is_help=True, help="The emotion and speaker models: their versions, training and evaluation.")
 console = screen()
-cli_versions.add_to(app)
+models_show.add_to(app)
 
 
 @app.command()
@@ -63,8 +63,8 @@ def evaluate(
         console.print(f"[bold]{key:<14}[/bold]{_words(value)}", highlight=False, soft_wrap=True)
 
 
-cli_promote.add_to(app)
-cli_pull.add_to(app)
+models_promote.add_to(app)
+models_pull.add_to(app)
 
 
 def _evaluated(name: str, corpus: Path, *, version: str, lake: str | None) -> dict[str, Any]:

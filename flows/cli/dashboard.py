@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from data_contracts.errors import UsageError
-from flows.options import Lake, settings_of
+from flows.cli.options import Lake, settings_of
 from flows.screen import safe, screen
 
 console = screen()

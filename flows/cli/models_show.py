@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.options import Json, Lake, Model, known_model, registry_of
+from flows.cli.options import Json, Lake, Model, known_model, registry_of
 from flows.screen import screen
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.options import Json, Lake, registry_of
+from flows.cli.options import Json, Lake, registry_of
 from flows.screen import safe, screen
 
 console = screen()

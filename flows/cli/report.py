@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flows.options import Lake, settings_of
+from flows.cli.options import Lake, settings_of
 from flows.screen import screen
 
 console = screen()

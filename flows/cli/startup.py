@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from flows.options import settings_of
+from flows.cli.options import settings_of
 from flows.start import begin
 
 

@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from data_contracts.rejects import MOST_TRIES, PASSING, Reason
-from flows.cli_startup import run_command
-from flows.cli_tables import Limit
-from flows.options import Cluster, Corpus, First, Json, Lake, Last, Layout, Manifest, settings_of
+from flows.cli.options import Cluster, Corpus, First, Json, Lake, Last, Layout, Manifest, settings_of
+from flows.cli.startup import run_command
+from flows.cli.tables import Limit
 from flows.screen import screen
 
 app = typer.Typer(help="The files that could not be used, and why: list them, read them again.")

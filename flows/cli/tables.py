@@ -1,11 +1,11 @@
-"""The commands about what was published: query, tables and runs. Others: `flows.cli_rejects`, `flows.cli_speakers`."""
+"""The commands about what was published: query, tables and runs. Others: `flows.cli.rejects`, `flows.cli.speakers`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.options import Json, Lake, settings_of
+from flows.cli.options import Json, Lake, settings_of
 from flows.screen import Format, screen
 
 if TYPE_CHECKING:

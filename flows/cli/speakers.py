@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli_tables import Limit
-from flows.options import Json, Lake, settings_of
+from flows.cli.options import Json, Lake, settings_of
+from flows.cli.tables import Limit
 from flows.screen import safe, screen
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import flows
 from data_contracts.errors import UsageError
 from data_contracts.lake import Lake
 from features.corpus.layout import DEFAULT_LAYOUT
-from flows.cli_startup import run_command
+from flows.cli.startup import run_command
 
 SAMPLE = Path(flows.__path__[0], "sample", "corpus")
 
