@@ -41,7 +41,7 @@ def dashboard(
     os.environ["UNDERTONE_LAKE"] = settings.lake  # for the app, which loads its own
     import uvicorn
 
-    from flows.board.serve import app, warm_up
+    from flows.dashboard.server import app, warm_up
 
     served = app(settings)
     warm_up(opened)

@@ -12,8 +12,8 @@ from starlette.testclient import TestClient
 from data_contracts.lake import Lake
 from features.segmentation.segments import Span
 from flows.analytics.sql import query
-from flows.board import comparison, filters, overview, quality, recordings, sound, speakers
-from flows.board.serve import app
+from flows.dashboard import audio, comparison, filters, overview, quality, recordings, speakers
+from flows.dashboard.server import app
 from flows.embedded_s3 import embedded_s3
 from flows.settings import Settings
 
@@ -103,5 +103,5 @@ def test_only_this_machines_own_page_may_ask(lake, headers, status):
 
 
 def test_a_stretch_of_a_long_recording_is_whole_windows():
-    assert sound.stretch(130.0, 3) == Span(128.0, 130.0)
-    assert sound.stretch(130.0, 9) == Span(128.0, 130.0)
+    assert audio.stretch(130.0, 3) == Span(128.0, 130.0)
+    assert audio.stretch(130.0, 9) == Span(128.0, 130.0)

@@ -17,7 +17,7 @@ from features.decode.windows import WINDOW_S, Window
 from features.segmentation.cutting import cut, windows_of
 from features.segmentation.segments import Span
 from flows import chosen
-from flows.board.recordings import Recording
+from flows.dashboard.recordings import Recording
 from flows.settings import Settings
 
 STRETCH_S = 64.0  # shown at a time: whole windows, and F0 of it takes a moment, not a minute

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from data_contracts.lake import Lake
-from flows.board.filters import DAYS, SOURCES, Filters, ask
+from flows.dashboard.filters import DAYS, SOURCES, Filters, ask
 
 MEASURES = ("loudness_lufs", "snr_db", "bandwidth_hz")
 

@@ -11,7 +11,7 @@ from data_contracts.lake import Lake
 from data_contracts.lake.snapshot import Published, published
 from data_contracts.schema.tables import RECORDINGS
 from features.segmentation.segments import Span
-from flows.board.filters import Filters
+from flows.dashboard.filters import Filters
 
 FOUND = ("recording_id", "date", "uri", "seconds", "channels")
 

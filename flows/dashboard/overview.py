@@ -6,7 +6,7 @@ import polars as pl
 
 from data_contracts.lake import Lake
 from flows.analytics.runs import recent
-from flows.board.filters import SOURCES, SPOKEN, Filters, ask
+from flows.dashboard.filters import SOURCES, SPOKEN, Filters, ask
 
 
 class Figures(NamedTuple):

@@ -5,7 +5,7 @@ import polars as pl
 
 from data_contracts.lake import Lake
 from data_contracts.schema.tables import FORGOTTEN
-from flows.board.filters import DAYS, Filters, ask
+from flows.dashboard.filters import DAYS, Filters, ask
 
 _MOST_VOICES = 500  # on the map
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
-from flows.board import page
-from flows.board.quality import Audit
-from flows.board.recordings import Recording
 from flows.charts.palette import GREY, VERDICTS
+from flows.dashboard import components
+from flows.dashboard.quality import Audit
+from flows.dashboard.recordings import Recording
 
 Cells = Sequence[str]
 
@@ -18,8 +18,8 @@ def runs(rows: pl.DataFrame) -> Iterator[Cells]:
         status = f"{row['status']} in {row['stage']}" if row["stage"] else row["status"]
         speed = "" if row["rtfx"] is None else f"{row['rtfx']:,.1f}"
         counts = (f"{row[name]:,}" for name in ("n_read", "n_rejected", "n_published_utterances"))
-        started = f'<span title="{page.text(row["run_id"])}">{row["started"]:%d %b %H:%M}</span>'
-        yield started, page.dot(VERDICTS.get(row["status"], GREY), status), *counts, speed
+        started = f'<span title="{components.text(row["run_id"])}">{row["started"]:%d %b %H:%M}</span>'
+        yield started, components.dot(VERDICTS.get(row["status"], GREY), status), *counts, speed
 
 
 def audits(found: Sequence[Audit]) -> Iterator[Cells]:
@@ -27,8 +27,12 @@ def audits(found: Sequence[Audit]) -> Iterator[Cells]:
     colours = {"passed": VERDICTS["done"], "warned": VERDICTS["stopped"], "stopped": VERDICTS["failed"]}
     for audit in found:
         _, _, path = (audit.validation or "").rpartition("/validation/")
-        docs = page.link(f"validation/{path}", "Data Docs") if path else ""
-        yield page.text(audit.run_id), page.dot(colours.get(audit.verdict, GREY), audit.verdict.replace("_", " ")), docs
+        docs = components.link(f"validation/{path}", "Data Docs") if path else ""
+        yield (
+            components.text(audit.run_id),
+            components.dot(colours.get(audit.verdict, GREY), audit.verdict.replace("_", " ")),
+            docs,
+        )
 
 
 def segments(recording: Recording, utterances: pl.DataFrame) -> Iterator[Cells]:
@@ -36,18 +40,18 @@ def segments(recording: Recording, utterances: pl.DataFrame) -> Iterator[Cells]:
     for row in utterances.iter_rows(named=True):
         place = row["channel"], row["start_s"], row["end_s"]
         yield (
-            page.player(recording.recording_id, recording.date, *place),
+            components.player(recording.recording_id, recording.date, *place),
             f"{row['start_s']:.2f}",
             f"{row['end_s']:.2f}",
-            page.emotion(row["emotion"]),
+            components.emotion(row["emotion"]),
             "" if row["score"] is None else f"{row['score']:.2f}",
-            page.text(row["name"]),
+            components.text(row["name"]),
         )
 
 
 def differences(rows: pl.DataFrame) -> Iterator[Cells]:
     """player, the one model's emotion with its score, the other's, date."""
     for row in rows.iter_rows(named=True):
-        said = (f"{page.emotion(row[side])} {row[f'{side}_score']:.2f}" for side in ("left", "right"))
+        said = (f"{components.emotion(row[side])} {row[f'{side}_score']:.2f}" for side in ("left", "right"))
         place = row["recording_id"], row["date"], row["channel"], row["start_s"], row["end_s"]
-        yield page.player(*place), *said, page.text(row["date"])
+        yield components.player(*place), *said, components.text(row["date"])

@@ -10,7 +10,7 @@ from data_contracts.errors import UsageError
 from data_contracts.lake import Lake
 from data_contracts.lake.snapshot import Published
 from data_contracts.schema.tables import UTTERANCE_KEY
-from flows.board.filters import Filters, ask
+from flows.dashboard.filters import Filters, ask
 
 DAYS = 14  # compared at a time, the newest
 

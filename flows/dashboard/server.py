@@ -14,9 +14,10 @@ from starlette.routing import Mount, Route
 from data_contracts.errors import UndertoneError, UsageError
 from data_contracts.lake import Lake
 from features.segmentation.segments import Span
-from flows.board import recordings, sound
-from flows.board.first import FirstPaint
-from flows.board.loopback import OnlyLoopback
+from flows.dashboard import audio as sound
+from flows.dashboard import recordings
+from flows.dashboard.first_paint import FirstPaint
+from flows.dashboard.loopback import OnlyLoopback
 from flows.settings import Settings
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def warm_up(lake: Lake) -> None:
     import scipy.signal  # noqa: F401
 
     import features.dsp.f0  # noqa: F401
-    from flows.board import filters, overview
+    from flows.dashboard import filters, overview
 
     filters.choices(lake)
     overview.runs(lake)

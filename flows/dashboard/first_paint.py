@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from data_contracts.errors import UndertoneError
 from data_contracts.lake import Lake
-from flows.board import filters, overview, page
+from flows.dashboard import components, filters, overview
 
 # In the page's place until that shows something. Colours are written out: marimo's are not there yet.
 _STYLE = """
@@ -68,5 +68,5 @@ class FirstPaint:
         name = f'<div class="ut-undertone">Undertone</div><span>{escape(self._lake.uri)}</span>'
         style, script = f"<style>{_STYLE}{self._css}</style>", f"<script>{_SCRIPT}</script>"
         loading = '<p class="ut-note">Filters and charts are loading …</p>'
-        inside = f'<header class="ut-head">{name}</header>{loading}{page.cards(told).text}'
+        inside = f'<header class="ut-head">{name}</header>{loading}{components.cards(told).text}'
         return f'{style}<div id="ut-first" aria-busy="true">{inside}</div>{script}'

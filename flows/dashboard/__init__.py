@@ -1,0 +1,1 @@
+"""Dashboard: a marimo application over the published tables."""
