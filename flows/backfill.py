@@ -6,7 +6,7 @@ from typing import Any
 from prefect import flow
 
 from flows.dates import days
-from flows.notify import told
+from flows.notifications.hooks import told
 from flows.pipeline import Stage, process
 from flows.settings import Settings
 from tasks.run.ledger import Ledger

@@ -6,7 +6,7 @@ from prefect import flow
 
 from data_contracts.lake import Lake
 from flows import chosen
-from flows.notify import told
+from flows.notifications.hooks import told
 from flows.pipeline import extractors
 from flows.settings import Settings
 from tasks.maintenance_report import Upkeep, now_of

@@ -14,7 +14,8 @@ from data_contracts.expectations import validation
 from data_contracts.records import Counts, ModelRef, ShardRef
 from features.corpus.sources import Sources
 from features.store import shard_files
-from flows import chosen, notify
+from flows import chosen
+from flows.notifications import hooks
 from flows.prefect_artifacts import leave
 from flows.progress import reporter
 from flows.publish_in_parts import publish_waiting
@@ -60,7 +61,7 @@ def process(
             for run_id in roll_forward(run.lake):
                 reporter.get().say("publish", f"finished what run {run_id} had audited and not yet published")
             with contextlib.suppress(UndertoneError):  # a word less is no reason to stop
-                notify.of_the_dead(run.lake, settings, by=run.id)
+                hooks.of_the_dead(run.lake, settings, by=run.id)
             if not reads_audio:
                 _check_stored(run)
                 threading.Thread(target=_warm_up, daemon=True).start()

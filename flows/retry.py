@@ -9,7 +9,7 @@ from prefect import flow
 from data_contracts.errors import UsageError
 from data_contracts.rejects import Reason
 from flows.dates import days
-from flows.notify import told
+from flows.notifications.hooks import told
 from flows.pipeline import process
 from flows.settings import Settings
 from tasks.run.context import Choice

@@ -9,7 +9,7 @@ from prefect.cache_policies import NO_CACHE
 
 from data_contracts.errors import UsageError
 from data_contracts.records import ModelRef
-from flows.notify import told
+from flows.notifications.hooks import told
 from flows.settings import Settings
 
 

@@ -149,7 +149,7 @@ def _prefect(settings: Settings) -> tuple[State, str]:  # noqa: ARG001 - every c
 
 
 def _notify(settings: Settings) -> tuple[State, str]:
-    from flows.receivers import receivers
+    from flows.notifications.apprise import receivers
 
     named = receivers(settings.notify)
     if not named:
@@ -165,7 +165,7 @@ def _notify(settings: Settings) -> tuple[State, str]:
 
 def try_receivers(flags: dict[str, Any]) -> Finding:
     """Tells every receiver that this is a trial, and who took it."""
-    from flows.receivers import Message, receivers, tell
+    from flows.notifications.apprise import Message, receivers, tell
 
     named = receivers(Settings.load(**flags).notify)
     if not named:

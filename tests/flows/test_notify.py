@@ -19,7 +19,7 @@ from flows.backfill import backfill
 from flows.cli.doctor import examine, try_receivers
 from flows.maintain import maintain
 from flows.nightly import nightly
-from flows.notify import on_crashed, told
+from flows.notifications.hooks import on_crashed, told
 from flows.retry import retry
 from flows.train import train
 from tasks.run.ledger import Ledger

@@ -7,7 +7,7 @@ from helpers.mailboxes import mail_server, webhook
 from pydantic import SecretStr
 
 from data_contracts.errors import UsageError
-from flows.receivers import Message, receivers, tell
+from flows.notifications.apprise import Message, receivers, tell
 from flows.settings import Settings
 
 MESSAGE = Message("Undertone: nightly failed", "expected a lake\nfound none", "failure")
