@@ -19,7 +19,7 @@ from flows.notifications import hooks
 from flows.prefect_artifacts import leave
 from flows.progress import reporter
 from flows.publish_in_parts import publish_waiting
-from flows.report import leave as reports
+from flows.report import at_run_end as reports
 from flows.runners import Workers, workers_for
 from flows.screen import safe
 from flows.settings import Settings

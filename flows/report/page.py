@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from data_contracts.schema.tables import STAGES
-from flows.report import pictures
+from flows.report import charts
 from flows.report.facts import Facts
 from flows.report.html import Html, bars, element, joined, table
 
@@ -108,7 +108,7 @@ def _emotions(facts: Facts) -> Html:
         for emotion, n, speech_s in ranked.select("emotion", "n_utterances", "speech_s").iter_rows()
     ]
     told = table(["emotion", "utterances", "share", "speech (min)"], rows, numbers=3)
-    return _section("What emotions?", _days(facts), element("div", pictures.emotions(mix), told, class_="two"))
+    return _section("What emotions?", _days(facts), element("div", charts.emotions(mix), told, class_="two"))
 
 
 def _days(facts: Facts) -> Html:
@@ -161,7 +161,7 @@ def _quality(facts: Facts) -> Html:
     ]
     told = table(["source", "recordings", "audio (h)", "rejected", "no emotion told"], rows, numbers=4)
     drawn = [
-        pictures.measure(held, name, title)
+        charts.measure(held, name, title)
         for name, title in _MEASURES.items()
         if not (held := daily.filter(pl.col(name).is_not_null())).is_empty()
     ]
@@ -205,7 +205,7 @@ def _drift(facts: Facts) -> Html:
         if rows
         else "Nothing went past its threshold."
     )
-    parts = element("div", pictures.drift(drift), *([told] if told else []), class_="two")
+    parts = element("div", charts.drift(drift), *([told] if told else []), class_="two")
     return _section("Is it like the days before?", element("p", words, class_="soft"), parts)
 
 

@@ -17,8 +17,8 @@ from flows.analytics.runs import one
 from flows.analytics.sql import query
 from flows.cli.main import app
 from flows.progress import reporter
+from flows.report.at_run_end import leave_report
 from flows.report.facts import gather
-from flows.report.leave import leave_report
 from flows.report.page import page
 from tasks.run.ledger import Ledger
 

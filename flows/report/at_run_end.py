@@ -9,9 +9,9 @@ from tasks.run.ledger import Ledger
 
 def warm_up() -> None:
     """Loads what draws, which takes seconds, while others work."""
-    from flows.report import pictures
+    from flows.report import charts
 
-    pictures.warm_up()
+    charts.warm_up()
 
 
 def leave_report(lake: Lake, ledger: Ledger, error: BaseException | None = None) -> None:
