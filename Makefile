@@ -47,7 +47,7 @@ bench: setup
 
 docs: setup
 	$(BIN)/undertone tables --markdown > docs/tables.md
-	$(BIN)/python -m flows.settings_page > docs/settings.md
+	$(BIN)/python -m flows.settings.page > docs/settings.md
 
 format: setup
 	$(BIN)/ruff check --fix-only --exit-zero .

@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from flows import chosen
-from flows.settings import Settings
+from flows.settings import Settings, configs
 from tasks.speakers import curation
 from tasks.speakers.enrolment import hear
 from tasks.speakers.lookup import slug
@@ -16,7 +15,7 @@ def enroll(settings: Settings, name: str, uris: list[str]) -> dict[str, Any]:
     lake = settings.open_lake()
     model = settings.open_registry(lake).champion("speaker")
     sources = [uri if "://" in uri else str(Path(uri).expanduser().absolute()) for uri in dict.fromkeys(uris)]
-    config = chosen.features(settings, same_voice=float(model.metadata["threshold"]))
+    config = configs.features(settings, same_voice=float(model.metadata["threshold"]))
     heard = hear(sources, model, config, patience=settings.patience)
     voice = {
         "name": name,

@@ -5,10 +5,9 @@ from typing import Any
 from prefect import flow
 
 from data_contracts.lake import Lake
-from flows import chosen
 from flows.notifications.hooks import told
 from flows.pipeline import extractors
-from flows.settings import Settings
+from flows.settings import Settings, configs
 from tasks.maintenance_report import Upkeep, now_of
 from tasks.stages.compact import pack_features, tidy_tables
 from tasks.stages.expire import expire_reports, expire_stagings, expire_versions
@@ -44,5 +43,5 @@ def _unused(settings: Settings, lake: Lake) -> list[str]:
         return []
     registry = settings.open_registry(lake)
     emotion, speaker = registry.champion("emotion"), registry.champion("speaker")
-    config = chosen.features(settings, same_voice=float(speaker.metadata["threshold"]))
+    config = configs.features(settings, same_voice=float(speaker.metadata["threshold"]))
     return [version for version in unpublished if version != config.version(*extractors(speaker, emotion))]

@@ -14,7 +14,6 @@ from data_contracts.expectations import validation
 from data_contracts.records import Counts, ModelRef, ShardRef
 from features.corpus.sources import Sources
 from features.store import shard_files
-from flows import chosen
 from flows.notifications import hooks
 from flows.prefect_artifacts import leave
 from flows.progress import reporter
@@ -22,7 +21,7 @@ from flows.publish_in_parts import publish_waiting
 from flows.report import at_run_end as reports
 from flows.runners import Workers, workers_for
 from flows.screen import safe
-from flows.settings import Settings
+from flows.settings import Settings, configs
 from models.registry.compatibility import check_features
 from tasks.run.context import Choice, Run, new_id
 from tasks.run.heartbeat import heartbeat
@@ -98,7 +97,7 @@ def open_run(
     corpus = settings.open_corpus() if reads_audio else None
     registry = settings.open_registry(lake)
     emotion, speaker = registry.champion("emotion"), registry.champion("speaker")
-    config = chosen.features(settings, same_voice=float(speaker.metadata["threshold"]))
+    config = configs.features(settings, same_voice=float(speaker.metadata["threshold"]))
     check_features(emotion, config, extractor=speaker.metadata.get("extractor_digest"))
     return Run(
         id=new_id(dt.datetime.now(dt.UTC)),
@@ -111,11 +110,11 @@ def open_run(
         config=config,
         feature_version=config.version(*extractors(speaker, emotion)),
         shard_bytes=settings.shard_bytes,
-        resources=chosen.resources(settings),
+        resources=configs.resources(settings),
         pseudonym_key=settings.pseudonym_key,
         sources=Sources(settings.corpus, settings.layout),
         channel_names=settings.channel_names,
-        drift=chosen.drift(settings),
+        drift=configs.drift(settings),
         shard_tries=settings.shard_tries,
         part_recordings=settings.publish_recordings,
         force=force,

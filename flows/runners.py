@@ -12,8 +12,8 @@ from typing import Any
 
 from data_contracts.errors import TransientError, UsageError
 from flows import forks
-from flows.chosen import resources as chosen_resources
 from flows.settings import Settings
+from flows.settings.configs import resources as chosen_resources
 from tasks.compute.cluster import GPU, Cluster
 
 

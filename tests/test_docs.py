@@ -12,10 +12,9 @@ import typer.main
 from helpers.paths import ROOT
 
 from data_contracts.errors import UndertoneError
-from flows import chosen
 from flows.cli.main import app
-from flows.settings import Settings
-from flows.settings_page import GROUPS, IN_THE_FEATURE_VERSION, as_markdown
+from flows.settings import Settings, configs
+from flows.settings.page import GROUPS, IN_THE_FEATURE_VERSION, as_markdown
 
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 LINKED = [*PAGES, ROOT / "tests" / "bench" / "README.md", *sorted((ROOT / "models" / "weights").glob("*/README.md"))]
@@ -146,7 +145,7 @@ def test_settings_of_the_feature_version_are_marked():
     other |= {"vad": "energy", "cluster": "threads", "layout": "modified", "notify_on": "drift"}
 
     def version(**flags):
-        return chosen.features(Settings.load(**flags), same_voice=0.6).version("encoder")
+        return configs.features(Settings.load(**flags), same_voice=0.6).version("encoder")
 
     for name, setting in Settings.model_fields.items():
         value = setting.default

@@ -23,11 +23,11 @@ def run_command(*, reads_audio: bool = True, **flags: Any) -> Iterator[dict[str,
     if reads_audio:
         settings.open_corpus()
     ready = begin()
-    from flows import chosen
+    from flows.settings import configs
 
     settings.open_lake()
-    chosen.audio(settings)
-    chosen.resources(settings)
+    configs.audio(settings)
+    configs.resources(settings)
     import flows.pipeline
     import flows.progress  # noqa: F401
 

@@ -16,9 +16,8 @@ from features.decode.config import SAMPLE_RATE
 from features.decode.windows import WINDOW_S, Window
 from features.segmentation.cutting import cut, windows_of
 from features.segmentation.segments import Span
-from flows import chosen
 from flows.dashboard.recordings import Recording
-from flows.settings import Settings
+from flows.settings import Settings, configs
 
 STRETCH_S = 64.0  # shown at a time: whole windows, and F0 of it takes a moment, not a minute
 _HOP_S = 0.01
@@ -48,7 +47,7 @@ def listen(recording: Recording, span: Span, channel: int, settings: Settings) -
         content = objects.read_object(recording.uri, patience=settings.patience)
     except OSError as error:
         raise CorpusError(f"{recording.uri} cannot be read: {error}; was it moved, or the corpus unmounted?") from error
-    config = chosen.audio(settings)
+    config = configs.audio(settings)
     if len(recording.channels) > 1:
         config = replace(config, channels="each")
     first, last = windows_of([span])

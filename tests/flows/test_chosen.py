@@ -3,13 +3,12 @@
 import pytest
 
 from data_contracts.errors import UsageError
-from flows import chosen
-from flows.settings import Settings
+from flows.settings import Settings, configs
 from models.drift.distance import DriftConfig
 
 
 def test_nothing_set_is_the_configuration_as_it_stands_beside_the_code():
-    assert chosen.drift(Settings.load()) == DriftConfig()
+    assert configs.drift(Settings.load()) == DriftConfig()
 
 
 @pytest.mark.parametrize(
@@ -26,7 +25,7 @@ def test_nothing_set_is_the_configuration_as_it_stands_beside_the_code():
 )
 def test_a_setting_of_drift_reaches_its_field(setting, field, value, monkeypatch):
     monkeypatch.setenv(f"UNDERTONE_{setting.upper()}", str(value))
-    assert getattr(chosen.drift(Settings.load()), field) == value
+    assert getattr(configs.drift(Settings.load()), field) == value
 
 
 @pytest.mark.parametrize(("setting", "value"), [("drift_days", 0), ("drift_psi", 0), ("drift_share", 1.5)])

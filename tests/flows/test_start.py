@@ -20,7 +20,7 @@ assert "prefect" not in sys.modules
 assert forks.prepare(), "a shared import has begun to start a thread"
 from distributed import KilledWorker
 from flows import runners
-from flows.settings import Settings
+from flows.settings.settings import Settings
 from prefect.client.orchestration import get_client
 ready()
 assert get_client(sync_client=True).hello().status_code == 200

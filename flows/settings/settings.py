@@ -14,7 +14,7 @@ from data_contracts.errors import UsageError
 from data_contracts.object_store.retry import Patience
 from data_contracts.records import SHARD_BYTES
 from features.corpus.layout import DEFAULT_LAYOUT, Corpus
-from flows.notified import Notified
+from flows.settings.notification import Notified
 
 if TYPE_CHECKING:
     from data_contracts.lake import Lake
