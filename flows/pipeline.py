@@ -16,12 +16,12 @@ from features.corpus.sources import Sources
 from features.store import shard_files
 from flows.notifications import hooks
 from flows.prefect_artifacts import leave
-from flows.progress import reporter
 from flows.publish_in_parts import publish_waiting
 from flows.report import at_run_end as reports
 from flows.runners import Workers, workers_for
-from flows.screen import safe
 from flows.settings import Settings, configs
+from flows.terminal.progress import reporter
+from flows.terminal.screen import safe
 from models.registry.compatibility import check_features
 from tasks.run.context import Choice, Run, new_id
 from tasks.run.heartbeat import heartbeat

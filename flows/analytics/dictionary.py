@@ -12,7 +12,7 @@ from data_contracts.errors import UsageError
 from data_contracts.schema import dictionary, feature_sets, tables
 from data_contracts.schema.tables import PARTITIONED, TABLE_KEYS, UTTERANCE_KEY
 from flows.analytics.sql import SETS
-from flows.show import grid
+from flows.terminal.summary import grid
 
 _HIVE = [pa.field("version", pa.string(), nullable=False), pa.field("date", pa.date32(), nullable=False)]
 _DIMENSIONS = ("arousal", "valence", "dominance")

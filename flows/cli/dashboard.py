@@ -10,7 +10,7 @@ import typer
 
 from data_contracts.errors import UsageError
 from flows.cli.options import Lake, settings_of
-from flows.screen import safe, screen
+from flows.terminal.screen import safe, screen
 
 console = screen()
 _HOST = "127.0.0.1"

@@ -77,7 +77,7 @@ def _over_s3(console: Console, corpus: str | None) -> None:
 def _run(console: Console, *, corpus: str, lake: str, layout: str) -> None:
     with run_command(corpus=corpus, lake=lake, layout=layout) as settings:
         from flows.backfill import backfill
-        from flows.progress import watched
+        from flows.terminal.progress import watched
 
         watched(console, lambda: backfill(settings=settings), as_json=False)
     _show(console, Lake(lake))
@@ -85,7 +85,7 @@ def _run(console: Console, *, corpus: str, lake: str, layout: str) -> None:
 
 def _show(console: Console, lake: Lake) -> None:
     from flows.analytics.sql import query
-    from flows.show import grid
+    from flows.terminal.summary import grid
 
     for title, sql in TABLES.items():
         answer = query(lake, sql)

@@ -15,8 +15,8 @@ from rich.console import Console
 from data_contracts.errors import UndertoneError
 from data_contracts.lake.conditional_writes import require_conditional_writes
 from data_contracts.schema.tables import TABLE_KEYS
-from flows.screen import safe
 from flows.settings import Settings
+from flows.terminal.screen import safe
 
 State = Literal["ok", "note", "missing"]
 _SIGNS = {"ok": "[green]ok     [/green]", "note": "[yellow]note   [/yellow]", "missing": "[red]missing[/red]"}

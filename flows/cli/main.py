@@ -27,7 +27,7 @@ from flows.cli.options import (
     settings_of,
 )
 from flows.cli.startup import run_command
-from flows.screen import safe, screen
+from flows.terminal.screen import safe, screen
 
 app = typer.Typer(
     name="undertone",
@@ -57,7 +57,7 @@ def _options(
 ) -> None:
     global _debug  # noqa: PLW0603 - the one thing that main() must know of a command that failed
     _debug = debug
-    from flows.quiet import quieten
+    from flows.terminal.logging import quieten
 
     quieten(debug=debug)
 
@@ -91,7 +91,7 @@ def nightly(
     day = date.date() if date else None
     with run_command(corpus=corpus, lake=lake, layout=layout, manifest=manifest, cluster=cluster) as settings:
         from flows.nightly import nightly as flow
-        from flows.progress import watched
+        from flows.terminal.progress import watched
 
         watched(console, lambda: flow(date=day, settings=settings), as_json=as_json)
 
@@ -134,7 +134,7 @@ def backfill(
         workers=workers,
     ) as settings:
         from flows.backfill import backfill as flow
-        from flows.progress import watched
+        from flows.terminal.progress import watched
 
         run = partial(flow, start=first, end=last, stage=chosen, force=force, settings=settings)
         watched(console, run, as_json=as_json)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.cli.options import Json, Lake, settings_of
-from flows.screen import screen
 from flows.server import start_server
+from flows.terminal.screen import screen
 
 if TYPE_CHECKING:
     from tasks.maintenance_report import Upkeep
@@ -65,7 +65,7 @@ def maintain(
 def _show(done: list["Upkeep"], *, dry_run: bool) -> None:
     import pyarrow as pa
 
-    from flows.show import grid
+    from flows.terminal.summary import grid
 
     rows = [
         {

@@ -8,7 +8,7 @@ import typer
 
 from flows.cli import models_promote, models_pull, models_show
 from flows.cli.options import Json, Lake, Model, known_model, registry_of, settings_of
-from flows.screen import screen
+from flows.terminal.screen import screen
 
 app = typer.Typer(no_args_is_help=True, help="The emotion and speaker models: their versions, training and evaluation.")
 console = screen()

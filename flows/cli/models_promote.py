@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.cli.options import Json, Lake, Model, known_model, settings_of
-from flows.screen import safe, screen
+from flows.terminal.screen import safe, screen
 
 if TYPE_CHECKING:
     from flows.promote import Outcome
@@ -75,7 +75,7 @@ def rollback(name: Model, reason: Reason = "", lake: Lake = None, as_json: Json 
 def _compare(outcome: "Outcome") -> None:
     import pyarrow as pa
 
-    from flows.show import grid
+    from flows.terminal.summary import grid
     from models.metrics.names import FIGURES, figure
 
     verdict = outcome.verdict

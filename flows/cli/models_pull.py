@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from flows.cli.options import Json, Lake, registry_of
-from flows.screen import safe, screen
+from flows.terminal.screen import safe, screen
 
 console = screen()
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flows.cli.options import Json, Lake, Model, known_model, registry_of
-from flows.screen import screen
+from flows.terminal.screen import screen
 
 if TYPE_CHECKING:
     from models.registry.mlflow_registry import Version
@@ -25,7 +25,7 @@ def list_versions(lake: Lake = None, as_json: Json = False) -> None:
     """The registered versions, which of them is @champion, since when, and under what licence."""
     import pyarrow as pa
 
-    from flows.rows import rows
+    from flows.terminal.output import rows
     from models.registry.artifact import NAMES
 
     registry = registry_of(lake)

@@ -9,7 +9,7 @@ from data_contracts.rejects import MOST_TRIES, PASSING, Reason
 from flows.cli.options import Cluster, Corpus, First, Json, Lake, Last, Layout, Manifest, settings_of
 from flows.cli.startup import run_command
 from flows.cli.tables import Limit
-from flows.screen import screen
+from flows.terminal.screen import screen
 
 app = typer.Typer(help="The files that could not be used, and why: list them, read them again.")
 console = screen()
@@ -45,8 +45,8 @@ def retry(
     days(first, last)
     reasons = [str(word) for word in reason or ()]
     with run_command(corpus=corpus, lake=lake, layout=layout, manifest=manifest, cluster=cluster) as settings:
-        from flows.progress import watched
         from flows.retry import retry as flow
+        from flows.terminal.progress import watched
 
         run = partial(flow, reasons=reasons, uris=uri or [], start=first, end=last, settings=settings)
         watched(console, run, as_json=as_json)
@@ -54,8 +54,8 @@ def retry(
 
 def _list(lake: str | None, limit: int, *, as_json: bool) -> None:
     from flows.analytics.sql import query
-    from flows.rows import rows
     from flows.settings import Settings
+    from flows.terminal.output import rows
 
     opened = Settings.load(**settings_of(lake=lake)).open_lake()
     sql = f"SELECT date, reason, uri, error, tries FROM rejects ORDER BY date DESC, uri LIMIT {limit:d}"

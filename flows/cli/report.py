@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.options import Lake, settings_of
-from flows.screen import screen
+from flows.terminal.screen import screen
 
 console = screen()
 

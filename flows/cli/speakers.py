@@ -7,7 +7,7 @@ import typer
 
 from flows.cli.options import Json, Lake, settings_of
 from flows.cli.tables import Limit
-from flows.screen import safe, screen
+from flows.terminal.screen import safe, screen
 
 if TYPE_CHECKING:
     from data_contracts.lake import Lake as Opened
@@ -30,7 +30,7 @@ def list_speakers(lake: Lake = None, limit: Limit = 100, as_json: Json = False) 
     """Who was heard, most first. Voices that were merged are their survivor's."""
     import polars as pl
 
-    from flows.rows import rows
+    from flows.terminal.output import rows
     from tasks.speakers.lookup import remembered
 
     people = remembered(_lake(lake)).filter(pl.col("kind") != "merged")

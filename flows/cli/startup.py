@@ -29,7 +29,7 @@ def run_command(*, reads_audio: bool = True, **flags: Any) -> Iterator[dict[str,
     configs.audio(settings)
     configs.resources(settings)
     import flows.pipeline
-    import flows.progress  # noqa: F401
+    import flows.terminal.progress  # noqa: F401
 
     ready()
     yield given

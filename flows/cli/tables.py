@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.cli.options import Json, Lake, settings_of
-from flows.screen import Format, screen
+from flows.terminal.screen import Format, screen
 
 if TYPE_CHECKING:
     from pyarrow import Table as Answer
@@ -42,7 +42,7 @@ def query(
     are now.
     """
     from flows.analytics.sql import asked
-    from flows.rows import rows
+    from flows.terminal.output import rows
 
     with asked(_lake(lake), sql, as_of=as_of) as answer:
         rows(console, answer, style=style, output=output)
@@ -76,7 +76,7 @@ def runs(lake: Lake = None, limit: Limit = 20, as_json: Json = False) -> None:
 
 
 def _show(answer: "Answer", *, as_json: bool) -> None:
-    from flows.rows import rows
+    from flows.terminal.output import rows
 
     rows(console, answer, style="json" if as_json else "table")
 

@@ -22,10 +22,10 @@ from prefect.utilities.urls import url_for
 from data_contracts.errors import UndertoneError, UsageError, ValidationStopped
 from data_contracts.lake import Lake
 from flows.notifications.apprise import Message, receivers, tell
-from flows.progress import reporter
-from flows.screen import visible
 from flows.settings import Settings
 from flows.settings.notification import Event, Notified
+from flows.terminal.progress import reporter
+from flows.terminal.screen import visible
 from tasks.run import staging_paths as paths
 from tasks.run.ledger import Ledger
 

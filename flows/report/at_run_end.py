@@ -2,8 +2,8 @@
 
 from data_contracts.errors import CredentialsError, TransientError
 from data_contracts.lake import Lake
-from flows.progress import reporter
-from flows.screen import safe
+from flows.terminal.progress import reporter
+from flows.terminal.screen import safe
 from tasks.run.ledger import Ledger
 
 

@@ -2,7 +2,7 @@
 
 from html import escape
 
-from flows.screen import visible
+from flows.terminal.screen import visible
 
 
 class Html(str):

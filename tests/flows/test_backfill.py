@@ -23,7 +23,7 @@ from flows.backfill import backfill
 from flows.dates import days
 from flows.nightly import nightly
 from flows.settings import Settings
-from flows.show import summary
+from flows.terminal.summary import summary
 from models.emotion.model import EmotionModel
 from tasks.publication.commit import RUN_ID
 

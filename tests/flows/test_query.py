@@ -17,7 +17,7 @@ from polars.testing import assert_frame_equal
 from rich.console import Console
 from typer.testing import CliRunner
 
-import flows.rows
+import flows.terminal.output
 from data_contracts import lake as lakes
 from data_contracts.errors import CredentialsError, LakeError, TransientError, UsageError
 from data_contracts.lake import Lake
@@ -25,7 +25,7 @@ from data_contracts.object_store.retry import Patience
 from flows.analytics.sql import asked, connect, query
 from flows.cli.main import app
 from flows.embedded_s3 import upload
-from flows.rows import rows
+from flows.terminal.output import rows
 
 DAYS = [dt.date(2026, 11, day) for day in (19, 20, 21)]
 RUNS = [f"2026112{night}T030000Z-00000{night}" for night in range(3)]
@@ -184,9 +184,11 @@ def test_every_type_in_every_format(lake, tmp_path):
 @pytest.mark.parametrize("style", ["csv", "json", "parquet"])
 def test_a_huge_answer_is_never_held_whole(lake, tmp_path, style, monkeypatch):
     held = []
-    frames = flows.rows._frames
+    frames = flows.terminal.output._frames
     monkeypatch.setattr("flows.analytics.sql._BATCH_ROWS", 1_000)
-    monkeypatch.setattr(flows.rows, "_frames", lambda batches: (held.append(len(f)) or f for f in frames(batches)))
+    monkeypatch.setattr(
+        flows.terminal.output, "_frames", lambda batches: (held.append(len(f)) or f for f in frames(batches))
+    )
     path = tmp_path / "out"
     said = _written(lake, "SELECT range AS n FROM range(20_000)", style, path)
     if style == "parquet":

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from flows.progress import Terminal
-from flows.rows import rows
-from flows.screen import json_visible, safe, visible
-from flows.show import grid
+from flows.terminal.output import rows
+from flows.terminal.progress import Terminal
+from flows.terminal.screen import json_visible, safe, visible
+from flows.terminal.summary import grid
 
 UNSEEN = "\x00\x07\n\t\r\x1b\x7f\x9b\u061c\u200e\u202e\u2066\u2028"
 HOSTILE = "[red]x[/nothing] [link=http://x]y \x1b[31m\x1b]0;title\x07 \x9b2J \u202ecalf\\"

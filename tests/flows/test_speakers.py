@@ -19,8 +19,8 @@ from flows.cli.doctor import examine
 from flows.cli.main import app
 from flows.enroll import enroll
 from flows.nightly import nightly
-from flows.progress import Silence, reporter
 from flows.settings import Settings
+from flows.terminal.progress import Silence, reporter
 from models.registry.loading import weights_folder
 from models.speaker.model import SpeakerModel
 from tasks.speakers import curation

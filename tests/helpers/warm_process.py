@@ -89,7 +89,7 @@ def warm(**environment: str) -> Iterator[Warm]:
 
 
 def _serve() -> None:
-    from flows.quiet import quieten
+    from flows.terminal.logging import quieten
 
     quieten(debug=False)
     for name in _IMPORTED:

@@ -16,10 +16,10 @@ from data_contracts.lake import Lake
 from flows.analytics.runs import one
 from flows.analytics.sql import query
 from flows.cli.main import app
-from flows.progress import reporter
 from flows.report.at_run_end import leave_report
 from flows.report.facts import gather
 from flows.report.page import page
+from flows.terminal.progress import reporter
 from tasks.run.ledger import Ledger
 
 LAST = dt.date(2026, 11, 21)

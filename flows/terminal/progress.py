@@ -70,7 +70,7 @@ reporter: ContextVar[Reporter] = ContextVar("reporter", default=_SILENCE)
 
 def watched(console: Console, job: Callable[[], Ledger], *, as_json: bool) -> None:
     """Does a run's work before people, with a closing summary; or silently, and prints the ledger's row as JSON."""
-    from flows.show import summary
+    from flows.terminal.summary import summary
 
     if as_json:
         ledger = job()

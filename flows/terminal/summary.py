@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from data_contracts.rejects import MOST_TRIES
-from flows.screen import safe, visible
+from flows.terminal.screen import safe, visible
 from tasks.run.ledger import Ledger
 
 _NUMERIC = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 from rich.console import Console
 
 from data_contracts.errors import UsageError
-from flows.screen import Format, json_visible, visible
-from flows.show import grid
+from flows.terminal.screen import Format, json_visible, visible
+from flows.terminal.summary import grid
 
 _MOST_ROWS = 200  # in a table for eyes
 

@@ -1,0 +1,1 @@
+"""Terminal output: progress, tables, summaries and log levels."""
