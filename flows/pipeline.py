@@ -18,10 +18,10 @@ from flows.notifications import hooks
 from flows.prefect_artifacts import leave
 from flows.publish_in_parts import publish_waiting
 from flows.report import at_run_end as reports
-from flows.runners import Workers, workers_for
 from flows.settings import Settings, configs
 from flows.terminal.progress import reporter
 from flows.terminal.screen import safe
+from flows.workers.dask import Workers, workers_for
 from models.registry.compatibility import check_features
 from tasks.run.context import Choice, Run, new_id
 from tasks.run.heartbeat import heartbeat

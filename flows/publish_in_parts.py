@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from data_contracts.errors import PublishConflict, ValidationStopped
 from data_contracts.expectations.validation import Verdict
-from flows.runners import Workers
 from flows.terminal.progress import reporter
 from flows.terminal.screen import safe
+from flows.workers.dask import Workers
 from tasks.run.context import Run
 from tasks.run.ledger import Ledger
 from tasks.stages.audit import audit, docs_uri

@@ -17,7 +17,7 @@ from helpers.steady_environment import steady
 from hypothesis import settings
 
 from data_contracts.lake import Lake
-from flows.embedded_s3 import embedded_s3
+from flows.workers.embedded_s3 import embedded_s3
 
 # A busy machine is no bug, and the same commit gives the same result; HYPOTHESIS_PROFILE=explore seeks new examples.
 settings.register_profile("undertone", deadline=None, derandomize=True)

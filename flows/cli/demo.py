@@ -64,7 +64,7 @@ def demo(console: Console, *, corpus: str | None, lake: str | None, s3: bool) ->
 
 
 def _over_s3(console: Console, corpus: str | None) -> None:
-    from flows.embedded_s3 import embedded_s3, upload
+    from flows.workers.embedded_s3 import embedded_s3, upload
 
     with embedded_s3("corpus", "lake") as endpoint:
         n_files = upload(Path(corpus).expanduser() if corpus else SAMPLE, "corpus")

@@ -129,7 +129,7 @@ def _speakers(settings: Settings) -> tuple[State, str]:
 def _compute(settings: Settings) -> tuple[State, str]:
     import torch
 
-    from flows.runners import kind, n_workers
+    from flows.workers.dask import kind, n_workers
 
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     chosen = kind(settings)

@@ -210,7 +210,7 @@ def main() -> None:
 def _in_our_words(error: Exception) -> Exception:
     if "prefect" not in sys.modules:
         return error
-    from flows.server import went_away
+    from flows.workers.prefect_server import went_away
 
     return went_away(error) or error
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.cli.options import Json, Lake, settings_of
-from flows.server import start_server
 from flows.terminal.screen import screen
+from flows.workers.prefect_server import start_server
 
 if TYPE_CHECKING:
     from tasks.maintenance_report import Upkeep

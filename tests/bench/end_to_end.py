@@ -29,7 +29,7 @@ from pathlib import Path
 
 import soundfile as sf
 
-from flows.embedded_s3 import embedded_s3, upload
+from flows.workers.embedded_s3 import embedded_s3, upload
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared" / "corpora"

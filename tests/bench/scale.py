@@ -27,7 +27,7 @@ from pathlib import Path
 import psutil
 from end_to_end import ROOT, SAMPLE, SHARED, STAGES, machine
 
-from flows.embedded_s3 import embedded_s3
+from flows.workers.embedded_s3 import embedded_s3
 
 SERVER = Path(__file__).with_name("clips_server.py")
 MB = 1e6

@@ -19,8 +19,8 @@ from prefect.testing.utilities import prefect_test_harness
 
 from data_contracts.lake import Lake
 from data_contracts.schema.tables import TABLE_KEYS
-from flows import forks
 from flows.backfill import backfill
+from flows.workers import forkserver
 from models.registry.mlflow_registry import Registry
 from tasks.run.ledger import Ledger
 
@@ -35,7 +35,7 @@ def _prefect() -> Iterator[None]:
 def _forked() -> Iterator[None]:
     """Dask's workers are forked, as a command's are, from a process that begins when the first is needed."""
     with dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}):
-        get_mp_context().set_forkserver_preload([*forks._SHARED, "scipy.signal", "models.speaker.encoder"])
+        get_mp_context().set_forkserver_preload([*forkserver._SHARED, "scipy.signal", "models.speaker.encoder"])
         yield
 
 

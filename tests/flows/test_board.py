@@ -14,8 +14,8 @@ from features.segmentation.segments import Span
 from flows.analytics.sql import query
 from flows.dashboard import audio, comparison, filters, overview, quality, recordings, speakers
 from flows.dashboard.server import app
-from flows.embedded_s3 import embedded_s3
 from flows.settings import Settings
+from flows.workers.embedded_s3 import embedded_s3
 
 SIZE = Size(300, 4, n_speakers=6)
 

@@ -13,7 +13,7 @@ from polars.testing import assert_frame_equal
 from data_contracts.lake import Lake
 from flows.analytics.runs import recent
 from flows.backfill import backfill
-from flows.embedded_s3 import upload
+from flows.workers.embedded_s3 import upload
 
 FLOAT = {"check_exact": False, "abs_tol": 2e-3, "rel_tol": 2e-3}
 N_REQUESTS = 560  # of a run over the three files, give or take

@@ -24,8 +24,8 @@ from data_contracts.lake import Lake
 from data_contracts.object_store.retry import Patience
 from flows.analytics.sql import asked, connect, query
 from flows.cli.main import app
-from flows.embedded_s3 import upload
 from flows.terminal.output import rows
+from flows.workers.embedded_s3 import upload
 
 DAYS = [dt.date(2026, 11, day) for day in (19, 20, 21)]
 RUNS = [f"2026112{night}T030000Z-00000{night}" for night in range(3)]

@@ -10,7 +10,7 @@ from polars.testing import assert_frame_equal
 from data_contracts.lake import Lake
 from flows.analytics.sql import query
 from flows.backfill import backfill
-from flows.embedded_s3 import upload
+from flows.workers.embedded_s3 import upload
 
 FLOAT = {"check_exact": False, "abs_tol": 2e-3, "rel_tol": 2e-3}
 

@@ -13,9 +13,9 @@ from helpers import standing_cluster
 from polars.testing import assert_frame_equal
 
 from data_contracts.errors import ComputeError
-from flows import runners
 from flows.backfill import backfill
-from flows.embedded_s3 import upload
+from flows.workers import dask
+from flows.workers.embedded_s3 import upload
 from tasks.compute.cluster import GPU
 
 FLOAT = {"check_exact": False, "abs_tol": 1e-3, "rel_tol": 1e-3}
@@ -78,7 +78,7 @@ def test_hosts_that_share_nothing_but_s3(settings, corpus, s3, contents, tmp_pat
 
 def test_a_scheduler_killed_in_mid_run(settings, corpus, contents, monkeypatch, tmp_path):
     """The run ends, and says what to do; run again with another scheduler, the tables are those of threads."""
-    monkeypatch.setattr(runners, "_CONNECTS_S", 2)
+    monkeypatch.setattr(dask, "_CONNECTS_S", 2)
     there = settings | {"corpus": str(corpus), "lake": str(tmp_path / "there"), "shard_bytes": 100_000}
     with (
         standing_cluster.scheduler(tmp_path / "scheduler") as (address, process),

@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 from helpers.paths import ROOT
 
-from flows import server
+from flows.workers import prefect_server
 
 _COMMAND = """
 import os, sys
-from flows import forks, server
+from flows.workers import forkserver as forks; from flows.workers import prefect_server as server
 ready = server.start_server()
 assert "prefect" not in sys.modules
 assert forks.prepare(), "a shared import has begun to start a thread"
 from distributed import KilledWorker
-from flows import runners
+from flows.workers import dask as runners
 from flows.settings.settings import Settings
 from prefect.client.orchestration import get_client
 ready()
@@ -107,16 +107,16 @@ command.run()
 def test_where_a_file_may_set_prefect_up_prefect_is_asked(tmp_path, monkeypatch, file, text, asks):
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("PREFECT_PROFILES_PATH", raising=False)
-    assert not server._settings_elsewhere()
+    assert not prefect_server._settings_elsewhere()
     (tmp_path / "home").mkdir()
     (tmp_path / file).write_text(text)
-    assert server._settings_elsewhere() == asks
+    assert prefect_server._settings_elsewhere() == asks
 
 
 def test_no_server_is_started_where_one_is_named(monkeypatch):
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
-    monkeypatch.setattr(server.subprocess, "Popen", None)
-    server.start_server()()
+    monkeypatch.setattr(prefect_server.subprocess, "Popen", None)
+    prefect_server.start_server()()
 
 
 def _state(pid: int) -> str:

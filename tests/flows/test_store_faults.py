@@ -13,7 +13,7 @@ from polars.testing import assert_frame_equal
 from data_contracts.errors import CredentialsError, TransientError
 from data_contracts.lake import Lake
 from flows.backfill import backfill
-from flows.embedded_s3 import upload
+from flows.workers.embedded_s3 import upload
 
 FLOAT = {"check_exact": False, "abs_tol": 1e-3, "rel_tol": 1e-3}
 FILES = ["call-0001-voice-a.flac", "call-0002-voice-b.flac", "call-0005-voice-e.flac", "call-0032-empty.wav"]

@@ -14,7 +14,7 @@ from prefect.testing.utilities import prefect_test_harness
 from data_contracts.lake import Lake
 from flows.analytics.sql import query
 from flows.backfill import backfill
-from flows.embedded_s3 import upload
+from flows.workers.embedded_s3 import upload
 from models.emotion.model import EmotionModel
 from models.promotion import judge
 from models.registry import mlflow_registry as models

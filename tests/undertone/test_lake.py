@@ -10,7 +10,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import undertone as ut
-from flows.embedded_s3 import upload
+from flows.workers.embedded_s3 import upload
 from undertone import _lake
 
 RUNS = ("20261119T030000Z-000001", "20261120T030000Z-000002")

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from flows import forks
-from flows.server import start_server
+from flows.workers import forkserver
+from flows.workers.prefect_server import start_server
 
 
 def begin() -> Callable[[], None]:
@@ -12,5 +12,5 @@ def begin() -> Callable[[], None]:
     To be called before anything else is imported. Call the answer to wait for the server.
     """
     ready = start_server()
-    forks.prepare()
+    forkserver.prepare()
     return ready

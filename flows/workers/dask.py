@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from data_contracts.errors import TransientError, UsageError
-from flows import forks
 from flows.settings import Settings
 from flows.settings.configs import resources as chosen_resources
+from flows.workers import forkserver
 from tasks.compute.cluster import GPU, Cluster
 
 
@@ -56,7 +56,7 @@ def start(settings: Settings) -> Started:
     """The chosen cluster; what is started here ends with `close`, a scheduler that stood before goes on standing."""
     from distributed import Client
 
-    from flows.malloc import KeepMemory
+    from flows.workers.malloc import KeepMemory
 
     chosen = kind(settings)
     if "://" in chosen:
@@ -129,7 +129,7 @@ def _local(chosen: str, workers: int, *, ends_at_bytes: int) -> Any:
     import dask
     from distributed import LocalCluster
 
-    if forks.is_ready():
+    if forkserver.is_ready():
         dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"})
     environment = {"env": dict(os.environ)} if chosen == "processes" else {}  # a fork has that of its beginning
     return LocalCluster(

@@ -1,0 +1,1 @@
+"""Processes around a run: Prefect's server, Dask workers, the fork server."""
