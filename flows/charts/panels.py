@@ -1,10 +1,10 @@
 """The pictures of the dashboard and the report: a frame in, an Altair chart out, every axis with its unit.
 
-Charts have no background and no colour of text: the page that shows them sets both (`themed` where there is no page).
-Those of one recording are in `flows.charts.recording`.
+Charts have no background and no colour of text: the page that shows them sets both. Those
+of one recording are in `flows.charts.recording`.
 """
 
-from typing import Any, cast
+from typing import cast
 
 import altair as alt
 import polars as pl
@@ -16,19 +16,7 @@ Chart = alt.Chart | alt.LayerChart | alt.FacetChart
 _FAINT = "rgba(128, 128, 128, 0.28)"
 _WIDTH = "container"
 _EMBED = {"embedOptions": {"actions": False}}  # no menu, of which an entry leads to a page on the internet
-_INK = {"light": ("#1A1A1A", "#FFFFFF"), "dark": ("#EDEDED", "#181C1A")}
-
-
-def themed(chart: Chart, mode: str = "light") -> dict[str, Any]:
-    """The chart's Vega-Lite with the colours of a page of its own; `mode` is light or dark."""
-    ink, paper = _INK[mode]
-    spec: dict[str, Any] = chart.to_dict()
-    guide = {"labelColor": ink, "titleColor": ink, "domainColor": ink, "tickColor": ink}
-    colours = {"background": paper, "axis": guide, "legend": guide, "title": {"color": ink}, "header": guide}
-    ours = spec.setdefault("config", {})
-    for name, value in colours.items():
-        ours[name] = {**ours.get(name, {}), **value} if isinstance(value, dict) else value
-    return spec
+_N_NAMED = 8  # voices of the map that have their names written beside them
 
 
 def hours(daily: pl.DataFrame) -> Chart:
@@ -58,18 +46,6 @@ def emotion_mix(daily: pl.DataFrame) -> Chart:
             tooltip=[_date(), "emotion:N", alt.Tooltip("n_utterances:Q", title="utterances", format=",")],
         )
     )
-
-
-def mean_scores(daily: pl.DataFrame) -> Chart:
-    """date, emotion, mean_score, score_low, score_high: how sure the model was, with the 95 % interval."""
-    x = alt.Chart(daily).encode(x=_day(daily), color=_emotion(daily))
-    y = alt.Y("mean_score:Q", title="mean score (0 to 1)", scale=alt.Scale(zero=False))
-    low = alt.Y("score_low:Q", title="mean score (0 to 1)")
-    band = x.mark_area(opacity=0.18).encode(y=low, y2="score_high:Q")
-    line = x.mark_line(point={"size": 18}).encode(
-        y=y, tooltip=[_date(), "emotion:N", alt.Tooltip("mean_score:Q", format=".3f")]
-    )
-    return framed(alt.layer(band, line))
 
 
 def run_speed(runs: pl.DataFrame) -> Chart:
@@ -121,7 +97,7 @@ def emotion_by_speaker(rows: pl.DataFrame) -> Chart:
     )
 
 
-def voice_map(voices: pl.DataFrame, n_named: int = 8) -> Chart:
+def voice_map(voices: pl.DataFrame) -> Chart:
     """name, kind, x, y, speech_min: voices that are alike lie near each other; the first have their names."""
     bare, room = alt.Axis(labels=False, ticks=False, grid=False), alt.Scale(zero=False, padding=60)
     x = alt.X("x:Q", title="1st principal component", axis=bare, scale=room)
@@ -137,7 +113,7 @@ def voice_map(voices: pl.DataFrame, n_named: int = 8) -> Chart:
             tooltip=["name:N", "kind:N", alt.Tooltip("speech_min:Q", title="speech (min)", format=",.1f")],
         )
     )
-    names = alt.Chart(voices.head(n_named)).mark_text(dy=-16).encode(x=x, y=y, text="name:N")
+    names = alt.Chart(voices.head(_N_NAMED)).mark_text(dy=-16).encode(x=x, y=y, text="name:N")
     return framed(alt.layer(points, names), height=320)
 
 

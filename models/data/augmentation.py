@@ -7,6 +7,7 @@ from torch import Tensor
 
 _TAIL = 8_000  # samples that a room may ring on
 _RATE = 16_000
+_LONGEST, _WIDEST = 20, 10  # frames and bands that are masked, at most
 
 
 def disturb(
@@ -113,13 +114,10 @@ def recoloured(
 def masked(
     bands: Tensor,  # (batch, frames, n_mels), each band's mean is zero
     random: torch.Generator,
-    *,
-    longest: int = 20,
-    widest: int = 10,
 ) -> Tensor:
     """One stretch of frames and one of bands set to zero in each row (SpecAugment, Park et al., Interspeech 2019)."""
     n, frames, n_mels = bands.shape
-    hidden = _stretch(n, frames, longest, random)[:, :, None] | _stretch(n, n_mels, widest, random)[:, None, :]
+    hidden = _stretch(n, frames, _LONGEST, random)[:, :, None] | _stretch(n, n_mels, _WIDEST, random)[:, None, :]
     return bands.masked_fill(hidden, 0.0)
 
 

@@ -4,16 +4,17 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+_LEVEL = 0.95
+
 
 def by_speaker(
     statistic: Callable[[np.ndarray], float],
     speakers: Sequence[str] | np.ndarray,
     *,
     n: int = 1000,
-    level: float = 0.95,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """The percentile interval of `statistic(rows)` when whole speakers are drawn again with replacement.
+    """The 95% percentile interval of `statistic(rows)` when whole speakers are drawn again with replacement.
 
     `rows` are indices of clips, a speaker's as often as they were drawn. With one speaker there is nothing to draw:
     (nan, nan). Efron and Tibshirani, An Introduction to the Bootstrap, 1993.
@@ -26,5 +27,5 @@ def by_speaker(
     drawn = [
         statistic(np.concatenate([clips[i] for i in random.integers(len(names), size=len(names))])) for _ in range(n)
     ]
-    low, high = np.nanquantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.nanquantile(drawn, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
     return float(low), float(high)

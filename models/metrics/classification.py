@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+_N_BINS = 10  # of the calibration error
+
 
 def classification_metrics(
     scores: np.ndarray,  # (n, n_classes), rows sum to one
@@ -39,10 +41,8 @@ def uar(guessed: np.ndarray, labels: np.ndarray) -> float:
 def calibration_error(
     confidence: np.ndarray,  # (n,) probability of the guess
     correct: np.ndarray,  # (n,) bool
-    *,
-    n_bins: int = 10,
 ) -> float:
     """How far confidence and accuracy are apart, on average over bins of confidence (Naeini et al., AAAI 2015)."""
-    place = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
-    gap = [abs(float((confidence[place == b] - correct[place == b]).sum())) for b in range(n_bins)]
+    place = np.minimum((confidence * _N_BINS).astype(int), _N_BINS - 1)
+    gap = [abs(float((confidence[place == b] - correct[place == b]).sum())) for b in range(_N_BINS)]
     return sum(gap) / len(confidence)

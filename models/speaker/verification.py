@@ -11,6 +11,7 @@ from models.metrics.bootstrap import by_speaker
 _P_TARGET = 0.01  # of min DCF, NIST SRE's: one trial in a hundred is of the same voice, both errors cost 1
 _LEAST_SPEAKERS = 5  # of an interval; fewer drawn again say nothing
 _BINS = 500  # of the scores when speakers are drawn again
+_N_PROBABILITY_BINS = 10  # of the calibration error
 
 
 @dataclass(frozen=True)
@@ -85,11 +86,11 @@ class Trials:
                 break
         return float(line[0]), float(line[1])
 
-    def calibration_error(self, calibration: tuple[float, float], *, n_bins: int = 10) -> float:
+    def calibration_error(self, calibration: tuple[float, float]) -> float:
         """How far the probability and the share of same voices are apart, on average over bins of probability."""
         probability = _sigmoid(calibration[0] * self.scores + calibration[1])
-        place = np.minimum((probability * n_bins).astype(int), n_bins - 1)
-        gap = np.bincount(place, self.weights * (probability - self.same), minlength=n_bins)
+        place = np.minimum((probability * _N_PROBABILITY_BINS).astype(int), _N_PROBABILITY_BINS - 1)
+        gap = np.bincount(place, self.weights * (probability - self.same), minlength=_N_PROBABILITY_BINS)
         return float(np.abs(gap).sum() / self.weights.sum())
 
     def log_cost(self, calibration: tuple[float, float]) -> float:
