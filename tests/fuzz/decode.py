@@ -10,7 +10,7 @@ Needs atheris (a libFuzzer for Python; Python 3.11 has a wheel), which is no dep
 `run` makes a tiny file of every format and a dictionary of magics in DIR, fuzzes them in children (a crash in C ends
 only one), and keeps what broke them in DIR/broken. The decoders in C come along uninstrumented: what guides is the
 coverage of `features`. What was found is told in README.md beside this file; the inputs are in found/, and
-tests/features/test_fuzz.py tries them again.
+tests/features/decode/test_fuzz.py tries them again.
 """
 
 import hashlib
