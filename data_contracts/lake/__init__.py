@@ -10,6 +10,7 @@ import fsspec
 import polars as pl
 
 from data_contracts.errors import UsageError
+from data_contracts.lake.scan import scan
 from data_contracts.lake.tables import Tables
 from data_contracts.object_store.retry import Patience
 
@@ -35,15 +36,13 @@ def open(uri: str, patience: Patience = Patience()) -> "Lake":  # noqa: A001 - `
 
 
 class Lake(Tables):
-    """Files (`lake_storage`), tables (`lake_tables`) and snapshots below one root."""
+    """Files (`storage`), tables (`tables`) and snapshots below one root."""
 
     def scan(self, name: str, *, as_of: str | None = None) -> pl.LazyFrame:
         """A table as the newest whole publication left it, or a feature set, by its name.
 
         Tables scanned one after the other may be of two publications, where one comes in between: `published` keeps to
-        one. `as_of` is a run's id, a Delta version, an ISO time or date (`data_contracts.lake.time_travel`). Raises UsageError
-        where there is no such thing (yet).
+        one. `as_of` is a run's id, a Delta version, an ISO time or date (`data_contracts.lake.time_travel`). Raises
+        UsageError where there is no such thing (yet).
         """
-        from data_contracts.lake.scan import scan  # which is built upon this class
-
         return scan(self, name, as_of=as_of)

@@ -8,13 +8,13 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 from data_contracts.errors import LakeError
-from data_contracts.lake import Lake
+from data_contracts.lake.tables import Tables
 
 _proven: set[tuple[str, str]] = set()
 _N_AT_ONCE, _N_ROUNDS = 8, 4
 
 
-def require_conditional_writes(lake: Lake) -> None:
+def require_conditional_writes(lake: Tables) -> None:
     """Tries it out, once a process and lake. Raises LakeError where a store is not to be published to."""
     endpoint = lake.storage_options.get("aws_endpoint_url", "")
     if lake.is_local or (lake.uri, endpoint) in _proven:  # a folder's files are created by hard links
@@ -28,7 +28,7 @@ def require_conditional_writes(lake: Lake) -> None:
     _proven.add((lake.uri, endpoint))
 
 
-def broken_condition(lake: Lake) -> str | None:
+def broken_condition(lake: Tables) -> str | None:
     """What was seen of a store that does not keep its conditions; None where all was well. Leaves nothing behind."""
     folder = f"staging/conditions-{uuid.uuid4().hex[:12]}"
     try:
@@ -44,7 +44,7 @@ def broken_condition(lake: Lake) -> str | None:
     return None
 
 
-def _race(lake: Lake, path: str) -> list[bytes]:
+def _race(lake: Tables, path: str) -> list[bytes]:
     """Many create one file at the same time, each with other bytes; those of whom the store said that they did."""
     start = threading.Barrier(_N_AT_ONCE)
 

@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from data_contracts.errors import UsageError
-from data_contracts.lake import Lake
 from data_contracts.lake.pack_index import footer, is_pack, rows
+from data_contracts.lake.tables import Tables
 
 _LOOKS = 5  # a packer takes away what was listed
 _AT_ONCE = 16
@@ -26,7 +26,7 @@ class FeatureFile:
     hidden: tuple[tuple[int, int], ...] = ()
 
 
-def feature_files(lake: Lake, feature_set: str) -> list[FeatureFile]:
+def feature_files(lake: Tables, feature_set: str) -> list[FeatureFile]:
     """All there are now, of every version and date. Raises UsageError where there is none yet."""
     for attempt in range(1, _LOOKS + 1):
         try:
@@ -41,7 +41,7 @@ def feature_files(lake: Lake, feature_set: str) -> list[FeatureFile]:
     return found
 
 
-def _look(lake: Lake, feature_set: str) -> list[FeatureFile]:
+def _look(lake: Tables, feature_set: str) -> list[FeatureFile]:
     """Raises FileNotFoundError where a pack went away meanwhile."""
     folders = defaultdict[str, dict[str, int]](dict)
     for path, n_bytes in lake.sizes(f"features/{feature_set}").items():
@@ -57,7 +57,7 @@ def _look(lake: Lake, feature_set: str) -> list[FeatureFile]:
     ]
 
 
-def _hidden(lake: Lake, folder: str, names: Iterable[str]) -> dict[str, tuple[tuple[int, int], ...]]:
+def _hidden(lake: Tables, folder: str, names: Iterable[str]) -> dict[str, tuple[tuple[int, int], ...]]:
     """By pack, the rows that a file beside it holds; only where there is one are the footers read."""
     packs, loose = [name for name in names if is_pack(name)], [name for name in names if not is_pack(name)]
     if len(packs) + len(loose) < 2:

@@ -10,7 +10,7 @@ import json
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data_contracts.lake import Lake
+from data_contracts.lake.tables import Tables
 
 PREFIX = "pack-"
 INDEX = b"undertone.shards"
@@ -27,7 +27,7 @@ def footer(uri: str, path: str) -> pq.FileMetaData:
 
     Raises FileNotFoundError.
     """
-    lake = Lake(uri)
+    lake = Tables(uri)
     n_bytes = lake.patience.keep_trying(
         f"looking at {lake.at(path)}", lambda: int(lake.fs.info(f"{lake.path}/{path}")["size"])
     )

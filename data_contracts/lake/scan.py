@@ -5,9 +5,9 @@ from collections import defaultdict
 import polars as pl
 
 from data_contracts.errors import UsageError
-from data_contracts.lake import Lake
 from data_contracts.lake.feature_files import FeatureFile, feature_files
 from data_contracts.lake.snapshot import published
+from data_contracts.lake.tables import Tables
 from data_contracts.lake.time_travel import as_of as tables_of
 from data_contracts.schema.feature_sets import FEATURE_SETS
 from data_contracts.schema.tables import TABLE_KEYS
@@ -15,7 +15,7 @@ from data_contracts.schema.tables import TABLE_KEYS
 _ROW = "row number in the pack"
 
 
-def scan(lake: Lake, name: str, *, as_of: str | None = None) -> pl.LazyFrame:
+def scan(lake: Tables, name: str, *, as_of: str | None = None) -> pl.LazyFrame:
     """See `Lake.scan`. Feature sets are not versioned: whatever `as_of` says, they are as they are now.
 
     Columns that one feature version has and another has not are null; vectors of several sizes become lists.
@@ -36,7 +36,7 @@ def scan(lake: Lake, name: str, *, as_of: str | None = None) -> pl.LazyFrame:
     return pl.concat(frames, how="diagonal_relaxed") if len(frames) > 1 else frames[0]
 
 
-def _parquet(lake: Lake, files: list[FeatureFile], row: str | None = None) -> pl.LazyFrame:
+def _parquet(lake: Tables, files: list[FeatureFile], row: str | None = None) -> pl.LazyFrame:
     """Files of one feature version, which have the same columns."""
     return pl.scan_parquet(
         [lake.at(file.path) for file in files],
@@ -46,6 +46,6 @@ def _parquet(lake: Lake, files: list[FeatureFile], row: str | None = None) -> pl
     )
 
 
-def _visible(lake: Lake, file: FeatureFile) -> pl.LazyFrame:
+def _visible(lake: Tables, file: FeatureFile) -> pl.LazyFrame:
     hidden = [pl.col(_ROW).is_between(first, end, closed="left") for first, end in file.hidden]
     return _parquet(lake, [file], _ROW).filter(~pl.any_horizontal(hidden)).drop(_ROW)

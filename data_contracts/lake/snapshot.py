@@ -12,7 +12,7 @@ import polars as pl
 from deltalake import DeltaTable
 
 from data_contracts.errors import UsageError
-from data_contracts.lake import Lake
+from data_contracts.lake.tables import Tables
 from data_contracts.schema.tables import TABLE_KEYS
 
 POINTER = "analytics/published.json"
@@ -24,7 +24,7 @@ class Published:
     meanwhile is seen by `published` asked again. `undertone maintain` keeps the versions for its retention.
     """
 
-    lake: Lake
+    lake: Tables
     run_id: str | None  # None: published before there was a pointer, the newest versions are taken
     versions: Mapping[str, int] = field(default_factory=dict)
 
@@ -45,7 +45,7 @@ class Published:
         return pl.scan_delta(found, storage_options=self.lake.polars_options)
 
 
-def published(lake: Lake) -> Published:
+def published(lake: Tables) -> Published:
     """What the newest whole publication left."""
     try:
         pointer = lake.read_json(POINTER)
@@ -54,13 +54,13 @@ def published(lake: Lake) -> Published:
     return Published(lake, pointer["run_id"], pointer["versions"])
 
 
-def versions(lake: Lake) -> dict[str, int]:
+def versions(lake: Tables) -> dict[str, int]:
     """The newest Delta version of every table; -1 before a table's first publication."""
     tables = {table: lake.delta(table) for table in TABLE_KEYS}
     return {table: -1 if delta is None else int(delta.version()) for table, delta in tables.items()}
 
 
-def point(lake: Lake, run_id: str, newest: Mapping[str, int]) -> None:
+def point(lake: Tables, run_id: str, newest: Mapping[str, int]) -> None:
     """Moves the pointer to the `newest` versions. The caller holds the lock, and every table is whole."""
     found = {table: version for table, version in newest.items() if version >= 0}
     lake.write(POINTER, json.dumps({"run_id": run_id, "versions": found}, indent=2).encode())

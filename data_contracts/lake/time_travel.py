@@ -16,14 +16,14 @@ import polars as pl
 from deltalake.exceptions import DeltaError
 
 from data_contracts.errors import UsageError
-from data_contracts.lake import Lake
 from data_contracts.lake.snapshot import Published, published
+from data_contracts.lake.tables import Tables
 from data_contracts.schema.tables import RUNS
 
 _ASK = "ask for a later one (`undertone runs` lists them)"
 
 
-def as_of(lake: Lake, when: str, tables: Collection[str]) -> Published:
+def as_of(lake: Tables, when: str, tables: Collection[str]) -> Published:
     """The tables as of `when`; `tables` are those that will be read, and can be: that is looked at here.
 
     Raises UsageError where `when` means nothing in this lake, or is gone.
@@ -37,7 +37,7 @@ def as_of(lake: Lake, when: str, tables: Collection[str]) -> Published:
     return found
 
 
-def _at_version(version: int, lake: Lake, tables: Collection[str]) -> Published:
+def _at_version(version: int, lake: Tables, tables: Collection[str]) -> Published:
     if len(tables) != 1:
         raise UsageError(
             f"a Delta version, {version}, is of one table; found {', '.join(sorted(tables)) or 'none'}; for several "

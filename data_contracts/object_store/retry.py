@@ -38,7 +38,7 @@ class Patience:
             wait_s = min(2 * wait_s, _MOST_WAIT_S)
 
     def keep_trying(self, doing: str, act: Callable[[], T], ours: type[UndertoneError] = LakeError) -> T:
-        """What `act` returns, its errors translated (`data_contracts.object_store.error_translation`). Raises the last TransientError."""
+        """Result of `act`, retried; errors are translated (`error_translation`). Raises the last TransientError."""
         started, last = time.monotonic(), TransientError(doing)
         for _ in self.attempts():
             try:

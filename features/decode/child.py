@@ -1,9 +1,9 @@
 """The process that decodes: a file that hangs or crashes its decoder takes down this, and nothing else.
 
-Started by `features.decode.process_pool`. A request is a JSON object that says what is wanted, and then the file's bytes where it
-lies in no file; an answer is a message for each window, its samples behind it, and one that ends it. A block that takes
-longer than the time limit ends the process, by an alarm that needs no Python to go off; who asks for more memory than
-it may have is refused it.
+Started by `features.decode.process_pool`. A request is a JSON object that says what is wanted, and then the file's
+bytes where it lies in no file; an answer is a message for each window, its samples behind it, and one that ends it. A
+block that takes longer than the time limit ends the process, by an alarm that needs no Python to go off; who asks for
+more memory than it may have is refused it.
 """
 
 import importlib

@@ -46,7 +46,8 @@ def windows(
     only: tuple[int, int] = WHOLE,
     gains_db: Mapping[int, float] | None = None,
 ) -> Generator[Window | Measures | Reject, None, None]:
-    """As `features.decode.recording.windows`, in another process; a decoder that crashes, hangs or wants too much is a Reject.
+    """As `features.decode.recording.windows`, in another process; a decoder that crashes, hangs or wants too much is a
+    Reject.
 
     Who stops before the end ends the process.
     """

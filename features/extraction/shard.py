@@ -47,8 +47,8 @@ def extract_shard(
     """Reads, decodes, finds speech, computes, and writes one Parquet file a feature set. Returns what it counted.
 
     Rejected files become rows with their reason. The same content twice in a shard is computed once. Long recordings
-    are left out (`features.extraction.long_recording`). A shard that another run finished meanwhile stays as it is, unless it is to be
-    replaced.
+    are left out (`features.extraction.long_recording`). A shard that another run finished meanwhile stays as it is,
+    unless it is to be replaced.
     """
     done, tables, resources = Extracted(), tables_for(embedders, config), resources.settled()
     device, members = best_device(), shard_plan.read_plan(lake, shard)

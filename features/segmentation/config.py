@@ -7,6 +7,8 @@ from typing import Literal
 from data_contracts.errors import UsageError
 from data_contracts.fingerprint import fingerprint
 
+_SILERO_VERSION = "vad-1"  # of `silero_vad`'s code
+_ENERGY_VERSION = "energy-vad-1"  # of `energy_vad`'s code
 CHUNK = 512  # samples, 32 ms: one probability each
 
 
@@ -31,9 +33,5 @@ class VadConfig:
     def fingerprint(self) -> str:
         """This configuration, the code's version and that of the wheel with the weights, if any, in 12 hex digits."""
         if self.method == "energy":
-            from features.segmentation import energy_vad
-
-            return fingerprint(self, energy_vad.VERSION)
-        from features.segmentation import silero_vad
-
-        return fingerprint(self, silero_vad.VERSION, metadata.version("silero-vad"))
+            return fingerprint(self, _ENERGY_VERSION)
+        return fingerprint(self, _SILERO_VERSION, metadata.version("silero-vad"))

@@ -1,7 +1,8 @@
 """Where there is speech, by its energy alone: what stands out of the recording's own noise.
 
-For studio recordings and for machines too small for `features.segmentation.silero_vad`, which it can stand in for: the same shape, and
-`features.segmentation.segments` makes segments of it with the same thresholds. Whatever is loud counts: music, a door, a cough.
+For studio recordings and for machines too small for `features.segmentation.silero_vad`, which it can stand in for: the
+same shape, and `features.segmentation.segments` makes segments of it with the same thresholds. Whatever is loud
+counts: music, a door, a cough.
 """
 
 import torch
@@ -10,7 +11,6 @@ from torch import Tensor
 from features.dsp import frames
 from features.segmentation.config import CHUNK
 
-VERSION = "energy-vad-1"
 _BINS = slice(4, 128)  # of 31.25 Hz: 125 Hz to 4 kHz, above hum and below most hiss
 _QUANTILES = (0.1, 0.98)  # of a recording's levels: its noise, its loud speech
 _RANGE_DB = 60.0  # what lies further below loud speech is silence, whatever it is

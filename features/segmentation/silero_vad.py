@@ -18,7 +18,6 @@ from features.dsp import frames
 from features.dsp.batching import at_once
 from features.segmentation.config import CHUNK
 
-VERSION = "vad-1"
 _CONTEXT = 64  # samples of the chunk before that the model sees, too
 _N_FFT, _HOP, _FRAMES = 256, 128, 4  # of the spectrum within a chunk
 _UNITS = 128

@@ -2,8 +2,8 @@
 
     features/<set>/version=<fingerprint>/date=YYYY-MM-DD/<shard id>.parquet
 
-A shard is done when its `recordings` file is there: it is written last. Old dates are packed (`features.store.packs`), many
-shards in a file: nobody who asks here for a shard sees a difference.
+A shard is done when its `recordings` file is there: it is written last. Old dates are packed (`features.store.packs`),
+many shards in a file: nobody who asks here for a shard sees a difference.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""The data dictionary: what `undertone tables` prints, and docs/tables.md holds. Words: `data_contracts.schema.dictionary`."""
+"""Data dictionary: the text of `undertone tables` and of docs/tables.md, from `data_contracts.schema.dictionary`."""
 
 import json
 import textwrap

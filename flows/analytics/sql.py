@@ -25,7 +25,8 @@ _BATCH_ROWS = 100_000
 def connect(lake: Lake, sql: str, *, as_of: str | None = None) -> duckdb.DuckDBPyConnection:
     """A connection that knows the tables named in `sql`, all as one run left them; the lake is only read.
 
-    `as_of` takes them as they were (`data_contracts.lake.time_travel`); feature sets have no versions, and are as they are now.
+    `as_of` takes them as they were (`data_contracts.lake.time_travel`); feature sets have no versions, and are as they
+    are now.
     """
     return _connect(lake, sql, as_of, None if lake.is_local else KnownFiles(lake))
 

@@ -12,8 +12,8 @@ from flows.workers.startup import begin
 def run_command(*, reads_audio: bool = True, **flags: Any) -> Iterator[dict[str, Any]]:
     """The flags that were given, as a flow takes them. Inside, a flow is imported and called at once.
 
-    Prefect's server and the process that workers are forked from start beside the imports (`flows.workers.startup`). Raises
-    UsageError: what is wrong is said before anything is imported that takes seconds, or at least not after them.
+    Prefect's server and the process that workers are forked from start beside the imports (`flows.workers.startup`).
+    Raises UsageError: what is wrong is said before anything is imported that takes seconds, or at least not after them.
     """
     from flows.settings import Settings
 

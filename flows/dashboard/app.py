@@ -2,7 +2,7 @@
 # [tool.marimo.display]
 # theme = "system"
 # ///
-"""The dashboard's layout, a marimo app: `undertone dashboard`. The other modules here ask, `flows.charts.panels` draws."""
+"""Layout of the dashboard, a marimo app: `undertone dashboard`. The other modules query, `flows.charts` draws."""
 
 import marimo
 

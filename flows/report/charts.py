@@ -1,4 +1,4 @@
-"""The charts of `flows.charts.panels` as SVG that stands in a page and takes its colours: no script, no reference outside."""
+"""The charts of `flows.charts` as SVG that stands in a page and takes its colours: no script, no reference outside."""
 
 import re
 

@@ -1,7 +1,7 @@
 """A linear classifier of somebody's own, such as scikit-learn's, as an emotion model that a run can score with.
 
-It is fitted on `models.emotion.dataset.FEATURE_NAMES`, each as sign(x) log(1 + |x|), in deviations from the mean, clipped
-at four; notebooks/train_your_own.py does. It takes each utterance by itself: its prior knows of no speakers.
+It is fitted on `models.emotion.dataset.FEATURE_NAMES`, each as sign(x) log(1 + |x|), in deviations from the mean,
+clipped at four; notebooks/train_your_own.py does. It takes each utterance by itself: its prior knows of no speakers.
 """
 
 from collections.abc import Iterable, Sequence

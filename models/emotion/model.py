@@ -2,8 +2,8 @@
 
 Compress and standardise -> small networks -> the mean of their logits -> a temperature (Guo et al., ICML 2017) that
 makes the probabilities honest -> softmax. Where corpus and speaker are known, their offsets are taken away first
-(`models.emotion.speaker_adaptation`), and a linear model that was trained without any joins the networks: it is the surer of the two
-there, and lost without.
+(`models.emotion.speaker_adaptation`), and a linear model that was trained without any joins the networks: it is the
+surer of the two there, and lost without.
 """
 
 import json

@@ -1,7 +1,7 @@
 """SpeechBrain's published folders, read with SpeechBrain's own loaders once they are known to hold no code.
 
-What reaches a loader is a copy: `hyperparams.yaml` that `models.pretrained.hyperparams.check` let through, checkpoints rewritten
-from nothing but their tensors, the label file. A `custom_interface.py` beside them is neither copied nor run.
+What reaches a loader is a copy: `hyperparams.yaml` that `models.pretrained.hyperparams.check` let through, checkpoints
+rewritten from nothing but their tensors, the label file. A `custom_interface.py` beside them is neither copied nor run.
 """
 
 import json

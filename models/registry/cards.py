@@ -46,7 +46,8 @@ For grouping the utterances of a corpus by voice and for finding enrolled voices
 
 
 def write_card(folder: Path, *, name: Name, metrics: Mapping[str, Any]) -> None:
-    """Writes `README.md` beside `config.json`, of `metrics` as `models.metrics.classification` or an evaluation gives them.
+    """Writes `README.md` beside `config.json`, of `metrics` as `models.metrics.classification` or an evaluation gives
+    them.
 
     What neither says is left out, or said to be unknown.
     """

@@ -1,9 +1,10 @@
 """Who speaks, along an utterance: an embedding each fraction of a second, of windows that overlap.
 
 ECAPA-TDNN (Desplanques et al., Interspeech 2020) ends in attentive statistics pooling: a softmax over time weighs the
-frames, their mean and deviation make the vector. The frames are computed once, in the chunks of `models.speaker.encoder`, and
-the three sums that pooling needs are added up hop by hop; a window of any length is then the sum of its hops. That
-costs what one embedding does, and tells voices apart as well as an embedding of each window by itself does.
+frames, their mean and deviation make the vector. The frames are computed once, in the chunks of
+`models.speaker.encoder`, and the three sums that pooling needs are added up hop by hop; a window of any length is then
+the sum of its hops. That costs what one embedding does, and tells voices apart as well as an embedding of each window
+by itself does.
 """
 
 from collections.abc import Callable, Sequence

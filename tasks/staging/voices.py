@@ -1,5 +1,7 @@
 """Voices in staging: embeddings of the utterances that wait, and centroids that were heard anew."""
 
+import datetime as dt
+
 import numpy as np
 import polars as pl
 import pyarrow as pa
@@ -10,7 +12,7 @@ from tasks.run import staging_paths as paths
 from tasks.run.context import Run
 
 
-def voices(run: Run, counted: pl.DataFrame, date: object, shards: list[str]) -> pl.DataFrame:
+def voices(run: Run, counted: pl.DataFrame, date: dt.date, shards: list[str]) -> pl.DataFrame:
     """A date's utterances that wait, with their embeddings and times, in the order of their keys."""
     wanted = counted.filter(pl.col("date") == date).select("recording_id", "shard")
     parts = []
@@ -18,7 +20,7 @@ def voices(run: Run, counted: pl.DataFrame, date: object, shards: list[str]) -> 
         ids = wanted.filter(pl.col("shard") == shard).select("recording_id")
         tables = [
             shard_files.read(run.lake, name, run.feature_version, date, shard) for name in ("segments", "embeddings")
-        ]  # type: ignore[arg-type]
+        ]
         segments, embeddings = (pl.DataFrame(table).join(ids, on="recording_id", how="semi") for table in tables)
         parts.append(segments.join(embeddings, on=UTTERANCE_KEY, how="inner"))
     return pl.concat(parts).unique(UTTERANCE_KEY, keep="first").sort(UTTERANCE_KEY)

@@ -3,9 +3,9 @@
     .venv/bin/python tests/bench/speaker_changes.py CORPORA_DIR [--voices training] [--different SHARE…] [--crops]
 
 CORPORA_DIR holds labels.csv (path, corpus, speaker, gender, emotion). The voices are those that the shipped encoder was
-not trained on, or with `--voices training` the others, on which `features.segmentation.speaker_changes` chose its threshold; `--different`
-tries others, `--crops` embeds every window by itself instead of computing the frames once. Files of each corpus and
-kind (`mixtures.py` makes them), through the pipeline's own voice activity detection:
+not trained on, or with `--voices training` the others, on which `features.segmentation.speaker_changes` chose its
+threshold; `--different` tries others, `--crops` embeds every window by itself instead of computing the frames once.
+Files of each corpus and kind (`mixtures.py` makes them), through the pipeline's own voice activity detection:
 
 two voices     turns of 2 to 6 s of two speakers of one corpus, each in a mood drawn for it, gaps of 0, 0.1 and 0.3 s
 one voice      the same of one speaker, one mood a file

@@ -127,12 +127,12 @@ def one_input(data: bytes) -> str:
     """Decodes, and holds the stream to what `features.decode.stream` promises; says in a word what came of it."""
     import numpy as np
 
-    from features.decode import open as streams
+    from features.decode.open import open_stream
     from features.decode.stream import BLOCK_SAMPLES, Unusable
 
     kept: list[np.ndarray] = []
     try:
-        with streams.open_stream(data) as stream:
+        with open_stream(data) as stream:
             header, n_read = stream.header, 0
             assert header.n_channels > 0, header
             assert header.sample_rate_hz > 0, header
@@ -183,10 +183,10 @@ def _prepared(data: bytes) -> None:
 def _same_behind_a_skip(data: bytes, whole: "object") -> None:
     import numpy as np
 
-    from features.decode import open as streams
+    from features.decode.open import open_stream
 
     n_skipped = len(whole) // 3
-    with streams.open_stream(data) as stream:
+    with open_stream(data) as stream:
         stream.skip(n_skipped)
         first = next(stream.blocks(), None)
     expected = whole[n_skipped:]
@@ -207,7 +207,7 @@ def fuzz(arguments: list[str]) -> None:
 
     with atheris.instrument_imports(include=["features"]):
         from features.decode import ffmpeg, sndfile  # noqa: F401
-        from features.decode import open as streams
+        from features.decode.open import open_stream  # noqa: F401
     folder, before_mb = Path(next(a for a in arguments if a.startswith("-artifact_prefix=")).partition("=")[2]), 0.0
 
     def one(data: bytes) -> None:

@@ -7,12 +7,12 @@ import pyarrow as pa
 import pytest
 from data_contracts.feature_files import feature_files
 from features.compaction import compact
+from flows.query import query
 from helpers.small_lake import write_segments
 
 from data_contracts.errors import UsageError
 from data_contracts.lake import Lake
 from features import store
-from flows.query import query
 
 DAY = dt.date(2026, 11, 21)
 SHARDS = ("0a", "0b", "0c", "0d")

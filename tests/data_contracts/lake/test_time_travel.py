@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 from data_contracts.as_of import as_of
+from flows.embedded_s3 import upload
 from helpers.lakes import make_lake
 from helpers.small_lake import publish_night, utterance
+from tasks.maintain import tidy_tables
 
 from data_contracts import lake as lakes
 from data_contracts.errors import UsageError
 from data_contracts.lake import Lake
-from flows.embedded_s3 import upload
-from tasks.maintain import tidy_tables
 
 DAYS = [dt.date(2026, 11, day) for day in (19, 20, 21)]
 RUNS = [f"2026112{night}T030000Z-00000{night}" for night in range(3)]

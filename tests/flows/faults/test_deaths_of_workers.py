@@ -13,7 +13,8 @@ FLOAT = {"check_exact": False, "abs_tol": 1e-3, "rel_tol": 1e-3}
 
 DEADLY = """
 import os, pathlib, signal, time
-from features.corpus.layout import object_cache as corpus_object_cache; from features.extraction import shard as extract; from features.extraction import long_recording as long; from features.extraction import prefetch
+from features.corpus import object_cache
+from features.extraction import long_recording, prefetch, shard
 
 def once():
     "Of all workers together: True for one, and False from then on."
@@ -36,18 +37,18 @@ def over(item):
     if {name!r} in item.uri:
         {deed}
 
-reads, holds = prefetch.fetch_ahead, corpus_object_cache.shared
+reads, holds = prefetch.fetch_ahead, object_cache.shared
 
 def fetched(items, **options):
     for found in reads(items, **options):
         over(found.item)
         yield found
 
-def held(item):
+def held(item, *arguments):
     over(item)
-    return holds(item)
+    return holds(item, *arguments)
 
-extract.fetch_ahead, long.shared = fetched, held
+shard.fetch_ahead, long_recording.shared = fetched, held
 """
 
 

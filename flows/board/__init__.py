@@ -1,1 +1,0 @@
-"""What the dashboard asks and how it answers: one file a view's queries. `app.py` lays them out."""
