@@ -10,7 +10,7 @@ from flows.settings import Settings
 
 _HEAD = """# Settings
 
-Made by `make docs` from `flows.settings.settings.Settings`; a test holds it true. A setting is given, in
+Made by `make docs` from `flows.settings.Settings`; a test holds it true. A setting is given, in
 rising order, by a key of `undertone.toml` in the working folder, by an environment variable, or by
 a flag of the command where it has one:
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from helpers.paths import ROOT
 
-PACKAGES = ("undertone", "data_contracts", "features", "models", "tasks", "flows", "notebooks")
+PACKAGES = ("undertone", "data_contracts", "features", "models", "tasks", "flows")
 
 _IMPORT_ALL = """
 import importlib, pathlib, sys, warnings

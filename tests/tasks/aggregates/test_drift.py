@@ -179,7 +179,7 @@ def test_features_of_a_day_are_those_of_its_shards(month):
         len(values),
     )
     middle = row["buckets"][int(np.searchsorted(np.cumsum(row["counts"]), len(values) / 2))]
-    (exact,) = feature_daily.sketch.buckets(np.array([values.sort()[len(values) // 2 - 1]]))
+    (exact,) = feature_daily.histogram.buckets(np.array([values.sort()[len(values) // 2 - 1]]))
     assert middle == exact
     (total,) = rows.filter(pl.col("feature") == EMBEDDING)["total"]
     vectors = pl.read_parquet(files.replace("egemaps", "embeddings"))["embedding"].to_numpy()
@@ -192,7 +192,7 @@ def test_a_night_touches_its_own_date_and_reads_no_features_of_another(lake, mon
     before = {table: lake.scan(table).collect() for table in BY_DAY}
     files = set(lake.delta("feature_daily").file_uris())
     monkeypatch.setattr(
-        feature_daily.store,
+        feature_daily.shard_files,
         "read",
         lambda *where, read_=shard_files.read: (read.append(where[3]), read_(*where))[1],
     )
@@ -210,7 +210,7 @@ def test_a_date_of_many_shards_is_read_a_few_at_a_time(monkeypatch):
     own = pl.DataFrame({"recording_id": [f"{n}" for n in range(12)], "channel": 0, "segment": 0})
     listed = own.select("recording_id", shard="recording_id", status=pl.lit("ok"))
     read, waiting = [], []
-    monkeypatch.setattr(feature_daily.store, "rows", lambda *_: listed)
+    monkeypatch.setattr(feature_daily.shard_files, "rows", lambda *_: listed)
     monkeypatch.setattr(feature_daily, "_read", lambda run, date, shard, rows: read.append(shard) or rows)
     for n_taken, _ in enumerate(feature_daily._shards(make_run(None), DAYS[0], own)):
         waiting.append(len(read) - n_taken)
