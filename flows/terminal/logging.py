@@ -15,5 +15,7 @@ def quieten(*, debug: bool) -> None:
     os.environ.setdefault("PYTHONWARNINGS", "ignore")
     os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "critical")
     warnings.simplefilter("ignore")
+    # A cluster that ends while the driver goes on may time out over a slow worker: of no run's doing.
+    logging.getLogger("tornado.application").setLevel(logging.CRITICAL)
     for name in ("mlflow", "alembic", "great_expectations"):
         logging.getLogger(name).setLevel(logging.ERROR)
