@@ -16,7 +16,10 @@ _DC_CUTOFF_HZ = 20.0
 
 @dataclass(frozen=True)
 class DenoiseConfig:
-    """Of `denoise`. Gains and quantiles of power; a window shorter than `shortest_s` tells too little of its noise."""
+    """Of `denoise`. Gains and quantiles of power; a window shorter than `shortest_s` tells too little of its noise.
+
+    Its name and those of its fields are part of the feature version (`data_contracts.fingerprint`).
+    """
 
     frame_s: float = 0.032
     noise_quantile: float = 0.2  # of each bin over time: a pause in one frame of five is enough

@@ -17,6 +17,8 @@ class AudioConfig:
 
     The order: channels, `dc`, resampling, `denoise`, `level_lufs` (a gain that brings each analysed signal's integrated
     loudness, ITU-R BS.1770, there). `silence_db`: a peak (dBFS) at or below which a file counts as silent.
+
+    Its name and those of its fields are part of the feature version (`data_contracts.fingerprint`).
     """
 
     sample_rate: int = SAMPLE_RATE

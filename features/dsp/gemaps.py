@@ -59,7 +59,10 @@ EGEMAPS_NAMES: tuple[str, ...] = (
 
 @dataclass(frozen=True)
 class EgemapsConfig:
-    """What steers `egemaps`: where F0 is looked for."""
+    """What steers `egemaps`: where F0 is looked for.
+
+    Its name and those of its fields are part of the feature version (`data_contracts.fingerprint`).
+    """
 
     f0_min_hz: float = 55.0
     f0_max_hz: float = 1000.0

@@ -23,7 +23,10 @@ FLOOR = 1e-10  # just below what the rounding to 16 bits alone puts into a mel b
 
 @dataclass(frozen=True)
 class MelConfig:
-    """What steers `log_mel`: bands in Hz, times in seconds, `n_fft` in samples."""
+    """What steers `log_mel`: bands in Hz, times in seconds, `n_fft` in samples.
+
+    Its name and those of its fields are part of the feature version (`data_contracts.fingerprint`).
+    """
 
     n_mels: int = 80
     f_min_hz: float = 20.0

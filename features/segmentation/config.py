@@ -14,7 +14,10 @@ CHUNK = 512  # samples, 32 ms: one probability each
 
 @dataclass(frozen=True)
 class VadConfig:
-    """What makes speech of probabilities (`features.segmentation.segments`), which are 0 to 1; times in seconds."""
+    """What makes speech of probabilities (`features.segmentation.segments`), which are 0 to 1; times in seconds.
+
+    Its name and those of its fields are part of the feature version (`data_contracts.fingerprint`).
+    """
 
     method: Literal["silero", "energy"] = "silero"  # where the probabilities come from
     threshold: float = 0.5  # opens a segment

@@ -40,6 +40,8 @@ class ChangeConfig:
 
     `same_voice` is the encoder's own threshold, the cosine from which two utterances count as one speaker's; below
     `different` times that there are two voices (tests/bench/speaker_changes.py).
+
+    Its name and those of its fields are part of the feature version (`data_contracts.fingerprint`).
     """
 
     enabled: bool = True

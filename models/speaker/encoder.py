@@ -20,7 +20,10 @@ _MEAN_BAND = -10.0  # about the mean of speech at that level, so that what is ke
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """The network's size, and what it is shown: `window_s` of log-mel frames."""
+    """The network's size, and what it is shown: `window_s` of log-mel frames.
+
+    Its name and those of its fields are part of the feature version (`data_contracts.fingerprint`).
+    """
 
     dim: int = 128
     channels: int = 160

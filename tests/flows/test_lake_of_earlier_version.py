@@ -189,8 +189,11 @@ def test_each_loader_that_is_stored_loads(lake):
     loaders = set()
     for path in sorted(lake.glob("registry/artifacts/models/*/artifacts/MLmodel")):
         model = mlflow.pyfunc.load_model(str(path.parent))
-        loaders.add(model.metadata.flavors["python_function"]["loader_module"])
+        loader = model.metadata.flavors["python_function"]["loader_module"]
+        loaders.add(loader)
         assert len(model.predict(model.input_example)) == 1
+        if loader.endswith("speaker"):
+            assert model.get_raw_model().extractor_digest == model.metadata.metadata["extractor_digest"]
     assert loaders == {"models.emotion_pyfunc", "models.speaker", "models.pulled_emotion", "models.pulled_speaker"}
 
 
