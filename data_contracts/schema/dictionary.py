@@ -181,7 +181,7 @@ _OWN: dict[str, dict[str, Word]] = {
     "logmel": {"n_mels": Word("mel bands"), "logmel": Word("natural logarithm of the bands' power, frame by frame")},
     "lld": {
         "n_descriptors": Word("descriptors"),
-        "lld": Word("in the order of features.LLD_NAMES, frame by frame"),
+        "lld": Word("in the order of undertone.LLD_NAMES, frame by frame"),
         "voiced": Word("whether a frame is voiced"),
     },
     "segments": {"level_db": Word("root mean square of the stretch", "dBFS")},

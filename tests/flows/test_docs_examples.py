@@ -26,7 +26,6 @@ def test_no_page_is_left_out():
 
 @pytest.mark.parametrize("page", SHOWN)
 def test_its_python_runs(page, sample_lake):
-    pytest.importorskip("undertone")
     shutil.copytree(sample_lake[0], "demo-lake")
     names: dict[str, object] = {}
     for block in _python(ROOT / page):
