@@ -21,9 +21,10 @@ a flag of the command where it has one:
 | `channel_names = ["agent", "customer"]` | `UNDERTONE_CHANNEL_NAMES=agent,customer` | |
 
 Settings marked with **F** are part of the [feature version](concepts.md#feature-version): where
-they change, audio is read again. Credentials, endpoint and region of S3 are the usual AWS settings
-(`AWS_PROFILE`, `AWS_ENDPOINT_URL`, `AWS_REGION`, …); `MLFLOW_TRACKING_URI` and `PREFECT_API_URL`
-are honoured.
+they change, audio is read again. Flags: `--corpus`, `--lake`, `--layout`, `--manifest` and
+`--cluster` of all runs, `--shard-bytes` and `--workers` of a backfill. Credentials, endpoint and
+region of S3 are the usual AWS settings (`AWS_PROFILE`, `AWS_ENDPOINT_URL`, `AWS_REGION`, …);
+`MLFLOW_TRACKING_URI` and `PREFECT_API_URL` are honoured.
 """
 
 GROUPS: dict[str, tuple[str, ...]] = {
