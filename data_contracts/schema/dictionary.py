@@ -100,7 +100,9 @@ _OWN: dict[str, dict[str, Word]] = {
         "arousal": Word("excited or calm; where the model tells it, on the model's own scale"),
         "valence": Word("pleasant or unpleasant; where the model tells it, on the model's own scale"),
         "dominance": Word("in control or not; where the model tells it, on the model's own scale"),
-        "speaker_score": Word("how like the speaker's voice it is: the embeddings' cosine", "-1 to 1"),
+        "speaker_score": Word(
+            "the probability that the voice is this speaker's: the calibrated cosine of the embeddings", "0 to 1"
+        ),
         "speaker_known": Word("whether the speaker is enrolled by name"),
     },
     "speakers": {
