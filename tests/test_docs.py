@@ -18,6 +18,8 @@ from flows.settings.page import GROUPS, IN_THE_FEATURE_VERSION, as_markdown
 
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 LINKED = [*PAGES, ROOT / "tests" / "bench" / "README.md", *sorted((ROOT / "models" / "weights").glob("*/README.md"))]
+_FOLDERS = ("data_contracts", "features", "models", "tasks", "flows", "notebooks", "tests", "docs")
+_OF_A_LAKE = ("features/egemaps", "models/NAME")  # or of a bucket
 CODE = ("undertone", "data_contracts", "features", "models", "tasks", "flows")
 
 
@@ -114,6 +116,28 @@ def test_links_lead_somewhere(page):
         target = (page.parent / path).resolve() if path else page
         assert target.exists(), link
         assert not anchor or anchor in _anchors(target), f"{link}: expected one of {sorted(_anchors(target))}"
+
+
+def _exists(path: str) -> bool:
+    return path.startswith(_OF_A_LAKE) or (ROOT / path).exists()
+
+
+@pytest.mark.parametrize("page", LINKED, ids=_name)
+def test_files_and_modules_it_names_are_there(page):
+    said = page.read_text()
+    named = re.findall(rf"(?<![\w./-])(?:{'|'.join(_FOLDERS)})/[\w./-]*\w", said)
+    named += [f"tests/{test}" for test in re.findall(r"`(test_\w+\.py)`", said) if not list(ROOT.rglob(test))]
+    dotted = re.findall(rf"`((?:{'|'.join(CODE)})\.[\w.]+)`", said)
+    named += [module for module in dotted if not _is_module_or_symbol(module)]
+    assert [path for path in named if not _exists(path)] == []
+
+
+def _is_module_or_symbol(dotted: str) -> bool:
+    path = ROOT.joinpath(*dotted.split("."))
+    if path.is_dir() or path.with_suffix(".py").exists():
+        return True
+    homes = (path.parent / "__init__.py", path.parent.with_suffix(".py"))
+    return any(home.exists() and re.search(rf"\b{path.name}\b", home.read_text()) for home in homes)
 
 
 def test_every_page_is_reached_from_the_readme():
