@@ -16,40 +16,42 @@ R = TypeVar("R")
 _SAMPLE_RATE = 16_000
 _SHARE = 0.5  # of a device's memory, for a batch and all that is computed from it
 _SAMPLE_BYTES = 500  # that a sample of a batch may take at the worst moment; 75 were seen (tests/bench/README.md)
-_LEAST_S, _MOST_S = 60, 3_600
-_TELLING = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc", "alloc_failed")
+_MIN_BATCH_S, _MAX_BATCH_S = 60, 3_600
+_OOM_PHRASES = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc", "alloc_failed")
 
-_shrunk: dict[str, int] = {}  # samples a batch, where a kind of device (a worker has one) held less than it had said
+_max_samples_after_oom: dict[
+    str, int
+] = {}  # samples a batch, where a kind of device (a worker has one) held less than it had said
 
 
-def at_once(amounts: Mapping[str, int], device: torch.device) -> int:
+def chunk_size(amounts: Mapping[str, int], device: torch.device) -> int:
     """How much is worked on at a time, by the kind of device; a kind that is not known takes what a core does.
 
-    >>> at_once({"cpu": 64, "cuda": 1024}, torch.device("cuda"))
+    >>> chunk_size({"cpu": 64, "cuda": 1024}, torch.device("cuda"))
     1024
     """
     return amounts.get(device.type, amounts["cpu"])
 
 
-def most_samples(device: torch.device, *, cpu_s: int = _LEAST_S) -> int:
+def max_batch_samples(device: torch.device, *, cpu_s: int = _MIN_BATCH_S) -> int:
     """Of a batch at 16 kHz.
 
     A minute fills a core, and keeps the DSP's memory to some hundred MB; a GPU takes what its memory has room for.
     """
-    most = samples_within(room_bytes(device)) if device.type == "cuda" else cpu_s * _SAMPLE_RATE
-    return min(most, _shrunk.get(device.type, most))
+    most = samples_for_memory(free_memory_bytes(device)) if device.type == "cuda" else cpu_s * _SAMPLE_RATE
+    return min(most, _max_samples_after_oom.get(device.type, most))
 
 
-def samples_within(n_bytes: int) -> int:
+def samples_for_memory(n_bytes: int) -> int:
     """The samples of a batch on a device that has so much memory.
 
-    >>> [samples_within(gib << 30) // 16_000 for gib in (1, 16, 80)]  # seconds
+    >>> [samples_for_memory(gib << 30) // 16_000 for gib in (1, 16, 80)]  # seconds
     [67, 1073, 3600]
     """
-    return int(min(_MOST_S * _SAMPLE_RATE, max(_LEAST_S * _SAMPLE_RATE, n_bytes * _SHARE / _SAMPLE_BYTES)))
+    return int(min(_MAX_BATCH_S * _SAMPLE_RATE, max(_MIN_BATCH_S * _SAMPLE_RATE, n_bytes * _SHARE / _SAMPLE_BYTES)))
 
 
-def room_bytes(device: torch.device) -> int:
+def free_memory_bytes(device: torch.device) -> int:
     """A GPU's free memory; what this process has taken and does not use counts as free."""
     free, total = torch.cuda.mem_get_info(device)
     if torch.cuda.get_allocator_backend() == "pluggable":  # a pool (RMM) holds it for us
@@ -57,15 +59,15 @@ def room_bytes(device: torch.device) -> int:
     return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 
 
-def sorted_batches(lengths: Sequence[int], *, most_samples: int) -> Iterator[list[int]]:
-    """Indices in order of length, in groups whose padded size stays within `most_samples`; one alone may exceed it.
+def sorted_batches(lengths: Sequence[int], *, max_samples: int) -> Iterator[list[int]]:
+    """Indices in order of length, in groups whose padded size stays within `max_samples`; one alone may exceed it.
 
-    >>> list(sorted_batches([5, 1, 4], most_samples=10))
+    >>> list(sorted_batches([5, 1, 4], max_samples=10))
     [[1, 2], [0]]
     """
     batch: list[int] = []
     for index in sorted(range(len(lengths)), key=lambda i: (lengths[i], i)):
-        if batch and lengths[index] * (len(batch) + 1) > most_samples:
+        if batch and lengths[index] * (len(batch) + 1) > max_samples:
             yield batch
             batch = []
         batch.append(index)
@@ -73,33 +75,33 @@ def sorted_batches(lengths: Sequence[int], *, most_samples: int) -> Iterator[lis
         yield batch
 
 
-def padded(waveforms: Sequence[np.ndarray], device: torch.device) -> tuple[Tensor, Tensor]:
+def pad_batch(waveforms: Sequence[np.ndarray], device: torch.device) -> tuple[Tensor, Tensor]:
     """(time,) float32 arrays to a (batch, time) tensor, zeros behind each one's end, and its (batch,) lengths."""
-    batch, lengths = _padded(waveforms)
+    batch, lengths = _pad_on_host(waveforms)
     return batch.to(device), lengths.to(device)
 
 
-def through(
+def map_batches(
     compute: Callable[[Tensor, Tensor], Sequence[R]],  # (batch, time) and (batch,) lengths to something of each row
     waveforms: Sequence[np.ndarray],  # (time,) float32
     device: torch.device,
     *,
-    most_samples: int,
+    max_samples: int,
 ) -> list[R]:
     """What `compute` says of each waveform, in their order; computed in batches of similar length.
 
     The next batch is on its way to the device while one is computed. A batch that its memory does not hold is computed
     in halves, and those that follow are smaller.
     """
-    batches = list(sorted_batches([len(waveform) for waveform in waveforms], most_samples=most_samples))
-    loaded = _loaded(([waveforms[index] for index in batch] for batch in batches), device)
+    batches = list(sorted_batches([len(waveform) for waveform in waveforms], max_samples=max_samples))
+    loaded = _load_batches(([waveforms[index] for index in batch] for batch in batches), device)
     found: dict[int, R] = {}
     for batch, (waveform, lengths) in zip(batches, loaded, strict=True):
-        found.update(zip(batch, in_halves(compute, waveform, lengths), strict=True))
+        found.update(zip(batch, halve_on_oom(compute, waveform, lengths), strict=True))
     return [found[index] for index in range(len(waveforms))]
 
 
-def in_halves(compute: Callable[[Tensor, Tensor], Sequence[R]], waveform: Tensor, lengths: Tensor) -> list[R]:
+def halve_on_oom(compute: Callable[[Tensor, Tensor], Sequence[R]], waveform: Tensor, lengths: Tensor) -> list[R]:
     """`compute`, a row of it at a time if it must be. Raises what `compute` does where one row alone is too much."""
     try:
         return [*compute(waveform, lengths)]
@@ -110,20 +112,22 @@ def in_halves(compute: Callable[[Tensor, Tensor], Sequence[R]], waveform: Tensor
     if waveform.device.type == "cuda":
         torch.cuda.empty_cache()
     middle, kind = len(waveform) // 2, waveform.device.type
-    _shrunk[kind] = min(_shrunk.get(kind, waveform.numel()), max(_SAMPLE_RATE, waveform.numel() // 2))
+    _max_samples_after_oom[kind] = min(
+        _max_samples_after_oom.get(kind, waveform.numel()), max(_SAMPLE_RATE, waveform.numel() // 2)
+    )
     halves = (slice(None, middle), slice(middle, None))
     parts = ((waveform[half, : max(1, int(lengths[half].max()))], lengths[half]) for half in halves)
-    return [*chain.from_iterable(in_halves(compute, *part) for part in parts)]
+    return [*chain.from_iterable(halve_on_oom(compute, *part) for part in parts)]
 
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory was too small: the machine's, or a device's, in the words of whoever allocates there."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _TELLING)
+    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _OOM_PHRASES)
 
 
-def _padded(waveforms: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
+def _pad_on_host(waveforms: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
     if not waveforms:
         raise UsageError("expected at least one waveform, found an empty batch: leave it out")
     lengths = [len(waveform) for waveform in waveforms]
@@ -133,23 +137,23 @@ def _padded(waveforms: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(batch), torch.tensor(lengths)
 
 
-def _loaded(batches: Iterable[Sequence[np.ndarray]], device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+def _load_batches(batches: Iterable[Sequence[np.ndarray]], device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
     """Each batch on the device; on a GPU the next one is copied, from pinned memory, while one is computed."""
     if device.type != "cuda":
-        yield from (padded(batch, device) for batch in batches)
+        yield from (pad_batch(batch, device) for batch in batches)
         return
     copies, ahead = torch.cuda.Stream(device), deque[tuple[Tensor, Tensor, torch.cuda.Event]]()  # type: ignore[no-untyped-call]
     for batch in batches:
-        pinned = [tensor.pin_memory() for tensor in _padded(batch)]
+        pinned = [tensor.pin_memory() for tensor in _pad_on_host(batch)]
         with torch.cuda.stream(copies):
             waveform, lengths = (tensor.to(device, non_blocking=True) for tensor in pinned)
             ahead.append((waveform, lengths, copies.record_event()))
         if len(ahead) == 2:
-            yield _arrived(*ahead.popleft())
-    yield from (_arrived(*each) for each in ahead)
+            yield _await_copy(*ahead.popleft())
+    yield from (_await_copy(*each) for each in ahead)
 
 
-def _arrived(waveform: Tensor, lengths: Tensor, copied: "torch.cuda.Event") -> tuple[Tensor, Tensor]:
+def _await_copy(waveform: Tensor, lengths: Tensor, copied: "torch.cuda.Event") -> tuple[Tensor, Tensor]:
     """Computing waits for the copy, and the copy's memory for the computing."""
     computing = torch.cuda.current_stream(waveform.device)
     computing.wait_event(copied)

@@ -111,14 +111,17 @@ def describe(
             f"expected a sample rate of at least {2 * auditory.MAX_HZ:g} Hz, found {sample_rate}: resample before"
         )
     f0.check_range(within, sample_rate)
-    hop, short, long = (frames.samples(seconds, sample_rate) for seconds in (HOP_S, SPECTRUM_S, subharmonics.FRAME_S))
+    hop, short, long = (
+        frames.to_samples(seconds, sample_rate) for seconds in (HOP_S, SPECTRUM_S, subharmonics.FRAME_S)
+    )
     plan = _Plan(sample_rate, hop, short, long, within)
-    waveform = frames.silence_padding(frames.finite(waveform, most=1.0), lengths).float()
+    waveform = frames.zero_padding(frames.nan_to_zero(waveform, limit=1.0), lengths).float()
     waveform = (waveform * 2.0**15).trunc() / 2.0**15  # what is below a step of 16 bits is silence
     waveform = torch.nn.functional.pad(waveform, (0, max(0, long - waveform.shape[1])))
     own_20, own_60 = (
-        frames.mask(
-            frames.count(lengths, window=window, hop=hop), frames.room(waveform.shape[1], window=window, hop=hop)
+        frames.length_mask(
+            frames.n_frames(lengths, window=window, hop=hop),
+            frames.max_frames(waveform.shape[1], window=window, hop=hop),
         )
         for window in (short, long)
     )

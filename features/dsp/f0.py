@@ -48,11 +48,11 @@ def f0_track(
     """
     within = F0Range(f0_min_hz, f0_max_hz)
     check_range(within, sample_rate)
-    window, hop = frames.samples(FRAME_S, sample_rate), frames.samples(hop_s, sample_rate)
-    waveform = frames.silence_padding(frames.finite(waveform), lengths)
+    window, hop = frames.to_samples(FRAME_S, sample_rate), frames.to_samples(hop_s, sample_rate)
+    waveform = frames.zero_padding(frames.nan_to_zero(waveform), lengths)
     waveform = torch.nn.functional.pad(waveform, (0, max(0, window - waveform.shape[1])))
-    width = frames.room(waveform.shape[1], window=window, hop=hop)
-    valid = frames.mask(frames.count(lengths, window=window, hop=hop), width)
+    width = frames.max_frames(waveform.shape[1], window=window, hop=hop)
+    valid = frames.length_mask(frames.n_frames(lengths, window=window, hop=hop), width)
     return track_of(waveform, valid, hop=hop, sample_rate=sample_rate, within=within)
 
 
@@ -75,10 +75,10 @@ def track_of(
     spectra: Tensor | None = None,  # (batch, frames, bins) to be filled, where they are wanted
 ) -> F0Track:
     """The same of a waveform that is prepared, a stretch of frames at a time."""
-    window = frames.samples(FRAME_S, sample_rate)
+    window = frames.to_samples(FRAME_S, sample_rate)
     found, first = [], 0
     for stretch in spectrum.stretches(waveform, window=window, hop=hop):
-        power = subharmonics.harmonic_power(frames.split(stretch, window=window, hop=hop), sample_rate=sample_rate)
+        power = subharmonics.harmonic_power(frames.frame(stretch, window=window, hop=hop), sample_rate=sample_rate)
         found.append(subharmonics.candidates(power, sample_rate=sample_rate, within=within))
         if spectra is not None:
             spectra[:, first : first + power.shape[1]] = power

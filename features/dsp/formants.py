@@ -53,8 +53,8 @@ def formant_track(
     """
     if not 1000 <= max_hz <= sample_rate / 2:
         raise UsageError(f"expected max_hz from 1000 to {sample_rate / 2:g} Hz, found {max_hz:g}: lower it or resample")
-    window, hop = frames.samples(FRAME_S, sample_rate), frames.samples(hop_s, sample_rate)
-    waveform = frames.silence_padding(frames.finite(waveform), lengths)
+    window, hop = frames.to_samples(FRAME_S, sample_rate), frames.to_samples(hop_s, sample_rate)
+    waveform = frames.zero_padding(frames.nan_to_zero(waveform), lengths)
     waveform = torch.nn.functional.pad(waveform, (0, max(0, window - waveform.shape[1])))
     n_fft = fft_size(window)
     to_lags = _to_autocorrelation(n_fft, sample_rate, max_hz, n_poles, waveform.device)
@@ -62,12 +62,12 @@ def formant_track(
     found = []
     for stretch in stretches(waveform, window=window, hop=hop):
         power = power_spectrum(stretch, taper=taper, hop=hop, n_fft=n_fft)
-        quiet = frames.split(stretch, window=window, hop=hop).var(-1, correction=0)[..., None] < QUIET
+        quiet = frames.frame(stretch, window=window, hop=hop).var(-1, correction=0)[..., None] < QUIET
         lags = torch.where(quiet, 0.0, power[..., : len(to_lags)] @ to_lags)
         poles = torch.stack(resonances(lags.flatten(0, 1), 2 * max_hz))
         found.append(poles.reshape(2, *lags.shape[:2], N_FORMANTS))
     frequency_hz, bandwidth_hz = torch.cat(found, dim=2)
-    own = frames.mask(frames.count(lengths, window=window, hop=hop), frequency_hz.shape[1])[..., None]
+    own = frames.length_mask(frames.n_frames(lengths, window=window, hop=hop), frequency_hz.shape[1])[..., None]
     return FormantTrack(torch.where(own, frequency_hz, 0.0), torch.where(own, bandwidth_hz, 0.0))
 
 

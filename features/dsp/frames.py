@@ -10,30 +10,30 @@ from torch import Tensor
 from data_contracts.errors import UsageError
 
 
-def samples(seconds: float, sample_rate: int) -> int:
+def to_samples(seconds: float, sample_rate: int) -> int:
     """`seconds` as a whole number of samples, at least one.
 
-    >>> samples(0.025, 16_000)
+    >>> to_samples(0.025, 16_000)
     400
     """
     return max(1, round(seconds * sample_rate))
 
 
-def count(lengths: Tensor, *, window: int, hop: int) -> Tensor:
+def n_frames(lengths: Tensor, *, window: int, hop: int) -> Tensor:
     """Frames that count: `max(1, 1 + (length - window) // hop)`, (batch,) int64; sizes in samples.
 
-    >>> count(torch.tensor([0, 399, 400, 560]), window=400, hop=160).tolist()
+    >>> n_frames(torch.tensor([0, 399, 400, 560]), window=400, hop=160).tolist()
     [1, 1, 1, 2]
     """
     return (1 + torch.div(lengths.long() - window, hop, rounding_mode="floor")).clamp_min(1)
 
 
-def room(time: int, *, window: int, hop: int) -> int:
+def max_frames(time: int, *, window: int, hop: int) -> int:
     """The number of frames that `time` samples have room for: the width of every frame-wise tensor."""
     return max(1, 1 + (time - window) // hop)
 
 
-def silence_padding(waveform: Tensor, lengths: Tensor) -> Tensor:
+def zero_padding(waveform: Tensor, lengths: Tensor) -> Tensor:
     """`waveform` (batch, time) with zeros beyond `lengths` (batch,).
 
     Raises UsageError when the batch is empty, the shapes do not fit, or a length is negative or beyond `time`.
@@ -53,15 +53,15 @@ def silence_padding(waveform: Tensor, lengths: Tensor) -> Tensor:
             f"expected lengths from 0 to {time} samples, found {lengths.min()} to {lengths.max()}: "
             "pass valid samples a row"
         )
-    return torch.where(mask(lengths, time), waveform, waveform.new_zeros(()))
+    return torch.where(length_mask(lengths, time), waveform, waveform.new_zeros(()))
 
 
-def finite(waveform: Tensor, *, most: float = 1e3) -> Tensor:
-    """`waveform` with 0 for what is no number, and nothing beyond `most`, so that no power overflows."""
-    return waveform.nan_to_num(0.0, 0.0, 0.0).clamp(-most, most)
+def nan_to_zero(waveform: Tensor, *, limit: float = 1e3) -> Tensor:
+    """`waveform` with 0 for what is no number, and nothing beyond `limit`, so that no power overflows."""
+    return waveform.nan_to_num(0.0, 0.0, 0.0).clamp(-limit, limit)
 
 
-def split(waveform: Tensor, *, window: int, hop: int) -> Tensor:
+def frame(waveform: Tensor, *, window: int, hop: int) -> Tensor:
     """Frames of `waveform` (batch, time): a view (batch, frames, window), zero-padded where not even one fits."""
     missing = window - waveform.shape[-1]
     if missing > 0:
@@ -69,10 +69,10 @@ def split(waveform: Tensor, *, window: int, hop: int) -> Tensor:
     return waveform.unfold(-1, window, hop)
 
 
-def mask(n_valid: Tensor, size: int) -> Tensor:
+def length_mask(n_valid: Tensor, size: int) -> Tensor:
     """True where a position counts: (batch, size) bool from `n_valid` (batch,).
 
-    >>> mask(torch.tensor([1, 3]), 3).tolist()
+    >>> length_mask(torch.tensor([1, 3]), 3).tolist()
     [[True, False, False], [True, True, True]]
     """
     return torch.arange(size, device=n_valid.device) < n_valid[:, None]

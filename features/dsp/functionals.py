@@ -55,7 +55,7 @@ def percentiles(values: Tensor, valid: Tensor) -> tuple[Tensor, ...]:
 def closed_up(values: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
     """(batch, frames) with the valid frames of each row moved together at its beginning, and their mask."""
     order = (~valid).to(torch.uint8).argsort(dim=-1, stable=True)
-    together = frames.mask(valid.sum(-1), values.shape[-1])
+    together = frames.length_mask(valid.sum(-1), values.shape[-1])
     return torch.where(together, values.gather(-1, order), 0.0), together
 
 

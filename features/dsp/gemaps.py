@@ -159,7 +159,7 @@ def _settled(voiced: Tensor, own: Tensor) -> Tensor:
     place = torch.arange(own.shape[1], device=own.device)
     last_voiced = torch.where(voiced, place, -1).amax(-1)
     n = torch.where(last_voiced >= n_own - 3, torch.minimum(last_voiced, n_own - 2), n_own - 1)
-    return frames.mask(n.clamp_min(1), own.shape[1])
+    return frames.length_mask(n.clamp_min(1), own.shape[1])
 
 
 def _of_contours(values: Tensor, valid: Tensor) -> tuple[Tensor, Tensor, Tensor]:

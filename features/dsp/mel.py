@@ -51,15 +51,15 @@ def log_mel(
 
     Raises UsageError when bands, window or shapes do not fit. `frames` follows `time` alone; silence lies on the floor.
     """
-    window, hop = frames.samples(config.frame_s, sample_rate), frames.samples(config.hop_s, sample_rate)
-    waveform = frames.silence_padding(waveform, lengths)
-    n_frames = frames.count(lengths, window=window, hop=hop)
+    window, hop = frames.to_samples(config.frame_s, sample_rate), frames.to_samples(config.hop_s, sample_rate)
+    waveform = frames.zero_padding(waveform, lengths)
+    n_frames = frames.n_frames(lengths, window=window, hop=hop)
     chunks = [
         log_mel_of_power(power, config=config, sample_rate=sample_rate)
         for power in power_in_chunks(waveform, taper=hann(window, waveform.device), hop=hop, n_fft=config.n_fft)
     ]
     values = torch.cat(chunks, dim=1)
-    counts = frames.mask(n_frames, values.shape[1])[..., None]
+    counts = frames.length_mask(n_frames, values.shape[1])[..., None]
     return torch.where(counts, values, 0.0), n_frames
 
 

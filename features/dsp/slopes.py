@@ -97,7 +97,7 @@ def _extrema(values: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
 
 def _visit(extrema: Tensor, n_extrema: Tensor, *, values: Tensor, valid: Tensor) -> _Found:
     """The extrema of all rows, one after the other: which of them are turns."""
-    counts = frames.mask(n_extrema, extrema.shape[1])
+    counts = frames.length_mask(n_extrema, extrema.shape[1])
     highest = torch.where(valid, values, -torch.inf).amax(-1)
     swing = SWING * (highest - torch.where(valid, values, torch.inf).amin(-1))
     heights = values.gather(-1, extrema)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from data_contracts.errors import UsageError
 from features.dsp import frames
-from features.dsp.batching import at_once
+from features.dsp.batching import chunk_size
 
 VERSION = "spectrum-3"
 CHUNK_FRAMES = {"cpu": 1024, "cuda": 1 << 18}  # in flight at once: bounds memory; fits a core's cache, fills a GPU
@@ -16,7 +16,7 @@ CHUNK_FRAMES = {"cpu": 1024, "cuda": 1 << 18}  # in flight at once: bounds memor
 
 def chunk_frames(device: torch.device) -> int:
     """How many frames of all rows together are worked on at once."""
-    return at_once(CHUNK_FRAMES, device)
+    return chunk_size(CHUNK_FRAMES, device)
 
 
 def stretches(
@@ -27,7 +27,7 @@ def stretches(
     overlap: int = 0,
 ) -> Iterator[Tensor]:  # each (batch, samples of some frames)
     """The waveform, `chunk_frames` at a time; each stretch but the first begins with `overlap` frames of the last."""
-    width = frames.room(waveform.shape[1], window=window, hop=hop)
+    width = frames.max_frames(waveform.shape[1], window=window, hop=hop)
     step = max(1, chunk_frames(waveform.device) // max(1, waveform.shape[0]))
     for first in range(0, width, step):
         last = min(first + step, width)
@@ -63,7 +63,7 @@ def gauss(window: int, sigma: float, device: torch.device) -> Tensor:
 
 
 def power_spectrum(
-    waveform: Tensor,  # (batch, time), zero beyond each row's length (frames.silence_padding)
+    waveform: Tensor,  # (batch, time), zero beyond each row's length (frames.zero_padding)
     *,
     taper: Tensor,  # (window,)
     hop: int,
@@ -77,7 +77,7 @@ def power_spectrum(
     window = len(taper)
     if n_fft < window:
         raise UsageError(f"expected n_fft of at least the window's {window} samples, found {n_fft}: raise n_fft")
-    cut = frames.split(waveform, window=window, hop=hop)
+    cut = frames.frame(waveform, window=window, hop=hop)
     tapered = cut.new_zeros(*cut.shape[:-1], n_fft)
     torch.mul(cut, taper, out=tapered[..., :window])
     return power_of(tapered, n_fft=n_fft)

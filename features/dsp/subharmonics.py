@@ -50,7 +50,7 @@ EGEMAPS_RANGE = F0Range()
 
 def fft_size(sample_rate: int) -> int:
     """The power of two that a frame of FRAME_S fits into."""
-    return spectrum.fft_size(frames.samples(FRAME_S, sample_rate))
+    return spectrum.fft_size(frames.to_samples(FRAME_S, sample_rate))
 
 
 def harmonic_power(
@@ -72,7 +72,7 @@ def candidates(
     within: F0Range = EGEMAPS_RANGE,
 ) -> Candidates:
     """The N_CANDIDATES strongest maxima of the subharmonic sum; frames quieter than QUIET_DB have none."""
-    energy = power.sum(-1) * (2 / (fft_size(sample_rate) * frames.samples(FRAME_S, sample_rate)))
+    energy = power.sum(-1) * (2 / (fft_size(sample_rate) * frames.to_samples(FRAME_S, sample_rate)))
     loud = (energy >= 10 ** (QUIET_DB / 10)).nonzero(as_tuple=True)
     f0_hz = power.new_full((*power.shape[:-1], N_CANDIDATES), within.min_hz)
     strength = torch.full_like(f0_hz, -1.0)
@@ -116,7 +116,7 @@ def steps_per_octave(sample_rate: int) -> float:
 def _periodicity(power: Tensor, f0_hz: Tensor, *, sample_rate: int) -> Tensor:
     """The share of the energy of frames (n, bins) that repeats with each period 1 / f0_hz, (n, k) (Boersma, 1993)."""
     lag = (sample_rate / f0_hz).long()
-    taper = gauss(frames.samples(FRAME_S, sample_rate), SIGMA, power.device)
+    taper = gauss(frames.to_samples(FRAME_S, sample_rate), SIGMA, power.device)
     own: Tensor = torch.fft.irfft(power_of(taper, n_fft=fft_size(sample_rate)))
     power = power.clone()
     power[:, :OFFSET_BINS] = 0.0

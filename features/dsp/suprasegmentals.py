@@ -53,9 +53,9 @@ def suprasegmental(
     Steps are between frames of 10 ms that follow each other in what is looked at. Padding, batch and neighbours do not
     change a row.
     """
-    bands, n_frames = log_mel(frames.finite(waveform), lengths, config=_MEL)
-    own = frames.mask(n_frames, bands.shape[1])
-    own_lld = frames.mask(descriptors.n_frames, descriptors.values.shape[1])
+    bands, n_frames = log_mel(frames.nan_to_zero(waveform), lengths, config=_MEL)
+    own = frames.length_mask(n_frames, bands.shape[1])
+    own_lld = frames.length_mask(descriptors.n_frames, descriptors.values.shape[1])
     cepstra = torch.where(own[..., None], mfcc(bands, n_mfcc=N_CEPSTRA), 0.0)
     quiet = frames.masked_quantiles(cepstra[..., 0], own, (_QUIET,))
     parts = (
@@ -76,7 +76,7 @@ def _statistics(
     order = (~valid).to(torch.uint8).argsort(dim=1, stable=True)
     n_valid = valid.sum(-1)
     together = series.gather(1, order[..., None].expand_as(series)).mT  # the valid frames first
-    counted = frames.mask(n_valid, series.shape[1])[:, None]
+    counted = frames.length_mask(n_valid, series.shape[1])[:, None]
     together = torch.where(counted, together, 0.0)
     steps, stepped = together.diff(dim=-1), counted[..., 1:]
     found = (
@@ -103,10 +103,10 @@ def _modulation(
     """Log of the mean modulation power of each band: Hann windows of 640 ms, the last ones only where they are full."""
     coarse = bands.view(*bands.shape[:2], N_BANDS, -1).mean(-1).mT  # (batch, N_BANDS, frames)
     coarse = torch.where(own[:, None], coarse - frames.masked_mean(coarse, own[:, None])[..., None], 0.0)
-    pieces = frames.split(coarse.flatten(0, 1), window=_SEGMENT, hop=_HOP)  # (batch * N_BANDS, pieces, _SEGMENT)
+    pieces = frames.frame(coarse.flatten(0, 1), window=_SEGMENT, hop=_HOP)  # (batch * N_BANDS, pieces, _SEGMENT)
     taper = torch.hann_window(_SEGMENT, periodic=False, device=bands.device)
     power = torch.fft.rfft(pieces * taper).abs().square().view(*coarse.shape[:2], *pieces.shape[1:2], -1)
-    n_pieces = frames.count(own.sum(-1), window=_SEGMENT, hop=_HOP)
-    counted = frames.mask(n_pieces, power.shape[2])[:, None, :, None]
+    n_pieces = frames.n_frames(own.sum(-1), window=_SEGMENT, hop=_HOP)
+    counted = frames.length_mask(n_pieces, power.shape[2])[:, None, :, None]
     mean = torch.where(counted, power, 0.0).sum(2) / n_pieces[:, None, None]  # (batch, N_BANDS, bins)
     return torch.cat([(mean[..., low:high].mean(-1) + _FLOOR).log() for low, high in _MODULATIONS], dim=1)

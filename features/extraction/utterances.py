@@ -11,7 +11,7 @@ from torch import Tensor
 
 from data_contracts.records import Counts
 from features.decode.config import SAMPLE_RATE
-from features.dsp.batching import most_samples, through
+from features.dsp.batching import map_batches, max_batch_samples
 from features.dsp.gemaps import egemaps_and_lld
 from features.dsp.mel import log_mel
 from features.dsp.suprasegmentals import suprasegmental
@@ -86,7 +86,7 @@ def describe(
         return _described(waveform, lengths, config=config, embedders=embedders, counts=counts)
 
     pieces = [utterance.waveform for utterance in utterances]
-    for row in through(described, pieces, device, most_samples=most_samples(device)):
+    for row in map_batches(described, pieces, device, max_samples=max_batch_samples(device)):
         tables.egemaps.append(row.egemaps)
         tables.suprasegmentals.append(row.suprasegmental)
         for name, vector in row.vectors.items():

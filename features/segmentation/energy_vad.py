@@ -32,12 +32,12 @@ def energy_probabilities(
 
     Raises UsageError when the shapes do not fit. Beside one copy of the waveform, memory does not grow with its length.
     """
-    waveform = frames.silence_padding(waveform, lengths)
+    waveform = frames.zero_padding(waveform, lengths)
     n_rows, time = waveform.shape
     n_chunks = -(-time // CHUNK)
     if not n_chunks:
         return waveform.new_zeros(n_rows, 0)
-    return speech_of_levels(levels_db(waveform), frames.mask(-(-lengths // CHUNK), n_chunks))
+    return speech_of_levels(levels_db(waveform), frames.length_mask(-(-lengths // CHUNK), n_chunks))
 
 
 def speech_of_levels(
@@ -59,7 +59,7 @@ def levels_db(waveform: Tensor) -> Tensor:  # (batch, time) to (batch, chunks)
     step = max(1, _CHUNKS_AT_ONCE // len(waveform)) * CHUNK
     found = []
     for start in range(0, n_chunks * CHUNK, step):
-        piece = frames.finite(waveform[:, start : start + step])
+        piece = frames.nan_to_zero(waveform[:, start : start + step])
         filled = torch.nn.functional.pad(piece, (0, -piece.shape[1] % CHUNK))
         spectrum = torch.fft.rfft(filled.view(len(filled), -1, CHUNK) * window)[..., _BINS]
         found.append(torch.view_as_real(spectrum).square().sum((-2, -1)))

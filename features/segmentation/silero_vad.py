@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from data_contracts.errors import ModelError
 from features.dsp import frames
-from features.dsp.batching import at_once
+from features.dsp.batching import chunk_size
 from features.segmentation.config import CHUNK
 
 _CONTEXT = 64  # samples of the chunk before that the model sees, too
@@ -37,12 +37,12 @@ def speech_probabilities(
 
     Raises UsageError when the shapes do not fit. Beside one copy of the waveform, memory does not grow with its length.
     """
-    waveform = frames.silence_padding(waveform, lengths)
+    waveform = frames.zero_padding(waveform, lengths)
     n_rows, time = waveform.shape
     n_chunks = -(-time // CHUNK)
     if not n_chunks:
         return waveform.new_zeros(n_rows, 0)
-    model, step = network(waveform.device), max(1, at_once(_CHUNKS_AT_ONCE, waveform.device) // n_rows)
+    model, step = network(waveform.device), max(1, chunk_size(_CHUNKS_AT_ONCE, waveform.device) // n_rows)
     state, found = model.start(n_rows), []
     for first in range(0, n_chunks, step):
         start, end = first * CHUNK - _CONTEXT, min(first + step, n_chunks) * CHUNK
@@ -50,7 +50,7 @@ def speech_probabilities(
         window = F.pad(window, (max(-start, 0), max(end - time, 0)))
         probabilities, state = model(window, state)
         found.append(probabilities)
-    counts = frames.mask(-(-lengths // CHUNK), n_chunks)
+    counts = frames.length_mask(-(-lengths // CHUNK), n_chunks)
     return torch.where(counts, torch.cat(found, dim=1), 0.0)
 
 
@@ -65,7 +65,7 @@ class SpeechStream:
     @torch.no_grad()
     def add(self, samples: Tensor) -> Tensor:  # (time,), whole chunks but for the last piece; gives (chunks,)
         samples = F.pad(samples, (0, -len(samples) % CHUNK))[None]
-        found, step = [], at_once(_CHUNKS_AT_ONCE, samples.device) * CHUNK
+        found, step = [], chunk_size(_CHUNKS_AT_ONCE, samples.device) * CHUNK
         for first in range(0, samples.shape[1], step):
             piece = samples[:, first : first + step]
             probabilities, self._state = self._model(torch.cat([self._before, piece], dim=1), self._state)

@@ -17,7 +17,7 @@ from torch import Tensor
 from data_contracts.errors import UsageError
 from data_contracts.fingerprint import fingerprint
 from features.decode.config import SAMPLE_RATE
-from features.dsp.batching import most_samples, through
+from features.dsp.batching import map_batches, max_batch_samples
 from features.segmentation.segments import Span
 
 VERSION = "changes-1"
@@ -101,7 +101,7 @@ def split_at_changes(
     def voices(waveform: Tensor, lengths: Tensor) -> list[list[np.ndarray]]:
         return along(waveform, lengths, (config.window_s, config.fine_s), config.hop_s)
 
-    heard = through(voices, pieces, device, most_samples=most_samples(device))
+    heard = map_batches(voices, pieces, device, max_samples=max_batch_samples(device))
     changes = {
         place: change_times(own[0], own[1], levels_db(piece), config=config)
         for place, piece, own in zip(long, pieces, heard, strict=True)

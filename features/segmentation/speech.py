@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from features.dsp.batching import most_samples, through
+from features.dsp.batching import map_batches, max_batch_samples
 from features.segmentation.config import CHUNK, VadConfig
 from features.segmentation.energy_vad import energy_probabilities, levels_db, speech_of_levels
 from features.segmentation.segments import Span, speech_segments
@@ -44,7 +44,7 @@ def hear(waveforms: Sequence[np.ndarray], config: VadConfig, device: torch.devic
     def rows(waveform: torch.Tensor, lengths: torch.Tensor) -> list[np.ndarray]:
         return [*probabilities(waveform, lengths).cpu().numpy()]
 
-    found = through(rows, waveforms, device, most_samples=most_samples(device, cpu_s=_BATCH_S))
+    found = map_batches(rows, waveforms, device, max_samples=max_batch_samples(device, cpu_s=_BATCH_S))
     return [Heard(row[: len(power)], power) for row, power in zip(found, powers, strict=True)]
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from data_contracts.errors import UsageError
 from features.decode.config import SAMPLE_RATE
-from features.dsp.batching import padded, sorted_batches
+from features.dsp.batching import pad_batch, sorted_batches
 from features.dsp.gemaps import EGEMAPS_NAMES, egemaps_and_lld
 from features.dsp.suprasegmentals import SUPRASEGMENTAL_NAMES, suprasegmental
 from features.extraction.config import FeatureConfig
@@ -101,8 +101,8 @@ def table_of(speech: Sequence[Speech], classes: Sequence[str], *, n_copies: int 
 def features_of(waveforms: Sequence[np.ndarray]) -> Tensor:
     """(n, len(FEATURE_NAMES)) of (time,) waveforms at 16 kHz."""
     values = torch.zeros(len(waveforms), len(FEATURE_NAMES))
-    for batch in sorted_batches([len(waveform) for waveform in waveforms], most_samples=_BATCH_SAMPLES):
-        waveform, lengths = padded([waveforms[index] for index in batch], torch.device("cpu"))
+    for batch in sorted_batches([len(waveform) for waveform in waveforms], max_samples=_BATCH_SAMPLES):
+        waveform, lengths = pad_batch([waveforms[index] for index in batch], torch.device("cpu"))
         functionals, descriptors = egemaps_and_lld(waveform, lengths)
         values[batch] = torch.cat([functionals, suprasegmental(waveform, lengths, descriptors)], dim=1)
     return values
@@ -114,8 +114,8 @@ def _copies(
     """Each clip once more: some at another speed, in another room at another level, some through a codec."""
     sped = [_at_another_speed(waveform, random) if random.random() < _SPED else waveform for waveform in waveforms]
     copies: list[np.ndarray] = [np.empty(0)] * len(sped)
-    for batch in sorted_batches([len(waveform) for waveform in sped], most_samples=_BATCH_SAMPLES):
-        waveform, lengths = padded([sped[index] for index in batch], torch.device("cpu"))
+    for batch in sorted_batches([len(waveform) for waveform in sped], max_samples=_BATCH_SAMPLES):
+        waveform, lengths = pad_batch([sped[index] for index in batch], torch.device("cpu"))
         heard = rerecorded(waveform, generator).numpy()
         for index, row, length in zip(batch, heard, lengths.tolist(), strict=True):
             copies[index] = row[:length]

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from data_contracts.errors import UsageError
-from features.dsp.batching import padded
+from features.dsp.batching import pad_batch
 from models.data.emotion_labels import emotion_named
 from models.emotion.dataset import read_speech_of
 from models.metrics.bootstrap import by_speaker
@@ -27,7 +27,7 @@ def evaluate_pulled(model: PulledEmotion, folder: Path) -> dict[str, Any]:
             "column for: compare them with labels of your own, in the table utterances"
         )
     speech = read_speech_of([folder], model.classes)
-    waveforms = [padded([item.waveform], torch.device("cpu")) for item in speech]
+    waveforms = [pad_batch([item.waveform], torch.device("cpu")) for item in speech]
     vectors = torch.cat([model.embed(*waveform) for waveform in waveforms])
     scores = model.scores(vectors).numpy()[:, : len(model.classes)]
     labels = np.array([model.classes.index(emotion_named(item.clip.emotion)) for item in speech])

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from data_contracts.errors import ModelError
 from data_contracts.fingerprint import digest, fingerprint
-from features.dsp.batching import at_once
+from features.dsp.batching import chunk_size
 from features.dsp.mel import MelConfig
 from models.data import training_set
 from models.speaker.encoder import EncoderConfig, network, spectrogram, windows
@@ -71,7 +71,7 @@ class SpeakerModel:
         self.encoder.to(waveform.device)
         cut, row, _ = windows(waveform, lengths, size=self.config.window)
         total = waveform.new_zeros(len(waveform), self.dim)
-        step = at_once(_WINDOWS_AT_ONCE, waveform.device)
+        step = chunk_size(_WINDOWS_AT_ONCE, waveform.device)
         for part in (slice(first, first + step) for first in range(0, len(row), step)):
             vectors = self.encoder(spectrogram(cut[part], self.config)).squeeze(1)
             total.index_add_(0, row[part], nn.functional.normalize(vectors))

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from features.dsp.batching import at_once, padded
+from features.dsp.batching import chunk_size, pad_batch
 from models.speaker.encoder import SAMPLE_RATE, windows
 
 _CHUNKS_AT_ONCE = {"cpu": 16, "cuda": 512}  # what a core's cache holds, and what fills a GPU
@@ -40,7 +40,7 @@ def along(
     """
     cut, row, start = windows(waveform, lengths, size=chunk)
     hop = round(hop_s * SAMPLE_RATE)
-    step = at_once(_CHUNKS_AT_ONCE, waveform.device)
+    step = chunk_size(_CHUNKS_AT_ONCE, waveform.device)
     sums, peaks = zip(
         *(
             _sums_by_hop(network, shown(cut[part]), start[part], chunk=chunk, hop=hop)
@@ -74,7 +74,7 @@ def by_crops(
         for size in (round(window_s * SAMPLE_RATE) for window_s in windows_s):
             starts = range(0, max(1, length - size + 1), hop)
             own.append(
-                embed(*padded([samples[start : min(start + size, length)] for start in starts], waveform.device))
+                embed(*pad_batch([samples[start : min(start + size, length)] for start in starts], waveform.device))
             )
         found.append(own)
     return found

@@ -8,7 +8,7 @@ import torch
 
 from data_contracts.errors import UsageError
 from features.decode.config import SAMPLE_RATE
-from features.dsp.batching import padded, sorted_batches
+from features.dsp.batching import pad_batch, sorted_batches
 from models.data.labelled_speech import Speech
 from models.speaker.protocol import SpeakerEncoder
 from models.speaker.score_norm import cosines
@@ -55,8 +55,8 @@ def embedded(model: SpeakerEncoder, speech: Sequence[Speech]) -> Utterances:
 def embed_all(model: SpeakerEncoder, waveforms: Sequence[np.ndarray]) -> np.ndarray:
     """(n, dim) float32, in batches of similar length."""
     rows: dict[int, np.ndarray] = {}
-    for batch in sorted_batches([len(waveform) for waveform in waveforms], most_samples=_BATCH_SAMPLES):
-        vectors = model.embed(*padded([waveforms[index] for index in batch], torch.device("cpu"))).numpy()
+    for batch in sorted_batches([len(waveform) for waveform in waveforms], max_samples=_BATCH_SAMPLES):
+        vectors = model.embed(*pad_batch([waveforms[index] for index in batch], torch.device("cpu"))).numpy()
         rows.update(zip(batch, vectors, strict=True))
     return np.stack([rows[index] for index in range(len(waveforms))])
 

@@ -13,7 +13,7 @@ from data_contracts.rejects import Reject
 from features.corpus.objects import read_object
 from features.decode import process_pool
 from features.decode.config import SAMPLE_RATE
-from features.dsp.batching import padded
+from features.dsp.batching import pad_batch
 from features.extraction.config import FeatureConfig
 from features.extraction.shard import find_speech
 from models.serving import encoder
@@ -52,7 +52,7 @@ def hear(uris: Sequence[str], model: ModelRef, config: FeatureConfig, *, patienc
     if seconds.sum() < LEAST_S:
         raise UsageError(f"enrolling needs {LEAST_S:.0f} s of speech; found {seconds.sum():.1f} s in {', '.join(uris)}")
     embed = encoder(model, patience)
-    vectors = np.concatenate([embed(*padded([piece], device)) for _, piece in pieces])
+    vectors = np.concatenate([embed(*pad_batch([piece], device)) for _, piece in pieces])
     places = np.array([place for place, _ in pieces])
     means = [_mean(vectors[places == place], seconds[places == place]) for place in range(len(uris))]
     one_voice = Decision.of(model).within

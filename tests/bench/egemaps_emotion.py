@@ -25,7 +25,7 @@ from sklearn.svm import LinearSVC
 
 from features.decode.config import SAMPLE_RATE
 from features.decode.recording import Decoded, decode
-from features.dsp.batching import padded, sorted_batches
+from features.dsp.batching import pad_batch, sorted_batches
 from features.dsp.gemaps import egemaps
 from models.data.labelled_speech import Clip, read_labels
 
@@ -68,8 +68,8 @@ def waveform_of(clip: Clip) -> np.ndarray:
 def ours(waveforms: list[np.ndarray]) -> np.ndarray:
     """(n, 88), in batches as the pipeline makes them."""
     values = np.empty((len(waveforms), 88), np.float32)
-    for batch in sorted_batches([len(waveform) for waveform in waveforms], most_samples=160 * SAMPLE_RATE):
-        values[batch] = egemaps(*padded([waveforms[index] for index in batch], torch.device("cpu"))).numpy()
+    for batch in sorted_batches([len(waveform) for waveform in waveforms], max_samples=160 * SAMPLE_RATE):
+        values[batch] = egemaps(*pad_batch([waveforms[index] for index in batch], torch.device("cpu"))).numpy()
     return values
 
 

@@ -15,7 +15,7 @@ import torch
 from bandwidth import noise, speech
 from end_to_end import SHARED, machine
 
-from features.dsp.batching import padded
+from features.dsp.batching import pad_batch
 from features.segmentation.config import CHUNK, VadConfig
 from features.segmentation.energy_vad import energy_probabilities
 from features.segmentation.segments import speech_segments
@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def compared(clips: list[np.ndarray]) -> tuple[float, float, float, float]:
-    waveform, lengths = padded([clip.astype(np.float32) for clip in clips], torch.device("cpu"))
+    waveform, lengths = pad_batch([clip.astype(np.float32) for clip in clips], torch.device("cpu"))
     rows = [find(waveform, lengths).numpy() for find in (energy_probabilities, speech_probabilities)]
     counts = [-(-len(clip) // CHUNK) for clip in clips]
     chunks = [np.concatenate([p[:n] >= CONFIG.threshold for p, n in zip(row, counts, strict=True)]) for row in rows]

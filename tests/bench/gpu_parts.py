@@ -20,7 +20,7 @@ import torch
 from end_to_end import ROOT, SHARED, gather, machine
 
 from features.decode.recording import Decoded, decode
-from features.dsp.batching import most_samples, through
+from features.dsp.batching import map_batches, max_batch_samples
 from features.dsp.gemaps import egemaps_and_lld
 from features.dsp.suprasegmentals import suprasegmental
 from features.resources import use_full_precision
@@ -58,7 +58,7 @@ def main() -> None:
             print(f"| {name} | {spent:.2f} | {few_s / spent:,.0f} |", flush=True)
         return
     gpu = torch.device("cuda")
-    print(f"batches of {most_samples(gpu) / RATE:.0f} s\n")
+    print(f"batches of {max_batch_samples(gpu) / RATE:.0f} s\n")
     print(
         "| part | core: s | x real time | GPU: s | x real time | ratio | bytes a sample | apart |\n" + "|---" * 8 + "|"
     )
@@ -66,7 +66,7 @@ def main() -> None:
         core_s, expected = timed(part, few, core, times=1)
         torch.cuda.reset_peak_memory_stats()
         gpu_s, found = timed(part, waveforms, gpu)
-        most = torch.cuda.max_memory_allocated() / min(most_samples(gpu), audio_s * RATE)
+        most = torch.cuda.max_memory_allocated() / min(max_batch_samples(gpu), audio_s * RATE)
         print(
             f"| {name} | {core_s:.2f} | {few_s / core_s:,.0f} | {gpu_s:.3f} | {audio_s / gpu_s:,.0f} | "
             f"{core_s / few_s * audio_s / gpu_s:.1f} | {most:,.0f} | {apart(expected, found[: len(expected)])} |",
@@ -121,7 +121,7 @@ def _batched(
     def rows(waveform: torch.Tensor, lengths: torch.Tensor) -> list[np.ndarray]:
         return [*compute(waveform, lengths).cpu().numpy()]
 
-    return np.stack(through(rows, waveforms, device, most_samples=most_samples(device)))
+    return np.stack(map_batches(rows, waveforms, device, max_samples=max_batch_samples(device)))
 
 
 def speaker() -> SpeakerModel:

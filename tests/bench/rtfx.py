@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from end_to_end import ROOT, machine
 
-from features.dsp.batching import padded, sorted_batches
+from features.dsp.batching import pad_batch, sorted_batches
 from features.dsp.gemaps import egemaps_and_lld
 from features.dsp.suprasegmentals import suprasegmental
 from models.emotion.model import EmotionModel
@@ -33,8 +33,8 @@ def main() -> None:
     audio_s = sum(map(len, utterances)) / RATE
     emotion, speaker = EmotionModel.load(WEIGHTS / "emotion"), SpeakerModel.load(WEIGHTS / "speaker")
     batches = [
-        padded([utterances[index] for index in batch], torch.device("cpu"))
-        for batch in sorted_batches([len(utterance) for utterance in utterances], most_samples=160 * RATE)
+        pad_batch([utterances[index] for index in batch], torch.device("cpu"))
+        for batch in sorted_batches([len(utterance) for utterance in utterances], max_samples=160 * RATE)
     ]
     described: list[torch.Tensor] = []
 

@@ -14,7 +14,7 @@ import torch
 from bandwidth import speech
 from end_to_end import SHARED, machine
 
-from features.dsp.batching import padded
+from features.dsp.batching import pad_batch
 from features.quality.snr import snr_db
 from features.segmentation.config import CHUNK, VadConfig
 from features.segmentation.silero_vad import speech_probabilities
@@ -54,7 +54,7 @@ def main() -> None:
 
 def found(clips: list[np.ndarray]) -> list[np.ndarray]:
     """(chunks,) bool of each: where Silero hears speech."""
-    waveform, lengths = padded(clips, torch.device("cpu"))
+    waveform, lengths = pad_batch(clips, torch.device("cpu"))
     rows = speech_probabilities(waveform, lengths).numpy() >= VadConfig().threshold
     return [row[: -(-len(clip) // CHUNK)] for row, clip in zip(rows, clips, strict=True)]
 

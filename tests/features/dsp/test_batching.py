@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from features.dsp import batching
 from features.dsp.batching import (
-    in_halves,
+    halve_on_oom,
     is_out_of_memory,
-    most_samples,
-    padded,
-    samples_within,
+    map_batches,
+    max_batch_samples,
+    pad_batch,
+    samples_for_memory,
     sorted_batches,
-    through,
 )
 
 lengths = st.lists(st.integers(0, 100), max_size=40)
@@ -22,26 +22,26 @@ lengths = st.lists(st.integers(0, 100), max_size=40)
 
 @given(lengths, st.integers(1, 300))
 def test_every_index_comes_once_in_order_of_length(lengths, most):
-    order = [index for batch in sorted_batches(lengths, most_samples=most) for index in batch]
+    order = [index for batch in sorted_batches(lengths, max_samples=most) for index in batch]
     assert sorted(order) == list(range(len(lengths)))
     assert [lengths[index] for index in order] == sorted(lengths)
 
 
 @given(lengths, st.integers(1, 300))
 def test_the_padded_size_is_bounded_unless_one_is_alone(lengths, most):
-    for batch in sorted_batches(lengths, most_samples=most):
+    for batch in sorted_batches(lengths, max_samples=most):
         assert batch
         assert len(batch) == 1 or len(batch) * max(lengths[index] for index in batch) <= most
 
 
 def test_nothing_makes_no_batch():
-    assert list(sorted_batches([], most_samples=10)) == []
+    assert list(sorted_batches([], max_samples=10)) == []
 
 
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=5))
 def test_padding_is_zeros_behind_the_end(sizes):
     waveforms = [np.full(size, 1.0 + n, np.float32) for n, size in enumerate(sizes)]
-    batch, lengths = padded(waveforms, torch.device("cpu"))
+    batch, lengths = pad_batch(waveforms, torch.device("cpu"))
     assert batch.dtype == torch.float32
     assert batch.shape == (len(sizes), max(sizes))
     assert lengths.tolist() == sizes
@@ -51,13 +51,13 @@ def test_padding_is_zeros_behind_the_end(sizes):
 
 
 def test_padded_goes_where_it_is_asked_to(device):
-    batch, lengths = padded([np.ones(3, np.float32)], device)
+    batch, lengths = pad_batch([np.ones(3, np.float32)], device)
     assert batch.device.type == lengths.device.type == device.type
 
 
 @pytest.fixture(autouse=True)
 def _as_if_nothing_had_shrunk(monkeypatch):
-    monkeypatch.setattr(batching, "_shrunk", {})
+    monkeypatch.setattr(batching, "_max_samples_after_oom", {})
 
 
 def _energies(waveform, lengths):
@@ -83,30 +83,30 @@ def _waveforms(n):
 
 def test_what_goes_through_comes_back_in_its_own_place(device):
     waveforms = _waveforms(20)
-    found = through(_energies, waveforms, device, most_samples=30_000)
+    found = map_batches(_energies, waveforms, device, max_samples=30_000)
     assert found == pytest.approx([float(np.square(waveform).sum()) for waveform in waveforms], rel=1e-4)
-    assert through(_energies, [], device, most_samples=30_000) == []
+    assert map_batches(_energies, [], device, max_samples=30_000) == []
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError("no room")])
 def test_a_batch_that_is_too_large_is_halved_and_says_the_same(device, error):
     waveforms = _waveforms(20)
-    whole = through(_energies, waveforms, device, most_samples=10**9)
+    whole = map_batches(_energies, waveforms, device, max_samples=10**9)
     small = _with_room_for(20_000, error)
-    assert through(small, waveforms, device, most_samples=10**9) == pytest.approx(whole, rel=1e-5)
+    assert map_batches(small, waveforms, device, max_samples=10**9) == pytest.approx(whole, rel=1e-5)
     assert max(small.sizes) > 20_000, "it was tried whole"
-    assert most_samples(device) <= max(small.sizes) // 2, "and the next batch is smaller"
+    assert max_batch_samples(device) <= max(small.sizes) // 2, "and the next batch is smaller"
 
 
 def test_one_row_that_is_too_large_is_an_error(device):
     with pytest.raises(MemoryError):
-        in_halves(_with_room_for(10, MemoryError("no room")), *padded(_waveforms(3), device))
+        halve_on_oom(_with_room_for(10, MemoryError("no room")), *pad_batch(_waveforms(3), device))
 
 
 def test_any_other_error_is_not_tried_again(device):
     broken = _with_room_for(10, RuntimeError("shapes do not fit"))
     with pytest.raises(RuntimeError, match="shapes"):
-        in_halves(broken, *padded(_waveforms(4), device))
+        halve_on_oom(broken, *pad_batch(_waveforms(4), device))
     assert len(broken.sizes) == 1
 
 
@@ -131,9 +131,9 @@ def test_a_core_takes_a_minute_and_a_gpu_what_it_has_room_for(monkeypatch):
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 50 * gib)
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: 6 * gib)
     monkeypatch.setattr(torch.cuda, "get_allocator_backend", lambda: "native")
-    assert most_samples(torch.device("cpu")) == 60 * 16_000
-    assert most_samples(gpu) == samples_within(64 * gib), "what the allocator keeps for later is free"
+    assert max_batch_samples(torch.device("cpu")) == 60 * 16_000
+    assert max_batch_samples(gpu) == samples_for_memory(64 * gib), "what the allocator keeps for later is free"
     monkeypatch.setattr(torch.cuda, "get_allocator_backend", lambda: "pluggable")
-    assert most_samples(gpu) == samples_within(80 * gib), "a pool is ours"
-    monkeypatch.setattr(batching, "_shrunk", {"cuda": 5 * 16_000})
-    assert most_samples(gpu) == 5 * 16_000
+    assert max_batch_samples(gpu) == samples_for_memory(80 * gib), "a pool is ours"
+    monkeypatch.setattr(batching, "_max_samples_after_oom", {"cuda": 5 * 16_000})
+    assert max_batch_samples(gpu) == 5 * 16_000

@@ -19,7 +19,7 @@ def rows(*series, device="cpu"):
     values = torch.zeros(len(series), int(lengths.max()), device=device)
     for row, one in zip(values, series, strict=True):
         row[: len(one)] = torch.as_tensor(one, dtype=torch.float32)
-    return values, frames.mask(lengths, values.shape[1])
+    return values, frames.length_mask(lengths, values.shape[1])
 
 
 def of(values, valid):
@@ -107,7 +107,7 @@ def stretches_s(mask, n_own):
 def test_segments_are_those_of_a_loop(masks, data):
     values, valid = rows(*masks)
     n_own = [data.draw(st.integers(0, len(mask))) for mask in masks]
-    own = frames.mask(torch.tensor(n_own), values.shape[1])
+    own = frames.length_mask(torch.tensor(n_own), values.shape[1])
     found = torch.stack(segments((values > 0) & valid, own, hop_s=HOP_S))
     for row, mask in enumerate(masks):
         lengths = stretches_s(mask, n_own[row])
@@ -128,7 +128,7 @@ def test_a_gap_of_one_frame_parts_nothing_and_two_frames_are_no_segment(device):
 @settings(max_examples=50)
 def test_smoothing_takes_three_and_repeats_the_edges(length, spare, seed):
     values = wander(length + spare, seed)
-    found = smoothed(values[None], frames.mask(torch.tensor([length]), length + spare))[0]
+    found = smoothed(values[None], frames.length_mask(torch.tensor([length]), length + spare))[0]
     for place in range(length):
         near = [values[min(max(at, 0), length - 1)].item() for at in (place - 1, place, place + 1)]
         assert found[place].item() == pytest.approx(np.mean(near), abs=1e-5)

@@ -117,7 +117,7 @@ def test_shape(company, device):
 def test_descriptors_are_there_where_the_mask_says(company, device):
     values, voiced, n_frames = egemaps_lld(*batch_of(company, device))
     assert values.isfinite().all()
-    own = frames.mask(n_frames, values.shape[1])
+    own = frames.length_mask(n_frames, values.shape[1])
     assert not voiced[~own].any()
     assert not values[~own].any()
     voice = dict(zip(LLD_NAMES, values.unbind(-1), strict=True))

@@ -21,7 +21,7 @@ def rows(*series, device="cpu"):
     values = torch.zeros(len(series), int(lengths.max()), device=device)
     for row, one in zip(values, series, strict=True):
         row[: len(one)] = torch.as_tensor(one, dtype=torch.float32)
-    return values, frames.mask(lengths, values.shape[1])
+    return values, frames.length_mask(lengths, values.shape[1])
 
 
 def find(*series, device="cpu"):

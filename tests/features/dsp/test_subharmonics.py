@@ -15,7 +15,7 @@ RATE, HOP, WINDOW = 16_000, 160, 960
 
 def power_of(waveform):
     """Of all frames of 60 ms of (batch, time)."""
-    return harmonic_power(frames.split(waveform, window=WINDOW, hop=HOP), sample_rate=RATE)
+    return harmonic_power(frames.frame(waveform, window=WINDOW, hop=HOP), sample_rate=RATE)
 
 
 def of(waveform, **options):
@@ -45,7 +45,7 @@ def mixed(device):
 
 def test_shape(mixed):
     f0_hz, strength = candidates(power_of(mixed), sample_rate=RATE)
-    assert f0_hz.shape == strength.shape == (3, frames.room(RATE, window=WINDOW, hop=HOP), N_CANDIDATES)
+    assert f0_hz.shape == strength.shape == (3, frames.max_frames(RATE, window=WINDOW, hop=HOP), N_CANDIDATES)
     assert f0_hz.dtype == strength.dtype == torch.float32
     assert ((f0_hz >= 55) & (f0_hz <= 1000)).all()
     assert ((strength == -1) | ((strength >= 0) & (strength <= 1))).all()
@@ -138,7 +138,9 @@ def test_the_narrowest_of_ranges_has_one_candidate(device):
 
 @pytest.mark.parametrize("rate", [16_000, 22_050, 48_000])
 def test_other_rates_have_the_same_pitch(rate, pulses, device):
-    cut = frames.split(pulses(200, 0.5, rate)[None].to(device), window=frames.samples(FRAME_S, rate), hop=rate // 100)
+    cut = frames.frame(
+        pulses(200, 0.5, rate)[None].to(device), window=frames.to_samples(FRAME_S, rate), hop=rate // 100
+    )
     f0_hz, strength = candidates(harmonic_power(cut, sample_rate=rate), sample_rate=rate)
     assert (cents(f0_hz[..., 0], 200) < 15).all()
     assert (strength[..., 0] > VOICING_THRESHOLD).all()

@@ -40,7 +40,7 @@ def anything(n_rows, n_frames, n_states, seed):
 
 def found(strength, cost, lengths):
     device = strength.device
-    valid = frames.mask(torch.tensor(lengths, device=device), strength.shape[1])
+    valid = frames.length_mask(torch.tensor(lengths, device=device), strength.shape[1])
     return best_path(strength, lambda first, last: cost[:, first:last].clone(), valid)
 
 
