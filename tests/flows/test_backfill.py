@@ -1,33 +1,19 @@
-"""The main job over the sample corpus, under Prefect's harness."""
+"""The main job over the sample corpus, under Prefect's harness: what one backfill publishes."""
 
 import datetime as dt
-import io
-import os
 import shutil
 from pathlib import Path
 
 import polars as pl
 import pytest
-from helpers.paths import WEIGHTS
 from polars.testing import assert_frame_equal
-from rich.console import Console
 
-import features.extraction.prefetch
 from data_contracts import lake as lakes
-from data_contracts.errors import LakeError, UsageError
 from data_contracts.lake import Lake
-from data_contracts.lake.snapshot import versions
-from data_contracts.schema.tables import UTTERANCE_KEY
-from features.store import shard_files
 from flows.backfill import backfill
-from flows.dates import days
 from flows.nightly import nightly
-from flows.settings import Settings
-from flows.terminal.summary import summary
-from models.emotion.model import EmotionModel
 from tasks.publication.commit import RUN_ID
 
-SHIPPED = WEIGHTS / "emotion"
 N_OBJECTS, N_CLIPS = 34, 30
 BAD = {"call-0032-empty.wav": "empty", "call-0033-truncated.flac": "truncated", "readme-not-audio.mp3": "not_audio"}
 FLOAT = {"check_exact": False, "abs_tol": 1e-3, "rel_tol": 1e-3}
@@ -84,16 +70,6 @@ def test_what_says_too_little_is_published_without_an_emotion(settings, monkeypa
     assert lake.scan("speakers").collect()["n_utterances"].sum() == utterances.height
 
 
-def test_again_publishes_nothing(settings, published):
-    before = _commits(settings["lake"])
-    ledger = backfill(settings=settings)
-    assert (ledger.n_known, ledger.extracted.n_objects, ledger.n_published_recordings) == (N_OBJECTS, 0, 0)
-    after = _commits(settings["lake"])
-    assert {table: n for table, n in after.items() if table != "runs"} == {
-        table: n for table, n in before.items() if table != "runs"
-    }
-
-
 def test_one_commit_a_table_with_the_runs_id(settings, published):
     ledger = published
     lake = Lake(settings["lake"])
@@ -119,122 +95,6 @@ def test_nights_one_by_one_are_the_backfill(settings, tmp_path, contents, sample
     left, right = contents(sample_lake[0]), contents(other["lake"])
     for table in left:
         assert_frame_equal(left[table], right[table], **FLOAT)
-
-
-def test_what_came_late_is_found_in_the_look_back(settings, tmp_path, sample):
-    corpus = tmp_path / "corpus"
-    shutil.copytree(sample, corpus)
-    late = corpus / "2026/11/19/call-0001-voice-a.flac"
-    held = late.read_bytes()
-    late.unlink()
-    here = settings | {"corpus": str(corpus)}
-    assert nightly(date=dt.date(2026, 11, 20), settings=here).n_listed == 21
-    late.write_bytes(held)
-    ledger = nightly(date=dt.date(2026, 11, 21), settings=here)
-    assert (ledger.n_listed, ledger.n_known, ledger.extracted.n_objects) == (N_OBJECTS, 21, N_OBJECTS - 21)
-
-
-def test_new_files_never_reshard_what_was_done(settings, tmp_path, sample):
-    corpus = tmp_path / "corpus"
-    shutil.copytree(sample, corpus)
-    here = settings | {"corpus": str(corpus)}
-    moved = sorted((corpus / "2026/11/20").glob("*.flac"))[:3]
-    for path in moved:
-        path.rename(tmp_path / path.name)
-    backfill(settings=here)
-    lake = Lake(here["lake"])
-    (version,) = [name.removeprefix("version=") for name in lake.names("features/recordings")]
-    before = set(shard_files.shards(lake, version, dt.date(2026, 11, 20)))
-    for path in moved:
-        (tmp_path / path.name).rename(path)
-    assert backfill(settings=here).extracted.n_objects == 3
-    assert before < set(shard_files.shards(lake, version, dt.date(2026, 11, 20)))
-
-
-def test_a_changed_file_replaces_its_utterances(settings, tmp_path, sample):
-    corpus = tmp_path / "corpus"
-    shutil.copytree(sample, corpus)
-    here = settings | {"corpus": str(corpus)}
-    backfill(settings=here)
-    changed = corpus / "2026/11/19/call-0002-voice-b.flac"
-    shutil.copy(corpus / "2026/11/21/readme-not-audio.mp3", changed)
-    lake = Lake(here["lake"])
-    before = lake.scan("utterances").collect()
-    ledger = backfill(settings=here)
-    after = lake.scan("utterances").collect()
-    assert ledger.extracted.n_rejected == 1
-    assert before["recording_id"].n_unique() - 1 == after["recording_id"].n_unique()
-    assert lake.scan("recordings").collect().height == N_OBJECTS
-    assert lake.scan("speakers").collect()["n_utterances"].sum() == len(after)
-
-
-def test_features_alone_publish_nothing(settings):
-    ledger = backfill(stage="features", settings=settings)
-    lake = Lake(settings["lake"])
-    assert ledger.extracted.n_objects == N_OBJECTS
-    assert lake.delta("utterances") is None
-    assert backfill(stage="score", settings=settings).n_published_recordings == N_OBJECTS
-
-
-def test_score_alone_reads_no_audio(settings, tmp_path, sample):
-    corpus = tmp_path / "corpus"
-    shutil.copytree(sample, corpus)
-    here = settings | {"corpus": str(corpus)}
-    backfill(settings=here)
-    shutil.rmtree(corpus)
-    ledger = backfill(stage="score", force=True, settings={**here, "corpus": ""})
-    assert ledger.n_listed == 0
-    assert ledger.n_published_recordings == N_OBJECTS
-
-
-def test_a_promoted_model_scores_what_is_stored_and_reads_no_audio(settings, own_registry, tmp_path, sample):
-    """The next run after a promotion, with the corpus gone: every row is the new version's, and the ledger says how."""
-    corpus = tmp_path / "corpus"
-    shutil.copytree(sample, corpus)
-    here = settings | {"corpus": str(corpus), "registry": own_registry.uri}
-    first = backfill(settings=here)
-    assert first.row()["bytes_read"] == sum(path.stat().st_size for path in corpus.rglob("*.*") if path.is_file())
-    lake = Lake(here["lake"])
-    before = lake.scan("utterances").sort(UTTERANCE_KEY).collect()
-    model = EmotionModel.load(SHIPPED)
-    model.temperature, model.adapted_temperature = 5.0, 5.0
-    model.save(tmp_path / "second")
-    second = own_registry.register("emotion", tmp_path / "second", alias="challenger", description="less sure")
-    own_registry.promote("emotion", "2")
-
-    shutil.rmtree(corpus)
-    stored = {path: path.stat().st_mtime_ns for path in (Path(here["lake"]) / "features").rglob("*.parquet")}
-    ledger = backfill(stage="score", settings=here | {"corpus": ""})
-    row = ledger.row()
-    assert (row["n_listed"], row["n_read"], row["bytes_read"], row["audio_hours"]) == (0, 0, 0, 0)
-    assert row["n_scored"] == row["n_published_utterances"] == len(before)
-    assert lake.scan("runs").filter(run_id=ledger.run_id).collect()["bytes_read"].to_list() == [0]
-    after = lake.scan("utterances").sort(UTTERANCE_KEY).collect()
-    assert set(before["emotion_model"]) == {first.emotion_model}
-    assert set(after["emotion_model"]) == {second.label} == {ledger.emotion_model}
-    assert_frame_equal(after.select(UTTERANCE_KEY), before.select(UTTERANCE_KEY))
-    assert after["score_anger"].max() < before["score_anger"].max()
-    assert {path: path.stat().st_mtime_ns for path in stored} == stored
-    with io.StringIO() as said:
-        summary(Console(file=said, width=1000), ledger)
-        assert "no audio was read (0 objects, 0 bytes)" in said.getvalue()
-        assert f"{len(before)} utterances scored from stored features by {second.label}" in said.getvalue()
-    assert backfill(stage="score", settings=here | {"corpus": ""}).row()["n_scored"] == 0, "done is done"
-
-
-def test_force_writes_the_same_shards_again(settings, contents, published):
-    lake, before = Lake(settings["lake"]), contents(settings["lake"])
-    files = sorted(
-        path.relative_to(settings["lake"]) for path in (Path(settings["lake"]) / "features").rglob("*.parquet")
-    )
-    ledger = backfill(force=True, settings=settings)
-    assert ledger.extracted.n_objects == N_OBJECTS
-    again = sorted(
-        path.relative_to(settings["lake"]) for path in (Path(settings["lake"]) / "features").rglob("*.parquet")
-    )
-    assert files == again
-    for table, frame in contents(lake.uri).items():
-        assert_frame_equal(frame, before[table], **FLOAT)
 
 
 def test_processes_do_the_same(settings, tmp_path, contents, published):
@@ -275,97 +135,3 @@ def test_a_channel_has_its_name_and_may_get_another_without_its_audio(settings, 
     shutil.rmtree(corpus)
     backfill(stage="score", force=True, settings=here | {"channel_names": ["ada", "ben"]})
     assert names() == {"call-0014": "ada", "call-0015": None}
-
-
-def test_names_of_channels_come_from_file_or_environment(monkeypatch):
-    assert Settings.load().channel_names == ()
-    Path("undertone.toml").write_text('channel_names = ["agent", "customer"]\n')
-    assert Settings.load().channel_names == ("agent", "customer")
-    monkeypatch.setenv("UNDERTONE_CHANNEL_NAMES", "ada, ben")
-    assert Settings.load().channel_names == ("ada", "ben")
-    with pytest.raises(UsageError, match=r"channel_names: .*expected names such as 'agent,customer'"):
-        Settings.load(channel_names=3)
-
-
-def test_half_a_range_is_wrong_usage():
-    with pytest.raises(UsageError, match="both ends"):
-        days(dt.date(2026, 1, 1), None)
-    with pytest.raises(UsageError, match="--from before --to"):
-        days(dt.date(2026, 1, 2), dt.date(2026, 1, 1))
-
-
-def test_flags_before_environment_before_file(tmp_path, monkeypatch):
-    Path("undertone.toml").write_text('lake = "from-file"\ncorpus = "from-file"\nreaders = 3\n')
-    monkeypatch.setenv("UNDERTONE_LAKE", "/from-environment")
-    monkeypatch.setenv("UNDERTONE_CORPUS", "/from-environment")
-    chosen = Settings.load(corpus="/from-flag")
-    assert (chosen.corpus, chosen.lake, chosen.readers) == ("/from-flag", "/from-environment", 3)
-
-
-def test_wrong_settings_name_themselves():
-    with pytest.raises(UsageError, match=r"cluster.*expected auto"):
-        Settings.load(cluster="quantum")
-    with pytest.raises(UsageError, match="no_such"):
-        Settings.load(no_such=1)
-
-
-def _commits(lake: str) -> dict[str, int]:
-    return versions(Lake(lake))
-
-
-def test_an_earlier_copy_that_comes_late_moves_its_utterances(settings, tmp_path, sample):
-    """A recording is counted under its first name by date; the day that had counted it loses it."""
-    corpus = tmp_path / "corpus"
-    first, copy = corpus / "2026/11/19/a.flac", corpus / "2026/11/21/b.flac"
-    for path in (copy, corpus / "2026/11/21/other.flac"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy(sample / "2026/11/21/call-0023-voice-c.flac", corpus / "2026/11/21/other.flac")
-    shutil.copy(sample / "2026/11/19/call-0005-voice-e.flac", copy)
-    here = settings | {"corpus": str(corpus)}
-    backfill(settings=here)
-    first.parent.mkdir(parents=True)
-    shutil.copy(copy, first)
-    backfill(settings=here)
-    lake = Lake(here["lake"])
-    by_day = lake.scan("emotion_daily").group_by("date").agg(pl.col("n_utterances").sum()).sort("date").collect()
-    assert by_day.rows() == [(dt.date(2026, 11, 19), 1), (dt.date(2026, 11, 21), 1)]
-    assert lake.scan("utterances").collect().height == 2
-
-
-def test_a_failed_read_takes_nothing_away(settings, tmp_path, sample, monkeypatch, published):
-    """Credentials that list and cannot read, under --force: what was read before stays, in store and tables."""
-    lake = Lake(settings["lake"])
-    before = lake.scan("utterances").collect()
-
-    def denied(uri, _etag, patience=None):
-        raise PermissionError(uri)
-
-    with monkeypatch.context() as night:
-        night.setattr(features.extraction.prefetch, "read_object", denied)
-        ledger = backfill(force=True, settings=settings)
-    assert ledger.extracted.n_rejected == N_OBJECTS
-    assert lake.scan("utterances").collect().height == len(before)
-    assert backfill(settings=settings).n_published_recordings == 0
-
-
-def test_a_file_saved_on_another_day_does_not_flip_back(settings, tmp_path, sample):
-    """Its old content stays in the store under its old day; what was read last is what the tables show."""
-    corpus = tmp_path / "corpus"
-    corpus.mkdir()
-    file = corpus / "a.flac"
-    here = settings | {"corpus": str(corpus), "layout": "modified"}
-    for day, source in ((19, "call-0001-voice-a"), (20, "call-0005-voice-e"), (18, "call-0002-voice-b")):
-        shutil.copy(sample / f"2026/11/19/{source}.flac", file)
-        stamp = dt.datetime(2026, 11, day, 12, tzinfo=dt.UTC).timestamp()
-        os.utime(file, (stamp, stamp))
-        assert backfill(settings=here).n_published_recordings == 1
-        assert backfill(settings=here).n_published_recordings == 0
-        (row,) = Lake(here["lake"]).scan("recordings").collect().to_dicts()
-        assert row["date"] == dt.date(2026, 11, day)
-        assert set(Lake(here["lake"]).scan("utterances").collect()["recording_id"]) == {row["recording_id"]}
-    assert backfill(force=True, settings=here).n_published_recordings == 1
-
-
-def test_scoring_without_features_says_what_to_do(settings):
-    with pytest.raises(LakeError, match="without --stage score"):
-        backfill(stage="score", settings=settings)
