@@ -3,9 +3,10 @@
 import json
 
 import pytest
-from data_contracts.channels import channel_names
 from hypothesis import given
 from hypothesis import strategies as st
+
+from data_contracts.channel_names import channel_names
 
 WORD = st.text(st.characters(exclude_characters=',[]"', exclude_categories=["Cs"])).map(str.strip)
 

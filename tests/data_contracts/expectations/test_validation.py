@@ -7,9 +7,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from data_contracts.schemas import TABLE_KEYS
-from data_contracts.suites import suites
-from data_contracts.validation import Failure, Verdict, validate
+
+from data_contracts.expectations.suites import suites
+from data_contracts.expectations.validation import Failure, Verdict, validate
+from data_contracts.schema.tables import TABLE_KEYS
 
 CLASSES = ["calm", "angry"]
 _DAY = dt.date(2026, 11, 20)

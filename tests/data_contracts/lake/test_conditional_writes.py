@@ -1,17 +1,17 @@
 """A store that does not keep its conditions is found out, and one that does is left as it was."""
 
 import pytest
-from data_contracts.conditional import broken_condition, require_conditional_writes
 from helpers.faulty_s3 import Fault
 
-from data_contracts import conditional
 from data_contracts import lake as lakes
 from data_contracts.errors import LakeError
+from data_contracts.lake import conditional_writes
+from data_contracts.lake.conditional_writes import broken_condition, require_conditional_writes
 
 
 @pytest.fixture
 def lake(s3, faulty, monkeypatch):
-    monkeypatch.setattr(conditional, "_proven", set())
+    monkeypatch.setattr(conditional_writes, "_proven", set())
     return lakes.open(f"s3://{s3}/lake")
 
 

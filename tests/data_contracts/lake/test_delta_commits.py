@@ -6,14 +6,14 @@ Whoever publishes holds the lock, and asks the history after any error; what fol
 import polars as pl
 import pyarrow as pa
 import pytest
-from data_contracts.foreign import translated
-from data_contracts.patience import Patience
 from deltalake import CommitProperties, DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError
 from helpers.faulty_s3 import Fault
 
 from data_contracts import lake as lakes
 from data_contracts.errors import TransientError
+from data_contracts.object_store.error_translation import translated
+from data_contracts.object_store.retry import Patience
 
 LOST = {  # and what is said of a commit that was done
     "truncate": CommitFailedError,  # asked again unseen, and its own commit is taken for another's

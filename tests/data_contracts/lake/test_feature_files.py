@@ -5,14 +5,14 @@ import datetime as dt
 import polars as pl
 import pyarrow as pa
 import pytest
-from data_contracts.feature_files import feature_files
-from features.compaction import compact
-from flows.query import query
 from helpers.small_lake import write_segments
 
 from data_contracts.errors import UsageError
 from data_contracts.lake import Lake
-from features import store
+from data_contracts.lake.feature_files import feature_files
+from features.store import shard_files
+from features.store.compaction import compact
+from flows.analytics.sql import query
 
 DAY = dt.date(2026, 11, 21)
 SHARDS = ("0a", "0b", "0c", "0d")
@@ -68,17 +68,17 @@ def test_of_two_packs_one_counts(lake):
 
 def test_what_was_written_without_a_column_has_none(lake):
     """A feature version of before it: what is asked does not end in a reader's error, whichever file comes first."""
-    old = lake.read_parquet(store.path("segments", "v1", DAY, "0d")).drop_columns("level_db")
+    old = lake.read_parquet(shard_files.path("segments", "v1", DAY, "0d")).drop_columns("level_db")
     for version in ("a0", "z0"):
-        lake.write_parquet(store.path("segments", version, DAY, "0d"), old)
+        lake.write_parquet(shard_files.path("segments", version, DAY, "0d"), old)
     assert [level for _, _, level in _said(lake)].count(None) == 6
 
 
 def test_encoders_of_two_sizes(lake):
     """After a new speaker model the store holds both: once neither reader would have any of them."""
-    other = lake.read_parquet(store.path("embeddings", "v1", DAY, "0d")).drop_columns("embedding")
+    other = lake.read_parquet(shard_files.path("embeddings", "v1", DAY, "0d")).drop_columns("embedding")
     vectors = pa.FixedSizeListArray.from_arrays(pa.array([0.25] * 2 * 3, pa.float16()), 2)
-    lake.write_parquet(store.path("embeddings", "v2", DAY, "0d"), other.append_column("embedding", vectors))
+    lake.write_parquet(shard_files.path("embeddings", "v2", DAY, "0d"), other.append_column("embedding", vectors))
     sizes = [2] * 3 + [4] * 6
     assert sorted(len(vector) for vector in lake.scan("embeddings").collect()["embedding"]) == sizes
     asked = query(lake, "SELECT len(embedding) AS n, embedding[1] AS first FROM embeddings ORDER BY n")

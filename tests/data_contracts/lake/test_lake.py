@@ -8,10 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 import polars as pl
 import pyarrow as pa
 import pytest
-from data_contracts.foreign import translated
-from data_contracts.patience import Patience
-from data_contracts.schema_feature_sets import SEGMENTS
-from data_contracts.schemas import TABLE_KEYS
 from deltalake import write_deltalake
 from helpers.faulty_s3 import TRANSIENT, Fault
 from helpers.lakes import make_lake
@@ -19,6 +15,10 @@ from helpers.lakes import make_lake
 from data_contracts import lake as lakes
 from data_contracts.errors import CredentialsError, TransientError, UsageError
 from data_contracts.lake import Lake
+from data_contracts.object_store.error_translation import translated
+from data_contracts.object_store.retry import Patience
+from data_contracts.schema.feature_sets import SEGMENTS
+from data_contracts.schema.tables import TABLE_KEYS
 
 ROWS = pa.table({"n": [1, 2, 3]})
 

@@ -2,10 +2,10 @@
 
 import pyarrow as pa
 import pytest
-from data_contracts.published import point, published, versions
 from deltalake import write_deltalake
 
 from data_contracts.errors import UsageError
+from data_contracts.lake.snapshot import point, published, versions
 
 
 def test_half_a_publication_is_not_seen(lake):

@@ -4,15 +4,15 @@ import datetime as dt
 from pathlib import Path
 
 import pytest
-from data_contracts.as_of import as_of
-from flows.embedded_s3 import upload
 from helpers.lakes import make_lake
 from helpers.small_lake import publish_night, utterance
-from tasks.maintain import tidy_tables
 
 from data_contracts import lake as lakes
 from data_contracts.errors import UsageError
 from data_contracts.lake import Lake
+from data_contracts.lake.time_travel import as_of
+from flows.workers.embedded_s3 import upload
+from tasks.stages.compact import tidy_tables
 
 DAYS = [dt.date(2026, 11, day) for day in (19, 20, 21)]
 RUNS = [f"2026112{night}T030000Z-00000{night}" for night in range(3)]
@@ -81,7 +81,7 @@ def test_what_is_unknown_is_said_with_what_there_is(lake, when, tables, words):
 def test_what_was_removed_is_said_to_be_and_the_newest_is_kept(tmp_path, monkeypatch):
     lake = _nights(make_lake(tmp_path), [DAYS[0]] * 3)
     monkeypatch.setattr(
-        "tasks.publication_compaction._kept", lambda _lake, _table, delta, _days: [int(delta.version())]
+        "tasks.publication.compaction._kept", lambda _lake, _table, delta, _days: [int(delta.version())]
     )
     tidy_tables.fn(lake, keep_versions_days=0, dry_run=False)
     assert _seen(lake, RUNS[2]) == (3, RUNS), "its versions are gone, and the pointer's say the same"

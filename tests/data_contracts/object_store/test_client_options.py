@@ -1,7 +1,7 @@
 """What S3's clients are told: the usual AWS settings, and how long they wait."""
 
-from data_contracts.patience import Patience
-from data_contracts.storage import delta_patience, polars_patience, s3fs_options, storage_options
+from data_contracts.object_store.client_options import delta_patience, polars_patience, s3fs_options, storage_options
+from data_contracts.object_store.retry import Patience
 
 
 def test_storage_options_come_from_the_aws_settings():

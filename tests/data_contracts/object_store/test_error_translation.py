@@ -3,10 +3,10 @@
 import pytest
 from aiohttp import ClientPayloadError, ServerDisconnectedError
 from botocore import exceptions as boto
-from data_contracts.foreign import code_of, translated
 from s3fs.errors import translate_boto_error
 
 from data_contracts.errors import CorpusError, CredentialsError, LakeError, TransientError
+from data_contracts.object_store.error_translation import code_of, translated
 
 
 @pytest.mark.parametrize(

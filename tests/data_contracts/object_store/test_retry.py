@@ -1,10 +1,10 @@
 """Asked again, with pauses that grow, for so long and no longer."""
 
 import pytest
-from data_contracts.patience import Patience
 
-from data_contracts import patience as module
 from data_contracts.errors import LakeError, TransientError, UsageError
+from data_contracts.object_store import retry as module
+from data_contracts.object_store.retry import Patience
 
 
 @pytest.fixture

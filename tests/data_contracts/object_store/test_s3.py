@@ -2,11 +2,12 @@
 
 import boto3
 import pytest
-from data_contracts.foreign import code_of
-from data_contracts.patience import Patience
-from data_contracts.s3 import S3
-from data_contracts.storage import s3fs_options
 from helpers.faulty_s3 import Fault
+
+from data_contracts.object_store.client_options import s3fs_options
+from data_contracts.object_store.error_translation import code_of
+from data_contracts.object_store.retry import Patience
+from data_contracts.object_store.s3 import S3
 
 
 @pytest.fixture

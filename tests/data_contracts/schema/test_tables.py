@@ -2,17 +2,17 @@
 
 import pyarrow as pa
 import pytest
-from data_contracts.reasons import PASSING, Reason
-from data_contracts.schemas import TABLE_KEYS
 
-from data_contracts import schema_feature_sets, schemas
 from data_contracts.records import AudioObject, Counts, ModelRef
+from data_contracts.rejects import PASSING, Reason
+from data_contracts.schema import feature_sets, tables
+from data_contracts.schema.tables import TABLE_KEYS
 
 CLASSES = ("calm", "angry")
 
 
 def _schema(table: str) -> pa.Schema:
-    return schemas.utterances(CLASSES) if table == "utterances" else getattr(schemas, table.upper())
+    return tables.utterances(CLASSES) if table == "utterances" else getattr(tables, table.upper())
 
 
 @pytest.mark.parametrize("table", TABLE_KEYS)
@@ -34,38 +34,38 @@ def test_what_vouches_is_published_last():
 
 
 def test_an_utterance_has_a_score_a_class_and_every_version():
-    names = schemas.utterances(CLASSES).names
+    names = tables.utterances(CLASSES).names
     assert [name for name in names if name.startswith("score_")] == ["score_calm", "score_angry"]
     assert {"emotion_model", "speaker_model", "feature_version", "run_id"} <= set(names)
-    assert {"emotion_model", "speaker_model", "feature_version", "run_id"} <= set(schemas.RECORDINGS.names)
+    assert {"emotion_model", "speaker_model", "feature_version", "run_id"} <= set(tables.RECORDINGS.names)
 
 
 def test_every_utterance_feature_set_begins_with_the_key():
-    egemaps = schema_feature_sets.egemaps(["loudness"])
+    egemaps = feature_sets.egemaps(["loudness"])
     for schema in (
-        schema_feature_sets.SEGMENTS,
+        feature_sets.SEGMENTS,
         egemaps,
-        schema_feature_sets.embeddings(4),
-        schema_feature_sets.LOGMEL,
-        schema_feature_sets.LLD,
+        feature_sets.embeddings(4),
+        feature_sets.LOGMEL,
+        feature_sets.LLD,
     ):
-        assert tuple(schema.names[:3]) == schemas.UTTERANCE_KEY == TABLE_KEYS["utterances"]
+        assert tuple(schema.names[:3]) == tables.UTTERANCE_KEY == TABLE_KEYS["utterances"]
     assert egemaps.field("loudness").type == pa.float32()
-    assert schema_feature_sets.embeddings(4).field("embedding").type == pa.list_(pa.float16(), 4)
+    assert feature_sets.embeddings(4).field("embedding").type == pa.list_(pa.float16(), 4)
 
 
 def test_hive_columns_stand_in_the_path_alone():
-    for schema in (schemas.PLAN, schema_feature_sets.RECORDING_FEATURES, schema_feature_sets.SEGMENTS):
+    for schema in (tables.PLAN, feature_sets.RECORDING_FEATURES, feature_sets.SEGMENTS):
         assert not {"date", "version"} & set(schema.names)
 
 
 def test_a_plan_holds_every_field_of_an_object_but_the_date():
-    assert set(schemas.PLAN.names) == set(AudioObject.__dataclass_fields__) - {"date"}
+    assert set(tables.PLAN.names) == set(AudioObject.__dataclass_fields__) - {"date"}
 
 
 def test_the_ledger_has_a_column_a_stage():
-    assert [name for name in schemas.RUNS.names if name.removesuffix("_s") in schemas.STAGES] == [
-        f"{stage}_s" for stage in schemas.STAGES
+    assert [name for name in tables.RUNS.names if name.removesuffix("_s") in tables.STAGES] == [
+        f"{stage}_s" for stage in tables.STAGES
     ]
 
 
