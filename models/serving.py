@@ -24,7 +24,7 @@ from data_contracts.lake import Lake
 from data_contracts.object_store.retry import Patience
 from data_contracts.records import ModelRef
 from features.extraction.utterances import Embed
-from features.segmentation.speaker_changes import Along
+from features.segmentation.speaker_changes import SlidingEmbedder
 from models.emotion.model import EmotionModel
 from models.registry.artifact import EMOTION_LOADER, LOADERS, SMALL
 from models.registry.compatibility import check_features
@@ -84,7 +84,7 @@ def encoder(ref: ModelRef, patience: Patience = Patience()) -> Embed:
     return embed
 
 
-def along(ref: ModelRef, patience: Patience = Patience()) -> Along:
+def along(ref: ModelRef, patience: Patience = Patience()) -> SlidingEmbedder:
     """Who speaks along an utterance, from the model's frames; a model that does not show them hears every window."""
     from models.speaker.sliding import by_crops
 

@@ -24,14 +24,14 @@ from features.decode import process_pool
 from features.decode.config import SAMPLE_RATE
 from features.decode.windows import Window
 from features.extraction.config import FeatureConfig
-from features.extraction.shard import best_device, tables_for, write
-from features.extraction.tables import object_columns, quality_columns, tally
-from features.extraction.utterances import Embedders, Utterance, by_voice, describe
+from features.extraction.shard import best_device, empty_tables, write_tables
+from features.extraction.tables import count_recordings, object_columns, quality_columns
+from features.extraction.utterances import Embedders, Utterance, compute_features, split_by_voice
 from features.quality.measures import Measures
 from features.resources import Resources
-from features.segmentation.cutting import cuts, windows_of
+from features.segmentation.cutting import cut_spans, window_range
 from features.segmentation.segments import Span
-from features.segmentation.speech import Listened, Listener
+from features.segmentation.speech import ChannelSpeech, StreamingDetector
 
 _BLOCK_S = 300.0  # of speech that is described together
 
@@ -52,14 +52,14 @@ def survey(
     (item,), place = shard_plan.read_plan(lake, shard), f"{folder}/{shard.id}"
     started = time.perf_counter()
     recording_id: str | None = None
-    heard: dict[int, Listened] = {}
+    heard: dict[int, ChannelSpeech] = {}
     with shared(item, resources.patience) as held_:
         found: Measures | Reject
         if isinstance(held_, Reject):
             found = held_
         else:
             recording_id = held_.sha256
-            found, heard = _listen(held_.content, config=config, resources=resources)
+            found, heard = _detect_speech(held_.content, config=config, resources=resources)
     counts.vad_s += time.perf_counter() - started
     _write_recording(lake, place, object_columns(item) | {"recording_id": recording_id} | quality_columns(found, heard))
     spans = sorted((span.start_s, span.end_s, channel) for channel in heard for span in heard[channel].spans)
@@ -69,18 +69,18 @@ def survey(
     return LongRef(shard, place, max(ranges, default=-1) + 1)
 
 
-def unsurveyed(lake: Lake, shard: ShardRef, folder: str, reject: Reject) -> LongRef:
+def write_survey_reject(lake: Lake, shard: ShardRef, folder: str, reject: Reject) -> LongRef:
     """In place of `survey`, for a recording that it cannot be done with."""
     (item,), place = shard_plan.read_plan(lake, shard), f"{folder}/{shard.id}"
     _write_recording(lake, place, object_columns(item) | {"recording_id": None} | quality_columns(reject, {}))
     return LongRef(shard, place, 0)
 
 
-def describe_range(
+def extract_range(
     lake: Lake, ref: LongRef, number: int, *, config: FeatureConfig, embedders: Embedders, resources: Resources
 ) -> Counts:
     """Computes the features of the utterances that begin in one stretch of time, and writes them beside the others'."""
-    counts, tables = Counts(), tables_for(embedders, config)
+    counts, tables = Counts(), empty_tables(embedders, config)
     surveyed, recording_id = lake.read_json(f"{ref.folder}/survey.json"), _recording(lake, ref)["recording_id"]
     spans = [
         (int(channel), Span(start_s, end_s))
@@ -90,22 +90,24 @@ def describe_range(
     (item,), device = shard_plan.read_plan(lake, ref.shard), best_device()
     with shared(item, resources.patience) as held_:
         if isinstance(held_, Reject):
-            return give_up(lake, ref, number, held_)
+            return reject_range(lake, ref, number, held_)
         if held_.sha256 != recording_id:
-            return give_up(lake, ref, number, Reject(Reason.VANISHED, "it was overwritten while it was being read"))
+            return reject_range(
+                lake, ref, number, Reject(Reason.VANISHED, "it was overwritten while it was being read")
+            )
         items = process_pool.windows(
             held_.content,
             config=config.audio,
             resources=resources,
-            only=windows_of(span for _, span in spans),
+            only=window_range(span for _, span in spans),
             gains_db={int(channel): gain for channel, gain in surveyed["gains_db"].items()},
         )
         with closing(items):
-            for block in _blocks(cuts(items, spans), recording_id):
+            for block in _blocks(cut_spans(items, spans), recording_id):
                 if isinstance(block, Reject):
-                    return give_up(lake, ref, number, block)
-                voices = by_voice(block, embedders, config=config.changes, device=device)
-                describe(voices, tables, config=config, embedders=embedders, device=device, counts=counts)
+                    return reject_range(lake, ref, number, block)
+                voices = split_by_voice(block, embedders, config=config.changes, device=device)
+                compute_features(voices, tables, config=config, embedders=embedders, device=device, counts=counts)
     for feature_set, table in tables.arrow().items():
         if feature_set != "recordings":
             lake.write_parquet(_part(ref, number, feature_set), table)
@@ -121,37 +123,37 @@ def assemble(
     if gone:
         reject = lake.read_json(f"{ref.folder}/{gone[0]}")
         row |= quality_columns(Reject(**{**reject, "reason": Reason(reject["reason"])}), {})
-    empty = tables_for(embedders, config).arrow()
+    empty = empty_tables(embedders, config).arrow()
     numbers = range(0 if gone else ref.n_ranges)
     tables = {
         name: pa.concat_tables([table, *(lake.read_parquet(_part(ref, number, name)) for number in numbers)])
         for name, table in empty.items()
         if name != "recordings"
     }
-    tables = _in_order(tables)
+    tables = _sort_segments(tables)
     row["n_segments"] = tables["segments"].num_rows
     tables["recordings"] = pa.Table.from_pylist([row], schema=RECORDING_FEATURES)
-    write(lake, tables, ref.shard, version=version, config=config, replace=replace)
+    write_tables(lake, tables, ref.shard, version=version, config=config, replace=replace)
     counts.write_s += time.perf_counter() - started
-    return tally(counts, [row])
+    return count_recordings(counts, [row])
 
 
-def _listen(
+def _detect_speech(
     content: bytes | Path, *, config: FeatureConfig, resources: Resources
-) -> tuple[Measures | Reject, dict[int, Listened]]:
-    listeners: dict[int, Listener] = {}
+) -> tuple[Measures | Reject, dict[int, ChannelSpeech]]:
+    detectors: dict[int, StreamingDetector] = {}
     with closing(process_pool.windows(content, config=config.audio, resources=resources)) as items:
         for item in items:
             if isinstance(item, Window):
-                listeners.setdefault(item.channel, Listener(config.vad, best_device())).add(item.samples)
+                detectors.setdefault(item.channel, StreamingDetector(config.vad, best_device())).add(item.samples)
             elif isinstance(item, Reject):
                 return item, {}
             else:
-                return item, {channel: listeners[channel].listened() for channel in item.channels}
+                return item, {channel: detectors[channel].finish() for channel in item.channels}
     raise AssertionError("unreachable: a whole recording ends with its measures or a reject")
 
 
-def give_up(lake: Lake, ref: LongRef, number: int, reject: Reject) -> Counts:
+def reject_range(lake: Lake, ref: LongRef, number: int, reject: Reject) -> Counts:
     """A stretch of what was surveyed cannot be read or described: the whole recording is a reject."""
     lake.write_json(f"{ref.folder}/gone-{number}.json", asdict(reject))
     return Counts()
@@ -184,7 +186,7 @@ def _blocks(found: Iterable[tuple[int, Span, Any] | Reject], recording_id: str) 
         yield block
 
 
-def _in_order(tables: dict[str, pa.Table]) -> dict[str, pa.Table]:
+def _sort_segments(tables: dict[str, pa.Table]) -> dict[str, pa.Table]:
     """By channel and time, segments numbered anew: each part had begun with 0."""
     segments = tables["segments"]
     order = pc.sort_indices(segments, [("channel", "ascending"), ("start_s", "ascending")])

@@ -20,17 +20,17 @@ from features.resources import Resources
 
 
 @dataclass(frozen=True)
-class Long:
+class LongRecording:
     """Of a recording that is too long to be held at once: it is to be read window by window."""
 
 
 @dataclass(frozen=True)
-class Fetched:
+class DecodedObject:
     """An object's content: the digest of its bytes (None where they could not be read) and what they decoded to."""
 
     item: AudioObject
     sha256: str | None
-    audio: Decoded | Reject | Long
+    audio: Decoded | Reject | LongRecording
 
     @property
     def held_s(self) -> float:
@@ -44,26 +44,26 @@ def fetch_ahead(
     config: AudioConfig,
     resources: Resources = Resources(),
     read: Callable[[str, str], bytes] | None = None,
-) -> Iterator[Fetched]:
+) -> Iterator[DecodedObject]:
     """Reads in threads and decodes in processes, as many and as far ahead as `resources` allow; yields in order.
 
     Raises TransientError where the store does not answer, CredentialsError where it does not any more.
     """
     resources = resources.settled()  # as it is, where it was before
-    waiting: deque[tuple[int, Future[Fetched], Future[Held | Reject]]] = deque()
-    in_flight, ahead = 0, _Ahead(resources.block_s)
+    waiting: deque[tuple[int, Future[DecodedObject], Future[Held | Reject]]] = deque()
+    in_flight, ahead = 0, _DecodedBudget(resources.block_s)
     read = read or partial(read_object, patience=resources.patience)
     readers = ThreadPoolExecutor(resources.n_readers, thread_name_prefix="read")
     pool = ThreadPoolExecutor(resources.n_decoders, thread_name_prefix="decode")
 
-    def decoded(number: int, item: AudioObject, reading: "Future[Held | Reject]") -> Fetched:
+    def decoded(number: int, item: AudioObject, reading: "Future[Held | Reject]") -> DecodedObject:
         found = reading.result()
         ahead.wait(number)
         fetched = _decode(item, found, config=config, resources=resources)
         ahead.add(fetched.held_s)
         return fetched
 
-    def handed_on() -> Fetched:
+    def handed_on() -> DecodedObject:
         fetched = waiting.popleft()[1].result()
         ahead.release(fetched.held_s)
         return fetched
@@ -87,7 +87,7 @@ def fetch_ahead(
                 found.close()
 
 
-class _Ahead:
+class _DecodedBudget:
     """Lets a decoder begin while less than `most_s` is decoded and not yet handed on, or when its item is the next."""
 
     def __init__(self, most_s: float) -> None:
@@ -114,23 +114,27 @@ class _Ahead:
             self._changed.notify_all()
 
 
-def _decode(item: AudioObject, found: Held | Reject, *, config: AudioConfig, resources: Resources) -> Fetched:
+def _decode(item: AudioObject, found: Held | Reject, *, config: AudioConfig, resources: Resources) -> DecodedObject:
     if isinstance(found, Reject):
-        return Fetched(item, None, found)
+        return DecodedObject(item, None, found)
     try:
         with closing(process_pool.windows(found.content, config=config, resources=resources)) as windows:
-            return Fetched(item, found.sha256, _held(windows, min(resources.long_s, 2 * resources.block_s)))
+            return DecodedObject(
+                item, found.sha256, _gather_unless_long(windows, min(resources.long_s, 2 * resources.block_s))
+            )
     finally:
         found.close()
 
 
-def _held(windows: Iterator[Window | Measures | Reject], most_s: float) -> Decoded | Reject | Long:
+def _gather_unless_long(
+    windows: Iterator[Window | Measures | Reject], most_s: float
+) -> Decoded | Reject | LongRecording:
     """The whole recording, unless all its channels together last longer than `most_s`."""
     n_samples, kept = 0, []
     for item in windows:
         if isinstance(item, Window):
             n_samples += len(item.samples)
             if n_samples > most_s * SAMPLE_RATE:
-                return Long()
+                return LongRecording()
         kept.append(item)
     return gathered(iter(kept))

@@ -15,19 +15,19 @@ from features.corpus import shard_plan
 from features.decode.config import SAMPLE_RATE
 from features.decode.recording import Decoded
 from features.extraction.config import FeatureConfig
-from features.extraction.prefetch import Fetched, Long, fetch_ahead
-from features.extraction.tables import ShardTables, object_columns, quality_columns, tally
-from features.extraction.utterances import Embedders, Utterance, by_voice, describe
+from features.extraction.prefetch import DecodedObject, LongRecording, fetch_ahead
+from features.extraction.tables import ShardTables, count_recordings, object_columns, quality_columns
+from features.extraction.utterances import Embedders, Utterance, compute_features, split_by_voice
 from features.resources import Resources
 from features.segmentation.config import VadConfig
-from features.segmentation.cutting import cut
+from features.segmentation.cutting import cut_span
 from features.segmentation.segments import Span
-from features.segmentation.speech import Listened, hear
+from features.segmentation.speech import ChannelSpeech, detect_speech
 from features.store import packs, shard_files
 
 
 @dataclass
-class Extracted:
+class ShardExtraction:
     """What a shard's extraction did, and which of its members last so long that they are shards of their own."""
 
     counts: Counts = field(default_factory=Counts)
@@ -43,14 +43,14 @@ def extract_shard(
     embedders: Embedders,
     resources: Resources = Resources(),
     replace: bool = False,
-) -> Extracted:
+) -> ShardExtraction:
     """Reads, decodes, finds speech, computes, and writes one Parquet file a feature set. Returns what it counted.
 
     Rejected files become rows with their reason. The same content twice in a shard is computed once. Long recordings
     are left out (`features.extraction.long_recording`). A shard that another run finished meanwhile stays as it is,
     unless it is to be replaced.
     """
-    done, tables, resources = Extracted(), tables_for(embedders, config), resources.settled()
+    done, tables, resources = ShardExtraction(), empty_tables(embedders, config), resources.settled()
     device, members = best_device(), shard_plan.read_plan(lake, shard)
     quality: dict[str, dict[str, object]] = {}  # by content
     for block in _blocks(
@@ -63,7 +63,7 @@ def extract_shard(
         }
         heard = extract_block(fresh, tables, config=config, embedders=embedders, device=device, counts=done.counts)
         for item in block:
-            if isinstance(item.audio, Long):
+            if isinstance(item.audio, LongRecording):
                 done.long.append(item.item)
                 done.counts.n_long += 1
                 continue
@@ -76,9 +76,9 @@ def extract_shard(
             tables.recordings.append(object_columns(item.item) | {"recording_id": item.sha256} | quality[content])
     if tables.recordings:
         started = time.perf_counter()
-        write(lake, tables.arrow(), shard, version=version, config=config, replace=replace)
+        write_tables(lake, tables.arrow(), shard, version=version, config=config, replace=replace)
         done.counts.write_s += time.perf_counter() - started
-    tally(done.counts, tables.recordings)
+    count_recordings(done.counts, tables.recordings)
     return done
 
 
@@ -93,14 +93,14 @@ def reject_shard(
     replace: bool = False,
 ) -> Counts:
     """Writes a shard that cannot be read: all its members are that reject."""
-    tables = tables_for(embedders, config)
+    tables = empty_tables(embedders, config)
     columns = {"recording_id": None} | quality_columns(reject, {})
     tables.recordings += [object_columns(item) | columns for item in shard_plan.read_plan(lake, shard)]
-    write(lake, tables.arrow(), shard, version=version, config=config, replace=replace)
-    return tally(Counts(), tables.recordings)
+    write_tables(lake, tables.arrow(), shard, version=version, config=config, replace=replace)
+    return count_recordings(Counts(), tables.recordings)
 
 
-def write(
+def write_tables(
     lake: Lake, tables: dict[str, pa.Table], shard: ShardRef, *, version: str, config: FeatureConfig, replace: bool
 ) -> None:
     """Writes a shard, unless it is done; by force again, unless the store of audio fails now: what was read stays."""
@@ -113,7 +113,7 @@ def write(
             packs.take_apart(lake, shard_files.folder(feature_set, version, shard.date), shard.id)
 
 
-def tables_for(embedders: Embedders, config: FeatureConfig) -> ShardTables:
+def empty_tables(embedders: Embedders, config: FeatureConfig) -> ShardTables:
     """Empty, with all the feature sets that are to be filled."""
     dims = {name: embedder.dim for name, embedder in embedders.items()}
     return ShardTables(dims, logmel=config.logmel, lld=config.lld)
@@ -131,7 +131,7 @@ def extract_block(
     embedders: Embedders,
     device: torch.device,
     counts: Counts,
-) -> dict[str, dict[int, Listened]]:
+) -> dict[str, dict[int, ChannelSpeech]]:
     """Finds the speech of some recordings and adds each utterance's features to `tables`.
 
     Returns what was heard, by recording and channel.
@@ -142,39 +142,39 @@ def extract_block(
         for recording_id, decoded in recordings.items()
         for channel, waveform in decoded.waveforms.items()
     ]
-    found = hear([waveform for *_, waveform in signals], config.vad, device)
+    found = detect_speech([waveform for *_, waveform in signals], config.vad, device)
     utterances = [
-        Utterance(recording_id, channel, span, cut(waveform, span))
+        Utterance(recording_id, channel, span, cut_span(waveform, span))
         for (recording_id, channel, waveform), sound in zip(signals, found, strict=True)
         for span in sound.spans(seconds=len(waveform) / SAMPLE_RATE, config=config.vad)
     ]
     listened = time.perf_counter()
-    utterances = by_voice(utterances, embedders, config=config.changes, device=device)
+    utterances = split_by_voice(utterances, embedders, config=config.changes, device=device)
     counts.vad_s += listened - started
     counts.embed_s += time.perf_counter() - listened
-    heard: dict[str, dict[int, Listened]] = {recording_id: {} for recording_id in recordings}
+    heard: dict[str, dict[int, ChannelSpeech]] = {recording_id: {} for recording_id in recordings}
     for (recording_id, channel, _), sound in zip(signals, found, strict=True):
-        heard[recording_id][channel] = Listened(sound, [])
+        heard[recording_id][channel] = ChannelSpeech(sound, [])
     for utterance in utterances:
         heard[utterance.recording_id][utterance.channel].spans.append(utterance.span)
-    describe(utterances, tables, config=config, embedders=embedders, device=device, counts=counts)
+    compute_features(utterances, tables, config=config, embedders=embedders, device=device, counts=counts)
     return heard
 
 
-def find_speech(waveforms: Sequence[np.ndarray], config: VadConfig, device: torch.device) -> list[list[Span]]:
+def find_speech_spans(waveforms: Sequence[np.ndarray], config: VadConfig, device: torch.device) -> list[list[Span]]:
     """Speech segments of each (time,) waveform, found in batches of similar length."""
     return [
         heard.spans(seconds=len(waveform) / SAMPLE_RATE, config=config)
-        for waveform, heard in zip(waveforms, hear(waveforms, config, device), strict=True)
+        for waveform, heard in zip(waveforms, detect_speech(waveforms, config, device), strict=True)
     ]
 
 
-def _blocks(fetched: Iterable[Fetched], resources: Resources) -> Iterator[list[Fetched]]:
+def _blocks(fetched: Iterable[DecodedObject], resources: Resources) -> Iterator[list[DecodedObject]]:
     """Groups of about `block_s` seconds of decoded audio: what is in memory at a time.
 
     The first are smaller, each twice the one before: computing begins while the next is being decoded.
     """
-    block: list[Fetched] = []
+    block: list[DecodedObject] = []
     seconds, enough_s = 0.0, min(resources.first_block_s, resources.block_s)
     for item in fetched:
         block.append(item)
@@ -186,7 +186,7 @@ def _blocks(fetched: Iterable[Fetched], resources: Resources) -> Iterator[list[F
         yield block
 
 
-def _timed(fetched: Iterator[Fetched], counts: Counts) -> Iterator[Fetched]:
+def _timed(fetched: Iterator[DecodedObject], counts: Counts) -> Iterator[DecodedObject]:
     """Adds to `counts.read_s` what the compute had to wait for reading and decoding."""
     while True:
         started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""What a shard found, gathered row by row and turned into one Arrow table a feature set."""
+"""A shard's features, collected row by row and turned into one Arrow table a feature set."""
 
 import datetime as dt
 from collections import Counter
@@ -17,14 +17,14 @@ from features.dsp.suprasegmentals import SUPRASEGMENTAL_NAMES
 from features.quality.measures import Measures
 from features.quality.snr import snr_db
 from features.segmentation.segments import Span
-from features.segmentation.speech import Listened, speech_mask
+from features.segmentation.speech import ChannelSpeech, speech_mask
 
-_TICK = dt.timedelta(microseconds=1)  # what Parquet can tell apart
+_TICK = dt.timedelta(microseconds=1)  # the resolution of Parquet's timestamps
 
 
 @dataclass
 class ShardTables:
-    """Grows by recording and utterance; memory is that of the features, never of the audio."""
+    """Rows of a shard's recordings and utterances; memory grows with the features, never with the audio."""
 
     dims: Mapping[str, int]  # of the vectors, by feature set
     logmel: bool = False
@@ -45,14 +45,14 @@ class ShardTables:
         self._n_segments: Counter[tuple[str, int]] = Counter()
 
     def add(self, recording_id: str, channel: int, span: Span, level_db: float) -> None:
-        """An utterance, in the order of time of its channel; its features are to follow."""
+        """Add an utterance, in the order of time of its channel; append its features next."""
         self.keys.append((recording_id, channel, self._n_segments[recording_id, channel]))
         self._n_segments[recording_id, channel] += 1
         self.spans.append(span)
         self.levels_db.append(level_db)
 
     def arrow(self) -> dict[str, pa.Table]:
-        """The tables by feature set, in the columns of `data_contracts.schema.feature_sets`."""
+        """Return the tables by feature set, in the columns of `data_contracts.schema.feature_sets`."""
         n = len(self.keys)
         keys = [[key[i] for key in self.keys] for i in range(3)]
         values = np.stack(self.egemaps) if n else np.empty((0, len(EGEMAPS_NAMES)), np.float32)
@@ -66,20 +66,20 @@ class ShardTables:
                 feature_sets.suprasegmental(wide.shape[1]),
             ),
             **{
-                name: _vectors(keys, self.vectors[name], feature_sets.embeddings(dim, name))
+                name: _vector_table(keys, self.vectors[name], feature_sets.embeddings(dim, name))
                 for name, dim in self.dims.items()
             },
             "recordings": pa.Table.from_pylist(self.recordings, schema=feature_sets.RECORDING_FEATURES),
         }
         if self.logmel:
-            tables["logmel"] = _table([*keys, *_by_frame(self.logmels, np.float16)], feature_sets.LOGMEL)
+            tables["logmel"] = _table([*keys, *_frame_columns(self.logmels, np.float16)], feature_sets.LOGMEL)
         if self.lld:
-            tables["lld"] = _table([*keys, *_by_frame(self.llds, np.float32), self.voiced], feature_sets.LLD)
+            tables["lld"] = _table([*keys, *_frame_columns(self.llds, np.float32), self.voiced], feature_sets.LLD)
         return tables
 
 
-def tally(counts: Counts, recordings: Sequence[Mapping[str, Any]]) -> Counts:
-    """Adds what the rows of `recordings` say: read, usable, rejected, seconds; a copy's utterances count once."""
+def count_recordings(counts: Counts, recordings: Sequence[Mapping[str, Any]]) -> Counts:
+    """Add the rows of `recordings` to `counts`: read, usable, rejected, seconds; a copy's utterances count once."""
     usable = [row for row in recordings if row["status"] == "ok"]
     once = {row["recording_id"]: row for row in usable}.values()
     counts.n_objects += len(recordings)
@@ -93,9 +93,9 @@ def tally(counts: Counts, recordings: Sequence[Mapping[str, Any]]) -> Counts:
 
 
 def object_columns(item: AudioObject) -> dict[str, Any]:
-    """What the listing said; this attempt counts as a try.
+    """Return the columns that the listing knows; this attempt counts as a try.
 
-    `read_at` is a logical clock: it never goes back for a URI, whatever the clock of the machine that read it says.
+    `read_at` is a logical clock: for a URI it never goes back, even if the clock of the machine that reads it does.
     """
     now = dt.datetime.now(dt.UTC)
     return {
@@ -109,8 +109,8 @@ def object_columns(item: AudioObject) -> dict[str, Any]:
     }
 
 
-def quality_columns(found: Measures | Reject, heard: Mapping[int, Listened]) -> dict[str, Any]:
-    """What reading it showed, and what was heard by channel; a recording in which nobody speaks is rejected too."""
+def quality_columns(found: Measures | Reject, speech: Mapping[int, ChannelSpeech]) -> dict[str, Any]:
+    """Return the columns of a recording's measures and of its speech by channel; one without speech is rejected too."""
     if isinstance(found, Reject):
         return {
             "codec": found.codec,
@@ -123,7 +123,7 @@ def quality_columns(found: Measures | Reject, heard: Mapping[int, Listened]) -> 
             "reason": str(found.reason),
             "error": found.error,
         }
-    spans = [span for listened in heard.values() for span in listened.spans]
+    spans = [span for channel in speech.values() for span in channel.spans]
     speech_s = sum(span.end_s - span.start_s for span in spans)
     columns = {f.name: getattr(found, f.name) for f in fields(found) if f.name not in {"channels", "gains_db", "flaw"}}
     return columns | {
@@ -131,7 +131,7 @@ def quality_columns(found: Measures | Reject, heard: Mapping[int, Listened]) -> 
         "channels": list(found.channels),
         "speech_s": speech_s,
         "speech_ratio": min(1.0, speech_s / (found.seconds * len(found.channels))),
-        "snr_db": _snr_db(heard),
+        "snr_db": _snr_db(speech),
         "n_segments": len(spans),
         "status": "ok" if spans else "rejected",
         "reason": None if spans else str(Reason.NO_SPEECH),
@@ -139,21 +139,21 @@ def quality_columns(found: Measures | Reject, heard: Mapping[int, Listened]) -> 
     }
 
 
-def _snr_db(heard: Mapping[int, Listened]) -> float | None:
-    """Of all channels together."""
-    powers = [listened.heard.powers for listened in heard.values()]
-    masks = [speech_mask(listened.spans, len(listened.heard.powers)) for listened in heard.values()]
+def _snr_db(speech: Mapping[int, ChannelSpeech]) -> float | None:
+    """Return the signal-to-noise ratio of all channels together, None where it is unknown."""
+    powers = [channel.activity.powers for channel in speech.values()]
+    masks = [speech_mask(channel.spans, len(channel.activity.powers)) for channel in speech.values()]
     return snr_db(np.concatenate(powers), np.concatenate(masks)) if powers else None
 
 
-def _vectors(keys: list[Any], vectors: list[np.ndarray], schema: pa.Schema) -> pa.Table:
+def _vector_table(keys: list[Any], vectors: list[np.ndarray], schema: pa.Schema) -> pa.Table:
     kind = schema.field("embedding").type
     flat = np.concatenate([np.zeros(0), *vectors]).astype(kind.value_type.to_pandas_dtype())
     return _table([*keys, pa.FixedSizeListArray.from_arrays(pa.array(flat), kind.list_size)], schema)
 
 
-def _by_frame(items: list[np.ndarray], dtype: type[np.floating]) -> list[list[Any]]:
-    """Of (frames, width) arrays: how many frames, how wide, and the values frame by frame."""
+def _frame_columns(items: list[np.ndarray], dtype: type[np.floating]) -> list[list[Any]]:
+    """Return three columns of (frames, width) arrays: number of frames, width, and the values frame by frame."""
     values = [np.ascontiguousarray(item, dtype).ravel() for item in items]
     return [[len(item) for item in items], [item.shape[1] for item in items], values]
 

@@ -17,9 +17,9 @@ from features.dsp.mel import log_mel
 from features.dsp.suprasegmentals import suprasegmental
 from features.extraction.config import FeatureConfig
 from features.extraction.tables import ShardTables
-from features.segmentation.cutting import cut
+from features.segmentation.cutting import cut_span
 from features.segmentation.segments import Span
-from features.segmentation.speaker_changes import Along, ChangeConfig, split_at_changes
+from features.segmentation.speaker_changes import ChangeConfig, SlidingEmbedder, split_at_changes
 
 Embed = Callable[[Tensor, Tensor], np.ndarray]
 """(batch, time) waveforms and (batch,) lengths to (batch, dim) vectors."""
@@ -31,7 +31,7 @@ class Embedder:
 
     embed: Embed
     dim: int
-    along: Along | None = None
+    sliding: SlidingEmbedder | None = None
 
 
 Embedders = Mapping[str, Embedder]
@@ -53,23 +53,23 @@ class Utterance:
         edges_s = [start_s, *(start_s + span.start_s for span in spans[1:]), self.span.end_s]
         first = round(start_s * SAMPLE_RATE)
         return [
-            replace(self, span=Span(*ends), waveform=cut(self.waveform, Span(*ends), at=first))
+            replace(self, span=Span(*ends), waveform=cut_span(self.waveform, Span(*ends), at=first))
             for ends in pairwise(edges_s)
         ]
 
 
-def by_voice(
+def split_by_voice(
     utterances: Sequence[Utterance], embedders: Embedders, *, config: ChangeConfig, device: torch.device
 ) -> list[Utterance]:
     """The utterances, in which a voice changes in two or more."""
-    along = embedders["embeddings"].along if "embeddings" in embedders else None
+    along = embedders["embeddings"].sliding if "embeddings" in embedders else None
     waveforms = {number: utterance.waveform for number, utterance in enumerate(utterances)}
     whole = {number: [Span(0.0, len(waveform) / SAMPLE_RATE)] for number, waveform in waveforms.items()}
     pieces = split_at_changes(waveforms, whole, along, config=config, device=device)
     return [part for number, utterance in enumerate(utterances) for part in utterance.parts(pieces[number])]
 
 
-def describe(
+def compute_features(
     utterances: Sequence[Utterance],
     tables: ShardTables,
     *,
@@ -83,7 +83,7 @@ def describe(
         tables.add(utterance.recording_id, utterance.channel, utterance.span, level_db(utterance.waveform))
 
     def described(waveform: Tensor, lengths: Tensor) -> list[_Row]:
-        return _described(waveform, lengths, config=config, embedders=embedders, counts=counts)
+        return _compute_rows(waveform, lengths, config=config, embedders=embedders, counts=counts)
 
     pieces = [utterance.waveform for utterance in utterances]
     for row in map_batches(described, pieces, device, max_samples=max_batch_samples(device)):
@@ -108,7 +108,7 @@ class _Row:
     voiced: list[np.ndarray]
 
 
-def _described(
+def _compute_rows(
     waveform: Tensor, lengths: Tensor, *, config: FeatureConfig, embedders: Embedders, counts: Counts
 ) -> list[_Row]:
     started = time.perf_counter()

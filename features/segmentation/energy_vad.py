@@ -15,10 +15,10 @@ _BINS = slice(4, 128)  # of 31.25 Hz: 125 Hz to 4 kHz, above hum and below most 
 _QUANTILES = (0.1, 0.98)  # of a recording's levels: its noise, its loud speech
 _RANGE_DB = 60.0  # what lies further below loud speech is silence, whatever it is
 _SHARE = 0.3  # of the way from noise to loud speech: where a chunk is as likely speech as not
-_LEAST_DB, _MOST_DB = 6.0, 25.0  # that, above the noise
+_MIN_RISE_DB, _MAX_RISE_DB = 6.0, 25.0  # that, above the noise
 _SLOPE_DB = 3.0  # by which the odds of speech grow e-fold
-_SMALLEST = 1e-30  # power
-_CHUNKS_AT_ONCE = 4_096  # all recordings together: bounds memory
+_MIN_POWER = 1e-30  # power
+_MAX_CHUNKS = 4_096  # all recordings together: bounds memory
 
 
 @torch.no_grad()
@@ -37,30 +37,30 @@ def energy_probabilities(
     n_chunks = -(-time // CHUNK)
     if not n_chunks:
         return waveform.new_zeros(n_rows, 0)
-    return speech_of_levels(levels_db(waveform), frames.length_mask(-(-lengths // CHUNK), n_chunks))
+    return probabilities_from_levels(chunk_levels_db(waveform), frames.length_mask(-(-lengths // CHUNK), n_chunks))
 
 
-def speech_of_levels(
+def probabilities_from_levels(
     level_db: Tensor,  # (batch, chunks), of whole recordings
     valid: Tensor,  # (batch, chunks) bool
 ) -> Tensor:  # (batch, chunks)
     """How surely each chunk is speech, by its level among all of its recording's."""
     noise_db, loud_db = frames.masked_quantiles(level_db, valid, _QUANTILES).unbind(-1)
     noise_db = torch.maximum(noise_db, loud_db - _RANGE_DB)
-    even_db = noise_db + (_SHARE * (loud_db - noise_db)).clamp(_LEAST_DB, _MOST_DB)
+    even_db = noise_db + (_SHARE * (loud_db - noise_db)).clamp(_MIN_RISE_DB, _MAX_RISE_DB)
     return torch.where(valid, torch.sigmoid((level_db - even_db[:, None]) / _SLOPE_DB), 0.0)
 
 
 @torch.no_grad()
-def levels_db(waveform: Tensor) -> Tensor:  # (batch, time) to (batch, chunks)
+def chunk_levels_db(waveform: Tensor) -> Tensor:  # (batch, time) to (batch, chunks)
     """The power of each chunk between 125 Hz and 4 kHz, through a Hann window, in dB; the last one filled up."""
     n_chunks = -(-waveform.shape[1] // CHUNK)
     window = torch.hann_window(CHUNK, device=waveform.device, dtype=waveform.dtype)
-    step = max(1, _CHUNKS_AT_ONCE // len(waveform)) * CHUNK
+    step = max(1, _MAX_CHUNKS // len(waveform)) * CHUNK
     found = []
     for start in range(0, n_chunks * CHUNK, step):
         piece = frames.nan_to_zero(waveform[:, start : start + step])
         filled = torch.nn.functional.pad(piece, (0, -piece.shape[1] % CHUNK))
         spectrum = torch.fft.rfft(filled.view(len(filled), -1, CHUNK) * window)[..., _BINS]
         found.append(torch.view_as_real(spectrum).square().sum((-2, -1)))
-    return 10 * torch.cat(found, dim=1).add(_SMALLEST).log10()
+    return 10 * torch.cat(found, dim=1).add(_MIN_POWER).log10()

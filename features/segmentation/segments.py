@@ -10,7 +10,7 @@ from features.segmentation.config import CHUNK, VadConfig
 
 _CHUNK_S = CHUNK / 16_000
 _SMOOTHING = 5  # chunks: a pause shows over 160 ms
-_SHORTEST_SHARE = 0.2  # of max_segment_s: no piece of a split segment is shorter
+_MIN_PIECE_SHARE = 0.2  # of max_segment_s: no piece of a split segment is shorter
 
 
 class Span(NamedTuple):
@@ -33,20 +33,20 @@ def speech_segments(
     to half of the pause beside it, and split where it is too long.
     """
     probabilities = probabilities[: math.ceil(seconds / _CHUNK_S)]
-    found = _without_pauses(_runs(probabilities, config), min_pause_s=config.min_pause_s)
+    found = _join_short_pauses(_find_runs(probabilities, config), min_pause_s=config.min_pause_s)
     ends_s = [(start * _CHUNK_S, min(end * _CHUNK_S, seconds)) for start, end in found]
     kept = [Span(start, end) for start, end in ends_s if end - start >= config.min_speech_s]
     if not kept:
         return []
-    smoothed = _smoothed(probabilities)
+    smoothed = _smooth(probabilities)
     return [
         piece
-        for span in _padded(kept, seconds=seconds, pad_s=config.pad_s)
-        for piece in _split(span, smoothed, max_s=config.max_segment_s)
+        for span in _pad_spans(kept, seconds=seconds, pad_s=config.pad_s)
+        for piece in _split_span(span, smoothed, max_s=config.max_segment_s)
     ]
 
 
-def _runs(probabilities: np.ndarray, config: VadConfig) -> list[tuple[int, int]]:
+def _find_runs(probabilities: np.ndarray, config: VadConfig) -> list[tuple[int, int]]:
     """[start, end) chunks of each run at `release` or above, from its first chunk at `threshold`."""
     edges = np.diff(np.concatenate(([0], probabilities >= config.release, [0])).astype(np.int8))
     opens = np.flatnonzero(probabilities >= config.threshold)
@@ -58,7 +58,7 @@ def _runs(probabilities: np.ndarray, config: VadConfig) -> list[tuple[int, int]]
     return runs
 
 
-def _without_pauses(runs: list[tuple[int, int]], *, min_pause_s: float) -> list[tuple[int, int]]:
+def _join_short_pauses(runs: list[tuple[int, int]], *, min_pause_s: float) -> list[tuple[int, int]]:
     joined: list[tuple[int, int]] = []
     for start, end in runs:
         if joined and (start - joined[-1][1]) * _CHUNK_S < min_pause_s:
@@ -68,7 +68,7 @@ def _without_pauses(runs: list[tuple[int, int]], *, min_pause_s: float) -> list[
     return joined
 
 
-def _padded(spans: list[Span], *, seconds: float, pad_s: float) -> list[Span]:
+def _pad_spans(spans: list[Span], *, seconds: float, pad_s: float) -> list[Span]:
     middles = [(before.end_s + after.start_s) / 2 for before, after in pairwise(spans)]
     return [
         Span(max(span.start_s - pad_s, lowest), min(span.end_s + pad_s, highest))
@@ -76,19 +76,19 @@ def _padded(spans: list[Span], *, seconds: float, pad_s: float) -> list[Span]:
     ]
 
 
-def _smoothed(probabilities: np.ndarray) -> np.ndarray:
+def _smooth(probabilities: np.ndarray) -> np.ndarray:
     """The mean over `_SMOOTHING` chunks around each; at the ends, over those that are there."""
     window = np.ones(_SMOOTHING)
     total = np.convolve(probabilities, window)[_SMOOTHING // 2 :][: len(probabilities)]
     return total / np.convolve(np.ones(len(probabilities)), window)[_SMOOTHING // 2 :][: len(probabilities)]
 
 
-def _split(span: Span, smoothed: np.ndarray, *, max_s: float) -> list[Span]:
+def _split_span(span: Span, smoothed: np.ndarray, *, max_s: float) -> list[Span]:
     """Cuts from the left, each time at the deepest pause that leaves both sides a fifth of `max_s` or more.
 
     Where pauses are equally deep, as in a steady tone, at the one nearest to equal pieces.
     """
-    pieces, (start_s, end_s), shortest_s = [], span, _SHORTEST_SHARE * max_s
+    pieces, (start_s, end_s), shortest_s = [], span, _MIN_PIECE_SHARE * max_s
     while end_s - start_s > max_s:
         first = math.ceil((start_s + shortest_s) / _CHUNK_S)
         last = math.floor(min(start_s + max_s, end_s - shortest_s) / _CHUNK_S)

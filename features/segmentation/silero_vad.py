@@ -22,7 +22,7 @@ _CONTEXT = 64  # samples of the chunk before that the model sees, too
 _N_FFT, _HOP, _FRAMES = 256, 128, 4  # of the spectrum within a chunk
 _UNITS = 128
 _STRIDES = (1, 2, 2, 1)
-_CHUNKS_AT_ONCE = {"cpu": 1024, "cuda": 1 << 16}  # all recordings together: fits a core's cache, or fills a GPU
+_MAX_CHUNKS = {"cpu": 1024, "cuda": 1 << 16}  # all recordings together: fits a core's cache, or fills a GPU
 
 State = tuple[Tensor, Tensor]
 
@@ -42,7 +42,7 @@ def speech_probabilities(
     n_chunks = -(-time // CHUNK)
     if not n_chunks:
         return waveform.new_zeros(n_rows, 0)
-    model, step = network(waveform.device), max(1, chunk_size(_CHUNKS_AT_ONCE, waveform.device) // n_rows)
+    model, step = load_network(waveform.device), max(1, chunk_size(_MAX_CHUNKS, waveform.device) // n_rows)
     state, found = model.start(n_rows), []
     for first in range(0, n_chunks, step):
         start, end = first * CHUNK - _CONTEXT, min(first + step, n_chunks) * CHUNK
@@ -58,14 +58,14 @@ class SpeechStream:
     """`speech_probabilities` of one recording that comes piece by piece; the same, to rounding, as of it whole."""
 
     def __init__(self, device: torch.device) -> None:
-        self._model = network(device)
+        self._model = load_network(device)
         self._state = self._model.start(1)
         self._before = torch.zeros(1, _CONTEXT, device=device)
 
     @torch.no_grad()
     def add(self, samples: Tensor) -> Tensor:  # (time,), whole chunks but for the last piece; gives (chunks,)
         samples = F.pad(samples, (0, -len(samples) % CHUNK))[None]
-        found, step = [], chunk_size(_CHUNKS_AT_ONCE, samples.device) * CHUNK
+        found, step = [], chunk_size(_MAX_CHUNKS, samples.device) * CHUNK
         for first in range(0, samples.shape[1], step):
             piece = samples[:, first : first + step]
             probabilities, self._state = self._model(torch.cat([self._before, piece], dim=1), self._state)
@@ -110,13 +110,13 @@ class SileroNetwork(nn.Module):
         chunks = F.pad(chunks, (0, _N_FFT - _HOP - _CONTEXT), mode="reflect")
         x = torch.fft.rfft(chunks.unfold(1, _N_FFT, _HOP) * self.window).abs()  # (batch * chunks, frames, bins)
         for layer, stride in enumerate(_STRIDES):
-            x = _convolved(x, self.get_buffer(f"kernel{layer}"), self.get_buffer(f"bias{layer}"), stride)
+            x = _convolve(x, self.get_buffer(f"kernel{layer}"), self.get_buffer(f"bias{layer}"), stride)
         x, state = self.lstm(x.view(len(window), -1, _UNITS), state)
         return torch.sigmoid(x.relu() @ self.get_buffer("out") + self.get_buffer("out_bias")), state
 
 
 @lru_cache(maxsize=8)
-def network(device: torch.device) -> SileroNetwork:
+def load_network(device: torch.device) -> SileroNetwork:
     """The network on `device`, read once from the installed wheel. Raises ModelError where it is not there."""
     package = find_spec("silero_vad")
     if package is None or package.origin is None:
@@ -131,7 +131,7 @@ def network(device: torch.device) -> SileroNetwork:
     return SileroNetwork(model._model.state_dict()).requires_grad_(False).eval().to(device)
 
 
-def _convolved(
+def _convolve(
     x: Tensor,  # (n, time, channels in)
     kernel: Tensor,  # (3 * channels in, channels out)
     bias: Tensor,  # (channels out,)

@@ -24,7 +24,7 @@ VERSION = "changes-1"
 
 K = TypeVar("K")
 
-Along = Callable[[Tensor, Tensor, Sequence[float], float], list[list[np.ndarray]]]
+SlidingEmbedder = Callable[[Tensor, Tensor, Sequence[float], float], list[list[np.ndarray]]]
 """(batch, time) waveforms, (batch,) lengths, lengths of window and a hop in seconds to the embeddings of every window.
 
 A row, and of it a length of window: (n_windows, dim) of unit length. Window i begins at i hops; only whole ones count.
@@ -82,7 +82,7 @@ class ChangeConfig:
 def split_at_changes(
     waveforms: Mapping[K, np.ndarray],  # (time,) float32 at 16 kHz, by whatever names them
     spans: Mapping[K, list[Span]],
-    along: Along | None,
+    along: SlidingEmbedder | None,
     *,
     config: ChangeConfig,
     device: torch.device,
@@ -96,18 +96,18 @@ def split_at_changes(
         return split
     keys = [(recording, span) for recording, own in spans.items() for span in own]
     long = [(recording, span) for recording, span in keys if span.end_s - span.start_s >= config.shortest_s]
-    pieces = [_samples(waveforms[recording], span) for recording, span in long]
+    pieces = [_span_samples(waveforms[recording], span) for recording, span in long]
 
     def voices(waveform: Tensor, lengths: Tensor) -> list[list[np.ndarray]]:
         return along(waveform, lengths, (config.window_s, config.fine_s), config.hop_s)
 
     heard = map_batches(voices, pieces, device, max_samples=max_batch_samples(device))
     changes = {
-        place: change_times(own[0], own[1], levels_db(piece), config=config)
+        place: change_times(own[0], own[1], frame_levels_db(piece), config=config)
         for place, piece, own in zip(long, pieces, heard, strict=True)
     }
     return {
-        recording: [piece for span in own for piece in _cut(span, changes.get((recording, span), []))]
+        recording: [piece for span in own for piece in _cut_at(span, changes.get((recording, span), []))]
         for recording, own in split.items()
     }
 
@@ -121,12 +121,12 @@ def change_times(
 ) -> list[float]:
     """Seconds from the stretch's beginning at which another voice begins, in order, pieces of least_s at least."""
     seconds = len(levels_db) * _LEVEL_HOP / SAMPLE_RATE
-    times = _placed(_suspects(voices, config), fine, seconds=seconds, config=config)
-    times = _confirmed(times, voices, seconds=seconds, config=config)
-    return _at_pauses(times, levels_db, seconds=seconds, config=config)
+    times = _place_changes(_suspect_changes(voices, config), fine, seconds=seconds, config=config)
+    times = _confirm_changes(times, voices, seconds=seconds, config=config)
+    return _move_to_pauses(times, levels_db, seconds=seconds, config=config)
 
 
-def levels_db(waveform: np.ndarray) -> np.ndarray:  # (time,) to (frames,), one each 10 ms
+def frame_levels_db(waveform: np.ndarray) -> np.ndarray:  # (time,) to (frames,), one each 10 ms
     """How loud each moment is, over 100 ms around it."""
     whole = waveform[: len(waveform) // _LEVEL_HOP * _LEVEL_HOP].reshape(-1, _LEVEL_HOP)
     power = np.square(whole, dtype=np.float64).mean(1)
@@ -134,7 +134,7 @@ def levels_db(waveform: np.ndarray) -> np.ndarray:  # (time,) to (frames,), one 
     return np.asarray(10 * np.log10(np.maximum(smooth, _FLOOR)))
 
 
-def _suspects(voices: np.ndarray, config: ChangeConfig) -> list[float]:
+def _suspect_changes(voices: np.ndarray, config: ChangeConfig) -> list[float]:
     """Where the voices before and after are least alike, then the same on either side, while it is unlike."""
     size, context = round(config.window_s / config.hop_s), round(config.context_s / config.hop_s)
     totals = np.concatenate([np.zeros((1, voices.shape[1])), np.cumsum(voices, axis=0, dtype=np.float64)])
@@ -155,7 +155,7 @@ def _suspects(voices: np.ndarray, config: ChangeConfig) -> list[float]:
     return sorted(found)
 
 
-def _placed(times: list[float], fine: np.ndarray, *, seconds: float, config: ChangeConfig) -> list[float]:
+def _place_changes(times: list[float], fine: np.ndarray, *, seconds: float, config: ChangeConfig) -> list[float]:
     """Each moved to where the sums of the short windows before and after, up to its neighbours, are longest.
 
     The most likely place of a change between two von Mises-Fisher distributions of one concentration.
@@ -180,12 +180,12 @@ def _placed(times: list[float], fine: np.ndarray, *, seconds: float, config: Cha
     return edges[1:-1]
 
 
-def _confirmed(times: list[float], voices: np.ndarray, *, seconds: float, config: ChangeConfig) -> list[float]:
+def _confirm_changes(times: list[float], voices: np.ndarray, *, seconds: float, config: ChangeConfig) -> list[float]:
     """Without those between pieces that are alike; the most alike are joined first."""
     kept = list(times)
     while kept:
         ends = list(pairwise([0.0, *kept, seconds]))
-        means = np.stack([_voice(voices, start, end, config) for start, end in ends])
+        means = np.stack([_piece_embedding(voices, start, end, config) for start, end in ends])
         alike = _cosines(means[:-1], means[1:])
         most = int(np.argmax(alike))
         if alike[most] < config.unlike:
@@ -194,7 +194,7 @@ def _confirmed(times: list[float], voices: np.ndarray, *, seconds: float, config
     return kept
 
 
-def _voice(voices: np.ndarray, start_s: float, end_s: float, config: ChangeConfig) -> np.ndarray:
+def _piece_embedding(voices: np.ndarray, start_s: float, end_s: float, config: ChangeConfig) -> np.ndarray:
     """The sum of the windows within; of the one nearest to it where none is."""
     starts = np.arange(len(voices)) * config.hop_s
     inside = (starts >= start_s - 1e-6) & (starts + config.window_s <= end_s + 1e-6)
@@ -203,7 +203,7 @@ def _voice(voices: np.ndarray, start_s: float, end_s: float, config: ChangeConfi
     return np.asarray(voices[inside].sum(0, dtype=np.float64))
 
 
-def _at_pauses(times: list[float], levels_db: np.ndarray, *, seconds: float, config: ChangeConfig) -> list[float]:
+def _move_to_pauses(times: list[float], levels_db: np.ndarray, *, seconds: float, config: ChangeConfig) -> list[float]:
     """Each moved to the deepest dip nearby."""
     middles = (np.arange(len(levels_db)) + 0.5) * _LEVEL_HOP / SAMPLE_RATE
     edges = [0.0, *times, seconds]
@@ -225,10 +225,10 @@ def _cosines(first: np.ndarray, second: np.ndarray) -> np.ndarray:  # (n, dim) e
     return np.asarray((first * second).sum(1) / np.maximum(lengths, 1e-12))
 
 
-def _samples(waveform: np.ndarray, span: Span) -> np.ndarray:
+def _span_samples(waveform: np.ndarray, span: Span) -> np.ndarray:
     return waveform[round(span.start_s * SAMPLE_RATE) : round(span.end_s * SAMPLE_RATE)]
 
 
-def _cut(span: Span, times: list[float]) -> list[Span]:
+def _cut_at(span: Span, times: list[float]) -> list[Span]:
     edges = [span.start_s, *(span.start_s + time for time in times), span.end_s]
     return [Span(start, end) for start, end in pairwise(edges)]

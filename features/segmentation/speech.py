@@ -8,7 +8,7 @@ import torch
 
 from features.dsp.batching import map_batches, max_batch_samples
 from features.segmentation.config import CHUNK, VadConfig
-from features.segmentation.energy_vad import energy_probabilities, levels_db, speech_of_levels
+from features.segmentation.energy_vad import chunk_levels_db, energy_probabilities, probabilities_from_levels
 from features.segmentation.segments import Span, speech_segments
 from features.segmentation.silero_vad import SpeechStream, speech_probabilities
 
@@ -17,7 +17,7 @@ _BATCH_S = 240  # on a core
 
 
 @dataclass(frozen=True)
-class Heard:
+class SpeechActivity:
     """Of one signal: a probability of speech and the mean square of each chunk of 512 samples."""
 
     probabilities: np.ndarray  # (chunks,), 0 to 1
@@ -29,14 +29,14 @@ class Heard:
 
 
 @dataclass(frozen=True)
-class Listened:
+class ChannelSpeech:
     """One signal of a recording: what was heard of it, and where speech was found."""
 
-    heard: Heard
+    activity: SpeechActivity
     spans: list[Span]
 
 
-def hear(waveforms: Sequence[np.ndarray], config: VadConfig, device: torch.device) -> list[Heard]:
+def detect_speech(waveforms: Sequence[np.ndarray], config: VadConfig, device: torch.device) -> list[SpeechActivity]:
     """Of each (time,) waveform at 16 kHz; in batches of similar length."""
     powers = [chunk_powers(waveform) for waveform in waveforms]
     probabilities = energy_probabilities if config.method == "energy" else speech_probabilities
@@ -45,11 +45,11 @@ def hear(waveforms: Sequence[np.ndarray], config: VadConfig, device: torch.devic
         return [*probabilities(waveform, lengths).cpu().numpy()]
 
     found = map_batches(rows, waveforms, device, max_samples=max_batch_samples(device, cpu_s=_BATCH_S))
-    return [Heard(row[: len(power)], power) for row, power in zip(found, powers, strict=True)]
+    return [SpeechActivity(row[: len(power)], power) for row, power in zip(found, powers, strict=True)]
 
 
-class Listener:
-    """`hear` for one signal that comes window by window."""
+class StreamingDetector:
+    """`detect_speech` for one signal that comes window by window."""
 
     def __init__(self, config: VadConfig, device: torch.device) -> None:
         self._config, self._device = config, device
@@ -63,19 +63,19 @@ class Listener:
         self._n_samples += len(samples)
         self._powers.append(chunk_powers(samples))
         waveform = torch.tensor(samples, device=self._device)
-        self._found.append(self._stream.add(waveform) if self._stream else levels_db(waveform[None])[0])
+        self._found.append(self._stream.add(waveform) if self._stream else chunk_levels_db(waveform[None])[0])
 
-    def listened(self) -> Listened:
+    def finish(self) -> ChannelSpeech:
         """All of it together."""
         heard = self._heard()
-        return Listened(heard, heard.spans(seconds=self._n_samples / _SAMPLE_RATE, config=self._config))
+        return ChannelSpeech(heard, heard.spans(seconds=self._n_samples / _SAMPLE_RATE, config=self._config))
 
-    def _heard(self) -> Heard:
+    def _heard(self) -> SpeechActivity:
         powers = np.concatenate([np.empty(0, np.float32), *self._powers])
         found = torch.cat([torch.empty(0, device=self._device), *self._found])
         if self._stream is None:
-            found = speech_of_levels(found[None], torch.ones_like(found[None], dtype=torch.bool))[0]
-        return Heard(found.cpu().numpy(), powers)
+            found = probabilities_from_levels(found[None], torch.ones_like(found[None], dtype=torch.bool))[0]
+        return SpeechActivity(found.cpu().numpy(), powers)
 
 
 def chunk_powers(waveform: np.ndarray) -> np.ndarray:

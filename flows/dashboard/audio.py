@@ -14,7 +14,7 @@ from features.corpus import objects
 from features.decode import recording as audio
 from features.decode.config import SAMPLE_RATE
 from features.decode.windows import WINDOW_S, Window
-from features.segmentation.cutting import cut, windows_of
+from features.segmentation.cutting import cut_span, window_range
 from features.segmentation.segments import Span
 from flows.dashboard.recordings import Recording
 from flows.settings import Settings, configs
@@ -50,14 +50,16 @@ def listen(recording: Recording, span: Span, channel: int, settings: Settings) -
     config = configs.audio(settings)
     if len(recording.channels) > 1:
         config = replace(config, channels="each")
-    first, last = windows_of([span])
+    first, last = window_range([span])
     found: list[np.ndarray] = []
     for item in audio.windows(content, config=config, only=(first, last)):
         if isinstance(item, Reject):
             raise CorpusError(f"{recording.uri} does not decode: {item.error}; was it overwritten since it was read?")
         if isinstance(item, Window) and item.channel == channel:
             found.append(item.samples)
-    return cut(np.concatenate(found), span, at=first * WINDOW_S * SAMPLE_RATE) if found else np.zeros(0, np.float32)
+    return (
+        cut_span(np.concatenate(found), span, at=first * WINDOW_S * SAMPLE_RATE) if found else np.zeros(0, np.float32)
+    )
 
 
 def as_wav(samples: np.ndarray) -> bytes:

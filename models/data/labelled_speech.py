@@ -17,7 +17,7 @@ from data_contracts.errors import CorpusError, UsageError
 from data_contracts.fingerprint import digest
 from features.decode.config import SAMPLE_RATE
 from features.decode.recording import Decoded, decode
-from features.extraction.shard import find_speech
+from features.extraction.shard import find_speech_spans
 from features.segmentation.config import VadConfig
 
 _REQUIRED = ("path", "speaker", "emotion")
@@ -114,7 +114,7 @@ def read_speech(clips: Sequence[Clip], config: VadConfig = VadConfig()) -> Itera
             if isinstance(audio, Decoded) and recording_id not in known:
                 heard.append((clip, recording_id, audio.waveform))
                 known.add(recording_id)
-        found = find_speech([waveform for *_, waveform in heard], config, torch.device("cpu"))
+        found = find_speech_spans([waveform for *_, waveform in heard], config, torch.device("cpu"))
         for (clip, recording_id, waveform), spans in zip(heard, found, strict=True):
             if spans:
                 pieces = [waveform[round(s.start_s * SAMPLE_RATE) : round(s.end_s * SAMPLE_RATE)] for s in spans]

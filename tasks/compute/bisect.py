@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from data_contracts.records import AudioObject, ShardRef
 from data_contracts.rejects import Reason, Reject
 from features.corpus import shard_plan
-from features.extraction.shard import Extracted, reject_shard
+from features.extraction.shard import ShardExtraction, reject_shard
 from features.extraction.utterances import Embedders
 from tasks.compute.scatter import Fallback, Instead, Item
 from tasks.run import staging_paths as paths
@@ -18,11 +18,11 @@ from tasks.run.context import Run
 T = TypeVar("T")
 
 
-def smaller(run: Run, embedders: Embedders) -> Fallback[tuple[ShardRef, Extracted]]:
+def smaller(run: Run, embedders: Embedders) -> Fallback[tuple[ShardRef, ShardExtraction]]:
     """For items (run, shard): halves; one recording alone is tried `shard_tries` times, and then rejected."""
     alone = without(run, partial(_rejected, embedders))
 
-    def instead(item: Item, n_deaths: int) -> Instead[tuple[ShardRef, Extracted]]:
+    def instead(item: Item, n_deaths: int) -> Instead[tuple[ShardRef, ShardExtraction]]:
         sent, ref = item
         if ref.n_objects == 1:
             return alone(item, n_deaths)
@@ -34,9 +34,9 @@ def smaller(run: Run, embedders: Embedders) -> Fallback[tuple[ShardRef, Extracte
     return instead
 
 
-def _rejected(embedders: Embedders, run: Run, reject: Reject, ref: ShardRef) -> tuple[ShardRef, Extracted]:
+def _rejected(embedders: Embedders, run: Run, reject: Reject, ref: ShardRef) -> tuple[ShardRef, ShardExtraction]:
     options: Any = {"version": run.feature_version, "config": run.config, "embedders": embedders}
-    return ref, Extracted(reject_shard(run.lake, ref, reject, **options, replace=run.force))
+    return ref, ShardExtraction(reject_shard(run.lake, ref, reject, **options, replace=run.force))
 
 
 def without(run: Run, rejected: Callable[..., T]) -> Fallback[T]:

@@ -15,7 +15,7 @@ from features.decode import process_pool
 from features.decode.config import SAMPLE_RATE
 from features.dsp.batching import pad_batch
 from features.extraction.config import FeatureConfig
-from features.extraction.shard import find_speech
+from features.extraction.shard import find_speech_spans
 from models.serving import encoder
 from models.speaker.linking import Decision
 
@@ -39,7 +39,7 @@ def hear(uris: Sequence[str], model: ModelRef, config: FeatureConfig, *, patienc
     device = torch.device("cpu")
     uris = list(dict.fromkeys(uris))
     waveforms = [_waveform(uri, config, patience) for uri in uris]
-    spans = find_speech(waveforms, config.vad, device)
+    spans = find_speech_spans(waveforms, config.vad, device)
     silent = [uri for uri, found in zip(uris, spans, strict=True) if not found]
     if silent:
         raise CorpusError(f"expected speech in every recording; found none in {', '.join(silent)}: leave it out")

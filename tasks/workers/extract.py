@@ -2,8 +2,15 @@
 
 from data_contracts.records import Counts, ShardRef
 from data_contracts.rejects import Reject
-from features.extraction.long_recording import LongRef, assemble, describe_range, give_up, survey, unsurveyed
-from features.extraction.shard import Extracted, extract_shard
+from features.extraction.long_recording import (
+    LongRef,
+    assemble,
+    extract_range,
+    reject_range,
+    survey,
+    write_survey_reject,
+)
+from features.extraction.shard import ShardExtraction, extract_shard
 from features.extraction.utterances import Embedder
 from features.resources import use_full_precision
 from models.serving import along, encoder, extractor
@@ -11,7 +18,7 @@ from tasks.run import staging_paths as paths
 from tasks.run.context import Run
 
 
-def extract_one(run: Run, shard: ShardRef) -> tuple[ShardRef, Extracted]:
+def extract_one(run: Run, shard: ShardRef) -> tuple[ShardRef, ShardExtraction]:
     """What a worker does: it opens the encoder and the lake, and returns counts, and what is too long for it."""
     _settle()
     return shard, extract_shard(
@@ -36,18 +43,18 @@ def survey_one(run: Run, shard: ShardRef) -> tuple[LongRef, Counts]:
 
 def unsurveyed_one(run: Run, reject: Reject, shard: ShardRef) -> tuple[LongRef, Counts]:
     """Instead, where workers die over it."""
-    return unsurveyed(run.lake, shard, paths.long_recordings(run.id), reject), Counts()
+    return write_survey_reject(run.lake, shard, paths.long_recordings(run.id), reject), Counts()
 
 
 def describe_one(run: Run, ref: LongRef, number: int) -> Counts:
     """What workers then do, each with a stretch of it."""
     _settle()
-    return describe_range(run.lake, ref, number, config=run.config, embedders=embedders(run), resources=run.resources)
+    return extract_range(run.lake, ref, number, config=run.config, embedders=embedders(run), resources=run.resources)
 
 
 def undescribed_one(run: Run, reject: Reject, ref: LongRef, number: int) -> Counts:
     """Instead, where workers die over it."""
-    return give_up(run.lake, ref, number, reject)
+    return reject_range(run.lake, ref, number, reject)
 
 
 def assemble_one(run: Run, ref: LongRef) -> Counts:
@@ -59,7 +66,7 @@ def assemble_one(run: Run, ref: LongRef) -> Counts:
 
 def unassembled_one(run: Run, reject: Reject, ref: LongRef) -> Counts:
     """Instead, where workers die over it: nothing but the reject is left to be put together."""
-    give_up(run.lake, ref, 0, reject)
+    reject_range(run.lake, ref, 0, reject)
     return assemble_one(run, ref)
 
 

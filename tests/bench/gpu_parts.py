@@ -27,7 +27,7 @@ from features.resources import use_full_precision
 from features.segmentation.config import VadConfig
 from features.segmentation.segments import Span
 from features.segmentation.speaker_changes import ChangeConfig, split_at_changes
-from features.segmentation.speech import hear
+from features.segmentation.speech import detect_speech
 from models.speaker.model import SpeakerModel
 from models.speaker.pyfunc import SpeakerPyfunc
 
@@ -78,7 +78,7 @@ def main() -> None:
 
 
 def vad(waveforms: Sequence[np.ndarray], device: torch.device) -> np.ndarray:
-    return np.concatenate([heard.probabilities for heard in hear(waveforms, VadConfig(), device)])
+    return np.concatenate([heard.probabilities for heard in detect_speech(waveforms, VadConfig(), device)])
 
 
 def changes(waveforms: Sequence[np.ndarray], device: torch.device) -> np.ndarray:

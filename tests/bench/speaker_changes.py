@@ -34,10 +34,10 @@ from mixtures import Mixture, Pool, mixture
 from data_contracts.fingerprint import digest
 from features.decode.config import SAMPLE_RATE
 from features.decode.recording import Decoded, decode
-from features.extraction.shard import find_speech
+from features.extraction.shard import find_speech_spans
 from features.segmentation.config import VadConfig
 from features.segmentation.segments import Span
-from features.segmentation.speaker_changes import Along, ChangeConfig, split_at_changes
+from features.segmentation.speaker_changes import ChangeConfig, SlidingEmbedder, split_at_changes
 from models.data.labelled_speech import Speech, read_labels, read_speech
 from models.data.speaker_overlap import heard
 from models.speaker.model import SpeakerModel
@@ -107,7 +107,7 @@ def main() -> None:
     print(f"encoder {model.extractor_digest}, {options.voices} voices, same voice from {config.same_voice}\n")
     remembered = _remembered(along)
     files = dict(_files(chosen, sexes, options.files))
-    before = {key: find_speech([item.waveform for item in made], VadConfig(), CPU) for key, made in files.items()}
+    before = {key: find_speech_spans([item.waveform for item in made], VadConfig(), CPU) for key, made in files.items()}
     for different in options.different:
         setting = replace(config, different=different)
         after = {key: _split(made, before[key], remembered, setting) for key, made in files.items()}
@@ -137,7 +137,7 @@ def _decoded(item: Speech) -> np.ndarray:
     return audio.waveform
 
 
-def _along(model: SpeakerModel, *, crops: bool) -> Along:
+def _along(model: SpeakerModel, *, crops: bool) -> SlidingEmbedder:
     def frames(*asked: Any) -> list[list[np.ndarray]]:
         return [[vectors.numpy() for vectors in row] for row in model.along(*asked)]
 
@@ -147,7 +147,7 @@ def _along(model: SpeakerModel, *, crops: bool) -> Along:
     return cropped if crops else frames
 
 
-def _remembered(along: Along) -> Along:
+def _remembered(along: SlidingEmbedder) -> SlidingEmbedder:
     """Hears every batch once: another threshold asks for the same."""
     known: dict[str, list[list[np.ndarray]]] = {}
 
@@ -160,7 +160,9 @@ def _remembered(along: Along) -> Along:
     return remembered
 
 
-def _split(made: list[Mixture], spans: list[list[Span]], along: Along, config: ChangeConfig) -> list[list[Span]]:
+def _split(
+    made: list[Mixture], spans: list[list[Span]], along: SlidingEmbedder, config: ChangeConfig
+) -> list[list[Span]]:
     waveforms = {str(place): item.waveform for place, item in enumerate(made)}
     found = split_at_changes(waveforms, dict(zip(waveforms, spans, strict=True)), along, config=config, device=CPU)
     return list(found.values())
@@ -200,7 +202,7 @@ def _figures(tally: Tally) -> str:
     )
 
 
-def _cost(model: SpeakerModel, along: Along, speech: list[Speech], config: ChangeConfig) -> None:
+def _cost(model: SpeakerModel, along: SlidingEmbedder, speech: list[Speech], config: ChangeConfig) -> None:
     """On segments of 10 s, the best of five."""
     joined = np.concatenate([item.waveform for item in speech])
     size = 10 * SAMPLE_RATE

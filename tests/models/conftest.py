@@ -73,7 +73,7 @@ def _all_is_speech(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(
         labelled_speech,
-        "find_speech",
+        "find_speech_spans",
         lambda waveforms, *_: [[Span(0.0, len(waveform) / RATE)] for waveform in waveforms],
     )
 

@@ -18,7 +18,7 @@ from features.corpus.filesystem import look_at
 from features.decode.config import AudioConfig
 from features.decode.recording import decode
 from features.extraction.config import FeatureConfig
-from features.extraction.long_recording import assemble, describe_range, survey
+from features.extraction.long_recording import assemble, extract_range, survey
 from features.extraction.shard import extract_shard
 from features.extraction.utterances import Embedder
 from features.resources import Resources
@@ -58,7 +58,7 @@ def _split(lake: Lake, ref: ShardRef, config: FeatureConfig, resources: Resource
     counts = Counts()
     found = survey(lake, ref, "staging/long", config=config, resources=resources, counts=counts)
     for number in reversed(range(found.n_ranges)):  # in any order
-        counts += describe_range(lake, found, number, config=config, embedders=EMBEDDERS, resources=resources)
+        counts += extract_range(lake, found, number, config=config, embedders=EMBEDDERS, resources=resources)
     once, again = (
         assemble(lake, found, version="split", config=config, embedders=EMBEDDERS, replace=True) for _ in range(2)
     )  # a worker that dies with the answer is asked again
@@ -111,14 +111,14 @@ def test_what_vanishes_between_survey_and_description_is_a_reject(lake, sample, 
     (tmp_path / "call").write_bytes(_call(sample, 70.0, 16_000))
     ref, config = _plan(lake, tmp_path / "call", "0c"), FeatureConfig()
     found = survey(lake, ref, "staging/long", config=config, resources=LONG, counts=Counts())
-    describe_range(lake, found, 0, config=config, embedders=EMBEDDERS, resources=LONG)
+    extract_range(lake, found, 0, config=config, embedders=EMBEDDERS, resources=LONG)
     if what == "gone":
         (tmp_path / "call").unlink()
     else:
         data = bytearray((tmp_path / "call").read_bytes())
         data[5_000] ^= 1
         (tmp_path / "call").write_bytes(data)
-    describe_range(lake, found, 1, config=config, embedders=EMBEDDERS, resources=LONG)
+    extract_range(lake, found, 1, config=config, embedders=EMBEDDERS, resources=LONG)
     counts = assemble(lake, found, version="split", config=config, embedders=EMBEDDERS, replace=False)
     (row,) = _rows(lake, "recordings", "split", "0c").to_dicts()
     assert (row["status"], row["reason"]) == ("rejected", "vanished")

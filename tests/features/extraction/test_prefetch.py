@@ -23,7 +23,7 @@ from features.corpus.listing import list_objects
 from features.decode import process_pool
 from features.decode.config import AudioConfig
 from features.decode.recording import Decoded
-from features.extraction.prefetch import Fetched, Long, fetch_ahead
+from features.extraction.prefetch import DecodedObject, LongRecording, fetch_ahead
 from features.resources import Resources
 
 DAY, NOW = dt.date(2026, 11, 21), dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
@@ -112,7 +112,7 @@ def test_nothing_is_read_before_it_is_asked_for_and_no_more_after_it_was_enough(
     assert reader.n_started <= 5
 
 
-def _seconds_ahead(fetched: Iterator[Fetched]) -> float:
+def _seconds_ahead(fetched: Iterator[DecodedObject]) -> float:
     """The most decoded audio that was ever waiting, in seconds."""
     most, total = 0.0, 0.0
     for item in fetched:
@@ -148,7 +148,7 @@ def test_a_recording_that_is_too_long_to_be_held_is_handed_on_as_such():
     found = list(
         fetch_ahead(items, config=CONFIG, resources=resources, read=lambda uri, _: long if uri == "long" else short)
     )
-    assert [type(item.audio) for item in found] == [Decoded, Long, Decoded]
+    assert [type(item.audio) for item in found] == [Decoded, LongRecording, Decoded]
     assert found[1].sha256 == digest(long)
 
 

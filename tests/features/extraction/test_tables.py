@@ -11,10 +11,10 @@ from data_contracts.rejects import Reason, Reject
 from data_contracts.schema import feature_sets
 from features.dsp.gemaps import EGEMAPS_NAMES
 from features.dsp.suprasegmentals import SUPRASEGMENTAL_NAMES
-from features.extraction.tables import ShardTables, object_columns, quality_columns, tally
+from features.extraction.tables import ShardTables, count_recordings, object_columns, quality_columns
 from features.quality.measures import Measures
 from features.segmentation.segments import Span
-from features.segmentation.speech import Heard, Listened
+from features.segmentation.speech import ChannelSpeech, SpeechActivity
 
 DIM = 4
 ITEM = AudioObject("s3://corpus/a", "e", 10, dt.date(2026, 11, 21), dt.datetime(2026, 11, 21, tzinfo=dt.UTC), "{}", 1)
@@ -24,7 +24,7 @@ AUDIO = Measures(
 REJECT = Reject(Reason.TRUNCATED, "cut", "flac", 8_000, 2, 0.5)
 SPANS = [Span(0.0, 0.25), Span(0.5, 1.0)]
 POWERS = np.full(32, 1e-4, np.float32)
-HEARD = {0: Listened(Heard(np.ones(32, np.float32), POWERS), SPANS)}
+HEARD = {0: ChannelSpeech(SpeechActivity(np.ones(32, np.float32), POWERS), SPANS)}
 
 
 def _filled(*, frames: bool) -> ShardTables:
@@ -98,7 +98,9 @@ def test_a_usable_recording():
 
 
 def test_speech_in_several_channels_is_a_share_of_all_their_time():
-    row = quality_columns(replace(AUDIO, channels=(0, 1)), HEARD | {1: Listened(HEARD[0].heard, [Span(0.0, 0.25)])})
+    row = quality_columns(
+        replace(AUDIO, channels=(0, 1)), HEARD | {1: ChannelSpeech(HEARD[0].activity, [Span(0.0, 0.25)])}
+    )
     assert (row["n_segments"], row["speech_s"], row["speech_ratio"]) == (3, 1.0, 0.5)
 
 
@@ -108,7 +110,7 @@ def test_what_is_kept_of_a_truncated_file_says_so():
 
 
 def test_a_recording_in_which_nobody_speaks_is_rejected():
-    row = quality_columns(AUDIO, {0: Listened(Heard(np.zeros(32, np.float32), POWERS), [])})
+    row = quality_columns(AUDIO, {0: ChannelSpeech(SpeechActivity(np.zeros(32, np.float32), POWERS), [])})
     assert (row["status"], row["reason"], row["n_segments"]) == ("rejected", "no_speech", 0)
     assert row["error"] == "no speech found in 1.0 s of sound"
 
@@ -142,7 +144,7 @@ def test_a_read_comes_after_the_reads_before_it_whatever_the_clock_says():
 
 
 def test_the_tally_adds_to_what_was_counted():
-    counts = tally(Counts(n_duplicates=1, vad_s=0.5), _filled(frames=False).recordings)
+    counts = count_recordings(Counts(n_duplicates=1, vad_s=0.5), _filled(frames=False).recordings)
     assert counts == Counts(
         n_objects=2,
         n_bytes=20,

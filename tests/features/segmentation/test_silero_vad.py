@@ -131,7 +131,7 @@ def test_padding_is_ignored(device):
 def test_windows_of_time_match_the_whole(monkeypatch, chunks_at_once):
     waveform, lengths = batch_of([babble(4.0), babble(2.9, seed=1)])
     whole = speech_probabilities(waveform, lengths)
-    monkeypatch.setitem(silero_vad._CHUNKS_AT_ONCE, "cpu", chunks_at_once)
+    monkeypatch.setitem(silero_vad._MAX_CHUNKS, "cpu", chunks_at_once)
     torch.testing.assert_close(speech_probabilities(waveform, lengths), whole, rtol=0, atol=1e-5)
 
 
@@ -151,7 +151,7 @@ def test_the_stft_kernels_are_a_windowed_dft(wheel):
     """What lets an FFT stand in for the wheel's convolution."""
     kernels = wheel._model.stft.forward_basis_buffer[:, 0]
     angle = 2 * torch.pi * torch.arange(129)[:, None] * torch.arange(256) / 256
-    expected = torch.cat([angle.cos(), -angle.sin()]) * silero_vad.network(torch.device("cpu")).window
+    expected = torch.cat([angle.cos(), -angle.sin()]) * silero_vad.load_network(torch.device("cpu")).window
     torch.testing.assert_close(kernels, expected, rtol=0, atol=5e-5)
 
 

@@ -14,7 +14,13 @@ from data_contracts.errors import UsageError
 from features.decode.config import SAMPLE_RATE
 from features.extraction.config import FeatureConfig
 from features.segmentation.segments import Span
-from features.segmentation.speaker_changes import Along, ChangeConfig, change_times, levels_db, split_at_changes
+from features.segmentation.speaker_changes import (
+    ChangeConfig,
+    SlidingEmbedder,
+    change_times,
+    frame_levels_db,
+    split_at_changes,
+)
 
 CONFIG = ChangeConfig()
 CPU = torch.device("cpu")
@@ -94,13 +100,13 @@ def test_a_stretch_shorter_than_two_windows_has_no_place_for_a_change():
 
 def test_levels_are_of_power_in_decibels():
     tone = 0.5 * np.sin(2 * np.pi * 200 * np.arange(SAMPLE_RATE) / SAMPLE_RATE)
-    found = levels_db(np.concatenate([tone, np.zeros(SAMPLE_RATE)]).astype(np.float32))
+    found = frame_levels_db(np.concatenate([tone, np.zeros(SAMPLE_RATE)]).astype(np.float32))
     assert found.shape == (200,)
     assert found[50] == pytest.approx(20 * np.log10(0.5 / np.sqrt(2)), abs=0.1)
     assert found[150] == -90.0
 
 
-def _along_of(edges_s: Sequence[float], names: Sequence[int], heard: list[int] | None = None) -> Along:
+def _along_of(edges_s: Sequence[float], names: Sequence[int], heard: list[int] | None = None) -> SlidingEmbedder:
     """Says the same of every row, cut to its length."""
 
     def along(_: torch.Tensor, lengths: torch.Tensor, windows_s: Sequence[float], hop_s: float):
@@ -116,7 +122,7 @@ def _along_of(edges_s: Sequence[float], names: Sequence[int], heard: list[int] |
     return along
 
 
-def _split(spans: list[Span], along: Along | None, config: ChangeConfig = CONFIG) -> list[Span]:
+def _split(spans: list[Span], along: SlidingEmbedder | None, config: ChangeConfig = CONFIG) -> list[Span]:
     waveform = np.random.default_rng(0).standard_normal(round(61 * SAMPLE_RATE)).astype(np.float32)
     return split_at_changes({"a": waveform}, {"a": spans}, along, config=config, device=CPU)["a"]
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from features.decode.recording import decode
 from features.segmentation.config import CHUNK, VadConfig
 from features.segmentation.segments import Span
-from features.segmentation.speech import Listener, chunk_powers, hear, speech_mask
+from features.segmentation.speech import StreamingDetector, chunk_powers, detect_speech, speech_mask
 
 RATE = 16_000
 
@@ -23,13 +23,13 @@ def speech(sample) -> np.ndarray:
 @pytest.mark.parametrize("method", ["silero", "energy"])
 def test_windows_give_what_the_whole_gives(speech, method, device):
     config = VadConfig(method=method)
-    (whole,) = hear([speech], config, device)
-    listener = Listener(config, device)
+    (whole,) = detect_speech([speech], config, device)
+    listener = StreamingDetector(config, device)
     for start in range(0, len(speech), 32 * RATE):
         listener.add(speech[start : start + 32 * RATE])
-    found = listener.listened()
-    np.testing.assert_allclose(found.heard.probabilities, whole.probabilities, atol=1e-4)
-    np.testing.assert_allclose(found.heard.powers, whole.powers, rtol=1e-6)
+    found = listener.finish()
+    np.testing.assert_allclose(found.activity.probabilities, whole.probabilities, atol=1e-4)
+    np.testing.assert_allclose(found.activity.powers, whole.powers, rtol=1e-6)
     assert found.spans == whole.spans(seconds=len(speech) / RATE, config=config)
     assert len(found.spans) > 5
 
@@ -38,16 +38,16 @@ def test_windows_give_what_the_whole_gives(speech, method, device):
 def test_batch_matches_single(speech, method, device):
     config = VadConfig(method=method)
     pieces = [speech[:50_000], speech[50_000:50_300], speech[70_000:200_000]]
-    together = hear(pieces, config, device)
+    together = detect_speech(pieces, config, device)
     for piece, heard in zip(pieces, together, strict=True):
-        (alone,) = hear([piece], config, device)
+        (alone,) = detect_speech([piece], config, device)
         np.testing.assert_allclose(heard.probabilities, alone.probabilities, atol=1e-5)
         assert len(heard.probabilities) == len(heard.powers) == -(-len(piece) // CHUNK)
 
 
 def test_both_ways_of_finding_speech_agree_on_what_is_clear(speech):
     cpu = torch.device("cpu")
-    (silero,), (energy,) = (hear([speech], VadConfig(method=method), cpu) for method in ("silero", "energy"))
+    (silero,), (energy,) = (detect_speech([speech], VadConfig(method=method), cpu) for method in ("silero", "energy"))
     sure = (silero.probabilities > 0.9) | (silero.probabilities < 0.1)
     agree = (silero.probabilities > 0.5) == (energy.probabilities > 0.5)
     assert agree[sure].mean() > 0.8
