@@ -8,7 +8,7 @@ from data_contracts.lake import Lake
 from flows.notifications.hooks import told
 from flows.pipeline import extractors
 from flows.settings import Settings, configs
-from tasks.maintenance_report import Upkeep, now_of
+from tasks.maintenance_report import MaintenanceReport, now_of
 from tasks.stages.compact import pack_features, tidy_tables
 from tasks.stages.expire import expire_reports, expire_stagings, expire_versions
 from tasks.staging.expiry import unpublished_versions
@@ -18,7 +18,7 @@ from tasks.staging.live_runs import running
 @flow(name="maintain", **told)
 def maintain(
     dry_run: bool = False, drop_versions: bool = False, settings: dict[str, Any] | None = None
-) -> list[Upkeep]:
+) -> list[MaintenanceReport]:
     """Compacts tables and features and removes what is old, as the settings say; returns what was done.
 
     `dry_run` tells what would be done. `settings` are the flags by name. Runs may go on meanwhile.

@@ -23,7 +23,7 @@ from flows.terminal.progress import reporter
 from flows.terminal.screen import safe
 from flows.workers.dask import Workers, workers_for
 from models.registry.compatibility import check_features
-from tasks.run.context import Choice, Run, new_id
+from tasks.run.context import RejectFilter, Run, new_id
 from tasks.run.heartbeat import heartbeat
 from tasks.run.ledger import Ledger
 from tasks.stages.discover import discover
@@ -44,7 +44,7 @@ def process(
     stage: Stage | None = None,
     force: bool = False,
     rescore: bool = False,
-    retry: Choice | None = None,
+    retry: RejectFilter | None = None,
 ) -> Ledger:
     """Runs the stages over `dates` (None: all there are) and returns the ledger.
 
@@ -87,7 +87,7 @@ def open_run(
     force: bool = False,
     rescore: bool = False,
     reads_audio: bool = True,
-    retry: Choice | None = None,
+    retry: RejectFilter | None = None,
 ) -> Run:
     """Settles where the run works and with which versions: the registry's champions, of now.
 
@@ -116,7 +116,7 @@ def open_run(
         channel_names=settings.channel_names,
         drift=configs.drift(settings),
         shard_tries=settings.shard_tries,
-        part_recordings=settings.publish_recordings,
+        batch_recordings=settings.publish_recordings,
         force=force,
         rescore=rescore,
         retry=retry,

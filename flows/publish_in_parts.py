@@ -16,7 +16,7 @@ from tasks.stages.publish import publish
 from tasks.stages.reenrol import reenrol
 from tasks.stages.score import score
 from tasks.stages.select import select
-from tasks.staging.pending import Pending, held
+from tasks.staging.pending import Pending, dates_in_store
 
 _ATTEMPTS = 5
 _WORSE = ("nothing_to_check", "passed", "warned", "stopped")
@@ -28,7 +28,7 @@ def publish_waiting(run: Run, ledger: Ledger, workers: Workers) -> bool:
     What another run published in between is built upon: the dates are staged again. Raises ValidationStopped: dates
     published before stay, they passed.
     """
-    dates, refused, is_written = held(run), 0, False
+    dates, refused, is_written = dates_in_store(run), 0, False
     while True:
         with ledger.timed("integrate"):
             waiting = select(run, dates)
@@ -49,11 +49,11 @@ def publish_waiting(run: Run, ledger: Ledger, workers: Workers) -> bool:
             reporter.get().say("publish", "another run published first: staging again on top of it")
             continue
         ledger.attempt += 1
-        run, dates, refused = replace(run, part=run.part + 1), waiting.rest, 0
+        run, dates, refused = replace(run, batch=run.batch + 1), waiting.rest, 0
         reporter.get().say("publish", _published(ledger, waiting))
         if is_written:
             break
-    if not run.part:
+    if not run.batch:
         reporter.get().say("publish", "nothing new: the tables are as they were")
     return is_written
 
@@ -95,7 +95,7 @@ def _stage(run: Run, ledger: Ledger, waiting: Pending, workers: Workers) -> None
     if verdict.critical:
         raise ValidationStopped(
             f"{len(verdict.critical)} of {verdict.n_expectations} expectations failed, "
-            f"{'nothing was published' if not run.part else 'these dates were not published'}; first: "
+            f"{'nothing was published' if not run.batch else 'these dates were not published'}; first: "
             f"{verdict.critical[0]}. See {docs_uri(run)}, mend the model or the data, and run again"
         )
 

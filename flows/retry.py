@@ -12,7 +12,7 @@ from flows.dates import days
 from flows.notifications.hooks import told
 from flows.pipeline import process
 from flows.settings import Settings
-from tasks.run.context import Choice
+from tasks.run.context import RejectFilter
 from tasks.run.ledger import Ledger
 from tasks.staging.rejects import chosen
 
@@ -36,9 +36,9 @@ def retry(
     return process(opened, flow="retry", dates=dates, retry=choice)
 
 
-def choice_of(reasons: Sequence[str], uris: Sequence[str]) -> Choice:
+def choice_of(reasons: Sequence[str], uris: Sequence[str]) -> RejectFilter:
     """Raises UsageError for a word that is no reason."""
     for reason in reasons:
         if reason not in set(Reason):
             raise UsageError(f"expected a reason, one of {', '.join(Reason)}; found {reason!r}")
-    return Choice(tuple(dict.fromkeys(map(str, reasons))), tuple(dict.fromkeys(uris)))
+    return RejectFilter(tuple(dict.fromkeys(map(str, reasons))), tuple(dict.fromkeys(uris)))

@@ -16,7 +16,7 @@ Found = dict[str, tuple[int, dt.datetime]]
 
 
 @dataclass
-class Upkeep:
+class MaintenanceReport:
     """A line of the table that `undertone maintain` prints; `seconds` of work, of which some is done side by side."""
 
     what: str

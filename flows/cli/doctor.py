@@ -106,10 +106,10 @@ def _registry(settings: Settings) -> tuple[State, str]:
 
 def _speakers(settings: Settings) -> tuple[State, str]:
     from tasks.speakers.gallery import voiceprints
-    from tasks.speakers.lookup import remembered
+    from tasks.speakers.lookup import load_speakers
 
     lake = settings.open_lake()
-    people = remembered(lake)
+    people = load_speakers(lake)
     extractor = settings.open_registry(lake).champion("speaker").metadata["extractor_digest"]
     heard = {voice.speaker_id for voice in voiceprints(people, extractor)}
     rows = people.select("speaker_id", "name", "kind").to_dicts()

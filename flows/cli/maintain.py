@@ -11,7 +11,7 @@ from flows.terminal.screen import screen
 from flows.workers.prefect_server import start_server
 
 if TYPE_CHECKING:
-    from tasks.maintenance_report import Upkeep
+    from tasks.maintenance_report import MaintenanceReport
 
 console = screen()
 Days = int | None
@@ -62,7 +62,7 @@ def maintain(
         _show(done, dry_run=dry_run)
 
 
-def _show(done: list["Upkeep"], *, dry_run: bool) -> None:
+def _show(done: list["MaintenanceReport"], *, dry_run: bool) -> None:
     import pyarrow as pa
 
     from flows.terminal.summary import grid

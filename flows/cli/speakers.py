@@ -31,9 +31,9 @@ def list_speakers(lake: Lake = None, limit: Limit = 100, as_json: Json = False) 
     import polars as pl
 
     from flows.terminal.output import rows
-    from tasks.speakers.lookup import remembered
+    from tasks.speakers.lookup import load_speakers
 
-    people = remembered(_lake(lake)).filter(pl.col("kind") != "merged")
+    people = load_speakers(_lake(lake)).filter(pl.col("kind") != "merged")
     order = people.sort("n_utterances", "speaker_id", descending=[True, False]).head(limit)
     rows(console, order.select(_COLUMNS).to_arrow(), style="json" if as_json else "table")
 

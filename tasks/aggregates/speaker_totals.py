@@ -16,7 +16,7 @@ _IDENTITY = ("speaker_id", "name", "kind", "centroid", "extractor", "sources", "
 _SUMS = ("first_seen", "last_seen", "n_utterances", "speech_s")
 
 
-def speakers(
+def update_speaker_totals(
     run: Run, after: pl.DataFrame, *, added: pl.DataFrame, removed: pl.DataFrame
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The touched speakers with their sums, and the found ones who have nothing left.

@@ -11,46 +11,46 @@ from data_contracts.rejects import Reason, Reject
 from features.corpus import shard_plan
 from features.extraction.shard import ShardExtraction, reject_shard
 from features.extraction.utterances import Embedders
-from tasks.compute.scatter import Fallback, Instead, Item
+from tasks.compute.scatter import Fallback, Item, Replacement
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
 
 T = TypeVar("T")
 
 
-def smaller(run: Run, embedders: Embedders) -> Fallback[tuple[ShardRef, ShardExtraction]]:
+def bisect_shard(run: Run, embedders: Embedders) -> Fallback[tuple[ShardRef, ShardExtraction]]:
     """For items (run, shard): halves; one recording alone is tried `shard_tries` times, and then rejected."""
-    alone = without(run, partial(_rejected, embedders))
+    alone = reject_after_tries(run, partial(_rejected_shard, embedders))
 
-    def instead(item: Item, n_deaths: int) -> Instead[tuple[ShardRef, ShardExtraction]]:
+    def instead(item: Item, n_deaths: int) -> Replacement[tuple[ShardRef, ShardExtraction]]:
         sent, ref = item
         if ref.n_objects == 1:
             return alone(item, n_deaths)
         members = shard_plan.read_plan(run.lake, ref)
         middle = len(members) // 2
         halves = {shard_plan.shard_id(half, run.feature_version): half for half in (members[:middle], members[middle:])}
-        return Instead(items=[(sent, half) for half in replan(run, ref, halves)])
+        return Replacement(items=[(sent, half) for half in replan(run, ref, halves)])
 
     return instead
 
 
-def _rejected(embedders: Embedders, run: Run, reject: Reject, ref: ShardRef) -> tuple[ShardRef, ShardExtraction]:
+def _rejected_shard(embedders: Embedders, run: Run, reject: Reject, ref: ShardRef) -> tuple[ShardRef, ShardExtraction]:
     options: Any = {"version": run.feature_version, "config": run.config, "embedders": embedders}
     return ref, ShardExtraction(reject_shard(run.lake, ref, reject, **options, replace=run.force))
 
 
-def without(run: Run, rejected: Callable[..., T]) -> Fallback[T]:
+def reject_after_tries(run: Run, rejected: Callable[..., T]) -> Fallback[T]:
     """For items (run, …) of one recording alone: tried `shard_tries` times, and then `rejected(run, reject, …)`."""
 
-    def instead(item: Item, n_deaths: int) -> Instead[T]:
+    def instead(item: Item, n_deaths: int) -> Replacement[T]:
         if n_deaths < run.shard_tries:
-            return Instead(items=[item])
-        return Instead(results=[rejected(run, _over_it(run, n_deaths), *item[1:])])
+            return Replacement(items=[item])
+        return Replacement(results=[rejected(run, _worker_death_reject(run, n_deaths), *item[1:])])
 
     return instead
 
 
-def _over_it(run: Run, n_deaths: int) -> Reject:
+def _worker_death_reject(run: Run, n_deaths: int) -> Reject:
     return Reject(
         Reason.UNREADABLE,
         f"expected a worker to compute it within memory_mb = {run.resources.memory_mb}; workers died, or ran out of "
@@ -68,7 +68,7 @@ def replan(run: Run, ref: ShardRef, parts: Mapping[str, Sequence[AudioObject]]) 
     return made
 
 
-def as_replanned(run: Run, refs: Sequence[ShardRef]) -> list[ShardRef]:
+def replanned_shards(run: Run, refs: Sequence[ShardRef]) -> list[ShardRef]:
     """The shards that stand in place of `refs`: of those that an attempt before this one replanned, their parts."""
     names = set(run.lake.names(paths.replanned(run.id)))
     found, waiting = list[ShardRef](), list(reversed(refs))

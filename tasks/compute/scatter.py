@@ -31,18 +31,18 @@ _HOPELESS = 25  # deaths before anything at all was done
 
 
 @dataclass(frozen=True)
-class Instead(Generic[T]):
+class Replacement(Generic[T]):
     """What takes the place of an item over which workers die: other items, or results without it."""
 
     items: list[Item] = field(default_factory=list)
     results: list[T] = field(default_factory=list)
 
 
-Fallback = Callable[[Item, int], Instead[T]]
+Fallback = Callable[[Item, int], Replacement[T]]
 """From an item and the number of workers that died over it, the last of them over it alone."""
 
 
-def scatter(
+def map_on_cluster(
     client: "Client | None",
     function: Callable[..., T],
     items: Iterable[Item],

@@ -13,7 +13,7 @@ from data_contracts.errors import LakeError
 from data_contracts.lake import Lake
 from data_contracts.lake.snapshot import published
 from data_contracts.schema.tables import TABLE_KEYS
-from tasks.maintenance_report import Upkeep, files_below, n_bytes
+from tasks.maintenance_report import MaintenanceReport, files_below, n_bytes
 
 _TOMBSTONE_DAYS = 7  # Delta remembers for so long which files a version replaced
 _DELTA_TARGET_BYTES = 100 << 20  # delta-rs's own
@@ -27,7 +27,7 @@ def existing_tables(lake: Lake) -> Iterator[tuple[str, DeltaTable]]:
             yield name, delta
 
 
-def tidy(lake: Lake, table: str, delta: DeltaTable, keep_days: int, *, dry_run: bool) -> Upkeep:
+def tidy(lake: Lake, table: str, delta: DeltaTable, keep_days: int, *, dry_run: bool) -> MaintenanceReport:
     """Compacts a table, vacuums it, shortens its log. Raises LakeError; the caller holds the publish lock."""
     started, before = time.perf_counter(), _sizes(delta)
     try:
@@ -47,7 +47,9 @@ def tidy(lake: Lake, table: str, delta: DeltaTable, keep_days: int, *, dry_run: 
     if n_gone:
         did.append(f"{n_gone} old files{' would be' if dry_run else ''} removed ({gone_bytes / 1e6:,.1f} MB)")
     counts = (len(before), len(after), sum(before["size_bytes"].to_list()), sum(after))
-    return Upkeep(f"analytics/{table}", ", ".join(did) or "as it was", *counts, time.perf_counter() - started)
+    return MaintenanceReport(
+        f"analytics/{table}", ", ".join(did) or "as it was", *counts, time.perf_counter() - started
+    )
 
 
 def _sizes(delta: DeltaTable) -> pl.DataFrame:

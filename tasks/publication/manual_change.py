@@ -9,15 +9,15 @@ import pyarrow as pa
 from data_contracts.lake import Lake
 from data_contracts.lake.snapshot import versions
 from data_contracts.schema.tables import BY_DAY
-from tasks.publication.publish import alone, publish_staged
-from tasks.publication.roll_forward import finish_the_dead
+from tasks.publication.publish import publish_lock, publish_staged
+from tasks.publication.roll_forward import roll_forward_dead_runs
 from tasks.run import staging_paths as paths
 from tasks.run.context import new_id
 from tasks.run.ledger import Ledger
 
 
 @dataclass(frozen=True)
-class Amendment:
+class ManualChange:
     """A change to published tables: rows to write, keys to delete, and the days that tables by day are replaced on."""
 
     tables: dict[str, pa.Table]
@@ -25,7 +25,7 @@ class Amendment:
     days: tuple[dt.date, ...] = ()
 
 
-def amend(lake: Lake, flow: str, make: Callable[[str], Amendment | None]) -> str | None:
+def publish_manual_change(lake: Lake, flow: str, make: Callable[[str], ManualChange | None]) -> str | None:
     """Publishes outside of a run what a person asked for, and writes it into the ledger; None: nothing to change.
 
     `make` gets the id under which it is published, and sees the tables as they stand under the lock. Killed on the
@@ -33,8 +33,8 @@ def amend(lake: Lake, flow: str, make: Callable[[str], Amendment | None]) -> str
     """
     now = dt.datetime.now(dt.UTC)
     ledger = Ledger(new_id(now), flow, now, verdict="passed")
-    with alone(lake, ledger.run_id) as held:
-        finish_the_dead(held)
+    with publish_lock(lake, ledger.run_id) as held:
+        roll_forward_dead_runs(held)
         base = versions(lake)
         change = make(ledger.run_id)
         if change is None:
@@ -50,7 +50,7 @@ def amend(lake: Lake, flow: str, make: Callable[[str], Amendment | None]) -> str
     return ledger.run_id
 
 
-def _where(change: Amendment) -> dict[str, list[str]]:
+def _where(change: ManualChange) -> dict[str, list[str]]:
     """The dates of utterances that a person changes: they stay on them."""
     places = {table: list(change.days) for table in BY_DAY if table in change.tables}
     rows = change.tables.get("utterances")

@@ -20,7 +20,7 @@ _READ = ("utterances", "speakers", "recordings")  # what staging builds upon
 
 
 @contextmanager
-def alone(lake: Lake, holder: str) -> Iterator[Held]:
+def publish_lock(lake: Lake, holder: str) -> Iterator[Held]:
     """The lock, where it can be trusted. Raises LakeError where the store does not keep conditions."""
     require_conditional_writes(lake)
     with publishing(lake, holder) as held:

@@ -13,20 +13,20 @@ from tasks.run import staging_paths as paths
 from tasks.run.ledger import Ledger
 
 
-def finish_the_dead(held: Held, *, but: str = "") -> list[str]:
+def roll_forward_dead_runs(held: Held, *, but: str = "") -> list[str]:
     """Publishes what dead runs had begun to; the caller holds the lock, under which nothing may stay half published.
 
     Returns their ids; `but` is the caller's own run, tried again after a hiccup.
     """
-    return [run_id for run_id in half_published(held.lake) if run_id != but and _finish_dead(held, run_id)]
+    return [run_id for run_id in half_published_runs(held.lake) if run_id != but and _roll_forward_run(held, run_id)]
 
 
-def half_published(lake: Lake) -> list[str]:
+def half_published_runs(lake: Lake) -> list[str]:
     """Runs whose publication has begun and not ended."""
     return [run_id for run_id in paths.run_ids(lake) if lake.exists(paths.ready(run_id))]
 
 
-def _finish_dead(held: Held, run_id: str) -> bool:
+def _roll_forward_run(held: Held, run_id: str) -> bool:
     lake = held.lake
     ledger = Ledger.restore(lake.read_json(paths.ledger(run_id)))
     ready: dict[str, Any] = lake.read_json(paths.ready(run_id))

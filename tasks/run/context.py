@@ -18,7 +18,7 @@ from tasks.run import staging_paths as paths
 
 
 @dataclass(frozen=True)
-class Choice:
+class RejectFilter:
     """Which of the rejects are meant: those of these reasons and URIs; all where none is named."""
 
     reasons: tuple[str, ...] = ()
@@ -47,13 +47,12 @@ class Run:
     shard_tries: int = 3
     force: bool = False
     rescore: bool = False  # also what other model versions have published
-    retry: Choice | None = None  # these rejects are read, and nothing else
-    part_recordings: int = 50_000  # that are staged, audited and published at a time
-    part: int = 0  # how many times it has published so far
+    retry: RejectFilter | None = None  # these rejects are read, and nothing else
+    batch_recordings: int = 50_000  # that are staged, audited and published at a time
+    batch: int = 0  # how many times it has published so far
 
-    @property
-    def sent(self) -> "Run":
-        """As it travels with each task: without what workers never ask for, and what grows with the run."""
+    def for_workers(self) -> "Run":
+        """Return the run as each task carries it: without what workers never read, and what grows with the run."""
         return replace(self, corpus=None, dates=None, retry=None)
 
     @property
@@ -62,7 +61,7 @@ class Run:
 
     @property
     def validation(self) -> str:
-        return f"validation/run={self.id}" + (f"/part={self.part}" if self.part else "")
+        return f"validation/run={self.id}" + (f"/part={self.batch}" if self.batch else "")
 
     @property
     def classes(self) -> list[str]:

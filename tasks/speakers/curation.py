@@ -18,10 +18,10 @@ from data_contracts.schema import tables as schemas
 from data_contracts.schema.tables import FORGOTTEN, SPEAKERS
 from features.corpus.sources import Sources
 from tasks.aggregates.emotion_daily import by_speaker, emotion_daily, speaker_daily
-from tasks.publication.manual_change import Amendment, amend
-from tasks.publication.publish import alone
-from tasks.publication.roll_forward import finish_the_dead
-from tasks.speakers.lookup import Row, called, enrolled_before, find, name_for, remembered
+from tasks.publication.manual_change import ManualChange, publish_manual_change
+from tasks.publication.publish import publish_lock
+from tasks.publication.roll_forward import roll_forward_dead_runs
+from tasks.speakers.lookup import Row, check_name_free, display_name, existing_enrollment, find_speaker, load_speakers
 from tasks.staging import projected
 
 _DAYS_AT_A_TIME = 31
@@ -35,14 +35,14 @@ def enrol(lake: Lake, voice: Row) -> Row:
     """
     changed: Row = {}
 
-    def make(run_id: str) -> Amendment:
-        people = remembered(lake)
-        before = enrolled_before(people, voice["name"])
-        name_for(people, voice["name"], but=before["speaker_id"])
+    def make(run_id: str) -> ManualChange:
+        people = load_speakers(lake)
+        before = existing_enrollment(people, voice["name"])
+        check_name_free(people, voice["name"], but=before["speaker_id"])
         changed.update({"n_utterances": 0, "speech_s": 0.0, **before, **voice, "run_id": run_id})
-        return _checked(Amendment({"speakers": _table([changed])}), run_id)
+        return _checked(ManualChange({"speakers": _table([changed])}), run_id)
 
-    amend(lake, "enroll", make)
+    publish_manual_change(lake, "enroll", make)
     return changed
 
 
@@ -53,22 +53,22 @@ def rename(lake: Lake, who: str, name: str) -> Row:
     """
     changed: Row = {}
 
-    def make(run_id: str) -> Amendment | None:
-        people = remembered(lake)
-        row = find(people, who)
+    def make(run_id: str) -> ManualChange | None:
+        people = load_speakers(lake)
+        row = find_speaker(people, who)
         changed.update(row)
         if (row["name"], row["kind"]) == (name, "enrolled"):
             return None
-        name_for(people, name, but=row["speaker_id"])
+        check_name_free(people, name, but=row["speaker_id"])
         changed.update(name=name, kind="enrolled", run_id=run_id)
         tables = {"speakers": _table([changed])}
         if row["kind"] != "found":
-            return _checked(Amendment(tables), run_id)
+            return _checked(ManualChange(tables), run_id)
         theirs = pl.col("speaker_id") == row["speaker_id"]
         after = _published(lake).with_columns(speaker_known=theirs | pl.col("speaker_known"))
         return _checked(_with_days(lake, tables, after.filter(theirs).collect(), after), run_id)
 
-    amend(lake, "speakers rename", make)
+    publish_manual_change(lake, "speakers rename", make)
     return changed
 
 
@@ -79,11 +79,11 @@ def merge(lake: Lake, into: str, others: Sequence[str]) -> Row:
     """
     changed: Row = {}
 
-    def make(run_id: str) -> Amendment | None:
-        people = remembered(lake)
-        survivor = find(people, into)
+    def make(run_id: str) -> ManualChange | None:
+        people = load_speakers(lake)
+        survivor = find_speaker(people, into)
         changed.update(survivor)
-        named = {row["speaker_id"]: row for row in (find(people, other, merged=True) for other in others)}
+        named = {row["speaker_id"]: row for row in (find_speaker(people, other, merged=True) for other in others)}
         gone = [row for row in named.values() if row["merged_into"] != survivor["speaker_id"]]
         _check_merge(survivor, gone)
         if not gone:
@@ -100,7 +100,7 @@ def merge(lake: Lake, into: str, others: Sequence[str]) -> Row:
         rows = [changed, *(row | merged for row in (*gone, *theirs))]
         return _checked(_with_days(lake, {"speakers": _table(rows)}, said.collect(), after), run_id)
 
-    amend(lake, "speakers merge", make)
+    publish_manual_change(lake, "speakers merge", make)
     return changed
 
 
@@ -112,9 +112,9 @@ def forget(lake: Lake, who: str) -> Row:
     """
     changed: Row = {}
 
-    def make(run_id: str) -> Amendment | None:
-        people = remembered(lake)
-        row = find(people, who, merged=True)
+    def make(run_id: str) -> ManualChange | None:
+        people = load_speakers(lake)
+        row = find_speaker(people, who, merged=True)
         ids = [row["speaker_id"], *people.filter(pl.col("merged_into") == row["speaker_id"])["speaker_id"]]
         of_nobody = _now(ids, FORGOTTEN, known=False)
         said = _said_by(lake, ids).with_columns(speaker_score=pl.lit(0.0), **of_nobody).collect()
@@ -123,7 +123,7 @@ def forget(lake: Lake, who: str) -> Row:
         keys = pa.table({"speaker_id": pa.array(ids, pa.string())})
         return _checked(replace(change, deletes={"speakers": keys}), run_id)
 
-    amend(lake, "speakers forget", make)
+    publish_manual_change(lake, "speakers forget", make)
     return changed
 
 
@@ -133,8 +133,8 @@ def remove_history(lake: Lake) -> int:
     A reader of an older version fails from then on. Under the lock, so that no file of a running publication goes.
     """
     n_files = 0
-    with alone(lake, "vacuum") as held:
-        finish_the_dead(held)
+    with publish_lock(lake, "vacuum") as held:
+        roll_forward_dead_runs(held)
         for table in ("speakers", "utterances", "speaker_daily"):
             delta = lake.delta(table)
             if delta is not None:
@@ -146,12 +146,12 @@ def remove_history(lake: Lake) -> int:
 def _check_merge(survivor: Row, gone: list[Row]) -> None:
     for row in gone:
         if row["speaker_id"] == survivor["speaker_id"]:
-            raise UsageError(f"{called(survivor)} cannot be merged with itself: name another speaker")
+            raise UsageError(f"{display_name(survivor)} cannot be merged with itself: name another speaker")
         if row["kind"] == "merged":
             raise UsageError(f"{row['speaker_id']} was merged into {row['merged_into']} already: merge that one")
         if row["kind"] == "enrolled" and survivor["kind"] == "found":
             raise UsageError(
-                f"{called(row)} is known by name, {survivor['speaker_id']} is not; to keep the name: "
+                f"{display_name(row)} is known by name, {survivor['speaker_id']} is not; to keep the name: "
                 f"`undertone speakers merge {row['speaker_id']} {survivor['speaker_id']}`"
             )
 
@@ -171,10 +171,10 @@ def _now(ids: list[str], speaker_id: str, *, known: bool) -> dict[str, pl.Expr]:
     return {name: pl.when(theirs).then(value).otherwise(pl.col(name)) for name, value in told.items()}
 
 
-def _with_days(lake: Lake, tables: dict[str, pa.Table], said: pl.DataFrame, after: pl.LazyFrame) -> Amendment:
+def _with_days(lake: Lake, tables: dict[str, pa.Table], said: pl.DataFrame, after: pl.LazyFrame) -> ManualChange:
     """With the utterances that change hands, and the days on which they were said added up anew, some at a time."""
     if said.is_empty():
-        return Amendment(tables)
+        return ManualChange(tables)
     days = said["date"].unique().sort()
     emotions, speakers = [], []
     for some in (days[first : first + _DAYS_AT_A_TIME] for first in range(0, len(days), _DAYS_AT_A_TIME)):
@@ -186,14 +186,14 @@ def _with_days(lake: Lake, tables: dict[str, pa.Table], said: pl.DataFrame, afte
         "emotion_daily": pl.concat(emotions).to_arrow().cast(schemas.EMOTION_DAILY),
         "speaker_daily": pl.concat(speakers).to_arrow().cast(schemas.SPEAKER_DAILY),
     }
-    return Amendment({**tables, "utterances": said.to_arrow(), **daily}, days=tuple(days))
+    return ManualChange({**tables, "utterances": said.to_arrow(), **daily}, days=tuple(days))
 
 
 def _table(rows: list[Row]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=SPEAKERS)
 
 
-def _checked(change: Amendment, run_id: str) -> Amendment:
+def _checked(change: ManualChange, run_id: str) -> ManualChange:
     """The sums and speakers, as any staged rows are. Raises ValidationStopped."""
     frames = {name: rows.to_pandas() for name, rows in change.tables.items() if name != "utterances"}
     verdict = validate(frames, [], run_id=run_id)

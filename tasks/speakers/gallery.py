@@ -34,7 +34,7 @@ def voiceprints(people: pl.DataFrame, extractor: str, anew: Mapping[str, np.ndar
 
 
 @dataclass
-class Memory:
+class Gallery:
     """Grows from date to date. `earlier`: whom only another encoder knows, and whether by name."""
 
     people: pl.DataFrame  # the table
@@ -46,7 +46,7 @@ class Memory:
     heard_as_s: dict[tuple[str, str], float] = field(default_factory=dict)  # (earlier, now): seconds
 
     @classmethod
-    def of(cls, lake: Lake, extractor: str, anew: dict[str, np.ndarray]) -> "Memory":
+    def of(cls, lake: Lake, extractor: str, anew: dict[str, np.ndarray]) -> "Gallery":
         people = lake.frame("speakers", SPEAKERS).collect()
         prints = voiceprints(people, extractor, anew)
         here = {voice.speaker_id for voice in prints}

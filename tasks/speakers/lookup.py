@@ -13,12 +13,12 @@ from data_contracts.schema.tables import FORGOTTEN, SPEAKERS
 Row = dict[str, Any]
 
 
-def remembered(lake: Lake) -> pl.DataFrame:
+def load_speakers(lake: Lake) -> pl.DataFrame:
     """The table, merged voices included."""
     return lake.frame("speakers", SPEAKERS).select(SPEAKERS.names).sort("speaker_id").collect()
 
 
-def find(people: pl.DataFrame, who: str, *, merged: bool = False) -> Row:
+def find_speaker(people: pl.DataFrame, who: str, *, merged: bool = False) -> Row:
     """The row of a speaker by id or by name. Raises UsageError; `merged` also takes a merged voice, by its id."""
     rows = people.to_dicts()
     there = {row["speaker_id"]: row for row in rows}
@@ -26,7 +26,7 @@ def find(people: pl.DataFrame, who: str, *, merged: bool = False) -> Row:
         row = there[who]
         if row["kind"] == "merged" and not merged:
             survivor = there.get(row["merged_into"], row)
-            raise UsageError(f"{who} was merged into {called(survivor)}: say {survivor['speaker_id']}")
+            raise UsageError(f"{who} was merged into {display_name(survivor)}: say {survivor['speaker_id']}")
         return row
     alive = [row for row in rows if row["kind"] != "merged"]
     named = [row for row in alive if row["name"].casefold() == who.casefold()]
@@ -42,7 +42,7 @@ def find(people: pl.DataFrame, who: str, *, merged: bool = False) -> Row:
     raise UsageError(f"no speaker is called {who!r}; {hint}`undertone speakers` lists them")
 
 
-def enrolled_before(people: pl.DataFrame, name: str) -> Row:
+def existing_enrollment(people: pl.DataFrame, name: str) -> Row:
     """The row of who has the name; of nobody yet, an id alone."""
     rows = people.to_dicts()
     for row in rows:
@@ -75,7 +75,7 @@ def slug(name: str) -> str:
     return speaker_id
 
 
-def name_for(people: pl.DataFrame, name: str, *, but: str) -> None:
+def check_name_free(people: pl.DataFrame, name: str, *, but: str) -> None:
     """Raises UsageError where `name` is none, or another's than `but`."""
     slug(name)
     for row in people.filter(pl.col("kind") != "merged", pl.col("speaker_id") != but).iter_rows(named=True):
@@ -86,5 +86,5 @@ def name_for(people: pl.DataFrame, name: str, *, but: str) -> None:
             )
 
 
-def called(row: Row) -> str:
+def display_name(row: Row) -> str:
     return str(row["name"] if row["name"] == row["speaker_id"] else f"{row['name']} ({row['speaker_id']})")

@@ -11,10 +11,10 @@ from data_contracts.lake import Lake
 from data_contracts.lake.snapshot import point, published, versions
 from features.store import shard_files
 from features.store.compaction import Tally, compact
-from tasks.maintenance_report import Upkeep
+from tasks.maintenance_report import MaintenanceReport
 from tasks.publication.compaction import existing_tables, tidy
-from tasks.publication.publish import alone
-from tasks.publication.roll_forward import finish_the_dead
+from tasks.publication.publish import publish_lock
+from tasks.publication.roll_forward import roll_forward_dead_runs
 from tasks.stages.stage import stage
 from tasks.staging.live_runs import being_written
 
@@ -22,7 +22,7 @@ _AT_ONCE = 4  # dates that are packed at a time: each holds a pack in memory
 
 
 @stage
-def tidy_tables(lake: Lake, *, keep_versions_days: int, dry_run: bool) -> list[Upkeep]:
+def tidy_tables(lake: Lake, *, keep_versions_days: int, dry_run: bool) -> list[MaintenanceReport]:
     """Compacts every analytics table, removes what only older versions held, and shortens the log.
 
     Under the publish lock, so that no publication is disturbed; one that died on its way is finished first, for it
@@ -31,8 +31,8 @@ def tidy_tables(lake: Lake, *, keep_versions_days: int, dry_run: bool) -> list[U
     """
     if dry_run:
         return [tidy(lake, name, delta, keep_versions_days, dry_run=True) for name, delta in existing_tables(lake)]
-    with alone(lake, "maintain") as held:
-        finish_the_dead(held)
+    with publish_lock(lake, "maintain") as held:
+        roll_forward_dead_runs(held)
         lines = [tidy(lake, name, delta, keep_versions_days, dry_run=False) for name, delta in existing_tables(lake)]
         run_id = published(lake).run_id
         if run_id is not None:
@@ -43,7 +43,7 @@ def tidy_tables(lake: Lake, *, keep_versions_days: int, dry_run: bool) -> list[U
 
 
 @stage
-def pack_features(lake: Lake, now: dt.datetime, *, older_than_days: int, dry_run: bool) -> list[Upkeep]:
+def pack_features(lake: Lake, now: dt.datetime, *, older_than_days: int, dry_run: bool) -> list[MaintenanceReport]:
     """Packs the small feature files of every date that is older, several dates at a time."""
     sums, busy = defaultdict[str, Tally](Tally), being_written(lake, now)
     last = now.date() - dt.timedelta(days=older_than_days)
@@ -67,8 +67,8 @@ def pack_features(lake: Lake, now: dt.datetime, *, older_than_days: int, dry_run
     return [_packed(name, tally, dry_run=dry_run) for name, tally in sorted(sums.items())]
 
 
-def _packed(feature_set: str, tally: Tally, *, dry_run: bool) -> Upkeep:
+def _packed(feature_set: str, tally: Tally, *, dry_run: bool) -> MaintenanceReport:
     few = tally.n_files == tally.n_files_after
     did = "packed already" if few else "would be packed" if dry_run else "packed"
     counts = (tally.n_files, tally.n_files_after, tally.n_bytes, tally.n_bytes_after)
-    return Upkeep(f"features/{feature_set}", did, *counts, tally.seconds)
+    return MaintenanceReport(f"features/{feature_set}", did, *counts, tally.seconds)

@@ -4,14 +4,14 @@ import datetime as dt
 import time
 
 from data_contracts.lake import Lake
-from tasks.maintenance_report import Found, Upkeep, files_below, n_bytes, newest
+from tasks.maintenance_report import Found, MaintenanceReport, files_below, n_bytes, newest
 from tasks.run import staging_paths as paths
 from tasks.stages.stage import stage
 from tasks.staging.expiry import begun_at, remove_folders, report_folders
 
 
 @stage
-def expire_stagings(lake: Lake, now: dt.datetime, *, older_than_days: int, dry_run: bool) -> Upkeep:
+def expire_stagings(lake: Lake, now: dt.datetime, *, older_than_days: int, dry_run: bool) -> MaintenanceReport:
     """Removes what failed, stopped and dead runs left. Who lives writes there; who is audited waits to be published."""
     started, cutoff = time.perf_counter(), now - dt.timedelta(days=older_than_days)
     gone: dict[str, Found] = {}
@@ -23,7 +23,7 @@ def expire_stagings(lake: Lake, now: dt.datetime, *, older_than_days: int, dry_r
 
 
 @stage
-def expire_reports(lake: Lake, now: dt.datetime, *, older_than_days: int, dry_run: bool) -> Upkeep:
+def expire_reports(lake: Lake, now: dt.datetime, *, older_than_days: int, dry_run: bool) -> MaintenanceReport:
     """Removes old validation results and Data Docs; the ledger keeps each run's verdict."""
     started, cutoff = time.perf_counter(), now - dt.timedelta(days=older_than_days)
     gone: dict[str, Found] = {}
@@ -39,7 +39,7 @@ def expire_reports(lake: Lake, now: dt.datetime, *, older_than_days: int, dry_ru
 @stage
 def expire_versions(
     lake: Lake, now: dt.datetime, versions: list[str], *, older_than_days: int, drop: bool
-) -> list[Upkeep]:
+) -> list[MaintenanceReport]:
     """Lists feature versions that nothing needs, unless they are new; takes them away only where it is told to.
 
     `recordings` goes first: without it a version holds no finished shard, whenever the removal dies.
@@ -62,5 +62,5 @@ def expire_versions(
         kept = (0, 0) if drop and not is_new else (n_files, size)
         did = "in use nowhere yet, new: kept" if is_new else "dropped" if drop else "unused; --drop-versions drops it"
         seconds = time.perf_counter() - started
-        lines.append(Upkeep(f"features version {version}", did, n_files, kept[0], size, kept[1], seconds))
+        lines.append(MaintenanceReport(f"features version {version}", did, n_files, kept[0], size, kept[1], seconds))
     return lines

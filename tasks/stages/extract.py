@@ -5,20 +5,20 @@ from typing import Any
 
 from data_contracts.records import AudioObject, Counts, ShardRef
 from features.corpus import shard_plan
-from tasks.compute.bisect import as_replanned, replan, smaller, without
+from tasks.compute.bisect import bisect_shard, reject_after_tries, replan, replanned_shards
 from tasks.compute.cluster import GPU
-from tasks.compute.scatter import scatter
+from tasks.compute.scatter import map_on_cluster
 from tasks.run.context import Run
 from tasks.stages.stage import stage
 from tasks.workers.extract import (
+    assemble_fallback,
     assemble_one,
+    describe_fallback,
     describe_one,
     embedders,
     extract_one,
+    survey_fallback,
     survey_one,
-    unassembled_one,
-    undescribed_one,
-    unsurveyed_one,
 )
 
 
@@ -28,24 +28,28 @@ def extract(run: Run, refs: list[ShardRef], client: Any, *, progress: Callable[[
 
     Recordings that turn out to be long come last, each a shard of its own, and are split over all workers by time.
     """
-    total, long, sent = Counts(), list[ShardRef](), run.sent
+    total, long, sent = Counts(), list[ShardRef](), run.for_workers()
     tell = progress or (lambda _: None)
-    largest_first = sorted(as_replanned(run, refs), key=lambda ref: (-ref.n_bytes, ref.id))
+    largest_first = sorted(replanned_shards(run, refs), key=lambda ref: (-ref.n_bytes, ref.id))
     shares: Any = {"tries": run.shard_tries, "resource": GPU}
     items = ((sent, ref) for ref in largest_first)
-    for ref, done in scatter(client, extract_one, items, fallback=smaller(run, embedders(run)), **shares):
+    for ref, done in map_on_cluster(client, extract_one, items, fallback=bisect_shard(run, embedders(run)), **shares):
         long += set_apart(run, ref, done.long)
         total += done.counts
         tell(done.counts)
     items = ((sent, ref) for ref in long)
-    surveyed = list(scatter(client, survey_one, items, fallback=without(run, unsurveyed_one), **shares))
+    surveyed = list(
+        map_on_cluster(client, survey_one, items, fallback=reject_after_tries(run, survey_fallback), **shares)
+    )
     ranges = ((sent, ref, number) for ref, _ in surveyed for number in range(ref.n_ranges))
-    described = scatter(client, describe_one, ranges, fallback=without(run, undescribed_one), **shares)
+    described = map_on_cluster(
+        client, describe_one, ranges, fallback=reject_after_tries(run, describe_fallback), **shares
+    )
     for counts in [*(counts for _, counts in surveyed), *described]:
         total += counts
     whole = ((sent, ref) for ref, _ in surveyed)
-    fallback = without(run, unassembled_one)
-    for counts in scatter(client, assemble_one, whole, fallback=fallback, tries=run.shard_tries):
+    fallback = reject_after_tries(run, assemble_fallback)
+    for counts in map_on_cluster(client, assemble_one, whole, fallback=fallback, tries=run.shard_tries):
         total += counts
         tell(counts)
     return total

@@ -10,7 +10,7 @@ from models.speaker.linking import Decision
 from models.speaker.linking import identify as identify_speakers
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
-from tasks.speakers.gallery import Memory
+from tasks.speakers.gallery import Gallery
 from tasks.stages.stage import stage
 from tasks.staging.pending import Pending, pending
 from tasks.staging.voices import nobody, reenrolled, voices
@@ -29,7 +29,7 @@ class Identified:
 def identify(run: Run, waiting: Pending) -> Identified:
     """Writes `identities.parquet` (a speaker an utterance) and `voices.parquet` (the centroids that are new)."""
     extractor = str(run.speaker.metadata["extractor_digest"])
-    memory = Memory.of(run.lake, extractor, reenrolled(run))
+    memory = Gallery.of(run.lake, extractor, reenrolled(run))
     counted, frames = pending(run).filter("counted"), [nobody()]
     for date, shards in sorted(waiting.shards.items()):
         heard = voices(run, counted, date, shards)

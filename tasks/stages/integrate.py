@@ -10,7 +10,7 @@ import polars as pl
 
 from data_contracts.schema.tables import BY_DAY, UTTERANCE_KEY
 from tasks.aggregates.daily import by_day
-from tasks.aggregates.speaker_totals import speakers
+from tasks.aggregates.speaker_totals import update_speaker_totals
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
 from tasks.stages.stage import stage
@@ -43,7 +43,9 @@ def integrate(run: Run, waiting: Pending) -> Staged:
     read_on = pl.concat([recordings.select("date"), named.select("date")])
     days = pl.concat([said_on, read_on]).unique().sort("date")
     after = projected.utterances(run.lake, run.utterances, days["date"], utterances, gone)
-    tables["speakers"], deletes["speakers"] = speakers(run, after, added=utterances, removed=pl.concat([gone, again]))
+    tables["speakers"], deletes["speakers"] = update_speaker_totals(
+        run, after, added=utterances, removed=pl.concat([gone, again])
+    )
     daily, compared = by_day(run, days["date"], recordings, after)
     tables |= daily
     for table, frame in tables.items():

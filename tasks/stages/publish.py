@@ -4,8 +4,8 @@ What was audited leaves `ready.json`; a run that died between two tables' commit
 """
 
 from data_contracts.lake import Lake
-from tasks.publication.publish import alone, check_base, publish_staged, write_ledger
-from tasks.publication.roll_forward import finish_the_dead, half_published
+from tasks.publication.publish import check_base, publish_lock, publish_staged, write_ledger
+from tasks.publication.roll_forward import half_published_runs, roll_forward_dead_runs
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
 from tasks.run.ledger import Ledger
@@ -18,8 +18,8 @@ def publish(run: Run, ledger: Ledger, base: dict[str, int], *, is_last: bool) ->
 
     The ledger's row says that the run is done where this is the last of it.
     """
-    with alone(run.lake, run.id) as held:
-        finish_the_dead(held, but=run.id)
+    with publish_lock(run.lake, run.id) as held:
+        roll_forward_dead_runs(held, but=run.id)
         check_base(run.lake, ledger, base)
         run.lake.write_json(paths.ready(run.id), {"base": base, "is_last": is_last})
         publish_staged(held, ledger, base, is_last=is_last)
@@ -28,15 +28,15 @@ def publish(run: Run, ledger: Ledger, base: dict[str, int], *, is_last: bool) ->
 @stage
 def finish(lake: Lake, ledger: Ledger) -> None:
     """The ledger's row of a run that has nothing (more) to publish."""
-    with alone(lake, ledger.run_id) as held:
-        finish_the_dead(held)
+    with publish_lock(lake, ledger.run_id) as held:
+        roll_forward_dead_runs(held)
         write_ledger(held, ledger, is_last=True, since=None)
 
 
 @stage
 def roll_forward(lake: Lake) -> list[str]:
     """Publishes what runs that died had audited and begun to publish. Returns their ids."""
-    if not half_published(lake):
+    if not half_published_runs(lake):
         return []
-    with alone(lake, "roll-forward") as held:
-        return finish_the_dead(held)
+    with publish_lock(lake, "roll-forward") as held:
+        return roll_forward_dead_runs(held)

@@ -30,7 +30,7 @@ def reenrol(run: Run) -> Reenrolled:
     foreign = pl.col("extractor") != run.speaker.metadata["extractor_digest"]
     waiting = people.filter(foreign, pl.col("sources").list.len() > 0).sort("speaker_id")
     voices, failed = [], []
-    for row in waiting.iter_rows(named=True) if run.corpus is not None and not run.part else ():
+    for row in waiting.iter_rows(named=True) if run.corpus is not None and not run.batch else ():
         try:
             heard = hear(row["sources"], run.speaker, run.config, patience=run.resources.patience)
         except TransientError:

@@ -13,7 +13,7 @@ from typing import Any
 from models import serving
 from models.emotion import speaker_adaptation
 from models.registry.compatibility import check_features
-from tasks.compute.scatter import scatter
+from tasks.compute.scatter import map_on_cluster
 from tasks.run.context import Run
 from tasks.stages.stage import stage
 from tasks.staging import adaptation, utterance_features
@@ -51,5 +51,5 @@ def _adapt(run: Run, shards: Shards, client: Any) -> None:
 
 def _over(shards: Shards, function: Callable[[Run, dt.date, str], int], run: Run, client: Any) -> list[int]:
     """A pass over all dates together: each is a round trip to the workers."""
-    items = ((run.sent, date, shard) for date, own in shards.items() for shard in own)
-    return list(scatter(client, function, items, tries=run.shard_tries))
+    items = ((run.for_workers(), date, shard) for date, own in shards.items() for shard in own)
+    return list(map_on_cluster(client, function, items, tries=run.shard_tries))

@@ -18,7 +18,7 @@ from tasks.staging.published import shown, write_related
 @stage
 def select(run: Run, dates: Sequence[dt.date]) -> Pending:
     """Writes `pending.parquet`: recordings that are unpublished, or published with other versions, of the first dates
-    that have any, together no more than `part_recordings` unless one date has more.
+    that have any, together no more than `batch_recordings` unless one date has more.
 
     The column `counted` is true for the one name of a recording under which its utterances are kept: its first by
     date and URI. A copy is listed, and not counted again.

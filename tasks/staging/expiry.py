@@ -7,7 +7,7 @@ from data_contracts.lake import Lake
 from data_contracts.schema import tables
 from data_contracts.schema.tables import RECORDINGS
 from features.store import shard_files
-from tasks.maintenance_report import Found, Upkeep, n_bytes
+from tasks.maintenance_report import Found, MaintenanceReport, n_bytes
 
 
 def unpublished_versions(lake: Lake) -> list[str]:
@@ -39,7 +39,7 @@ def begun_at(folder: str) -> dt.datetime:
 
 def remove_folders(
     lake: Lake, what: str, gone: dict[str, Found], older_than_days: int, started: float, *, dry_run: bool
-) -> Upkeep:
+) -> MaintenanceReport:
     """Removes the folders in `gone`, unless it is a dry run, and tells how much that is."""
     if not dry_run:
         for folder in gone:
@@ -48,4 +48,4 @@ def remove_folders(
     did = words if gone else f"nothing older than {older_than_days} days"
     n_files, size = sum(map(len, gone.values())), sum(map(n_bytes, gone.values()))
     kept = (n_files, size) if dry_run else (0, 0)
-    return Upkeep(what, did, n_files, kept[0], size, kept[1], time.perf_counter() - started)
+    return MaintenanceReport(what, did, n_files, kept[0], size, kept[1], time.perf_counter() - started)

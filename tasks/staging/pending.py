@@ -25,7 +25,7 @@ class Pending:
     rest: tuple[dt.date, ...] = field(default=())
 
 
-def held(run: Run) -> tuple[dt.date, ...]:
+def dates_in_store(run: Run) -> tuple[dt.date, ...]:
     """The dates of the run's window of which the store holds anything, in their order."""
     found = shard_files.dates(run.lake, run.feature_version)
     return tuple(found if run.dates is None else sorted(set(run.dates) & set(found)))
@@ -34,9 +34,9 @@ def held(run: Run) -> tuple[dt.date, ...]:
 def take_dates(run: Run, rest: list[dt.date]) -> pl.DataFrame:
     """What was read last under each name on the first of these dates, which are taken off."""
     frames = [history.recordings(run.lake, run.feature_version, rest.pop(0)).collect()]
-    while rest and sum(map(len, frames)) < run.part_recordings:
+    while rest and sum(map(len, frames)) < run.batch_recordings:
         following = history.recordings(run.lake, run.feature_version, rest[0]).collect()
-        if sum(map(len, frames)) + len(following) > run.part_recordings:
+        if sum(map(len, frames)) + len(following) > run.batch_recordings:
             break
         frames.append(following)
         rest.pop(0)

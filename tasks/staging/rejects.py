@@ -12,12 +12,12 @@ from data_contracts.records import AudioObject
 from data_contracts.schema import tables
 from features.corpus.filesystem import look_at
 from features.corpus.layout import Corpus, date_in_path
-from tasks.run.context import Choice
+from tasks.run.context import RejectFilter
 
 _TOLD = ("bytes", "modified", "attributes", "read_at")
 
 
-def chosen(lake: Lake, choice: Choice, dates: tuple[dt.date, ...] | None) -> list[dict[str, Any]]:
+def chosen(lake: Lake, choice: RejectFilter, dates: tuple[dt.date, ...] | None) -> list[dict[str, Any]]:
     """The rejects that a choice means, each with what its row of `recordings` tells of the object.
 
     Raises UsageError where a URI is none of them.

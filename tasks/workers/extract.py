@@ -41,7 +41,7 @@ def survey_one(run: Run, shard: ShardRef) -> tuple[LongRef, Counts]:
     ), counts
 
 
-def unsurveyed_one(run: Run, reject: Reject, shard: ShardRef) -> tuple[LongRef, Counts]:
+def survey_fallback(run: Run, reject: Reject, shard: ShardRef) -> tuple[LongRef, Counts]:
     """Instead, where workers die over it."""
     return write_survey_reject(run.lake, shard, paths.long_recordings(run.id), reject), Counts()
 
@@ -52,7 +52,7 @@ def describe_one(run: Run, ref: LongRef, number: int) -> Counts:
     return extract_range(run.lake, ref, number, config=run.config, embedders=embedders(run), resources=run.resources)
 
 
-def undescribed_one(run: Run, reject: Reject, ref: LongRef, number: int) -> Counts:
+def describe_fallback(run: Run, reject: Reject, ref: LongRef, number: int) -> Counts:
     """Instead, where workers die over it."""
     return reject_range(run.lake, ref, number, reject)
 
@@ -64,7 +64,7 @@ def assemble_one(run: Run, ref: LongRef) -> Counts:
     )
 
 
-def unassembled_one(run: Run, reject: Reject, ref: LongRef) -> Counts:
+def assemble_fallback(run: Run, reject: Reject, ref: LongRef) -> Counts:
     """Instead, where workers die over it: nothing but the reject is left to be put together."""
     reject_range(run.lake, ref, 0, reject)
     return assemble_one(run, ref)

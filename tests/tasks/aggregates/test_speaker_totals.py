@@ -11,7 +11,7 @@ from polars.testing import assert_frame_equal
 from data_contracts.schema import tables
 from data_contracts.schema.tables import UTTERANCE_KEY
 from tasks.aggregates.emotion_daily import by_speaker
-from tasks.aggregates.speaker_totals import speakers
+from tasks.aggregates.speaker_totals import update_speaker_totals
 
 DAY = dt.date(2026, 11, 20)
 UTTERANCES = pl.DataFrame(tables.utterances(()).empty_table())
@@ -50,7 +50,9 @@ def test_sums_follow_what_comes_and_goes(before, change, gone):
     )
     after = pl.concat([published.join(removed, on=UTTERANCE_KEY, how="anti"), added])
     days = pl.concat([added.select("date"), removed.select("date")]).unique()
-    rows, nobody = speakers(_run(published), after.join(days, on="date", how="semi"), added=added, removed=removed)
+    rows, nobody = update_speaker_totals(
+        _run(published), after.join(days, on="date", how="semi"), added=added, removed=removed
+    )
     touched = set(added["speaker_id"]) | set(removed["speaker_id"])
     expected = by_speaker(after.lazy()).filter(pl.col("speaker_id").is_in(list(touched))).collect().sort("speaker_id")
     expected = expected.join(_people(published), on="speaker_id", how="semi")  # voices.parquet founds the others
@@ -64,7 +66,7 @@ def test_a_night_that_only_adds_does_not_read_the_table():
     published = _rows(dict.fromkeys(range(5), ("a", 0, 10)))
     added = _rows({9: ("a", 3, 10)})
     run = _run(published)
-    rows, _ = speakers(run, added, added=added, removed=added.clear())
+    rows, _ = update_speaker_totals(run, added, added=added, removed=added.clear())
     assert rows.select("n_utterances", "last_seen").row(0) == (6, DAY + dt.timedelta(days=3))
     assert run.lake.n_whole == 0
 

@@ -11,10 +11,10 @@ from features.corpus import shard_plan
 from features.extraction.long_recording import LongRef
 from features.extraction.utterances import Embedder
 from features.store import history, shard_files
-from tasks.compute.bisect import as_replanned, smaller, without
-from tasks.compute.scatter import Instead
+from tasks.compute.bisect import bisect_shard, reject_after_tries, replanned_shards
+from tasks.compute.scatter import Replacement
 from tasks.stages.extract import set_apart
-from tasks.workers.extract import unassembled_one, undescribed_one, unsurveyed_one
+from tasks.workers.extract import assemble_fallback, describe_fallback, survey_fallback
 
 DAY = dt.date(2026, 11, 21)
 EMBEDDERS = {"embeddings": Embedder(lambda *_: None, 4)}
@@ -42,7 +42,7 @@ def _plans(run):
 
 def test_halves_have_the_name_of_what_they_hold_and_take_the_shards_place(run):
     ref = _planned(run, 5)
-    instead = smaller(run, EMBEDDERS)((run, ref), 2)
+    instead = bisect_shard(run, EMBEDDERS)((run, ref), 2)
     assert not instead.results
     halves = [half for _, half in instead.items]
     assert [shard_plan.read_plan(run.lake, half) for half in halves] == [_members(5)[:2], _members(5)[2:]]
@@ -55,22 +55,22 @@ def test_halves_have_the_name_of_what_they_hold_and_take_the_shards_place(run):
 
 def test_an_attempt_after_it_begins_with_the_parts(run):
     ref, other = _planned(run, 4), _planned(run, 1)
-    halves = [half for _, half in smaller(run, EMBEDDERS)((run, ref), 2).items]
-    quarters = [part for _, part in smaller(run, EMBEDDERS)((run, halves[1]), 3).items]
-    assert as_replanned(run, [ref, other]) == [halves[0], *quarters, other]
+    halves = [half for _, half in bisect_shard(run, EMBEDDERS)((run, ref), 2).items]
+    quarters = [part for _, part in bisect_shard(run, EMBEDDERS)((run, halves[1]), 3).items]
+    assert replanned_shards(run, [ref, other]) == [halves[0], *quarters, other]
 
 
 def test_an_attempt_after_long_ones_were_set_apart_finds_them_too(run):
     ref = _planned(run, 3)
     (own,) = set_apart(run, ref, _members(3)[1:2])
-    rest, again = as_replanned(run, [ref])
+    rest, again = replanned_shards(run, [ref])
     assert (rest.id, rest.n_objects, again) == (ref.id, 2, own)
 
 
 def test_one_alone_is_tried_again_and_then_a_reject_that_another_night_tries(run):
     ref = _planned(run, 1)
-    instead = smaller(run, EMBEDDERS)
-    assert instead((run, ref), 2) == Instead(items=[(run, ref)])
+    instead = bisect_shard(run, EMBEDDERS)
+    assert instead((run, ref), 2) == Replacement(items=[(run, ref)])
     ((same, done),) = instead((run, ref), 3).results
     assert same == ref
     assert (done.counts.n_objects, done.counts.n_rejected, done.counts.n_bytes) == (1, 1, 100)
@@ -84,15 +84,15 @@ def test_one_alone_is_tried_again_and_then_a_reject_that_another_night_tries(run
 def test_a_long_recording_ends_as_one_reject_wherever_workers_die_over_it(run, dies):
     ref = _planned(run, 1)
     if dies == "survey":
-        ((long, _),) = without(run, unsurveyed_one)((run, ref), 3).results
+        ((long, _),) = reject_after_tries(run, survey_fallback)((run, ref), 3).results
         assert long == LongRef(ref, f"{run.staging}/long/{ref.id}", 0)
-        instead = without(run, unassembled_one)((run, long), 3)
+        instead = reject_after_tries(run, assemble_fallback)((run, long), 3)
     else:
-        ((long, _),) = without(run, unsurveyed_one)((run, ref), 3).results  # its row is written over below
+        ((long, _),) = reject_after_tries(run, survey_fallback)((run, ref), 3).results  # its row is written over below
         long = LongRef(ref, long.folder, 2)
         if dies == "describe":
-            without(run, undescribed_one)((run, long, 1), 3)
-        instead = without(run, unassembled_one)((run, long), 3)
+            reject_after_tries(run, describe_fallback)((run, long, 1), 3)
+        instead = reject_after_tries(run, assemble_fallback)((run, long), 3)
     (counts,) = instead.results
     assert (counts.n_objects, counts.n_rejected) == (1, 1)
     (row,) = shard_files.read(run.lake, "recordings", "v1", DAY, ref.id).to_pylist()

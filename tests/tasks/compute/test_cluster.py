@@ -10,7 +10,7 @@ from helpers.runs import make_run
 from data_contracts.errors import ComputeError
 from features.corpus.layout import Corpus
 from tasks.compute import cluster
-from tasks.run.context import Choice
+from tasks.run.context import RejectFilter
 
 
 def test_another_release_is_refused_by_the_worker(monkeypatch):
@@ -47,10 +47,10 @@ def test_what_travels_with_each_task_is_small_for_ten_years_too(tmp_path):
     uris = tuple(f"s3://corpus/{number}.flac" for number in range(10_000))
     lake, corpus = make_lake(tmp_path), Corpus(str(tmp_path))
     one, many = (
-        make_run(lake, *dates, corpus=corpus, retry=Choice(uris=rejects))
+        make_run(lake, *dates, corpus=corpus, retry=RejectFilter(uris=rejects))
         for dates, rejects in ((years[:1], ("a",)), (years, uris))
     )
-    assert len(pickle.dumps(one.sent)) == len(pickle.dumps(many.sent)) < 3_000
+    assert len(pickle.dumps(one.for_workers())) == len(pickle.dumps(many.for_workers())) < 3_000
 
 
 def _raise(error):

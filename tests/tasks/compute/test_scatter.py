@@ -11,7 +11,7 @@ from distributed import Client, LocalCluster, SchedulerPlugin
 from helpers import standing_cluster
 
 from data_contracts.errors import ComputeError, ModelError, TransientError
-from tasks.compute.scatter import Instead, scatter
+from tasks.compute.scatter import Replacement, map_on_cluster
 
 N_THREADS = 2
 
@@ -26,17 +26,17 @@ def client():
 
 
 def test_every_result_once(client):
-    assert sorted(scatter(client, lambda a, b: a * b, [(i, 2) for i in range(50)])) == [2 * i for i in range(50)]
+    assert sorted(map_on_cluster(client, lambda a, b: a * b, [(i, 2) for i in range(50)])) == [2 * i for i in range(50)]
 
 
 def test_without_a_cluster_it_happens_here():
-    assert list(scatter(None, lambda a: a + 1, [(1,), (2,)])) == [2, 3]
+    assert list(map_on_cluster(None, lambda a: a + 1, [(1,), (2,)])) == [2, 3]
 
 
 @pytest.mark.parametrize("local", [True, False])
 def test_the_transient_is_tried_again(client, tmp_path, local, monkeypatch):
     monkeypatch.setattr("tasks.compute.scatter._PAUSE_S", 0.01)
-    answer = list(scatter(None if local else client, _fails_twice, [(str(tmp_path), TransientError)], tries=3))
+    answer = list(map_on_cluster(None if local else client, _fails_twice, [(str(tmp_path), TransientError)], tries=3))
     assert answer == ["third"]
 
 
@@ -44,12 +44,12 @@ def test_the_transient_is_tried_again(client, tmp_path, local, monkeypatch):
 def test_not_for_ever(client, tmp_path, local, monkeypatch):
     monkeypatch.setattr("tasks.compute.scatter._PAUSE_S", 0.01)
     with pytest.raises(TransientError):
-        list(scatter(None if local else client, _fails_twice, [(str(tmp_path), TransientError)], tries=2))
+        list(map_on_cluster(None if local else client, _fails_twice, [(str(tmp_path), TransientError)], tries=2))
 
 
 def test_what_will_not_mend_is_raised_at_once(client, tmp_path):
     with pytest.raises(ModelError):
-        list(scatter(client, _fails_twice, [(str(tmp_path), ModelError)], tries=3))
+        list(map_on_cluster(client, _fails_twice, [(str(tmp_path), ModelError)], tries=3))
     assert len(list(tmp_path.iterdir())) == 1
 
 
@@ -74,7 +74,7 @@ def test_the_scheduler_and_the_driver_know_of_a_few_tasks_a_worker_only(client):
     counts, begun, done = _Counts(scheduler), itertools.count(), 0
     scheduler.add_plugin(counts)
     items, ahead = ((next(begun),) for _ in range(200)), 0
-    for _ in scatter(client, abs, items):
+    for _ in map_on_cluster(client, abs, items):
         done += 1
         ahead = max(ahead, int(repr(begun)[6:-1]) - done)
     scheduler.remove_plugin("counts")
@@ -84,7 +84,7 @@ def test_the_scheduler_and_the_driver_know_of_a_few_tasks_a_worker_only(client):
 
 
 def test_the_first_are_begun_first(client):
-    assert next(scatter(client, abs, ((number,) for number in itertools.count(1)))) <= 4 * N_THREADS
+    assert next(map_on_cluster(client, abs, ((number,) for number in itertools.count(1)))) <= 4 * N_THREADS
 
 
 def test_too_little_memory_is_told_to_the_fallback(client):
@@ -94,11 +94,13 @@ def test_too_little_memory_is_told_to_the_fallback(client):
         told.append((item[0], n_deaths))
         low, high = item
         if high - low == 1:
-            return Instead(results=[{low: "given up"}])
-        return Instead(items=[(low, (low + high) // 2), ((low + high) // 2, high)])
+            return Replacement(results=[{low: "given up"}])
+        return Replacement(items=[(low, (low + high) // 2), ((low + high) // 2, high)])
 
     found = {}
-    for part in scatter(client, _too_much_with_5, [(first, first + 4) for first in range(0, 16, 4)], fallback=halves):
+    for part in map_on_cluster(
+        client, _too_much_with_5, [(first, first + 4) for first in range(0, 16, 4)], fallback=halves
+    ):
         assert not found.keys() & part.keys()
         found |= part
     assert found == {number: "given up" if number == 5 else "done" for number in range(16)}
@@ -107,7 +109,7 @@ def test_too_little_memory_is_told_to_the_fallback(client):
 
 def test_without_a_fallback_it_is_an_error_that_names_it(client):
     with pytest.raises(ComputeError, match=r"3 times over 6 \(MemoryError: no room\): set fewer workers"):
-        list(scatter(client, _too_much_with_5, [(0, 2), (4, 6)]))
+        list(map_on_cluster(client, _too_much_with_5, [(0, 2), (4, 6)]))
 
 
 @pytest.fixture(scope="module")
@@ -126,9 +128,9 @@ def test_those_beside_a_culprit_are_not_taken_for_it(mortal):
 
     def give_up(item, n_deaths):
         blamed.append((item, n_deaths))
-        return Instead(items=[item]) if n_deaths < 3 else Instead(results=[-item[0]])
+        return Replacement(items=[item]) if n_deaths < 3 else Replacement(results=[-item[0]])
 
-    found = list(scatter(mortal, _dies_of_7, [(number,) for number in range(1, 13)], fallback=give_up))
+    found = list(map_on_cluster(mortal, _dies_of_7, [(number,) for number in range(1, 13)], fallback=give_up))
     assert sorted(found, key=abs) == [-number if number == 7 else number for number in range(1, 13)]
     assert blamed == [((7,), 2), ((7,), 3)]
 
@@ -136,7 +138,7 @@ def test_those_beside_a_culprit_are_not_taken_for_it(mortal):
 def test_workers_that_die_of_everything_end_it(mortal, monkeypatch):
     monkeypatch.setattr("tasks.compute.scatter._HOPELESS", 4)
     with pytest.raises(ComputeError, match="workers died"):
-        list(scatter(mortal, _dies_of_7, [(7,)] * 6, fallback=lambda item, _: Instead(items=[item])))
+        list(map_on_cluster(mortal, _dies_of_7, [(7,)] * 6, fallback=lambda item, _: Replacement(items=[item])))
 
 
 def test_a_cluster_without_workers_is_told_of(tmp_path, monkeypatch):
@@ -147,7 +149,7 @@ def test_a_cluster_without_workers_is_told_of(tmp_path, monkeypatch):
         Client(address, set_as_default=False) as made,
         pytest.raises(ComputeError, match=f"expected workers at the Dask scheduler {address}; found none"),
     ):
-        list(scatter(made, abs, [(1,)]))
+        list(map_on_cluster(made, abs, [(1,)]))
 
 
 def test_a_scheduler_that_dies_ends_it_and_says_what_to_do(tmp_path):
@@ -156,7 +158,7 @@ def test_a_scheduler_that_dies_ends_it_and_says_what_to_do(tmp_path):
         standing_cluster.worker(address, tmp_path / "worker"),
         Client(address, set_as_default=False, timeout="2s") as made,
     ):
-        found = scatter(made, abs, ((number,) for number in itertools.count()))
+        found = map_on_cluster(made, abs, ((number,) for number in itertools.count()))
         assert next(found) in range(8)
         process.send_signal(signal.SIGKILL)
         with pytest.raises(ComputeError, match=f"scheduler at {address} to go on .* start it and its workers"):
@@ -169,7 +171,7 @@ def test_a_scheduler_that_is_back_at_once_goes_on_with_it(tmp_path):
         standing_cluster.worker(address, tmp_path / "worker"),
         Client(address, set_as_default=False, timeout="60s") as made,
     ):
-        found = scatter(made, abs, ((number,) for number in range(100)))
+        found = map_on_cluster(made, abs, ((number,) for number in range(100)))
         some = list(itertools.islice(found, 10))
         process.send_signal(signal.SIGKILL)
         process.wait()

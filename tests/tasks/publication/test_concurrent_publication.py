@@ -8,7 +8,7 @@ import pytest
 from data_contracts import lake as lakes
 from data_contracts.schema.tables import SPEAKERS
 from tasks.publication.commit import RUN_ID
-from tasks.publication.manual_change import Amendment, amend
+from tasks.publication.manual_change import ManualChange, publish_manual_change
 
 _COLUMNS = pa.schema([field.with_nullable(True) for field in SPEAKERS])
 
@@ -19,7 +19,7 @@ def test_of_publishers_at_once_every_one_is_published_once(request, tmp_path, wh
 
     def publish(who: int) -> str | None:
         rows = pa.Table.from_pylist([{"speaker_id": f"spk_{who}"}], schema=_COLUMNS)
-        return amend(lakes.open(uri), "rename", lambda _: Amendment({"speakers": rows}))
+        return publish_manual_change(lakes.open(uri), "rename", lambda _: ManualChange({"speakers": rows}))
 
     with ThreadPoolExecutor(3) as pool:
         run_ids = list(pool.map(publish, range(6)))

@@ -14,10 +14,10 @@ from data_contracts.lake.snapshot import versions
 from data_contracts.schema import tables as schemas
 from data_contracts.schema.tables import FORGOTTEN, SPEAKERS, TABLE_KEYS
 from tasks.aggregates.emotion_daily import by_speaker, emotion_daily, speaker_daily
-from tasks.publication.manual_change import Amendment, amend
+from tasks.publication.manual_change import ManualChange, publish_manual_change
 from tasks.speakers import curation
 from tasks.speakers.gallery import voiceprints
-from tasks.speakers.lookup import remembered
+from tasks.speakers.lookup import load_speakers
 from tasks.stages.publish import roll_forward
 
 DAYS = [dt.date(2026, 11, day) for day in (19, 20)]
@@ -50,7 +50,7 @@ def lake(lake):
         "emotion_daily": _emotions(said).to_arrow().cast(schemas.EMOTION_DAILY),
         "speaker_daily": daily.to_arrow(),
     }
-    amend(lake, "a run", lambda _: Amendment(tables, days=tuple(DAYS)))
+    publish_manual_change(lake, "a run", lambda _: ManualChange(tables, days=tuple(DAYS)))
     return lake
 
 
@@ -60,7 +60,7 @@ def test_a_found_voice_gets_a_name_and_is_known_by_it(lake):
     said = lake.scan("utterances").sort("recording_id", "segment").collect()
     assert said["speaker_id"].to_list() == [who for *_, who in SAID], "the id is what other tables hold"
     assert said["speaker_known"].to_list() == [True, True, True, False]
-    assert {v.speaker_id: v.known for v in voiceprints(remembered(lake), "e1")}["spk_b"]
+    assert {v.speaker_id: v.known for v in voiceprints(load_speakers(lake), "e1")}["spk_b"]
     _consistent(lake)
     assert curation.rename(lake, "ben", "Benjamin")["name"] == "Benjamin"
     _consistent(lake)
@@ -87,7 +87,7 @@ def test_two_become_one_in_every_table(lake):
 def test_whoever_is_near_a_merged_voice_is_its_survivor(lake):
     curation.merge(lake, "spk_c", ["spk_b"])
     curation.merge(lake, "ada-lovelace", ["spk_c"])
-    voices = voiceprints(remembered(lake), "e1")
+    voices = voiceprints(load_speakers(lake), "e1")
     assert [voice.speaker_id for voice in voices] == ["ada-lovelace"] * 3
     assert all(voice.known for voice in voices)
     assert len({voice.centroid.tobytes() for voice in voices}) == 3
@@ -181,8 +181,10 @@ def test_who_is_not_known_hears_who_is_near(lake):
 
 
 def test_a_name_of_two_is_ambiguous(lake):
-    rows = [{**row, "name": "Ben"} for row in remembered(lake).filter(kind="found").to_dicts()]
-    amend(lake, "by hand", lambda _: Amendment({"speakers": pa.Table.from_pylist(rows, schema=SPEAKERS)}))
+    rows = [{**row, "name": "Ben"} for row in load_speakers(lake).filter(kind="found").to_dicts()]
+    publish_manual_change(
+        lake, "by hand", lambda _: ManualChange({"speakers": pa.Table.from_pylist(rows, schema=SPEAKERS)})
+    )
     with pytest.raises(UsageError, match="'Ben' is the name of spk_b, spk_c"):
         curation.merge(lake, "ada-lovelace", ["Ben"])
 
@@ -227,9 +229,11 @@ def test_a_lake_from_before_there_were_merges(tmp_path):
     people = pa.Table.from_pylist(
         [_person(0, "spk_b", ("spk_b", "found"), {"n_utterances": 0, "speech_s": 0.0})], schema=SPEAKERS
     )
-    amend(lake, "an older version", lambda _: Amendment({"speakers": people.drop_columns(["merged_into"])}))
+    publish_manual_change(
+        lake, "an older version", lambda _: ManualChange({"speakers": people.drop_columns(["merged_into"])})
+    )
     assert "merged_into" not in lake.scan("speakers").collect_schema()
-    assert voiceprints(remembered(lake), "e1")[0].speaker_id == "spk_b"
+    assert voiceprints(load_speakers(lake), "e1")[0].speaker_id == "spk_b"
     curation.enrol(lake, _enrolment("Ben"))
     curation.merge(lake, "Ben", ["spk_b"])
     assert dict(lake.scan("speakers").select("speaker_id", "merged_into").collect().iter_rows()) == {

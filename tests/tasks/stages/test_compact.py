@@ -45,7 +45,7 @@ def _rows(lake: Lake, table: str = "speaker_daily", version: int | None = None) 
     return pl.scan_delta(delta, storage_options=lake.polars_options).collect().sort("date")
 
 
-def _tidy(lake: Lake, *, days: int = 7, dry_run: bool = False) -> dict[str, maintenance_report.Upkeep]:
+def _tidy(lake: Lake, *, days: int = 7, dry_run: bool = False) -> dict[str, maintenance_report.MaintenanceReport]:
     return {line.what: line for line in compact.tidy_tables.fn(lake, keep_versions_days=days, dry_run=dry_run)}
 
 

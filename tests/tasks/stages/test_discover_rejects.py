@@ -17,7 +17,7 @@ from data_contracts.schema.tables import RECORDINGS, REJECTS
 from features.corpus.layout import Corpus
 from features.corpus.listing import list_objects
 from features.store import shard_files
-from tasks.run.context import Choice
+from tasks.run.context import RejectFilter
 from tasks.stages.discover import discover
 from tasks.stages.discover_rejects import rejected
 from tasks.staging.found import Found, read_found
@@ -71,7 +71,7 @@ def _planned(run: Any, found: Found, *dates: dt.date) -> dict[str, int]:
 
 def test_the_chosen_are_read_and_the_worn_out_left(lake, corpus):
     _failed(lake, corpus, {"a": "corrupt", "b": "empty", "c": None}, {"a": "corrupt", "b": "empty"}, {"a": "corrupt"})
-    run = make_run(lake, corpus=corpus, retry=Choice())
+    run = make_run(lake, corpus=corpus, retry=RejectFilter())
     found = rejected.fn(run)
     assert (found.n_listed, found.n_known, found.left_alone) == (2, 1, {"corrupt": 1})
     assert (found.dates, found.window, found.n_bytes) == ((DAY,), (DAY,), 1)
@@ -88,7 +88,7 @@ def test_what_a_run_that_died_has_read_well_is_not_read(lake, corpus):
         schema=RECORDING_FEATURES,
     )
     shard_files.write_shard(lake, {"recordings": again}, version="v1", date=DAY, shard="01", configuration="")
-    found = rejected.fn(make_run(lake, corpus=corpus, retry=Choice()))
+    found = rejected.fn(make_run(lake, corpus=corpus, retry=RejectFilter()))
     assert (found.n_listed, found.n_known, found.dates, found.window) == (1, 1, (), (DAY,))
 
 
@@ -97,7 +97,7 @@ def test_a_changed_file_lies_where_a_listing_would_put_it(lake, corpus):
     corpus = Corpus(corpus.root, "modified")
     _failed(lake, corpus, {"a": "corrupt", "b": "corrupt"})
     _put(Path(corpus.root) / "2026/11/21/a", b"changed", OTHER)
-    run = make_run(lake, corpus=corpus, retry=Choice())
+    run = make_run(lake, corpus=corpus, retry=RejectFilter())
     found = rejected.fn(run)
     assert (found.dates, found.window) == ((DAY, OTHER), (DAY, OTHER))
     assert _planned(run, found, DAY) == {"b": 1}
@@ -106,9 +106,9 @@ def test_a_changed_file_lies_where_a_listing_would_put_it(lake, corpus):
 
 def test_of_one_that_is_gone_everything_is_as_it_was(lake, corpus):
     _failed(lake, corpus, {"a": "corrupt"})
-    (before,) = chosen(lake, Choice(), None)
+    (before,) = chosen(lake, RejectFilter(), None)
     Path(before["uri"]).unlink()
-    run = make_run(lake, corpus=corpus, retry=Choice())
+    run = make_run(lake, corpus=corpus, retry=RejectFilter())
     found = rejected.fn(run)
     assert found.n_listed == 1
     ((row,),) = [part.drop("date").to_dicts() for part in read_found(run, found, DAY)]
@@ -120,29 +120,29 @@ def test_reasons_dates_and_uris_choose(lake, corpus):
     _failed(lake, corpus, {"a": "corrupt", "b": "empty", "c": "empty"})
     uri = f"{corpus.root}/2026/11/21/c"
 
-    def names(choice: Choice, dates=None) -> str:
+    def names(choice: RejectFilter, dates=None) -> str:
         return "".join(row["uri"][-1] for row in chosen(lake, choice, dates))
 
-    assert names(Choice()) == "abc"
-    assert names(Choice(reasons=("empty",))) == "bc"
-    assert names(Choice(reasons=("empty",), uris=(uri,))) == "c"
-    assert names(Choice(reasons=("corrupt",), uris=(uri,))) == ""
-    assert names(Choice(), (DAY,)) == "abc"
-    assert names(Choice(), (OTHER,)) == ""
+    assert names(RejectFilter()) == "abc"
+    assert names(RejectFilter(reasons=("empty",))) == "bc"
+    assert names(RejectFilter(reasons=("empty",), uris=(uri,))) == "c"
+    assert names(RejectFilter(reasons=("corrupt",), uris=(uri,))) == ""
+    assert names(RejectFilter(), (DAY,)) == "abc"
+    assert names(RejectFilter(), (OTHER,)) == ""
     with pytest.raises(UsageError, match="'d' is not among the rejects"):
-        chosen(lake, Choice(uris=("d",)), None)
+        chosen(lake, RejectFilter(uris=("d",)), None)
 
 
 def test_nothing_published_is_nothing_to_retry(lake, corpus):
-    found = rejected.fn(make_run(lake, corpus=corpus, retry=Choice()))
+    found = rejected.fn(make_run(lake, corpus=corpus, retry=RejectFilter()))
     assert (found.n_listed, found.dates, found.window) == (0, (), ())
 
 
 def test_a_nightly_leaves_the_worn_out_alone_and_force_tries_over(lake, corpus):
     _failed(lake, corpus, *[{"a": "vanished", "b": "corrupt", "c": None}] * 2, {"a": "vanished"})
-    nightly = make_run(lake, DAY, corpus=corpus, retry=Choice())
+    nightly = make_run(lake, DAY, corpus=corpus, retry=RejectFilter())
     assert (discover.fn(nightly).n_known, discover.fn(nightly).dates) == (3, ())
-    forced = make_run(lake, DAY, corpus=corpus, retry=Choice(), force=True)
+    forced = make_run(lake, DAY, corpus=corpus, retry=RejectFilter(), force=True)
     found = discover.fn(forced)
     assert found.n_known == 0
     assert _planned(forced, found, DAY) == {"a": 2, "b": 1, "c": 1}
@@ -150,7 +150,7 @@ def test_a_nightly_leaves_the_worn_out_alone_and_force_tries_over(lake, corpus):
 
 def test_a_nightly_tries_again_what_may_pass(lake, corpus):
     _failed(lake, corpus, {"a": "vanished", "b": "corrupt", "c": None}, {"a": "unreadable"})
-    run = make_run(lake, DAY, corpus=corpus, retry=Choice())
+    run = make_run(lake, DAY, corpus=corpus, retry=RejectFilter())
     found = discover.fn(run)
     assert found.n_known == 2
     assert _planned(run, found, DAY) == {"a": 2}
