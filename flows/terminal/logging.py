@@ -15,7 +15,11 @@ def quieten(*, debug: bool) -> None:
     os.environ.setdefault("PYTHONWARNINGS", "ignore")
     os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "critical")
     warnings.simplefilter("ignore")
-    # A cluster that ends while the driver goes on may time out over a slow worker: of no run's doing.
-    logging.getLogger("tornado.application").setLevel(logging.CRITICAL)
+    logging.getLogger("tornado.application").addFilter(_is_no_timeout)  # its level is set anew where Dask is imported
     for name in ("mlflow", "alembic", "great_expectations"):
         logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _is_no_timeout(record: logging.LogRecord) -> bool:
+    """Whether to show it: a cluster that ends beside the driver may time out over a slow worker, with nothing lost."""
+    return not (record.exc_info and isinstance(record.exc_info[1], TimeoutError))
