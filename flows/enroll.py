@@ -5,7 +5,7 @@ from typing import Any
 
 from flows.settings import Settings, configs
 from tasks.speakers import curation
-from tasks.speakers.enrolment import hear
+from tasks.speakers.enrollment import hear
 from tasks.speakers.lookup import slug
 
 

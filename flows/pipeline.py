@@ -31,7 +31,7 @@ from tasks.stages.discover_rejects import rejected
 from tasks.stages.extract import extract
 from tasks.stages.plan import plan
 from tasks.stages.publish import finish, roll_forward
-from tasks.staging.found import Found
+from tasks.staging.found_objects import Found
 
 Stage = Literal["features", "score"]
 

@@ -13,7 +13,7 @@ from tasks.stages.audit import audit, docs_uri
 from tasks.stages.identify import identify
 from tasks.stages.integrate import integrate
 from tasks.stages.publish import publish
-from tasks.stages.reenrol import reenrol
+from tasks.stages.reenroll import reenrol
 from tasks.stages.score import score
 from tasks.stages.select import select
 from tasks.staging.pending import Pending, dates_in_store

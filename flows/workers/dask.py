@@ -89,7 +89,7 @@ _ENDS_AT = 1.5  # times its memory_mb, where a worker is ended before the kernel
 
 
 def _deaths_count() -> None:
-    """What Dask is told of deaths and of memory: what is tried again is decided in `tasks.compute.scatter`."""
+    """What Dask is told of deaths and of memory: what is tried again is decided in `tasks.compute.mapping`."""
     import dask
 
     dask.config.set(

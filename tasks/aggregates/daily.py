@@ -7,7 +7,7 @@ from tasks.aggregates.emotion_daily import emotion_daily, speaker_daily
 from tasks.aggregates.feature_daily import feature_daily
 from tasks.aggregates.quality_daily import quality_daily, rejects_daily
 from tasks.run.context import Run
-from tasks.staging import projected
+from tasks.staging import projection
 
 
 def by_day(
@@ -17,8 +17,8 @@ def by_day(
 
     `recordings` are those that are staged, `after` all utterances of the days as they will stand.
     """
-    read = projected.recordings(run.lake, days, recordings, run.sources)
-    said = projected.from_sources(run.lake, after, read, run.sources)
+    read = projection.recordings(run.lake, days, recordings, run.sources)
+    said = projection.from_sources(run.lake, after, read, run.sources)
     tables = {
         "emotion_daily": emotion_daily(said),
         "speaker_daily": speaker_daily(after.lazy()).collect(),

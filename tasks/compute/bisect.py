@@ -11,7 +11,7 @@ from data_contracts.rejects import Reason, Reject
 from features.corpus import shard_plan
 from features.extraction.shard import ShardExtraction, reject_shard
 from features.extraction.utterances import Embedders
-from tasks.compute.scatter import Fallback, Item, Replacement
+from tasks.compute.mapping import Fallback, Item, Replacement
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
 

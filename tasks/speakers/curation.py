@@ -22,7 +22,7 @@ from tasks.publication.manual_change import ManualChange, publish_manual_change
 from tasks.publication.publish import publish_lock
 from tasks.publication.roll_forward import roll_forward_dead_runs
 from tasks.speakers.lookup import Row, check_name_free, display_name, existing_enrollment, find_speaker, load_speakers
-from tasks.staging import projected
+from tasks.staging import projection
 
 _DAYS_AT_A_TIME = 31
 _NO_RECORDINGS = pl.DataFrame(schemas.RECORDINGS.empty_table())
@@ -179,8 +179,8 @@ def _with_days(lake: Lake, tables: dict[str, pa.Table], said: pl.DataFrame, afte
     emotions, speakers = [], []
     for some in (days[first : first + _DAYS_AT_A_TIME] for first in range(0, len(days), _DAYS_AT_A_TIME)):
         rows = after.filter(pl.col("date").is_in(some.implode())).collect()
-        read = projected.recordings(lake, some, _NO_RECORDINGS, Sources())
-        emotions.append(emotion_daily(projected.from_sources(lake, rows, read, Sources())))
+        read = projection.recordings(lake, some, _NO_RECORDINGS, Sources())
+        emotions.append(emotion_daily(projection.from_sources(lake, rows, read, Sources())))
         speakers.append(speaker_daily(rows.lazy()).collect())
     daily = {
         "emotion_daily": pl.concat(emotions).to_arrow().cast(schemas.EMOTION_DAILY),

@@ -14,8 +14,8 @@ from tasks.run.context import Run
 from tasks.run.logical_clock import published_ahead
 from tasks.stages.stage import stage
 from tasks.staging.date_spool import Spool
-from tasks.staging.found import Found, Writer
-from tasks.staging.unread import to_read
+from tasks.staging.found_objects import Found, Writer
+from tasks.staging.unread_objects import to_read
 
 
 @stage

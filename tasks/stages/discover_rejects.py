@@ -10,9 +10,9 @@ from features.corpus.object_frames import of_objects
 from features.store import history
 from tasks.run.context import Run
 from tasks.stages.stage import stage
-from tasks.staging.found import Found, Writer
+from tasks.staging.found_objects import Found, Writer
 from tasks.staging.rejects import chosen, look_again
-from tasks.staging.unread import remembered
+from tasks.staging.unread_objects import remembered
 
 
 @stage

@@ -7,7 +7,7 @@ from data_contracts.records import AudioObject, Counts, ShardRef
 from features.corpus import shard_plan
 from tasks.compute.bisect import bisect_shard, reject_after_tries, replan, replanned_shards
 from tasks.compute.cluster import GPU
-from tasks.compute.scatter import map_on_cluster
+from tasks.compute.mapping import map_on_cluster
 from tasks.run.context import Run
 from tasks.stages.stage import stage
 from tasks.workers.extract import (

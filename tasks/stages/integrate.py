@@ -14,9 +14,9 @@ from tasks.aggregates.speaker_totals import update_speaker_totals
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
 from tasks.stages.stage import stage
-from tasks.staging import projected
+from tasks.staging import projection
 from tasks.staging.pending import Pending
-from tasks.staging.published import related
+from tasks.staging.published_rows import related
 from tasks.staging.recordings import as_table, published_utterances, recordings_to_stage, rejects_to_stage
 from tasks.staging.utterances import utterances_with_scores
 
@@ -42,7 +42,7 @@ def integrate(run: Run, waiting: Pending) -> Staged:
     said_on = pl.concat([rows.select("date") for rows in (utterances, gone, again)])
     read_on = pl.concat([recordings.select("date"), named.select("date")])
     days = pl.concat([said_on, read_on]).unique().sort("date")
-    after = projected.utterances(run.lake, run.utterances, days["date"], utterances, gone)
+    after = projection.utterances(run.lake, run.utterances, days["date"], utterances, gone)
     tables["speakers"], deletes["speakers"] = update_speaker_totals(
         run, after, added=utterances, removed=pl.concat([gone, again])
     )

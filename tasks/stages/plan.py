@@ -12,7 +12,7 @@ from features.store import history
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
 from tasks.stages.stage import stage
-from tasks.staging.found import Found, read_found
+from tasks.staging.found_objects import Found, read_found
 
 
 @stage

@@ -13,7 +13,7 @@ from typing import Any
 from models import serving
 from models.emotion import speaker_adaptation
 from models.registry.compatibility import check_features
-from tasks.compute.scatter import map_on_cluster
+from tasks.compute.mapping import map_on_cluster
 from tasks.run.context import Run
 from tasks.stages.stage import stage
 from tasks.staging import adaptation, utterance_features

@@ -12,7 +12,7 @@ from tasks.run import staging_paths as paths
 from tasks.run.context import Run
 from tasks.stages.stage import stage
 from tasks.staging.pending import Pending, shards_by_date, take_dates, unpublished, with_counted
-from tasks.staging.published import shown, write_related
+from tasks.staging.published_rows import shown, write_related
 
 
 @stage

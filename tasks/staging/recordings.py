@@ -5,14 +5,14 @@ import polars as pl
 from data_contracts.schema import tables
 from data_contracts.schema.tables import TABLE_KEYS, UTTERANCE_KEY
 from tasks.run.context import Run
-from tasks.staging import projected
+from tasks.staging import projection
 from tasks.staging.pending import pending
-from tasks.staging.published import related, shown_utterances
+from tasks.staging.published_rows import related, shown_utterances
 
 
 def recordings_to_stage(run: Run) -> pl.DataFrame:
     """The recordings that wait, with their source and every version that made them."""
-    return projected.with_sources(pending(run), run.sources).with_columns(
+    return projection.with_sources(pending(run), run.sources).with_columns(
         emotion_model=pl.lit(run.emotion.label),
         speaker_model=pl.lit(run.speaker.label),
         feature_version=pl.lit(run.feature_version),

@@ -36,7 +36,7 @@ from tasks.run.context import Run
 from tasks.stages.discover import discover
 from tasks.stages.plan import plan
 from tasks.staging.date_spool import Spool
-from tasks.staging.found import Writer
+from tasks.staging.found_objects import Writer
 
 VERSION, PAGE, A_SHARD = "0123456789ab", 1_000, 1_000
 MB = 1e6

@@ -14,7 +14,7 @@ from data_contracts.schema.tables import FORGOTTEN
 from features.corpus.sources import Sources
 from tasks.aggregates.emotion_daily import emotion_daily, speaker_daily
 from tasks.aggregates.quality_daily import quality_daily, rejects_daily
-from tasks.staging import projected
+from tasks.staging import projection
 
 DAYS = [dt.date(2026, 11, day) for day in (19, 20, 21)]
 CLASSES = ("anger", "neutral")
@@ -157,11 +157,11 @@ def lake(lake, recordings, utterances):
 def test_what_stands_is_what_was_published_and_what_is_staged(lake, recordings, utterances):
     days = pl.Series(DAYS[:1])
     staged = recordings.filter(pl.col("date") == DAYS[0])[:4].with_columns(source=pl.lit("staged"))
-    read = projected.recordings(lake, days, staged, Sources("s3://calls", "modified"))
+    read = projection.recordings(lake, days, staged, Sources("s3://calls", "modified"))
     assert set(read["uri"]) == set(recordings.filter(pl.col("date") == DAYS[0])["uri"])
     assert dict(read["source"].value_counts().iter_rows()) == {"staged": 4, "calls": len(read) - 4}
     again, gone = utterances.filter(pl.col("date") == DAYS[0])[:3], utterances.filter(pl.col("date") == DAYS[0])[3:5]
-    after = projected.utterances(lake, SCHEMA, days, again, gone)
+    after = projection.utterances(lake, SCHEMA, days, again, gone)
     assert len(after) == utterances.filter(pl.col("date") == DAYS[0]).height - 2
 
 
@@ -175,15 +175,15 @@ def test_an_utterance_is_from_the_first_recording_of_its_content_on_its_day(lake
         own | {"uri": "s3://calls/00", "date": DAYS[0] - dt.timedelta(days=9), "source": "before"},
     ]
     named = pl.DataFrame(rows, schema=RECORDINGS)
-    (source,) = projected.from_sources(lake, one, named, Sources())["source"]
+    (source,) = projection.from_sources(lake, one, named, Sources())["source"]
     assert source == "first"
 
 
 def test_an_utterance_whose_name_went_to_another_content_is_from_where_it_is_listed(lake, utterances, recordings):
     """Its day lists it no more; a copy on another day does. And what is listed nowhere is of no source."""
     nothing = recordings.clear()
-    (source,) = projected.from_sources(lake, utterances[:1], nothing, Sources("s3://calls", "modified"))["source"]
+    (source,) = projection.from_sources(lake, utterances[:1], nothing, Sources("s3://calls", "modified"))["source"]
     assert source == "calls"
     stranger = utterances[:1].with_columns(recording_id=pl.lit("f" * 32))
-    (source,) = projected.from_sources(lake, stranger, nothing, Sources())["source"]
+    (source,) = projection.from_sources(lake, stranger, nothing, Sources())["source"]
     assert source == tables.UNKNOWN

@@ -12,7 +12,7 @@ from features.extraction.long_recording import LongRef
 from features.extraction.utterances import Embedder
 from features.store import history, shard_files
 from tasks.compute.bisect import bisect_shard, reject_after_tries, replanned_shards
-from tasks.compute.scatter import Replacement
+from tasks.compute.mapping import Replacement
 from tasks.stages.extract import set_apart
 from tasks.workers.extract import assemble_fallback, describe_fallback, survey_fallback
 

@@ -26,8 +26,8 @@ from features.extraction.tables import object_columns
 from features.store import history as store_history
 from features.store import shard_files
 from tasks.stages.discover import discover
-from tasks.staging.found import Found, Writer, read_found
-from tasks.staging.unread import to_read
+from tasks.staging.found_objects import Found, Writer, read_found
+from tasks.staging.unread_objects import to_read
 
 DAY, OTHER = dt.date(2026, 11, 21), dt.date(2026, 11, 22)
 NOON = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)

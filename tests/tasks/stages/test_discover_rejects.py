@@ -20,7 +20,7 @@ from features.store import shard_files
 from tasks.run.context import RejectFilter
 from tasks.stages.discover import discover
 from tasks.stages.discover_rejects import rejected
-from tasks.staging.found import Found, read_found
+from tasks.staging.found_objects import Found, read_found
 from tasks.staging.rejects import chosen
 
 DAY, OTHER = dt.date(2026, 11, 21), dt.date(2026, 11, 25)

@@ -13,7 +13,7 @@ from features.corpus import object_frames
 from features.corpus.shard_plan import read_plan, shard_id
 from features.store import shard_files
 from tasks.stages.plan import plan
-from tasks.staging.found import Found, Writer, read_found
+from tasks.staging.found_objects import Found, Writer, read_found
 
 DAY, OTHER = dt.date(2026, 11, 21), dt.date(2026, 11, 22)
 NOON = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)

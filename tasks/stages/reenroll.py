@@ -9,7 +9,7 @@ from data_contracts.errors import TransientError, UndertoneError
 from data_contracts.schema.tables import SPEAKERS
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
-from tasks.speakers.enrolment import hear
+from tasks.speakers.enrollment import hear
 from tasks.stages.stage import stage
 
 

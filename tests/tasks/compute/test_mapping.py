@@ -11,7 +11,7 @@ from distributed import Client, LocalCluster, SchedulerPlugin
 from helpers import standing_cluster
 
 from data_contracts.errors import ComputeError, ModelError, TransientError
-from tasks.compute.scatter import Replacement, map_on_cluster
+from tasks.compute.mapping import Replacement, map_on_cluster
 
 N_THREADS = 2
 
@@ -35,14 +35,14 @@ def test_without_a_cluster_it_happens_here():
 
 @pytest.mark.parametrize("local", [True, False])
 def test_the_transient_is_tried_again(client, tmp_path, local, monkeypatch):
-    monkeypatch.setattr("tasks.compute.scatter._PAUSE_S", 0.01)
+    monkeypatch.setattr("tasks.compute.mapping._PAUSE_S", 0.01)
     answer = list(map_on_cluster(None if local else client, _fails_twice, [(str(tmp_path), TransientError)], tries=3))
     assert answer == ["third"]
 
 
 @pytest.mark.parametrize("local", [True, False])
 def test_not_for_ever(client, tmp_path, local, monkeypatch):
-    monkeypatch.setattr("tasks.compute.scatter._PAUSE_S", 0.01)
+    monkeypatch.setattr("tasks.compute.mapping._PAUSE_S", 0.01)
     with pytest.raises(TransientError):
         list(map_on_cluster(None if local else client, _fails_twice, [(str(tmp_path), TransientError)], tries=2))
 
@@ -136,14 +136,14 @@ def test_those_beside_a_culprit_are_not_taken_for_it(mortal):
 
 
 def test_workers_that_die_of_everything_end_it(mortal, monkeypatch):
-    monkeypatch.setattr("tasks.compute.scatter._HOPELESS", 4)
+    monkeypatch.setattr("tasks.compute.mapping._HOPELESS", 4)
     with pytest.raises(ComputeError, match="workers died"):
         list(map_on_cluster(mortal, _dies_of_7, [(7,)] * 6, fallback=lambda item, _: Replacement(items=[item])))
 
 
 def test_a_cluster_without_workers_is_told_of(tmp_path, monkeypatch):
     monkeypatch.setattr("tasks.compute.cluster._WORKERS_S", 0.1)
-    monkeypatch.setattr("tasks.compute.scatter._POLL_S", 0.1)
+    monkeypatch.setattr("tasks.compute.mapping._POLL_S", 0.1)
     with (
         standing_cluster.cluster(tmp_path, workers=0) as address,
         Client(address, set_as_default=False) as made,
