@@ -6,13 +6,13 @@ from typing import Any
 from prefect import flow
 
 from flows.dates import days
-from flows.notifications.hooks import told
+from flows.notifications.hooks import NOTIFY_HOOKS
 from flows.pipeline import Stage, process
 from flows.settings import Settings
 from tasks.run.ledger import Ledger
 
 
-@flow(name="backfill", **told)
+@flow(name="backfill", **NOTIFY_HOOKS)
 def backfill(
     start: dt.date | None = None,
     end: dt.date | None = None,

@@ -15,7 +15,7 @@ def enroll(settings: Settings, name: str, uris: list[str]) -> dict[str, Any]:
     lake = settings.open_lake()
     model = settings.open_registry(lake).champion("speaker")
     sources = [uri if "://" in uri else str(Path(uri).expanduser().absolute()) for uri in dict.fromkeys(uris)]
-    config = configs.features(settings, same_voice=float(model.metadata["threshold"]))
+    config = configs.feature_config(settings, same_voice=float(model.metadata["threshold"]))
     heard = hear(sources, model, config, patience=settings.patience)
     voice = {
         "name": name,

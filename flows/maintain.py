@@ -5,7 +5,7 @@ from typing import Any
 from prefect import flow
 
 from data_contracts.lake import Lake
-from flows.notifications.hooks import told
+from flows.notifications.hooks import NOTIFY_HOOKS
 from flows.pipeline import extractors
 from flows.settings import Settings, configs
 from tasks.maintenance_report import MaintenanceReport, now_of
@@ -15,7 +15,7 @@ from tasks.staging.expiry import unpublished_versions
 from tasks.staging.live_runs import running
 
 
-@flow(name="maintain", **told)
+@flow(name="maintain", **NOTIFY_HOOKS)
 def maintain(
     dry_run: bool = False, drop_versions: bool = False, settings: dict[str, Any] | None = None
 ) -> list[MaintenanceReport]:
@@ -43,5 +43,5 @@ def _unused(settings: Settings, lake: Lake) -> list[str]:
         return []
     registry = settings.open_registry(lake)
     emotion, speaker = registry.champion("emotion"), registry.champion("speaker")
-    config = configs.features(settings, same_voice=float(speaker.metadata["threshold"]))
+    config = configs.feature_config(settings, same_voice=float(speaker.metadata["threshold"]))
     return [version for version in unpublished if version != config.version(*extractors(speaker, emotion))]

@@ -6,13 +6,13 @@ from typing import Any
 from prefect import flow
 
 from flows.dates import yesterday
-from flows.notifications.hooks import told
+from flows.notifications.hooks import NOTIFY_HOOKS
 from flows.pipeline import process
 from flows.settings import Settings
 from tasks.run.ledger import Ledger
 
 
-@flow(name="nightly", **told)
+@flow(name="nightly", **NOTIFY_HOOKS)
 def nightly(date: dt.date | None = None, settings: dict[str, Any] | None = None) -> Ledger:
     """Processes `date` (default: yesterday, UTC) and the look-back window before it.
 

@@ -15,9 +15,9 @@ from data_contracts.records import Counts, ModelRef, ShardRef
 from features.corpus.sources import Sources
 from features.store import shard_files
 from flows.notifications import hooks
-from flows.prefect_artifacts import leave
+from flows.prefect_artifacts import create_artifacts
 from flows.publish_in_parts import publish_waiting
-from flows.report import at_run_end as reports
+from flows.report import at_run_end
 from flows.settings import Settings, configs
 from flows.terminal.progress import reporter
 from flows.terminal.screen import safe
@@ -60,7 +60,7 @@ def process(
             for run_id in roll_forward(run.lake):
                 reporter.get().say("publish", f"finished what run {run_id} had audited and not yet published")
             with contextlib.suppress(UndertoneError):  # a word less is no reason to stop
-                hooks.of_the_dead(run.lake, settings, by=run.id)
+                hooks.notify_of_dead_runs(run.lake, settings, by=run.id)
             if not reads_audio:
                 _check_stored(run)
                 threading.Thread(target=_warm_up, daemon=True).start()
@@ -74,8 +74,8 @@ def process(
     except BaseException as error:
         _close(run, ledger, "failed", error)
         raise
-    leave(ledger)
-    reports.leave_report(run.lake, ledger)
+    create_artifacts(ledger)
+    at_run_end.try_write_report(run.lake, ledger)
     return ledger
 
 
@@ -97,7 +97,7 @@ def open_run(
     corpus = settings.open_corpus() if reads_audio else None
     registry = settings.open_registry(lake)
     emotion, speaker = registry.champion("emotion"), registry.champion("speaker")
-    config = configs.features(settings, same_voice=float(speaker.metadata["threshold"]))
+    config = configs.feature_config(settings, same_voice=float(speaker.metadata["threshold"]))
     check_features(emotion, config, extractor=speaker.metadata.get("extractor_digest"))
     return Run(
         id=new_id(dt.datetime.now(dt.UTC)),
@@ -110,11 +110,11 @@ def open_run(
         config=config,
         feature_version=config.version(*extractors(speaker, emotion)),
         shard_bytes=settings.shard_bytes,
-        resources=configs.resources(settings),
+        resources=configs.worker_resources(settings),
         pseudonym_key=settings.pseudonym_key,
         sources=Sources(settings.corpus, settings.layout),
         channel_names=settings.channel_names,
-        drift=configs.drift(settings),
+        drift=configs.drift_config(settings),
         shard_tries=settings.shard_tries,
         batch_recordings=settings.publish_recordings,
         force=force,
@@ -174,7 +174,7 @@ def _extract(run: Run, ledger: Ledger, workers: Workers) -> Run:
 def _warm_up() -> None:
     """Loads what the audit and the report need, while the workers compute."""
     validation.warm_up()
-    reports.warm_up()
+    at_run_end.warm_up()
 
 
 def _discovered(run: Run, found: Found) -> str:
@@ -206,6 +206,6 @@ def _close(run: Run, ledger: Ledger, status: str, error: BaseException) -> None:
     with contextlib.suppress(UndertoneError):  # a lake that cannot be written is what `error` says already
         ledger.save(run.lake)
     error.add_note(f"run {ledger.run_id}" + (f", in stage {ledger.stage}" if ledger.stage else ""))
-    reports.leave_report(run.lake, ledger, error)
+    at_run_end.try_write_report(run.lake, ledger, error)
     if isinstance(error, UndertoneError):
-        leave(ledger)
+        create_artifacts(ledger)

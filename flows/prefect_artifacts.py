@@ -9,15 +9,15 @@ from prefect.context import FlowRunContext
 from tasks.run.ledger import Ledger
 
 
-def leave(ledger: Ledger) -> None:
+def create_artifacts(ledger: Ledger) -> None:
     """Inside a flow run; elsewhere nothing happens, nor where Prefect's server went away: the run's end will say so."""
     if FlowRunContext.get() is None:
         return
     with contextlib.suppress(httpx.TransportError):
-        _leave(ledger)
+        _create_artifacts(ledger)
 
 
-def _leave(ledger: Ledger) -> None:
+def _create_artifacts(ledger: Ledger) -> None:
     row = ledger.row()
     counts = [{"what": name, "value": str(value)} for name, value in row.items() if value is not None]
     create_table_artifact(key="undertone-run", table=counts, description=f"Run {ledger.run_id}: {ledger.status}")

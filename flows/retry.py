@@ -9,7 +9,7 @@ from prefect import flow
 from data_contracts.errors import UsageError
 from data_contracts.rejects import Reason
 from flows.dates import days
-from flows.notifications.hooks import told
+from flows.notifications.hooks import NOTIFY_HOOKS
 from flows.pipeline import process
 from flows.settings import Settings
 from tasks.run.context import RejectFilter
@@ -17,7 +17,7 @@ from tasks.run.ledger import Ledger
 from tasks.staging.rejects import chosen
 
 
-@flow(name="retry", **told)
+@flow(name="retry", **NOTIFY_HOOKS)
 def retry(
     reasons: Sequence[str] = (),
     uris: Sequence[str] = (),

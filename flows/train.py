@@ -9,11 +9,11 @@ from prefect.cache_policies import NO_CACHE
 
 from data_contracts.errors import UsageError
 from data_contracts.records import ModelRef
-from flows.notifications.hooks import told
+from flows.notifications.hooks import NOTIFY_HOOKS
 from flows.settings import Settings
 
 
-@flow(name="train", **told)
+@flow(name="train", **NOTIFY_HOOKS)
 def train(
     name: Literal["emotion", "speaker"],
     corpora: list[str],

@@ -171,7 +171,7 @@ def test_settings_of_the_feature_version_are_marked():
     other |= {"vad": "energy", "cluster": "threads", "layout": "modified", "notify_on": "drift"}
 
     def version(**flags):
-        return configs.features(Settings.load(**flags), same_voice=0.6).version("encoder")
+        return configs.feature_config(Settings.load(**flags), same_voice=0.6).version("encoder")
 
     for name, setting in Settings.model_fields.items():
         value = setting.default

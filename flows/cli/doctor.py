@@ -129,10 +129,10 @@ def _speakers(settings: Settings) -> tuple[State, str]:
 def _compute(settings: Settings) -> tuple[State, str]:
     import torch
 
-    from flows.workers.dask import kind, n_workers
+    from flows.workers.dask import cluster_kind, n_workers
 
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-    chosen = kind(settings)
+    chosen = cluster_kind(settings)
     if gpus and chosen != "cuda":
         return "note", f"{', '.join(gpus)} would be used with the extra: pip install 'undertone[cuda]'"
     return "ok", f"cluster {chosen}, {n_workers(settings)} workers; GPUs: {', '.join(gpus) or 'none'}"
@@ -165,12 +165,12 @@ def _notify(settings: Settings) -> tuple[State, str]:
 
 def try_receivers(flags: dict[str, Any]) -> Finding:
     """Tells every receiver that this is a trial, and who took it."""
-    from flows.notifications.apprise import Message, receivers, tell
+    from flows.notifications.apprise import Message, receivers, send
 
     named = receivers(Settings.load(**flags).notify)
     if not named:
         return Finding("trial", "missing", "there is nobody to tell: set UNDERTONE_NOTIFY")
-    deaf = tell(named, Message("Undertone: a trial", "This is how failed runs, stopped publications and drift arrive."))
+    deaf = send(named, Message("Undertone: a trial", "This is how failed runs, stopped publications and drift arrive."))
     took = ", ".join(receiver.name for receiver in named if receiver not in deaf)
     if deaf:
         names = ", ".join(receiver.name for receiver in deaf)

@@ -210,9 +210,9 @@ def main() -> None:
 def _in_our_words(error: Exception) -> Exception:
     if "prefect" not in sys.modules:
         return error
-    from flows.workers.prefect_server import went_away
+    from flows.workers.prefect_server import explain_unreachable
 
-    return went_away(error) or error
+    return explain_unreachable(error) or error
 
 
 def _fail(error: Exception, code: int) -> None:

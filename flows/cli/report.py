@@ -26,14 +26,14 @@ def report(
     Each run leaves its own beside its validation.
     """
     from flows.analytics.runs import one
-    from flows.report.write import document, write
+    from flows.report.write import render_report, write_report
     from flows.settings import Settings
 
     opened = Settings.load(**settings_of(lake=lake)).open_lake()
     row = one(opened, run)
     if output is None:
-        place = write(opened, row)
+        place = write_report(opened, row)
     else:
-        output.write_text(document(opened, row), encoding="utf-8")
+        output.write_text(render_report(opened, row), encoding="utf-8")
         place = str(output.absolute())
     console.print(place, markup=False, highlight=False, soft_wrap=True)

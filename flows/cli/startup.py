@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from flows.cli.options import settings_of
-from flows.workers.startup import begin
+from flows.workers.startup import start_background
 
 
 @contextmanager
@@ -22,12 +22,12 @@ def run_command(*, reads_audio: bool = True, **flags: Any) -> Iterator[dict[str,
     settings.lake_uri()
     if reads_audio:
         settings.open_corpus()
-    ready = begin()
+    ready = start_background()
     from flows.settings import configs
 
     settings.open_lake()
-    configs.audio(settings)
-    configs.resources(settings)
+    configs.audio_config(settings)
+    configs.worker_resources(settings)
     import flows.pipeline
     import flows.terminal.progress  # noqa: F401
 

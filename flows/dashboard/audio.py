@@ -47,7 +47,7 @@ def listen(recording: Recording, span: Span, channel: int, settings: Settings) -
         content = objects.read_object(recording.uri, patience=settings.patience)
     except OSError as error:
         raise CorpusError(f"{recording.uri} cannot be read: {error}; was it moved, or the corpus unmounted?") from error
-    config = configs.audio(settings)
+    config = configs.audio_config(settings)
     if len(recording.channels) > 1:
         config = replace(config, channels="each")
     first, last = window_range([span])

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pydantic import SecretStr
 
-PATIENCE_S = 5.0
+TIMEOUT_S = 5.0
 """How long a run waits for all of its receivers together."""
 
 _HOST_IS_NO_SECRET = {"json", "jsons", "xml", "xmls", "form", "forms", "mailto", "mailtos"}
@@ -39,15 +39,15 @@ class Receiver:
 
 def receivers(urls: Iterable[SecretStr]) -> list[Receiver]:
     """What the setting `notify` names, in its order."""
-    return [_receiver(url.get_secret_value()) for url in urls]
+    return [_make_receiver(url.get_secret_value()) for url in urls]
 
 
-def tell(chosen: Sequence[Receiver], message: Message, *, patience_s: float = PATIENCE_S) -> list[Receiver]:
+def send(chosen: Sequence[Receiver], message: Message, *, patience_s: float = TIMEOUT_S) -> list[Receiver]:
     """Tells all of them at the same time; returns those who did not take it in time."""
     took: set[Receiver] = set()
 
     def to(receiver: Receiver) -> None:
-        if _sent(receiver, message):
+        if _is_accepted(receiver, message):
             took.add(receiver)
 
     threads = [threading.Thread(target=to, args=(receiver,), daemon=True) for receiver in chosen]
@@ -59,7 +59,7 @@ def tell(chosen: Sequence[Receiver], message: Message, *, patience_s: float = PA
     return [receiver for receiver in chosen if receiver not in took]
 
 
-def _sent(receiver: Receiver, message: Message) -> bool:
+def _is_accepted(receiver: Receiver, message: Message) -> bool:
     import apprise
 
     if receiver.service is None:
@@ -75,7 +75,7 @@ def _sent(receiver: Receiver, message: Message) -> bool:
     return bool(took)
 
 
-def _receiver(url: str) -> Receiver:
+def _make_receiver(url: str) -> Receiver:
     import apprise
 
     logging.getLogger("apprise").disabled = True

@@ -14,7 +14,7 @@ def warm_up() -> None:
     charts.warm_up()
 
 
-def leave_report(lake: Lake, ledger: Ledger, error: BaseException | None = None) -> None:
+def try_write_report(lake: Lake, ledger: Ledger, error: BaseException | None = None) -> None:
     """Writes it, and says where; where it cannot that is told, and no run fails for it.
 
     Where the store does not answer, or does not let us in, it is not asked again.
@@ -25,8 +25,8 @@ def leave_report(lake: Lake, ledger: Ledger, error: BaseException | None = None)
     try:
         # Not above: Prefect keeps what a flow's module reaches until the very end, and DuckDB complains there.
         from flows.analytics.runs import row_of
-        from flows.report.write import write
+        from flows.report.write import write_report
 
-        tell.say("report", safe(write(lake, row_of(ledger))))
+        tell.say("report", safe(write_report(lake, row_of(ledger))))
     except Exception as problem:  # noqa: BLE001 - the run has done its work: a picture of it is not worth failing for
         tell.say("report", f"[yellow]none was written[/yellow]: {safe(f'{type(problem).__name__}: {problem}')}")

@@ -18,14 +18,14 @@ def warm_up() -> None:
     _svg(rejects_by_reason(nothing).to_dict(), "")
 
 
-def emotions(mix: pl.DataFrame) -> Html:
+def emotion_chart(mix: pl.DataFrame) -> Html:
     """date, emotion, n_utterances."""
     from flows.charts.panels import emotion_mix
 
     return _svg(emotion_mix(mix).to_dict(), "Each emotion's share of the day's utterances")
 
 
-def measure(daily: pl.DataFrame, name: str, title: str) -> Html:
+def measure_chart(daily: pl.DataFrame, name: str, title: str) -> Html:
     """date and `name` with its 10th and 90th percentile."""
     from flows.charts.panels import spread
 
@@ -33,7 +33,7 @@ def measure(daily: pl.DataFrame, name: str, title: str) -> Html:
     return _svg(spread(daily, name, title).to_dict(), label, _NARROW)
 
 
-def drift(rows: pl.DataFrame) -> Html:
+def drift_chart(rows: pl.DataFrame) -> Html:
     """date, measure, value, threshold."""
     from flows.charts.panels import drift as chart
 

@@ -17,30 +17,32 @@ from data_contracts.errors import UsageError
 from data_contracts.lake import Lake
 from flows.analytics.sql import connect
 
-_AROUND = dt.timedelta(days=27)  # before the last date: what a night is compared with
-_MOST_DAYS = dt.timedelta(days=91)
+_HISTORY = dt.timedelta(days=27)  # before the last date: what a night is compared with
+_MAX_DAYS = dt.timedelta(days=91)
 _TOP = 10
 
 _DAYS = "date BETWEEN $first AND $last"
-_OWN = "date BETWEEN $own AND $last"
+_RUN_DAYS = "date BETWEEN $own AND $last"
 _SQL = {
     "emotions": f"""SELECT date, emotion, sum(n_utterances)::BIGINT AS n_utterances, sum(speech_s) AS speech_s
         FROM emotion_daily WHERE {_DAYS} GROUP BY ALL ORDER BY ALL""",
     "speakers": f"""SELECT coalesce(s.name, d.speaker_id) AS name, coalesce(s.kind, d.speaker_id) AS kind,
         sum(d.n_utterances)::BIGINT AS n_utterances, sum(d.speech_s) / 60 AS speech_min,
         coalesce(min(s.first_seen) >= $own, false) AS is_new
-        FROM speaker_daily d LEFT JOIN speakers s USING (speaker_id) WHERE {_OWN.replace("date", "d.date")}
+        FROM speaker_daily d LEFT JOIN speakers s USING (speaker_id) WHERE {_RUN_DAYS.replace("date", "d.date")}
         GROUP BY ALL ORDER BY speech_min DESC, name LIMIT {_TOP}""",
     "sources": f"""SELECT source, sum(n_recordings)::BIGINT AS n_recordings, sum(n_rejected)::BIGINT AS n_rejected,
         sum(seconds) / 3600 AS hours, sum(n_abstained)::BIGINT AS n_abstained, sum(n_utterances)::BIGINT AS n_utterances
-        FROM quality_daily WHERE {_OWN} GROUP BY ALL ORDER BY n_recordings DESC, source LIMIT {_TOP}""",
+        FROM quality_daily WHERE {_RUN_DAYS} GROUP BY ALL ORDER BY n_recordings DESC, source LIMIT {_TOP}""",
     "quality": f"""SELECT * FROM quality_daily WHERE {_DAYS} AND source = (SELECT source FROM quality_daily
-        WHERE {_OWN} GROUP BY 1 ORDER BY sum(n_recordings) DESC, source LIMIT 1) ORDER BY date""",
-    "rejects": f"SELECT reason, sum(n)::BIGINT AS n FROM rejects_daily WHERE {_OWN} GROUP BY 1 ORDER BY n DESC, reason",
-    "examples": f"SELECT uri, reason, error FROM rejects WHERE {_OWN} AND run_id = $run ORDER BY uri LIMIT {_TOP}",
+        WHERE {_RUN_DAYS} GROUP BY 1 ORDER BY sum(n_recordings) DESC, source LIMIT 1) ORDER BY date""",
+    "rejects": f"""SELECT reason, sum(n)::BIGINT AS n FROM rejects_daily
+        WHERE {_RUN_DAYS} GROUP BY 1 ORDER BY n DESC, reason""",
+    "examples": f"SELECT uri, reason, error FROM rejects WHERE {_RUN_DAYS} AND run_id = $run ORDER BY uri LIMIT {_TOP}",
     "drift": f"""SELECT date, measure, value, threshold, over FROM drift
-        WHERE {_DAYS} AND value IS NOT NULL AND measure IN (SELECT measure FROM drift WHERE {_OWN} AND value IS NOT NULL
-        GROUP BY 1 ORDER BY max(value / nullif(threshold, 0)) DESC, measure LIMIT 5) ORDER BY date, measure""",
+        WHERE {_DAYS} AND value IS NOT NULL AND measure IN (
+            SELECT measure FROM drift WHERE {_RUN_DAYS} AND value IS NOT NULL
+            GROUP BY 1 ORDER BY max(value / nullif(threshold, 0)) DESC, measure LIMIT 5) ORDER BY date, measure""",
 }
 
 
@@ -56,15 +58,15 @@ class Facts:
 
     @property
     def folder(self) -> str:
-        return folder(self.run["run_id"])
+        return validation_folder(self.run["run_id"])
 
 
-def folder(run_id: str) -> str:
+def validation_folder(run_id: str) -> str:
     """Where a run's validation lies, and its report."""
     return f"validation/run={run_id}"
 
 
-def gather(lake: Lake, run: Mapping[str, Any]) -> Facts:
+def gather_facts(lake: Lake, run: Mapping[str, Any]) -> Facts:
     """Everything, for the run of this row; of one that found nothing new, no more than that."""
     failures = _failures(lake, run["run_id"])
     if not run["n_read"] and not run["n_published_recordings"]:
@@ -72,21 +74,21 @@ def gather(lake: Lake, run: Mapping[str, Any]) -> Facts:
     if run["status"] == "done":
         try:
             with connect(lake, " ".join(_SQL.values()), as_of=run["run_id"]) as connection:
-                return _ask(lake, run, failures, connection, is_of_now=False)
+                return _query(lake, run, failures, connection, is_of_now=False)
         except UsageError:  # its versions were removed
             pass
     with connect(lake, " ".join(_SQL.values())) as connection:
-        return _ask(lake, run, failures, connection, is_of_now=True)
+        return _query(lake, run, failures, connection, is_of_now=True)
 
 
-def _ask(
+def _query(
     lake: Lake, run: Mapping[str, Any], failures: list[str], connection: duckdb.DuckDBPyConnection, *, is_of_now: bool
 ) -> Facts:
     last = run["window_to"] or _newest(connection)
     if last is None:
         return Facts(lake, run, failures, {}, is_of_now)
-    own = max(run["window_from"] or dt.date.min, last - _MOST_DAYS)
-    values = {"first": min(own, last - _AROUND), "last": last, "own": own, "run": run["run_id"]}
+    own = max(run["window_from"] or dt.date.min, last - _MAX_DAYS)
+    values = {"first": min(own, last - _HISTORY), "last": last, "own": own, "run": run["run_id"]}
     frames = {}
     for name, sql in _SQL.items():
         asked = {key: value for key, value in values.items() if f"${key}" in sql}
@@ -101,12 +103,12 @@ def _newest(connection: duckdb.DuckDBPyConnection) -> dt.date | None:
 
 def _failures(lake: Lake, run_id: str) -> list[str]:
     """Of every part that was audited, in the words of `data_contracts.expectations.validation.Failure`."""
-    held = lake.names(folder(run_id))
+    held = lake.names(validation_folder(run_id))
     parts = ["", *(f"/{name}" for name in held if name.startswith("part="))] if held else []
     told = []
     for part in parts:
         try:
-            verdict = lake.read_json(f"{folder(run_id)}{part}/verdict.json")
+            verdict = lake.read_json(f"{validation_folder(run_id)}{part}/verdict.json")
         except FileNotFoundError:  # it ended before its audit
             continue
         told += [

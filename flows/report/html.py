@@ -22,10 +22,10 @@ def element(name: str, *children: str, **attributes: str | None) -> Html:
         for key, value in attributes.items()
         if value is not None
     )
-    return Html(f"<{name}{told}>{joined(*children)}</{name}>")
+    return Html(f"<{name}{told}>{join(*children)}</{name}>")
 
 
-def joined(*children: str) -> Html:
+def join(*children: str) -> Html:
     return Html("".join(child if isinstance(child, Html) else escape(visible(child, keep="\n")) for child in children))
 
 
@@ -38,11 +38,11 @@ def table(head: list[str], rows: list[list[str]], *, numbers: int = 0) -> Html:
             "tr", *(element(name, cell, class_="n" if place >= first else None) for place, cell in enumerate(cells))
         )
 
-    body = joined(*(line("td", cells) for cells in rows))
+    body = join(*(line("td", cells) for cells in rows))
     return element("div", element("table", element("thead", line("th", head)), element("tbody", body)), class_="wide")
 
 
-def bars(rows: list[tuple[str, float, str, str]], label: str) -> Html:
+def bar_list(rows: list[tuple[str, float, str, str]], label: str) -> Html:
     """A bar a row: what it is, how much, that in words, and its colour. The longest fills the line."""
     most = max((value for _, value, _, _ in rows), default=0) or 1.0
     lines = [

@@ -11,7 +11,7 @@ import polars as pl
 from data_contracts.schema.tables import STAGES
 from flows.report import charts
 from flows.report.facts import Facts
-from flows.report.html import Html, bars, element, joined, table
+from flows.report.html import Html, bar_list, element, join, table
 
 _STYLE = Path(__file__).with_name("report.css")
 _GOOD = {"done": "good", "passed": "good", "running": "warn", "warned": "warn", "stopped": "bad", "failed": "bad"}
@@ -27,16 +27,16 @@ _HEAD = Html(
 )
 
 
-def page(facts: Facts) -> str:
+def render_page(facts: Facts) -> str:
     """The whole document."""
     title = f"Undertone, run {facts.run['run_id']}"
-    sections = (_verdict, _stages, _emotions, _speakers, _quality, _rejects, _drift, _versions, _asking)
-    body = [_top(facts), *(section(facts) for section in sections)]
+    sections = (_verdict, _stages, _emotions, _speakers, _quality, _rejects, _drift, _versions, _how_to_query)
+    body = [_header(facts), *(section(facts) for section in sections)]
     head = element("head", _HEAD, element("title", title), element("style", Html(_STYLE.read_text())))
     return f"<!doctype html>\n{element('html', head, element('body', element('main', *body)), lang='en')}\n"
 
 
-def _top(facts: Facts) -> Html:
+def _header(facts: Facts) -> Html:
     run = facts.run
     status = element("span", run["status"], class_=f"status {_GOOD.get(run['status'], 'bad')}")
     window = f"{run['window_from']} to {run['window_to']}" if run["window_from"] else "all dates"
@@ -83,9 +83,7 @@ def _verdict(facts: Facts) -> Html:
 def _docs(facts: Facts) -> list[Html]:
     """The way to the Data Docs, which lie beside the report."""
     place, ours = facts.run["validation"] or "", facts.lake.at(facts.folder) + "/"
-    return (
-        [joined(" (", element("a", "Data Docs", href=place.removeprefix(ours)), ")")] if place.startswith(ours) else []
-    )
+    return [join(" (", element("a", "Data Docs", href=place.removeprefix(ours)), ")")] if place.startswith(ours) else []
 
 
 def _stages(facts: Facts) -> Html:
@@ -93,7 +91,7 @@ def _stages(facts: Facts) -> Html:
     if not spent:
         return Html()
     rows = [(stage, seconds, f"{seconds:,.1f} s", "#0072B2") for stage, seconds in spent]
-    return _section("Where did the time go?", bars(rows, "Seconds by stage"))
+    return _section("Where did the time go?", bar_list(rows, "Seconds by stage"))
 
 
 def _emotions(facts: Facts) -> Html:
@@ -108,7 +106,7 @@ def _emotions(facts: Facts) -> Html:
         for emotion, n, speech_s in ranked.select("emotion", "n_utterances", "speech_s").iter_rows()
     ]
     told = table(["emotion", "utterances", "share", "speech (min)"], rows, numbers=3)
-    return _section("What emotions?", _days(facts), element("div", charts.emotions(mix), told, class_="two"))
+    return _section("What emotions?", _days(facts), element("div", charts.emotion_chart(mix), told, class_="two"))
 
 
 def _days(facts: Facts) -> Html:
@@ -132,11 +130,11 @@ def _speakers(facts: Facts) -> Html:
         )
         for row in speakers.iter_rows(named=True)
     ]
-    legend = joined(
+    legend = join(
         *(element("span", element("i", style=f"background:{KINDS[kind]}"), kind) for kind in _kinds(speakers))
     )
     words = element("p", "Minutes of speech on the run's dates, in so many utterances.", legend, class_="soft key")
-    return _section("Who spoke most?", words, bars(rows, "Minutes of speech by speaker"))
+    return _section("Who spoke most?", words, bar_list(rows, "Minutes of speech by speaker"))
 
 
 def _kinds(speakers: pl.DataFrame) -> list[str]:
@@ -161,7 +159,7 @@ def _quality(facts: Facts) -> Html:
     ]
     told = table(["source", "recordings", "audio (h)", "rejected", "no emotion told"], rows, numbers=4)
     drawn = [
-        charts.measure(held, name, title)
+        charts.measure_chart(held, name, title)
         for name, title in _MEASURES.items()
         if not (held := daily.filter(pl.col(name).is_not_null())).is_empty()
     ]
@@ -180,7 +178,7 @@ def _rejects(facts: Facts) -> Html:
     if rejects.is_empty():
         return Html()
     rows = [(reason, float(n), f"{n:,}", "#D55E00") for reason, n in rejects.iter_rows()]
-    parts = [bars(rows, "Rejected recordings by reason")]
+    parts = [bar_list(rows, "Rejected recordings by reason")]
     if not examples.is_empty():
         told = [
             element("li", element("b", reason), " ", element("code", uri), element("div", error or ""))
@@ -205,7 +203,7 @@ def _drift(facts: Facts) -> Html:
         if rows
         else "Nothing went past its threshold."
     )
-    parts = element("div", charts.drift(drift), *([told] if told else []), class_="two")
+    parts = element("div", charts.drift_chart(drift), *([told] if told else []), class_="two")
     return _section("Is it like the days before?", element("p", words, class_="soft"), parts)
 
 
@@ -226,7 +224,7 @@ def _table_versions(told: str | None) -> str:
     return ", ".join(f"{table} {version}" for table, version in json.loads(told or "{}").items() if version >= 0)
 
 
-def _asking(facts: Facts) -> Html:
+def _how_to_query(facts: Facts) -> Html:
     run, lake = facts.run, facts.lake.uri
     then = f" --as-of {run['run_id']}" if run["status"] == "done" else ""
     scanned = f', as_of="{run["run_id"]}"' if then else ""

@@ -4,17 +4,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from data_contracts.lake import Lake
-from flows.report.facts import folder, gather
-from flows.report.page import page
+from flows.report.facts import gather_facts, validation_folder
+from flows.report.page import render_page
 
 
-def write(lake: Lake, run: Mapping[str, Any]) -> str:
+def write_report(lake: Lake, run: Mapping[str, Any]) -> str:
     """Writes the page. Returns where it is; `run` is a row of `flows.analytics.runs.HISTORY`."""
-    path = f"{folder(run['run_id'])}/report.html"
-    lake.write(path, document(lake, run).encode())
+    path = f"{validation_folder(run['run_id'])}/report.html"
+    lake.write(path, render_report(lake, run).encode())
     return lake.at(path)
 
 
-def document(lake: Lake, run: Mapping[str, Any]) -> str:
+def render_report(lake: Lake, run: Mapping[str, Any]) -> str:
     """The page."""
-    return page(gather(lake, run))
+    return render_page(gather_facts(lake, run))

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from models.drift.distance import DriftConfig
 
 
-def audio(settings: Settings) -> AudioConfig:
+def audio_config(settings: Settings) -> AudioConfig:
     """Which channels are analysed, and how they are prepared. Raises UsageError."""
     return AudioConfig(
         max_s=settings.max_s,
@@ -24,14 +24,14 @@ def audio(settings: Settings) -> AudioConfig:
     )
 
 
-def features(settings: Settings, *, same_voice: float) -> "FeatureConfig":
+def feature_config(settings: Settings, *, same_voice: float) -> "FeatureConfig":
     """All that is computed; `same_voice` is the speaker model's threshold. Raises UsageError."""
     from features.extraction.config import FeatureConfig
     from features.segmentation.config import VadConfig
     from features.segmentation.speaker_changes import ChangeConfig
 
     return FeatureConfig(
-        audio=audio(settings),
+        audio=audio_config(settings),
         vad=VadConfig(method=settings.vad),
         changes=ChangeConfig(enabled=settings.speaker_changes, same_voice=round(same_voice, 3)),
         logmel=settings.logmel,
@@ -39,7 +39,7 @@ def features(settings: Settings, *, same_voice: float) -> "FeatureConfig":
     )
 
 
-def resources(settings: Settings) -> Resources:
+def worker_resources(settings: Settings) -> Resources:
     """What a worker may take. Raises UsageError."""
     return Resources(
         n_readers=settings.readers,
@@ -51,7 +51,7 @@ def resources(settings: Settings) -> Resources:
     )
 
 
-def drift(settings: Settings) -> "DriftConfig":
+def drift_config(settings: Settings) -> "DriftConfig":
     """What a day is compared with, and how far it may be from it."""
     from models.drift.distance import DriftConfig
 

@@ -16,7 +16,7 @@ Event = Literal["failed", "stopped", "drift"]
 EVENTS: tuple[Event, ...] = get_args(Event)
 
 
-class Notified(BaseSettings):
+class NotificationSettings(BaseSettings):
     """The settings `notify` and `notify_on`, whatever else is set, and however wrong."""
 
     model_config = SettingsConfigDict(

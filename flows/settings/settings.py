@@ -14,7 +14,7 @@ from data_contracts.errors import UsageError
 from data_contracts.object_store.retry import Patience
 from data_contracts.records import SHARD_BYTES
 from features.corpus.layout import DEFAULT_LAYOUT, Corpus
-from flows.settings.notification import Notified
+from flows.settings.notification import NotificationSettings
 
 if TYPE_CHECKING:
     from data_contracts.lake import Lake
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _SECRET = {"notify", "pseudonym_key"}
 
 
-class Settings(Notified):
+class Settings(NotificationSettings):
     """Every setting with its meaning: docs/settings.md is made of it."""
 
     model_config = SettingsConfigDict(extra="forbid")
@@ -119,7 +119,7 @@ class Settings(Notified):
         except tomllib.TOMLDecodeError as error:
             raise UsageError(f"{Path('undertone.toml').absolute()} is no TOML: {error}") from error
         except ValidationError as error:
-            raise UsageError("settings: " + "; ".join(map(_wrong, error.errors()))) from error
+            raise UsageError("settings: " + "; ".join(map(_describe_error, error.errors()))) from error
 
     @field_validator("corpus", "lake", "manifest", "evaluation_corpus")
     @classmethod
@@ -177,7 +177,7 @@ class Settings(Notified):
         return f"sqlite:///{state / 'undertone' / name / 'mlflow.db'}"
 
 
-def _wrong(error: Any) -> str:
+def _describe_error(error: Any) -> str:
     """One of pydantic's errors in our words; what a secret holds is not shown."""
     found = "" if error["loc"][0] in _SECRET else f"; found {error['input']!r}"
     return f"{'.'.join(map(str, error['loc']))}: {error['msg']}{found}"

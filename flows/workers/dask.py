@@ -12,23 +12,27 @@ from typing import Any
 
 from data_contracts.errors import TransientError, UsageError
 from flows.settings import Settings
-from flows.settings.configs import resources as chosen_resources
+from flows.settings.configs import worker_resources
 from flows.workers import forkserver
 from tasks.compute.cluster import GPU, Cluster
+
+_MAX_SHARDS_ON_DRIVER = 8
+_CONNECT_TIMEOUT_S = 20  # to a scheduler, at the beginning and when its connection was lost
+_MEMORY_LIMIT_FACTOR = 1.5  # of `memory_mb`, at which Dask ends a worker, before the kernel ends any process
 
 
 def n_workers(settings: Settings) -> int:
     """As set; else one a GPU, or one a core that this process may use."""
     if settings.workers:
         return settings.workers
-    if kind(settings) == "cuda":
+    if cluster_kind(settings) == "cuda":
         import torch
 
         return torch.cuda.device_count()
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def kind(settings: Settings) -> str:
+def cluster_kind(settings: Settings) -> str:
     """What `auto` means here: `cuda` where torch sees a GPU and dask-cuda is installed, else `processes`."""
     if settings.cluster != "auto":
         return settings.cluster
@@ -39,40 +43,37 @@ def kind(settings: Settings) -> str:
     return "cuda" if torch.cuda.is_available() else "processes"
 
 
-_FEW_SHARDS = 8
-
-_CONNECTS_S = 20  # to a scheduler, at the beginning and when its connection was lost
-
-
 @dataclass(frozen=True)
-class Started:
+class RunningCluster:
     """A Dask client, and how to end what was started for it (from any thread)."""
 
     client: Any
     close: Callable[[], None]
 
 
-def start(settings: Settings) -> Started:
+def start_cluster(settings: Settings) -> RunningCluster:
     """The chosen cluster; what is started here ends with `close`, a scheduler that stood before goes on standing."""
     from distributed import Client
 
     from flows.workers.malloc import KeepMemory
 
-    chosen = kind(settings)
+    chosen = cluster_kind(settings)
     if "://" in chosen:
         try:
-            client = Client(chosen, timeout=_CONNECTS_S, set_as_default=False)
+            client = Client(chosen, timeout=_CONNECT_TIMEOUT_S, set_as_default=False)
         except OSError as error:
             raise TransientError(
                 f"no Dask scheduler answers at {chosen}: {error}; start it, or set --cluster auto"
             ) from error
-        return Started(client, client.close)
-    resources = chosen_resources(settings)
-    _deaths_count()
+        return RunningCluster(client, client.close)
+    resources = worker_resources(settings)
+    _configure_dask()
     if chosen == "cuda":
-        local = _cuda(n_workers(settings), pool=settings.rmm_pool)
+        local = _start_cuda_cluster(n_workers(settings), pool=settings.rmm_pool)
     else:
-        local = _local(chosen, n_workers(settings), ends_at_bytes=int(resources.memory_mb * _ENDS_AT * 1_000_000))
+        local = _start_local_cluster(
+            chosen, n_workers(settings), ends_at_bytes=int(resources.memory_mb * _MEMORY_LIMIT_FACTOR * 1_000_000)
+        )
     client = Client(local, set_as_default=False)
     if chosen == "processes":
         client.register_plugin(KeepMemory(resources.freed_bytes))
@@ -82,14 +83,11 @@ def start(settings: Settings) -> Started:
         with contextlib.suppress(TimeoutError):  # it has killed a worker that would not end, and did not see it go
             local.close()
 
-    return Started(client, close)
+    return RunningCluster(client, close)
 
 
-_ENDS_AT = 1.5  # times its memory_mb, where a worker is ended before the kernel ends whom it likes
-
-
-def _deaths_count() -> None:
-    """What Dask is told of deaths and of memory: what is tried again is decided in `tasks.compute.mapping`."""
+def _configure_dask() -> None:
+    """Keep Dask from retrying after deaths and from spilling: `tasks.compute.mapping` decides what is tried again."""
     import dask
 
     dask.config.set(
@@ -104,7 +102,7 @@ def _deaths_count() -> None:
     )
 
 
-def _cuda(workers: int, *, pool: float) -> Any:
+def _start_cuda_cluster(workers: int, *, pool: float) -> Any:
     """A worker a GPU; its host memory is not watched, for what CUDA takes of it is not known beforehand."""
     try:
         from dask_cuda import LocalCUDACluster
@@ -125,7 +123,7 @@ def _cuda(workers: int, *, pool: float) -> Any:
     )
 
 
-def _local(chosen: str, workers: int, *, ends_at_bytes: int) -> Any:
+def _start_local_cluster(chosen: str, workers: int, *, ends_at_bytes: int) -> Any:
     import dask
     from distributed import LocalCluster
 
@@ -149,23 +147,23 @@ class Workers:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._started: Started | None = None
+        self._started: RunningCluster | None = None
         self._closing: list[threading.Thread] = []
 
     def client(self) -> Any:
         if self._started is None:
-            self._started = start(self._settings)
+            self._started = start_cluster(self._settings)
         return self._started.client
 
     def size(self) -> int:
         """How many shards are computed at a time: of a standing cluster, as many as its workers have threads."""
-        if "://" not in kind(self._settings):
+        if "://" not in cluster_kind(self._settings):
             return n_workers(self._settings)
         return max(1, sum(Cluster(self.client(), GPU).threads().values()))
 
     def client_for(self, n_shards: int) -> Any:
         """The cluster for light work, unless the shards are too few to start one for."""
-        return None if self._started is None and n_shards <= _FEW_SHARDS else self.client()
+        return None if self._started is None and n_shards <= _MAX_SHARDS_ON_DRIVER else self.client()
 
     def release(self) -> None:
         """Ends the cluster beside what the driver does next: its processes take seconds to go."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 # Seconds of imports that start no thread. What is not here does (pyarrow, Polars, deltalake, and all that needs them).
-_SHARED = (
+_PRELOADED = (
     "distributed.nanny",
     "torch",
     "prefect.main",
@@ -32,7 +32,7 @@ def prepare() -> bool:
     if sys.platform != "linux" or is_ready() or n_threads() > 1:
         return False
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a worker a core; and numpy would start threads at import
-    for name in _SHARED:
+    for name in _PRELOADED:
         importlib.import_module(name)
     if n_threads() > 1:
         return False

@@ -12,8 +12,12 @@ from pathlib import Path
 
 from data_contracts.errors import TransientError
 
-_PATIENCE_S = 120.0
-_ELSEWHERE = {".env": "PREFECT_", "prefect.toml": "", "pyproject.toml": "[tool.prefect"}  # a file, and what it says
+_START_TIMEOUT_S = 120.0
+_SETTINGS_FILES = {
+    ".env": "PREFECT_",
+    "prefect.toml": "",
+    "pyproject.toml": "[tool.prefect",
+}  # a file, and what it says
 
 # It tells its port before it imports anything, serves, and ends with whoever started it, however that one ends.
 _SERVER = """
@@ -42,8 +46,8 @@ def start_server() -> Callable[[], None]:
     """
     if os.environ.get("PREFECT_API_URL"):
         return lambda: None
-    if _settings_elsewhere():
-        return _as_prefect_does
+    if _has_settings_file():
+        return _start_as_prefect_does
     _home().mkdir(parents=True, exist_ok=True)  # Prefect's command makes it, its server does not
     server = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", _SERVER],
@@ -52,16 +56,16 @@ def start_server() -> Callable[[], None]:
         stdout=subprocess.PIPE,
         start_new_session=True,  # Ctrl-C is for the run, which has a last word for it
     )
-    atexit.register(_end, server)
+    atexit.register(_kill, server)
     port = int(server.stdout.readline())  # type: ignore[union-attr]
     os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"
-    return lambda: _wait(server, f"http://127.0.0.1:{port}/api/health")
+    return lambda: _wait_until_healthy(server, f"http://127.0.0.1:{port}/api/health")
 
 
-def _settings_elsewhere() -> bool:
+def _has_settings_file() -> bool:
     """Whether Prefect may find settings in a file; only it knows how to read these all, and to know it is slow."""
     profiles = os.environ.get("PREFECT_PROFILES_PATH") or str(_home() / "profiles.toml")
-    places = {profiles: "PREFECT_"} | _ELSEWHERE
+    places = {profiles: "PREFECT_"} | _SETTINGS_FILES
     return any(Path(path).is_file() and word in Path(path).read_text("utf-8") for path, word in places.items())
 
 
@@ -69,14 +73,14 @@ def _home() -> Path:
     return Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()
 
 
-def _as_prefect_does() -> None:
+def _start_as_prefect_does() -> None:
     """It takes what is set, or starts the same server when somebody asks for the first time."""
     from prefect.client.orchestration import get_client
 
     get_client(sync_client=True)
 
 
-def went_away(error: BaseException) -> TransientError | None:
+def explain_unreachable(error: BaseException) -> TransientError | None:
     """What to say of an error that comes of Prefect's server being out of reach; None where it is another."""
     import httpx
     from prefect.settings import PREFECT_API_URL
@@ -98,8 +102,8 @@ def went_away(error: BaseException) -> TransientError | None:
     return None
 
 
-def _wait(server: subprocess.Popen[bytes], address: str) -> None:
-    until = time.monotonic() + _PATIENCE_S
+def _wait_until_healthy(server: subprocess.Popen[bytes], address: str) -> None:
+    until = time.monotonic() + _START_TIMEOUT_S
     while time.monotonic() < until and server.poll() is None:
         try:
             urllib.request.urlopen(address, timeout=10).close()
@@ -113,7 +117,7 @@ def _wait(server: subprocess.Popen[bytes], address: str) -> None:
     )
 
 
-def _end(server: subprocess.Popen[bytes]) -> None:
+def _kill(server: subprocess.Popen[bytes]) -> None:
     """At once: it is asked nothing any more, and a shutdown in its own time takes two seconds."""
     server.kill()
     server.communicate()

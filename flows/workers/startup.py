@@ -6,7 +6,7 @@ from flows.workers import forkserver
 from flows.workers.prefect_server import start_server
 
 
-def begin() -> Callable[[], None]:
+def start_background() -> Callable[[], None]:
     """Prefect's server in a process of its own; meanwhile the imports, and what workers are forked from.
 
     To be called before anything else is imported. Call the answer to wait for the server.

@@ -35,7 +35,7 @@ def _prefect() -> Iterator[None]:
 def _forked() -> Iterator[None]:
     """Dask's workers are forked, as a command's are, from a process that begins when the first is needed."""
     with dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}):
-        get_mp_context().set_forkserver_preload([*forkserver._SHARED, "scipy.signal", "models.speaker.encoder"])
+        get_mp_context().set_forkserver_preload([*forkserver._PRELOADED, "scipy.signal", "models.speaker.encoder"])
         yield
 
 

@@ -212,7 +212,7 @@ def test_pulled_models_become_champions(flags, undertone):
 
 @pytest.mark.parametrize(("settings", "version"), VERSIONS)
 def test_settings_make_the_feature_version_of_then(settings, version):
-    ours = configs.features(Settings.load(**settings), same_voice=0.608)  # speaker/1's, too
+    ours = configs.feature_config(Settings.load(**settings), same_voice=0.608)  # speaker/1's, too
     assert ours.version(EXTRACTOR) == version
 
 

@@ -32,7 +32,7 @@ def test_drift_is_a_warning_that_stops_nothing(here, monkeypatch):
     """Two days are few, and unlike; a configuration that is content with little says so."""
     least = {"least_days": 1, "least_recordings": 1, "least_utterances": 1}
     eager = DriftConfig(**least, psi=1e-9, share=1e-9, cosine=1e-9, false_alarms=N_MEASURES)
-    monkeypatch.setattr(flows.settings.configs, "drift", lambda settings: eager)
+    monkeypatch.setattr(flows.settings.configs, "drift_config", lambda settings: eager)
     with webhook() as mailbox:
         monkeypatch.setenv("UNDERTONE_NOTIFY", f"json://127.0.0.1:{mailbox.port}")
         ledger = backfill(settings=here)

@@ -7,14 +7,14 @@ from helpers.mailboxes import mail_server, webhook
 from pydantic import SecretStr
 
 from data_contracts.errors import UsageError
-from flows.notifications.apprise import Message, receivers, tell
+from flows.notifications.apprise import Message, receivers, send
 from flows.settings import Settings
 
 MESSAGE = Message("Undertone: nightly failed", "expected a lake\nfound none", "failure")
 
 
 def _told(*urls: str, patience_s: float = 10.0) -> list[str]:
-    deaf = tell(receivers(map(SecretStr, urls)), MESSAGE, patience_s=patience_s)
+    deaf = send(receivers(map(SecretStr, urls)), MESSAGE, patience_s=patience_s)
     return [receiver.name for receiver in deaf]
 
 

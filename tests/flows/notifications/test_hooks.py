@@ -19,7 +19,7 @@ from flows.backfill import backfill
 from flows.cli.doctor import examine, try_receivers
 from flows.maintain import maintain
 from flows.nightly import nightly
-from flows.notifications.hooks import on_crashed, told
+from flows.notifications.hooks import NOTIFY_HOOKS, on_crashed
 from flows.retry import retry
 from flows.train import train
 from tasks.run.ledger import Ledger
@@ -154,7 +154,7 @@ def test_doctor_shows_who_is_told_and_tries_it(mailbox, settings):
 def _ends(end):
     """A flow of our own that ends like that, and what it returned."""
 
-    @flow(name="job", **told)
+    @flow(name="job", **NOTIFY_HOOKS)
     def job():
         if isinstance(end, BaseException):
             raise end

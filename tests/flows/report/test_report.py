@@ -16,9 +16,9 @@ from data_contracts.lake import Lake
 from flows.analytics.runs import one
 from flows.analytics.sql import query
 from flows.cli.main import app
-from flows.report.at_run_end import leave_report
-from flows.report.facts import gather
-from flows.report.page import page
+from flows.report.at_run_end import try_write_report
+from flows.report.facts import gather_facts
+from flows.report.page import render_page
 from flows.terminal.progress import reporter
 from tasks.run.ledger import Ledger
 
@@ -40,7 +40,7 @@ def lake(tmp_path_factory) -> Lake:
 
 @pytest.fixture(scope="module")
 def report(lake) -> Reported:
-    return Reported(page(gather(lake, one(lake, RUN))))
+    return Reported(render_page(gather_facts(lake, one(lake, RUN))))
 
 
 def test_its_figures_are_duckdbs(lake, report):
@@ -81,7 +81,7 @@ def test_names_are_only_names(report):
 
 
 def test_it_has_a_picture_a_question(report, lake):
-    document = page(gather(lake, one(lake, RUN)))
+    document = render_page(gather_facts(lake, one(lake, RUN)))
     assert document.count('<svg role="img" aria-label=') >= 4
     assert "prefers-color-scheme: dark" in "".join(report.styles)
 
@@ -115,7 +115,7 @@ def test_who_stopped_says_why(tmp_path):
         "found": "3 <i>",
     }
     lake.write_json(f"validation/run={RUN}/part=1/verdict.json", {"verdict": "stopped", "failures": [failure]})
-    leave_report(lake, stopped, ValidationStopped("E"))
+    try_write_report(lake, stopped, ValidationStopped("E"))
     report = Reported(lake.read(f"validation/run={RUN}/report.html").decode())
     assert "In audit: E: <b>" in report.text
     assert "The audit: stopped" in report.text
@@ -125,7 +125,7 @@ def test_who_stopped_says_why(tmp_path):
 
 def test_a_night_without_news_says_so_and_draws_nothing(lake):
     row = one(lake, RUN) | {"n_published_recordings": 0}
-    report = Reported(page(gather(lake, row)))
+    report = Reported(render_page(gather_facts(lake, row)))
     assert "Nothing was new: the tables are as they were." in report.text
     assert "svg" not in report.tags, "Altair is not loaded for it"
 
@@ -140,7 +140,7 @@ def test_a_report_that_cannot_be_written_is_told_and_fails_nobody(tmp_path):
     token = reporter.set(Told())
     lake = make_lake(tmp_path)
     (tmp_path / "lake").write_text("no folder")
-    leave_report(lake, Ledger(RUN, "nightly", NOW))
+    try_write_report(lake, Ledger(RUN, "nightly", NOW))
     reporter.reset(token)
     ((stage, words),) = said
     assert stage == "report"
@@ -149,12 +149,12 @@ def test_a_report_that_cannot_be_written_is_told_and_fails_nobody(tmp_path):
 
 @pytest.mark.parametrize("error", [TransientError("away"), KeyboardInterrupt()])
 def test_a_store_that_is_away_is_not_asked_again(tmp_path, error):
-    leave_report(make_lake(tmp_path), Ledger(RUN, "nightly", NOW), error)
+    try_write_report(make_lake(tmp_path), Ledger(RUN, "nightly", NOW), error)
     assert not (tmp_path / "lake").exists()
 
 
 def test_what_it_holds_does_not_grow_with_the_lake(lake):
     """Of days it shows three months, of all else the first ten."""
-    facts = gather(lake, one(lake, RUN))
+    facts = gather_facts(lake, one(lake, RUN))
     assert max(frame.height for frame in facts.frames.values()) <= 28 * 8
     assert isinstance(facts.frames["quality"], pl.DataFrame)

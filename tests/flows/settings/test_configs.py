@@ -8,7 +8,7 @@ from models.drift.distance import DriftConfig
 
 
 def test_nothing_set_is_the_configuration_as_it_stands_beside_the_code():
-    assert configs.drift(Settings.load()) == DriftConfig()
+    assert configs.drift_config(Settings.load()) == DriftConfig()
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def test_nothing_set_is_the_configuration_as_it_stands_beside_the_code():
 )
 def test_a_setting_of_drift_reaches_its_field(setting, field, value, monkeypatch):
     monkeypatch.setenv(f"UNDERTONE_{setting.upper()}", str(value))
-    assert getattr(configs.drift(Settings.load()), field) == value
+    assert getattr(configs.drift_config(Settings.load()), field) == value
 
 
 @pytest.mark.parametrize(("setting", "value"), [("drift_days", 0), ("drift_psi", 0), ("drift_share", 1.5)])

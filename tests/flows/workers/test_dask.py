@@ -40,7 +40,7 @@ def dask_cuda(monkeypatch):
 def test_a_worker_a_gpu_offers_it_and_shares_a_pool_where_there_is_one(dask_cuda, monkeypatch, has_rmm):
     found, spec = importlib.util.find_spec, importlib.util.find_spec("json") if has_rmm else None
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec if name == "rmm" else found(name))
-    started = dask.start(Settings(cluster="cuda", workers=2))
+    started = dask.start_cluster(Settings(cluster="cuda", workers=2))
     try:
         cluster = Cluster(started.client, GPU)
         assert sorted(cluster.threads().values()) == [1, 1]
@@ -61,4 +61,4 @@ def test_a_scheduler_that_does_not_answer_is_told_of(monkeypatch):
 
     monkeypatch.setattr(distributed, "Client", refused)
     with pytest.raises(TransientError, match="no Dask scheduler answers at tcp://"):
-        dask.start(Settings(cluster="tcp://127.0.0.1:1"))
+        dask.start_cluster(Settings(cluster="tcp://127.0.0.1:1"))

@@ -78,7 +78,7 @@ def test_hosts_that_share_nothing_but_s3(settings, corpus, s3, contents, tmp_pat
 
 def test_a_scheduler_killed_in_mid_run(settings, corpus, contents, monkeypatch, tmp_path):
     """The run ends, and says what to do; run again with another scheduler, the tables are those of threads."""
-    monkeypatch.setattr(dask, "_CONNECTS_S", 2)
+    monkeypatch.setattr(dask, "_CONNECT_TIMEOUT_S", 2)
     there = settings | {"corpus": str(corpus), "lake": str(tmp_path / "there"), "shard_bytes": 100_000}
     with (
         standing_cluster.scheduler(tmp_path / "scheduler") as (address, process),

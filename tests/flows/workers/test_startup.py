@@ -1,4 +1,4 @@
-"""How a command begins: workers forked from one process without threads, Prefect's server beside it, nothing left."""
+"""Start of a command: workers forked from one single-threaded process, Prefect's server beside it, nothing left."""
 
 import os
 import signal
@@ -14,30 +14,30 @@ from flows.workers import prefect_server
 
 _COMMAND = """
 import os, sys
-from flows.workers import forkserver as forks; from flows.workers import prefect_server as server
-ready = server.start_server()
+from flows.workers import forkserver, prefect_server
+ready = prefect_server.start_server()
 assert "prefect" not in sys.modules
-assert forks.prepare(), "a shared import has begun to start a thread"
+assert forkserver.prepare(), "a shared import has begun to start a thread"
 from distributed import KilledWorker
-from flows.workers import dask as runners
+from flows.workers.dask import start_cluster
 from flows.settings.settings import Settings
 from prefect.client.orchestration import get_client
 ready()
 assert get_client(sync_client=True).hello().status_code == 200
 os.environ["SET_LATER"] = "yes"
-started = runners.start(Settings(cluster="processes", workers=1))
+cluster = start_cluster(Settings(cluster="processes", workers=1))
 def look():
     import os, sys
     imported = {"torch", "speechbrain.lobes.models.ECAPA_TDNN"} <= sys.modules.keys()
     return os.getpid(), os.getppid(), imported, os.environ.get("SET_LATER")
-first, fork, imported, later = started.client.submit(look, pure=False).result()
+first, fork, imported, later = cluster.client.submit(look, pure=False).result()
 assert (fork != os.getpid(), imported, later) == (True, True, "yes")
 assert len(os.listdir(f"/proc/{fork}/task")) == 1, "an import that workers share has begun to start a thread"
-started.client.submit(os._exit, 1)
+cluster.client.submit(os._exit, 1)
 second = first
 while second == first:
     try:
-        second = started.client.submit(look, pure=False).result()[0]
+        second = cluster.client.submit(look, pure=False).result()[0]
     except KilledWorker:  # it was beside the one that the worker died of
         pass
 print(os.getpid(), fork, second, flush=True)
@@ -107,13 +107,13 @@ command.run()
 def test_where_a_file_may_set_prefect_up_prefect_is_asked(tmp_path, monkeypatch, file, text, asks):
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("PREFECT_PROFILES_PATH", raising=False)
-    assert not prefect_server._settings_elsewhere()
+    assert not prefect_server._has_settings_file()
     (tmp_path / "home").mkdir()
     (tmp_path / file).write_text(text)
-    assert prefect_server._settings_elsewhere() == asks
+    assert prefect_server._has_settings_file() == asks
 
 
-def test_no_server_is_started_where_one_is_named(monkeypatch):
+def test_no_server_is_cluster_where_one_is_named(monkeypatch):
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
     monkeypatch.setattr(prefect_server.subprocess, "Popen", None)
     prefect_server.start_server()()
