@@ -22,10 +22,10 @@ class Reason(StrEnum):
     NON_FINITE = "non_finite"  # NaN or infinite samples
 
 
-PASSING = frozenset({Reason.UNREADABLE, Reason.VANISHED, Reason.ACCESS_DENIED})
+RETRYABLE = frozenset({Reason.UNREADABLE, Reason.VANISHED, Reason.ACCESS_DENIED})
 """Reasons that another night may mend: the runs that follow try such a file again by themselves."""
 
-MOST_TRIES = 3
+MAX_TRIES = 3
 """What failed so often for one and the same reason is left alone until it changes."""
 
 

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass, replace
 
 from data_contracts.errors import UsageError
-from data_contracts.object_store.retry import Patience
+from data_contracts.object_store.retry import RetryPolicy
 
 _LEAST_MB = 1_100  # what Python, torch, the models, one batch and a decoder take before the first recording is held
 _SECOND_BYTES = 16_000 * 4
@@ -23,7 +23,7 @@ class Resources:
     decode_timeout_s: int = 60  # without a sign of life from a decoder, until its file is given up
     memory_mb: int = 2_000  # that a worker and its decoders may take together
     long_s: float = 1_800.0  # recordings longer than this are split over tasks by time
-    patience: Patience = Patience()  # with the store of the audio
+    retry_policy: RetryPolicy = RetryPolicy()  # with the store of the audio
 
     def __post_init__(self) -> None:
         if self.memory_mb < _LEAST_MB + 200:

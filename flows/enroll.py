@@ -16,7 +16,7 @@ def enroll(settings: Settings, name: str, uris: list[str]) -> dict[str, Any]:
     model = settings.open_registry(lake).champion("speaker")
     sources = [uri if "://" in uri else str(Path(uri).expanduser().absolute()) for uri in dict.fromkeys(uris)]
     config = configs.feature_config(settings, same_voice=float(model.metadata["threshold"]))
-    heard = hear(sources, model, config, patience=settings.patience)
+    heard = hear(sources, model, config, retry_policy=settings.retry_policy)
     voice = {
         "name": name,
         "kind": "enrolled",

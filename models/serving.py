@@ -1,8 +1,8 @@
 """Registered models where shards are computed: our own are read from their artifacts, without MLflow.
 
 Importing MLflow takes a worker two seconds of CPU time, to be asked for nothing but a folder. What is of somebody
-else's make, and artifacts that a tracking server hands out itself, go through `models.registry.loading`. `patience` is
-with the store that holds the artifacts.
+else's make, and artifacts that a tracking server hands out itself, go through `models.registry.loading`. `retry_policy`
+is with the store that holds the artifacts.
 """
 
 import functools
@@ -21,7 +21,7 @@ from torch import Tensor
 
 from data_contracts.errors import ModelError
 from data_contracts.lake import Lake
-from data_contracts.object_store.retry import Patience
+from data_contracts.object_store.retry import RetryPolicy
 from data_contracts.records import ModelRef
 from features.extraction.utterances import Embed
 from features.segmentation.speaker_changes import SlidingEmbedder
@@ -38,42 +38,42 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 _one_at_a_time = threading.Lock()  # threads of one worker would load the same model beside each other
 
 
-def heard_by(ref: ModelRef, patience: Patience = Patience()) -> SpeakerPyfunc | None:
+def heard_by(ref: ModelRef, retry_policy: RetryPolicy = RetryPolicy()) -> SpeakerPyfunc | None:
     """What hears for a speaker model; None for somebody else's, which has `predict` alone.
 
     Raises ModelError where it cannot be loaded.
     """
-    model = _behind(ref, patience)
+    model = _behind(ref, retry_policy)
     return model if isinstance(model, SpeakerPyfunc) else None
 
 
-def pulled_emotion(ref: ModelRef, patience: Patience = Patience()) -> "PulledEmotion":
+def pulled_emotion(ref: ModelRef, retry_policy: RetryPolicy = RetryPolicy()) -> "PulledEmotion":
     """A version brought in from elsewhere, extractor and head. Raises ModelError where it is none."""
     from models.pretrained.emotion import PulledEmotion
 
-    model = _behind(ref, patience)
+    model = _behind(ref, retry_policy)
     if not isinstance(model, PulledEmotion):
         raise ModelError(f"{ref.label} says that it has an extractor, and is none that was pulled: register it again")
     return model
 
 
-def emotion_model(ref: ModelRef, patience: Patience = Patience()) -> EmotionModel:
+def emotion_model(ref: ModelRef, retry_policy: RetryPolicy = RetryPolicy()) -> EmotionModel:
     """The version itself, which adapts to speakers; loaded once a process. Raises ModelError where it cannot be."""
     check_features(ref)
     with _one_at_a_time:
-        return _emotion_model(ref.uri, ref.metadata.get("registry"), patience)
+        return _emotion_model(ref.uri, ref.metadata.get("registry"), retry_policy)
 
 
-def extractor(ref: ModelRef, patience: Patience = Patience()) -> Embed:
+def extractor(ref: ModelRef, retry_policy: RetryPolicy = RetryPolicy()) -> Embed:
     """What a pulled emotion model's head reads, as a function of waveforms and lengths."""
-    return lambda waveform, lengths: pulled_emotion(ref, patience).embed(waveform, lengths).cpu().numpy()
+    return lambda waveform, lengths: pulled_emotion(ref, retry_policy).embed(waveform, lengths).cpu().numpy()
 
 
-def encoder(ref: ModelRef, patience: Patience = Patience()) -> Embed:
+def encoder(ref: ModelRef, retry_policy: RetryPolicy = RetryPolicy()) -> Embed:
     """The speaker model as a function of waveforms and lengths."""
 
     def embed(waveform: Tensor, lengths: Tensor) -> np.ndarray:
-        own = heard_by(ref, patience)
+        own = heard_by(ref, retry_policy)
         if own is not None:
             return np.asarray(own.embed(waveform, lengths), np.float32)
         from models.registry import loading
@@ -84,24 +84,24 @@ def encoder(ref: ModelRef, patience: Patience = Patience()) -> Embed:
     return embed
 
 
-def along(ref: ModelRef, patience: Patience = Patience()) -> SlidingEmbedder:
+def along(ref: ModelRef, retry_policy: RetryPolicy = RetryPolicy()) -> SlidingEmbedder:
     """Who speaks along an utterance, from the model's frames; a model that does not show them hears every window."""
     from models.speaker.sliding import by_crops
 
     def listen(waveform: Tensor, lengths: Tensor, windows_s: Sequence[float], hop_s: float) -> list[list[np.ndarray]]:
-        own = heard_by(ref, patience)
+        own = heard_by(ref, retry_policy)
         if own is not None:
             return own.along(waveform, lengths, windows_s, hop_s)
-        return by_crops(encoder(ref, patience), waveform, lengths, windows_s=windows_s, hop_s=hop_s)
+        return by_crops(encoder(ref, retry_policy), waveform, lengths, windows_s=windows_s, hop_s=hop_s)
 
     return listen
 
 
-def _behind(ref: ModelRef, patience: Patience) -> Any:
+def _behind(ref: ModelRef, retry_policy: RetryPolicy) -> Any:
     """The object behind a version's pyfunc; None where it shows none."""
     check_features(ref)
     with _one_at_a_time:
-        model = _raw(ref.uri, patience)
+        model = _raw(ref.uri, retry_policy)
     if model is not None:
         return model
     from models.registry import loading
@@ -113,9 +113,9 @@ def _behind(ref: ModelRef, patience: Patience) -> Any:
 
 
 @functools.lru_cache(maxsize=8)
-def _raw(uri: str, patience: Patience) -> Any:
+def _raw(uri: str, retry_policy: RetryPolicy) -> Any:
     """What our own loader makes of a version; None where that is MLflow's to load, or to explain."""
-    with _own(uri, patience) as own:
+    with _own(uri, retry_policy) as own:
         if own is None or own[0] == EMOTION_LOADER:
             return None
         try:
@@ -125,8 +125,8 @@ def _raw(uri: str, patience: Patience) -> Any:
 
 
 @functools.lru_cache(maxsize=4)
-def _emotion_model(uri: str, tracking: str | None, patience: Patience) -> EmotionModel:
-    with _own(uri, patience) as own:
+def _emotion_model(uri: str, tracking: str | None, retry_policy: RetryPolicy) -> EmotionModel:
+    with _own(uri, retry_policy) as own:
         if own is not None and own[0] == EMOTION_LOADER:
             return EmotionModel.load(own[1])
     from models.registry import loading
@@ -135,7 +135,7 @@ def _emotion_model(uri: str, tracking: str | None, patience: Patience) -> Emotio
 
 
 @contextmanager
-def _own(uri: str, patience: Patience) -> Iterator[tuple[str, Path] | None]:
+def _own(uri: str, retry_policy: RetryPolicy) -> Iterator[tuple[str, Path] | None]:
     """A version's loader, where that is ours, and the folder that it loads, while that is here.
 
     None where only MLflow can tell. Raises TransientError and CredentialsError of a store that does not answer.
@@ -148,7 +148,7 @@ def _own(uri: str, patience: Patience) -> Iterator[tuple[str, Path] | None]:
             found = None
         yield (found[0], folder / found[1]) if found else None
         return
-    lake = Lake(uri, patience)
+    lake = Lake(uri, retry_policy)
     try:
         found = _flavour(lake.read("MLmodel").decode())
     except FileNotFoundError:

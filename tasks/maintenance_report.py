@@ -35,7 +35,7 @@ def now_of(lake: Lake) -> dt.datetime:
     """
     probe = f"staging/clock-{uuid.uuid4().hex}"
     lake.write(probe, b"")
-    now: dt.datetime = lake.patience.keep_trying(
+    now: dt.datetime = lake.retry_policy.call(
         f"looking at {lake.at(probe)}", lambda: lake.fs.modified(f"{lake.path}/{probe}").astimezone(dt.UTC)
     )
     lake.remove(probe)
@@ -51,7 +51,7 @@ def now_of(lake: Lake) -> dt.datetime:
 def files_below(lake: Lake, folder: str) -> Found:
     """Everything in a folder and in those below it."""
     try:
-        infos = lake.patience.keep_trying(
+        infos = lake.retry_policy.call(
             f"listing {lake.at(folder)}", lambda: lake.fs.find(f"{lake.path}/{folder}", detail=True)
         )
     except FileNotFoundError:

@@ -58,11 +58,11 @@ class Lake:
 
         `undertone tables` and docs/tables.md say what their columns mean.
         """
-        from data_contracts.lake.snapshot import published
+        from data_contracts.lake.snapshot import snapshot
         from data_contracts.schema.feature_sets import FEATURE_SETS
         from data_contracts.schema.tables import TABLE_KEYS
 
-        now, stored = published(self._lake), self._lake.names("features")
+        now, stored = snapshot(self._lake), self._lake.names("features")
         return [
             *(name for name in TABLE_KEYS if (name in now.versions if now.run_id else now.delta(name) is not None)),
             *(name for name in FEATURE_SETS if name in stored and name not in TABLE_KEYS),

@@ -12,20 +12,20 @@ import polars as pl
 from data_contracts.errors import UsageError
 from data_contracts.lake.scan import scan
 from data_contracts.lake.tables import Tables
-from data_contracts.object_store.retry import Patience
+from data_contracts.object_store.retry import RetryPolicy
 
 _ODD = re.compile(r"[^A-Za-z0-9/:._+=@,~-]")
 _DELTA_CAN_WRITE = {"file", "local", "s3", "s3a", "gs", "gcs", "az", "abfs"}
 
 
-def open(uri: str, patience: Patience = Patience()) -> "Lake":  # noqa: A001 - `lake.open(URI)` is how people say it
+def open(uri: str, retry_policy: RetryPolicy = RetryPolicy()) -> "Lake":  # noqa: A001 - `lake.open(URI)` is how people say it
     """The lake at `uri`, a folder or any URL that both fsspec and Delta know. Raises UsageError for other URLs."""
     protocol = fsspec.utils.get_protocol(uri)
     if protocol not in _DELTA_CAN_WRITE:
         raise UsageError(
             f"the lake must be a folder or an s3://, gs:// or az:// URL; found {uri!r}; set UNDERTONE_LAKE"
         )
-    lake = Lake(uri, patience)
+    lake = Lake(uri, retry_policy)
     odd = "".join(sorted(set(_ODD.findall(lake.uri))))
     if odd:
         raise UsageError(
@@ -41,7 +41,7 @@ class Lake(Tables):
     def scan(self, name: str, *, as_of: str | None = None) -> pl.LazyFrame:
         """A table as the newest whole publication left it, or a feature set, by its name.
 
-        Tables scanned one after the other may be of two publications, where one comes in between: `published` keeps to
+        Tables scanned one after the other may be of two publications, where one comes in between: `snapshot` keeps to
         one. `as_of` is a run's id, a Delta version, an ISO time or date (`data_contracts.lake.time_travel`). Raises
         UsageError where there is no such thing (yet).
         """

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from data_contracts.errors import UsageError
-from data_contracts.lake.pack_index import footer, is_pack, rows
+from data_contracts.lake.pack_index import is_pack, read_footer, row_ranges
 from data_contracts.lake.tables import Tables
 
 _LOOKS = 5  # a packer takes away what was listed
@@ -64,7 +64,7 @@ def _hidden(lake: Tables, folder: str, names: Iterable[str]) -> dict[str, tuple[
         return {}
     seen, hidden = {name.removesuffix(".parquet") for name in loose}, {}
     for pack in sorted(packs, reverse=True):  # of two packs the last counts, as in `features.store.shard_files`
-        held = rows(footer(lake.uri, f"{folder}/{pack}"))
+        held = row_ranges(read_footer(lake.uri, f"{folder}/{pack}"))
         hidden[pack] = tuple(sorted(place for shard, place in held.items() if shard in seen))
         seen |= held.keys()
     return hidden

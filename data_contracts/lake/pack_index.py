@@ -22,13 +22,13 @@ def is_pack(name: str) -> bool:
 
 
 @functools.lru_cache(maxsize=32)
-def footer(uri: str, path: str) -> pq.FileMetaData:
+def read_footer(uri: str, path: str) -> pq.FileMetaData:
     """What stands at the end of a pack in the lake at `uri`; kept, for a pack never changes.
 
     Raises FileNotFoundError.
     """
     lake = Tables(uri)
-    n_bytes = lake.patience.keep_trying(
+    n_bytes = lake.retry_policy.call(
         f"looking at {lake.at(path)}", lambda: int(lake.fs.info(f"{lake.path}/{path}")["size"])
     )
     tail = lake.read_range(path, max(0, n_bytes - _TAIL_BYTES), n_bytes)
@@ -38,13 +38,15 @@ def footer(uri: str, path: str) -> pq.FileMetaData:
     return pq.read_metadata(pa.BufferReader(tail))
 
 
-def index(found: pq.FileMetaData) -> dict[str, int | None]:
+def row_groups(found: pq.FileMetaData) -> dict[str, int | None]:
     """The row group by shard; None where a shard has no rows."""
     return dict(json.loads(found.metadata[INDEX]))
 
 
-def rows(found: pq.FileMetaData) -> dict[str, tuple[int, int]]:
+def row_ranges(found: pq.FileMetaData) -> dict[str, tuple[int, int]]:
     """The first row of each shard, and the one after its last; shards without rows are left out."""
     sizes = (found.row_group(number).num_rows for number in range(found.num_row_groups))
     starts = list(itertools.accumulate(sizes, initial=0))
-    return {shard: (starts[number], starts[number + 1]) for shard, number in index(found).items() if number is not None}
+    return {
+        shard: (starts[number], starts[number + 1]) for shard, number in row_groups(found).items() if number is not None
+    }

@@ -6,9 +6,9 @@ import polars as pl
 
 from data_contracts.errors import UsageError
 from data_contracts.lake.feature_files import FeatureFile, feature_files
-from data_contracts.lake.snapshot import published
+from data_contracts.lake.snapshot import snapshot
 from data_contracts.lake.tables import Tables
-from data_contracts.lake.time_travel import as_of as tables_of
+from data_contracts.lake.time_travel import snapshot_as_of as tables_of
 from data_contracts.schema.feature_sets import FEATURE_SETS
 from data_contracts.schema.tables import TABLE_KEYS
 
@@ -21,7 +21,7 @@ def scan(lake: Tables, name: str, *, as_of: str | None = None) -> pl.LazyFrame:
     Columns that one feature version has and another has not are null; vectors of several sizes become lists.
     """
     if name in TABLE_KEYS:
-        return (published(lake) if as_of is None else tables_of(lake, as_of, [name])).scan(name)
+        return (snapshot(lake) if as_of is None else tables_of(lake, as_of, [name])).scan(name)
     if name not in FEATURE_SETS:
         known = ", ".join([*TABLE_KEYS, *FEATURE_SETS[1:]])
         raise UsageError(f"expected one of {known}; found {name!r}")

@@ -19,9 +19,9 @@ POINTER = "analytics/published.json"
 
 
 @dataclass(frozen=True)
-class Published:
+class Snapshot:
     """The tables as one run left them. Read through it as often as one likes, it says the same: what is published
-    meanwhile is seen by `published` asked again. `undertone maintain` keeps the versions for its retention.
+    meanwhile is seen by `snapshot` asked again. `undertone maintain` keeps the versions for its retention.
     """
 
     lake: Tables
@@ -45,22 +45,22 @@ class Published:
         return pl.scan_delta(found, storage_options=self.lake.polars_options)
 
 
-def published(lake: Tables) -> Published:
+def snapshot(lake: Tables) -> Snapshot:
     """What the newest whole publication left."""
     try:
         pointer = lake.read_json(POINTER)
     except FileNotFoundError:
-        return Published(lake, None)
-    return Published(lake, pointer["run_id"], pointer["versions"])
+        return Snapshot(lake, None)
+    return Snapshot(lake, pointer["run_id"], pointer["versions"])
 
 
-def versions(lake: Tables) -> dict[str, int]:
+def newest_versions(lake: Tables) -> dict[str, int]:
     """The newest Delta version of every table; -1 before a table's first publication."""
     tables = {table: lake.delta(table) for table in TABLE_KEYS}
     return {table: -1 if delta is None else int(delta.version()) for table, delta in tables.items()}
 
 
-def point(lake: Tables, run_id: str, newest: Mapping[str, int]) -> None:
+def move_pointer(lake: Tables, run_id: str, newest: Mapping[str, int]) -> None:
     """Moves the pointer to the `newest` versions. The caller holds the lock, and every table is whole."""
     found = {table: version for table, version in newest.items() if version >= 0}
     lake.write(POINTER, json.dumps({"run_id": run_id, "versions": found}, indent=2).encode())

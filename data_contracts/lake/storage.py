@@ -15,9 +15,14 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data_contracts.object_store.client_options import delta_patience, polars_patience, s3fs_options, storage_options
-from data_contracts.object_store.error_translation import code_of
-from data_contracts.object_store.retry import Patience
+from data_contracts.object_store.client_options import (
+    delta_retry_options,
+    polars_retry_options,
+    s3fs_options,
+    storage_options,
+)
+from data_contracts.object_store.error_translation import error_code
+from data_contracts.object_store.retry import RetryPolicy
 from data_contracts.schema.tables import SCHEMA_VERSION
 
 T = TypeVar("T")
@@ -28,26 +33,26 @@ _ATOMIC_PUT = {"s3", "s3a", "gs", "gcs", "az", "abfs", "memory"}
 class Storage:
     """Paths below one root, atomic writes, and reading by name. Picklable: workers open their own connection.
 
-    Every operation is tried again while its store hiccups, for as long as `patience` says.
+    Every operation is tried again while its store hiccups, for as long as `retry_policy` says.
     """
 
-    def __init__(self, uri: str, patience: Patience = Patience()) -> None:
+    def __init__(self, uri: str, retry_policy: RetryPolicy = RetryPolicy()) -> None:
         protocol = fsspec.utils.get_protocol(uri)
         self.is_local = protocol in {"file", "local"}
-        self.protocol, self.patience = protocol, patience
+        self.protocol, self.retry_policy = protocol, retry_policy
         if self.is_local:
             uri = str(Path(uri.removeprefix("file://")).expanduser().absolute())
         self.uri = uri.rstrip("/")
         if protocol in {"s3", "s3a"}:
             from data_contracts.object_store.s3 import S3
 
-            self.fs = S3(**s3fs_options(patience))
+            self.fs = S3(**s3fs_options(retry_policy))
             self.path = str(self.fs._strip_protocol(self.uri))
         else:
             self.fs, self.path = fsspec.core.url_to_fs(self.uri)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (type(self), (self.uri, self.patience))
+        return (type(self), (self.uri, self.retry_policy))
 
     def at(self, *parts: str) -> str:
         """The full URI of a path below the root."""
@@ -59,17 +64,17 @@ class Storage:
 
         So ask the history after any error (test_delta_commits.py).
         """
-        return storage_options(self.uri) | delta_patience(self.uri, self.patience)
+        return storage_options(self.uri) | delta_retry_options(self.uri, self.retry_policy)
 
     @property
     def polars_options(self) -> dict[str, Any]:
-        return storage_options(self.uri) | polars_patience(self.uri, self.patience)
+        return storage_options(self.uri) | polars_retry_options(self.uri, self.retry_policy)
 
     def _full(self, path: str) -> str:
         return f"{self.path}/{path}"
 
-    def _patiently(self, doing: str, act: Callable[[], T]) -> T:
-        return self.patience.keep_trying(doing, act)
+    def _retry(self, doing: str, act: Callable[[], T]) -> T:
+        return self.retry_policy.call(doing, act)
 
     def write(self, path: str, data: bytes) -> None:
         """The file appears whole or not at all: object stores put atomically, elsewhere it is renamed into place."""
@@ -81,7 +86,7 @@ class Storage:
             with self._draft(path, data) as (draft, target):
                 draft.replace(target)
 
-        self._patiently(f"writing {self.at(path)}", put)
+        self._retry(f"writing {self.at(path)}", put)
 
     def create(self, path: str, data: bytes) -> bool:
         """Writes the file only where there is none; False where there is one. Atomic: of many at once, one creates.
@@ -97,7 +102,7 @@ class Storage:
                 return bool(data) and self._holds(path, data)
             return True
 
-        return self._patiently(f"creating {self.at(path)}", put)
+        return self._retry(f"creating {self.at(path)}", put)
 
     def _put_new(self, path: str, data: bytes) -> None:
         """Raises FileExistsError."""
@@ -108,7 +113,7 @@ class Storage:
         try:
             self.fs.pipe_file(self._full(path), data, mode="create")
         except OSError as error:
-            if code_of(error) in {"PreconditionFailed", "412"}:  # which s3fs tells from others on AWS alone
+            if error_code(error) in {"PreconditionFailed", "412"}:  # which s3fs tells from others on AWS alone
                 raise FileExistsError(path) from error
             raise
 
@@ -132,18 +137,18 @@ class Storage:
 
     def read(self, path: str) -> bytes:
         """The file's bytes. Raises FileNotFoundError."""
-        return self._patiently(f"reading {self.at(path)}", lambda: bytes(self.fs.cat_file(self._full(path))))
+        return self._retry(f"reading {self.at(path)}", lambda: bytes(self.fs.cat_file(self._full(path))))
 
     def read_range(self, path: str, start: int, end: int) -> bytes:
         """The file's bytes from `start` to before `end`. Raises FileNotFoundError."""
-        return self._patiently(
+        return self._retry(
             f"reading {self.at(path)}", lambda: bytes(self.fs.cat_file(self._full(path), start=start, end=end))
         )
 
     def sizes(self, folder: str) -> dict[str, int]:
         """Bytes of every file in `folder` and those below it, by path below the root; empty where there is none."""
         try:
-            found = self._patiently(f"listing {self.at(folder)}", lambda: self.fs.find(self._full(folder), detail=True))
+            found = self._retry(f"listing {self.at(folder)}", lambda: self.fs.find(self._full(folder), detail=True))
         except FileNotFoundError:
             return {}
         return {name.removeprefix(f"{self.path}/"): int(info["size"]) for name, info in sorted(found.items())}
@@ -151,7 +156,7 @@ class Storage:
     def names(self, folder: str) -> list[str]:
         """Names of what stands directly in `folder`, sorted; empty where there is none."""
         try:
-            entries = self._patiently(
+            entries = self._retry(
                 f"listing {self.at(folder)}", lambda: list(self.fs.ls(self._full(folder), detail=False))
             )
         except FileNotFoundError:
@@ -159,11 +164,11 @@ class Storage:
         return sorted(name for entry in entries if not (name := entry.rstrip("/").rsplit("/", 1)[-1]).startswith("."))
 
     def exists(self, path: str) -> bool:
-        return self._patiently(f"looking for {self.at(path)}", lambda: bool(self.fs.exists(self._full(path))))
+        return self._retry(f"looking for {self.at(path)}", lambda: bool(self.fs.exists(self._full(path))))
 
     def age_s(self, path: str) -> float:
         """Seconds since the file was written, by the store's clock alone. Raises FileNotFoundError."""
-        return self._patiently(f"looking at {self.at(path)}", lambda: self._age_s(self._full(path)))
+        return self._retry(f"looking at {self.at(path)}", lambda: self._age_s(self._full(path)))
 
     def _age_s(self, full: str) -> float:
         if self.is_local:
@@ -182,7 +187,7 @@ class Storage:
     def remove(self, folder: str) -> None:
         """Takes a folder away, if it is there."""
         with contextlib.suppress(FileNotFoundError):
-            self._patiently(f"removing {self.at(folder)}", lambda: self.fs.rm(self._full(folder), recursive=True))
+            self._retry(f"removing {self.at(folder)}", lambda: self.fs.rm(self._full(folder), recursive=True))
 
     def write_json(self, path: str, value: Any) -> None:
         self.write(path, json.dumps(value, indent=2, default=str).encode())
@@ -212,7 +217,7 @@ class Storage:
         Not by Polars' own scan, which opens a file again for every part of it: a run that wrote the same shard at the
         same time changed it in between (test_a_file_is_read_in_one_piece). Raises FileNotFoundError.
         """
-        found = self._patiently(
+        found = self._retry(
             f"reading {len(paths)} files below {self.uri}",
             lambda: dict(self.fs.cat([self._full(path) for path in paths])),
         )

@@ -17,7 +17,7 @@ class Tables(Storage):
         if not any(name.endswith(".json") for name in self.names(f"analytics/{table}/_delta_log")):
             return None
         uri = self.at("analytics", table)
-        return self._patiently(
+        return self._retry(
             f"opening {uri}", lambda: DeltaTable(uri, version=version, storage_options=self.storage_options)
         )
 

@@ -16,19 +16,19 @@ import polars as pl
 from deltalake.exceptions import DeltaError
 
 from data_contracts.errors import UsageError
-from data_contracts.lake.snapshot import Published, published
+from data_contracts.lake.snapshot import Snapshot, snapshot
 from data_contracts.lake.tables import Tables
 from data_contracts.schema.tables import RUNS
 
 _ASK = "ask for a later one (`undertone runs` lists them)"
 
 
-def as_of(lake: Tables, when: str, tables: Collection[str]) -> Published:
+def snapshot_as_of(lake: Tables, when: str, tables: Collection[str]) -> Snapshot:
     """The tables as of `when`; `tables` are those that will be read, and can be: that is looked at here.
 
     Raises UsageError where `when` means nothing in this lake, or is gone.
     """
-    now = published(lake)
+    now = snapshot(lake)
     if when == now.run_id:
         return now  # which `maintain` keeps, and may have brought to versions that say the same
     found = _at_version(int(when), lake, tables) if when.isdecimal() else _at_run(now, when)
@@ -37,7 +37,7 @@ def as_of(lake: Tables, when: str, tables: Collection[str]) -> Published:
     return found
 
 
-def _at_version(version: int, lake: Tables, tables: Collection[str]) -> Published:
+def _at_version(version: int, lake: Tables, tables: Collection[str]) -> Snapshot:
     if len(tables) != 1:
         raise UsageError(
             f"a Delta version, {version}, is of one table; found {', '.join(sorted(tables)) or 'none'}; for several "
@@ -48,7 +48,7 @@ def _at_version(version: int, lake: Tables, tables: Collection[str]) -> Publishe
     if newest is None or version > newest.version():
         known = "none: it was never published" if newest is None else f"0 to {newest.version()}"
         raise UsageError(f"expected a version of {table}, {known}; found {version}")
-    return Published(lake, f"version {version}", {table: version})
+    return Snapshot(lake, f"version {version}", {table: version})
 
 
 def _run_of(ledger: pl.DataFrame, when: str) -> str:
@@ -83,7 +83,7 @@ def _moment(when: str) -> dt.datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
 
-def _ledger(now: Published) -> pl.DataFrame:
+def _ledger(now: Snapshot) -> pl.DataFrame:
     """`run_id`, `finished` and `versions` of all that was published, in the order in which it was."""
     runs = now.delta("runs")
     if runs is None:
@@ -92,7 +92,7 @@ def _ledger(now: Published) -> pl.DataFrame:
     return told.filter(pl.col("versions").is_not_null()).sort("finished").collect()
 
 
-def _at_run(now: Published, when: str) -> Published:
+def _at_run(now: Snapshot, when: str) -> Snapshot:
     ledger = _ledger(now)
     run_id = _run_of(ledger, when)
     if run_id == now.run_id:
@@ -100,10 +100,10 @@ def _at_run(now: Published, when: str) -> Published:
     (told,) = ledger.filter(run_id=run_id)["versions"]
     versions = {table: version for table, version in json.loads(told).items() if version >= 0}
     # A run notes the versions just before its own row is committed, under the lock: its row is in the next.
-    return Published(now.lake, run_id, versions | {"runs": versions.get("runs", -1) + 1})
+    return Snapshot(now.lake, run_id, versions | {"runs": versions.get("runs", -1) + 1})
 
 
-def _check(found: Published, table: str) -> None:
+def _check(found: Snapshot, table: str) -> None:
     """Raises UsageError where what a table was is not all there any more."""
     lake, version = found.lake, found.versions.get(table)
     if version is None:

@@ -8,11 +8,11 @@ from typing import Any
 import botocore.session
 import fsspec
 
-from data_contracts.object_store.retry import Patience
+from data_contracts.object_store.retry import RetryPolicy
 
 _S3 = {"s3", "s3a"}
 _PROFILES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "HOME")
-_MOST_BACKOFF_S = 5
+_MAX_BACKOFF_S = 5
 
 
 def storage_options(uri: str, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -36,41 +36,41 @@ def _profile(_where: tuple[str | None, ...]) -> dict[str, Any]:
     return dict(botocore.session.Session().get_scoped_config())
 
 
-def delta_patience(uri: str, patience: Patience) -> dict[str, str]:
+def delta_retry_options(uri: str, retry_policy: RetryPolicy) -> dict[str, str]:
     """deltalake's options, texts all. Its own ten tries are over after two seconds."""
     if fsspec.utils.get_protocol(uri) not in _S3:
         return {}
     return {
-        "timeout": f"{_milliseconds(patience.timeout_s)}ms",
-        "connect_timeout": f"{_milliseconds(min(patience.timeout_s, 10.0))}ms",
+        "timeout": f"{_milliseconds(retry_policy.timeout_s)}ms",
+        "connect_timeout": f"{_milliseconds(min(retry_policy.timeout_s, 10.0))}ms",
         "max_retries": "1000",
-        "retry_timeout": f"{_milliseconds(patience.total_s)}ms",
-        "backoff_config.max_backoff": f"{_MOST_BACKOFF_S}s",
+        "retry_timeout": f"{_milliseconds(retry_policy.total_s)}ms",
+        "backoff_config.max_backoff": f"{_MAX_BACKOFF_S}s",
     }
 
 
-def polars_patience(uri: str, patience: Patience) -> dict[str, Any]:
+def polars_retry_options(uri: str, retry_policy: RetryPolicy) -> dict[str, Any]:
     """Polars' options by the same names are numbers. It gives a store that failed a second round."""
     if fsspec.utils.get_protocol(uri) not in _S3:
         return {}
     return {
-        "timeout": f"{_milliseconds(patience.timeout_s)}ms",
-        "connect_timeout": f"{_milliseconds(min(patience.timeout_s, 10.0))}ms",
+        "timeout": f"{_milliseconds(retry_policy.timeout_s)}ms",
+        "connect_timeout": f"{_milliseconds(min(retry_policy.timeout_s, 10.0))}ms",
         "max_retries": 1000,
-        "retry_timeout_ms": _milliseconds(patience.total_s / 2),
-        "retry_max_backoff_ms": 1000 * _MOST_BACKOFF_S,
+        "retry_timeout_ms": _milliseconds(retry_policy.total_s / 2),
+        "retry_max_backoff_ms": 1000 * _MAX_BACKOFF_S,
     }
 
 
-def s3fs_options(patience: Patience, environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
+def s3fs_options(retry_policy: RetryPolicy, environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
     """s3fs' arguments. The endpoint is one of them, because s3fs keeps a connection a set of arguments."""
     return {
         "use_listings_cache": False,  # no answers from yesterday's listing
         "max_concurrency": 1,  # more, and every read asks for the size first
         "endpoint_url": environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL"),
         "config_kwargs": {
-            "connect_timeout": min(patience.timeout_s, 10.0),
-            "read_timeout": patience.timeout_s,
+            "connect_timeout": min(retry_policy.timeout_s, 10.0),
+            "read_timeout": retry_policy.timeout_s,
             "retries": {"total_max_attempts": 1},  # `data_contracts.object_store.s3` tries again
             "max_pool_connections": 32,
             "user_agent": "undertone",  # botocore's own, put together anew for each request, is a tenth of its cost

@@ -13,11 +13,11 @@ from data_contracts.errors import CredentialsError, LakeError, TransientError, U
 
 BUSY = {"SlowDown", "ServiceUnavailable", "Throttling", "ThrottlingException", "TooManyRequests", "503", "429"}
 _CONFLICT = {"OperationAborted", "ConditionalRequestConflict", "409"}
-_ON_THE_WAY = {"RequestTimeout", "IncompleteBody", "BadDigest", "XAmzContentSHA256Mismatch", "408"}
-_PASSING = BUSY | _CONFLICT | _ON_THE_WAY | {"InternalError", "500", "502", "504"}
+_INCOMPLETE_TRANSFER = {"RequestTimeout", "IncompleteBody", "BadDigest", "XAmzContentSHA256Mismatch", "408"}
+_TRANSIENT = BUSY | _CONFLICT | _INCOMPLETE_TRANSFER | {"InternalError", "500", "502", "504"}
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "InvalidToken", "TokenRefreshRequired"}
 _UNKNOWN = {"InvalidAccessKeyId", "InvalidClientTokenId", "SignatureDoesNotMatch", "UnrecognizedClientException"}
-_REFUSED = _EXPIRED | _UNKNOWN | {"AuthFailure"}
+_BAD_CREDENTIALS = _EXPIRED | _UNKNOWN | {"AuthFailure"}
 _CLOCK = {"RequestTimeTooSkewed", "RequestInTheFuture"}
 _NO_CREDENTIALS = (
     *(boto.NoCredentialsError, boto.PartialCredentialsError, boto.CredentialRetrievalError),
@@ -28,82 +28,82 @@ _NETWORK = (
     *(boto.ConnectionError, boto.HTTPClientError, boto.IncompleteReadError),
 )
 _BUSY_ERRNO = {errno.EBUSY, getattr(errno, "EREMOTEIO", errno.EIO)}  # what s3fs makes of "slow down", "internal error"
-_FULL = {errno.ENOSPC, errno.EDQUOT}
+_DISK_FULL_ERRNO = {errno.ENOSPC, errno.EDQUOT}
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 # deltalake and Polars tell all that a store said in the text of an OSError.
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _STATUS = re.compile(r"non-2xx status code\W+(\d{3})\b")
-_WIRE = re.compile(r"HTTP error|error sending request|timed out|response body|connection (closed|reset)")
+_NETWORK_TEXT = re.compile(r"HTTP error|error sending request|timed out|response body|connection (closed|reset)")
 
 
 @contextlib.contextmanager
-def translated(doing: str, ours: type[UndertoneError] = LakeError) -> Iterator[None]:
+def translate_errors(doing: str, ours: type[UndertoneError] = LakeError) -> Iterator[None]:
     """A store's errors become TransientError, CredentialsError or `ours`; a FileNotFoundError passes as it is."""
     try:
         yield
     except (UndertoneError, FileNotFoundError):
         raise
     except Exception as error:
-        told = _told(doing, error, ours)
+        told = _translate(doing, error, ours)
         if told is None:  # a bug of ours is no storage error
             raise
         raise told from error
 
 
-def code_of(error: BaseException | None) -> str | None:
+def error_code(error: BaseException | None) -> str | None:
     """What the store called it: S3's word, or the HTTP status where the answer had no body (of a HEAD)."""
     while error is not None:
         if isinstance(error, boto.ClientError):
             return str(error.response.get("Error", {}).get("Code"))
-        found = _CODE.search(text := _plain(error)) or _STATUS.search(text)
+        found = _CODE.search(text := _message(error)) or _STATUS.search(text)
         if found:
             return found[1]
         error = error.__cause__
     return None
 
 
-def is_passing(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Whether trying again may mend it."""
-    code = code_of(error)
+    code = error_code(error)
     if code is not None:
-        return code in _PASSING
+        return code in _TRANSIENT
     if isinstance(error, _NETWORK) or type(error).__module__.startswith("aiohttp"):
         return True
     if not isinstance(error, OSError):
         return False
-    return error.errno in _BUSY_ERRNO or (error.errno is None and bool(_WIRE.search(_plain(error))))
+    return error.errno in _BUSY_ERRNO or (error.errno is None and bool(_NETWORK_TEXT.search(_message(error))))
 
 
-def is_full(error: BaseException | None) -> bool:
+def is_disk_full(error: BaseException | None) -> bool:
     """Whether a disk (or a quota) is full."""
-    return getattr(error, "errno", None) in _FULL or "No space left" in str(error)  # Delta gives no number
+    return getattr(error, "errno", None) in _DISK_FULL_ERRNO or "No space left" in str(error)  # Delta gives no number
 
 
-def _told(doing: str, error: Exception, ours: type[UndertoneError]) -> UndertoneError | None:
-    code, said = code_of(error), f"{doing}: {_plain(error)}"
-    if code in _CLOCK | _REFUSED or isinstance(error, _NO_CREDENTIALS):
+def _translate(doing: str, error: Exception, ours: type[UndertoneError]) -> UndertoneError | None:
+    code, said = error_code(error), f"{doing}: {_message(error)}"
+    if code in _CLOCK | _BAD_CREDENTIALS or isinstance(error, _NO_CREDENTIALS):
         expected = "a clock that agrees with the store's" if code in _CLOCK else "credentials that the store takes"
         mend = "set this machine's clock" if code in _CLOCK else "renew them (AWS_… or the profile)"
         return CredentialsError(
             f"{said} ({code or type(error).__name__}): expected {expected}; {mend} and run again: it goes on from here"
         )
-    if is_passing(error):
+    if is_transient(error):
         return TransientError(said)
-    if isinstance(error, OSError) or is_full(error):
-        return ours(_of_the_system(doing, error))
+    if isinstance(error, OSError) or is_disk_full(error):
+        return ours(_system_message(doing, error))
     if isinstance(error, boto.BotoCoreError | boto.ClientError):
         return ours(f"{said}; check the AWS settings, the credentials among them")
     return None
 
 
-def _of_the_system(doing: str, error: Exception) -> str:
-    said = f"{doing}: {_plain(error)}"
+def _system_message(doing: str, error: Exception) -> str:
+    said = f"{doing}: {_message(error)}"
     if isinstance(error, PermissionError):
-        return f"{doing}: access denied ({_plain(error)}); check the credentials and the bucket's policy"
-    if is_full(error):
+        return f"{doing}: access denied ({_message(error)}); check the credentials and the bucket's policy"
+    if is_disk_full(error):
         return f"{said}; make room and run again: it goes on where this one ended"
     return f"{said}; `undertone doctor` shows what can be reached"
 
 
-def _plain(error: BaseException) -> str:
+def _message(error: BaseException) -> str:
     return " ".join(_COLOUR.sub("", str(error)).split())

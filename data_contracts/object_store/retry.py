@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from data_contracts.errors import LakeError, TransientError, UndertoneError, UsageError
-from data_contracts.object_store.error_translation import translated
+from data_contracts.object_store.error_translation import translate_errors
 
 T = TypeVar("T")
 
-_FIRST_WAIT_S, _MOST_WAIT_S = 0.2, 8.0
+_FIRST_WAIT_S, _MAX_WAIT_S = 0.2, 8.0
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """`total_s` for one operation with all its tries; `timeout_s` for a connection on which nothing comes."""
 
     total_s: float = 120.0
@@ -35,14 +35,14 @@ class Patience:
             if left_s <= 0:
                 return
             time.sleep(min(left_s, random.uniform(wait_s / 2, wait_s)))
-            wait_s = min(2 * wait_s, _MOST_WAIT_S)
+            wait_s = min(2 * wait_s, _MAX_WAIT_S)
 
-    def keep_trying(self, doing: str, act: Callable[[], T], ours: type[UndertoneError] = LakeError) -> T:
+    def call(self, doing: str, act: Callable[[], T], ours: type[UndertoneError] = LakeError) -> T:
         """Result of `act`, retried; errors are translated (`error_translation`). Raises the last TransientError."""
         started, last = time.monotonic(), TransientError(doing)
         for _ in self.attempts():
             try:
-                with translated(doing, ours):
+                with translate_errors(doing, ours):
                     return act()
             except TransientError as error:
                 last = error

@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 import s3fs
 from fsspec.asyn import sync_wrapper
 
-from data_contracts.object_store.error_translation import code_of, is_passing
+from data_contracts.object_store.error_translation import error_code, is_transient
 
 T = TypeVar("T")
 
-_TRIES = 3
-_ONE_PUT = (
+_MAX_TRIES = 3
+_SINGLE_PUT_BYTES = (
     5 * 2**29
 )  # half of the largest: in parts, an upload whose last answer is lost cannot be told from one that failed
 
@@ -22,7 +22,7 @@ _ONE_PUT = (
 class S3(s3fs.S3FileSystem):  # type: ignore[misc]
     """A request is tried three times, but one with a condition once: the second time would find what the first did.
 
-    `Patience` does the rest. s3fs would try five times, botocore in each of them five times more.
+    `RetryPolicy` does the rest. s3fs would try five times, botocore in each of them five times more.
     """
 
     retries = 1
@@ -30,9 +30,9 @@ class S3(s3fs.S3FileSystem):  # type: ignore[misc]
     async def _call_s3(self, method: str, *more: Any, **kwargs: Any) -> Any:
         call = partial(super()._call_s3, method, *more, **kwargs)
         try:
-            return await (call() if {"IfNoneMatch", "IfMatch"} & kwargs.keys() else _again(call))
+            return await (call() if {"IfNoneMatch", "IfMatch"} & kwargs.keys() else _retry(call))
         except OSError as error:
-            if method.startswith("head_") and code_of(error) in {"400", "403"}:
+            if method.startswith("head_") and error_code(error) in {"400", "403"}:
                 # No body, no reason: expired credentials look like a missing permission. A listing is told which.
                 await super()._call_s3("list_objects_v2", Bucket=kwargs["Bucket"], MaxKeys=1)
             raise
@@ -51,7 +51,7 @@ class S3(s3fs.S3FileSystem):  # type: ignore[misc]
             finally:
                 answer["Body"].close()
 
-        return await _again(get)
+        return await _retry(get)
 
     content = sync_wrapper(_content)
 
@@ -60,16 +60,16 @@ class S3(s3fs.S3FileSystem):  # type: ignore[misc]
             return bytes(await super()._cat_file(path, start=start, end=end, **more))
         return (await self._content(path))[0]
 
-    async def _pipe_file(self, path: str, data: bytes, chunksize: int = _ONE_PUT, **more: Any) -> Any:
+    async def _pipe_file(self, path: str, data: bytes, chunksize: int = _SINGLE_PUT_BYTES, **more: Any) -> Any:
         return await super()._pipe_file(path, data, chunksize=chunksize, **more)
 
 
-async def _again(call: Callable[[], Awaitable[T]]) -> T:
-    for attempt in range(1, _TRIES):
+async def _retry(call: Callable[[], Awaitable[T]]) -> T:
+    for attempt in range(1, _MAX_TRIES):
         try:
             return await call()
         except Exception as error:
-            if not is_passing(error):
+            if not is_transient(error):
                 raise
         await asyncio.sleep(random.uniform(0.05, 0.2) * attempt)
     return await call()

@@ -58,17 +58,17 @@ SEGMENTS = pa.schema(
 )
 
 
-def egemaps(names: Sequence[str]) -> pa.Schema:
+def egemaps_schema(names: Sequence[str]) -> pa.Schema:
     """One float32 column a functional, by its eGeMAPS name."""
     return pa.schema([*KEY_FIELDS, *(pa.field(name, pa.float32(), nullable=False) for name in names)])
 
 
-def suprasegmental(n: int) -> pa.Schema:
+def suprasegmental_schema(n: int) -> pa.Schema:
     """The statistics in the order of `undertone.SUPRASEGMENTAL_NAMES`."""
     return pa.schema([*KEY_FIELDS, pa.field("suprasegmental", pa.list_(pa.float32(), n), nullable=False)])
 
 
-def embeddings(dim: int, feature_set: str = "embeddings") -> pa.Schema:
+def embeddings_schema(dim: int, feature_set: str = "embeddings") -> pa.Schema:
     """The speaker embedding, L2-normalised; of another feature set what a pulled model's head reads, of any size."""
     kind = pa.float16() if feature_set == "embeddings" else pa.float32()
     return pa.schema([*KEY_FIELDS, pa.field("embedding", pa.list_(kind, dim), nullable=False)])

@@ -39,7 +39,7 @@ RECORDINGS = pa.schema(
 )
 
 
-def utterances(classes: Sequence[str], dimensions: Sequence[str] = ()) -> pa.Schema:
+def utterances_schema(classes: Sequence[str], dimensions: Sequence[str] = ()) -> pa.Schema:
     """One `score_…` column an emotion class of the model that scored, and one for each of its dimensions.
 
     Dimensions (arousal, valence, dominance) are on the model's own scale.

@@ -7,17 +7,17 @@ import fsspec
 
 from data_contracts.errors import CorpusError, UsageError
 from data_contracts.object_store.client_options import s3fs_options
-from data_contracts.object_store.retry import Patience
+from data_contracts.object_store.retry import RetryPolicy
 from data_contracts.records import AudioObject
 from features.corpus.names import as_on_disk, as_text, is_url
 
 _STAMPS = ("LastModified", "last_modified", "mtime", "updated", "created")
 
 
-def look_at(uri: str, date: dt.date | None, patience: Patience = Patience()) -> AudioObject:
+def look_at(uri: str, date: dt.date | None, retry_policy: RetryPolicy = RetryPolicy()) -> AudioObject:
     """One object, as a listing would show it. Raises FileNotFoundError, or CorpusError where it cannot be looked at."""
-    fs, path = connect(uri, patience)
-    entry = patience.keep_trying(f"looking at {uri}", lambda: fs.info(path), CorpusError)
+    fs, path = connect(uri, retry_policy)
+    entry = retry_policy.call(f"looking at {uri}", lambda: fs.info(path), CorpusError)
     when = modified(entry)
     uri = as_text(entry["name"]) if is_local(fs) else str(fs.unstrip_protocol(entry["name"]))
     return AudioObject(uri, etag(entry), size(entry), date or when.date(), when)
@@ -43,11 +43,11 @@ def etag(entry: dict[str, Any]) -> str:
     return told or f"{int(modified(entry).timestamp() * 1e6):x}-{size(entry):x}"
 
 
-def open_root(root: str, patience: Patience) -> tuple[Any, str]:
-    fs, path = connect(root, patience)
+def open_root(root: str, retry_policy: RetryPolicy) -> tuple[Any, str]:
+    fs, path = connect(root, retry_policy)
     try:
         # Not `exists`: s3fs takes a bucket that does not answer for one that is not there.
-        patience.keep_trying(f"looking at the corpus {root}", lambda: fs.info(path), CorpusError)
+        retry_policy.call(f"looking at the corpus {root}", lambda: fs.info(path), CorpusError)
     except FileNotFoundError as error:
         raise CorpusError(
             f"there is no corpus at {root}; check --corpus, the bucket's name and AWS_ENDPOINT_URL"
@@ -55,7 +55,7 @@ def open_root(root: str, patience: Patience) -> tuple[Any, str]:
     return fs, path
 
 
-def connect(uri: str, patience: Patience = Patience()) -> tuple[Any, str]:
+def connect(uri: str, retry_policy: RetryPolicy = RetryPolicy()) -> tuple[Any, str]:
     """The file system (fsspec keeps one a store) and the path in it. Raises UsageError where there is no such protocol.
 
     Not `fsspec.core.url_to_fs`: it takes a name with `::` apart, as a chain of URLs.
@@ -68,7 +68,7 @@ def connect(uri: str, patience: Patience = Patience()) -> tuple[Any, str]:
         if protocol in {"s3", "s3a"}:
             from features.corpus.s3_keys import S3Keys
 
-            return S3Keys(**s3fs_options(patience) | options), path
+            return S3Keys(**s3fs_options(retry_policy) | options), path
         return fsspec.filesystem(protocol, **options), as_on_disk(path) if protocol == "file" else path
     except (ValueError, ImportError) as error:
         raise UsageError(f"expected a path or a URL that fsspec knows; found {uri!r} ({error})") from error

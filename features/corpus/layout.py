@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from data_contracts.errors import UsageError
-from data_contracts.object_store.retry import Patience
+from data_contracts.object_store.retry import RetryPolicy
 
 DEFAULT_LAYOUT = "{root}/{date:%Y/%m/%d}/"
 _DIGITS = {"%Y": r"(?P<Y>\d{4})", "%m": r"(?P<m>\d{2})", "%d": r"(?P<d>\d{2})", "%%": "%"}
@@ -20,7 +20,7 @@ class Corpus:
     root: str
     layout: str = DEFAULT_LAYOUT
     manifest: str | None = None
-    patience: Patience = field(default=Patience(), repr=False)
+    retry_policy: RetryPolicy = field(default=RetryPolicy(), repr=False)
 
     def __post_init__(self) -> None:
         if not self.root and not self.manifest:

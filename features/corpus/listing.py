@@ -13,8 +13,8 @@ from typing import Any
 import polars as pl
 
 from data_contracts.errors import CorpusError
-from data_contracts.object_store.error_translation import translated
-from data_contracts.object_store.retry import Patience
+from data_contracts.object_store.error_translation import translate_errors
+from data_contracts.object_store.retry import RetryPolicy
 from data_contracts.records import AudioObject
 from features.corpus import object_frames
 from features.corpus.filesystem import etag, is_local, modified, open_root, size
@@ -36,16 +36,16 @@ def list_pages(corpus: Corpus, dates: Sequence[dt.date] | None) -> Iterator[pl.D
         pages = manifest_pages(corpus.manifest, dates, layout=corpus.layout, root=corpus.root)
         yield from (page.select(LISTED.keys()) for page in pages)
         return
-    fs, root = open_root(corpus.root, corpus.patience)
+    fs, root = open_root(corpus.root, corpus.retry_policy)
     if by_folder(corpus, dates):
         for date in dates or ():
             prefix = corpus.layout.format(root=corpus.root.rstrip("/"), date=date)
             yield from (
                 page.with_columns(date=pl.lit(date)).select(LISTED.keys())
-                for page in _pages(fs, prefix, corpus.patience)
+                for page in _pages(fs, prefix, corpus.retry_policy)
             )
         return
-    for page in _pages(fs, corpus.root, corpus.patience):
+    for page in _pages(fs, corpus.root, corpus.retry_policy):
         dated = _dated(page, corpus.layout, as_text(root)).select(LISTED.keys())
         yield dated if dates is None else dated.filter(pl.col("date").is_in(list(dates)))
 
@@ -60,12 +60,12 @@ def by_folder(corpus: Corpus, dates: Sequence[dt.date] | None) -> bool:
     return dates is not None and corpus.layout != "modified" and not corpus.manifest
 
 
-def _pages(fs: Any, prefix: str, patience: Patience) -> Iterator[pl.DataFrame]:
+def _pages(fs: Any, prefix: str, retry_policy: RetryPolicy) -> Iterator[pl.DataFrame]:
     """Files below `prefix`, recursively, a page in the order of names; one that is not there holds none."""
     path = fs._strip_protocol(prefix)
-    with translated(f"listing {prefix}", CorpusError):
+    with translate_errors(f"listing {prefix}", CorpusError):
         if hasattr(fs, "call_s3"):
-            pages = _s3_pages(fs, path, patience)
+            pages = _s3_pages(fs, path, retry_policy)
         else:
             pages = map(_frame, _local_folders(path)) if is_local(fs) else _folders(fs, path)
         yield from (page.sort("uri") for page in pages if not page.is_empty())
@@ -92,13 +92,13 @@ def _frame(entries: list[dict[str, Any]]) -> pl.DataFrame:
     return pl.DataFrame(told, schema={name: LISTED[name] for name in told})
 
 
-def _s3_pages(fs: Any, path: str, patience: Patience) -> Iterator[pl.DataFrame]:
+def _s3_pages(fs: Any, path: str, retry_policy: RetryPolicy) -> Iterator[pl.DataFrame]:
     """A thousand objects a request."""
     bucket, _, key = path.partition("/")
     prefix = f"{key}/" if key else ""
     request, whole = {"Bucket": bucket, "Prefix": prefix}, f"{fs.unstrip_protocol(bucket)}/"
     while True:
-        answer = patience.keep_trying(
+        answer = retry_policy.call(
             f"listing s3://{path}", partial(fs.call_s3, "list_objects_v2", **request), CorpusError
         )
         held = answer.get("Contents", ())

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 
-from data_contracts.object_store.retry import Patience
+from data_contracts.object_store.retry import RetryPolicy
 from data_contracts.records import AudioObject
 from data_contracts.rejects import Reject
 from features.corpus.objects import Held, hold, read_object
@@ -25,9 +25,9 @@ class ObjectCache:
         self._lock = threading.Lock()
 
     @contextmanager
-    def hold(self, item: AudioObject, patience: Patience) -> Iterator[Held | Reject]:
+    def hold(self, item: AudioObject, retry_policy: RetryPolicy) -> Iterator[Held | Reject]:
         """`objects.hold`, by way of the cache."""
-        found, key = self._acquire(item, patience), _key(item)
+        found, key = self._acquire(item, retry_policy), _key(item)
         try:
             yield found
         finally:
@@ -42,12 +42,12 @@ class ObjectCache:
         for key in [key for key, (_, n_users) in self._kept.items() if not n_users]:
             self._kept.pop(key)[0].close()
 
-    def _acquire(self, item: AudioObject, patience: Patience) -> Held | Reject:
+    def _acquire(self, item: AudioObject, retry_policy: RetryPolicy) -> Held | Reject:
         with self._lock:  # while the object is read, too: others that want the same one wait for it
             kept = self._kept.get(_key(item))
             if kept is None:
                 self.drop_unused()
-                found = hold(item, partial(read_object, patience=patience), patience)
+                found = hold(item, partial(read_object, retry_policy=retry_policy), retry_policy)
                 if isinstance(found, Reject) or not found.is_ours:
                     return found
                 kept = (found, 0)
@@ -59,9 +59,9 @@ _of_this_process = ObjectCache()
 atexit.register(_of_this_process.drop_unused)
 
 
-def shared(item: AudioObject, patience: Patience = Patience()) -> AbstractContextManager[Held | Reject]:
+def shared(item: AudioObject, retry_policy: RetryPolicy = RetryPolicy()) -> AbstractContextManager[Held | Reject]:
     """`objects.hold`, for tasks of this process that want the same object."""
-    return _of_this_process.hold(item, patience)
+    return _of_this_process.hold(item, retry_policy)
 
 
 def _key(item: AudioObject) -> _Key:

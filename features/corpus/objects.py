@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from data_contracts.errors import ComputeError, CorpusError, TransientError
-from data_contracts.object_store.error_translation import BUSY, code_of, is_full, translated
-from data_contracts.object_store.retry import Patience
+from data_contracts.object_store.error_translation import BUSY, error_code, is_disk_full, translate_errors
+from data_contracts.object_store.retry import RetryPolicy
 from data_contracts.records import AudioObject
 from data_contracts.rejects import Reason, Reject
 from features.corpus.filesystem import connect, is_local, look_at
@@ -43,27 +43,27 @@ class Overwritten(Exception):  # noqa: N818 - it says what happened
     """The content under a name is not the one that was listed."""
 
 
-def hold(item: AudioObject, read: Callable[[str, str], bytes], patience: Patience) -> Held | Reject:
+def hold(item: AudioObject, read: Callable[[str, str], bytes], retry_policy: RetryPolicy) -> Held | Reject:
     """Reads an object; what is wrong with it for good becomes a Reject.
 
-    Raises TransientError where its store does not answer for as long as `patience` says, and CredentialsError.
+    Raises TransientError where its store does not answer for as long as `retry_policy` says, and CredentialsError.
     """
     if item.bytes <= LARGE:
-        data = patiently(item.uri, lambda: read(item.uri, item.etag), patience)
+        data = patiently(item.uri, lambda: read(item.uri, item.etag), retry_policy)
         if isinstance(data, Reject):
             return data
         return _as_listed(item, Held(data, _name(hashlib.sha256(data))), len(data))
-    fs, path = connect(item.uri, patience)
+    fs, path = connect(item.uri, retry_policy)
     if is_local(fs):
-        found = patiently(item.uri, lambda: _digest(item.uri, Path(path), item.etag), patience)
+        found = patiently(item.uri, lambda: _digest(item.uri, Path(path), item.etag), retry_policy)
         return found if isinstance(found, Reject) else _as_listed(item, Held(Path(path), found[0]), found[1])
-    copied = patiently(item.uri, lambda: _copy(fs, path, item), patience)
+    copied = patiently(item.uri, lambda: _copy(fs, path, item), retry_policy)
     return copied if isinstance(copied, Reject) else _as_listed(item, copied[0], copied[1])
 
 
-def read_object(uri: str, etag: str | None = None, patience: Patience = Patience()) -> bytes:
+def read_object(uri: str, etag: str | None = None, retry_policy: RetryPolicy = RetryPolicy()) -> bytes:
     """The object's bytes, by any fsspec URL, once. Raises Overwritten where they are not those of `etag`."""
-    fs, path = connect(uri, patience)
+    fs, path = connect(uri, retry_policy)
     if hasattr(fs, "content"):
         data, found = fs.content(path)
         _check(etag, found)
@@ -73,12 +73,12 @@ def read_object(uri: str, etag: str | None = None, patience: Patience = Patience
     return data
 
 
-def patiently(uri: str, read: Callable[[], T], patience: Patience) -> T | Reject:
+def patiently(uri: str, read: Callable[[], T], retry_policy: RetryPolicy) -> T | Reject:
     """What `read` returns. What its store refuses, or fails at again and again while it answers others, is a Reject."""
     n_failed, last = 0, Exception()
-    for _ in patience.attempts():
+    for _ in retry_policy.attempts():
         try:
-            with translated(f"reading {uri}", CorpusError):
+            with translate_errors(f"reading {uri}", CorpusError):
                 return read()
         except FileNotFoundError:
             return Reject(Reason.VANISHED, "listed, and not there any more when it was read")
@@ -86,28 +86,28 @@ def patiently(uri: str, read: Callable[[], T], patience: Patience) -> T | Reject
             return Reject(Reason.VANISHED, "listed with another content than it was read with: it was overwritten")
         except (CorpusError, TransientError) as error:
             last, cause = error, error.__cause__
-        if is_full(cause):  # no fault of the file's
+        if is_disk_full(cause):  # no fault of the file's
             raise ComputeError(
                 f"{tempfile.gettempdir()}: {cause}: large objects are copied there; make room, or set TMPDIR"
             ) from last
         if isinstance(cause, PermissionError):
             return Reject(Reason.ACCESS_DENIED, f"{cause or 'access denied'}; grant this run read access to it")
-        its_own_fault = code_of(cause) not in BUSY and _answers(uri, patience)
+        its_own_fault = error_code(cause) not in BUSY and _answers(uri, retry_policy)
         n_failed += its_own_fault
         if n_failed == _TRIES:
             return Reject(Reason.UNREADABLE, f"{type(cause).__name__}: {cause} (tried {_TRIES} times)")
     raise TransientError(
-        f"{last}; its store did not answer for {patience.total_s:.0f} s: run again when it does"
+        f"{last}; its store did not answer for {retry_policy.total_s:.0f} s: run again when it does"
     ) from last
 
 
-def _answers(uri: str, patience: Patience) -> bool:
+def _answers(uri: str, retry_policy: RetryPolicy) -> bool:
     """Whether the store says anything at all, if only that we may not ask."""
-    fs, path = connect(uri, patience)
+    fs, path = connect(uri, retry_policy)
     if is_local(fs):
         return True
     try:
-        with translated(f"asking for the folder of {uri}", CorpusError):
+        with translate_errors(f"asking for the folder of {uri}", CorpusError):
             fs.info(fs._parent(path))
     except (FileNotFoundError, CorpusError):
         return True
@@ -168,7 +168,7 @@ def _chunks(fs: Any, path: str, item: AudioObject) -> Iterator[bytes]:
             try:
                 data, found = fs.content(path, start, min(start + _CHUNK, item.bytes))
             except OSError as error:
-                if code_of(error) == "InvalidRange":
+                if error_code(error) == "InvalidRange":
                     raise Overwritten from error
                 raise
             _check(item.etag, found)

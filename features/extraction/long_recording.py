@@ -53,7 +53,7 @@ def survey(
     started = time.perf_counter()
     recording_id: str | None = None
     heard: dict[int, ChannelSpeech] = {}
-    with shared(item, resources.patience) as held_:
+    with shared(item, resources.retry_policy) as held_:
         found: Measures | Reject
         if isinstance(held_, Reject):
             found = held_
@@ -88,7 +88,7 @@ def extract_range(
         if own == number
     ]
     (item,), device = shard_plan.read_plan(lake, ref.shard), best_device()
-    with shared(item, resources.patience) as held_:
+    with shared(item, resources.retry_policy) as held_:
         if isinstance(held_, Reject):
             return reject_range(lake, ref, number, held_)
         if held_.sha256 != recording_id:

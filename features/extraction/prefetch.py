@@ -52,7 +52,7 @@ def fetch_ahead(
     resources = resources.settled()  # as it is, where it was before
     waiting: deque[tuple[int, Future[DecodedObject], Future[Held | Reject]]] = deque()
     in_flight, ahead = 0, _DecodedBudget(resources.block_s)
-    read = read or partial(read_object, patience=resources.patience)
+    read = read or partial(read_object, retry_policy=resources.retry_policy)
     readers = ThreadPoolExecutor(resources.n_readers, thread_name_prefix="read")
     pool = ThreadPoolExecutor(resources.n_decoders, thread_name_prefix="decode")
 
@@ -73,7 +73,7 @@ def fetch_ahead(
             while waiting and (len(waiting) >= resources.n_ahead or in_flight + item.bytes > resources.bytes_ahead):
                 in_flight -= waiting[0][0]
                 yield handed_on()
-            reading = readers.submit(hold, item, read, resources.patience)
+            reading = readers.submit(hold, item, read, resources.retry_policy)
             waiting.append((item.bytes, pool.submit(decoded, number, item, reading), reading))
             in_flight += item.bytes
         while waiting:

@@ -10,7 +10,7 @@ import torch
 
 from data_contracts.lake import Lake
 from data_contracts.records import AudioObject, Counts, ShardRef
-from data_contracts.rejects import PASSING, Reject
+from data_contracts.rejects import RETRYABLE, Reject
 from features.corpus import shard_plan
 from features.decode.config import SAMPLE_RATE
 from features.decode.recording import Decoded
@@ -104,7 +104,7 @@ def write_tables(
     lake: Lake, tables: dict[str, pa.Table], shard: ShardRef, *, version: str, config: FeatureConfig, replace: bool
 ) -> None:
     """Writes a shard, unless it is done; by force again, unless the store of audio fails now: what was read stays."""
-    failed = any(reason in PASSING for reason in tables["recordings"]["reason"].to_pylist())
+    failed = any(reason in RETRYABLE for reason in tables["recordings"]["reason"].to_pylist())
     if (failed or not replace) and shard_files.is_done(lake, version, shard.date, shard.id):
         return
     shard_files.write_shard(lake, tables, version=version, date=shard.date, shard=shard.id, configuration=repr(config))

@@ -60,13 +60,13 @@ class ShardTables:
         starts, ends = [span.start_s for span in self.spans], [span.end_s for span in self.spans]
         tables = {
             "segments": _table([*keys, starts, ends, self.levels_db], feature_sets.SEGMENTS),
-            "egemaps": _table([*keys, *values.T], feature_sets.egemaps(EGEMAPS_NAMES)),
+            "egemaps": _table([*keys, *values.T], feature_sets.egemaps_schema(EGEMAPS_NAMES)),
             "suprasegmental": _table(
                 [*keys, pa.FixedSizeListArray.from_arrays(pa.array(wide.ravel()), wide.shape[1])],
-                feature_sets.suprasegmental(wide.shape[1]),
+                feature_sets.suprasegmental_schema(wide.shape[1]),
             ),
             **{
-                name: _vector_table(keys, self.vectors[name], feature_sets.embeddings(dim, name))
+                name: _vector_table(keys, self.vectors[name], feature_sets.embeddings_schema(dim, name))
                 for name, dim in self.dims.items()
             },
             "recordings": pa.Table.from_pylist(self.recordings, schema=feature_sets.RECORDING_FEATURES),

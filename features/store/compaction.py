@@ -78,7 +78,7 @@ def _as_it_was(files: Files) -> Tally:
 
 def _list(lake: Lake, folder: str) -> Files:
     try:
-        found = lake.patience.keep_trying(
+        found = lake.retry_policy.call(
             f"listing {lake.at(folder)}", lambda: lake.fs.ls(f"{lake.path}/{folder}", detail=True)
         )
     except FileNotFoundError:
@@ -168,7 +168,7 @@ def _remove(lake: Lake, paths: list[str]) -> None:
         for path in paths:
             lake.remove(path)
     elif paths:
-        lake.patience.keep_trying(
+        lake.retry_policy.call(
             f"removing {len(paths)} files below {lake.uri}",
             lambda: lake.fs.rm([f"{lake.path}/{path}" for path in paths]),
         )

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import polars as pl
 
 from data_contracts.lake import Lake
-from data_contracts.rejects import MOST_TRIES, PASSING
+from data_contracts.rejects import MAX_TRIES, RETRYABLE
 from features.store.shard_files import rows
 
 _ATTEMPTED = ["uri", "etag", "tries", "status", "reason", "read_at"]
-_PASSED = pl.col("reason").is_in([str(reason) for reason in PASSING]).fill_null(False)
+_PASSED = pl.col("reason").is_in([str(reason) for reason in RETRYABLE]).fill_null(False)
 
 
 def recordings(lake: Lake, version: str, date: dt.date) -> pl.LazyFrame:
@@ -70,7 +70,7 @@ def history(lake: Lake, version: str, date: dt.date) -> pl.DataFrame:
     """
     tried = rows(lake, version, date, _ATTEMPTED)
     key = ["uri", "etag"]
-    often = pl.col("tries").n_unique() >= MOST_TRIES
+    often = pl.col("tries").n_unique() >= MAX_TRIES
     worn_out = tried.drop_nulls("reason").group_by(*key, "reason").agg(often=often).filter("often").sort("reason")
     contents = tried.group_by(key).agg(
         pl.col("tries").max(),

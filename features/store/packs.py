@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from data_contracts.fingerprint import digest
 from data_contracts.lake import Lake
-from data_contracts.lake.pack_index import INDEX, PREFIX, footer, index, is_pack
+from data_contracts.lake.pack_index import INDEX, PREFIX, is_pack, read_footer, row_groups
 
 
 class Packer:
@@ -52,7 +52,7 @@ def names(lake: Lake, folder: str) -> list[str]:
     """The packs in a folder; an object store is asked for them alone, not for all that lies there."""
     if lake.is_local:
         return [name for name in lake.names(folder) if is_pack(name)]
-    found = lake.patience.keep_trying(
+    found = lake.retry_policy.call(
         f"listing {lake.at(folder)}", lambda: lake.fs.find(f"{lake.path}/{folder}", prefix=PREFIX)
     )
     return sorted(path.rsplit("/", 1)[-1] for path in found)
@@ -60,7 +60,7 @@ def names(lake: Lake, folder: str) -> list[str]:
 
 def shards(lake: Lake, path: str) -> list[str]:
     """The shards that a pack holds. Raises FileNotFoundError."""
-    return list(index(footer(lake.uri, path)))
+    return list(row_groups(read_footer(lake.uri, path)))
 
 
 def find(lake: Lake, folder: str, shard: str) -> str | None:
@@ -77,8 +77,8 @@ def read(lake: Lake, folder: str, shard: str, columns: list[str] | None = None) 
     path = find(lake, folder, shard)
     if path is None:
         raise FileNotFoundError(lake.at(folder, f"{shard}.parquet"))
-    end = footer(lake.uri, path)
-    number = index(end)[shard]
+    end = read_footer(lake.uri, path)
+    number = row_groups(end)[shard]
     if number is None:
         return _plain(pq.ParquetFile(_Part(0, b""), metadata=end).schema_arrow.empty_table(), columns)
     group = end.row_group(number)
@@ -93,7 +93,7 @@ def read(lake: Lake, folder: str, shard: str, columns: list[str] | None = None) 
 def tables(lake: Lake, path: str, columns: list[str] | None = None) -> Iterator[tuple[str, pa.Table]]:
     """Every shard of a pack with its rows, the pack fetched in one piece. Raises FileNotFoundError."""
     file = pq.ParquetFile(pa.BufferReader(lake.read(path)))
-    for shard, number in index(file.metadata).items():
+    for shard, number in row_groups(file.metadata).items():
         table = file.schema_arrow.empty_table() if number is None else file.read_row_group(number, columns)
         yield shard, _plain(table, columns)
 

@@ -61,7 +61,9 @@ def entry(name: str) -> Entry:
 
 
 def _table(name: str) -> Entry:
-    schema = tables.utterances(["<class>"], _DIMENSIONS) if name == "utterances" else getattr(tables, name.upper())
+    schema = (
+        tables.utterances_schema(["<class>"], _DIMENSIONS) if name == "utterances" else getattr(tables, name.upper())
+    )
     key, partition = TABLE_KEYS[name], ("date",) if name in PARTITIONED else ()
     return Entry(name, "table", dictionary.TABLES[name], key, partition, _columns(name, schema, key))
 
@@ -79,13 +81,13 @@ def feature_schema(feature_set: str) -> pa.Schema:
     if feature_set == "egemaps":
         from features.dsp.gemaps import EGEMAPS_NAMES
 
-        return feature_sets.egemaps(EGEMAPS_NAMES)
+        return feature_sets.egemaps_schema(EGEMAPS_NAMES)
     made = {
         "recordings": feature_sets.RECORDING_FEATURES,
         "segments": feature_sets.SEGMENTS,
-        "suprasegmental": feature_sets.suprasegmental(-1),
-        "embeddings": feature_sets.embeddings(-1),
-        "emotion_embeddings": feature_sets.embeddings(-1, "emotion_embeddings"),
+        "suprasegmental": feature_sets.suprasegmental_schema(-1),
+        "embeddings": feature_sets.embeddings_schema(-1),
+        "emotion_embeddings": feature_sets.embeddings_schema(-1, "emotion_embeddings"),
         "logmel": feature_sets.LOGMEL,
         "lld": feature_sets.LLD,
     }

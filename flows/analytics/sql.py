@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from data_contracts.errors import LakeError, UndertoneError, UsageError
 from data_contracts.lake import Lake
-from data_contracts.lake.snapshot import published
-from data_contracts.lake.time_travel import as_of as tables_of
+from data_contracts.lake.snapshot import snapshot
+from data_contracts.lake.time_travel import snapshot_as_of as tables_of
 from data_contracts.schema.feature_sets import FEATURE_SETS
 from data_contracts.schema.tables import TABLE_KEYS
 from flows.analytics.known_files import KnownFiles
@@ -39,7 +39,7 @@ def _connect(lake: Lake, sql: str, as_of: str | None, known: KnownFiles | None) 
         connection.register_filesystem(lake.fs)
     views, words = Views(lake, connection, known), set(re.findall(r"[a-z_]+", sql.lower()))
     named = [table for table in TABLE_KEYS if table in words]
-    tables = published(lake) if as_of is None else tables_of(lake, as_of, named)
+    tables = snapshot(lake) if as_of is None else tables_of(lake, as_of, named)
     for table in named:
         views.table(table, tables.delta(table))
     held = lake.names("features") if words & SETS.keys() else []

@@ -87,7 +87,7 @@ class Views:
 
 
 def _schema(table: str) -> pa.Schema:
-    return tables.utterances(()) if table == "utterances" else getattr(tables, table.upper())
+    return tables.utterances_schema(()) if table == "utterances" else getattr(tables, table.upper())
 
 
 def _text(value: str) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from data_contracts.rejects import MOST_TRIES, PASSING, Reason
+from data_contracts.rejects import MAX_TRIES, RETRYABLE, Reason
 from flows.cli.options import Cluster, Corpus, First, Json, Lake, Last, Layout, Manifest, settings_of
 from flows.cli.startup import run_command
 from flows.cli.tables import Limit
@@ -65,7 +65,7 @@ def _list(lake: str | None, limit: int, *, as_json: bool) -> None:
 
 
 HINT = (
-    f"{', '.join(sorted(PASSING))} are tried again by the runs that list them; `undertone rejects retry` reads any "
-    f"of them again. What failed {MOST_TRIES} times for the same reason is left alone until the file changes, or "
+    f"{', '.join(sorted(RETRYABLE))} are tried again by the runs that list them; `undertone rejects retry` reads any "
+    f"of them again. What failed {MAX_TRIES} times for the same reason is left alone until the file changes, or "
     "`undertone backfill --force`."
 )

@@ -44,7 +44,7 @@ def stretch(seconds: float, number: int) -> Span:
 def listen(recording: Recording, span: Span, channel: int, settings: Settings) -> np.ndarray:  # (time,) float32, 16 kHz
     """A span of one analysed channel. Raises CorpusError where the file is gone or does not decode any more."""
     try:
-        content = objects.read_object(recording.uri, patience=settings.patience)
+        content = objects.read_object(recording.uri, retry_policy=settings.retry_policy)
     except OSError as error:
         raise CorpusError(f"{recording.uri} cannot be read: {error}; was it moved, or the corpus unmounted?") from error
     config = configs.audio_config(settings)

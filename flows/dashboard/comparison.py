@@ -8,7 +8,7 @@ import polars as pl
 
 from data_contracts.errors import UsageError
 from data_contracts.lake import Lake
-from data_contracts.lake.snapshot import Published
+from data_contracts.lake.snapshot import Snapshot
 from data_contracts.schema.tables import UTTERANCE_KEY
 from flows.dashboard.filters import Filters, ask
 
@@ -69,7 +69,7 @@ def compare(lake: Lake, chosen: Filters, left: Version, right: Version, limit: i
 def _rows(lake: Lake, version: Version, first: dt.date, last: dt.date) -> pl.DataFrame:
     """The key, date, times, emotion and its score of what the model scored in these days; of no other day a file."""
     try:
-        rows = Published(lake, version.run_id, {"utterances": version.version}).scan("utterances")
+        rows = Snapshot(lake, version.run_id, {"utterances": version.version}).scan("utterances")
         scores = [name for name in rows.collect_schema().names() if name.startswith("score_")]
         return (
             rows.filter(

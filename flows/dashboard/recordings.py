@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from data_contracts.lake import Lake
-from data_contracts.lake.snapshot import Published, published
+from data_contracts.lake.snapshot import Snapshot, snapshot
 from data_contracts.schema.tables import RECORDINGS
 from features.segmentation.segments import Span
 from flows.dashboard.filters import Filters
@@ -41,7 +41,7 @@ def search(lake: Lake, chosen: Filters, words: str = "", limit: int = 30) -> pl.
 
     Looks at the newest days first, then at more and more: a year is only read where nothing newer is called so.
     """
-    tables, found, last, n_days = published(lake), _nothing(), chosen.last, 1
+    tables, found, last, n_days = snapshot(lake), _nothing(), chosen.last, 1
     while found.height < limit and last >= chosen.first:
         first = max(chosen.first, last - dt.timedelta(days=n_days - 1))
         found = pl.concat([found, _between(tables, chosen, first, last, words, limit - found.height)])
@@ -56,7 +56,7 @@ def label(row: Mapping[str, Any]) -> str:
 
 def read(lake: Lake, recording_id: str, date: dt.date) -> Recording | None:
     """One recording with its utterances; only files of its date are opened. None where there is none."""
-    tables = published(lake)
+    tables = snapshot(lake)
     own = (pl.col("recording_id") == recording_id) & (pl.col("date") == date)
     rows = tables.scan("recordings").filter(own, pl.col("status") == "ok").select(FOUND).sort("uri").head(1).collect()
     if not rows.height:
@@ -78,7 +78,7 @@ def read(lake: Lake, recording_id: str, date: dt.date) -> Recording | None:
     return Recording(recording_id, date, row["uri"], row["seconds"], channels, told)
 
 
-def _between(tables: Published, chosen: Filters, first: dt.date, last: dt.date, words: str, limit: int) -> pl.DataFrame:
+def _between(tables: Snapshot, chosen: Filters, first: dt.date, last: dt.date, words: str, limit: int) -> pl.DataFrame:
     return (
         tables.scan("recordings")
         .filter(

@@ -47,7 +47,7 @@ def worker_resources(settings: Settings) -> Resources:
         decode_timeout_s=settings.decode_timeout_s,
         memory_mb=settings.memory_mb,
         long_s=settings.long_s,
-        patience=settings.patience,
+        retry_policy=settings.retry_policy,
     )
 
 

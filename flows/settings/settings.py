@@ -11,7 +11,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from data_contracts.channel_names import channel_names
 from data_contracts.errors import UsageError
-from data_contracts.object_store.retry import Patience
+from data_contracts.object_store.retry import RetryPolicy
 from data_contracts.records import SHARD_BYTES
 from features.corpus.layout import DEFAULT_LAYOUT, Corpus
 from flows.settings.notification import NotificationSettings
@@ -150,14 +150,14 @@ class Settings(NotificationSettings):
     def open_lake(self) -> "Lake":
         from data_contracts import lake as lakes  # which starts threads: a command forks its workers' parent before
 
-        return lakes.open(self.lake_uri(), self.patience)
+        return lakes.open(self.lake_uri(), self.retry_policy)
 
     def open_corpus(self) -> Corpus:
-        return Corpus(self.corpus, layout=self.layout, manifest=self.manifest, patience=self.patience)
+        return Corpus(self.corpus, layout=self.layout, manifest=self.manifest, retry_policy=self.retry_policy)
 
     @property
-    def patience(self) -> Patience:
-        return Patience(self.store_patience_s, self.store_timeout_s)
+    def retry_policy(self) -> RetryPolicy:
+        return RetryPolicy(self.store_patience_s, self.store_timeout_s)
 
     def open_registry(self, lake: "Lake") -> "Registry":
         """The models' registry that goes with `lake`."""

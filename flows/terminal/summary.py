@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from data_contracts.rejects import MOST_TRIES
+from data_contracts.rejects import MAX_TRIES
 from flows.terminal.screen import safe, visible
 from tasks.run.ledger import Ledger
 
@@ -72,7 +72,7 @@ def _left_alone(console: Console, ledger: Ledger) -> None:
     if ledger.left_alone:
         reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(ledger.left_alone.items()))
         console.print(
-            f"[yellow]{sum(ledger.left_alone.values())} left alone[/yellow] ({reasons}): failed {MOST_TRIES} times for "
+            f"[yellow]{sum(ledger.left_alone.values())} left alone[/yellow] ({reasons}): failed {MAX_TRIES} times for "
             "the same reason. They are read once they change, or by `undertone backfill --force`.",
             highlight=False,
         )

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 import polars as pl
 
 from data_contracts.lake import Lake
-from data_contracts.schema import tables as schemas
+from data_contracts.schema.tables import DRIFT, EMOTION_DAILY, FEATURE_DAILY, QUALITY_DAILY
 from features.dsp.gemaps import EGEMAPS_NAMES
 from models.drift.distance import DriftConfig, compare, is_enough
 from tasks.aggregates.drift_history import History, histories
@@ -18,15 +18,15 @@ from tasks.aggregates.drift_history import History, histories
 N_MEASURES = len(EGEMAPS_NAMES) + 4  # class_mix, abstained, rejected, embedding
 _TOLD = 5  # measures by name
 _READ = {
-    "emotion_daily": schemas.EMOTION_DAILY,
-    "quality_daily": schemas.QUALITY_DAILY,
-    "feature_daily": schemas.FEATURE_DAILY,
+    "emotion_daily": EMOTION_DAILY,
+    "quality_daily": QUALITY_DAILY,
+    "feature_daily": FEATURE_DAILY,
 }
 
 
 def judged(lake: Lake, touched: pl.Series, days: int) -> pl.Series:
     """The touched dates, and the published ones that have one of them among the `days` before them."""
-    published = lake.frame("quality_daily", schemas.QUALITY_DAILY).select("date").unique().collect()["date"]
+    published = lake.frame("quality_daily", QUALITY_DAILY).select("date").unique().collect()["date"]
     with_it = {date + dt.timedelta(days=n) for date in touched for n in range(1, days + 1)}
     return pl.Series("date", sorted({*touched, *(with_it & set(published))}), pl.Date)
 
@@ -37,7 +37,7 @@ def drift(
     """The rows of `drift` for the `judged` dates; `staged` are the other tables by day of those that are `touched`."""
     tables = {name: _standing(lake, name, judged, touched, staged[name], config.days) for name in _READ}
     rows = [row for history in histories(tables) for row in _rows(history, judged, config)]
-    empty = pl.DataFrame(schemas.DRIFT.empty_table())
+    empty = pl.DataFrame(DRIFT.empty_table())
     return pl.DataFrame(rows, schema=empty.schema, orient="row").sort("date", "measure")
 
 

@@ -7,7 +7,7 @@ import polars as pl
 
 from data_contracts.expectations.suites import COUNTED, DRIFTED, ROUNDING_S
 from data_contracts.rejects import Unscored
-from data_contracts.schema import tables as schemas
+from data_contracts.schema.tables import EMOTION_DAILY, PLAN, TABLE_KEYS
 from features.store import shard_files
 from tasks.aggregates.drift import in_words
 from tasks.run import staging_paths as paths
@@ -31,7 +31,7 @@ def keys_broken(tables: dict[str, pl.DataFrame]) -> int:
     """Rows of `COUNTED` tables whose key is null in part, or another's too."""
     broken = 0
     for table in COUNTED:
-        keys = tables[table].select(schemas.TABLE_KEYS[table])
+        keys = tables[table].select(TABLE_KEYS[table])
         broken += int(keys.select(pl.any_horizontal(pl.all().is_null()).sum()).item())
         broken += int(keys.is_duplicated().sum())
     return broken
@@ -90,7 +90,7 @@ def reconciled(run: Run, waiting: Pending, n_uncounted: int, tables: dict[str, p
 def _planned_and_extracted(run: Run, waiting: Pending) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The objects, by uri and etag, of this run's own shards: as they were planned, and as the store holds them."""
     key = ["uri", "etag"]
-    nothing = pl.DataFrame(schemas.PLAN.empty_table()).select(key)
+    nothing = pl.DataFrame(PLAN.empty_table()).select(key)
     planned, extracted = [nothing], [nothing]
     for date in waiting.dates:
         folder = paths.plan_of_date(run.id, date)
@@ -110,7 +110,7 @@ def _lost(run: Run) -> int:
 
 def _past(run: Run, touched: pl.Series) -> float | None:
     """Mean utterances of the newest published days but those that are `touched`."""
-    daily = run.lake.frame("emotion_daily", schemas.EMOTION_DAILY).select("date", "n_utterances")
+    daily = run.lake.frame("emotion_daily", EMOTION_DAILY).select("date", "n_utterances")
     others = daily.filter(~pl.col("date").is_in(touched.implode())).collect()
     newest = others.filter(pl.col("date").is_in(others["date"].unique().sort().tail(_NIGHTS).implode()))
     return _a_day(newest) if newest.height else None

@@ -96,7 +96,7 @@ def _anew(run: Run, who: pl.DataFrame, added: pl.DataFrame, removed: pl.DataFram
     columns = [*UTTERANCE_KEY, "date", "speaker_id", "start_s", "end_s"]
     if who.is_empty():
         return _of(added.select(columns).clear())
-    published = run.lake.frame("utterances", tables.utterances(())).select(columns)
+    published = run.lake.frame("utterances", tables.utterances_schema(())).select(columns)
     kept = published.join(
         pl.concat([removed.select(UTTERANCE_KEY), added.select(UTTERANCE_KEY)]).lazy(), on=UTTERANCE_KEY, how="anti"
     )

@@ -11,7 +11,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 
 from data_contracts.errors import LakeError, TransientError, UndertoneError
 from data_contracts.lake import Lake
-from data_contracts.object_store.error_translation import translated
+from data_contracts.object_store.error_translation import translate_errors
 from data_contracts.schema.tables import PARTITIONED, TABLE_KEYS
 
 RUN_ID, ATTEMPT = "undertone.run_id", "undertone.attempt"
@@ -43,7 +43,7 @@ def commit(lake: Lake, change: Change, stamp: dict[str, str], *, since: int | No
     if target is not None and is_stamped(target, stamp, since):
         return
     try:
-        with translated(doing := f"publishing {lake.at('analytics', change.table)}"):
+        with translate_errors(doing := f"publishing {lake.at('analytics', change.table)}"):
             _write(lake, target, change, CommitProperties(custom_metadata=stamp, max_commit_retries=100))
     except (DeltaError, UndertoneError) as error:
         there = lake.delta(change.table)

@@ -11,7 +11,7 @@ from deltalake.exceptions import DeltaError
 
 from data_contracts.errors import LakeError
 from data_contracts.lake import Lake
-from data_contracts.lake.snapshot import published
+from data_contracts.lake.snapshot import snapshot
 from data_contracts.schema.tables import TABLE_KEYS
 from tasks.maintenance_report import MaintenanceReport, files_below, n_bytes
 
@@ -97,7 +97,7 @@ def _kept(lake: Lake, table: str, delta: DeltaTable, keep_days: int) -> list[int
     commits = delta.history()
     versions = {int(commit["version"]) for commit in commits}
     kept = set[int]()
-    pinned = published(lake).versions.get(table)
+    pinned = snapshot(lake).versions.get(table)
     if pinned is not None:
         kept.add(pinned)
     if keep_days > _TOMBSTONE_DAYS:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from data_contracts.lake import Lake
-from data_contracts.lake.snapshot import versions
+from data_contracts.lake.snapshot import newest_versions
 from data_contracts.schema.tables import BY_DAY
 from tasks.publication.publish import publish_lock, publish_staged
 from tasks.publication.roll_forward import roll_forward_dead_runs
@@ -35,7 +35,7 @@ def publish_manual_change(lake: Lake, flow: str, make: Callable[[str], ManualCha
     ledger = Ledger(new_id(now), flow, now, verdict="passed")
     with publish_lock(lake, ledger.run_id) as held:
         roll_forward_dead_runs(held)
-        base = versions(lake)
+        base = newest_versions(lake)
         change = make(ledger.run_id)
         if change is None:
             return None

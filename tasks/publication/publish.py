@@ -9,7 +9,7 @@ import pyarrow as pa
 from data_contracts.errors import PublishConflict
 from data_contracts.lake import Lake
 from data_contracts.lake.conditional_writes import require_conditional_writes
-from data_contracts.lake.snapshot import point, versions
+from data_contracts.lake.snapshot import move_pointer, newest_versions
 from data_contracts.schema.tables import BY_DAY, PUBLISHED, RUNS
 from tasks.publication.commit import ATTEMPT, RUN_ID, Change, commit, commits
 from tasks.publication.lock import Held, publishing
@@ -66,12 +66,12 @@ def write_ledger(held: Held, ledger: Ledger, *, is_last: bool, since: int | None
     """The run's row, which says that all the others are there; the pointer to all of them; then its staging goes."""
     lake = held.lake
     held.check()
-    ledger.versions = versions(lake)
+    ledger.versions = newest_versions(lake)
     if is_last:
         ledger.status, ledger.finished = "done", dt.datetime.now(dt.UTC)
     commit(lake, Change("runs", pa.Table.from_pylist([ledger.row()], schema=RUNS)), _stamp(ledger), since=since)
     runs = lake.delta("runs")
-    point(lake, ledger.run_id, ledger.versions | ({"runs": int(runs.version())} if runs is not None else {}))
+    move_pointer(lake, ledger.run_id, ledger.versions | ({"runs": int(runs.version())} if runs is not None else {}))
     if is_last:
         clear(lake, ledger.run_id)
     else:

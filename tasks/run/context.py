@@ -75,7 +75,7 @@ class Run:
     @property
     def utterances(self) -> pa.Schema:
         """The columns of `utterances` as this run writes them."""
-        return tables.utterances(self.classes, self.dimensions)
+        return tables.utterances_schema(self.classes, self.dimensions)
 
 
 def new_id(now: dt.datetime) -> str:

@@ -14,8 +14,14 @@ import pyarrow as pa
 from data_contracts.errors import UsageError, ValidationStopped
 from data_contracts.expectations.validation import validate
 from data_contracts.lake import Lake
-from data_contracts.schema import tables as schemas
-from data_contracts.schema.tables import FORGOTTEN, SPEAKERS
+from data_contracts.schema.tables import (
+    EMOTION_DAILY,
+    FORGOTTEN,
+    RECORDINGS,
+    SPEAKER_DAILY,
+    SPEAKERS,
+    utterances_schema,
+)
 from features.corpus.sources import Sources
 from tasks.aggregates.emotion_daily import by_speaker, emotion_daily, speaker_daily
 from tasks.publication.manual_change import ManualChange, publish_manual_change
@@ -25,7 +31,7 @@ from tasks.speakers.lookup import Row, check_name_free, display_name, existing_e
 from tasks.staging import projection
 
 _DAYS_AT_A_TIME = 31
-_NO_RECORDINGS = pl.DataFrame(schemas.RECORDINGS.empty_table())
+_NO_RECORDINGS = pl.DataFrame(RECORDINGS.empty_table())
 
 
 def enrol(lake: Lake, voice: Row) -> Row:
@@ -157,7 +163,7 @@ def _check_merge(survivor: Row, gone: list[Row]) -> None:
 
 
 def _published(lake: Lake) -> pl.LazyFrame:
-    return lake.frame("utterances", schemas.utterances(()))
+    return lake.frame("utterances", utterances_schema(()))
 
 
 def _said_by(lake: Lake, ids: list[str]) -> pl.LazyFrame:
@@ -183,8 +189,8 @@ def _with_days(lake: Lake, tables: dict[str, pa.Table], said: pl.DataFrame, afte
         emotions.append(emotion_daily(projection.from_sources(lake, rows, read, Sources())))
         speakers.append(speaker_daily(rows.lazy()).collect())
     daily = {
-        "emotion_daily": pl.concat(emotions).to_arrow().cast(schemas.EMOTION_DAILY),
-        "speaker_daily": pl.concat(speakers).to_arrow().cast(schemas.SPEAKER_DAILY),
+        "emotion_daily": pl.concat(emotions).to_arrow().cast(EMOTION_DAILY),
+        "speaker_daily": pl.concat(speakers).to_arrow().cast(SPEAKER_DAILY),
     }
     return ManualChange({**tables, "utterances": said.to_arrow(), **daily}, days=tuple(days))
 

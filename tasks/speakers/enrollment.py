@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from data_contracts.errors import CorpusError, UsageError
-from data_contracts.object_store.retry import Patience
+from data_contracts.object_store.retry import RetryPolicy
 from data_contracts.records import ModelRef
 from data_contracts.rejects import Reject
 from features.corpus.objects import read_object
@@ -31,14 +31,16 @@ class Heard:
     unlike: list[str]
 
 
-def hear(uris: Sequence[str], model: ModelRef, config: FeatureConfig, *, patience: Patience = Patience()) -> Heard:
+def hear(
+    uris: Sequence[str], model: ModelRef, config: FeatureConfig, *, retry_policy: RetryPolicy = RetryPolicy()
+) -> Heard:
     """The voice of some recordings, prepared as those that it will be compared with; all their channels together.
 
     Raises CorpusError where one cannot be used, UsageError where all hold less than two seconds of speech.
     """
     device = torch.device("cpu")
     uris = list(dict.fromkeys(uris))
-    waveforms = [_waveform(uri, config, patience) for uri in uris]
+    waveforms = [_waveform(uri, config, retry_policy) for uri in uris]
     spans = find_speech_spans(waveforms, config.vad, device)
     silent = [uri for uri, found in zip(uris, spans, strict=True) if not found]
     if silent:
@@ -51,7 +53,7 @@ def hear(uris: Sequence[str], model: ModelRef, config: FeatureConfig, *, patienc
     seconds = np.array([len(piece) / SAMPLE_RATE for _, piece in pieces])
     if seconds.sum() < LEAST_S:
         raise UsageError(f"enrolling needs {LEAST_S:.0f} s of speech; found {seconds.sum():.1f} s in {', '.join(uris)}")
-    embed = encoder(model, patience)
+    embed = encoder(model, retry_policy)
     vectors = np.concatenate([embed(*pad_batch([piece], device)) for _, piece in pieces])
     places = np.array([place for place, _ in pieces])
     means = [_mean(vectors[places == place], seconds[places == place]) for place in range(len(uris))]
@@ -70,9 +72,9 @@ def _others(means: list[np.ndarray], place: int) -> float:
     return float(max(means[place] @ mean for other, mean in enumerate(means) if other != place))
 
 
-def _waveform(uri: str, config: FeatureConfig, patience: Patience) -> np.ndarray:
+def _waveform(uri: str, config: FeatureConfig, retry_policy: RetryPolicy) -> np.ndarray:
     try:
-        data = patience.keep_trying(f"reading {uri}", lambda: read_object(uri, patience=patience), CorpusError)
+        data = retry_policy.call(f"reading {uri}", lambda: read_object(uri, retry_policy=retry_policy), CorpusError)
     except FileNotFoundError as error:
         raise CorpusError(f"{uri} cannot be read: {error}") from error
     audio = process_pool.decode(data, config=replace(config.audio, channels="mix"))

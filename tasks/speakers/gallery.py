@@ -58,7 +58,7 @@ class Gallery:
         if not self.earlier:
             return [None] * len(heard)
         before = (
-            lake.frame("utterances", tables.utterances(()))
+            lake.frame("utterances", tables.utterances_schema(()))
             .filter(pl.col("date") == date)
             .join(pl.LazyFrame({"speaker_id": list(self.earlier)}), on="speaker_id", how="semi")
             .join(heard.lazy().select(_KEY), on=_KEY, how="semi")

@@ -4,7 +4,7 @@ import polars as pl
 
 from data_contracts.expectations.suites import COUNTED
 from data_contracts.expectations.validation import Verdict, validate
-from data_contracts.schema import tables as schemas
+from data_contracts.schema.tables import PUBLISHED
 from tasks.aggregates.reconciliation import reconciled, with_recording_lengths, with_unexplained
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
@@ -18,7 +18,7 @@ def audit(run: Run, waiting: Pending, n_uncounted: int) -> Verdict:
 
     `n_uncounted` are planned objects that no worker has counted.
     """
-    tables = {table: pl.DataFrame(run.lake.read_parquet(paths.table(run.id, table))) for table in schemas.PUBLISHED}
+    tables = {table: pl.DataFrame(run.lake.read_parquet(paths.table(run.id, table))) for table in PUBLISHED}
     frames = {name: frame.to_pandas() for name, frame in tables.items() if name not in COUNTED}
     frames["recordings"] = with_unexplained(tables["recordings"]).to_pandas()
     frames["utterances"] = with_recording_lengths(run, tables["utterances"]).to_pandas()

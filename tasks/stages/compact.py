@@ -8,7 +8,7 @@ from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 
 from data_contracts.lake import Lake
-from data_contracts.lake.snapshot import point, published, versions
+from data_contracts.lake.snapshot import move_pointer, newest_versions, snapshot
 from features.store import shard_files
 from features.store.compaction import Tally, compact
 from tasks.maintenance_report import MaintenanceReport
@@ -34,10 +34,10 @@ def tidy_tables(lake: Lake, *, keep_versions_days: int, dry_run: bool) -> list[M
     with publish_lock(lake, "maintain") as held:
         roll_forward_dead_runs(held)
         lines = [tidy(lake, name, delta, keep_versions_days, dry_run=False) for name, delta in existing_tables(lake)]
-        run_id = published(lake).run_id
+        run_id = snapshot(lake).run_id
         if run_id is not None:
-            point(
-                lake, run_id, versions(lake)
+            move_pointer(
+                lake, run_id, newest_versions(lake)
             )  # to the versions of now: they hold what the pinned ones do, in fewer files
     return lines
 

@@ -32,7 +32,7 @@ def reenrol(run: Run) -> Reenrolled:
     voices, failed = [], []
     for row in waiting.iter_rows(named=True) if run.corpus is not None and not run.batch else ():
         try:
-            heard = hear(row["sources"], run.speaker, run.config, patience=run.resources.patience)
+            heard = hear(row["sources"], run.speaker, run.config, retry_policy=run.resources.retry_policy)
         except TransientError:
             raise
         except UndertoneError as error:

@@ -35,7 +35,7 @@ def score(run: Run, waiting: Pending, client: Any) -> int:
 
 def _adapt(run: Run, shards: Shards, client: Any) -> None:
     """Finds the offsets of each date and of its speakers, and writes them down where workers find them."""
-    prior = serving.emotion_model(run.emotion, run.lake.patience).prior
+    prior = serving.emotion_model(run.emotion, run.lake.retry_policy).prior
     _over(shards, add_features, run, client)
     sums = {date: adaptation.read_sums(run, date, own) for date, own in shards.items()}
     for date, of in sums.items():

@@ -7,7 +7,7 @@ by date, so that a run over a year stages, audits and publishes some dates at a 
 import datetime as dt
 from collections.abc import Sequence
 
-from data_contracts.lake.snapshot import versions
+from data_contracts.lake.snapshot import newest_versions
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
 from tasks.stages.stage import stage
@@ -23,7 +23,7 @@ def select(run: Run, dates: Sequence[dt.date]) -> Pending:
     The column `counted` is true for the one name of a recording under which its utterances are kept: its first by
     date and URI. A copy is listed, and not counted again.
     """
-    base, rest = versions(run.lake), list(dates)
+    base, rest = newest_versions(run.lake), list(dates)
     while rest:
         current = take_dates(run, rest)
         same_name = shown(run, by="uri", values=current["uri"])

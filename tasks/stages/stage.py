@@ -9,7 +9,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.tasks import Task
 
 from data_contracts.errors import TransientError
-from data_contracts.object_store.error_translation import translated
+from data_contracts.object_store.error_translation import translate_errors
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -23,7 +23,7 @@ def stage(function: Callable[P, R]) -> Task[P, R]:
 
     @wraps(function)
     def in_our_words(*args: P.args, **kwargs: P.kwargs) -> R:
-        with translated(f"stage {function.__name__}"):
+        with translate_errors(f"stage {function.__name__}"):
             return function(*args, **kwargs)
 
     decorate = task(

@@ -13,7 +13,7 @@ from tasks.maintenance_report import Found, MaintenanceReport, n_bytes
 def unpublished_versions(lake: Lake) -> list[str]:
     """Feature versions in the store of which no published row is made."""
     published = set()
-    for table, schema in (("recordings", RECORDINGS), ("utterances", tables.utterances(()))):
+    for table, schema in (("recordings", RECORDINGS), ("utterances", tables.utterances_schema(()))):
         published |= set(lake.frame(table, schema).select("feature_version").unique().collect()["feature_version"])
     held = {version for feature_set in lake.names("features") for version in shard_files.versions(lake, feature_set)}
     return sorted(held - published)

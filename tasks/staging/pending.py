@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from data_contracts.rejects import PASSING
+from data_contracts.rejects import RETRYABLE
 from features.store import history, shard_files
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
@@ -58,7 +58,7 @@ def unpublished(run: Run, current: pl.DataFrame, published: pl.DataFrame) -> pl.
     """Leaves out what is published as it is, contents older than the published, and failed reads of what is shown."""
     shown = published.select("uri", shown_etag="etag", shown_read_at="read_at", shown_status="status")
     outdated = (pl.col("shown_etag") != pl.col("etag")) & (pl.col("shown_read_at") > pl.col("read_at"))
-    failed = (pl.col("shown_status") == "ok") & pl.col("reason").is_in([str(reason) for reason in PASSING])
+    failed = (pl.col("shown_status") == "ok") & pl.col("reason").is_in([str(reason) for reason in RETRYABLE])
     current = current.join(shown, on="uri", how="left").filter(~outdated.fill_null(False), ~failed.fill_null(False))
     current = current.drop("shown_etag", "shown_read_at", "shown_status")
     if run.force:

@@ -52,7 +52,7 @@ def shown_utterances(run: Run, recording_ids: pl.Series) -> pl.DataFrame:
 
 
 def _utterances(run: Run, recording_ids: pl.Series, dates: list[dt.date] | None) -> pl.DataFrame:
-    rows = run.lake.frame("utterances", tables.utterances(())).select(_NARROW)
+    rows = run.lake.frame("utterances", tables.utterances_schema(())).select(_NARROW)
     if dates is not None:
         rows = rows.filter(pl.col("date").is_in(dates))
     wanted = pl.LazyFrame({"recording_id": recording_ids.unique()})

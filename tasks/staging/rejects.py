@@ -42,7 +42,7 @@ def look_again(row: dict[str, Any], corpus: Corpus) -> AudioObject:
     One that has not changed keeps its date, under which its history lies.
     """
     try:
-        item = look_at(row["uri"], row["date"], corpus.patience)
+        item = look_at(row["uri"], row["date"], corpus.retry_policy)
     except (FileNotFoundError, CorpusError):
         modified = row["modified"] or dt.datetime.fromtimestamp(0, dt.UTC)
         item = AudioObject(row["uri"], row["etag"], row["bytes"] or 0, row["date"], modified)

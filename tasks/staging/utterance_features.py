@@ -32,7 +32,7 @@ def write_heard(run: Run, date: dt.date) -> list[str]:
     waits = identities.join(waiting, on="recording_id", how="inner").with_columns(waits=pl.lit(True))
     held = history.recordings(run.lake, run.feature_version, date).filter(pl.col("status") == "ok")
     others = (
-        run.lake.frame("utterances", tables.utterances(run.classes))
+        run.lake.frame("utterances", tables.utterances_schema(run.classes))
         .filter(pl.col("date") == date, pl.col("feature_version") == run.feature_version)
         .select(*UTTERANCE_KEY, "speaker_id")
         .join(waiting.lazy(), on="recording_id", how="anti")

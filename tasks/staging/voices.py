@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from data_contracts.schema.tables import UTTERANCE_KEY, utterances
+from data_contracts.schema.tables import UTTERANCE_KEY, utterances_schema
 from features.store import shard_files
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
@@ -28,7 +28,7 @@ def voices(run: Run, counted: pl.DataFrame, date: dt.date, shards: list[str]) ->
 
 def nobody() -> pl.DataFrame:
     """No rows, with the columns of `identities.parquet`."""
-    schema = utterances(())
+    schema = utterances_schema(())
     columns = [*UTTERANCE_KEY, "speaker_id", "speaker_score", "speaker_known"]
     return pl.DataFrame(pa.schema([schema.field(name) for name in columns]).empty_table())
 

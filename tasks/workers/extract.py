@@ -80,10 +80,10 @@ def _settle() -> None:
 
 def embedders(run: Run) -> dict[str, Embedder]:
     """The models that hear utterances, by the feature set that holds their vectors."""
-    speaker, emotion, patience = run.speaker, run.emotion, run.lake.patience
-    voices = Embedder(encoder(speaker, patience), int(speaker.metadata["dim"]), along(speaker, patience))
+    speaker, emotion, retry_policy = run.speaker, run.emotion, run.lake.retry_policy
+    voices = Embedder(encoder(speaker, retry_policy), int(speaker.metadata["dim"]), along(speaker, retry_policy))
     heard = {"embeddings": voices}
     if "feature_set" in emotion.metadata:
-        vectors = Embedder(extractor(emotion, patience), int(emotion.metadata["feature_dim"]))
+        vectors = Embedder(extractor(emotion, retry_policy), int(emotion.metadata["feature_dim"]))
         heard[emotion.metadata["feature_set"]] = vectors
     return heard

@@ -65,7 +65,7 @@ def _scores(run: Run, date: dt.date, shard: str) -> tuple[pl.DataFrame, np.ndarr
     """(n, classes and then dimensions) of a shard's utterances."""
     if "feature_set" in run.emotion.metadata:
         rows, vectors = utterance_features.utterances(run, date, shard, afresh=True)
-        return rows, serving.pulled_emotion(run.emotion, run.lake.patience).scores(vectors).numpy()
+        return rows, serving.pulled_emotion(run.emotion, run.lake.retry_policy).scores(vectors).numpy()
     if adapts(run):
         rows, standardised, model = _read(run, date, shard)
         return rows, model.believe(standardised - adaptation.read(run, date, rows)).numpy()
@@ -81,7 +81,7 @@ def _scores(run: Run, date: dt.date, shard: str) -> tuple[pl.DataFrame, np.ndarr
 
 
 def _read(run: Run, date: dt.date, shard: str, *, afresh: bool = False) -> tuple[pl.DataFrame, Tensor, EmotionModel]:
-    model = serving.emotion_model(run.emotion, run.lake.patience)
+    model = serving.emotion_model(run.emotion, run.lake.retry_policy)
     rows, features = utterance_features.utterances(run, date, shard, afresh=afresh)
     return rows, model.standardised(features), model
 

@@ -138,7 +138,7 @@ def drawn(
     features = {
         "recordings": pa.Table.from_pylist(rows, schema=feature_sets.RECORDING_FEATURES),
         "segments": pa.table([*keys, pa.array(starts), pa.array(starts + 3), levels], schema=feature_sets.SEGMENTS),
-        "egemaps": pa.table([*keys, *values], schema=feature_sets.egemaps(EGEMAPS_NAMES)),
+        "egemaps": pa.table([*keys, *values], schema=feature_sets.egemaps_schema(EGEMAPS_NAMES)),
     }
     made_by = {"emotion_model": "emotion/1", "speaker_model": "speaker/1", "feature_version": VERSION, "run_id": shard}
     scores = random.dirichlet(np.ones(len(EMOTIONS)), N_UTTERANCES)

@@ -10,7 +10,7 @@ from polars.testing import assert_frame_equal
 
 import features.extraction.prefetch
 from data_contracts.lake import Lake
-from data_contracts.lake.snapshot import versions
+from data_contracts.lake.snapshot import newest_versions
 from features.store import shard_files
 from flows.backfill import backfill
 from flows.nightly import nightly
@@ -21,10 +21,10 @@ FLOAT = {"check_exact": False, "abs_tol": 1e-3, "rel_tol": 1e-3}
 
 
 def test_again_publishes_nothing(settings, published):
-    before = versions(Lake(settings["lake"]))
+    before = newest_versions(Lake(settings["lake"]))
     ledger = backfill(settings=settings)
     assert (ledger.n_known, ledger.extracted.n_objects, ledger.n_published_recordings) == (N_OBJECTS, 0, 0)
-    after = versions(Lake(settings["lake"]))
+    after = newest_versions(Lake(settings["lake"]))
     assert {table: n for table, n in after.items() if table != "runs"} == {
         table: n for table, n in before.items() if table != "runs"
     }
@@ -116,7 +116,7 @@ def test_a_failed_read_takes_nothing_away(settings, tmp_path, sample, monkeypatc
     lake = Lake(settings["lake"])
     before = lake.scan("utterances").collect()
 
-    def denied(uri, _etag, patience=None):
+    def denied(uri, _etag, retry_policy=None):
         raise PermissionError(uri)
 
     with monkeypatch.context() as night:

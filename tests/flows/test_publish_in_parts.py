@@ -8,7 +8,7 @@ from polars.testing import assert_frame_equal
 
 import flows.publish_in_parts
 from data_contracts.lake import Lake
-from data_contracts.lake.snapshot import published
+from data_contracts.lake.snapshot import snapshot
 from flows.backfill import backfill
 
 FLOAT = {"check_exact": False, "abs_tol": 2e-3, "rel_tol": 2e-3}
@@ -49,7 +49,7 @@ def test_what_was_published_before_a_death_stays_and_the_rest_follows(settings, 
         death.setattr(flows.publish_in_parts, "publish", die_at_the_second)
         with pytest.raises(Killed):
             backfill(settings=settings | A_DATE)
-    pinned = published(Lake(settings["lake"]))
+    pinned = snapshot(Lake(settings["lake"]))
     assert pinned.scan("recordings").collect().height == 11
     assert pinned.scan("runs").collect().select("run_id", "status").rows() == [(done[0], "running")]
     ledger = backfill(settings=settings | A_DATE)
@@ -72,7 +72,7 @@ def test_what_an_audit_stops_leaves_the_dates_before(settings, monkeypatch):
     monkeypatch.setattr(auditing, "validate", spoil_the_second)
     with pytest.raises(ValidationStopped, match="these dates were not published"):
         backfill(settings=settings | A_DATE)
-    pinned = published(Lake(settings["lake"]))
+    pinned = snapshot(Lake(settings["lake"]))
     assert pinned.scan("recordings").collect()["date"].n_unique() == 1
     assert f"run={pinned.run_id}" in Lake(settings["lake"]).names("staging")
 
@@ -86,7 +86,7 @@ class Reader(threading.Thread):
 
     def run(self):
         while not self.done.wait(0.05):
-            tables = published(Lake(self.uri))
+            tables = snapshot(Lake(self.uri))
             if tables.run_id is None:
                 continue  # nothing is published yet
             self.seen.add((tables.run_id, *sorted(tables.versions.items())))

@@ -44,7 +44,7 @@ def _rejects(here) -> dict[str, tuple[str, int]]:
 def test_one_that_reads_well_now_leaves_and_gets_its_utterances(here, corpus, sample, monkeypatch):
     """The store failed for a night: the file is the same, and is good."""
 
-    def broken(uri, _etag, patience):
+    def broken(uri, _etag, retry_policy):
         if "0023" in uri:
             raise PermissionError("not tonight")
         return Path(uri).read_bytes()

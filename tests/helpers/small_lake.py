@@ -7,9 +7,9 @@ from typing import Any
 import pyarrow as pa
 
 from data_contracts.lake import Lake
-from data_contracts.lake.snapshot import versions
+from data_contracts.lake.snapshot import newest_versions
 from data_contracts.schema import feature_sets
-from data_contracts.schema import tables as schemas
+from data_contracts.schema.tables import utterances_schema
 from features.store import shard_files
 from tasks.publication.lock import publishing
 from tasks.publication.publish import publish_staged
@@ -30,12 +30,12 @@ def utterance(recording_id: str, date: dt.date, segment: int = 0, **more: Any) -
 def publish_night(lake: Lake, run_id: str, utterances: Iterable[dict[str, Any]], **told: Any) -> Ledger:
     """A run that publishes these; `told` is what its ledger says."""
     rows = [row | {"run_id": run_id} for row in utterances]
-    table = pa.Table.from_pylist(rows, schema=schemas.utterances(CLASSES))
+    table = pa.Table.from_pylist(rows, schema=utterances_schema(CLASSES))
     lake.write_parquet(f"staging/run={run_id}/tables/utterances.parquet", table)
     ledger = Ledger(run_id, "nightly", dt.datetime.now(dt.UTC), verdict="passed", **told)
     ledger.save(lake)
     with publishing(lake, run_id) as held:
-        publish_staged(held, ledger, versions(lake))
+        publish_staged(held, ledger, newest_versions(lake))
     return ledger
 
 
@@ -50,6 +50,6 @@ def write_segments(lake: Lake, date: dt.date, shard: str, n_rows: int = 3, *, le
     tables = {
         "recordings": pa.Table.from_pylist(recordings, schema=feature_sets.RECORDING_FEATURES),
         "segments": pa.table([*keys, *times, levels], schema=feature_sets.SEGMENTS),
-        "embeddings": pa.table([*keys, vectors], schema=feature_sets.embeddings(4)),
+        "embeddings": pa.table([*keys, vectors], schema=feature_sets.embeddings_schema(4)),
     }
     shard_files.write_shard(lake, tables, version="v1", date=date, shard=shard, configuration="c")

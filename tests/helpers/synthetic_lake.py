@@ -11,7 +11,7 @@ import pyarrow as pa
 from deltalake import write_deltalake
 
 from data_contracts.lake import Lake
-from data_contracts.lake.snapshot import point, versions
+from data_contracts.lake.snapshot import move_pointer, newest_versions
 from data_contracts.schema import tables
 
 CLASSES = ("anger", "happiness", "neutral", "sadness")
@@ -59,11 +59,11 @@ def make(lake: Lake, size: Size) -> None:
     for name, frames in days.items():
         _write(lake, name, pl.concat(frames))
     _write(lake, "speakers", _speakers(size))
-    first = versions(lake)
+    first = newest_versions(lake)
     for spoken in utterances:
         _write(lake, "utterances", _rescored(spoken), instead_of=spoken["date"][0])
-    _write(lake, "runs", _runs(size, first, versions(lake)))
-    point(lake, "run-12", versions(lake))
+    _write(lake, "runs", _runs(size, first, newest_versions(lake)))
+    move_pointer(lake, "run-12", newest_versions(lake))
 
 
 def _recordings(size: Size, date: dt.date, random: np.random.Generator) -> pl.DataFrame:
@@ -226,7 +226,7 @@ def _runs(size: Size, first: dict[str, int], last: dict[str, int]) -> pl.DataFra
 
 def _write(lake: Lake, table: str, rows: pl.DataFrame, instead_of: dt.date | None = None) -> None:
     """Columns that are not told are null, or zero, or empty, as the table's schema wants."""
-    schema = tables.utterances(CLASSES) if table == "utterances" else getattr(tables, table.upper())
+    schema = tables.utterances_schema(CLASSES) if table == "utterances" else getattr(tables, table.upper())
     told = rows.to_arrow()
     columns = [
         told[name.name].cast(name.type) if name.name in told.column_names else _nothing(name, len(told))

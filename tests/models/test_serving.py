@@ -14,7 +14,7 @@ from helpers.paths import ROOT, WEIGHTS
 
 from data_contracts.errors import ModelError, TransientError
 from data_contracts.lake import Lake
-from data_contracts.object_store.retry import Patience
+from data_contracts.object_store.retry import RetryPolicy
 from data_contracts.records import ModelRef
 from models import serving
 from models.emotion.model import EmotionModel
@@ -24,7 +24,7 @@ from models.speaker.model import SpeakerModel
 
 _WITHOUT_MLFLOW = """
 import sys
-from data_contracts.object_store.retry import Patience
+from data_contracts.object_store.retry import RetryPolicy
 from data_contracts.records import ModelRef
 from models import serving
 emotion, speaker = (eval(line, {"ModelRef": ModelRef}) for line in sys.argv[1:])
@@ -82,17 +82,17 @@ def test_artifacts_in_s3_leave_nothing_here(refs, s3, tmp_path, monkeypatch):
 
 @pytest.mark.usefixtures("_without_mlflow")
 def test_a_store_that_does_not_answer_is_asked_again_the_next_time(refs, s3, monkeypatch):
-    there, read, patience = _in_s3(refs[1], s3), Lake.read, Patience(7.0)
+    there, read, retry_policy = _in_s3(refs[1], s3), Lake.read, RetryPolicy(7.0)
 
     def silent(lake: Lake, path: str) -> bytes:
         monkeypatch.setattr(Lake, "read", read)
-        assert lake.patience == patience
+        assert lake.retry_policy == retry_policy
         raise TransientError("503")
 
     monkeypatch.setattr(Lake, "read", silent)
     with pytest.raises(TransientError):
-        serving.heard_by(there, patience)
-    assert serving.heard_by(there, patience).dim == 128
+        serving.heard_by(there, retry_policy)
+    assert serving.heard_by(there, retry_policy).dim == 128
 
 
 def _in_s3(ref: ModelRef, bucket: str) -> ModelRef:

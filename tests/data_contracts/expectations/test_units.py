@@ -6,10 +6,10 @@ import pytest
 
 from data_contracts.expectations.suites import suites
 from data_contracts.schema.dictionary import word
-from data_contracts.schema.tables import RECORDINGS, utterances
+from data_contracts.schema.tables import RECORDINGS, utterances_schema
 
 CLASSES = ("anger", "neutral")
-SCHEMAS = {"recordings": RECORDINGS, "utterances": utterances(CLASSES)}
+SCHEMAS = {"recordings": RECORDINGS, "utterances": utterances_schema(CLASSES)}
 _RANGE = re.compile(r"(-?[\d.]+) to (-?[\d.]+)")
 
 

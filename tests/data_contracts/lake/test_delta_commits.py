@@ -12,8 +12,8 @@ from helpers.faulty_s3 import Fault
 
 from data_contracts import lake as lakes
 from data_contracts.errors import TransientError
-from data_contracts.object_store.error_translation import translated
-from data_contracts.object_store.retry import Patience
+from data_contracts.object_store.error_translation import translate_errors
+from data_contracts.object_store.retry import RetryPolicy
 
 LOST = {  # and what is said of a commit that was done
     "truncate": CommitFailedError,  # asked again unseen, and its own commit is taken for another's
@@ -25,7 +25,7 @@ ROWS = pa.table({"k": [2, 3], "v": ["B", "c"]})
 
 @pytest.fixture
 def lake(s3, faulty):
-    made = lakes.open(f"s3://{s3}/lake", Patience(total_s=20.0, timeout_s=5.0))
+    made = lakes.open(f"s3://{s3}/lake", RetryPolicy(total_s=20.0, timeout_s=5.0))
     write_deltalake(made.at("t"), pa.table({"k": [1, 2], "v": ["a", "b"]}), storage_options=made.storage_options)
     return made
 
@@ -52,7 +52,7 @@ def _replace(lake):
 @pytest.mark.parametrize("publish", [_merge, _replace])
 def test_a_merge_that_was_done_says_that_it_failed_and_stands_once_in_the_history(lake, faulty, kind, publish):
     faulty.do(Fault(kind, on="PUT .*_delta_log", times=1))
-    with pytest.raises(LOST[kind]), translated("publishing t"):
+    with pytest.raises(LOST[kind]), translate_errors("publishing t"):
         publish(lake)
     assert _rows(lake) == [1, 2, 3]
     assert [commit.get("id") for commit in _table(lake).history()] == ["x", None]
@@ -78,7 +78,7 @@ def test_an_append_and_a_creation_are_committed_twice_and_their_rows_are_there_o
 def test_a_table_created_empty_and_merged_into_is_right(lake, faulty, kind):
     faulty.do(Fault(kind, on="PUT .*_delta_log", times=1))
     uri, options = lake.at("new"), lake.storage_options
-    lake.patience.keep_trying(
+    lake.retry_policy.call(
         "creating new", lambda: DeltaTable.create(uri, ROWS.schema, mode="ignore", storage_options=options)
     )
     assert _rows(lake, "new") == []

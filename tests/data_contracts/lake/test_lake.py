@@ -15,8 +15,8 @@ from helpers.lakes import make_lake
 from data_contracts import lake as lakes
 from data_contracts.errors import CredentialsError, TransientError, UsageError
 from data_contracts.lake import Lake
-from data_contracts.object_store.error_translation import translated
-from data_contracts.object_store.retry import Patience
+from data_contracts.object_store.error_translation import translate_errors
+from data_contracts.object_store.retry import RetryPolicy
 from data_contracts.schema.feature_sets import SEGMENTS
 from data_contracts.schema.tables import TABLE_KEYS
 
@@ -219,7 +219,7 @@ def test_an_unknown_name_is_answered_with_the_known_ones(lake, name):
 def test_a_server_that_does_not_answer_is_transient(s3, monkeypatch):
     """botocore's connection errors are no OSErrors: they once passed as they were, and were never tried again."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    lake = lakes.open(f"s3://{s3}/lake", Patience(total_s=0.5))
+    lake = lakes.open(f"s3://{s3}/lake", RetryPolicy(total_s=0.5))
     with pytest.raises(TransientError, match=rf"reading s3://{s3}/lake/a: .*http://127.0.0.1:9.* in vain: run again"):
         lake.read("a")
 
@@ -227,7 +227,7 @@ def test_a_server_that_does_not_answer_is_transient(s3, monkeypatch):
 @pytest.fixture
 def disturbed(s3, faulty):
     """A lake behind a store that misbehaves; nobody waits long for it."""
-    return lakes.open(f"s3://{s3}/lake", Patience(total_s=20.0, timeout_s=0.5))
+    return lakes.open(f"s3://{s3}/lake", RetryPolicy(total_s=20.0, timeout_s=0.5))
 
 
 @pytest.mark.parametrize("kind", TRANSIENT)
@@ -289,7 +289,7 @@ def test_credentials_that_ran_out_are_said_to_have(disturbed, faulty):
         with pytest.raises(CredentialsError, match=f"(?s){says}"):
             operation()
         assert faulty.n_requests - before <= 2, "asking again does not help"
-    with pytest.raises(CredentialsError, match="ExpiredToken"), translated("reading runs"):
+    with pytest.raises(CredentialsError, match="ExpiredToken"), translate_errors("reading runs"):
         frame.collect()
 
 

@@ -5,45 +5,45 @@ import pytest
 from deltalake import write_deltalake
 
 from data_contracts.errors import UsageError
-from data_contracts.lake.snapshot import point, published, versions
+from data_contracts.lake.snapshot import move_pointer, newest_versions, snapshot
 
 
 def test_half_a_publication_is_not_seen(lake):
     _write(lake, "utterances", 1)
     _write(lake, "emotion_daily", 1)
-    point(lake, "r1", versions(lake))
+    move_pointer(lake, "r1", newest_versions(lake))
     _write(lake, "utterances", 2)  # the next run has come this far
-    pinned = published(lake)
+    pinned = snapshot(lake)
     assert (pinned.run_id, pinned.versions) == ("r1", {"utterances": 0, "emotion_daily": 0})
     assert pinned.scan("utterances").collect()["n"].to_list() == [1]
     assert lake.scan("utterances").collect()["n"].to_list() == [1], "by its name, without the pointer in hand"
     _write(lake, "emotion_daily", 2)
-    point(lake, "r2", versions(lake))
+    move_pointer(lake, "r2", newest_versions(lake))
     assert pinned.scan("emotion_daily").collect()["n"].to_list() == [1], "what is pinned stays"
-    assert published(lake).scan("emotion_daily").collect()["n"].to_list() == [2]
+    assert snapshot(lake).scan("emotion_daily").collect()["n"].to_list() == [2]
 
 
 def test_a_lake_of_before_the_pointer_is_read_as_it_is(lake):
-    assert published(lake).delta("utterances") is None
+    assert snapshot(lake).delta("utterances") is None
     _write(lake, "utterances", 1)
-    assert published(lake).run_id is None
-    assert published(lake).scan("utterances").collect()["n"].to_list() == [1]
+    assert snapshot(lake).run_id is None
+    assert snapshot(lake).scan("utterances").collect()["n"].to_list() == [1]
 
 
 def test_what_is_not_there_is_named(lake):
     _write(lake, "utterances", 1)
-    point(lake, "r1", versions(lake))
+    move_pointer(lake, "r1", newest_versions(lake))
     with pytest.raises(UsageError, match="rejects has nothing published by r1 or before"):
-        published(lake).scan("rejects")
+        snapshot(lake).scan("rejects")
     with pytest.raises(UsageError, match=r"expected one of utterances.*found 'uterances'"):
-        published(lake).scan("uterances")
+        snapshot(lake).scan("uterances")
 
 
 def test_versions_count_from_the_first_publication(lake):
-    assert set(versions(lake).values()) == {-1}
+    assert set(newest_versions(lake).values()) == {-1}
     _write(lake, "utterances", 1)
     _write(lake, "utterances", 2)
-    assert versions(lake)["utterances"] == 1
+    assert newest_versions(lake)["utterances"] == 1
 
 
 def _write(lake, table, n):

@@ -10,7 +10,7 @@ from helpers.small_lake import publish_night, utterance
 from data_contracts import lake as lakes
 from data_contracts.errors import UsageError
 from data_contracts.lake import Lake
-from data_contracts.lake.time_travel import as_of
+from data_contracts.lake.time_travel import snapshot_as_of
 from flows.workers.embedded_s3 import upload
 from tasks.stages.compact import tidy_tables
 
@@ -75,7 +75,7 @@ def test_a_moment_before_a_publication_does_not_see_it(lake):
 )
 def test_what_is_unknown_is_said_with_what_there_is(lake, when, tables, words):
     with pytest.raises(UsageError, match=words):
-        as_of(lake, when, tables)
+        snapshot_as_of(lake, when, tables)
 
 
 def test_what_was_removed_is_said_to_be_and_the_newest_is_kept(tmp_path, monkeypatch):
@@ -95,6 +95,6 @@ def test_what_was_removed_is_said_to_be_and_the_newest_is_kept(tmp_path, monkeyp
 def test_a_lake_without_a_run(tmp_path):
     lake = lakes.open(str(tmp_path / "empty"))
     with pytest.raises(UsageError, match="the newest runs: none yet"):
-        as_of(lake, "r1", [])
+        snapshot_as_of(lake, "r1", [])
     with pytest.raises(UsageError, match="found 2026-11-21; none yet"):
-        as_of(lake, "2026-11-21", [])
+        snapshot_as_of(lake, "2026-11-21", [])

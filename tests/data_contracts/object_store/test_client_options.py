@@ -1,7 +1,12 @@
 """What S3's clients are told: the usual AWS settings, and how long they wait."""
 
-from data_contracts.object_store.client_options import delta_patience, polars_patience, s3fs_options, storage_options
-from data_contracts.object_store.retry import Patience
+from data_contracts.object_store.client_options import (
+    delta_retry_options,
+    polars_retry_options,
+    s3fs_options,
+    storage_options,
+)
+from data_contracts.object_store.retry import RetryPolicy
 
 
 def test_storage_options_come_from_the_aws_settings():
@@ -35,11 +40,11 @@ def test_storage_options_follow_the_environment(monkeypatch):
 
 
 def test_all_clients_wait_equally_long():
-    patience = Patience(total_s=60.0, timeout_s=3.0)
-    delta = delta_patience("s3://bucket", patience)
+    retry_policy = RetryPolicy(total_s=60.0, timeout_s=3.0)
+    delta = delta_retry_options("s3://bucket", retry_policy)
     assert (delta["timeout"], delta["connect_timeout"], delta["retry_timeout"]) == ("3000ms", "3000ms", "60000ms")
-    polars = polars_patience("s3://bucket", patience)
+    polars = polars_retry_options("s3://bucket", retry_policy)
     assert (polars["timeout"], polars["retry_timeout_ms"]) == ("3000ms", 30_000), "it goes two rounds"
-    s3fs = s3fs_options(patience, {"AWS_ENDPOINT_URL": "http://127.0.0.1:9000"})
+    s3fs = s3fs_options(retry_policy, {"AWS_ENDPOINT_URL": "http://127.0.0.1:9000"})
     assert (s3fs["config_kwargs"]["read_timeout"], s3fs["endpoint_url"]) == (3.0, "http://127.0.0.1:9000")
-    assert delta_patience("/lake", patience) == polars_patience("/lake", patience) == {}
+    assert delta_retry_options("/lake", retry_policy) == polars_retry_options("/lake", retry_policy) == {}

@@ -6,7 +6,7 @@ from botocore import exceptions as boto
 from s3fs.errors import translate_boto_error
 
 from data_contracts.errors import CorpusError, CredentialsError, LakeError, TransientError
-from data_contracts.object_store.error_translation import code_of, translated
+from data_contracts.object_store.error_translation import error_code, translate_errors
 
 
 @pytest.mark.parametrize(
@@ -20,16 +20,16 @@ from data_contracts.object_store.error_translation import code_of, translated
     ],
 )
 def test_foreign_errors_become_ours(foreign, ours, says):
-    with pytest.raises(ours, match=rf"(?s)^writing s3://b/x: .*{says}") as caught, translated("writing s3://b/x"):
+    with pytest.raises(ours, match=rf"(?s)^writing s3://b/x: .*{says}") as caught, translate_errors("writing s3://b/x"):
         raise foreign
     assert caught.value.__cause__ is foreign
     assert type(caught.value) is ours
 
 
 def test_errors_of_the_corpus_are_called_so():
-    with pytest.raises(CorpusError, match="listing x: access denied"), translated("listing x", CorpusError):
+    with pytest.raises(CorpusError, match="listing x: access denied"), translate_errors("listing x", CorpusError):
         raise PermissionError
-    with pytest.raises(KeyError), translated("a bug of ours is no storage error"):
+    with pytest.raises(KeyError), translate_errors("a bug of ours is no storage error"):
         raise KeyError
 
 
@@ -65,8 +65,8 @@ def test_what_the_store_calls_it_decides(ours, code):
     for foreign in (_client(code), by_s3fs, *texts):
         if isinstance(foreign, FileNotFoundError):
             continue
-        assert code_of(foreign) == code
-        with pytest.raises(ours) as caught, translated("reading a"):
+        assert error_code(foreign) == code
+        with pytest.raises(ours) as caught, translate_errors("reading a"):
             raise foreign
         assert type(caught.value) is ours
 
@@ -87,7 +87,7 @@ def test_what_the_store_calls_it_decides(ours, code):
     ],
 )
 def test_what_happens_on_the_way_passes(foreign):
-    with pytest.raises(TransientError, match=r"^reading a: "), translated("reading a", CorpusError):
+    with pytest.raises(TransientError, match=r"^reading a: "), translate_errors("reading a", CorpusError):
         raise foreign
 
 
@@ -97,10 +97,10 @@ def test_no_credentials_and_a_wrong_clock_say_what_to_do():
         (boto.CredentialRetrievalError(provider="sso", error_msg="expired"), "renew them"),
         (_client("RequestTimeTooSkewed"), "a clock that agrees with the store's; set this machine's clock and run"),
     ):
-        with pytest.raises(CredentialsError, match=says), translated("reading a"):
+        with pytest.raises(CredentialsError, match=says), translate_errors("reading a"):
             raise foreign
 
 
 def test_what_is_not_there_passes_as_it_is():
-    with pytest.raises(FileNotFoundError), translated("reading a"):
+    with pytest.raises(FileNotFoundError), translate_errors("reading a"):
         raise FileNotFoundError("a")

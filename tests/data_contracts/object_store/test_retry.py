@@ -4,7 +4,7 @@ import pytest
 
 from data_contracts.errors import LakeError, TransientError, UsageError
 from data_contracts.object_store import retry as module
-from data_contracts.object_store.retry import Patience
+from data_contracts.object_store.retry import RetryPolicy
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def test_an_outage_of_half_a_minute_is_waited_for(pauses):
             raise ConnectionResetError("reset")
         return "well"
 
-    assert Patience().keep_trying("reading a", act) == "well"
+    assert RetryPolicy().call("reading a", act) == "well"
     assert sum(pauses) < 40.0
 
 
@@ -31,7 +31,7 @@ def test_one_that_does_not_end_is_not(pauses):
         raise TimeoutError("slow")
 
     with pytest.raises(TransientError, match="reading a: slow; asked again for 120 s in vain: run again when"):
-        Patience().keep_trying("reading a", act)
+        RetryPolicy().call("reading a", act)
     assert sum(pauses) == pytest.approx(120.0)
     assert max(pauses) <= 8.0
     assert pauses[0] < pauses[2] < pauses[4], "they grow"
@@ -47,12 +47,12 @@ def test_what_does_not_pass_is_asked_once(pauses):
             raise error
 
         with pytest.raises(ours):
-            Patience().keep_trying("reading a", act)
+            RetryPolicy().call("reading a", act)
         assert len(tries) == 1
     assert not pauses
 
 
 def test_no_patience_is_one_try(pauses):
-    assert list(Patience(total_s=0.0).attempts()) == [1]
+    assert list(RetryPolicy(total_s=0.0).attempts()) == [1]
     with pytest.raises(UsageError, match="expected a patience of 0 s or more"):
-        Patience(total_s=-1.0)
+        RetryPolicy(total_s=-1.0)

@@ -5,15 +5,15 @@ import pytest
 from helpers.faulty_s3 import Fault
 
 from data_contracts.object_store.client_options import s3fs_options
-from data_contracts.object_store.error_translation import code_of
-from data_contracts.object_store.retry import Patience
+from data_contracts.object_store.error_translation import error_code
+from data_contracts.object_store.retry import RetryPolicy
 from data_contracts.object_store.s3 import S3
 
 
 @pytest.fixture
 def fs(s3, faulty):
     boto3.client("s3").put_object(Bucket=s3, Key="a", Body=b"0123456789")
-    return S3(**s3fs_options(Patience(timeout_s=0.5)))
+    return S3(**s3fs_options(RetryPolicy(timeout_s=0.5)))
 
 
 def test_a_read_says_of_which_content_it_is(fs, s3):
@@ -52,11 +52,11 @@ def test_a_refused_head_says_why(fs, s3, faulty, code):
     faulty.do(Fault("answer", status=403, code=code))
     with pytest.raises(PermissionError) as caught:
         fs.info(f"{s3}/a")
-    assert code_of(caught.value) == code
+    assert error_code(caught.value) == code
 
 
 def test_a_head_that_alone_is_refused_stays_what_it_is(fs, s3, faulty):
     faulty.do(Fault("answer", on="^HEAD", status=403))
     with pytest.raises(PermissionError) as caught:
         fs.info(f"{s3}/a")
-    assert code_of(caught.value) == "403"
+    assert error_code(caught.value) == "403"

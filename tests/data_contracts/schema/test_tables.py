@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from data_contracts.records import AudioObject, Counts, ModelRef
-from data_contracts.rejects import PASSING, Reason
+from data_contracts.rejects import RETRYABLE, Reason
 from data_contracts.schema import feature_sets, tables
 from data_contracts.schema.tables import TABLE_KEYS
 
@@ -12,7 +12,7 @@ CLASSES = ("calm", "angry")
 
 
 def _schema(table: str) -> pa.Schema:
-    return tables.utterances(CLASSES) if table == "utterances" else getattr(tables, table.upper())
+    return tables.utterances_schema(CLASSES) if table == "utterances" else getattr(tables, table.upper())
 
 
 @pytest.mark.parametrize("table", TABLE_KEYS)
@@ -34,24 +34,24 @@ def test_what_vouches_is_published_last():
 
 
 def test_an_utterance_has_a_score_a_class_and_every_version():
-    names = tables.utterances(CLASSES).names
+    names = tables.utterances_schema(CLASSES).names
     assert [name for name in names if name.startswith("score_")] == ["score_calm", "score_angry"]
     assert {"emotion_model", "speaker_model", "feature_version", "run_id"} <= set(names)
     assert {"emotion_model", "speaker_model", "feature_version", "run_id"} <= set(tables.RECORDINGS.names)
 
 
 def test_every_utterance_feature_set_begins_with_the_key():
-    egemaps = feature_sets.egemaps(["loudness"])
+    egemaps = feature_sets.egemaps_schema(["loudness"])
     for schema in (
         feature_sets.SEGMENTS,
         egemaps,
-        feature_sets.embeddings(4),
+        feature_sets.embeddings_schema(4),
         feature_sets.LOGMEL,
         feature_sets.LLD,
     ):
         assert tuple(schema.names[:3]) == tables.UTTERANCE_KEY == TABLE_KEYS["utterances"]
     assert egemaps.field("loudness").type == pa.float32()
-    assert feature_sets.embeddings(4).field("embedding").type == pa.list_(pa.float16(), 4)
+    assert feature_sets.embeddings_schema(4).field("embedding").type == pa.list_(pa.float16(), 4)
 
 
 def test_hive_columns_stand_in_the_path_alone():
@@ -70,7 +70,7 @@ def test_the_ledger_has_a_column_a_stage():
 
 
 def test_passing_reasons_are_reasons():
-    assert PASSING.issubset(Reason)
+    assert RETRYABLE.issubset(Reason)
     assert str(Reason.NOT_AUDIO) == "not_audio"
 
 

@@ -14,7 +14,7 @@ import pytest
 from helpers.small_disk import small_disk
 
 from data_contracts.errors import ComputeError
-from data_contracts.object_store.retry import Patience
+from data_contracts.object_store.retry import RetryPolicy
 from data_contracts.records import AudioObject
 from data_contracts.rejects import Reason, Reject
 from features.corpus import objects
@@ -24,7 +24,7 @@ from features.corpus.objects import Held, hold, read_object
 
 DAY = dt.date(2026, 11, 21)
 DATA = bytes(range(256)) * 40
-HASTE = Patience(total_s=2.0, timeout_s=1.0)
+HASTE = RetryPolicy(total_s=2.0, timeout_s=1.0)
 
 
 def _item(uri: str) -> AudioObject:
@@ -33,7 +33,7 @@ def _item(uri: str) -> AudioObject:
 
 @contextmanager
 def held(item: AudioObject) -> Iterator[Held | Reject]:
-    found = hold(item, partial(read_object, patience=HASTE), HASTE)
+    found = hold(item, partial(read_object, retry_policy=HASTE), HASTE)
     yield found
     if isinstance(found, Held):
         found.close()

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from data_contracts.errors import CredentialsError, TransientError
 from data_contracts.fingerprint import digest
-from data_contracts.object_store.retry import Patience
+from data_contracts.object_store.retry import RetryPolicy
 from data_contracts.records import AudioObject
 from data_contracts.rejects import Reason, Reject
 from features.corpus.filesystem import look_at
@@ -189,7 +189,9 @@ def test_a_store_that_is_busy_or_takes_no_credentials_makes_no_rejects():
         def read(uri: str, _etag: str, word=word) -> bytes:
             raise ClientError({"Error": {"Code": word, "Message": "said the store"}}, "GetObject")
 
-        fetched = fetch_ahead([_item("a")], config=CONFIG, resources=Resources(patience=Patience(0.3)), read=read)
+        fetched = fetch_ahead(
+            [_item("a")], config=CONFIG, resources=Resources(retry_policy=RetryPolicy(0.3)), read=read
+        )
         with pytest.raises(ours, match=r"reading a: .*said the store"):
             list(fetched)
 

@@ -95,7 +95,7 @@ def test_another_model_that_hears_has_a_feature_set_of_its_own(lake, sample):
 
     _extract(lake, sample, FeatureConfig(), emotion_embeddings=Embedder(seconds, 2))
     rows = shard_files.read(lake, "emotion_embeddings", "v1", DAY, SHARD)
-    assert rows.schema == feature_sets.embeddings(2, "emotion_embeddings")
+    assert rows.schema == feature_sets.embeddings_schema(2, "emotion_embeddings")
     spans = shard_files.read(lake, "segments", "v1", DAY, SHARD).to_pylist()
     assert [row["embedding"][0] for row in rows.to_pylist()] == pytest.approx(
         [span["end_s"] - span["start_s"] for span in spans], abs=1e-3

@@ -48,9 +48,9 @@ def _promised(*, frames: bool) -> dict:
     promised = {
         "recordings": feature_sets.RECORDING_FEATURES,
         "segments": feature_sets.SEGMENTS,
-        "egemaps": feature_sets.egemaps(EGEMAPS_NAMES),
-        "suprasegmental": feature_sets.suprasegmental(len(SUPRASEGMENTAL_NAMES)),
-        "embeddings": feature_sets.embeddings(DIM),
+        "egemaps": feature_sets.egemaps_schema(EGEMAPS_NAMES),
+        "suprasegmental": feature_sets.suprasegmental_schema(len(SUPRASEGMENTAL_NAMES)),
+        "embeddings": feature_sets.embeddings_schema(DIM),
     }
     return promised | ({"logmel": feature_sets.LOGMEL, "lld": feature_sets.LLD} if frames else {})
 

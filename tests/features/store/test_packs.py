@@ -39,8 +39,8 @@ def _write(lake: Lake, shard: str, n_rows: int = 3, *, tries: int = 1, configura
     tables = {
         "recordings": pa.Table.from_pylist([row | more], schema=feature_sets.RECORDING_FEATURES),
         "segments": pa.table([*keys, *numbers, pa.array([0.0] * n_rows, pa.float32())], schema=feature_sets.SEGMENTS),
-        "egemaps": pa.table([*keys, *functionals], schema=feature_sets.egemaps(EGEMAPS_NAMES)),
-        "embeddings": pa.table([*keys, vectors], schema=feature_sets.embeddings(4)),
+        "egemaps": pa.table([*keys, *functionals], schema=feature_sets.egemaps_schema(EGEMAPS_NAMES)),
+        "embeddings": pa.table([*keys, vectors], schema=feature_sets.embeddings_schema(4)),
     }
     shard_files.write_shard(lake, tables, version="v1", date=DAY, shard=shard, configuration=configuration)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from data_contracts import lake as lakes
 from data_contracts.lake import Lake
-from data_contracts.rejects import PASSING, Reason
+from data_contracts.rejects import RETRYABLE, Reason
 from data_contracts.schema.feature_sets import RECORDING_FEATURES, SEGMENTS
 from features.store import history, shard_files
 from features.store.history import Attempts
@@ -162,7 +162,7 @@ def test_the_same_content_in_two_shards_is_one_row_always_the_same(lake):
 @pytest.mark.parametrize("reason", [None, *sorted(Reason)])
 def test_what_has_something_in_its_bytes_is_not_read_again(lake, reason):
     _write(lake, "0a", _row("a", reason=reason))
-    assert history.attempts(lake, "v1", DAY)["a", "e1"] == Attempts(1, reason is None, reason not in PASSING, None)
+    assert history.attempts(lake, "v1", DAY)["a", "e1"] == Attempts(1, reason is None, reason not in RETRYABLE, None)
 
 
 @pytest.mark.parametrize("reason", sorted(Reason))
@@ -171,7 +171,7 @@ def test_three_times_the_same_reason_is_enough(lake, reason):
         _write(lake, f"0{tries}", _row("a", tries=tries, reason=reason))
         found = history.attempts(lake, "v1", DAY)["a", "e1"]
         assert found.worn_out == (reason if tries == 3 else None)
-        assert found.is_done == (tries == 3 or reason not in PASSING)
+        assert found.is_done == (tries == 3 or reason not in RETRYABLE)
 
 
 def test_another_reason_counts_anew(lake):
@@ -231,12 +231,12 @@ def test_how_attempts_lie_in_shards_changes_nothing(rows, random):
     random.shuffle(made)
     shuffled = pl.from_dicts(made, infer_schema_length=None).cast({"reason": pl.String})
     assert history.last_read(shuffled.lazy()).collect().to_dicts() == [shown]
-    if shown["reason"] in PASSING:
-        settled = [row for row in made if row["reason"] not in PASSING]
+    if shown["reason"] in RETRYABLE:
+        settled = [row for row in made if row["reason"] not in RETRYABLE]
         newest = max(settled, key=lambda row: row["read_at"], default=None)
         assert newest is None or any(row["status"] != "ok" for row in settled if row["read_at"] == newest["read_at"])
     else:
-        assert shown["read_at"] == max(row["read_at"] for row in made if row["reason"] not in PASSING)
+        assert shown["read_at"] == max(row["read_at"] for row in made if row["reason"] not in RETRYABLE)
 
 
 def test_a_set_that_is_not_there(lake):

@@ -69,7 +69,7 @@ def test_for_people_and_for_scripts():
     columns = {column["name"]: column for column in utterances["columns"]}
     assert (columns["start_s"]["kind"], columns["start_s"]["unit"]) == ("float64", "s")
     assert columns["emotion"]["may_be_null"]
-    assert columns.keys() == set(tables.utterances(["<class>"], ["arousal", "valence", "dominance"]).names)
+    assert columns.keys() == set(tables.utterances_schema(["<class>"], ["arousal", "valence", "dominance"]).names)
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones():

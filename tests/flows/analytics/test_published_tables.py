@@ -10,7 +10,7 @@ from helpers.mailboxes import webhook
 
 import flows.settings.configs
 from data_contracts.lake import Lake
-from data_contracts.lake.snapshot import point, versions
+from data_contracts.lake.snapshot import move_pointer, newest_versions
 from data_contracts.schema.tables import TABLE_KEYS
 from flows.analytics.sql import query
 from flows.backfill import backfill
@@ -99,4 +99,4 @@ def _as_before(lake):
     for table in NEW:
         lake.remove(f"analytics/{table}")
     (run_id,) = lake.scan("runs").collect()["run_id"]
-    point(lake, run_id, versions(lake))
+    move_pointer(lake, run_id, newest_versions(lake))

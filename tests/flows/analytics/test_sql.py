@@ -21,7 +21,7 @@ import flows.terminal.output
 from data_contracts import lake as lakes
 from data_contracts.errors import CredentialsError, LakeError, TransientError, UsageError
 from data_contracts.lake import Lake
-from data_contracts.object_store.retry import Patience
+from data_contracts.object_store.retry import RetryPolicy
 from flows.analytics.sql import asked, connect, query
 from flows.cli.main import app
 from flows.terminal.output import rows
@@ -113,7 +113,7 @@ def test_two_lines_of_python_and_sql_say_the_same_here_and_there(there, lake):
 
 def test_a_store_in_trouble_is_not_called_wrong_usage(there, faulty):
     """Of what a file system raises DuckDB keeps the traceback, as text."""
-    lake = lakes.open(there.uri, Patience(total_s=0.5, timeout_s=0.5))
+    lake = lakes.open(there.uri, RetryPolicy(total_s=0.5, timeout_s=0.5))
     for fault, kind, words in (
         (Fault("internal_error", on="GET .*parquet"), TransientError, "in vain: run again"),
         (Fault("expired", on="GET .*parquet"), CredentialsError, "renew them"),

@@ -18,7 +18,7 @@ from tasks.staging import projection
 
 DAYS = [dt.date(2026, 11, day) for day in (19, 20, 21)]
 CLASSES = ("anger", "neutral")
-SCHEMA = tables.utterances(CLASSES)
+SCHEMA = tables.utterances_schema(CLASSES)
 RECORDINGS = pl.DataFrame(tables.RECORDINGS.empty_table()).schema
 UTTERANCES = pl.DataFrame(SCHEMA.empty_table()).schema
 

@@ -13,8 +13,8 @@ from polars.testing import assert_frame_equal
 from data_contracts.expectations.suites import COUNTED
 from data_contracts.lake import Lake
 from data_contracts.schema import feature_sets
-from data_contracts.schema import tables as schemas
-from data_contracts.schema.tables import BY_DAY, EMBEDDING
+from data_contracts.schema import tables as table_schemas
+from data_contracts.schema.tables import BY_DAY, EMBEDDING, RECORDINGS, TABLE_KEYS, utterances_schema
 from features.dsp.gemaps import EGEMAPS_NAMES
 from features.store import shard_files
 from tasks.aggregates import feature_daily
@@ -27,7 +27,7 @@ FIRST = dt.date(2026, 10, 1)
 DAYS = [FIRST + dt.timedelta(days=n) for n in range(30)]
 N_RECORDINGS, N_EACH, DIM = 60, 5, 16
 LOUD = [name for name in EGEMAPS_NAMES if name.startswith(("loudness_sma3_percentile", "equivalentSoundLevel"))]
-SCHEMA = schemas.utterances(("anger", "neutral"))
+SCHEMA = utterances_schema(("anger", "neutral"))
 
 
 def _night(lake, date, *, louder=0.0, angry=0.3, rejected=6, version="v1"):
@@ -35,7 +35,7 @@ def _night(lake, date, *, louder=0.0, angry=0.3, rejected=6, version="v1"):
     random = np.random.default_rng(date.toordinal())
     ids = [f"{date:%d}{n:030x}" for n in range(N_RECORDINGS)]
     recordings = _filled(
-        schemas.RECORDINGS,
+        RECORDINGS,
         {
             "uri": [f"s3://calls/{date:%Y/%m/%d}/north/{name}.flac" for name in ids],
             "recording_id": ids,
@@ -92,8 +92,8 @@ def _store(lake, date, shard, keys, values, vectors, version):
     floats = [pa.array(column, pa.float32()) for column in values.T]
     flat = pa.FixedSizeListArray.from_arrays(pa.array(vectors.astype(np.float16).ravel()), DIM)
     tables = {
-        "egemaps": pa.Table.from_arrays([*columns, *floats], schema=feature_sets.egemaps(EGEMAPS_NAMES)),
-        "embeddings": pa.Table.from_arrays([*columns, flat], schema=feature_sets.embeddings(DIM)),
+        "egemaps": pa.Table.from_arrays([*columns, *floats], schema=feature_sets.egemaps_schema(EGEMAPS_NAMES)),
+        "embeddings": pa.Table.from_arrays([*columns, flat], schema=feature_sets.embeddings_schema(DIM)),
         "recordings": pa.Table.from_pylist(rows, schema=feature_sets.RECORDING_FEATURES),
     }
     shard_files.write_shard(lake, tables, version=version, date=date, shard=shard, configuration="test")
@@ -106,7 +106,7 @@ def _publish(lake, nights, version="v1"):
     tables, judged = by_day(make_run(lake, feature_version=version), days, recordings, utterances)
     for table in BY_DAY:
         dates = judged if table == "drift" else days
-        schema = pl.DataFrame(getattr(schemas, table.upper()).empty_table()).schema
+        schema = pl.DataFrame(getattr(table_schemas, table.upper()).empty_table()).schema
         rows = tables[table].select(pl.col(name).cast(kind) for name, kind in schema.items())
         stamp = {"undertone.run_id": f"{dates[0]}-{lake.delta(table) and lake.delta(table).version()}"}
         commit(lake, Change(table, rows.to_arrow(), dates=dates.to_list(), replace=True), stamp)
@@ -149,7 +149,7 @@ def test_the_audit_says_it_in_words_of_the_touched_dates_alone(month):
 
 
 def test_the_audit_counts_keys_that_are_null_or_twice():
-    tables = {table: pl.DataFrame(getattr(schemas, table.upper()).empty_table()) for table in COUNTED}
+    tables = {table: pl.DataFrame(getattr(table_schemas, table.upper()).empty_table()) for table in COUNTED}
     assert keys_broken(tables) == 0
     rows = [{"date": DAYS[0], "measure": name} for name in ("a", "b", "b", None)]
     tables["drift"] = pl.DataFrame(rows, schema=tables["drift"].schema)
@@ -202,7 +202,7 @@ def test_a_night_touches_its_own_date_and_reads_no_features_of_another(lake, mon
     for table in BY_DAY:
         rows = lake.scan(table).collect()
         assert DAYS[9] in rows["date"]
-        key = list(schemas.TABLE_KEYS[table])
+        key = list(TABLE_KEYS[table])
         assert_frame_equal(rows.filter(pl.col("date") < DAYS[9]).sort(key), before[table].sort(key), check_exact=True)
 
 

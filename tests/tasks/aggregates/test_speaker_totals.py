@@ -14,7 +14,7 @@ from tasks.aggregates.emotion_daily import by_speaker
 from tasks.aggregates.speaker_totals import update_speaker_totals
 
 DAY = dt.date(2026, 11, 20)
-UTTERANCES = pl.DataFrame(tables.utterances(()).empty_table())
+UTTERANCES = pl.DataFrame(tables.utterances_schema(()).empty_table())
 SPEAKERS = pl.DataFrame(tables.SPEAKERS.empty_table())
 _SAID = st.dictionaries(
     st.integers(0, 11),  # which utterance

@@ -13,7 +13,7 @@ from data_contracts.schema import tables
 from tasks.publication.commit import RUN_ID, Change, commit, commits
 
 DAYS = [dt.date(2026, 11, 1) + dt.timedelta(days=n) for n in range(4)]
-SCHEMA = tables.utterances(())
+SCHEMA = tables.utterances_schema(())
 
 
 def test_files_of_other_dates_are_not_opened(lake):

@@ -8,7 +8,7 @@ import pytest
 from deltalake import write_deltalake
 
 from data_contracts.errors import PublishConflict
-from data_contracts.lake.snapshot import versions
+from data_contracts.lake.snapshot import newest_versions
 from data_contracts.schema import tables
 from data_contracts.schema.tables import TABLE_KEYS
 from flows.analytics.sql import query
@@ -35,13 +35,13 @@ def test_rows_come_change_and_go(lake):
 
 
 def test_published_twice_is_published_once(lake):
-    base = versions(lake)
+    base = newest_versions(lake)
     ledger = _stage(lake, "r1", [_utterance("a", 0)])
     _publish_staged(lake, ledger, base)
-    before = versions(lake)
+    before = newest_versions(lake)
     ledger = _stage(lake, "r1", [_utterance("a", 0)])
     _publish_staged(lake, ledger, base)
-    assert versions(lake) == before
+    assert newest_versions(lake) == before
     (commit,) = lake.delta("utterances").history()
     assert (commit[RUN_ID], commit[ATTEMPT]) == ("r1", "0")
 
@@ -84,7 +84,7 @@ def test_a_daily_table_of_before_gets_the_new_columns_on_the_days_that_are_touch
 def test_what_an_earlier_version_staged_of_a_day_is_rolled_forward(lake):
     """It died publishing, and this one goes on: its days stand in another place, its rows have fewer columns."""
     _publish(lake, "r0", [], daily=[_said_in_a_day(day, "anger") for day in (DAY, NEXT)], dates=[DAY, NEXT])
-    base = versions(lake)
+    base = newest_versions(lake)
     _stage(lake, "dead", [], dates=[DAY])
     for table in ("emotion_daily", *NEW):
         lake.remove(f"staging/run=dead/tables/{table}.parquet")
@@ -110,10 +110,10 @@ def test_another_taxonomy_adds_its_columns(lake):
 
 def test_a_table_of_before_gets_the_new_column(lake):
     """The names of channels came later: what was published without them has none, what is published now may."""
-    before = pa.Table.from_pylist([_utterance("a", 0) | {"run_id": "r0"}], schema=tables.utterances(CLASSES))
+    before = pa.Table.from_pylist([_utterance("a", 0) | {"run_id": "r0"}], schema=tables.utterances_schema(CLASSES))
     before = before.drop_columns("channel_name")
     write_deltalake(lake.at("analytics", "utterances"), before.cast(_nullable(before.schema)))
-    held = lake.frame("utterances", tables.utterances(CLASSES)).collect()
+    held = lake.frame("utterances", tables.utterances_schema(CLASSES)).collect()
     assert held["channel_name"].to_list() == [None]
     _publish(lake, "r1", [_utterance("b", 0) | {"channel_name": "agent"}, _utterance("c", 0)])
     rows = lake.scan("utterances").sort("recording_id").collect()
@@ -130,7 +130,7 @@ def _nullable(schema):
 
 
 def test_nobody_is_overwritten_unseen(lake):
-    base = versions(lake)
+    base = newest_versions(lake)
     _publish(lake, "r1", [_utterance("a", 0)])
     ledger = _stage(lake, "r2", [_utterance("b", 0)])
     with pytest.raises(PublishConflict, match="utterances went from version -1 to 0"):
@@ -139,7 +139,7 @@ def test_nobody_is_overwritten_unseen(lake):
 
 
 def test_what_was_audited_is_rolled_forward_once(lake):
-    base = versions(lake)
+    base = newest_versions(lake)
     _stage(lake, "dead", [_utterance("a", 0)])
     lake.write_json("staging/run=dead/ready.json", {"base": base})
     _stage(lake, "unaudited", [_utterance("b", 0)])
@@ -149,11 +149,11 @@ def test_what_was_audited_is_rolled_forward_once(lake):
 
 
 def test_what_others_overtook_is_not_rolled_forward(lake):
-    base = versions(lake)
+    base = newest_versions(lake)
     _stage(lake, "dead", [_utterance("a", 0)])
     lake.write_json("staging/run=dead/ready.json", {"base": base})
     ledger = _stage(lake, "alive", [_utterance("b", 0)])
-    _publish_staged(lake, ledger, versions(lake))
+    _publish_staged(lake, ledger, newest_versions(lake))
     assert roll_forward.fn(lake) == []
     assert lake.names("staging/run=dead") == ["run.json"], "its ledger tells that it died"
 
@@ -164,13 +164,13 @@ def _publish_staged(lake, ledger, base):
 
 
 def _publish(lake, run_id, rows, **more):
-    _publish_staged(lake, _stage(lake, run_id, rows, **more), versions(lake))
+    _publish_staged(lake, _stage(lake, run_id, rows, **more), newest_versions(lake))
 
 
 def _stage(lake, run_id, rows, *, gone=(), daily=(), dates=(), classes=CLASSES):
     """Everything that a run leaves behind when its audit has passed."""
     staging = f"staging/run={run_id}"
-    staged = {"utterances": (rows, tables.utterances(classes)), "emotion_daily": (daily, tables.EMOTION_DAILY)}
+    staged = {"utterances": (rows, tables.utterances_schema(classes)), "emotion_daily": (daily, tables.EMOTION_DAILY)}
     for table in list(TABLE_KEYS)[:-1]:
         content, schema = staged.get(table, ((), getattr(tables, table.upper(), None)))
         named = [row | ({"run_id": run_id} if table == "utterances" else {}) for row in content]

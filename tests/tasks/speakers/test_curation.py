@@ -10,9 +10,8 @@ import pytest
 import tasks.publication.publish
 from data_contracts.errors import UsageError
 from data_contracts.lake import Lake
-from data_contracts.lake.snapshot import versions
-from data_contracts.schema import tables as schemas
-from data_contracts.schema.tables import FORGOTTEN, SPEAKERS, TABLE_KEYS
+from data_contracts.lake.snapshot import newest_versions
+from data_contracts.schema.tables import EMOTION_DAILY, FORGOTTEN, RECORDINGS, SPEAKERS, TABLE_KEYS, utterances_schema
 from tasks.aggregates.emotion_daily import by_speaker, emotion_daily, speaker_daily
 from tasks.publication.manual_change import ManualChange, publish_manual_change
 from tasks.speakers import curation
@@ -38,7 +37,7 @@ class Killed(BaseException):
 @pytest.fixture
 def lake(lake):
     """Three speakers on two days, published."""
-    utterances = pa.Table.from_pylist([_utterance(*said) for said in SAID], schema=schemas.utterances(("anger",)))
+    utterances = pa.Table.from_pylist([_utterance(*said) for said in SAID], schema=utterances_schema(("anger",)))
     said = pl.DataFrame(utterances)
     sums = {row["speaker_id"]: row for row in by_speaker(said.lazy()).collect().to_dicts()}
     people = [_person(n, *person, sums[person[0]]) for n, person in enumerate(PEOPLE.items())]
@@ -47,7 +46,7 @@ def lake(lake):
         "utterances": utterances,
         "speakers": pa.Table.from_pylist(people, schema=SPEAKERS),
         "recordings": _recordings(),
-        "emotion_daily": _emotions(said).to_arrow().cast(schemas.EMOTION_DAILY),
+        "emotion_daily": _emotions(said).to_arrow().cast(EMOTION_DAILY),
         "speaker_daily": daily.to_arrow(),
     }
     publish_manual_change(lake, "a run", lambda _: ManualChange(tables, days=tuple(DAYS)))
@@ -68,9 +67,9 @@ def test_a_found_voice_gets_a_name_and_is_known_by_it(lake):
 
 def test_named_the_same_again_publishes_nothing(lake):
     curation.rename(lake, "spk_b", "Ben")
-    before = versions(lake)
+    before = newest_versions(lake)
     curation.rename(lake, "Ben", "Ben")
-    assert versions(lake) == before
+    assert newest_versions(lake) == before
 
 
 def test_two_become_one_in_every_table(lake):
@@ -95,9 +94,9 @@ def test_whoever_is_near_a_merged_voice_is_its_survivor(lake):
 
 def test_merged_twice_is_merged_once(lake):
     first = curation.merge(lake, "ada-lovelace", ["spk_b", "spk_b"])
-    before = versions(lake)
+    before = newest_versions(lake)
     again = curation.merge(lake, "ada-lovelace", ["spk_b"])
-    assert versions(lake) == before
+    assert newest_versions(lake) == before
     assert again["n_utterances"] == first["n_utterances"]
 
 
@@ -269,7 +268,7 @@ def _recordings():
     ]
     rows[0]["source"] = None
     dated = [row | {"date": days[row["recording_id"]]} for row in rows]
-    return pl.DataFrame(dated, schema=pl.DataFrame(schemas.RECORDINGS.empty_table()).schema).to_arrow()
+    return pl.DataFrame(dated, schema=pl.DataFrame(RECORDINGS.empty_table()).schema).to_arrow()
 
 
 def _parquet_with(lake, word):

@@ -16,7 +16,7 @@ import tasks.publication.compaction
 import tasks.stages.compact
 from data_contracts.errors import LakeError
 from data_contracts.lake import Lake
-from data_contracts.lake.snapshot import point, published, versions
+from data_contracts.lake.snapshot import move_pointer, newest_versions, snapshot
 from data_contracts.schema.tables import REJECTS, SPEAKER_DAILY
 from features.store import shard_files
 from tasks import maintenance_report
@@ -132,27 +132,27 @@ def test_longer_than_delta_remembers(lake):
 def test_the_pinned_version_stays_readable_however_old(lake, monkeypatch):
     """Who maintains may die before the pointer moves; readers go on with what it names."""
     before = _nights(lake)
-    point(lake, "r", versions(lake))
+    move_pointer(lake, "r", newest_versions(lake))
     pinned = lake.delta("speaker_daily").version()
     with monkeypatch.context() as death:
         death.setattr(tasks.stages.compact, "point", lambda *_: None)
         _tidy(lake)
         _age(lake, "analytics/speaker_daily", 12)
         _tidy(lake)
-    assert published(lake).versions == {"speaker_daily": pinned}
-    assert published(lake).scan("speaker_daily").collect().sort("date").equals(before)
+    assert snapshot(lake).versions == {"speaker_daily": pinned}
+    assert snapshot(lake).scan("speaker_daily").collect().sort("date").equals(before)
 
 
 def test_the_pointer_moves_to_the_compacted_versions(lake):
     before = _nights(lake)
     _tidy(lake)
-    assert published(lake).run_id is None, "where nothing was published as a whole, nothing is said to be"
+    assert snapshot(lake).run_id is None, "where nothing was published as a whole, nothing is said to be"
     _nights(lake, 1)
-    point(lake, "r", versions(lake))
-    reader = published(lake)
+    move_pointer(lake, "r", newest_versions(lake))
+    reader = snapshot(lake)
     rows = reader.scan("speaker_daily").collect().sort("date", "n_utterances")
     _tidy(lake)
-    now = published(lake)
+    now = snapshot(lake)
     assert (now.run_id, now.versions) == ("r", {"speaker_daily": lake.delta("speaker_daily").version()})
     assert len(now.delta("speaker_daily").file_uris()) == 1
     for pinned in (now, reader):

@@ -14,7 +14,7 @@ from helpers.runs import make_run, model_ref
 from data_contracts.errors import ModelError
 from data_contracts.lake import Lake
 from data_contracts.schema import feature_sets
-from data_contracts.schema import tables as schemas
+from data_contracts.schema.tables import UTTERANCE_KEY
 from features.dsp.gemaps import EGEMAPS_NAMES
 from features.extraction.config import FeatureConfig
 from features.store import shard_files
@@ -29,7 +29,7 @@ from tasks.staging import utterance_features
 from tasks.staging.pending import Pending
 
 DAY, CLASSES = dt.date(2026, 11, 21), ("anger", "neutral")
-KEY = list(schemas.UTTERANCE_KEY)
+KEY = list(UTTERANCE_KEY)
 N, WIDTH = 12, len(FEATURE_NAMES)
 SPEAKERS = ["ann", "bob", "cleo"] * 4
 SECONDS = np.linspace(1.0, 3.2, N)
