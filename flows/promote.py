@@ -8,7 +8,7 @@ from typing import Any
 from data_contracts.errors import ModelError, UsageError
 from data_contracts.records import ModelRef
 from flows.settings import Settings
-from models.promotion import Verdict, judge
+from models.promotion import Verdict, judge_challenger
 from models.registry import history, loading
 from models.registry.compatibility import check_features
 from models.registry.mlflow_registry import CHAMPION, PREVIOUS, Registry
@@ -66,12 +66,14 @@ def promote(
     loading.load(ref)
     verdict = Verdict(False, "nothing was evaluated: no evaluation corpus was given")
     if chosen:
-        verdict = judge(ref, before, Path(chosen), voices=models.champion("speaker"), unheard=unheard or force)
+        verdict = judge_challenger(
+            ref, before, Path(chosen), voices=models.champion("speaker"), unheard=unheard or force
+        )
     if verdict.accepted or force:
         models.promote(name, ref.version)
         told = {"accepted": verdict.accepted, **verdict.record()}
         now = dt.datetime.now(dt.UTC)
-        history.promoted(models, ref, before, told, forced=force, reason=reason, now=now)
+        history.record_promotion(models, ref, before, told, forced=force, reason=reason, now=now)
     return Outcome(ref, before, verdict, promoted=verdict.accepted or force, forced=force)
 
 
@@ -89,7 +91,7 @@ def rollback(settings: Settings, name: str, *, reason: str = "") -> tuple[ModelR
     except ModelError as error:
         raise ModelError(f"{name} has no version to go back to: {error}") from error
     now = models.rollback(name)
-    history.rolled_back(models, now, went, reason=reason, now=dt.datetime.now(dt.UTC))
+    history.record_rollback(models, now, went, reason=reason, now=dt.datetime.now(dt.UTC))
     return now, went
 
 

@@ -13,11 +13,11 @@ from typing import Any
 from data_contracts.errors import ModelError, UndertoneError, UsageError
 from data_contracts.records import ModelRef
 from models.data import training_set
-from models.data.labelled_speech import manifest_of, read_labels
-from models.data.speaker_overlap import heard, recording_ids, write_without
-from models.metrics.names import FIGURES, figure
-from models.pretrained.emotion import PulledEmotion
-from models.pretrained.kind import is_pulled, speaker_in
+from models.data.labelled_speech import manifest_digest_from_ids, read_labels
+from models.data.speaker_overlap import overlapping_speakers, recording_ids, write_without_speakers
+from models.metrics.names import FIGURES, format_figure
+from models.pretrained.emotion import PretrainedEmotion
+from models.pretrained.kind import is_pretrained, load_speaker
 from models.registry import loading
 from models.registry.compatibility import check_features
 
@@ -45,7 +45,7 @@ class Verdict:
         return {name: value for name, value in asdict(self).items() if value not in ("", {})}
 
 
-def judge(
+def judge_challenger(
     challenger: ModelRef, champion: ModelRef | None, corpus: Path, *, voices: ModelRef, unheard: bool = False
 ) -> Verdict:
     """The verdict on `corpus`, a labelled folder; `voices` is the speaker model by which emotion models adapt.
@@ -67,14 +67,14 @@ def evaluate(name: str, folder: Path, corpus: Path, *, voices: Path) -> dict[str
     if name == "emotion":
         from models.emotion.evaluation import evaluate_emotion
         from models.emotion.model import EmotionModel
-        from models.pretrained.evaluation import evaluate_pulled
+        from models.pretrained.evaluation import evaluate_pretrained
 
-        if is_pulled(folder):
-            return evaluate_pulled(PulledEmotion(folder), corpus)
-        return evaluate_emotion(EmotionModel.load(folder), corpus, speaker=speaker_in(voices))
+        if is_pretrained(folder):
+            return evaluate_pretrained(PretrainedEmotion(folder), corpus)
+        return evaluate_emotion(EmotionModel.load(folder), corpus, speaker=load_speaker(voices))
     from models.speaker.evaluation import evaluate_speaker
 
-    return evaluate_speaker(speaker_in(folder), corpus)
+    return evaluate_speaker(load_speaker(folder), corpus)
 
 
 def _judged(
@@ -82,17 +82,20 @@ def _judged(
 ) -> Verdict:
     clips = [clip for clip in read_labels([corpus]) if clip.speaker]
     recordings = recording_ids(clips)
-    here: dict[str, Any] = {"corpus": str(corpus), "manifest": manifest_of(clips, recordings)}
+    here: dict[str, Any] = {"corpus": str(corpus), "manifest": manifest_digest_from_ids(clips, recordings)}
     replaced = champion if champion is not None and _fits(champion) else None
     refs = [challenger, *([replaced] if replaced else [])]
     folders = [loading.weights_folder(ref) for ref in refs]
-    known = {ref.label: heard(_told(ref, folder), clips, recordings) for ref, folder in zip(refs, folders, strict=True)}
+    known = {
+        ref.label: overlapping_speakers(_told(ref, folder), clips, recordings)
+        for ref, folder in zip(refs, folders, strict=True)
+    }
     both, speakers = set().union(*known.values()), {clip.speaker for clip in clips}
     here["n_left_out"] = len(both)
     if both and (not unheard or both == speakers):
         return Verdict(False, _on_both_sides(known, speakers, corpus), **here)
     with tempfile.TemporaryDirectory() as place:
-        left = write_without(both, corpus, Path(place)) if both else corpus
+        left = write_without_speakers(both, corpus, Path(place)) if both else corpus
         speaker = loading.weights_folder(voices)
         results = [evaluate(challenger.name, folder, left, voices=speaker) for folder in folders]
     kept = [_digest(challenger.name, result) for result in results]
@@ -108,7 +111,7 @@ def _compared(
     if not found or not math.isfinite(mine[found[0]]):
         return Verdict(False, f"{challenger.label} has no figure to go by on {here['corpus']}", **here)
     metric = found[0]
-    words = f"{FIGURES[challenger.name][metric]} {figure(mine, metric)}"
+    words = f"{FIGURES[challenger.name][metric]} {format_figure(mine, metric)}"
     if replaced is None:
         why = f"{champion.label} reads features that are no longer computed" if champion else "there is no champion"
         return Verdict(True, f"{why}; {challenger.label} has {words}", metric, **here)
@@ -117,7 +120,7 @@ def _compared(
         odd = ", ".join(sorted(classes[0] ^ classes[1]))
         return Verdict(False, f"the two tell different classes apart ({odd}), so their figures say nothing", **here)
     worse = mine[metric] > theirs[metric] if metric in _LOWER_IS_BETTER else mine[metric] < theirs[metric]
-    than = f"{words}, {replaced.label} {figure(theirs, metric)}"
+    than = f"{words}, {replaced.label} {format_figure(theirs, metric)}"
     return Verdict(not worse, f"{challenger.label} is {'worse' if worse else 'no worse'}: {than}", metric, **here)
 
 
@@ -130,7 +133,7 @@ def _fits(ref: ModelRef) -> bool:
 
 
 def _told(ref: ModelRef, folder: Path) -> Path:
-    if not training_set.is_told(folder):
+    if not training_set.exists(folder):
         raise UsageError(
             f"{ref.label} does not say what it was trained on (no trained_on.txt), so that nobody can see whether a "
             "speaker is on both sides"

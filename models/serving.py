@@ -26,19 +26,19 @@ from data_contracts.records import ModelRef
 from features.extraction.utterances import Embed
 from features.segmentation.speaker_changes import SlidingEmbedder
 from models.emotion.model import EmotionModel
-from models.registry.artifact import EMOTION_LOADER, LOADERS, SMALL
+from models.registry.artifact import EMOTION_LOADER, LOADERS, SELF_CONTAINED_LOADERS
 from models.registry.compatibility import check_features
 from models.speaker.pyfunc import SpeakerPyfunc
 
 if TYPE_CHECKING:
-    from models.pretrained.emotion import PulledEmotion
+    from models.pretrained.emotion import PretrainedEmotion
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 _one_at_a_time = threading.Lock()  # threads of one worker would load the same model beside each other
 
 
-def heard_by(ref: ModelRef, retry_policy: RetryPolicy = RetryPolicy()) -> SpeakerPyfunc | None:
+def own_speaker_encoder(ref: ModelRef, retry_policy: RetryPolicy = RetryPolicy()) -> SpeakerPyfunc | None:
     """What hears for a speaker model; None for somebody else's, which has `predict` alone.
 
     Raises ModelError where it cannot be loaded.
@@ -47,12 +47,12 @@ def heard_by(ref: ModelRef, retry_policy: RetryPolicy = RetryPolicy()) -> Speake
     return model if isinstance(model, SpeakerPyfunc) else None
 
 
-def pulled_emotion(ref: ModelRef, retry_policy: RetryPolicy = RetryPolicy()) -> "PulledEmotion":
+def pretrained_emotion_model(ref: ModelRef, retry_policy: RetryPolicy = RetryPolicy()) -> "PretrainedEmotion":
     """A version brought in from elsewhere, extractor and head. Raises ModelError where it is none."""
-    from models.pretrained.emotion import PulledEmotion
+    from models.pretrained.emotion import PretrainedEmotion
 
     model = _behind(ref, retry_policy)
-    if not isinstance(model, PulledEmotion):
+    if not isinstance(model, PretrainedEmotion):
         raise ModelError(f"{ref.label} says that it has an extractor, and is none that was pulled: register it again")
     return model
 
@@ -64,16 +64,16 @@ def emotion_model(ref: ModelRef, retry_policy: RetryPolicy = RetryPolicy()) -> E
         return _emotion_model(ref.uri, ref.metadata.get("registry"), retry_policy)
 
 
-def extractor(ref: ModelRef, retry_policy: RetryPolicy = RetryPolicy()) -> Embed:
+def emotion_embedder(ref: ModelRef, retry_policy: RetryPolicy = RetryPolicy()) -> Embed:
     """What a pulled emotion model's head reads, as a function of waveforms and lengths."""
-    return lambda waveform, lengths: pulled_emotion(ref, retry_policy).embed(waveform, lengths).cpu().numpy()
+    return lambda waveform, lengths: pretrained_emotion_model(ref, retry_policy).embed(waveform, lengths).cpu().numpy()
 
 
-def encoder(ref: ModelRef, retry_policy: RetryPolicy = RetryPolicy()) -> Embed:
+def speaker_embedder(ref: ModelRef, retry_policy: RetryPolicy = RetryPolicy()) -> Embed:
     """The speaker model as a function of waveforms and lengths."""
 
     def embed(waveform: Tensor, lengths: Tensor) -> np.ndarray:
-        own = heard_by(ref, retry_policy)
+        own = own_speaker_encoder(ref, retry_policy)
         if own is not None:
             return np.asarray(own.embed(waveform, lengths), np.float32)
         from models.registry import loading
@@ -84,15 +84,17 @@ def encoder(ref: ModelRef, retry_policy: RetryPolicy = RetryPolicy()) -> Embed:
     return embed
 
 
-def along(ref: ModelRef, retry_policy: RetryPolicy = RetryPolicy()) -> SlidingEmbedder:
+def sliding_embedder(ref: ModelRef, retry_policy: RetryPolicy = RetryPolicy()) -> SlidingEmbedder:
     """Who speaks along an utterance, from the model's frames; a model that does not show them hears every window."""
-    from models.speaker.sliding import by_crops
+    from models.speaker.sliding import sliding_by_crops
 
     def listen(waveform: Tensor, lengths: Tensor, windows_s: Sequence[float], hop_s: float) -> list[list[np.ndarray]]:
-        own = heard_by(ref, retry_policy)
+        own = own_speaker_encoder(ref, retry_policy)
         if own is not None:
-            return own.along(waveform, lengths, windows_s, hop_s)
-        return by_crops(encoder(ref, retry_policy), waveform, lengths, windows_s=windows_s, hop_s=hop_s)
+            return own.sliding_embeddings(waveform, lengths, windows_s, hop_s)
+        return sliding_by_crops(
+            speaker_embedder(ref, retry_policy), waveform, lengths, windows_s=windows_s, hop_s=hop_s
+        )
 
     return listen
 
@@ -153,7 +155,9 @@ def _own(uri: str, retry_policy: RetryPolicy) -> Iterator[tuple[str, Path] | Non
         found = _flavour(lake.read("MLmodel").decode())
     except FileNotFoundError:
         found = None
-    if found is None or found[0] not in SMALL:  # what reads its weights later needs them to stay: MLflow's copy does
+    if (
+        found is None or found[0] not in SELF_CONTAINED_LOADERS
+    ):  # what reads its weights later needs them to stay: MLflow's copy does
         yield None
         return
     with tempfile.TemporaryDirectory(prefix="undertone-model-") as here:

@@ -62,10 +62,10 @@ def split_by_voice(
     utterances: Sequence[Utterance], embedders: Embedders, *, config: ChangeConfig, device: torch.device
 ) -> list[Utterance]:
     """The utterances, in which a voice changes in two or more."""
-    along = embedders["embeddings"].sliding if "embeddings" in embedders else None
+    embed_sliding = embedders["embeddings"].sliding if "embeddings" in embedders else None
     waveforms = {number: utterance.waveform for number, utterance in enumerate(utterances)}
     whole = {number: [Span(0.0, len(waveform) / SAMPLE_RATE)] for number, waveform in waveforms.items()}
-    pieces = split_at_changes(waveforms, whole, along, config=config, device=device)
+    pieces = split_at_changes(waveforms, whole, embed_sliding, config=config, device=device)
     return [part for number, utterance in enumerate(utterances) for part in utterance.parts(pieces[number])]
 
 

@@ -82,7 +82,7 @@ class ChangeConfig:
 def split_at_changes(
     waveforms: Mapping[K, np.ndarray],  # (time,) float32 at 16 kHz, by whatever names them
     spans: Mapping[K, list[Span]],
-    along: SlidingEmbedder | None,
+    embed_sliding: SlidingEmbedder | None,
     *,
     config: ChangeConfig,
     device: torch.device,
@@ -92,14 +92,14 @@ def split_at_changes(
     As they were where changes are not looked for, or nobody can tell voices apart.
     """
     split = {recording: list(own) for recording, own in spans.items()}
-    if not config.enabled or along is None:
+    if not config.enabled or embed_sliding is None:
         return split
     keys = [(recording, span) for recording, own in spans.items() for span in own]
     long = [(recording, span) for recording, span in keys if span.end_s - span.start_s >= config.shortest_s]
     pieces = [_span_samples(waveforms[recording], span) for recording, span in long]
 
     def voices(waveform: Tensor, lengths: Tensor) -> list[list[np.ndarray]]:
-        return along(waveform, lengths, (config.window_s, config.fine_s), config.hop_s)
+        return embed_sliding(waveform, lengths, (config.window_s, config.fine_s), config.hop_s)
 
     heard = map_batches(voices, pieces, device, max_samples=max_batch_samples(device))
     changes = {

@@ -90,12 +90,12 @@ def _lake(settings: Settings) -> tuple[State, str]:
 
 
 def _registry(settings: Settings) -> tuple[State, str]:
-    from models.registry.artifact import NAMES
+    from models.registry.artifact import MODEL_NAMES
 
     lake = settings.open_lake()
     registry = settings.open_registry(lake)
     uri = registry.uri
-    champions = ", ".join(registry.champion(name).label for name in NAMES)
+    champions = ", ".join(registry.champion(name).label for name in MODEL_NAMES)
     if uri.startswith("sqlite") and not lake.is_local:
         return (
             "note",

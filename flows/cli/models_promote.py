@@ -76,7 +76,7 @@ def _compare(outcome: "Outcome") -> None:
     import pyarrow as pa
 
     from flows.terminal.summary import grid
-    from models.metrics.names import FIGURES, figure
+    from models.metrics.names import FIGURES, format_figure
 
     verdict = outcome.verdict
     columns = {f"challenger {outcome.ref.label}": verdict.challenger}
@@ -84,7 +84,7 @@ def _compare(outcome: "Outcome") -> None:
         columns[f"champion {outcome.before.label}"] = verdict.champion
     names = FIGURES[outcome.ref.name]
     rows = [
-        {"figure": words, **{head: figure(figures, key) for head, figures in columns.items()}}
+        {"figure": words, **{head: format_figure(figures, key) for head, figures in columns.items()}}
         for key, words in names.items()
         if key in verdict.challenger
     ]

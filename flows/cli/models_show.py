@@ -26,12 +26,12 @@ def list_versions(lake: Lake = None, as_json: Json = False) -> None:
     import pyarrow as pa
 
     from flows.terminal.output import rows
-    from models.registry.artifact import NAMES
+    from models.registry.artifact import MODEL_NAMES
 
     registry = registry_of(lake)
-    for name in NAMES:
+    for name in MODEL_NAMES:
         registry.champion(name)
-    found = [_row(item) for name in NAMES for item in registry.versions(name)]
+    found = [_row(item) for name in MODEL_NAMES for item in registry.versions(name)]
     rows(console, pa.Table.from_pylist(found), style="json" if as_json else "table")
 
 
@@ -43,19 +43,19 @@ def show(
 ) -> None:
     """A version's model card; with --json also its figures and what happened to it."""
     from models.registry import loading
-    from models.registry.history import changes
+    from models.registry.history import read_changes
 
     models = registry_of(lake)
     if not models.versions(known_model(name)):
         models.champion(name)
     ref = models.version(name, version)
-    card = loading.card(ref)
+    card = loading.read_card(ref)
     if not as_json:
         print(card or f"{ref.label} has no card: nobody wrote a README.md into its folder.")
         return
     (told,) = (item for item in models.versions(name) if item.version == ref.version)
     metrics, place = models.measured(ref)
-    happened = [change for change in changes(models, name) if ref.label in {change["version"], change["replaced"]}]
+    happened = [change for change in read_changes(models, name) if ref.label in {change["version"], change["replaced"]}]
     answer = {"label": ref.label, **_row(told), "metadata": ref.metadata, "metrics": metrics, "card_at": place}
     print(json.dumps({**answer, "card": card, "tags": dict(told.tags), "changes": happened}, default=str))
 

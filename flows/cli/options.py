@@ -33,10 +33,10 @@ def settings_of(**flags: Any) -> dict[str, Any]:
 def known_model(name: str) -> Any:
     """The name, where a model has it. Raises UsageError."""
     from data_contracts.errors import UsageError
-    from models.registry.artifact import NAMES
+    from models.registry.artifact import MODEL_NAMES
 
-    if name not in NAMES:
-        raise UsageError(f"expected a model, {' or '.join(NAMES)}; found {name!r}")
+    if name not in MODEL_NAMES:
+        raise UsageError(f"expected a model, {' or '.join(MODEL_NAMES)}; found {name!r}")
     return name
 
 

@@ -17,29 +17,29 @@ def disturb(
     """Each row in its own room, with its own noise, through its own channel; one in five stays as it is."""
     size = waveform.shape[1]
     spectrum = torch.fft.rfft(waveform, n=size + _TAIL)
-    spectrum = spectrum * torch.fft.rfft(rooms(len(waveform), random), n=size + _TAIL)
-    spectrum = spectrum + noise(spectrum, random)
-    spectrum = spectrum * channels(len(waveform), spectrum.shape[1], random)
+    spectrum = spectrum * torch.fft.rfft(room_responses(len(waveform), random), n=size + _TAIL)
+    spectrum = spectrum + background_noise(spectrum, random)
+    spectrum = spectrum * channel_gains(len(waveform), spectrum.shape[1], random)
     disturbed: Tensor = torch.fft.irfft(spectrum, n=size + _TAIL)[:, :size]
     clean = _uniform(len(waveform), 0, 1, random) < 0.2
     return torch.where(clean, waveform, disturbed)
 
 
-def rerecorded(
+def rerecord(
     waveform: Tensor,  # (batch, time), float32 at 16 kHz
     random: torch.Generator,
 ) -> Tensor:  # (batch, time)
     """Each row as another microphone in another room would have heard it, at another level; still easy to follow."""
     size = waveform.shape[1]
     spectrum = torch.fft.rfft(waveform, n=size + _TAIL)
-    spectrum = spectrum * torch.fft.rfft(rooms(len(waveform), random), n=size + _TAIL)
-    spectrum = spectrum * equalisers(len(waveform), spectrum.shape[1], random)
-    spectrum = spectrum + noise(spectrum, random, babble=0.0, least_db=15, most_db=50)
+    spectrum = spectrum * torch.fft.rfft(room_responses(len(waveform), random), n=size + _TAIL)
+    spectrum = spectrum * equaliser_gains(len(waveform), spectrum.shape[1], random)
+    spectrum = spectrum + background_noise(spectrum, random, babble=0.0, least_db=15, most_db=50)
     heard: Tensor = torch.fft.irfft(spectrum, n=size + _TAIL)[:, :size]
     return heard * 10 ** (_uniform(len(waveform), -15, 10, random) / 20)
 
 
-def rooms(n: int, random: torch.Generator) -> Tensor:
+def room_responses(n: int, random: torch.Generator) -> Tensor:
     """(n, _TAIL) impulse responses: a direct sound and, in half of them, exponentially decaying noise behind it."""
     time_s = torch.arange(_TAIL) / _RATE
     decay_s = _uniform(n, 0.1, 0.7, random)  # until 60 dB below
@@ -51,7 +51,7 @@ def rooms(n: int, random: torch.Generator) -> Tensor:
     return tail
 
 
-def noise(
+def background_noise(
     spectrum: Tensor,  # (batch, bins)
     random: torch.Generator,
     *,
@@ -73,7 +73,7 @@ def noise(
     return quieter
 
 
-def equalisers(n: int, bins: int, random: torch.Generator) -> Tensor:
+def equaliser_gains(n: int, bins: int, random: torch.Generator) -> Tensor:
     """(n, bins) gains: a smooth random curve of about 3 dB, its knots an octave apart."""
     octave = (torch.linspace(0, _RATE / 2, bins).clamp_min(62.5) / 62.5).log2()  # 0 to 7
     knots_db = torch.randn(n, 8, generator=random) * 3
@@ -84,7 +84,7 @@ def equalisers(n: int, bins: int, random: torch.Generator) -> Tensor:
     return gains
 
 
-def channels(n: int, bins: int, random: torch.Generator) -> Tensor:
+def channel_gains(n: int, bins: int, random: torch.Generator) -> Tensor:
     """(n, bins) gains: in 4 of 10 rows a band limit like a telephone's or a codec's."""
     hz = torch.linspace(0, _RATE / 2, bins)
     low_hz, high_hz = _uniform(n, 50, 400, random), _uniform(n, 3_200, 7_800, random)
@@ -92,7 +92,7 @@ def channels(n: int, bins: int, random: torch.Generator) -> Tensor:
     return torch.where(_uniform(n, 0, 1, random) < 0.4, band, 1.0)
 
 
-def recoloured(
+def recolour(
     waveform: Tensor,  # (batch, time), float32 at 16 kHz
     random: torch.Generator,
     *,
@@ -105,13 +105,13 @@ def recoloured(
     slope_db = _uniform(n, -most_db, most_db, random)
     slope_db = torch.where(_uniform(n, 0, 1, random) < 0.5, slope_db, 0.0)
     gains = 10 ** (slope_db * octave / 20)
-    curve = equalisers(n, spectrum.shape[1], random)
+    curve = equaliser_gains(n, spectrum.shape[1], random)
     gains = gains * torch.where(_uniform(n, 0, 1, random) < 0.5, curve, 1.0)
     recoloured: Tensor = torch.fft.irfft(spectrum * gains, n=waveform.shape[1])
     return recoloured
 
 
-def masked(
+def mask_bands(
     bands: Tensor,  # (batch, frames, n_mels), each band's mean is zero
     random: torch.Generator,
 ) -> Tensor:

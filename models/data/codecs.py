@@ -34,10 +34,10 @@ def through(
     name: str,
 ) -> np.ndarray:  # (time,) float32 at 16 kHz
     """The waveform as a receiver of CODECS[name] hears it, of the same length."""
-    return coded(waveform, CODECS[name])
+    return transcode(waveform, CODECS[name])
 
 
-def coded(waveform: np.ndarray, codec: Codec) -> np.ndarray:
+def transcode(waveform: np.ndarray, codec: Codec) -> np.ndarray:
     """The same through any codec that soundfile writes."""
     sent = soxr.resample(waveform, SAMPLE_RATE, codec.rate_hz, quality="HQ").clip(-1, 1)
     file = io.BytesIO()

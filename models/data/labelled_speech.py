@@ -55,10 +55,10 @@ def read_labels(folders: Iterable[Path]) -> list[Clip]:
 def manifest_digest(speech: Iterable[Speech]) -> str:
     """12 hex that name a training set: what was heard, and what it was labelled; the order does not count."""
     heard = list(speech)
-    return manifest_of([item.clip for item in heard], [item.recording_id for item in heard])
+    return manifest_digest_from_ids([item.clip for item in heard], [item.recording_id for item in heard])
 
 
-def manifest_of(clips: Iterable[Clip], recordings: Iterable[str]) -> str:
+def manifest_digest_from_ids(clips: Iterable[Clip], recordings: Iterable[str]) -> str:
     """`manifest_digest` of clips whose content is known by its hash alone."""
     rows = sorted((name, clip.corpus, clip.speaker, clip.emotion) for clip, name in zip(clips, recordings, strict=True))
     return digest("\n".join("\t".join(row) for row in rows).encode(), 12)

@@ -18,7 +18,7 @@ _FLAT, _QUEFRENCIES = 24, 40  # of the cepstrum: all up to 1.5 ms, none from 2.5
 _MOST_GAIN = 2.5  # nepers: a band that resampling emptied stays quiet
 
 
-def revoiced(
+def change_voice(
     waveform: np.ndarray,  # (time,) float32 at 16 kHz
     *,
     speed: float,
@@ -32,7 +32,7 @@ def revoiced(
     return _envelope_scaled(torch.from_numpy(np.ascontiguousarray(moved, np.float32)), pitch).numpy()
 
 
-def pitched(
+def vary_pitch(
     waveform: np.ndarray,  # (time,) float32 at 16 kHz
     random: np.random.Generator,
     *,
@@ -40,11 +40,11 @@ def pitched(
     octaves: tuple[float, float],
     piece_s: float = 3.0,
 ) -> np.ndarray:
-    """`revoiced`, each few seconds at a pitch of its own, drawn between `octaves` below and above."""
+    """`change_voice`, each few seconds at a pitch of its own, drawn between `octaves` below and above."""
     pieces = np.array_split(waveform, max(1, round(len(waveform) / SAMPLE_RATE / piece_s)))
     pitches = 2.0 ** random.uniform(*octaves, size=len(pieces))
     return np.concatenate(
-        [revoiced(piece, speed=speed, pitch=pitch) for piece, pitch in zip(pieces, pitches, strict=True)]
+        [change_voice(piece, speed=speed, pitch=pitch) for piece, pitch in zip(pieces, pitches, strict=True)]
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from models.data import training_set
-from models.data.labelled_speech import Clip, manifest_of, read_labels
+from models.data.labelled_speech import Clip, manifest_digest_from_ids, read_labels
 from models.data.speaker_overlap import recording_ids
 
 
@@ -25,7 +25,7 @@ def record(folder: Path, corpora: Sequence[Path]) -> None:
             used.setdefault(recording, clip)  # the same content under another name counts once
     path = folder / "config.json"
     config = json.loads(path.read_text())
-    told = {"manifest": manifest_of(used.values(), used), "code_version": version("undertone")}
+    told = {"manifest": manifest_digest_from_ids(used.values(), used), "code_version": version("undertone")}
     config["training"] = told | (config.get("training") or {}) | {"data": _by_corpus(list(used.values()))}
     path.write_text(json.dumps(config, indent=2) + "\n")
     training_set.write_speakers(folder, (clip.speaker for clip in used.values()))

@@ -15,7 +15,7 @@ def recording_ids(clips: Sequence[Clip]) -> list[str]:
     return [digest(clip.path.read_bytes(), 12) for clip in clips]
 
 
-def heard(model: Path, clips: Sequence[Clip], recordings: Sequence[str]) -> set[str]:
+def overlapping_speakers(model: Path, clips: Sequence[Clip], recordings: Sequence[str]) -> set[str]:
     """The speakers of `clips` that the model in the folder `model` was trained on, by a recording or by their label."""
     seen, known = training_set.read(model), training_set.read_speakers(model)
     return {
@@ -25,7 +25,7 @@ def heard(model: Path, clips: Sequence[Clip], recordings: Sequence[str]) -> set[
     }
 
 
-def write_without(speakers: Collection[str], folder: Path, out: Path) -> Path:
+def write_without_speakers(speakers: Collection[str], folder: Path, out: Path) -> Path:
     """A `labels.csv` in `out` of the clips in `folder` of other speakers; its paths are absolute, nothing is copied."""
     rows = csv.DictReader(io.StringIO((folder / "labels.csv").read_text(encoding="utf-8-sig"), newline=""), restval="")
     columns = list(dict.fromkeys([*(rows.fieldnames or []), "corpus"]))

@@ -33,7 +33,7 @@ def read_speakers(folder: Path) -> frozenset[str]:
     return _read(folder / _SPEAKERS)
 
 
-def is_told(folder: Path) -> bool:
+def exists(folder: Path) -> bool:
     """Whether the folder says what the model was trained on."""
     return (folder / _RECORDINGS).is_file()
 
@@ -42,7 +42,7 @@ def speaker_hash(label: str) -> str:
     return digest(label.encode(), 12)
 
 
-def speakers_heard(speech: Iterable[Speech], trained_on: frozenset[str]) -> set[str]:
+def seen_speakers(speech: Iterable[Speech], trained_on: frozenset[str]) -> set[str]:
     """The speakers of whom training had any recording: their other clips are not of unheard speakers either."""
     return {item.clip.speaker for item in speech if item.recording_id in trained_on}
 

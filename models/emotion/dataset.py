@@ -15,7 +15,7 @@ from features.dsp.batching import pad_batch, sorted_batches
 from features.dsp.gemaps import EGEMAPS_NAMES, egemaps_and_lld
 from features.dsp.suprasegmentals import SUPRASEGMENTAL_NAMES, suprasegmental
 from features.extraction.config import FeatureConfig
-from models.data.augmentation import rerecorded
+from models.data.augmentation import rerecord
 from models.data.codecs import CODECS, through
 from models.data.emotion_labels import emotion_named
 from models.data.labelled_speech import Speech, manifest_digest, read_labels, read_speech
@@ -58,12 +58,12 @@ class Table:
         return Table(**{**vars(kept), "classes": tuple(classes), "labels": labels})
 
 
-def features_in_force() -> dict[str, str]:
+def current_fingerprints() -> dict[str, str]:
     """The feature sets behind FEATURE_NAMES, and what they are computed by now."""
     return FeatureConfig().fingerprints()
 
 
-def read_speech_of(corpora: Sequence[Path], classes: Sequence[str] | None) -> list[Speech]:
+def read_emotional_speech(corpora: Sequence[Path], classes: Sequence[str] | None) -> list[Speech]:
     """The clips that are labelled with a speaker and one of `classes` (None: any). Raises UsageError for none."""
     clips = [clip for clip in read_labels(corpora) if clip.speaker and clip.emotion]
     speech = list(read_speech([clip for clip in clips if classes is None or emotion_named(clip.emotion) in classes]))
@@ -75,16 +75,16 @@ def read_speech_of(corpora: Sequence[Path], classes: Sequence[str] | None) -> li
     return speech
 
 
-def table_of(speech: Sequence[Speech], classes: Sequence[str], *, n_copies: int = 0, seed: int = 0) -> Table:
+def build_table(speech: Sequence[Speech], classes: Sequence[str], *, n_copies: int = 0, seed: int = 0) -> Table:
     """The features of labelled speech, and of `n_copies` of each clip."""
     random = np.random.default_rng(seed)
     generator = torch.Generator().manual_seed(seed)
     waveforms = [item.waveform for item in speech]
-    copies = (features_of(_copies(waveforms, random, generator)) for _ in range(n_copies))
+    copies = (emotion_features(_copies(waveforms, random, generator)) for _ in range(n_copies))
     corpora = sorted({item.clip.corpus for item in speech})
     return Table(
         classes=tuple(classes),
-        values=torch.stack([features_of(waveforms), *copies]),
+        values=torch.stack([emotion_features(waveforms), *copies]),
         labels=np.array([classes.index(emotion_named(item.clip.emotion)) for item in speech]),
         speakers=np.array([item.clip.speaker for item in speech]),
         corpora=np.array([item.clip.corpus for item in speech]),
@@ -98,7 +98,7 @@ def table_of(speech: Sequence[Speech], classes: Sequence[str], *, n_copies: int 
     )
 
 
-def features_of(waveforms: Sequence[np.ndarray]) -> Tensor:
+def emotion_features(waveforms: Sequence[np.ndarray]) -> Tensor:
     """(n, len(FEATURE_NAMES)) of (time,) waveforms at 16 kHz."""
     values = torch.zeros(len(waveforms), len(FEATURE_NAMES))
     for batch in sorted_batches([len(waveform) for waveform in waveforms], max_samples=_BATCH_SAMPLES):
@@ -116,7 +116,7 @@ def _copies(
     copies: list[np.ndarray] = [np.empty(0)] * len(sped)
     for batch in sorted_batches([len(waveform) for waveform in sped], max_samples=_BATCH_SAMPLES):
         waveform, lengths = pad_batch([sped[index] for index in batch], torch.device("cpu"))
-        heard = rerecorded(waveform, generator).numpy()
+        heard = rerecord(waveform, generator).numpy()
         for index, row, length in zip(batch, heard, lengths.tolist(), strict=True):
             copies[index] = row[:length]
     names = list(CODECS)

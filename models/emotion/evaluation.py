@@ -17,14 +17,14 @@ import numpy as np
 from features.decode.config import SAMPLE_RATE
 from models.data.emotion_labels import emotion_named
 from models.data.labelled_speech import Speech
-from models.data.training_set import speakers_heard
-from models.emotion.dataset import Table, read_speech_of, table_of
+from models.data.training_set import seen_speakers
+from models.emotion.dataset import Table, build_table, read_emotional_speech
 from models.emotion.fitting import Recipe, fit
 from models.emotion.model import EmotionModel
-from models.emotion.training import say, say_adapted, speaker_folds
-from models.metrics.bootstrap import by_speaker
+from models.emotion.training import predict_adapted_logits, predict_logits, speaker_folds
+from models.metrics.bootstrap import interval_by_speaker
 from models.metrics.classification import classification_metrics, uar
-from models.speaker.linking import Decision, identify
+from models.speaker.linking import Decision, link_speakers
 from models.speaker.protocol import SpeakerEncoder
 from models.speaker.trials import embed_all
 
@@ -32,7 +32,7 @@ _LEAVE_ONE_OUT = 10  # speakers: with more, four folds
 
 
 @dataclass(frozen=True)
-class Judged:
+class ClipPosteriors:
     """(n, n_classes) probabilities of clips, three ways."""
 
     alone: np.ndarray
@@ -49,27 +49,27 @@ def evaluate_emotion(
     speakers; the key `cross_validation` then holds the recipe's figures within and across corpora, and with every class
     that a corpus labels. Raises UsageError where nothing is labelled.
     """
-    every = read_speech_of([folder], None)
-    speech = [item for item in every if emotion_named(item.clip.emotion) in model.classes] or read_speech_of(
+    every = read_emotional_speech([folder], None)
+    speech = [item for item in every if emotion_named(item.clip.emotion) in model.classes] or read_emotional_speech(
         [folder], model.classes
     )
-    heard = speakers_heard(speech, model.trained_on)
+    heard = seen_speakers(speech, model.trained_on)
     recipe = _recipe_of(model)
     if not heard:
-        table = table_of(speech, model.classes)
-        judged = judge(model, table, found_speakers(speaker, speech))
+        table = build_table(speech, model.classes)
+        judged = score_clips(model, table, pipeline_speakers(speaker, speech))
         return _metrics(judged, table) | {
             "n_seen_in_training": 0,
             "protocol": f"the model as it is, on {len(table)} clips of speakers that it was not trained on",
             "by_corpus": _by_corpus(judged, table),
         }
     classes = sorted({emotion_named(item.clip.emotion) for item in every})
-    wide = table_of(every, classes, n_copies=recipe.n_copies, seed=seed)
-    found = found_speakers(speaker, every)
+    wide = build_table(every, classes, n_copies=recipe.n_copies, seed=seed)
+    found = pipeline_speakers(speaker, every)
     table, names = wide.with_classes(model.classes), found[np.isin(wide.labels, _indices(model.classes, wide))]
     seen = np.isin(table.speakers, list(heard))
-    judged = judge(model, table, names)
-    again = judge_by_folds(table, names, recipe.folds, like=model, recipe=recipe, seed=seed)
+    judged = score_clips(model, table, names)
+    again = score_by_folds(table, names, recipe.folds, like=model, recipe=recipe, seed=seed)
     for mine, others in zip(vars(judged).values(), vars(again).values(), strict=True):
         mine[seen] = others[seen]
     return _metrics(judged, table) | {
@@ -84,24 +84,26 @@ def evaluate_emotion(
     }
 
 
-def judge(model: EmotionModel, table: Table, found: np.ndarray) -> Judged:
+def score_clips(model: EmotionModel, table: Table, found: np.ndarray) -> ClipPosteriors:
     """What the model says of the clips: alone, with the speakers `found` (n,), with those of the labels."""
-    said = say(model, table)
-    logits = (said.alone, say_adapted(model, table, found), said.adapted)
+    said = predict_logits(model, table)
+    logits = (said.alone, predict_adapted_logits(model, table, found), said.adapted)
     temperatures = (model.temperature, model.adapted_temperature, model.adapted_temperature)
-    return Judged(*((each.double() / t).softmax(-1).numpy() for each, t in zip(logits, temperatures, strict=True)))
+    return ClipPosteriors(
+        *((each.double() / t).softmax(-1).numpy() for each, t in zip(logits, temperatures, strict=True))
+    )
 
 
-def judge_by_folds(
+def score_by_folds(
     table: Table, found: np.ndarray, n_folds: int, *, like: EmotionModel, recipe: Recipe, seed: int
-) -> Judged:
+) -> ClipPosteriors:
     """The same by models that have not heard the clip's speaker."""
     folds = speaker_folds(table.speakers, n_folds)
-    whole = Judged(*(np.zeros((len(table), len(table.classes))) for _ in range(3)))
+    whole = ClipPosteriors(*(np.zeros((len(table), len(table.classes))) for _ in range(3)))
     for fold in np.unique(folds):
         held = folds == fold
         model = _fitted(table.rows(~held), like, recipe=recipe, seed=seed)
-        part = judge(model, table.rows(held), found[held])
+        part = score_clips(model, table.rows(held), found[held])
         for all_rows, rows in zip(vars(whole).values(), vars(part).values(), strict=True):
             all_rows[held] = rows
     return whole
@@ -124,20 +126,20 @@ def cross_validate(wide: Table, found: np.ndarray, model: EmotionModel, *, recip
             n_speakers = len(np.unique(part.speakers))
             n_folds = n_speakers if n_speakers <= _LEAVE_ONE_OUT else 4
             how = "leave one speaker out" if n_folds == n_speakers else f"{n_folds} folds of speakers"
-            result[label] = _metrics(judge_by_folds(part, speakers, n_folds, **options), part) | {
+            result[label] = _metrics(score_by_folds(part, speakers, n_folds, **options), part) | {
                 "protocol": f"{how}, trained and tested within {corpus}"
             }
     for corpus in corpora if len(corpora) > 1 else []:
         held = table.corpora == corpus
         others = "+".join(other for other in corpora if other != corpus)
         trained = _fitted(table.rows(~held), model, recipe=recipe, seed=seed)
-        result[f"{others}->{corpus}"] = _metrics(judge(trained, table.rows(held), names[held]), table.rows(held)) | {
-            "protocol": f"trained on all of {others}, tested on all of {corpus}"
-        }
+        result[f"{others}->{corpus}"] = _metrics(
+            score_clips(trained, table.rows(held), names[held]), table.rows(held)
+        ) | {"protocol": f"trained on all of {others}, tested on all of {corpus}"}
     return result
 
 
-def found_speakers(model: SpeakerEncoder | None, speech: Sequence[Speech]) -> np.ndarray:
+def pipeline_speakers(model: SpeakerEncoder | None, speech: Sequence[Speech]) -> np.ndarray:
     """(n,) the names that the pipeline gives the clips' speakers, each clip a recording, each corpus a lake of its own.
 
     Without a model every clip is a speaker of its own.
@@ -148,7 +150,7 @@ def found_speakers(model: SpeakerEncoder | None, speech: Sequence[Speech]) -> np
     for corpus in sorted({item.clip.corpus for item in speech}):
         here = [index for index, item in enumerate(speech) if item.clip.corpus == corpus]
         waveforms = [speech[index].waveform for index in here]
-        answer = identify(
+        answer = link_speakers(
             [(speech[index].recording_id, 0, 0) for index in here],
             embed_all(model, waveforms),
             np.array([len(waveform) / SAMPLE_RATE for waveform in waveforms]),
@@ -175,7 +177,7 @@ def _indices(classes: Sequence[str], wide: Table) -> list[int]:
     return [wide.classes.index(name) for name in classes if name in wide.classes]
 
 
-def _metrics(judged: Judged, table: Table) -> dict[str, Any]:
+def _metrics(judged: ClipPosteriors, table: Table) -> dict[str, Any]:
     """Of clips by themselves; of the adapted ones beside them."""
     result = classification_metrics(judged.alone, table.labels, table.classes)
     result["uar_interval"] = _interval(judged.alone, table)
@@ -188,16 +190,16 @@ def _metrics(judged: Judged, table: Table) -> dict[str, Any]:
     return result | {"n_speakers": len(np.unique(table.speakers))}
 
 
-def _by_corpus(judged: Judged, table: Table) -> dict[str, Any]:
+def _by_corpus(judged: ClipPosteriors, table: Table) -> dict[str, Any]:
     result = {}
     for name in np.unique(table.corpora):
         here = table.corpora == name
-        part = Judged(*(rows[here] for rows in vars(judged).values()))
+        part = ClipPosteriors(*(rows[here] for rows in vars(judged).values()))
         result[str(name)] = _metrics(part, table.rows(here))
     return result
 
 
 def _interval(scores: np.ndarray, table: Table) -> list[float]:
     guessed = scores.argmax(1)
-    low, high = by_speaker(lambda rows: uar(guessed[rows], table.labels[rows]), table.speakers)
+    low, high = interval_by_speaker(lambda rows: uar(guessed[rows], table.labels[rows]), table.speakers)
     return [round(low, 4), round(high, 4)]

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.emotion.dataset import FEATURE_NAMES, Table, features_in_force
-from models.emotion.model import EmotionModel, Member, compressed, standardise, told
-from models.emotion.variance_components import Components, take_apart
+from models.emotion.dataset import FEATURE_NAMES, Table, current_fingerprints
+from models.emotion.model import EmotionModel, Member, clip_features, compress, standardise
+from models.emotion.variance_components import VarianceComponents, decompose_variance
 
 _UNSURE = 0.6  # temperature before one is fitted: smoothed labels make timid logits
 
@@ -56,7 +56,7 @@ def fit(table: Table, *, recipe: Recipe, seed: int) -> EmotionModel:
         scale=scale,
         prior=known[0].prior,
         feature_names=FEATURE_NAMES,
-        features=features_in_force(),
+        features=current_fingerprints(),
         classes=table.classes,
         temperature=_UNSURE,
         adapted_temperature=_UNSURE,
@@ -65,7 +65,7 @@ def fit(table: Table, *, recipe: Recipe, seed: int) -> EmotionModel:
 
 def _scale(table: Table) -> tuple[Tensor, Tensor]:
     """Mean of the clips as they are, and deviation within a speaker over the copies, of compressed features."""
-    values = compressed(table.values)
+    values = compress(table.values)
     mean, rough = values[0].mean(0), values[0].std(0).clamp_min(1e-6)
     rest = []
     for copy in (values - mean) / rough:
@@ -74,14 +74,14 @@ def _scale(table: Table) -> tuple[Tensor, Tensor]:
     return mean, rough * torch.cat(rest).square().mean(0).sqrt().clamp_min(1e-3)
 
 
-def _taken_apart(copy: Tensor, table: Table) -> Components:
-    return take_apart(copy, table.labels, table.speakers, table.corpora, n_classes=len(table.classes))
+def _taken_apart(copy: Tensor, table: Table) -> VarianceComponents:
+    return decompose_variance(copy, table.labels, table.speakers, table.corpora, n_classes=len(table.classes))
 
 
 class _Shown:
     """Draws what the networks are shown: a class of a corpus as often as any other, offsets taken away or not."""
 
-    def __init__(self, values: Tensor, known: Sequence[Components], table: Table, recipe: Recipe) -> None:
+    def __init__(self, values: Tensor, known: Sequence[VarianceComponents], table: Table, recipe: Recipe) -> None:
         self.recipe = recipe
         self.values = values.flatten(0, 1)
         self.corpora = torch.cat([parts.corpora for parts in known])
@@ -117,7 +117,7 @@ def _fit_members(shown: _Shown, recipe: Recipe, n_classes: int) -> list[Member]:
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, recipe.steps)
     for _ in range(recipe.steps):
         features, labels, has = shown.draw()
-        features = told(features)
+        features = clip_features(features)
         losses = [
             _loss(member(nn.functional.dropout(features, recipe.feature_dropout)), labels, has, recipe.label_smoothing)
             for member in members
@@ -131,7 +131,7 @@ def _fit_members(shown: _Shown, recipe: Recipe, n_classes: int) -> list[Member]:
 
 def _fit_linear(shown: _Shown, n: int, recipe: Recipe, n_classes: int) -> Member:
     """Ridge logistic regression on the `n` clips as they are, all offsets taken away; classes count alike."""
-    features = told((shown.values - shown.corpora - shown.speakers)[:n])
+    features = clip_features((shown.values - shown.corpora - shown.speakers)[:n])
     labels, has = shown.labels[:n], shown.has[shown.corpus[:n]]
     weight = shown.share[:n].float() / shown.share[:n].mean()
     linear = Member(features.shape[1], n_classes, hidden=0)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from data_contracts.errors import ModelError
-from models.emotion.dataset import FEATURE_NAMES, features_in_force
+from models.emotion.dataset import FEATURE_NAMES, current_fingerprints
 from models.emotion.model import EmotionModel, Member
 from models.emotion.speaker_adaptation import Prior
 
@@ -44,7 +44,7 @@ def linear_model(
         scale=torch.from_numpy(scale).float(),
         prior=Prior(torch.zeros(n), torch.ones(n), torch.zeros(n), torch.zeros(len(classes), n)),
         feature_names=FEATURE_NAMES,
-        features=features_in_force(),
+        features=current_fingerprints(),
         classes=classes,
         recordings=(name[:12] for name in recordings),
     )

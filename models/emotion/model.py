@@ -76,7 +76,7 @@ class EmotionModel:
         self.training = training or {}
         self.trained_on = frozenset(recordings)
 
-    def standardised(
+    def standardise(
         self,
         features: Tensor,  # (n, n_features)
     ) -> Tensor:  # (n, n_features), float32
@@ -99,7 +99,7 @@ class EmotionModel:
         adapted: bool,  # whether offsets were taken away
     ) -> Tensor:  # (n, n_classes), before the temperature
         """What the networks say together."""
-        shown = told(standardised)
+        shown = clip_features(standardised)
         logits = torch.stack([member(shown) for member in self.members]).mean(0)
         return (1 - _LINEAR) * logits + _LINEAR * self.linear(shown) if adapted else logits
 
@@ -108,7 +108,7 @@ class EmotionModel:
         temperature = self.adapted_temperature if adapted else self.temperature
         return (self.logits(standardised, adapted=adapted).double() / temperature).softmax(-1)
 
-    def believe(self, standardised: Tensor) -> Tensor:
+    def class_posteriors(self, standardised: Tensor) -> Tensor:
         """The probabilities of features from which offsets were taken."""
         return self.probabilities(standardised, adapted=True)
 
@@ -124,14 +124,14 @@ class EmotionModel:
         without, each utterance stands for itself.
         """
         if speakers is None:
-            return self.probabilities(self.standardised(features), adapted=False)
-        return self.believe(self.adapted(features, speakers, seconds))
+            return self.probabilities(self.standardise(features), adapted=False)
+        return self.class_posteriors(self.adapt(features, speakers, seconds))
 
-    def adapted(self, features: Tensor, speakers: Sequence[str], seconds: Tensor | None = None) -> Tensor:
+    def adapt(self, features: Tensor, speakers: Sequence[str], seconds: Tensor | None = None) -> Tensor:
         """(n, n_features) standardised, without the offsets of their corpus and its speakers."""
-        weight = torch.ones(len(features)) if seconds is None else speaker_adaptation.weight_of(seconds)
+        weight = torch.ones(len(features)) if seconds is None else speaker_adaptation.utterance_weight(seconds)
         return speaker_adaptation.adapt(
-            self.standardised(features), speakers, weight, prior=self.prior, believe=self.believe
+            self.standardise(features), speakers, weight, prior=self.prior, class_posteriors=self.class_posteriors
         )
 
     def save(self, folder: Path) -> None:
@@ -186,19 +186,19 @@ class EmotionModel:
             ) from error
 
 
-def told(standardised: Tensor) -> Tensor:
+def clip_features(standardised: Tensor) -> Tensor:
     """What the networks are told: four deviations at most."""
     return standardised.clamp(-_TOLD, _TOLD)
 
 
-def compressed(features: Tensor) -> Tensor:
+def compress(features: Tensor) -> Tensor:
     """sign(x) log(1 + |x|): coefficients of variation run into the hundreds where a mean is near 0."""
     return features.sign() * features.abs().log1p()
 
 
 def standardise(features: Tensor, mean: Tensor, scale: Tensor) -> Tensor:
     """(…, n_features), compressed, in deviations from the mean, ten at most; 0 where a feature is not finite."""
-    return ((compressed(features) - mean) / scale).nan_to_num(0.0, 0.0, 0.0).clamp(-_FARTHEST, _FARTHEST)
+    return ((compress(features) - mean) / scale).nan_to_num(0.0, 0.0, 0.0).clamp(-_FARTHEST, _FARTHEST)
 
 
 def _members_for(state: dict[str, Tensor]) -> list[Member]:

@@ -43,28 +43,28 @@ class Sums:
     speakers: tuple[str, ...]  # sorted
     weight: Tensor  # (n_speakers,) float64
     features: Tensor  # (n_speakers, n_features) float64
-    beliefs: Tensor  # (n_speakers, n_classes) float64
+    posteriors: Tensor  # (n_speakers, n_classes) float64
 
     @classmethod
-    def of(cls, speakers: Sequence[str], weight: Tensor, features: Tensor, beliefs: Tensor) -> Self:
+    def from_utterances(cls, speakers: Sequence[str], weight: Tensor, features: Tensor, posteriors: Tensor) -> Self:
         """Of m utterances: (m,), (m, n_features), (m, n_classes)."""
         weight = weight.double()[:, None]
-        names, (total, seen, believed) = _added(speakers, weight, features * weight, beliefs * weight)
+        names, (total, seen, believed) = _added(speakers, weight, features * weight, posteriors * weight)
         return cls(names, total[:, 0], seen, believed)
 
     @classmethod
-    def together(cls, parts: Sequence[Self]) -> Self:
+    def merge(cls, parts: Sequence[Self]) -> Self:
         """The sums of all parts, each of some of the speakers."""
-        names, (weight, features, beliefs) = _added(
+        names, (weight, features, posteriors) = _added(
             [name for part in parts for name in part.speakers],
             torch.cat([part.weight for part in parts])[:, None],
             torch.cat([part.features for part in parts]),
-            torch.cat([part.beliefs for part in parts]),
+            torch.cat([part.posteriors for part in parts]),
         )
-        return cls(names, weight[:, 0], features, beliefs)
+        return cls(names, weight[:, 0], features, posteriors)
 
 
-def weight_of(seconds: Tensor) -> Tensor:
+def utterance_weight(seconds: Tensor) -> Tensor:
     """How much an utterance says of its speaker, 0 to 1: in full from two seconds of speech on."""
     return (seconds / _FULL_S).clamp(0, 1)
 
@@ -82,15 +82,15 @@ def speaker_offsets(sums: Sums, prior: Prior) -> Tensor:
     How much of each mood a corpus shows is taken for usual; a speaker's own share of moods is not their voice.
     """
     n = sums.weight[:, None].clamp_min(1e-9)
-    corpus, mixed = corpus_offset(sums, prior), mixedness(sums.beliefs)[:, None]
-    unusual = sums.beliefs / n - sums.beliefs.sum(0) / sums.weight.sum().clamp_min(1e-9)
+    corpus, mixed = corpus_offset(sums, prior), mixedness(sums.posteriors)[:, None]
+    unusual = sums.posteriors / n - sums.posteriors.sum(0) / sums.weight.sum().clamp_min(1e-9)
     own = sums.features / n - corpus - (1 - mixed) * (unusual @ prior.class_means.double())
     between = (_TRUST + (1 - _TRUST) * mixed) * prior.between
     return corpus + own * (n * between / (n * between + prior.within))
 
 
 def mixedness(
-    beliefs: Tensor,  # (n_speakers, n_classes), sums over their utterances
+    posteriors: Tensor,  # (n_speakers, n_classes), sums over their utterances
 ) -> Tensor:  # (n_speakers,) 0 to 1
     """How sure it is that a speaker is heard in all moods alike: towards 1 for many utterances of even moods.
 
@@ -100,8 +100,8 @@ def mixedness(
     >>> mixedness(torch.tensor([[1.0, 1.0], [3.0, 3.0], [90.0, 10.0], [0.0, 0.0]])).tolist()
     [0.5, 0.75, 0.0, 0.0]
     """
-    n, n_classes = beliefs.sum(-1), beliefs.shape[-1]
-    share = beliefs / n[..., None].clamp_min(1e-9)
+    n, n_classes = posteriors.sum(-1), posteriors.shape[-1]
+    share = posteriors / n[..., None].clamp_min(1e-9)
     entropy = -torch.xlogy(share, share).sum(-1) / math.log(max(2, n_classes))
     return ((entropy - _MIXED) / (1 - _MIXED)).clamp(0, 1).square() * n / (n + n_classes)
 
@@ -112,18 +112,18 @@ def adapt(
     weight: Tensor,  # (n,)
     *,
     prior: Prior,
-    believe: Callable[[Tensor], Tensor],  # (n, n_features) without offsets to (n, n_classes) probabilities
+    class_posteriors: Callable[[Tensor], Tensor],  # (n, n_features) without offsets to (n, n_classes) probabilities
 ) -> Tensor:  # (n, n_features)
     """The features without the offsets of the corpus, which is all that is given, and of its speakers."""
     if not len(features):
         return features
     row = {name: index for index, name in enumerate(sorted(set(speakers)))}
     place = torch.tensor([row[name] for name in speakers])
-    sums = Sums.of(speakers, weight, features, features.new_zeros(len(features), len(prior.class_means)))
+    sums = Sums.from_utterances(speakers, weight, features, features.new_zeros(len(features), len(prior.class_means)))
     offset = corpus_offset(sums, prior).to(features.dtype).expand_as(features)
     for _ in range(ROUNDS):
-        believed = Sums.of(speakers, weight, features[:, :0], believe(features - offset))
-        offset = speaker_offsets(replace(sums, beliefs=believed.beliefs), prior).to(features.dtype)[place]
+        believed = Sums.from_utterances(speakers, weight, features[:, :0], class_posteriors(features - offset))
+        offset = speaker_offsets(replace(sums, posteriors=believed.posteriors), prior).to(features.dtype)[place]
     return features - offset
 
 

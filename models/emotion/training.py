@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from data_contracts.errors import UsageError
-from models.emotion.dataset import Table, read_speech_of, table_of
+from models.emotion.dataset import Table, build_table, read_emotional_speech
 from models.emotion.fitting import Recipe, fit
 from models.emotion.model import CLASSES, EmotionModel
-from models.metrics.bootstrap import by_speaker
+from models.metrics.bootstrap import interval_by_speaker
 from models.metrics.classification import classification_metrics, uar
 
 
@@ -35,15 +35,15 @@ def train_emotion(
     Returns the metrics of speakers that each fold's model had not heard. A corpus need not have every class. Raises
     UsageError where there is nobody to hold out, or a class without a clip.
     """
-    table = table_of(read_speech_of(corpora, classes), classes, n_copies=recipe.n_copies, seed=seed)
+    table = build_table(read_emotional_speech(corpora, classes), classes, n_copies=recipe.n_copies, seed=seed)
     missing = [name for index, name in enumerate(classes) if index not in table.labels]
     if missing:
         raise UsageError(f"expected clips of every emotion ({', '.join(classes)}), found none of {', '.join(missing)}")
-    unheard = out_of_fold(table, speaker_folds(table.speakers, recipe.folds), recipe=recipe, seed=seed)
+    unheard = predict_out_of_fold(table, speaker_folds(table.speakers, recipe.folds), recipe=recipe, seed=seed)
     labels = torch.from_numpy(table.labels)
     model = fit(table, recipe=recipe, seed=seed)
     model.temperature, model.adapted_temperature = (
-        temperature_of(logits, labels) for logits in (unheard.alone, unheard.adapted)
+        fit_temperature(logits, labels) for logits in (unheard.alone, unheard.adapted)
     )
     metrics = _metrics(unheard, table, model)
     model.training = {
@@ -63,39 +63,39 @@ def train_emotion(
 
 
 @dataclass(frozen=True)
-class Unheard:
+class ClipLogits:
     """(n, n_classes) logits of clips from models that have not heard their speakers."""
 
     alone: Tensor  # each clip by itself
     adapted: Tensor  # with its corpus and, as labelled, its speaker
 
 
-def out_of_fold(table: Table, folds: np.ndarray, *, recipe: Recipe, seed: int) -> Unheard:
+def predict_out_of_fold(table: Table, folds: np.ndarray, *, recipe: Recipe, seed: int) -> ClipLogits:
     """What models say that have heard nobody of a clip's fold."""
     alone = torch.zeros(len(table), len(table.classes))
     adapted = alone.clone()
     for fold in np.unique(folds):
         held = folds == fold
         model = fit(table.rows(~held), recipe=recipe, seed=seed)
-        said = say(model, table.rows(held))
+        said = predict_logits(model, table.rows(held))
         alone[torch.from_numpy(held)], adapted[torch.from_numpy(held)] = said.alone, said.adapted
-    return Unheard(alone, adapted)
+    return ClipLogits(alone, adapted)
 
 
-def say(model: EmotionModel, table: Table, speakers: np.ndarray | None = None) -> Unheard:
+def predict_logits(model: EmotionModel, table: Table, speakers: np.ndarray | None = None) -> ClipLogits:
     """What the model says of the clips as they are; `speakers`, where they are not those of the labels."""
-    alone = model.logits(model.standardised(table.values[0]), adapted=False)
-    return Unheard(alone, say_adapted(model, table, table.speakers if speakers is None else speakers))
+    alone = model.logits(model.standardise(table.values[0]), adapted=False)
+    return ClipLogits(alone, predict_adapted_logits(model, table, table.speakers if speakers is None else speakers))
 
 
-def say_adapted(model: EmotionModel, table: Table, speakers: np.ndarray) -> Tensor:
+def predict_adapted_logits(model: EmotionModel, table: Table, speakers: np.ndarray) -> Tensor:
     """(n, n_classes) logits of the clips, each corpus adapted to by itself and to its `speakers`."""
     values, seconds = table.values[0], torch.from_numpy(table.seconds)
     logits = torch.zeros(len(table), len(table.classes))
     for corpus in np.unique(table.corpora):
         here = np.flatnonzero(table.corpora == corpus)
         names = [str(speakers[index]) for index in here]
-        logits[here] = model.logits(model.adapted(values[here], names, seconds[here]), adapted=True)
+        logits[here] = model.logits(model.adapt(values[here], names, seconds[here]), adapted=True)
     return logits
 
 
@@ -107,7 +107,7 @@ def speaker_folds(speakers: np.ndarray, n: int) -> np.ndarray:
     return np.asarray(place % min(n, len(names)))
 
 
-def temperature_of(logits: Tensor, labels: Tensor) -> float:
+def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     """The temperature, between 0.2 and 5, with which the logits fit the labels best; classes count alike."""
     candidates = torch.logspace(np.log10(0.2), np.log10(5.0), 200)
     weights = 1 / torch.bincount(labels, minlength=logits.shape[1]).clamp_min(1).float()
@@ -115,11 +115,11 @@ def temperature_of(logits: Tensor, labels: Tensor) -> float:
     return float(candidates[int(np.argmin(losses))])
 
 
-def _metrics(unheard: Unheard, table: Table, model: EmotionModel) -> dict[str, Any]:
+def _metrics(unheard: ClipLogits, table: Table, model: EmotionModel) -> dict[str, Any]:
     """As `models evaluate` has them: the metrics of each clip by itself, and the UAR with its speaker as labelled."""
     scores = (unheard.alone.double() / model.temperature).softmax(-1).numpy()
     alone, adapted = scores.argmax(1), unheard.adapted.argmax(1).numpy()
-    low, high = by_speaker(lambda rows: uar(alone[rows], table.labels[rows]), table.speakers)
+    low, high = interval_by_speaker(lambda rows: uar(alone[rows], table.labels[rows]), table.speakers)
     return classification_metrics(scores, table.labels, table.classes) | {
         "uar_interval": [round(low, 4), round(high, 4)],
         "uar_oracle": round(uar(adapted, table.labels), 4),

@@ -14,7 +14,7 @@ _CORPORA = 4.0  # times the speakers' variance: corpora lie at least so far apar
 
 
 @dataclass(frozen=True)
-class Components:
+class VarianceComponents:
     """Of n clips: what each one's corpus and speaker add, and the mean of each class when both are taken away."""
 
     corpora: Tensor  # (n, n_features)
@@ -23,14 +23,14 @@ class Components:
     prior: Prior
 
 
-def take_apart(
+def decompose_variance(
     features: Tensor,  # (n, n_features), standardised
     labels: np.ndarray,  # (n,) int
     speakers: np.ndarray,  # (n,) str
     corpora: np.ndarray,  # (n,) str
     *,
     n_classes: int,
-) -> Components:
+) -> VarianceComponents:
     """With the labels known, so that a speaker of one mood is not taken for that mood.
 
     A mixed model (Henderson, Biometrics 31, 1975) with diagonal covariances, in a few rounds.
@@ -54,7 +54,7 @@ def take_apart(
         between = own.var(0, correction=0).clamp_min(_LEAST)
     apart = corpus_means.var(0, correction=0) if len(corpus_means) > 1 else torch.zeros_like(between)
     prior = Prior(between.float(), within.float(), torch.maximum(apart, _CORPORA * between).float(), means.float())
-    return Components(corpus.float(), speaker.float(), means.float(), prior)
+    return VarianceComponents(corpus.float(), speaker.float(), means.float(), prior)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import numpy as np
 _LEVEL = 0.95
 
 
-def by_speaker(
+def interval_by_speaker(
     statistic: Callable[[np.ndarray], float],
     speakers: Sequence[str] | np.ndarray,
     *,

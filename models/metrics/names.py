@@ -26,10 +26,10 @@ FIGURES: dict[str, dict[str, str]] = {
 _NOT_IN_MLFLOW = re.compile(r"[^\w\-. :/]", re.ASCII)
 
 
-def figure(section: Mapping[str, Any], key: str) -> str:
+def format_figure(section: Mapping[str, Any], key: str) -> str:
     """A figure with its interval, for people; empty where there is none.
 
-    >>> figure({"uar": 0.7, "uar_interval": [0.6, 0.8]}, "uar")
+    >>> format_figure({"uar": 0.7, "uar_interval": [0.6, 0.8]}, "uar")
     '0.700 [0.600, 0.800]'
     """
     value, interval = section.get(key), section.get(f"{key}_interval")
@@ -53,19 +53,21 @@ def sections(name: str, figures: Mapping[str, Any]) -> Iterator[tuple[str, Mappi
                 yield (part if by == "by_corpus" else f"{by.replace('_', ' ')}: {part}"), section
 
 
-def flat(values: Any, name: str = "") -> dict[str, Any]:
+def flatten(values: Any, name: str = "") -> dict[str, Any]:
     """Nested values under one name each, as MLflow spells names; an item of a list has its place for a name.
 
-    >>> flat({"uar": 0.5, "by_corpus": {"lab & street": {"n": 3}}, "uar_interval": [0.4, 0.6]})
+    >>> flatten({"uar": 0.5, "by_corpus": {"lab & street": {"n": 3}}, "uar_interval": [0.4, 0.6]})
     {'uar': 0.5, 'by_corpus/lab _ street/n': 3, 'uar_interval/0': 0.4, 'uar_interval/1': 0.6}
     """
     if isinstance(values, Mapping | list | tuple):
         items = values.items() if isinstance(values, Mapping) else enumerate(values)
-        return {key: value for inner, item in items for key, value in flat(item, f"{name}/{inner}".lstrip("/")).items()}
+        return {
+            key: value for inner, item in items for key, value in flatten(item, f"{name}/{inner}".lstrip("/")).items()
+        }
     return {_NOT_IN_MLFLOW.sub("_", name): values}
 
 
-def numbers(values: Mapping[str, Any]) -> dict[str, float]:
-    """Those of `flat` that are finite numbers."""
-    found = {key: value for key, value in flat(values).items() if isinstance(value, int | float)}
+def finite_numbers(values: Mapping[str, Any]) -> dict[str, float]:
+    """Those of `flatten` that are finite numbers."""
+    found = {key: value for key, value in flatten(values).items() if isinstance(value, int | float)}
     return {key: float(value) for key, value in found.items() if math.isfinite(value)}

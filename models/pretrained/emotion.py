@@ -27,14 +27,14 @@ _one_at_a_time = threading.Lock()  # transformers builds networks under global s
 _EXTRACTOR, _HEAD = "extractor.safetensors", "head.safetensors"
 
 
-class PulledEmotion:
+class PretrainedEmotion:
     """Scores of classes (probabilities), of dimensions (on the model's own scale), or both.
 
     The extractor is built when it is first asked: whoever scores stored vectors never waits for it.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Reads what `write` wrote. Raises ModelError where it is missing or does not fit."""
+        """Reads what `write_pretrained_emotion` wrote. Raises ModelError where it is missing or does not fit."""
         self.folder = Path(folder)
         try:
             self.config: dict[str, Any] = json.loads((self.folder / "config.json").read_text())
@@ -93,7 +93,7 @@ class PulledEmotion:
         return [*self.classes, *self.dimensions]
 
 
-def write(
+def write_pretrained_emotion(
     folder: Path,
     *,
     kind: str,
@@ -104,7 +104,7 @@ def write(
     training: dict[str, Any],
     multilabel: bool = False,
 ) -> None:
-    """Writes a folder that `PulledEmotion` reads."""
+    """Writes a folder that `PretrainedEmotion` reads."""
     folder.mkdir(parents=True, exist_ok=True)
     layers = {}
     for index, step in enumerate(head):
@@ -135,10 +135,10 @@ def write(
 class _Pyfunc:
     """The model behind MLflow's loader_module protocol: from waveforms to scores."""
 
-    def __init__(self, model: PulledEmotion) -> None:
+    def __init__(self, model: PretrainedEmotion) -> None:
         self.model = model
 
-    def get_raw_model(self) -> PulledEmotion:
+    def get_raw_model(self) -> PretrainedEmotion:
         """MLflow's name for what is behind it: the pipeline asks extractor and head apart."""
         return self.model
 
@@ -155,4 +155,4 @@ class _Pyfunc:
 
 
 def _load_pyfunc(data_path: str) -> _Pyfunc:
-    return _Pyfunc(PulledEmotion(Path(data_path)))
+    return _Pyfunc(PretrainedEmotion(Path(data_path)))

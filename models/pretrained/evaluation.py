@@ -9,13 +9,13 @@ import torch
 from data_contracts.errors import UsageError
 from features.dsp.batching import pad_batch
 from models.data.emotion_labels import emotion_named
-from models.emotion.dataset import read_speech_of
-from models.metrics.bootstrap import by_speaker
+from models.emotion.dataset import read_emotional_speech
+from models.metrics.bootstrap import interval_by_speaker
 from models.metrics.classification import classification_metrics, uar
-from models.pretrained.emotion import PulledEmotion
+from models.pretrained.emotion import PretrainedEmotion
 
 
-def evaluate_pulled(model: PulledEmotion, folder: Path) -> dict[str, Any]:
+def evaluate_pretrained(model: PretrainedEmotion, folder: Path) -> dict[str, Any]:
     """Judges the model on the clips of `folder` that carry one of its classes.
 
     It does not adapt to speakers: `uar_adaptive` and `uar_oracle` are the same as `uar`. Raises UsageError for a model
@@ -26,7 +26,7 @@ def evaluate_pulled(model: PulledEmotion, folder: Path) -> dict[str, Any]:
             f"expected a model with classes; this one tells {', '.join(model.dimensions)}, which labels.csv has no "
             "column for: compare them with labels of your own, in the table utterances"
         )
-    speech = read_speech_of([folder], model.classes)
+    speech = read_emotional_speech([folder], model.classes)
     waveforms = [pad_batch([item.waveform], torch.device("cpu")) for item in speech]
     vectors = torch.cat([model.embed(*waveform) for waveform in waveforms])
     scores = model.scores(vectors).numpy()[:, : len(model.classes)]
@@ -34,7 +34,7 @@ def evaluate_pulled(model: PulledEmotion, folder: Path) -> dict[str, Any]:
     speakers = np.array([item.clip.speaker for item in speech])
     guessed = scores.argmax(1)
     recall = round(uar(guessed, labels), 4)
-    interval = [round(end, 4) for end in by_speaker(lambda rows: uar(guessed[rows], labels[rows]), speakers)]
+    interval = [round(end, 4) for end in interval_by_speaker(lambda rows: uar(guessed[rows], labels[rows]), speakers)]
     return classification_metrics(scores, labels, model.classes) | {
         "uar": recall,
         "uar_adaptive": recall,

@@ -23,16 +23,16 @@ _LEAST = 1_600  # samples: a shorter utterance is followed by silence, or the fi
 class Extractor:
     """Built from plain values (`spec`) and tensors; no file of the model's folder is run.
 
-    `spec`: `shape` (classifier, encoder), `transformers` (the network's configuration), `preprocessor` (of the
+    `spec`: `shape` (classifier, encoder), `transformers` (the network's configuration), `build_preprocessor` (of the
     library's feature extractors), `head` (the name of the layer taken out), `norm_input`, `norm_output` (SpeechBrain's
     layer norms over the whole utterance). Raises ModelError where they do not fit each other.
     """
 
     def __init__(self, spec: dict[str, Any], weights: dict[str, Tensor]) -> None:
         self.spec = spec
-        with library() as transformers:
-            config = configuration(spec["transformers"])
-            self.preprocessor = preprocessor(spec["preprocessor"]) if spec["preprocessor"] else None
+        with import_transformers() as transformers:
+            config = build_config(spec["transformers"])
+            self.preprocessor = build_preprocessor(spec["preprocessor"]) if spec["preprocessor"] else None
             try:
                 if spec["shape"] == "classifier":
                     network = transformers.AutoModelForAudioClassification.from_config(config)
@@ -76,7 +76,7 @@ class Extractor:
 
 
 @contextlib.contextmanager
-def library() -> Iterator[Any]:
+def import_transformers() -> Iterator[Any]:
     """`transformers`, an optional extra. Raises ModelError where it is not installed."""
     with speechbrain_importable():  # its spectrograms import torchaudio
         try:
@@ -95,9 +95,9 @@ def library() -> Iterator[Any]:
             transformers.logging.set_verbosity(before)
 
 
-def configuration(values: dict[str, Any]) -> Any:
+def build_config(values: dict[str, Any]) -> Any:
     """The library's own configuration object; `auto_map`, which names code of the folder, is not looked at."""
-    with library() as transformers:
+    with import_transformers() as transformers:
         kept = {key: value for key, value in values.items() if key not in {"auto_map", "transformers_version"}}
         kind = kept.pop("model_type", None)
         if kind not in transformers.CONFIG_MAPPING:
@@ -105,9 +105,9 @@ def configuration(values: dict[str, Any]) -> Any:
         return transformers.AutoConfig.for_model(kind, **kept)
 
 
-def preprocessor(values: dict[str, Any]) -> Any:
+def build_preprocessor(values: dict[str, Any]) -> Any:
     """The library's own feature extractor, by its class's name."""
-    with library() as transformers:
+    with import_transformers() as transformers:
         name = str(values.get("feature_extractor_type", ""))
         made = getattr(transformers, name, None) if name.endswith("FeatureExtractor") else None
         if made is None:

@@ -17,10 +17,10 @@ from torch import Tensor
 from data_contracts.errors import ModelError
 from models.data.emotion_labels import emotion_named
 from models.pretrained import checkpoint, hyperparams
-from models.pretrained import emotion as pulled_emotion
-from models.pretrained.extractor import configuration, library
-from models.pretrained.speaker import PulledSpeaker
-from models.pretrained.wav2vec2_shapes import inferred
+from models.pretrained.emotion import write_pretrained_emotion
+from models.pretrained.extractor import build_config, import_transformers
+from models.pretrained.speaker import PretrainedSpeaker
+from models.pretrained.wav2vec2_shapes import infer_config
 from models.speechbrain_compat import speechbrain_importable
 
 THRESHOLD = 0.25  # SpeechBrain's own, of its SpeakerRecognition
@@ -29,11 +29,11 @@ _YAML = "hyperparams.yaml"
 _ENCODER = "wav2vec2"
 
 
-def recognises(folder: Path) -> bool:
+def is_speechbrain(folder: Path) -> bool:
     return (folder / _YAML).is_file()
 
 
-def kind_of(folder: Path) -> str:
+def detect_name(folder: Path) -> str:
     """`speaker` or `emotion`, by the checkpoints that the folder holds. Raises ModelError where it is neither."""
     if (folder / "embedding_model.ckpt").is_file():
         return "speaker"
@@ -46,10 +46,10 @@ def kind_of(folder: Path) -> str:
     )
 
 
-def speaker(folder: Path, *, training: dict[str, Any]) -> PulledSpeaker:
+def convert_speaker(folder: Path, *, training: dict[str, Any]) -> PretrainedSpeaker:
     """The ECAPA-TDNN, through `EncoderClassifier.from_hparams`, with SpeechBrain's threshold."""
     hyperparams.check(folder / _YAML)
-    values = hyperparams.plain(folder / _YAML)
+    values = hyperparams.read_values(folder / _YAML)
     with speechbrain_importable():
         from speechbrain.inference.classifiers import EncoderClassifier
         from speechbrain.utils.fetching import LocalStrategy
@@ -69,7 +69,7 @@ def speaker(folder: Path, *, training: dict[str, Any]) -> PulledSpeaker:
             f"speaker encoders; found {normed}"
         )
     weights: dict[str, Tensor] = {k: v.detach().clone() for k, v in model.mods.embedding_model.state_dict().items()}
-    return PulledSpeaker(
+    return PretrainedSpeaker(
         _arguments(values, "compute_features"),
         _arguments(values, "embedding_model"),
         weights,
@@ -79,15 +79,15 @@ def speaker(folder: Path, *, training: dict[str, Any]) -> PulledSpeaker:
     )
 
 
-def emotion(
+def convert_emotion(
     folder: Path,
     into: Path,
     *,
     training: dict[str, Any],
     encoder_from: Callable[[str, Path], object] | None = None,  # brings the encoder's configuration from the hub
 ) -> None:
-    """Writes a folder for `PulledEmotion`: wav2vec2, its mean over time, and one linear layer."""
-    values = hyperparams.plain(folder / _YAML)
+    """Writes a folder for `PretrainedEmotion`: wav2vec2, its mean over time, and one linear layer."""
+    values = hyperparams.read_values(folder / _YAML)
     if values.get("avg_pool", {}).get("return_std", True):
         raise ModelError(f"expected avg_pool with return_std: False in {folder / _YAML}: only means are read")
     with tempfile.TemporaryDirectory() as place:
@@ -101,7 +101,7 @@ def emotion(
     if len(weight) != 1 or len(bias) > 1:
         raise ModelError(f"expected one linear layer in {folder / 'model.ckpt'}, found {', '.join(head)}")
     words = _labels(folder, n=len(weight[0]))
-    pulled_emotion.write(
+    write_pretrained_emotion(
         into,
         kind="speechbrain-wav2vec2",
         extractor={
@@ -123,12 +123,12 @@ def _through_speechbrain(
 ) -> tuple[dict[str, Tensor], bool]:
     """The encoder's weights as SpeechBrain's wrapper holds them, and whether it levels what it hears."""
     logging.getLogger("speechbrain.integrations").setLevel(logging.ERROR)  # it warns that it is frozen, as asked
-    with library() as transformers:
+    with import_transformers() as transformers:
         from speechbrain.integrations.huggingface.wav2vec2 import Wav2Vec2
         from speechbrain.utils.checkpoints import torch_recovery
 
         source = place / "encoder"
-        transformers.AutoModel.from_config(configuration(config)).save_pretrained(source)
+        transformers.AutoModel.from_config(build_config(config)).save_pretrained(source)
         (source / "preprocessor_config.json").write_text(json.dumps(shown))
         wrapper = Wav2Vec2(str(source), save_path=str(place / "cache"), output_norm=norm_output, freeze=True)
         clean = place / f"{_ENCODER}.ckpt"
@@ -156,14 +156,14 @@ def _encoder(
         beside = hub
     shown = {"feature_extractor_type": "Wav2Vec2FeatureExtractor", "do_normalize": True}
     if not (beside / "config.json").is_file():
-        return inferred({name.removeprefix("model."): value for name, value in state.items()}), shown
+        return infer_config({name.removeprefix("model."): value for name, value in state.items()}), shown
     try:
         config = json.loads((beside / "config.json").read_text())
         told = beside / "preprocessor_config.json"
         shown |= json.loads(told.read_text()) if told.is_file() else {}
     except (OSError, ValueError) as error:
         raise ModelError(f"expected the encoder's config.json in {beside}: {error}") from error
-    config = json.loads(configuration(config).to_json_string(use_diff=False))
+    config = json.loads(build_config(config).to_json_string(use_diff=False))
     return {key: value for key, value in config.items() if key not in {"dtype", "torch_dtype", "_name_or_path"}}, shown
 
 

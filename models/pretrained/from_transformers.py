@@ -17,21 +17,21 @@ from torch import Tensor, nn
 from data_contracts.errors import ModelError
 from models.data.emotion_labels import emotion_named
 from models.pretrained import checkpoint, emotion
-from models.pretrained.extractor import SAMPLE_RATE, configuration, library, preprocessor
+from models.pretrained.extractor import SAMPLE_RATE, build_config, build_preprocessor, import_transformers
 
 _SPEECH_HEAD = ("classifier.dense.weight", "classifier.out_proj.weight")
 _DIMENSION_NAMES = {name: name for name in emotion.DIMENSIONS} | {"activation": "arousal", "pleasure": "valence"}
 _AS_WAVEFORM = {"feature_extractor_type": "Wav2Vec2FeatureExtractor", "do_normalize": True}
 
 
-def recognises(folder: Path) -> bool:
+def is_transformers(folder: Path) -> bool:
     return (folder / "config.json").is_file()
 
 
-def convert(folder: Path, into: Path, *, training: dict[str, Any]) -> None:
-    """Writes a folder for `PulledEmotion`. Raises ModelError for an architecture that is no audio classifier."""
+def convert_emotion(folder: Path, into: Path, *, training: dict[str, Any]) -> None:
+    """Writes a folder for `PretrainedEmotion`. Raises ModelError for an architecture that is no audio classifier."""
     values = _config(folder)
-    with library() as transformers:
+    with import_transformers() as transformers:
         known = set(transformers.models.auto.modeling_auto.MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES.values())
     named = (values.get("architectures") or [""])[0]
     state = checkpoint.transformers_weights(folder)
@@ -43,8 +43,8 @@ def convert(folder: Path, into: Path, *, training: dict[str, Any]) -> None:
         )
     taken = _from_speech_head if own_head else _from_classifier
     spec, weights, head = taken(values, state, _shown(folder, values))
-    labels = labels_of(values, n=_n_outputs(head))
-    emotion.write(
+    labels = output_labels(values, n=_n_outputs(head))
+    emotion.write_pretrained_emotion(
         into,
         kind="transformers",
         extractor=spec,
@@ -56,7 +56,7 @@ def convert(folder: Path, into: Path, *, training: dict[str, Any]) -> None:
     )
 
 
-def labels_of(values: Mapping[str, Any], *, n: int) -> list[tuple[str, str]]:
+def output_labels(values: Mapping[str, Any], *, n: int) -> list[tuple[str, str]]:
     """The model's word and ours, by output. Raises ModelError where there are not `n`, or two that are the same."""
     named = values.get("id2label") or {}
     words = [str(named.get(str(index), named.get(index, f"LABEL_{index}"))) for index in range(n)]
@@ -82,7 +82,7 @@ Head = Sequence[tuple[Tensor, Tensor | None] | str]
 def _from_classifier(
     values: dict[str, Any], state: dict[str, Tensor], shown: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Tensor], Head]:
-    with library() as transformers:
+    with import_transformers() as transformers:
         network = _loaded(transformers.AutoModelForAudioClassification, values, state)
     name, layer = _last_layer(network, shown)
     network.set_submodule(name, nn.Identity())
@@ -98,7 +98,7 @@ def _from_speech_head(
     if pooling != "mean":
         raise ModelError(f"expected pooling_mode mean, which audeering's models have; found {pooling!r}")
     head = {key: value for key, value in state.items() if key.startswith("classifier.")}
-    with library() as transformers:
+    with import_transformers() as transformers:
         encoder = {key: value for key, value in state.items() if key not in head}
         network = _loaded(transformers.AutoModel, values, encoder)
     spec = {"shape": "encoder", "transformers": _plain(network.config), "preprocessor": shown}
@@ -116,7 +116,7 @@ def _loaded(kind: Any, values: dict[str, Any], state: dict[str, Tensor]) -> nn.M
             Path(place) / "model.safetensors",
             metadata={"format": "pt"},
         )
-        config = configuration(values)
+        config = build_config(values)
         config.save_pretrained(place)
         network, told = kind.from_pretrained(
             place,
@@ -146,7 +146,7 @@ def _last_layer(network: Any, shown: dict[str, Any]) -> tuple[str, nn.Linear]:
         for name, layer in linear.items()
     ]
     noise = torch.randn(SAMPLE_RATE, generator=torch.Generator().manual_seed(0)).numpy() * 0.1
-    made = preprocessor(shown)(noise, sampling_rate=SAMPLE_RATE, return_tensors="pt")
+    made = build_preprocessor(shown)(noise, sampling_rate=SAMPLE_RATE, return_tensors="pt")
     with torch.inference_mode():
         logits = network(next(made[name] for name in ("input_values", "input_features") if name in made)).logits
     for hook in hooks:
@@ -172,7 +172,7 @@ def _shown(folder: Path, values: dict[str, Any]) -> dict[str, Any]:
     if "feature_extractor_type" not in held:
         held["feature_extractor_type"] = _AS_WAVEFORM["feature_extractor_type"]
     held = {key: value for key, value in held.items() if key not in {"auto_map", "processor_class"}}
-    plain = preprocessor(held).to_dict()
+    plain = build_preprocessor(held).to_dict()
     return json.loads(json.dumps({key: value for key, value in plain.items() if key not in {"mel_filters", "window"}}))  # type: ignore[no-any-return]
 
 

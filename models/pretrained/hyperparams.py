@@ -1,6 +1,6 @@
 """SpeechBrain's `hyperparams.yaml` before it is obeyed: such a file may name any Python object, and have it called.
 
-`check` lets through what only builds the layers of a published encoder; `plain` reads the values and builds nothing.
+`check` lets through only what builds the layers of a published encoder; `read_values` reads values and builds nothing.
 """
 
 import re
@@ -41,7 +41,7 @@ def check(path: Path) -> None:
         )
 
 
-def plain(path: Path) -> dict[str, Any]:
+def read_values(path: Path) -> dict[str, Any]:
     """The file's values: references resolved, and where an object would be built, the arguments that it would get.
 
     Raises ModelError where it is no YAML of names and values.

@@ -3,17 +3,17 @@
 import json
 from pathlib import Path
 
-from models.pretrained.speaker import PulledSpeaker
+from models.pretrained.speaker import PretrainedSpeaker
 from models.speaker.model import SpeakerModel
 from models.speaker.protocol import SpeakerEncoder
 
 
-def is_pulled(folder: Path) -> bool:
+def is_pretrained(folder: Path) -> bool:
     """Whether its `config.json` names a kind; Undertone's own models have none."""
     path = folder / "config.json"
     return path.is_file() and "kind" in json.loads(path.read_text())
 
 
-def speaker_in(folder: Path) -> SpeakerEncoder:
+def load_speaker(folder: Path) -> SpeakerEncoder:
     """The speaker model of a folder. Raises ModelError."""
-    return PulledSpeaker.load(folder) if is_pulled(folder) else SpeakerModel.load(folder)
+    return PretrainedSpeaker.load(folder) if is_pretrained(folder) else SpeakerModel.load(folder)

@@ -10,17 +10,16 @@ from typing import Any, Literal
 from data_contracts.errors import ModelError, UsageError
 from models.data.labelled_speech import read_labels, read_speech
 from models.pretrained import from_speechbrain, from_transformers
-from models.pretrained import source as pull_source
-from models.pretrained.source import Origin
-from models.pretrained.speaker import PulledSpeaker
+from models.pretrained.source import Origin, fetch_configuration, fetch_source
+from models.pretrained.speaker import PretrainedSpeaker
 from models.speaker import trials
 
 Name = Literal["emotion", "speaker"]
-FALSE_ACCEPTS = 0.01  # at which a threshold is chosen on labelled speech
+FALSE_ACCEPT_RATE = 0.01  # at which a threshold is chosen on labelled speech
 
 
 @dataclass(frozen=True)
-class Pulled:
+class PulledModel:
     """A folder that can be registered, what it holds, where it came from, and what the user should know of it."""
 
     name: Name
@@ -38,20 +37,20 @@ def pull(
     revision: str | None = None,
     wanted: Name | None = None,
     corpora: Sequence[Path] = (),
-) -> Pulled:
+) -> PulledModel:
     """Brings `source` in, takes it apart and writes the result below `work`.
 
     Raises ModelError where it is no model that is understood, or not the `wanted` one; UsageError where `corpora` are
     given for an emotion model, which needs no threshold.
     """
     folder, into = work / "source", work / "model"
-    origin = pull_source.bring(source, place=place, revision=revision, into=folder)
+    origin = fetch_source(source, place=place, revision=revision, into=folder)
     name = _kind(folder, source)
     if wanted and wanted != name:
         raise ModelError(f"expected a model for {wanted} at {origin.place}, found one for {name}: leave --as out")
     training = {"pulled": origin.record() | {"code_version": version("undertone")}}
     if name == "speaker":
-        model = from_speechbrain.speaker(folder, training=training)
+        model = from_speechbrain.convert_speaker(folder, training=training)
         remarks, metrics = _calibrated(model, corpora)
         model.save(into)
     elif corpora:
@@ -59,33 +58,33 @@ def pull(
     else:
         remarks, metrics = [], {}
         _emotion(folder, into, training=training, on_hub=place is None)
-    pulled = Pulled(name, into, origin, remarks, metrics)
-    (into / "README.md").write_text(card(pulled), encoding="utf-8")
+    pulled = PulledModel(name, into, origin, remarks, metrics)
+    (into / "README.md").write_text(model_card(pulled), encoding="utf-8")
     return pulled
 
 
 def _kind(folder: Path, source: str) -> Name:
-    if from_speechbrain.recognises(folder):
-        return "speaker" if from_speechbrain.kind_of(folder) == "speaker" else "emotion"
-    if from_transformers.recognises(folder):
+    if from_speechbrain.is_speechbrain(folder):
+        return "speaker" if from_speechbrain.detect_name(folder) == "speaker" else "emotion"
+    if from_transformers.is_transformers(folder):
         return "emotion"
     held = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
     raise ModelError(f"expected hyperparams.yaml (SpeechBrain) or config.json (transformers) in {source}, found {held}")
 
 
 def _emotion(folder: Path, into: Path, *, training: dict[str, Any], on_hub: bool) -> None:
-    if not from_speechbrain.recognises(folder):
-        from_transformers.convert(folder, into, training=training)
+    if not from_speechbrain.is_speechbrain(folder):
+        from_transformers.convert_emotion(folder, into, training=training)
         return
 
     def encoder_from(named: str, to: Path) -> None:
         """The encoder's configuration lies in a repository of its own; which commit is written down, too."""
-        training["pulled"]["encoder"] = {"source": named, "revision": pull_source.configuration(named, to)}
+        training["pulled"]["encoder"] = {"source": named, "revision": fetch_configuration(named, to)}
 
-    from_speechbrain.emotion(folder, into, training=training, encoder_from=encoder_from if on_hub else None)
+    from_speechbrain.convert_emotion(folder, into, training=training, encoder_from=encoder_from if on_hub else None)
 
 
-def _calibrated(model: PulledSpeaker, corpora: Sequence[Path]) -> tuple[list[str], dict[str, Any]]:
+def _calibrated(model: PretrainedSpeaker, corpora: Sequence[Path]) -> tuple[list[str], dict[str, Any]]:
     """Sets threshold and calibration from labelled speech, where there is some."""
     if not corpora:
         slope, offset = model.calibration
@@ -95,18 +94,18 @@ def _calibrated(model: PulledSpeaker, corpora: Sequence[Path]) -> tuple[list[str
             "speech to set both"
         ], {}
     speech = list(read_speech([clip for clip in read_labels(corpora) if clip.speaker]))
-    utterances = trials.embedded(model, trials.halved(speech))
-    found = trials.trials_within(utterances)
-    model.threshold, model.calibration = found.threshold(FALSE_ACCEPTS), found.calibration()
+    utterances = trials.embed_speech(model, trials.halve_single_clips(speech))
+    found = trials.pair_trials(utterances)
+    model.threshold, model.calibration = found.threshold(FALSE_ACCEPT_RATE), found.calibration()
     metrics = {"eer": round(found.eer(), 4), "min_dcf": round(found.min_dcf(), 4), "n_trials": len(found.scores)}
     model.training["calibrated"] = metrics | {"corpora": [path.name for path in corpora], "n_clips": len(speech)}
     return [
-        f"Threshold {model.threshold:.3f}, at {FALSE_ACCEPTS:.0%} of the other voices accepted, and calibration from "
-        f"{len(speech)} clips: equal error rate {found.eer():.1%}"
+        f"Threshold {model.threshold:.3f}, at {FALSE_ACCEPT_RATE:.0%} of the other voices accepted, and calibration "
+        f"from {len(speech)} clips: equal error rate {found.eer():.1%}"
     ], metrics
 
 
-def card(pulled: Pulled) -> str:
+def model_card(pulled: PulledModel) -> str:
     """The model card: what came from where, what is stored, what is not known."""
     config = json.loads((pulled.folder / "config.json").read_text())
     origin = pulled.origin

@@ -29,7 +29,7 @@ class Origin:
         return {"source": self.source, "revision": self.revision, "place": self.place, "licence": self.licence}
 
 
-def bring(source: str, *, place: str | None, revision: str | None, into: Path) -> Origin:
+def fetch_source(source: str, *, place: str | None, revision: str | None, into: Path) -> Origin:
     """Copies the files of `source` to `into`. Without `place` they come from the hub, at the commit of `revision`.
 
     Raises UsageError for a place with a revision (a folder has none), ModelError where nothing is to be had.
@@ -44,7 +44,7 @@ def bring(source: str, *, place: str | None, revision: str | None, into: Path) -
     return Origin(source, None, place, _licence(into))
 
 
-def configuration(source: str, into: Path) -> str:
+def fetch_configuration(source: str, into: Path) -> str:
     """Only the JSON files, without weights, of a repository of the hub. Returns the commit."""
     into.mkdir(parents=True, exist_ok=True)
     return _from_hub(source, None, into, ("*config.json",))

@@ -17,7 +17,7 @@ from data_contracts.fingerprint import digest, fingerprint
 from models.speaker.encoder import SAMPLE_RATE
 from models.speaker.pyfunc import SpeakerPyfunc
 from models.speaker.score_norm import cosines
-from models.speaker.sliding import along
+from models.speaker.sliding import sliding_embeddings
 from models.speechbrain_compat import speechbrain_importable
 
 KIND = "speechbrain-ecapa"
@@ -26,7 +26,7 @@ _CHUNK_S = 2.0  # heard at once along an utterance
 _WEIGHTS = "weights.safetensors"
 
 
-class PulledSpeaker:
+class PretrainedSpeaker:
     """As `SpeakerModel`: `embed`, a threshold on the cosine and its calibration.
 
     `bands` and `network` are the arguments of SpeechBrain's Fbank and ECAPA_TDNN; `mean` what is taken from each
@@ -73,7 +73,7 @@ class PulledSpeaker:
         return F.normalize(torch.stack(rows))
 
     @torch.inference_mode()
-    def along(
+    def sliding_embeddings(
         self,
         waveform: Tensor,  # (batch, time), float32 at 16 kHz
         lengths: Tensor,  # (batch,), valid samples
@@ -84,7 +84,9 @@ class PulledSpeaker:
         self.network.to(waveform.device)
         self.spectrogram.to(waveform.device)
         chunk = round(_CHUNK_S * SAMPLE_RATE)
-        return along(self.network, self._shown, waveform, lengths, chunk=chunk, windows_s=windows_s, hop_s=hop_s)
+        return sliding_embeddings(
+            self.network, self._shown, waveform, lengths, chunk=chunk, windows_s=windows_s, hop_s=hop_s
+        )
 
     def scores(self, first: Any, second: Any) -> Any:
         """Cosines."""
@@ -117,7 +119,7 @@ class PulledSpeaker:
         (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
 
     @classmethod
-    def load(cls, folder: Path) -> "PulledSpeaker":
+    def load(cls, folder: Path) -> "PretrainedSpeaker":
         """Reads what `save` wrote. Raises ModelError where it is missing or does not fit."""
         folder = Path(folder)
         try:
@@ -150,4 +152,4 @@ class PulledSpeaker:
 
 
 def _load_pyfunc(data_path: str) -> SpeakerPyfunc:
-    return SpeakerPyfunc(PulledSpeaker.load(Path(data_path)))
+    return SpeakerPyfunc(PretrainedSpeaker.load(Path(data_path)))

@@ -14,7 +14,7 @@ _KERNELS, _STRIDES = [10, 3, 3, 3, 3, 2, 2], [5, 2, 2, 2, 2, 2, 2]
 _HEAD = 64  # wide, in every published size
 
 
-def inferred(state: dict[str, Tensor]) -> dict[str, Any]:
+def infer_config(state: dict[str, Tensor]) -> dict[str, Any]:
     """For `transformers`. Raises ModelError where the shapes are those of another network."""
     try:
         convolutions = [state[f"feature_extractor.conv_layers.{index}.conv.weight"] for index in range(len(_KERNELS))]

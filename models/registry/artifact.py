@@ -5,25 +5,25 @@ from pathlib import Path
 from typing import Any
 
 from data_contracts.fingerprint import digest
-from models.metrics.names import flat
-from models.registry.compatibility import features_expected
+from models.metrics.names import flatten
+from models.registry.compatibility import expected_fingerprints
 
-NAMES = ("emotion", "speaker")
+MODEL_NAMES = ("emotion", "speaker")
 """The models that there are."""
 
 EMOTION_LOADER = "models.emotion_pyfunc"
 _LOADERS = {"emotion": EMOTION_LOADER, "speaker": "models.speaker"}
 _PULLED = {name: f"models.pulled_{name}" for name in _LOADERS}
-SMALL = frozenset(_LOADERS.values())  # loaders that hold all of a model once they have read it
-LOADERS = SMALL | frozenset(_PULLED.values())
+SELF_CONTAINED_LOADERS = frozenset(_LOADERS.values())  # loaders that hold all of a model once they have read it
+LOADERS = SELF_CONTAINED_LOADERS | frozenset(_PULLED.values())
 
 
-def loader(name: str, config: Mapping[str, Any]) -> str:
+def loader_module(name: str, config: Mapping[str, Any]) -> str:
     """The module by whose `_load_pyfunc` MLflow loads it."""
     return _PULLED[name] if "kind" in config else _LOADERS[name]
 
 
-def metadata(name: str, config: Mapping[str, Any]) -> dict[str, Any]:
+def version_metadata(name: str, config: Mapping[str, Any]) -> dict[str, Any]:
     """What a run needs to know of the version before it loads it."""
     keep = {
         "emotion": (
@@ -36,14 +36,16 @@ def metadata(name: str, config: Mapping[str, Any]) -> dict[str, Any]:
     return {key: config[key] for key in keep if key in config} | ({"pulled": pulled} if pulled else {})
 
 
-def parameters(config: Mapping[str, Any]) -> dict[str, Any]:
+def training_parameters(config: Mapping[str, Any]) -> dict[str, Any]:
     """What it was trained with, flat, as MLflow's parameters are."""
     training = config.get("training") or {}
     told = ("seed", "recipe", "manifest", "code_version", "n_clips", "n_speakers")
-    return flat({key: training[key] for key in told if key in training} | {"features": features_expected(config)})
+    return flatten(
+        {key: training[key] for key in told if key in training} | {"features": expected_fingerprints(config)}
+    )
 
 
-def content_of(folder: Path) -> str:
+def content_digest(folder: Path) -> str:
     """Of weights and configuration; the card's words do not make another model."""
     files = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix != ".md")
     return digest("".join(f"{path.name}:{digest(path.read_bytes())}" for path in files).encode())

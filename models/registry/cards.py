@@ -9,9 +9,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-from models.metrics.names import FIGURES, figure, sections
-from models.registry.compatibility import features_expected
-from models.registry.licences import licence_of
+from models.metrics.names import FIGURES, format_figure, sections
+from models.registry.compatibility import expected_fingerprints
+from models.registry.licences import combined_licence
 
 Name = Literal["emotion", "speaker"]
 _WHAT = {
@@ -53,12 +53,13 @@ def write_card(folder: Path, *, name: Name, metrics: Mapping[str, Any]) -> None:
     """
     config = json.loads((folder / "config.json").read_text())
     training = config.get("training") or {}
+    licence = combined_licence(training_licences(training))
     figures = metrics or training.get("out_of_fold") or training.get("held_out") or {}
     parts = [
         f"# {name.capitalize()}, trained with `undertone models train {name}`",
         f"**What.** {_what(name, config, folder)}",
         *_data(training),
-        f"**Licence: {licence_of(licences(training))}.** The weights' licence follows that of their data.",
+        f"**Licence: {licence}.** The weights' licence follows that of their data.",
         "## Measured",
         *_measured(name, config, training, figures),
         "## Use, and limits",
@@ -69,7 +70,7 @@ def write_card(folder: Path, *, name: Name, metrics: Mapping[str, Any]) -> None:
     (folder / "README.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
-def licences(training: Mapping[str, Any]) -> list[str]:
+def training_licences(training: Mapping[str, Any]) -> list[str]:
     """The licences of the training's data, an empty one for a corpus that says nothing; none where there is no list."""
     held = {name: item.get("licences") for name, item in (training.get("data") or {}).items()}
     held = held or dict(training.get("licences") or {})
@@ -119,7 +120,7 @@ def _measured(
     rows = [
         (
             label,
-            *(figure(section, key) for key in columns),
+            *(format_figure(section, key) for key in columns),
             section.get("n", section.get("n_trials")),
             section.get("n_speakers"),
         )
@@ -138,7 +139,7 @@ def _measured(
 
 
 def _made_with(config: Mapping[str, Any], training: Mapping[str, Any]) -> str:
-    features = ", ".join(f"{name} `{value}`" for name, value in features_expected(config).items())
+    features = ", ".join(f"{name} `{value}`" for name, value in expected_fingerprints(config).items())
     rows = [
         ("Undertone", training.get("code_version", version("undertone"))),
         ("features", features or f"encoder `{config.get('extractor_digest', 'unknown')}`"),

@@ -8,7 +8,7 @@ from data_contracts.records import ModelRef
 from features.extraction.config import FeatureConfig
 
 
-def features_expected(metadata: Mapping[str, Any]) -> dict[str, str]:
+def expected_fingerprints(metadata: Mapping[str, Any]) -> dict[str, str]:
     """The fingerprints, by feature set, that a model says it was trained on; none where it says nothing."""
     named = metadata.get("features") or {"egemaps": metadata.get("egemaps")}
     return {str(name): str(value) for name, value in named.items() if value}
@@ -20,7 +20,7 @@ def check_features(ref: ModelRef, config: FeatureConfig | None = None, *, extrac
     `extractor` is the digest of the speaker encoder in use; without it embeddings that `ref` may read are not judged.
     """
     computed = (config or FeatureConfig()).fingerprints() | ({"embeddings": extractor} if extractor else {})
-    for name, wanted in features_expected(ref.metadata).items():
+    for name, wanted in expected_fingerprints(ref.metadata).items():
         found = computed.get(name, "none")
         if found != wanted and not (name == "embeddings" and extractor is None):
             raise ModelError(

@@ -10,7 +10,7 @@ from models.registry.mlflow_registry import Registry
 _CHANGE = "undertone.change."
 
 
-def promoted(
+def record_promotion(
     registry: Registry,
     ref: ModelRef,
     replaced: ModelRef | None,
@@ -33,7 +33,7 @@ def promoted(
     _note(registry, ref.name, change, now)
 
 
-def rolled_back(registry: Registry, ref: ModelRef, replaced: ModelRef, *, reason: str, now: dt.datetime) -> None:
+def record_rollback(registry: Registry, ref: ModelRef, replaced: ModelRef, *, reason: str, now: dt.datetime) -> None:
     """Notes that `replaced` made way for `ref`, the champion before it."""
     told = {"reason": reason or "none given"}
     back = {"promoted_at": _spelt(now), "replaced": replaced.label, "forced": "false", **told}
@@ -44,7 +44,7 @@ def rolled_back(registry: Registry, ref: ModelRef, replaced: ModelRef, *, reason
     _note(registry, ref.name, change, now)
 
 
-def changes(registry: Registry, name: str) -> list[dict[str, Any]]:
+def read_changes(registry: Registry, name: str) -> list[dict[str, Any]]:
     """Every promotion and every step back, newest first."""
     notes = registry.notes(name)
     return [json.loads(notes[key]) for key in sorted(notes, reverse=True) if key.startswith(_CHANGE)]

@@ -12,14 +12,14 @@ _CONDITIONS = {  # what a licence asks for, by the words that say so; Creative C
 _NO_CONDITIONS = r"\bcc-?0\b|public domain|\bfree\b|unlicen[cs]e|\bpddl"
 
 
-def licence_of(licences: Iterable[str]) -> str:
+def combined_licence(licences: Iterable[str]) -> str:
     """The most restrictive of the data's licences: the one whose conditions cover the others', or several.
 
     What says nothing, or nothing that is understood, may be anything: then it is unknown.
 
-    >>> licence_of(["CC BY 4.0", "CC BY-NC-SA 4.0", "free for use (Emo-DB)"])
+    >>> combined_licence(["CC BY 4.0", "CC BY-NC-SA 4.0", "free for use (Emo-DB)"])
     'CC BY-NC-SA 4.0'
-    >>> licence_of(["CC BY 4.0", ""])
+    >>> combined_licence(["CC BY 4.0", ""])
     "unknown: as your data's"
     """
     asked = {name: _conditions(name) for name in sorted(set(licences))}

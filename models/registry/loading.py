@@ -50,7 +50,7 @@ def weights_folder(ref: ModelRef) -> Path:
     return folders[0]
 
 
-def card(ref: ModelRef) -> str | None:
+def read_card(ref: ModelRef) -> str | None:
     """The version's model card; none where nobody wrote one. Raises ModelError where the artifacts are gone."""
     found = sorted(_fetched(ref).rglob("README.md"), key=lambda path: len(path.parts))
     return found[0].read_text(encoding="utf-8") if found else None

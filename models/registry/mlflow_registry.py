@@ -18,11 +18,11 @@ from data_contracts.errors import ModelError, TransientError
 from data_contracts.fingerprint import digest
 from data_contracts.records import ModelRef
 from models import WEIGHTS
-from models.metrics.names import numbers
+from models.metrics.names import finite_numbers
 from models.registry import artifact
-from models.registry.cards import licences
-from models.registry.compatibility import features_expected
-from models.registry.licences import licence_of
+from models.registry.cards import training_licences
+from models.registry.compatibility import expected_fingerprints
+from models.registry.licences import combined_licence
 from models.registry.mlflow_api import MlflowClient, MlflowException, Model, mlflow, use_server
 from models.registry.signature import signature_of
 
@@ -112,30 +112,34 @@ class Registry:
         """A new version from a model folder; its data, recipe and `metrics` (nested) go to the version's MLflow run."""
         config = json.loads((folder / "config.json").read_text())
         training = config.get("training") or {}
-        content = artifact.content_of(folder)
+        content = artifact.content_digest(folder)
         signature, example = signature_of(name, config)
         use_server(self.uri)
         run = mlflow.start_run(experiment_id=self._experiment(), run_name=f"{name}-{content[:8]}")
         with run, contextlib.redirect_stderr(io.StringIO()):  # MLflow tells the terminal of every registration
-            mlflow.log_params({"digest": content, **artifact.parameters(config)})
-            figures = [*numbers(metrics or training.get("out_of_fold") or training.get("held_out") or {}).items()]
+            mlflow.log_params({"digest": content, **artifact.training_parameters(config)})
+            figures = [
+                *finite_numbers(metrics or training.get("out_of_fold") or training.get("held_out") or {}).items()
+            ]
             for first in range(0, len(figures), _AT_ONCE):
                 mlflow.log_metrics(dict(figures[first : first + _AT_ONCE]))
             if (folder / "README.md").exists():
                 mlflow.log_artifact(str(folder / "README.md"), "card")
             logged = mlflow.pyfunc.log_model(
                 name=name,
-                loader_module=artifact.loader(name, config),
+                loader_module=artifact.loader_module(name, config),
                 data_path=str(folder),
                 signature=signature,
                 input_example=example,
                 registered_model_name=name,
                 pip_requirements=["undertone"],
-                metadata={"digest": content, **artifact.metadata(name, config)},
+                metadata={"digest": content, **artifact.version_metadata(name, config)},
             )
         version = str(logged.registered_model_version)
         self._client.update_model_version(name, version, description=description)
-        tags = {"digest": content} | ({"undertone.licence": licence_of(held)} if (held := licences(training)) else {})
+        tags = {"digest": content} | (
+            {"undertone.licence": combined_licence(held)} if (held := training_licences(training)) else {}
+        )
         self.tag(name, version, tags)
         self._client.set_registered_model_alias(name, alias, version)
         return self._ref(name, version)
@@ -180,9 +184,9 @@ class Registry:
     def _is_outdated(self, ref: ModelRef) -> bool:
         """Whether it reads other features than the model shipped now, which was never registered here."""
         shipped = json.loads((_SHIPPED / ref.name / "config.json").read_text())
-        if features_expected(ref.metadata) == features_expected(shipped):
+        if expected_fingerprints(ref.metadata) == expected_fingerprints(shipped):
             return False
-        return artifact.content_of(_SHIPPED / ref.name) not in {item.digest for item in self.versions(ref.name)}
+        return artifact.content_digest(_SHIPPED / ref.name) not in {item.digest for item in self.versions(ref.name)}
 
     def _has(self, name: str) -> bool:
         return bool(self._client.search_model_versions(f"name='{name}'", max_results=1))

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from data_contracts.errors import ModelError
-from models.registry.artifact import NAMES
+from models.registry.artifact import MODEL_NAMES
 from models.registry.mlflow_api import ColSpec, DataType, ModelSignature, Schema, TensorSpec
 
 
@@ -23,7 +23,7 @@ def signature_of(name: str, config: dict[str, Any]) -> tuple[ModelSignature, Any
         inputs = Schema([*(ColSpec(DataType.float, feature) for feature in features), speaker])
         outputs = Schema([ColSpec(DataType.double, label) for label in classes])
         return ModelSignature(inputs, outputs), pd.DataFrame(np.zeros((1, len(features)), np.float32), columns=features)
-    raise ModelError(f"expected one of {', '.join(NAMES)}; found {name!r}")
+    raise ModelError(f"expected one of {', '.join(MODEL_NAMES)}; found {name!r}")
 
 
 def _vectors(config: dict[str, Any]) -> TensorSpec:

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from features.decode.config import SAMPLE_RATE
-from models.data.codecs import Codec, coded
+from models.data.codecs import Codec, transcode
 from models.data.labelled_speech import Speech
-from models.data.pitch_shift import pitched, revoiced
+from models.data.pitch_shift import change_voice, vary_pitch
 from models.speaker.recipe import Recipe
 
 _CODECS = (
@@ -35,7 +35,7 @@ class Crops:
         seconds = np.array([sum(map(len, own)) for own in clips], float) / SAMPLE_RATE
         self.chance = seconds**recipe.favour / (seconds**recipe.favour).sum()
         self.copies = [
-            copies_of(own, speed, recipe=recipe, random=np.random.default_rng([seed, who, index]))
+            make_copies(own, speed, recipe=recipe, random=np.random.default_rng([seed, who, index]))
             for index, speed in enumerate(recipe.speeds)
             for who, own in enumerate(clips)
         ]
@@ -59,7 +59,7 @@ class Crops:
         return np.resize(copy[start : start + wanted], self.window)
 
 
-def copies_of(
+def make_copies(
     clips: Sequence[np.ndarray], speed: float, *, recipe: Recipe, random: np.random.Generator
 ) -> list[np.ndarray]:
     """int16: of each clip one at its own pitch, the others at pitches drawn for every few seconds; some coded."""
@@ -67,9 +67,13 @@ def copies_of(
     for clip in clips:
         for copy in range(recipe.copies):
             plain = copy == 0
-            heard = revoiced(clip, speed=speed) if plain else pitched(clip, random, speed=speed, octaves=recipe.octaves)
+            heard = (
+                change_voice(clip, speed=speed)
+                if plain
+                else vary_pitch(clip, random, speed=speed, octaves=recipe.octaves)
+            )
             if not plain and random.random() < recipe.coded:
-                heard = coded(_at_peak(heard, 0.7), _CODECS[random.integers(len(_CODECS))])
+                heard = transcode(_at_peak(heard, 0.7), _CODECS[random.integers(len(_CODECS))])
             made.append(np.round(_at_peak(heard, 0.9) * 2**15).astype(np.int16))
     return made
 

@@ -39,16 +39,16 @@ class EncoderConfig:
         return round(self.window_s * SAMPLE_RATE)
 
 
-def warm_up() -> Any:
-    """Imports what `network` is built of, SpeechBrain's class; a second the first time."""
+def import_network_class() -> Any:
+    """Imports what `build_network` is built of, SpeechBrain's class; a second the first time."""
     with speechbrain_importable():
         from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN
     return ECAPA_TDNN
 
 
-def network(config: EncoderConfig) -> nn.Module:
+def build_network(config: EncoderConfig) -> nn.Module:
     """An untrained encoder: (batch, frames, n_mels) to (batch, 1, dim)."""
-    built: nn.Module = warm_up()(
+    built: nn.Module = import_network_class()(
         config.mel.n_mels,
         lin_neurons=config.dim,
         channels=[config.channels] * 4 + [config.merged_channels],
@@ -58,7 +58,7 @@ def network(config: EncoderConfig) -> nn.Module:
     return built
 
 
-def windows(
+def cut_windows(
     waveform: Tensor,  # (batch, time)
     lengths: Tensor,  # (batch,), valid samples
     *,

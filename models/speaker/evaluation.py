@@ -13,10 +13,17 @@ import numpy as np
 
 from data_contracts.errors import UsageError
 from models.data.labelled_speech import Speech, read_labels, read_speech
-from models.data.training_set import speakers_heard
+from models.data.training_set import seen_speakers
 from models.speaker.identification import closed_set, open_set
 from models.speaker.protocol import SpeakerEncoder
-from models.speaker.trials import Utterances, cut_to, embedded, halved, pairs_of, trials_within
+from models.speaker.trials import (
+    Utterances,
+    cut_to_length,
+    embed_speech,
+    halve_single_clips,
+    pair_trials,
+    utterance_pairs,
+)
 from models.speaker.verification import Trials
 
 LENGTHS_S = (1, 2, 4, 8)
@@ -29,21 +36,21 @@ def evaluate_speaker(model: SpeakerEncoder, folder: Path) -> dict[str, Any]:
     too little is left.
     """
     speech = list(read_speech([clip for clip in read_labels([folder]) if clip.speaker]))
-    heard = speakers_heard(speech, model.trained_on)
+    heard = seen_speakers(speech, model.trained_on)
     unheard = [item for item in speech if item.clip.speaker not in heard]
     if not unheard:
         raise UsageError(
             f"expected speech that the model was not trained on; found {len(speech)} clips in {folder}, none of them "
             "new to it: evaluate on other recordings"
         )
-    utterances = embedded(model, halved(unheard))
+    utterances = embed_speech(model, halve_single_clips(unheard))
     n_seen = len(speech) - len(unheard)
-    return judged(model, utterances) | {
+    return evaluate_utterances(model, utterances) | {
         "n": len(unheard),
         "n_seen_in_training": n_seen,
-        "by_corpus": {name: judged(model, part) for name, part in utterances.by_corpus().items()},
-        "by_length": by_length(model, unheard),
-        "across_emotions": across_emotions(model, utterances),
+        "by_corpus": {name: evaluate_utterances(model, part) for name, part in utterances.by_corpus().items()},
+        "by_length": evaluate_by_length(model, unheard),
+        "across_emotions": evaluate_across_emotions(model, utterances),
         "scores": "adaptive s-norm" if model.normalised else "cosine",
         "cosine": _of_cosines(model, utterances),
         "protocol": (
@@ -57,9 +64,9 @@ def evaluate_speaker(model: SpeakerEncoder, folder: Path) -> dict[str, Any]:
     }
 
 
-def judged(model: SpeakerEncoder, utterances: Utterances) -> dict[str, Any]:
+def evaluate_utterances(model: SpeakerEncoder, utterances: Utterances) -> dict[str, Any]:
     """The figures of all pairs, of the model's threshold and probability, and of enrolled voices."""
-    trials = trials_within(utterances, model.scores)
+    trials = pair_trials(utterances, model.scores)
     threshold, calibration = model.decision
     return {
         "eer": round(trials.eer(), 4),
@@ -76,26 +83,26 @@ def judged(model: SpeakerEncoder, utterances: Utterances) -> dict[str, Any]:
     } | _rates(trials, threshold)
 
 
-def by_length(
+def evaluate_by_length(
     model: SpeakerEncoder, speech: Sequence[Speech], lengths_s: Sequence[float] = LENGTHS_S
 ) -> dict[str, Any]:
     """Pairs of utterances of the same length, in seconds; None where the speech does not suffice for pairs."""
     found: dict[str, Any] = {}
     for seconds in lengths_s:
-        cut = cut_to(speech, seconds)
-        utterances = embedded(model, cut) if cut else None
+        cut = cut_to_length(speech, seconds)
+        utterances = embed_speech(model, cut) if cut else None
         if utterances is None or not utterances.by_corpus():
             found[f"{seconds:g}"] = None
             continue
-        trials = trials_within(utterances, model.scores)
+        trials = pair_trials(utterances, model.scores)
         found[f"{seconds:g}"] = trials.metrics() | _rates(trials, model.decision[0])
         found[f"{seconds:g}"]["eer_by_corpus"] = {
-            name: round(trials_within(part, model.scores).eer(), 4) for name, part in utterances.by_corpus().items()
+            name: round(pair_trials(part, model.scores).eer(), 4) for name, part in utterances.by_corpus().items()
         }
     return found
 
 
-def across_emotions(model: SpeakerEncoder, utterances: Utterances) -> dict[str, Any] | None:
+def evaluate_across_emotions(model: SpeakerEncoder, utterances: Utterances) -> dict[str, Any] | None:
     """Same-voice pairs in the same and in different emotions, each against all pairs of other voices of their corpora.
 
     None where no corpus has labelled emotions of both kinds.
@@ -103,9 +110,9 @@ def across_emotions(model: SpeakerEncoder, utterances: Utterances) -> dict[str, 
     labelled = utterances.rows(utterances.emotions != "")
     same_mood, other_mood = [], []
     for part in labelled.by_corpus().values():
-        first, second = pairs_of(part)
+        first, second = utterance_pairs(part)
         alike = part.emotions[first] == part.emotions[second]
-        trials = trials_within(part, model.scores)
+        trials = pair_trials(part, model.scores)
         if (trials.same & alike).any() and (trials.same & ~alike).any():
             same_mood.append(trials.only(alike | ~trials.same))
             other_mood.append(trials.only(~alike | ~trials.same))
@@ -122,6 +129,6 @@ def _rates(trials: Trials, threshold: float) -> dict[str, float]:
 
 def _of_cosines(model: SpeakerEncoder, utterances: Utterances) -> dict[str, Any]:
     """The same pairs by their cosines, as voices are linked in a night."""
-    trials = trials_within(utterances)
-    corpora = {name: round(trials_within(part).eer(), 4) for name, part in utterances.by_corpus().items()}
+    trials = pair_trials(utterances)
+    corpora = {name: round(pair_trials(part).eer(), 4) for name, part in utterances.by_corpus().items()}
     return trials.metrics() | _rates(trials, model.threshold) | {"eer_by_corpus": corpora}

@@ -17,7 +17,7 @@ from data_contracts.records import ModelRef
 
 T = TypeVar("T")
 Key = tuple[str, int, int]  # recording_id, channel, segment
-LEAST_S = 1.0  # of speech: less is no voice of its own beside others, and founds last
+MIN_VOICE_S = 1.0  # of speech: less is no voice of its own beside others, and founds last
 _MOST_AT_ONCE = 2_000  # utterances or voices clustered together; memory grows with the square
 
 
@@ -42,7 +42,7 @@ class Decision:
     offset: float
 
     @classmethod
-    def of(cls, model: ModelRef) -> Self:
+    def from_model(cls, model: ModelRef) -> Self:
         """How a speaker model's cosines are read."""
         return cls(float(model.metadata["threshold"]), *map(float, model.metadata["calibration"]))
 
@@ -51,7 +51,7 @@ class Decision:
         return 1.0 / (1.0 + np.exp(-np.clip(self.slope * cosine + self.offset, -60.0, 60.0)))
 
     @property
-    def within(self) -> float:
+    def recording_threshold(self) -> float:
         """The cosine that joins utterances of one recording, where few speak: even odds, at most `threshold`."""
         return min(self.threshold, -self.offset / self.slope) if self.slope > 0 else self.threshold
 
@@ -76,7 +76,7 @@ class _Voice:
     centroid: np.ndarray  # (dim,)
 
 
-def identify(
+def link_speakers(
     keys: Sequence[Key],
     embeddings: np.ndarray,  # (n, dim) L2-normalised
     seconds: np.ndarray,  # (n,) speech
@@ -94,11 +94,11 @@ def identify(
     """
     embeddings = _normalised(np.asarray(embeddings, np.float32))
     answer = Identities([""] * len(keys), np.zeros(len(keys)), [False] * len(keys))
-    voices = _voices(keys, embeddings, np.asarray(seconds, np.float64), decision.within)
+    voices = _voices(keys, embeddings, np.asarray(seconds, np.float64), decision.recording_threshold)
     gallery = _Gallery(speakers, decision.threshold, dim=embeddings.shape[1], taken=taken)
     n_before = len(speakers)
     for short in (False, True):
-        _found([voice for voice in voices if (voice.speech_s < LEAST_S) is short], gallery, pseudonym_key)
+        _found([voice for voice in voices if (voice.speech_s < MIN_VOICE_S) is short], gallery, pseudonym_key)
     founded = gallery.speakers[n_before:]
     gallery.sort()
     for voice in voices:
@@ -212,13 +212,13 @@ def _voices(keys: Sequence[Key], embeddings: np.ndarray, seconds: np.ndarray, th
 
 def _with_the_short(voices: list[_Voice]) -> list[list[int]]:
     """Members by voice; one of less than a second goes to the nearest of the longer, as small clusters in pyannote."""
-    long = [voice for voice in voices if voice.speech_s >= LEAST_S]
+    long = [voice for voice in voices if voice.speech_s >= MIN_VOICE_S]
     if not long:
         return [voice.members for voice in voices]
     groups = [list(voice.members) for voice in long]
     matrix = np.stack([voice.centroid for voice in long])
     for voice in voices:
-        if voice.speech_s < LEAST_S:
+        if voice.speech_s < MIN_VOICE_S:
             groups[int(np.argmax(matrix @ voice.centroid))] += voice.members
     return groups
 

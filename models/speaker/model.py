@@ -22,10 +22,10 @@ from data_contracts.fingerprint import digest, fingerprint
 from features.dsp.batching import chunk_size
 from features.dsp.mel import MelConfig
 from models.data import training_set
-from models.speaker.encoder import EncoderConfig, network, spectrogram, windows
+from models.speaker.encoder import EncoderConfig, build_network, cut_windows, spectrogram
 from models.speaker.pyfunc import SpeakerPyfunc
 from models.speaker.score_norm import Cohort, cosines
-from models.speaker.sliding import along
+from models.speaker.sliding import sliding_embeddings
 
 _COHORT = "cohort"  # beside the encoder's weights, in one file
 _WINDOWS_AT_ONCE = {"cpu": 64, "cuda": 1024}  # bounds the memory of a long utterance
@@ -69,7 +69,7 @@ class SpeakerModel:
     ) -> Tensor:  # (batch, dim), float32 of unit length, on the waveform's device
         """One voice a row. Rows of different lengths may share a batch; what lies beyond `lengths` is not looked at."""
         self.encoder.to(waveform.device)
-        cut, row, _ = windows(waveform, lengths, size=self.config.window)
+        cut, row, _ = cut_windows(waveform, lengths, size=self.config.window)
         total = waveform.new_zeros(len(waveform), self.dim)
         step = chunk_size(_WINDOWS_AT_ONCE, waveform.device)
         for part in (slice(first, first + step) for first in range(0, len(row), step)):
@@ -77,7 +77,7 @@ class SpeakerModel:
             total.index_add_(0, row[part], nn.functional.normalize(vectors))
         return nn.functional.normalize(total)
 
-    def along(
+    def sliding_embeddings(
         self,
         waveform: Tensor,  # (batch, time), float32 at 16 kHz
         lengths: Tensor,  # (batch,), valid samples
@@ -88,7 +88,7 @@ class SpeakerModel:
         self.encoder.to(waveform.device)
         shown = partial(spectrogram, config=self.config)
         chunk = self.config.window
-        return along(self.encoder, shown, waveform, lengths, chunk=chunk, windows_s=windows_s, hop_s=hop_s)
+        return sliding_embeddings(self.encoder, shown, waveform, lengths, chunk=chunk, windows_s=windows_s, hop_s=hop_s)
 
     def scores(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Embeddings (n, dim) and (m, dim) to (n, m), higher is more alike: cosines, or their adaptive s-norm.
@@ -139,7 +139,7 @@ class SpeakerModel:
             stored = json.loads((folder / "config.json").read_text())
             weights = parse((folder / "weights.safetensors").read_bytes())
             config = EncoderConfig(**{**stored["encoder"], "mel": MelConfig(**stored["encoder"]["mel"])})
-            encoder = network(config)
+            encoder = build_network(config)
             strangers = weights.pop(_COHORT, None)
             encoder.load_state_dict({name: _widened(value) for name, value in weights.items()})
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:

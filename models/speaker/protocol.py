@@ -27,7 +27,7 @@ class SpeakerEncoder(Protocol):
     ) -> Tensor:  # (batch, dim), float32 of unit length
         """One voice a row."""
 
-    def along(
+    def sliding_embeddings(
         self, waveform: Tensor, lengths: Tensor, windows_s: Sequence[float], hop_s: float
     ) -> list[list[Tensor]]:  # a row, and of it a length of window: (n_windows, dim), of unit length
         """Embeddings of windows that slide along each row."""

@@ -42,7 +42,7 @@ class SpeakerPyfunc:
         embedded: np.ndarray = self.model.embed(waveform, lengths).cpu().numpy()
         return embedded
 
-    def along(
+    def sliding_embeddings(
         self,
         waveform: Tensor,  # (batch, time), float32 at 16 kHz
         lengths: Tensor,  # (batch,)
@@ -50,5 +50,5 @@ class SpeakerPyfunc:
         hop_s: float,
     ) -> list[list[np.ndarray]]:  # a row, and of it a length of window: (n_windows, dim) float32
         """Embeddings of windows that slide along each row, computed where the waveform is."""
-        found = self.model.along(waveform, lengths, windows_s, hop_s)
+        found = self.model.sliding_embeddings(waveform, lengths, windows_s, hop_s)
         return [[vectors.numpy() for vectors in row] for row in found]

@@ -8,7 +8,7 @@ import numpy as np
 from models.speaker.linking import Identities, Voiceprint
 
 
-def successors(
+def matching_speakers(
     found: Sequence[str],  # (n,) who an utterance's voice is under the new encoder
     before: Sequence[str | None],  # (n,) who it was published as under another; None where it was not
     seconds: np.ndarray,  # (n,) speech
@@ -31,7 +31,7 @@ def successors(
     return carried
 
 
-def carry_on(
+def match_across_encoders(
     answer: Identities,
     before: Sequence[str | None],  # (n,) who each utterance was published as
     seconds: np.ndarray,  # (n,) speech
@@ -41,7 +41,7 @@ def carry_on(
     founded = {voice.speaker_id for voice in answer.founded}
     rows = [index for index, name in enumerate(answer.speaker_ids) if name in founded]
     then = [before[index] if before[index] in known else None for index in rows]
-    names = successors([answer.speaker_ids[index] for index in rows], then, np.asarray(seconds)[rows])
+    names = matching_speakers([answer.speaker_ids[index] for index in rows], then, np.asarray(seconds)[rows])
     voices = [
         Voiceprint(names[voice.speaker_id], voice.centroid, known[names[voice.speaker_id]])
         if voice.speaker_id in names

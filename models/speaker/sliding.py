@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from features.dsp.batching import chunk_size, pad_batch
-from models.speaker.encoder import SAMPLE_RATE, windows
+from models.speaker.encoder import SAMPLE_RATE, cut_windows
 
 _CHUNKS_AT_ONCE = {"cpu": 16, "cuda": 512}  # what a core's cache holds, and what fills a GPU
 _LEAST_VARIANCE = 1e-12  # as in SpeechBrain's pooling
@@ -23,7 +23,7 @@ _LEAST_LOGIT = -30.0  # of a frame or a chunk, beside the loudest: no sum of wei
 
 
 @torch.inference_mode()
-def along(
+def sliding_embeddings(
     network: Any,  # SpeechBrain's ECAPA_TDNN
     shown: Callable[[Tensor], Tensor],  # (n, samples) to what the network sees of it, (n, frames, bands)
     waveform: Tensor,  # (batch, time), float32 at 16 kHz
@@ -38,7 +38,7 @@ def along(
     A window lasts a whole number of hops. Rows of different lengths may share a batch; what lies beyond `lengths` is
     not looked at.
     """
-    cut, row, start = windows(waveform, lengths, size=chunk)
+    cut, row, start = cut_windows(waveform, lengths, size=chunk)
     hop = round(hop_s * SAMPLE_RATE)
     step = chunk_size(_CHUNKS_AT_ONCE, waveform.device)
     sums, peaks = zip(
@@ -58,7 +58,7 @@ def along(
     ]
 
 
-def by_crops(
+def sliding_by_crops(
     embed: Callable[[Tensor, Tensor], np.ndarray],  # waveforms and lengths to (n, dim) of unit length
     waveform: Tensor,
     lengths: Tensor,

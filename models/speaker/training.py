@@ -16,15 +16,15 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from data_contracts.errors import UsageError
-from models.data.augmentation import disturb, masked, recoloured
+from models.data.augmentation import disturb, mask_bands, recolour
 from models.data.labelled_speech import Speech, manifest_digest, read_labels, read_speech
 from models.speaker.crops import Crops
-from models.speaker.encoder import SAMPLE_RATE, EncoderConfig, network, spectrogram
+from models.speaker.encoder import SAMPLE_RATE, EncoderConfig, build_network, spectrogram
 from models.speaker.identification import closed_set
 from models.speaker.model import SpeakerModel
 from models.speaker.recipe import Recipe
 from models.speaker.score_norm import Cohort, speaker_means
-from models.speaker.trials import embedded, halved, shortened, trials_within
+from models.speaker.trials import embed_speech, halve_single_clips, pair_trials, shorten_every_second
 from models.speechbrain_compat import speechbrain_importable
 
 _RECIPE, _ENCODER = Recipe(), EncoderConfig()
@@ -53,31 +53,31 @@ def train_speaker(
     fitted = fit(training, recipe=recipe, config=encoder, seed=seed, progress=progress)
     SpeakerModel(fitted, encoder, threshold=0.0, calibration=(1.0, 0.0)).save(out)
     model = SpeakerModel.load(out)  # with the precision that it is stored in
-    metrics = judge(model, training, unheard, recipe=recipe, seed=seed)
+    metrics = calibrate_and_measure(model, training, unheard, recipe=recipe, seed=seed)
     model.save(out)
     return metrics
 
 
-def judge(
+def calibrate_and_measure(
     model: SpeakerModel, training: Sequence[Speech], unheard: Sequence[Speech], *, recipe: Recipe, seed: int
 ) -> dict[str, Any]:
     """Gives the encoder its threshold, calibration, cohort and record, and returns the held-out voices' metrics.
 
     The threshold and the calibration are of pairs of mixed lengths, as in a night: some clips whole, others cut.
     """
-    mixed = shortened(halved(unheard), lengths_s=recipe.lengths_s, seed=seed)
-    nights = embedded(model, mixed)
-    trials = trials_within(nights)
+    mixed = shorten_every_second(halve_single_clips(unheard), lengths_s=recipe.lengths_s, seed=seed)
+    nights = embed_speech(model, mixed)
+    trials = pair_trials(nights)
     model.threshold, model.calibration = trials.threshold(recipe.false_accept_rate), trials.calibration()
-    heard = embedded(model, training)
+    heard = embed_speech(model, training)
     cohort = Cohort(speaker_means(heard.vectors, heard.speakers), recipe.cohort_nearest)
-    trials = trials_within(nights, cohort.scores)
+    trials = pair_trials(nights, cohort.scores)
     model.cohort = dataclasses.replace(
         cohort, threshold=trials.threshold(recipe.false_accept_rate), calibration=trials.calibration()
     )
     model.normalised = recipe.normalised
-    utterances = embedded(model, halved(unheard))
-    metrics = trials_within(utterances, model.scores).metrics()
+    utterances = embed_speech(model, halve_single_clips(unheard))
+    metrics = pair_trials(utterances, model.scores).metrics()
     metrics["top1"] = round(closed_set(utterances, model.scores), 4)
     model.training = {
         "recipe": dataclasses.asdict(recipe),
@@ -120,7 +120,7 @@ def fit(
 ) -> nn.Module:
     """An encoder that tells the speakers of `speech` apart."""
     torch.manual_seed(seed)
-    encoder = network(config)
+    encoder = build_network(config)
     with speechbrain_importable():
         from speechbrain.lobes.models.ECAPA_TDNN import Classifier
         from speechbrain.nnet.losses import AdditiveAngularMargin, LogSoftmaxWrapper
@@ -136,7 +136,7 @@ def fit(
     encoder.train()
     for step in range(recipe.steps):
         waveform, speaker = crops.draw(recipe.batch)
-        shown = masked(spectrogram(disturb(recoloured(waveform, noise), noise), config), noise)
+        shown = mask_bands(spectrogram(disturb(recolour(waveform, noise), noise), config), noise)
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=recipe.half_precision):
             voices = encoder(shown)
         margin = recipe.margin * min(1.0, step / max(1.0, recipe.margin_from * recipe.steps))

@@ -42,7 +42,7 @@ class Utterances:
         return {name: part for name, part in parts.items() if 1 < len(np.unique(part.speakers)) < len(part)}
 
 
-def embedded(model: SpeakerEncoder, speech: Sequence[Speech]) -> Utterances:
+def embed_speech(model: SpeakerEncoder, speech: Sequence[Speech]) -> Utterances:
     """Each clip an utterance."""
     return Utterances(
         embed_all(model, [item.waveform for item in speech]),
@@ -61,7 +61,7 @@ def embed_all(model: SpeakerEncoder, waveforms: Sequence[np.ndarray]) -> np.ndar
     return np.stack([rows[index] for index in range(len(waveforms))])
 
 
-def halved(speech: Sequence[Speech]) -> list[Speech]:
+def halve_single_clips(speech: Sequence[Speech]) -> list[Speech]:
     """The speech, a speaker's only clip cut in two, so that everybody is heard twice."""
     return [
         Speech(item.clip, item.recording_id, half)
@@ -71,14 +71,14 @@ def halved(speech: Sequence[Speech]) -> list[Speech]:
     ]
 
 
-def cut_to(speech: Sequence[Speech], seconds: float) -> list[Speech]:
+def cut_to_length(speech: Sequence[Speech], seconds: float) -> list[Speech]:
     """Utterances of exactly that length: a clip's beginning, what is shorter joined to the speaker's next; of a
     speaker's only clip the beginning and the end, where they do not overlap."""
     size = round(seconds * SAMPLE_RATE)
     return [item for own in _of_each(speech) for item in _cut(own, size)]
 
 
-def shortened(speech: Sequence[Speech], *, lengths_s: Sequence[float], seed: int) -> list[Speech]:
+def shorten_every_second(speech: Sequence[Speech], *, lengths_s: Sequence[float], seed: int) -> list[Speech]:
     """Every second utterance cut to a length drawn from `lengths_s`, where it is longer: pairs then mix lengths."""
     random = np.random.default_rng(seed)
     sizes = np.round(random.choice(np.asarray(lengths_s), size=len(speech)) * SAMPLE_RATE).astype(int)
@@ -88,12 +88,12 @@ def shortened(speech: Sequence[Speech], *, lengths_s: Sequence[float], seed: int
     ]
 
 
-def trials_within(utterances: Utterances, scores: Scores = cosines) -> Trials:
+def pair_trials(utterances: Utterances, scores: Scores = cosines) -> Trials:
     """Every pair of utterances within each corpus; corpora count alike, however many pairs they have.
 
-    The pairs are `pairs_of` each corpus, the corpora in the order of their names. Pairs across corpora are left out:
-    rooms and microphones would tell those apart. Raises UsageError where no corpus has
-    two speakers, one of them heard twice.
+    The pairs are those of `utterance_pairs`, the corpora in the order of their names. Pairs across corpora are left
+    out: rooms and microphones would tell those apart. Raises UsageError where no corpus has two speakers, one of them
+    heard twice.
     """
     parts = [_pairs(part, scores) for part in utterances.by_corpus().values()]
     if not parts:
@@ -104,14 +104,14 @@ def trials_within(utterances: Utterances, scores: Scores = cosines) -> Trials:
     return Trials.pooled(parts)
 
 
-def pairs_of(utterances: Utterances) -> tuple[np.ndarray, np.ndarray]:
+def utterance_pairs(utterances: Utterances) -> tuple[np.ndarray, np.ndarray]:
     """Each pair once: the rows of its first and of its second utterance."""
     first, second = np.triu_indices(len(utterances), 1)
     return first, second
 
 
 def _pairs(part: Utterances, scores: Scores) -> Trials:
-    first, second = pairs_of(part)
+    first, second = utterance_pairs(part)
     same = part.speakers[first] == part.speakers[second]
     weights = np.where(same, 1 / same.sum(), 1 / (~same).sum())
     speakers = np.stack([part.speakers[first], part.speakers[second]], axis=1)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from models.metrics.bootstrap import by_speaker
+from models.metrics.bootstrap import interval_by_speaker
 
 _P_TARGET = 0.01  # of min DCF, NIST SRE's: one trial in a hundred is of the same voice, both errors cost 1
 _LEAST_SPEAKERS = 5  # of an interval; fewer drawn again say nothing
@@ -121,8 +121,8 @@ class Trials:
 
         speakers = np.arange(len(names)).astype(str)
         spans = {
-            "eer": by_speaker(lambda drawn: _crossing(*rates(drawn)), speakers, n=400),
-            "min_dcf": by_speaker(lambda drawn: _least_cost(*rates(drawn)), speakers, n=400),
+            "eer": interval_by_speaker(lambda drawn: _crossing(*rates(drawn)), speakers, n=400),
+            "min_dcf": interval_by_speaker(lambda drawn: _least_cost(*rates(drawn)), speakers, n=400),
         }
         return {name: [round(low, 4), round(high, 4)] for name, (low, high) in spans.items()}
 

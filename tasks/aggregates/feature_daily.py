@@ -32,13 +32,13 @@ def _of_date(run: Run, date: dt.date, own: pl.DataFrame) -> pl.DataFrame:
     counts = np.zeros((len(EGEMAPS_NAMES), histogram.N_BUCKETS), np.int64)
     total, n_utterances, n_recordings = np.zeros(1), 0, 0
     for features, embeddings, n_read in _shards(run, date, own):
-        counts += histogram.count(features)
+        counts += histogram.bucket_counts(features)
         total = total + embeddings.sum(axis=0, dtype=np.float64)
         n_utterances += len(features)
         n_recordings += n_read
     if not n_utterances:
         return _EMPTY
-    held = [histogram.sparse(row) for row in counts]
+    held = [histogram.to_sparse(row) for row in counts]
     columns = {"buckets": [buckets for buckets, _ in held], "counts": [n for _, n in held]}
     sketches = pl.DataFrame({"feature": EGEMAPS_NAMES, **columns})
     voices = pl.DataFrame({"feature": [EMBEDDING], "total": [total]})

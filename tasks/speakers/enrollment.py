@@ -16,7 +16,7 @@ from features.decode.config import SAMPLE_RATE
 from features.dsp.batching import pad_batch
 from features.extraction.config import FeatureConfig
 from features.extraction.shard import find_speech_spans
-from models.serving import encoder
+from models.serving import speaker_embedder
 from models.speaker.linking import Decision
 
 LEAST_S = 2.0
@@ -53,11 +53,11 @@ def hear(
     seconds = np.array([len(piece) / SAMPLE_RATE for _, piece in pieces])
     if seconds.sum() < LEAST_S:
         raise UsageError(f"enrolling needs {LEAST_S:.0f} s of speech; found {seconds.sum():.1f} s in {', '.join(uris)}")
-    embed = encoder(model, retry_policy)
+    embed = speaker_embedder(model, retry_policy)
     vectors = np.concatenate([embed(*pad_batch([piece], device)) for _, piece in pieces])
     places = np.array([place for place, _ in pieces])
     means = [_mean(vectors[places == place], seconds[places == place]) for place in range(len(uris))]
-    one_voice = Decision.of(model).within
+    one_voice = Decision.from_model(model).recording_threshold
     unlike = [uri for place, uri in enumerate(uris) if len(uris) > 1 and _others(means, place) < one_voice]
     return Heard(_mean(vectors, seconds), float(seconds.sum()), unlike)
 

@@ -13,7 +13,7 @@ from data_contracts.lake import Lake
 from data_contracts.schema import tables
 from data_contracts.schema.tables import SPEAKERS, UTTERANCE_KEY
 from models.speaker.linking import Identities, Voiceprint
-from models.speaker.reidentification import carry_on
+from models.speaker.reidentification import match_across_encoders
 
 _KEY = list(UTTERANCE_KEY)
 _SAME_S = 0.05  # under another encoder an utterance is the same where it begins and ends within this
@@ -71,7 +71,7 @@ class Gallery:
 
     def learn(self, answer: Identities, before: list[str | None], seconds: np.ndarray) -> Identities:
         """Remembers who was founded, under the name of an earlier speaker where it is that one's voice."""
-        answer = carry_on(answer, before, seconds, self.earlier)
+        answer = match_across_encoders(answer, before, seconds, self.earlier)
         self.voiceprints += answer.founded
         for voice in answer.founded:
             if voice.speaker_id in self.earlier:

@@ -6,8 +6,7 @@ import numpy as np
 import polars as pl
 
 from data_contracts.schema.tables import UTTERANCE_KEY
-from models.speaker.linking import Decision
-from models.speaker.linking import identify as identify_speakers
+from models.speaker.linking import Decision, link_speakers
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
 from tasks.speakers.gallery import Gallery
@@ -34,12 +33,12 @@ def identify(run: Run, waiting: Pending) -> Identified:
     for date, shards in sorted(waiting.shards.items()):
         heard = voices(run, counted, date, shards)
         seconds = (heard["end_s"] - heard["start_s"]).to_numpy()
-        answer = identify_speakers(
+        answer = link_speakers(
             list(heard.select(UTTERANCE_KEY).iter_rows()),
             np.stack(heard["embedding"].to_list()).astype(np.float32),
             seconds,
             memory.voiceprints,
-            decision=Decision.of(run.speaker),
+            decision=Decision.from_model(run.speaker),
             pseudonym_key=f"{run.pseudonym_key}/{extractor}",  # another encoder hears other voices in the same segments
             taken=memory.people["speaker_id"].to_list(),
         )

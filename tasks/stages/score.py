@@ -45,7 +45,7 @@ def _adapt(run: Run, shards: Shards, client: Any) -> None:
         _over(shards, add_beliefs, run, client)
         for date, of in sums.items():
             believed = adaptation.read_sums(run, date, shards[date])
-            own = speaker_adaptation.speaker_offsets(replace(of, beliefs=believed.beliefs), prior)
+            own = speaker_adaptation.speaker_offsets(replace(of, posteriors=believed.posteriors), prior)
             adaptation.write(run, date, of.speakers, own)
 
 

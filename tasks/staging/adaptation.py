@@ -12,7 +12,7 @@ from models.emotion.speaker_adaptation import Sums
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
 
-_COLUMNS = ("weight", "features", "beliefs")
+_COLUMNS = ("weight", "features", "posteriors")
 
 
 def write_sums(run: Run, date: dt.date, shard: str, sums: Sums) -> int:
@@ -36,7 +36,7 @@ def read_sums(run: Run, date: dt.date, shards: Sequence[str]) -> Sums:
             for name in _COLUMNS
         }
         parts.append(Sums(tuple(table["speaker_id"].to_list()), **values))
-    return Sums.together(parts)
+    return Sums.merge(parts)
 
 
 def write(run: Run, date: dt.date, speakers: Sequence[str], offsets: Tensor) -> None:

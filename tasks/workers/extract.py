@@ -13,7 +13,7 @@ from features.extraction.long_recording import (
 from features.extraction.shard import ShardExtraction, extract_shard
 from features.extraction.utterances import Embedder
 from features.resources import use_full_precision
-from models.serving import along, encoder, extractor
+from models.serving import emotion_embedder, sliding_embedder, speaker_embedder
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
 
@@ -81,9 +81,11 @@ def _settle() -> None:
 def embedders(run: Run) -> dict[str, Embedder]:
     """The models that hear utterances, by the feature set that holds their vectors."""
     speaker, emotion, retry_policy = run.speaker, run.emotion, run.lake.retry_policy
-    voices = Embedder(encoder(speaker, retry_policy), int(speaker.metadata["dim"]), along(speaker, retry_policy))
+    voices = Embedder(
+        speaker_embedder(speaker, retry_policy), int(speaker.metadata["dim"]), sliding_embedder(speaker, retry_policy)
+    )
     heard = {"embeddings": voices}
     if "feature_set" in emotion.metadata:
-        vectors = Embedder(extractor(emotion, retry_policy), int(emotion.metadata["feature_dim"]))
+        vectors = Embedder(emotion_embedder(emotion, retry_policy), int(emotion.metadata["feature_dim"]))
         heard[emotion.metadata["feature_set"]] = vectors
     return heard

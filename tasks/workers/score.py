@@ -31,14 +31,14 @@ def add_features(run: Run, date: dt.date, shard: str) -> int:
     """What a worker does first: adds up the features of each speaker. Returns how many speakers there are."""
     rows, standardised, _ = _read(run, date, shard, afresh=True)
     nothing = torch.zeros(len(rows), len(run.classes))
-    return adaptation.write_sums(run, date, shard, Sums.of(*_who(rows), standardised, nothing))
+    return adaptation.write_sums(run, date, shard, Sums.from_utterances(*_who(rows), standardised, nothing))
 
 
 def add_beliefs(run: Run, date: dt.date, shard: str) -> int:
     """What a worker does then: adds up what the model believes of each speaker's moods."""
     rows, standardised, model = _read(run, date, shard)
-    beliefs = model.believe(standardised - adaptation.read(run, date, rows))
-    return adaptation.write_sums(run, date, shard, Sums.of(*_who(rows), standardised[:, :0], beliefs))
+    beliefs = model.class_posteriors(standardised - adaptation.read(run, date, rows))
+    return adaptation.write_sums(run, date, shard, Sums.from_utterances(*_who(rows), standardised[:, :0], beliefs))
 
 
 def score_one(run: Run, date: dt.date, shard: str) -> int:
@@ -65,10 +65,10 @@ def _scores(run: Run, date: dt.date, shard: str) -> tuple[pl.DataFrame, np.ndarr
     """(n, classes and then dimensions) of a shard's utterances."""
     if "feature_set" in run.emotion.metadata:
         rows, vectors = utterance_features.utterances(run, date, shard, afresh=True)
-        return rows, serving.pulled_emotion(run.emotion, run.lake.retry_policy).scores(vectors).numpy()
+        return rows, serving.pretrained_emotion_model(run.emotion, run.lake.retry_policy).scores(vectors).numpy()
     if adapts(run):
         rows, standardised, model = _read(run, date, shard)
-        return rows, model.believe(standardised - adaptation.read(run, date, rows)).numpy()
+        return rows, model.class_posteriors(standardised - adaptation.read(run, date, rows)).numpy()
     rows, features = utterance_features.utterances(run, date, shard, afresh=True)
     from models.registry import loading
 
@@ -83,11 +83,11 @@ def _scores(run: Run, date: dt.date, shard: str) -> tuple[pl.DataFrame, np.ndarr
 def _read(run: Run, date: dt.date, shard: str, *, afresh: bool = False) -> tuple[pl.DataFrame, Tensor, EmotionModel]:
     model = serving.emotion_model(run.emotion, run.lake.retry_policy)
     rows, features = utterance_features.utterances(run, date, shard, afresh=afresh)
-    return rows, model.standardised(features), model
+    return rows, model.standardise(features), model
 
 
 def _who(rows: pl.DataFrame) -> tuple[list[str], Tensor]:
     """Who speaks, and how much each utterance says of them."""
-    return rows["speaker_id"].to_list(), speaker_adaptation.weight_of(
+    return rows["speaker_id"].to_list(), speaker_adaptation.utterance_weight(
         torch.from_numpy(np.array(rows["seconds"].to_numpy()))
     )

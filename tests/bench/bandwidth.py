@@ -18,7 +18,7 @@ from end_to_end import SHARED, machine
 from scipy.signal import firwin, lfilter
 
 from features.quality.bandwidth import BandwidthMeter
-from models.data.codecs import CODECS, coded
+from models.data.codecs import CODECS, transcode
 
 Clip = tuple[np.ndarray, int]  # (frames,) and its rate
 
@@ -57,7 +57,7 @@ def cases(n: int) -> Iterator[tuple[str, str, list[Clip]]]:
         yield f"24 dB down, ULAW, to {rate} Hz, 16 bits, 24 dB up", "4000", [(clip, rate) for clip in quiet]
         yield f"AMR 12.2 kbit/s to {rate} Hz, 16 bits", "3400 to 4000", [(up(amr(clip), rate), rate) for clip in wide]
     for name in ("gsm", "opus, narrow"):
-        yield f"{name} to 16 kHz", "4000", [(coded(clip, CODECS[name]), 16_000) for clip in wide]
+        yield f"{name} to 16 kHz", "4000", [(transcode(clip, CODECS[name]), 16_000) for clip in wide]
     for cutoff_hz in (3_400, 5_500):
         limited = [low_passed(clip, 16_000, cutoff_hz) for clip in wide]
         yield f"low-pass {cutoff_hz} Hz, 16 bits", str(cutoff_hz), [(in_16_bits(clip), 16_000) for clip in limited]

@@ -170,10 +170,10 @@ def _by_ffmpeg(_: bytes, path: Path) -> str | None:
 def _speaker() -> Embedder:
     model = SpeakerModel.load(ROOT / "models" / "weights" / "speaker")
 
-    def along(*asked: Any) -> list[list[np.ndarray]]:
-        return [[vectors.numpy() for vectors in row] for row in model.along(*asked)]
+    def embed_sliding(*asked: Any) -> list[list[np.ndarray]]:
+        return [[vectors.numpy() for vectors in row] for row in model.sliding_embeddings(*asked)]
 
-    return Embedder(lambda waveform, lengths: model.embed(waveform, lengths).numpy(), model.dim, along)
+    return Embedder(lambda waveform, lengths: model.embed(waveform, lengths).numpy(), model.dim, embed_sliding)
 
 
 def _extracted(name: str, files: list[bytes]) -> None:

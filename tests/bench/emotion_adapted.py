@@ -14,17 +14,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from models.emotion.dataset import Table, read_speech_of, table_of
+from models.emotion.dataset import Table, build_table, read_emotional_speech
 from models.emotion.fitting import Recipe, fit
 from models.emotion.model import CLASSES, EmotionModel
-from models.emotion.training import say, speaker_folds
+from models.emotion.training import predict_logits, speaker_folds
 from models.metrics.classification import uar
 
 Judge = Callable[[EmotionModel, Table, np.ndarray], np.ndarray]
 
 
 def main() -> None:
-    table, recipe = table_of(read_speech_of([Path(sys.argv[1])], CLASSES), CLASSES), Recipe(n_copies=0)
+    table, recipe = build_table(read_emotional_speech([Path(sys.argv[1])], CLASSES), CLASSES), Recipe(n_copies=0)
     folds = speaker_folds(table.speakers, recipe.folds)
     models = [fit(table.rows(folds != fold), recipe=recipe, seed=0) for fold in range(recipe.folds)]
     one = np.zeros(len(table), int)
@@ -48,7 +48,7 @@ def main() -> None:
         print(f"| {label} | {found[0]:.3f} | {found[1]:.3f} |")
     alone = np.zeros(len(table), int)
     for fold, model in enumerate(models):
-        alone[folds == fold] = say(model, table.rows(folds == fold)).alone.argmax(1).numpy()
+        alone[folds == fold] = predict_logits(model, table.rows(folds == fold)).alone.argmax(1).numpy()
     print(f"| not known, each clip by itself | {uar(alone, table.labels):.3f} | |")
 
 
@@ -63,17 +63,17 @@ def pieces(speakers: np.ndarray, moods: np.ndarray, size: int) -> np.ndarray:
 
 
 def ours(model: EmotionModel, table: Table, speakers: np.ndarray) -> np.ndarray:
-    guessed: np.ndarray = say(model, table, speakers).adapted.argmax(1).numpy()
+    guessed: np.ndarray = predict_logits(model, table, speakers).adapted.argmax(1).numpy()
     return guessed
 
 
 def plain(model: EmotionModel, table: Table, speakers: np.ndarray) -> np.ndarray:
     """Each piece without its mean."""
-    values = model.standardised(table.values[0])
+    values = model.standardise(table.values[0])
     for name in np.unique(speakers):
         own = torch.from_numpy(np.flatnonzero(speakers == name))
         values[own] -= values[own].mean(0)
-    guessed: np.ndarray = model.believe(values).argmax(1).numpy()
+    guessed: np.ndarray = model.class_posteriors(values).argmax(1).numpy()
     return guessed
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.emotion.dataset import FEATURE_NAMES, features_of, read_speech_of, table_of
+from models.emotion.dataset import FEATURE_NAMES, build_table, emotion_features, read_emotional_speech
 from models.emotion.fitting import Recipe, fit
 from models.emotion.model import CLASSES
 from models.emotion.training import speaker_folds
@@ -25,20 +25,20 @@ EDGES_S = (0.0, 0.15, 0.25, 0.35, 0.5, 0.8, 1.2, 60.0)
 
 
 def main() -> None:
-    speech = read_speech_of([Path(sys.argv[1])], CLASSES)
-    table, recipe = table_of(speech, CLASSES), Recipe(n_copies=0)
+    speech = read_emotional_speech([Path(sys.argv[1])], CLASSES)
+    table, recipe = build_table(speech, CLASSES), Recipe(n_copies=0)
     folds = speaker_folds(table.speakers, recipe.folds)
     models = [fit(table.rows(folds != fold), recipe=recipe, seed=0) for fold in range(recipe.folds)]
     voiced_s, guessed = [], []
     for length_s in LENGTHS_S:
         cut = [middle(item.waveform, round(length_s * RATE)) for item in speech]
-        features = features_of(cut)
+        features = emotion_features(cut)
         rate, mean_s = (FEATURE_NAMES.index(name) for name in ("VoicedSegmentsPerSec", "MeanVoicedSegmentLengthSec"))
         voiced_s.append((features[:, rate] * features[:, mean_s]).numpy() * [len(clip) / RATE for clip in cut])
         said = np.zeros(len(cut), int)
         for fold, model in enumerate(models):
             held = folds == fold
-            said[held] = model.logits(model.standardised(features[held]), adapted=False).argmax(1).numpy()
+            said[held] = model.logits(model.standardise(features[held]), adapted=False).argmax(1).numpy()
         guessed.append(said)
     voiced, said, labels = np.concatenate(voiced_s), np.concatenate(guessed), np.tile(table.labels, len(LENGTHS_S))
     print("| voiced sound, s | clips | UAR |\n|---|---|---|")

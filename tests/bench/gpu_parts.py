@@ -84,7 +84,9 @@ def vad(waveforms: Sequence[np.ndarray], device: torch.device) -> np.ndarray:
 def changes(waveforms: Sequence[np.ndarray], device: torch.device) -> np.ndarray:
     spans = {number: [Span(0.0, len(waveform) / RATE)] for number, waveform in enumerate(waveforms)}
     model = SpeakerPyfunc(speaker())
-    found = split_at_changes(dict(enumerate(waveforms)), spans, model.along, config=ChangeConfig(), device=device)
+    found = split_at_changes(
+        dict(enumerate(waveforms)), spans, model.sliding_embeddings, config=ChangeConfig(), device=device
+    )
     return np.array([span.end_s for number in spans for span in found[number]])
 
 

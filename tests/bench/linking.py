@@ -22,7 +22,7 @@ import torch
 
 from features.decode.config import SAMPLE_RATE
 from models.data.labelled_speech import read_labels, read_speech
-from models.speaker.linking import Decision, Voiceprint, identify
+from models.speaker.linking import Decision, Voiceprint, link_speakers
 from models.speaker.model import SpeakerModel
 from models.speaker.trials import embed_all
 
@@ -140,7 +140,7 @@ def link(heard: Utterances, nights: list[list[list[int]]], decision: Decision) -
         named = [(f"night{night}-{n:05}", members) for n, members in enumerate(nights[night])]
         keys = [(name, 0, segment) for name, members in named for segment in range(len(members))]
         chosen = [index for _, members in named for index in members]
-        answer = identify(
+        answer = link_speakers(
             keys,
             heard.embeddings[chosen],
             heard.seconds[chosen],

@@ -39,9 +39,9 @@ from features.segmentation.config import VadConfig
 from features.segmentation.segments import Span
 from features.segmentation.speaker_changes import ChangeConfig, SlidingEmbedder, split_at_changes
 from models.data.labelled_speech import Speech, read_labels, read_speech
-from models.data.speaker_overlap import heard
+from models.data.speaker_overlap import overlapping_speakers
 from models.speaker.model import SpeakerModel
-from models.speaker.sliding import by_crops
+from models.speaker.sliding import sliding_by_crops
 
 TOLERANCE_S, GAPS_S = 0.5, (0.0, 0.1, 0.3)
 CPU = torch.device("cpu")
@@ -100,19 +100,19 @@ def main() -> None:
     with (options.corpora / "labels.csv").open() as file:
         sexes = {row["speaker"]: row.get("gender", "") for row in csv.DictReader(file)}
     speech = list(read_speech(clips, VadConfig(pad_s=0.0)))
-    seen = heard(options.model, [item.clip for item in speech], [item.recording_id for item in speech])
+    seen = overlapping_speakers(options.model, [item.clip for item in speech], [item.recording_id for item in speech])
     chosen = [item for item in speech if (item.clip.speaker in seen) == (options.voices == "training")]
-    along = _along(model, crops=options.crops)
+    embed_sliding = _along(model, crops=options.crops)
     config = ChangeConfig(same_voice=round(model.threshold, 3))
     print(f"encoder {model.extractor_digest}, {options.voices} voices, same voice from {config.same_voice}\n")
-    remembered = _remembered(along)
+    remembered = _remembered(embed_sliding)
     files = dict(_files(chosen, sexes, options.files))
     before = {key: find_speech_spans([item.waveform for item in made], VadConfig(), CPU) for key, made in files.items()}
     for different in options.different:
         setting = replace(config, different=different)
         after = {key: _split(made, before[key], remembered, setting) for key, made in files.items()}
         _report(files, before, after, different=different)
-    _cost(model, along, [item for item in chosen if len(item.waveform) > 5 * SAMPLE_RATE] or chosen, config)
+    _cost(model, embed_sliding, [item for item in chosen if len(item.waveform) > 5 * SAMPLE_RATE] or chosen, config)
 
 
 def _files(speech: list[Speech], sexes: dict[str, str], n: int) -> Iterator[tuple[tuple[str, str], list[Mixture]]]:
@@ -139,32 +139,36 @@ def _decoded(item: Speech) -> np.ndarray:
 
 def _along(model: SpeakerModel, *, crops: bool) -> SlidingEmbedder:
     def frames(*asked: Any) -> list[list[np.ndarray]]:
-        return [[vectors.numpy() for vectors in row] for row in model.along(*asked)]
+        return [[vectors.numpy() for vectors in row] for row in model.sliding_embeddings(*asked)]
 
     def cropped(waveform: Any, lengths: Any, windows_s: Any, hop_s: float) -> list[list[np.ndarray]]:
-        return by_crops(lambda *cut: model.embed(*cut).numpy(), waveform, lengths, windows_s=windows_s, hop_s=hop_s)
+        return sliding_by_crops(
+            lambda *cut: model.embed(*cut).numpy(), waveform, lengths, windows_s=windows_s, hop_s=hop_s
+        )
 
     return cropped if crops else frames
 
 
-def _remembered(along: SlidingEmbedder) -> SlidingEmbedder:
+def _remembered(embed_sliding: SlidingEmbedder) -> SlidingEmbedder:
     """Hears every batch once: another threshold asks for the same."""
     known: dict[str, list[list[np.ndarray]]] = {}
 
     def remembered(waveform: torch.Tensor, *asked: Any) -> list[list[np.ndarray]]:
         name = digest(waveform.numpy().tobytes())
         if name not in known:
-            known[name] = along(waveform, *asked)
+            known[name] = embed_sliding(waveform, *asked)
         return known[name]
 
     return remembered
 
 
 def _split(
-    made: list[Mixture], spans: list[list[Span]], along: SlidingEmbedder, config: ChangeConfig
+    made: list[Mixture], spans: list[list[Span]], embed_sliding: SlidingEmbedder, config: ChangeConfig
 ) -> list[list[Span]]:
     waveforms = {str(place): item.waveform for place, item in enumerate(made)}
-    found = split_at_changes(waveforms, dict(zip(waveforms, spans, strict=True)), along, config=config, device=CPU)
+    found = split_at_changes(
+        waveforms, dict(zip(waveforms, spans, strict=True)), embed_sliding, config=config, device=CPU
+    )
     return list(found.values())
 
 
@@ -202,7 +206,7 @@ def _figures(tally: Tally) -> str:
     )
 
 
-def _cost(model: SpeakerModel, along: SlidingEmbedder, speech: list[Speech], config: ChangeConfig) -> None:
+def _cost(model: SpeakerModel, embed_sliding: SlidingEmbedder, speech: list[Speech], config: ChangeConfig) -> None:
     """On segments of 10 s, the best of five."""
     joined = np.concatenate([item.waveform for item in speech])
     size = 10 * SAMPLE_RATE
@@ -215,7 +219,7 @@ def _cost(model: SpeakerModel, along: SlidingEmbedder, speech: list[Speech], con
         for name, what in zip(
             took,
             (
-                lambda: split_at_changes(waveforms, spans, along, config=config, device=CPU),
+                lambda: split_at_changes(waveforms, spans, embed_sliding, config=config, device=CPU),
                 lambda: model.embed(batch, lengths),
             ),
             strict=True,

@@ -19,11 +19,11 @@ import torch
 import models
 from features.decode.config import SAMPLE_RATE
 from models.data.labelled_speech import Speech, read_labels, read_speech
-from models.data.training_set import speakers_heard
+from models.data.training_set import seen_speakers
 from models.speaker.identification import closed_set
 from models.speaker.model import SpeakerModel
 from models.speaker.score_norm import cosines
-from models.speaker.trials import Utterances, embed_all, halved, trials_within
+from models.speaker.trials import Utterances, embed_all, halve_single_clips, pair_trials
 
 PEER = Path(__file__).with_name("resemblyzer_peer.py")
 
@@ -37,8 +37,8 @@ def main() -> None:
     torch.set_num_threads(1)
     model = SpeakerModel.load(options.model)
     speech = list(read_speech([clip for clip in read_labels([options.corpora]) if clip.speaker]))
-    heard = speakers_heard(speech, model.trained_on)
-    unheard = halved([item for item in speech if item.clip.speaker not in heard])
+    heard = seen_speakers(speech, model.trained_on)
+    unheard = halve_single_clips([item for item in speech if item.clip.speaker not in heard])
     waveforms = [item.waveform for item in unheard]
     embed_all(model, waveforms[:10])
     started = time.process_time()
@@ -57,7 +57,7 @@ def main() -> None:
     for label, (vectors, seconds, scores) in rows.items():
         utterances = utterances_of(vectors, unheard)
         parts = [*utterances.by_corpus().values(), utterances]
-        cells = [f"{trials_within(part, scores).eer():.3f} ({closed_set(part, scores):.3f})" for part in parts]
+        cells = [f"{pair_trials(part, scores).eer():.3f} ({closed_set(part, scores):.3f})" for part in parts]
         print(f"| {label} | {' | '.join(cells)} | {total_s / seconds:.0f} |")
 
 

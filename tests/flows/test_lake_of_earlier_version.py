@@ -203,7 +203,9 @@ def test_pulled_models_become_champions(flags, undertone):
         assert undertone("models", "promote", name, version, "--force", "--json")["promoted"]
     ours = Settings.load(**flags)
     speaker = ours.open_registry(ours.open_lake()).champion("speaker")
-    assert serving.heard_by(speaker) is not None, "it is one of our own kinds, which hear along an utterance, too"
+    assert serving.own_speaker_encoder(speaker) is not None, (
+        "it is one of our own kinds, which hear along an utterance, too"
+    )
     ledger = nightly(date=dt.date(2026, 11, 19), settings=flags | {"look_back_days": 0})
     assert (ledger.n_listed, ledger.n_known, ledger.extracted.n_objects) == (3, 0, 3)
     assert ledger.feature_version == PULLED_VERSION

@@ -17,7 +17,7 @@ from flows.settings import Settings
 from models import promotion
 from models.data import training_set
 from models.emotion.model import EmotionModel
-from models.registry.history import changes
+from models.registry.history import read_changes
 
 RUN = CliRunner()
 SHIPPED = WEIGHTS / "emotion"
@@ -88,7 +88,7 @@ def test_a_worse_one_is_refused_forced_and_both_are_noted(own_registry, challeng
     assert "0.500 [0.100, 0.900]" in refused.output
     assert "0.600 [0.100, 0.900]" in refused.output
     assert own_registry.champion("emotion").version == "1"
-    assert changes(own_registry, "emotion") == []
+    assert read_changes(own_registry, "emotion") == []
 
     judged(0.5, 0.6)
     forced = ("--force", "--reason", "the old one is too slow")
@@ -128,7 +128,7 @@ def test_an_equal_one_passes_and_goes_back_twice(own_registry, challenger, tmp_p
     assert oldest.tags["undertone.replaced"] == challenger.label
     assert succession.rollback(settings, "emotion") == (challenger, first)
     assert own_registry.champion("emotion") == challenger
-    told = changes(own_registry, "emotion")
+    told = read_changes(own_registry, "emotion")
     assert [change["what"] for change in told] == ["rolled back", "rolled back", "promoted"]
     assert told[1]["reason"] == "a bad night"
 

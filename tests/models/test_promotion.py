@@ -12,8 +12,8 @@ from features.extraction.config import FeatureConfig
 from models import promotion
 from models.data import training_set
 from models.data.labelled_speech import read_labels
-from models.data.speaker_overlap import heard, recording_ids, write_without
-from models.promotion import judge
+from models.data.speaker_overlap import overlapping_speakers, recording_ids, write_without_speakers
+from models.promotion import judge_challenger
 
 COMPUTED = FeatureConfig().fingerprints()
 SPEAKERS = ("ann", "ben", "cid", "dan")
@@ -87,7 +87,7 @@ def test_a_worse_one_is_refused_and_an_equal_one_is_not(
     _figures(monkeypatch, **{f"{name}2": mine, f"{name}1": theirs})
     voices = _model(tmp_path, "9", name="speaker")
     refs = _model(tmp_path, "2", name=name), _model(tmp_path, "1", name=name)
-    verdict = judge(*refs, corpus, voices=voices)
+    verdict = judge_challenger(*refs, corpus, voices=voices)
     assert (verdict.accepted, verdict.metric) == (accepted, metric)
     assert ("worse:" in verdict.reason, "no worse:" in verdict.reason) == (True, accepted)
     assert verdict.challenger[metric] == mine[metric]
@@ -99,7 +99,9 @@ def test_a_worse_one_is_refused_and_an_equal_one_is_not(
 def test_figures_come_with_their_intervals(tmp_path, corpus, monkeypatch):
     mine, theirs = {"uar": 0.5, "uar_interval": [0.4, 0.6]}, {"uar": 0.6, "uar_interval": [0.5, 0.7]}
     _figures(monkeypatch, emotion2=mine, emotion1=theirs)
-    verdict = judge(_model(tmp_path, "2"), _model(tmp_path, "1"), corpus, voices=_model(tmp_path, "9", name="speaker"))
+    verdict = judge_challenger(
+        _model(tmp_path, "2"), _model(tmp_path, "1"), corpus, voices=_model(tmp_path, "9", name="speaker")
+    )
     assert "worse: UAR 0.500 [0.400, 0.600], emotion/1+00000001 0.600 [0.500, 0.700]" in verdict.reason
     assert verdict.challenger["uar_interval"] == [0.4, 0.6]
 
@@ -110,14 +112,14 @@ def test_a_speaker_on_both_sides_is_refused_or_left_out(tmp_path, corpus, monkey
     challenger = _model(tmp_path, "2", hears=(_id(corpus, "ben-1.wav"),))
     champion = _model(tmp_path, "1", hears=(_id(corpus, "cid-0.wav"),))
     voices = _model(tmp_path, "9", name="speaker")
-    verdict = judge(challenger, champion, corpus, voices=voices)
+    verdict = judge_challenger(challenger, champion, corpus, voices=voices)
     assert not verdict.accepted
     assert asked == []
     assert "2 of the 4 speakers" in verdict.reason
     assert "emotion/2+00000002 and emotion/1+00000001" in verdict.reason
     assert "(ben, cid)" in verdict.reason
     assert "--unheard to leave them out (2 remain)" in verdict.reason
-    verdict = judge(challenger, champion, corpus, voices=voices, unheard=True)
+    verdict = judge_challenger(challenger, champion, corpus, voices=voices, unheard=True)
     assert verdict.accepted
     assert (verdict.n_left_out, verdict.challenger["n_speakers"]) == (2, 2)
     assert len(set(asked)) == 1, "both on the same clips"
@@ -130,7 +132,7 @@ def test_other_recordings_of_a_trained_voice_are_known_by_the_label(tmp_path, co
     training_set.write_speakers(Path(challenger.uri) / "data" / "emotion", SPEAKERS)
     voices = _model(tmp_path, "9", name="speaker")
     for unheard in (False, True):
-        verdict = judge(challenger, _model(tmp_path, f"1{unheard}"), corpus, voices=voices, unheard=unheard)
+        verdict = judge_challenger(challenger, _model(tmp_path, f"1{unheard}"), corpus, voices=voices, unheard=unheard)
         assert not verdict.accepted
         assert "4 of the 4 speakers" in verdict.reason
         assert "nobody else is there" in verdict.reason
@@ -149,11 +151,11 @@ def test_what_cannot_be_compared_is_refused_with_the_reason(tmp_path, corpus, mo
         ((_model(tmp_path, "3"), champion), corpus, "no figure to go by"),
         ((challenger, ModelRef(**{**vars(champion), "metadata": other.metadata})), corpus, r"joy, neutral"),
     ]:
-        verdict = judge(*refs, folder, voices=voices)
+        verdict = judge_challenger(*refs, folder, voices=voices)
         assert not verdict.accepted
         assert words in verdict.reason
     (Path(challenger.uri) / "data" / "emotion" / "trained_on.txt").unlink()
-    assert "does not say what it was trained on" in judge(challenger, champion, corpus, voices=voices).reason
+    assert "does not say what it was trained on" in judge_challenger(challenger, champion, corpus, voices=voices).reason
 
 
 def test_a_champion_that_no_run_could_use_holds_nobody_up(tmp_path, corpus, monkeypatch):
@@ -161,7 +163,7 @@ def test_a_champion_that_no_run_could_use_holds_nobody_up(tmp_path, corpus, monk
     voices = _model(tmp_path, "9", name="speaker")
     challenger, outdated = _model(tmp_path, "2"), _model(tmp_path, "1", features={"egemaps": "beef"})
     for champion, words in ((outdated, "no longer computed"), (None, "there is no champion")):
-        verdict = judge(challenger, champion, corpus, voices=voices)
+        verdict = judge_challenger(challenger, champion, corpus, voices=voices)
         assert verdict.accepted
         assert words in verdict.reason
 
@@ -171,7 +173,7 @@ def test_a_folder_without_some_speakers_keeps_every_other_row_as_it_was(tmp_path
     table.write_text(table.read_text().replace("path,", "license,path,").replace("\nann", "\nmine,ann"))
     table.write_text("".join(line if "mine" in line or "path" in line else f",{line}" for line in _lines(table)))
     (tmp_path / "left").mkdir()
-    left = write_without({"ben", "dan"}, corpus, tmp_path / "left")
+    left = write_without_speakers({"ben", "dan"}, corpus, tmp_path / "left")
     before = [clip for clip in read_labels([corpus]) if clip.speaker in {"ann", "cid"}]
     assert read_labels([left]) == before
     assert {clip.licence for clip in before} == {"mine", ""}
@@ -182,9 +184,9 @@ def test_who_was_heard_goes_by_speaker_not_by_clip(tmp_path, corpus):
     model = tmp_path / "model"
     model.mkdir()
     training_set.write(model, [_id(corpus, "ann-0.wav")])
-    assert heard(model, clips, recording_ids(clips)) == {"ann"}
+    assert overlapping_speakers(model, clips, recording_ids(clips)) == {"ann"}
     training_set.write_speakers(model, ["dan"])
-    assert heard(model, clips, recording_ids(clips)) == {"ann", "dan"}
+    assert overlapping_speakers(model, clips, recording_ids(clips)) == {"ann", "dan"}
     assert "dan" not in (model / "trained_on_speakers.txt").read_text()
 
 

@@ -28,7 +28,7 @@ from data_contracts.object_store.retry import RetryPolicy
 from data_contracts.records import ModelRef
 from models import serving
 emotion, speaker = (eval(line, {"ModelRef": ModelRef}) for line in sys.argv[1:])
-assert serving.emotion_model(emotion).classes and serving.heard_by(speaker).dim
+assert serving.emotion_model(emotion).classes and serving.own_speaker_encoder(speaker).dim
 assert "mlflow" not in sys.modules, "nobody asked it"
 """
 
@@ -68,14 +68,16 @@ def test_what_is_served_is_what_was_registered(refs):
     assert (served.classes, served.feature_names) == (own.classes, own.feature_names)
     waveform, lengths = 0.1 * torch.randn(2, 32_000), torch.tensor([32_000, 20_000])
     expected = SpeakerModel.load(WEIGHTS / "speaker").embed(waveform, lengths)
-    torch.testing.assert_close(torch.from_numpy(serving.heard_by(speaker).embed(waveform, lengths)), expected)
+    torch.testing.assert_close(
+        torch.from_numpy(serving.own_speaker_encoder(speaker).embed(waveform, lengths)), expected
+    )
 
 
 @pytest.mark.usefixtures("_without_mlflow")
 def test_artifacts_in_s3_leave_nothing_here(refs, s3, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     emotion, speaker = (_in_s3(ref, s3) for ref in refs)
-    assert serving.heard_by(speaker).extractor_digest == speaker.metadata["extractor_digest"]
+    assert serving.own_speaker_encoder(speaker).extractor_digest == speaker.metadata["extractor_digest"]
     assert list(serving.emotion_model(emotion).classes) == emotion.metadata["classes"]
     assert list(tmp_path.iterdir()) == []
 
@@ -91,8 +93,8 @@ def test_a_store_that_does_not_answer_is_asked_again_the_next_time(refs, s3, mon
 
     monkeypatch.setattr(Lake, "read", silent)
     with pytest.raises(TransientError):
-        serving.heard_by(there, retry_policy)
-    assert serving.heard_by(there, retry_policy).dim == 128
+        serving.own_speaker_encoder(there, retry_policy)
+    assert serving.own_speaker_encoder(there, retry_policy).dim == 128
 
 
 def _in_s3(ref: ModelRef, bucket: str) -> ModelRef:
@@ -114,7 +116,7 @@ def test_artifacts_that_are_gone_are_told_of(refs, tmp_path):
         serving.emotion_model(_without("data", emotion, tmp_path / "emotion"))
     for gone in ("data", "MLmodel"):
         with pytest.raises(ModelError, match=r"speaker/1\+.* cannot be loaded"):
-            serving.heard_by(_without(gone, speaker, tmp_path / gone))
+            serving.own_speaker_encoder(_without(gone, speaker, tmp_path / gone))
 
 
 class _Foreign:
@@ -128,6 +130,6 @@ def test_somebody_elses_model_has_predict_alone(refs, tmp_path, monkeypatch):
     (tmp_path / "MLmodel").write_text("flavors: {python_function: {loader_module: os, data: data}}\n")
     monkeypatch.setattr(loading, "load", lambda _: SimpleNamespace(get_raw_model=_Foreign))
     foreign = replace(refs[1], uri=str(tmp_path))
-    assert serving.heard_by(foreign) is None
+    assert serving.own_speaker_encoder(foreign) is None
     with pytest.raises(ModelError, match="none that was pulled: register it again"):
-        serving.pulled_emotion(foreign)
+        serving.pretrained_emotion_model(foreign)

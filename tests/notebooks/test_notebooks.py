@@ -16,7 +16,7 @@ from flows.analytics.sql import query
 from flows.backfill import backfill
 from flows.workers.embedded_s3 import upload
 from models.emotion.model import EmotionModel
-from models.promotion import judge
+from models.promotion import judge_challenger
 from models.registry import mlflow_registry as models
 
 pytestmark = pytest.mark.slow  # the lake takes its time
@@ -63,10 +63,10 @@ def test_a_classifier_of_one_s_own_is_a_challenger_that_can_be_judged(lake, labe
     assert challenger.version == said["challenger"].version != champion.version
     figures, _ = registry.measured(challenger)
     assert figures["uar"] == pytest.approx(said["uar"])
-    verdict = judge(challenger, champion, acted, voices=registry.champion("speaker"))
+    verdict = judge_challenger(challenger, champion, acted, voices=registry.champion("speaker"))
     assert verdict.metric == "uar_adaptive", verdict.reason
     assert challenger.label in verdict.reason
-    again = judge(challenger, champion, labels.parent / "corpus", voices=registry.champion("speaker"))
+    again = judge_challenger(challenger, champion, labels.parent / "corpus", voices=registry.champion("speaker"))
     assert not again.accepted
 
 

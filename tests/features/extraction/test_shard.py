@@ -116,7 +116,7 @@ def test_a_segment_is_cut_where_another_voice_begins_and_each_piece_has_its_own_
     two = tmp_path / "two.flac"
     soundfile.write(two, np.tile(speech, 4), SAMPLE_RATE)
 
-    def along(waveform: torch.Tensor, lengths: torch.Tensor, windows_s: Sequence[float], hop_s: float):
+    def embed_sliding(waveform: torch.Tensor, lengths: torch.Tensor, windows_s: Sequence[float], hop_s: float):
         found = []
         for length in lengths.tolist():
             middles = [
@@ -130,7 +130,7 @@ def test_a_segment_is_cut_where_another_voice_begins_and_each_piece_has_its_own_
         return lengths.numpy()[:, None] / SAMPLE_RATE
 
     found = {}
-    for version, listener in (("deaf", None), ("heard", along)):
+    for version, listener in (("deaf", None), ("heard", embed_sliding)):
         members = [look_at(str(two), DAY)]
         shard = write_plan(lake, "staging/plan", members, shard=SHARD)
         embedders = {"embeddings": Embedder(seconds, 1, listener)}

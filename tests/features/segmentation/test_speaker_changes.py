@@ -109,7 +109,7 @@ def test_levels_are_of_power_in_decibels():
 def _along_of(edges_s: Sequence[float], names: Sequence[int], heard: list[int] | None = None) -> SlidingEmbedder:
     """Says the same of every row, cut to its length."""
 
-    def along(_: torch.Tensor, lengths: torch.Tensor, windows_s: Sequence[float], hop_s: float):
+    def embed_sliding(_: torch.Tensor, lengths: torch.Tensor, windows_s: Sequence[float], hop_s: float):
         assert (tuple(windows_s), hop_s) == ((CONFIG.window_s, CONFIG.fine_s), CONFIG.hop_s)
         if heard is not None:
             heard.extend(lengths.tolist())
@@ -119,12 +119,12 @@ def _along_of(edges_s: Sequence[float], names: Sequence[int], heard: list[int] |
             for s, voices in ((s, _voices(names, edges_s)) for s in seconds)
         ]
 
-    return along
+    return embed_sliding
 
 
-def _split(spans: list[Span], along: SlidingEmbedder | None, config: ChangeConfig = CONFIG) -> list[Span]:
+def _split(spans: list[Span], embed_sliding: SlidingEmbedder | None, config: ChangeConfig = CONFIG) -> list[Span]:
     waveform = np.random.default_rng(0).standard_normal(round(61 * SAMPLE_RATE)).astype(np.float32)
-    return split_at_changes({"a": waveform}, {"a": spans}, along, config=config, device=CPU)["a"]
+    return split_at_changes({"a": waveform}, {"a": spans}, embed_sliding, config=config, device=CPU)["a"]
 
 
 def test_spans_are_cut_and_short_ones_not_even_heard():
@@ -163,12 +163,12 @@ def test_the_pieces_cover_what_the_spans_did_in_order(gaps, edges):
 
 
 @pytest.mark.parametrize(
-    ("along", "config"),
+    ("embed_sliding", "config"),
     [(None, CONFIG), (_along_of((0, 5, 10), (0, 1)), replace(CONFIG, enabled=False))],
     ids=["nobody tells voices apart", "not asked for"],
 )
-def test_without_a_listener_or_a_wish_nothing_is_cut(along, config):
-    assert _split([Span(0.0, 10.0)], along, config) == [Span(0.0, 10.0)]
+def test_without_a_listener_or_a_wish_nothing_is_cut(embed_sliding, config):
+    assert _split([Span(0.0, 10.0)], embed_sliding, config) == [Span(0.0, 10.0)]
 
 
 def test_what_is_looked_for_is_part_of_the_features_version():

@@ -3,10 +3,10 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from models.data.augmentation import disturb, masked, recoloured, rerecorded
+from models.data.augmentation import disturb, mask_bands, recolour, rerecord
 
 
-@pytest.mark.parametrize("change", [disturb, recoloured, rerecorded])
+@pytest.mark.parametrize("change", [disturb, recolour, rerecord])
 def test_augmentation_changes_a_copy_and_repeats(change: Callable[..., torch.Tensor]) -> None:
     waveform = torch.randn(6, 4_000, generator=torch.Generator().manual_seed(0)) * 0.1
     before = waveform.clone()
@@ -21,14 +21,14 @@ def test_augmentation_changes_a_copy_and_repeats(change: Callable[..., torch.Ten
 
 def test_masks_hide_a_stretch_and_leave_the_rest() -> None:
     bands = torch.ones(8, 60, 80)
-    hidden = masked(bands, torch.Generator().manual_seed(0)) == 0
+    hidden = mask_bands(bands, torch.Generator().manual_seed(0)) == 0
     assert 0 < hidden.float().mean() < 0.5
     assert bool((bands == 1).all())
 
 
 def test_recolouring_tilts_about_500_hz_and_leaves_the_rest() -> None:
     waveform = torch.randn(64, 16_000, generator=torch.Generator().manual_seed(0)) * 0.1
-    after = recoloured(waveform, torch.Generator().manual_seed(1), most_db=6.0)
+    after = recolour(waveform, torch.Generator().manual_seed(1), most_db=6.0)
     change_db = 20 * (torch.fft.rfft(after).abs() / torch.fft.rfft(waveform).abs()).log10()
     untouched = change_db.abs().amax(1) < 0.1
     assert 0.1 < untouched.float().mean() < 0.4  # a quarter: neither another effort nor another microphone

@@ -3,7 +3,7 @@ import pytest
 from scipy.signal import find_peaks, welch
 
 from features.decode.config import SAMPLE_RATE
-from models.data.pitch_shift import pitched, revoiced
+from models.data.pitch_shift import change_voice, vary_pitch
 
 
 def _vowel(f0_hz: float, *, first_hz: float = 700.0, seconds: float = 1.0) -> np.ndarray:
@@ -26,7 +26,7 @@ def _harmonics(waveform: np.ndarray) -> tuple[float, float]:
 
 @pytest.mark.parametrize("pitch", [0.8, 1.4])
 def test_pitch_moves_and_the_resonance_stays(pitch: float) -> None:
-    before, after = _vowel(130), revoiced(_vowel(130), speed=1.0, pitch=pitch)
+    before, after = _vowel(130), change_voice(_vowel(130), speed=1.0, pitch=pitch)
     spacing_hz, resonance_hz = _harmonics(after)
     assert spacing_hz == pytest.approx(130 * pitch, rel=0.03)
     assert resonance_hz == pytest.approx(_harmonics(before)[1], rel=0.12)
@@ -34,7 +34,7 @@ def test_pitch_moves_and_the_resonance_stays(pitch: float) -> None:
 
 
 def test_speed_moves_both() -> None:
-    spacing_hz, resonance_hz = _harmonics(revoiced(_vowel(130), speed=1.25))
+    spacing_hz, resonance_hz = _harmonics(change_voice(_vowel(130), speed=1.25))
     assert spacing_hz == pytest.approx(130 * 1.25, rel=0.03)
     assert resonance_hz == pytest.approx(_harmonics(_vowel(130))[1] * 1.25, rel=0.05)
 
@@ -42,15 +42,15 @@ def test_speed_moves_both() -> None:
 def test_unchanged_is_unchanged_and_nothing_is_changed_in_place() -> None:
     vowel = _vowel(130)
     before = vowel.copy()
-    np.testing.assert_array_equal(revoiced(vowel, speed=1.0), before)
-    revoiced(vowel, speed=0.9, pitch=1.3)
+    np.testing.assert_array_equal(change_voice(vowel, speed=1.0), before)
+    change_voice(vowel, speed=0.9, pitch=1.3)
     np.testing.assert_array_equal(vowel, before)
 
 
 def test_pieces_have_pitches_of_their_own_that_repeat() -> None:
     vowel = _vowel(130, seconds=2.0)
     one, again = (
-        pitched(vowel, np.random.default_rng(4), speed=1.0, octaves=(-0.5, 0.5), piece_s=1.0) for _ in range(2)
+        vary_pitch(vowel, np.random.default_rng(4), speed=1.0, octaves=(-0.5, 0.5), piece_s=1.0) for _ in range(2)
     )
     np.testing.assert_array_equal(one, again)
     spacings = [_harmonics(part)[0] for part in np.array_split(one, [len(one) // 2])]
@@ -60,4 +60,4 @@ def test_pieces_have_pitches_of_their_own_that_repeat() -> None:
 @pytest.mark.parametrize("n", [0, 1, 500])
 def test_hardly_any_sound_is_survived(n: int) -> None:
     short = np.zeros(n, np.float32)
-    assert np.isfinite(revoiced(short, speed=1.0, pitch=1.2)).all()
+    assert np.isfinite(change_voice(short, speed=1.0, pitch=1.2)).all()

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from data_contracts.errors import UsageError
-from models.emotion.dataset import Table, read_speech_of, table_of
-from models.emotion.evaluation import evaluate_emotion, found_speakers
+from models.emotion.dataset import Table, build_table, read_emotional_speech
+from models.emotion.evaluation import evaluate_emotion, pipeline_speakers
 from models.emotion.fitting import Recipe, fit
 from models.emotion.model import CLASSES, EmotionModel
-from models.speaker.encoder import EncoderConfig, network
+from models.speaker.encoder import EncoderConfig, build_network
 from models.speaker.model import SpeakerModel
 
 pytestmark = pytest.mark.usefixtures("_all_is_speech")
@@ -23,12 +23,12 @@ TINY = EncoderConfig(dim=16, channels=16, merged_channels=24, attention_channels
 @pytest.fixture(scope="module")
 def speaker() -> SpeakerModel:
     torch.manual_seed(0)
-    return SpeakerModel(network(TINY), TINY, threshold=0.9, calibration=(10.0, -8.0))
+    return SpeakerModel(build_network(TINY), TINY, threshold=0.9, calibration=(10.0, -8.0))
 
 
 @pytest.fixture
 def table(corpus: Path) -> Table:
-    return table_of(read_speech_of([corpus], CLASSES), CLASSES)
+    return build_table(read_emotional_speech([corpus], CLASSES), CLASSES)
 
 
 @pytest.fixture
@@ -75,13 +75,13 @@ def test_every_class_of_a_corpus_is_evaluated_beside_those_of_the_model(corpus, 
 
 
 def test_speakers_are_found_without_their_labels(corpus, speaker) -> None:
-    speech = read_speech_of([corpus], CLASSES)
-    names = found_speakers(speaker, speech)
+    speech = read_emotional_speech([corpus], CLASSES)
+    names = pipeline_speakers(speaker, speech)
     assert len(names) == len(speech)
-    assert (names == found_speakers(speaker, speech)).all()
+    assert (names == pipeline_speakers(speaker, speech)).all()
     corpora = np.array([item.clip.corpus for item in speech])
     assert not set(names[corpora == "lab"]) & set(names[corpora == "street"])
-    assert len(set(found_speakers(None, speech))) == len(speech)
+    assert len(set(pipeline_speakers(None, speech))) == len(speech)
 
 
 def test_a_folder_without_the_models_emotions_is_refused(corpus, model, speaker) -> None:

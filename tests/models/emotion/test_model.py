@@ -8,7 +8,7 @@ from helpers.paths import WEIGHTS
 from data_contracts.errors import ModelError
 from features.extraction.config import FeatureConfig
 from models.emotion.dataset import FEATURE_NAMES
-from models.emotion.model import CLASSES, EmotionModel, Member, compressed, standardise
+from models.emotion.model import CLASSES, EmotionModel, Member, compress, standardise
 from models.emotion.pyfunc import _load_pyfunc
 from models.emotion.speaker_adaptation import Prior
 
@@ -23,7 +23,7 @@ def model() -> EmotionModel:
     return EmotionModel(
         [Member(3, 4, hidden=5), Member(3, 4, hidden=0)],
         linear=Member(3, 4, hidden=0),
-        mean=compressed(AVERAGE),
+        mean=compress(AVERAGE),
         scale=torch.tensor([0.3, 0.3, 0.2]),
         prior=Prior(torch.full((3,), 0.5), torch.ones(3), torch.full((3,), 2.0), torch.randn(4, 3)),
         feature_names=NAMES,
@@ -76,7 +76,7 @@ def test_one_wild_value_leaves_the_others_apart() -> None:
     """A coefficient of variation of a thousand, once in a corpus, took the whole scale for itself."""
     usual = torch.linspace(-2, 2, 200)[:, None]
     values = torch.cat([usual, torch.full((1, 1), 1e6)])
-    placed = standardise(values, compressed(values).mean(0), compressed(values).std(0))
+    placed = standardise(values, compress(values).mean(0), compress(values).std(0))
     assert bool((placed.diff(dim=0) >= 0).all()), "the order stays"
     assert float(placed.max()) == 10
     assert float(placed[:-1].std()) > 0.3
@@ -84,7 +84,7 @@ def test_one_wild_value_leaves_the_others_apart() -> None:
 
 @pytest.mark.parametrize("adapted", [True, False])
 def test_temperature_softens_and_keeps_the_order(model: EmotionModel, adapted: bool) -> None:
-    standardised = model.standardised(_features())
+    standardised = model.standardise(_features())
     before = model.probabilities(standardised, adapted=adapted)
     model.temperature = model.adapted_temperature = 4.0
     after = model.probabilities(standardised, adapted=adapted)

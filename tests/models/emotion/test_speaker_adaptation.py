@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.emotion.speaker_adaptation import Prior, Sums, adapt, corpus_offset, speaker_offsets, weight_of
+from models.emotion.speaker_adaptation import Prior, Sums, adapt, corpus_offset, speaker_offsets, utterance_weight
 
 MEANS = torch.tensor([[2.0, 0.0, 0.0], [-2.0, 0.0, 0.0]])  # two moods, told apart by the first feature
 PRIOR = Prior(torch.full((3,), 1.0), torch.full((3,), 0.25), torch.full((3,), 4.0), MEANS)
@@ -31,7 +31,7 @@ def of(offsets: dict[str, Tensor], moods: str, seed: int = 0) -> tuple[Tensor, l
 
 
 def adapted(features: Tensor, speakers: list[str]) -> Tensor:
-    return adapt(features, speakers, torch.ones(len(speakers)), prior=PRIOR, believe=believe)
+    return adapt(features, speakers, torch.ones(len(speakers)), prior=PRIOR, class_posteriors=believe)
 
 
 def test_speakers_of_both_moods_are_brought_together() -> None:
@@ -70,7 +70,7 @@ def test_who_is_heard_once_is_hardly_moved() -> None:
 
 @pytest.mark.parametrize(("n", "share"), [(1, 0.4), (1000, 0.99)])
 def test_a_corpus_is_believed_by_its_size(n: int, share: float) -> None:
-    sums = Sums.of(["x"] * n, torch.ones(n), torch.ones(n, 3), torch.zeros(n, 2))
+    sums = Sums.from_utterances(["x"] * n, torch.ones(n), torch.ones(n, 3), torch.zeros(n, 2))
     offset = corpus_offset(sums, PRIOR)
     assert bool(((offset > share) & (offset <= 1)).all())
     if n == 1:
@@ -80,14 +80,14 @@ def test_a_corpus_is_believed_by_its_size(n: int, share: float) -> None:
 def test_shards_add_up_in_any_order() -> None:
     features, speakers, moods = of({"x": torch.ones(3), "y": -torch.ones(3)}, "abbab")
     beliefs, weight = torch.nn.functional.one_hot(moods, 2).float(), torch.rand(10)
-    whole = Sums.of(speakers, weight, features, beliefs)
+    whole = Sums.from_utterances(speakers, weight, features, beliefs)
     parts = [
-        Sums.of([speakers[i] for i in rows], weight[rows], features[rows], beliefs[rows])
+        Sums.from_utterances([speakers[i] for i in rows], weight[rows], features[rows], beliefs[rows])
         for rows in ([7, 2, 9], [0, 1], [8, 6, 5, 4, 3])
     ]
-    together = Sums.together(parts)
+    together = Sums.merge(parts)
     assert together.speakers == whole.speakers == ("x", "y")
-    for name in ("weight", "features", "beliefs"):
+    for name in ("weight", "features", "posteriors"):
         torch.testing.assert_close(getattr(together, name), getattr(whole, name))
 
 
@@ -95,26 +95,29 @@ def test_passes_over_shards_are_the_same_as_all_at_once() -> None:
     """What the stage does over Dask, against what `adapt` does in memory."""
     features, speakers, _ = of({"x": torch.ones(3), "y": -torch.ones(3)}, "abbab")
     weight, place = torch.ones(10), torch.tensor([0] * 5 + [1] * 5)
-    sums = Sums.of(speakers, weight, features, torch.zeros(10, 2))
+    sums = Sums.from_utterances(speakers, weight, features, torch.zeros(10, 2))
     offset = corpus_offset(sums, PRIOR).float().expand(10, -1)
     for _ in range(2):
         halves = [slice(0, 7), slice(7, 10)]
-        believed = Sums.together(
-            [Sums.of(speakers[h], weight[h], features[h, :0], believe(features[h] - offset[h])) for h in halves]
+        believed = Sums.merge(
+            [
+                Sums.from_utterances(speakers[h], weight[h], features[h, :0], believe(features[h] - offset[h]))
+                for h in halves
+            ]
         )
-        offset = speaker_offsets(replace(sums, beliefs=believed.beliefs), PRIOR).float()[place]
+        offset = speaker_offsets(replace(sums, posteriors=believed.posteriors), PRIOR).float()[place]
     torch.testing.assert_close(features - offset, adapted(features, speakers))
 
 
 def test_short_utterances_weigh_less() -> None:
-    assert weight_of(torch.tensor([0.0, 1.0, 2.0, 9.0])).tolist() == [0.0, 0.5, 1.0, 1.0]
+    assert utterance_weight(torch.tensor([0.0, 1.0, 2.0, 9.0])).tolist() == [0.0, 0.5, 1.0, 1.0]
     features = torch.tensor([[1.0, 0.0, 0.0], [3.0, 0.0, 0.0]])
-    even = Sums.of(["x", "x"], torch.tensor([1.0, 1.0]), features, torch.zeros(2, 2))
-    uneven = Sums.of(["x", "x"], torch.tensor([1.0, 0.1]), features, torch.zeros(2, 2))
+    even = Sums.from_utterances(["x", "x"], torch.tensor([1.0, 1.0]), features, torch.zeros(2, 2))
+    uneven = Sums.from_utterances(["x", "x"], torch.tensor([1.0, 0.1]), features, torch.zeros(2, 2))
     assert corpus_offset(uneven, PRIOR)[0] < corpus_offset(even, PRIOR)[0]
 
 
 def test_nobody_and_nothing_is_finite() -> None:
-    assert adapt(torch.zeros(0, 3), [], torch.zeros(0), prior=PRIOR, believe=believe).shape == (0, 3)
-    silent = adapt(torch.ones(2, 3), ["x", "y"], torch.zeros(2), prior=PRIOR, believe=believe)
+    assert adapt(torch.zeros(0, 3), [], torch.zeros(0), prior=PRIOR, class_posteriors=believe).shape == (0, 3)
+    silent = adapt(torch.ones(2, 3), ["x", "y"], torch.zeros(2), prior=PRIOR, class_posteriors=believe)
     torch.testing.assert_close(silent, torch.ones(2, 3))

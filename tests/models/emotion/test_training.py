@@ -64,9 +64,9 @@ def test_corpora_may_label_different_emotions_and_call_them_differently(corpus: 
     emotion.train_emotion([folder], tmp_path / "out", recipe=FAST_EMOTION)
     model = EmotionModel.load(tmp_path / "out")
     assert model.training["corpora"] == {"lab": 32, "street": 24}
-    sad = emotion.table_of(emotion.read_speech_of([corpus], ["sadness"]), CLASSES).rows(np.arange(8, 16))
+    sad = emotion.build_table(emotion.read_emotional_speech([corpus], ["sadness"]), CLASSES).rows(np.arange(8, 16))
     assert set(sad.corpora) == {"street"}
-    guessed = model.logits(model.standardised(sad.values[0]), adapted=False).argmax(1)
+    guessed = model.logits(model.standardise(sad.values[0]), adapted=False).argmax(1)
     assert (guessed == CLASSES.index("sadness")).float().mean() > 0.5
 
 
@@ -89,4 +89,4 @@ def test_temperature_is_found_again() -> None:
     random = torch.Generator().manual_seed(0)
     logits = torch.randn(4_000, len(CLASSES), generator=random) * 2
     labels = torch.multinomial(logits.softmax(1), 1, generator=random).squeeze(1)
-    assert emotion.temperature_of(logits * 3, labels) == pytest.approx(3, rel=0.1)
+    assert emotion.fit_temperature(logits * 3, labels) == pytest.approx(3, rel=0.1)

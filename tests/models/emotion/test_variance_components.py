@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.emotion.variance_components import take_apart
+from models.emotion.variance_components import decompose_variance
 
 
 def _made(*, one_sided: bool) -> tuple[torch.Tensor, np.ndarray, np.ndarray, np.ndarray, dict[str, torch.Tensor]]:
@@ -30,7 +30,7 @@ def _made(*, one_sided: bool) -> tuple[torch.Tensor, np.ndarray, np.ndarray, np.
 @pytest.mark.parametrize("one_sided", [False, True])
 def test_offsets_and_moods_are_found_again(one_sided: bool) -> None:
     values, labels, speakers, corpora, truth = _made(one_sided=one_sided)
-    found = take_apart(values, labels, speakers, corpora, n_classes=3)
+    found = decompose_variance(values, labels, speakers, corpora, n_classes=3)
     torch.testing.assert_close(found.class_means, truth["mood"], atol=0.35, rtol=0)
     offset = found.corpora + found.speakers
     true = truth["corpus"] + truth["speaker"]
@@ -43,7 +43,7 @@ def test_offsets_and_moods_are_found_again(one_sided: bool) -> None:
 def test_a_feature_that_never_moves_has_variances_above_zero() -> None:
     values, labels, speakers, corpora, _ = _made(one_sided=False)
     values[:, 0] = 1.0
-    prior = take_apart(values, labels, speakers, corpora, n_classes=3).prior
+    prior = decompose_variance(values, labels, speakers, corpora, n_classes=3).prior
     assert float(prior.within[0]) > 0
     assert float(prior.between[0]) > 0
     assert all(bool(part.isfinite().all()) for part in vars(prior).values())
@@ -51,5 +51,5 @@ def test_a_feature_that_never_moves_has_variances_above_zero() -> None:
 
 def test_a_class_that_nobody_shows_has_no_mean() -> None:
     values, labels, speakers, corpora, _ = _made(one_sided=False)
-    found = take_apart(values, labels, speakers, corpora, n_classes=4)
+    found = decompose_variance(values, labels, speakers, corpora, n_classes=4)
     assert found.class_means[3].abs().max() == 0

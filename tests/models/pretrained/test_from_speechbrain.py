@@ -10,8 +10,8 @@ from helpers.sound import padded_noise
 
 from data_contracts.errors import ModelError
 from models.pretrained import from_speechbrain
-from models.pretrained.emotion import PulledEmotion
-from models.pretrained.speaker import PulledSpeaker
+from models.pretrained.emotion import PretrainedEmotion
+from models.pretrained.speaker import PretrainedSpeaker
 from models.speechbrain_compat import speechbrain_importable
 
 LENGTHS = (9_000, 16_000, 23_456)
@@ -23,8 +23,8 @@ def noise() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 @pytest.fixture
-def speaker(ecapa) -> PulledSpeaker:
-    return from_speechbrain.speaker(ecapa, training={})
+def speaker(ecapa) -> PretrainedSpeaker:
+    return from_speechbrain.convert_speaker(ecapa, training={})
 
 
 def test_the_encoder_says_what_speechbrain_says(speaker, ecapa, noise, tmp_path):
@@ -64,12 +64,12 @@ def test_short_and_empty_utterances_have_a_vector(speaker):
 
 def test_what_is_saved_is_what_is_loaded(speaker, noise, tmp_path):
     speaker.save(tmp_path)
-    again = PulledSpeaker.load(tmp_path)
+    again = PretrainedSpeaker.load(tmp_path)
     assert torch.equal(again.embed(*noise), speaker.embed(*noise))
     assert again.extractor_digest == speaker.extractor_digest
     assert (again.threshold, again.calibration) == (speaker.threshold, speaker.calibration)
     with pytest.raises(ModelError, match="expected a pulled speaker model"):
-        PulledSpeaker.load(tmp_path / "none")
+        PretrainedSpeaker.load(tmp_path / "none")
 
 
 def test_an_encoder_that_would_run_code_is_not_handed_over(ecapa, tmp_path, monkeypatch):
@@ -79,7 +79,7 @@ def test_an_encoder_that_would_run_code_is_not_handed_over(ecapa, tmp_path, monk
         file.write("extra: !apply:os.system [touch code-was-run]\n")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ModelError, match=r"asks for '!apply:os.system', which would run code"):
-        from_speechbrain.speaker(hostile, training={})
+        from_speechbrain.convert_speaker(hostile, training={})
     assert not (tmp_path / "code-was-run").exists()
 
 
@@ -96,7 +96,7 @@ def test_a_checkpoint_with_a_pickled_object_is_not_opened(ecapa, tmp_path, monke
     torch.save({"weight": _Trap()}, hostile / "classifier.ckpt")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ModelError, match="Only tensors are read"):
-        from_speechbrain.speaker(hostile, training={})
+        from_speechbrain.convert_speaker(hostile, training={})
     assert not (tmp_path / "code-was-run").exists()
 
 
@@ -106,8 +106,8 @@ def test_the_emotion_model_says_what_speechbrain_says(iemocap, noise, tmp_path, 
     Its pooling adds a little noise to each mean, so the two are alike and not the same.
     """
     monkeypatch.chdir(tmp_path)
-    from_speechbrain.emotion(iemocap, tmp_path / "model", training={})
-    model = PulledEmotion(tmp_path / "model")
+    from_speechbrain.convert_emotion(iemocap, tmp_path / "model", training={})
+    model = PretrainedEmotion(tmp_path / "model")
     assert model.classes == ("neutral", "anger", "happiness", "sadness")
     assert model.config["labels"]["ang"] == "anger"
     assert not (tmp_path / "code-was-run").exists()
@@ -140,8 +140,8 @@ def test_a_configuration_beside_the_checkpoint_goes_before_the_shapes(iemocap, t
         json.dumps({"model_type": "wav2vec2", **_sizes(), "num_attention_heads": 2})
     )
     (folder / "wav2vec2" / "preprocessor_config.json").write_text(json.dumps({"do_normalize": False}))
-    from_speechbrain.emotion(folder, tmp_path / "model", training={})
-    extractor = PulledEmotion(tmp_path / "model").config["extractor"]
+    from_speechbrain.convert_emotion(folder, tmp_path / "model", training={})
+    extractor = PretrainedEmotion(tmp_path / "model").config["extractor"]
     assert extractor["transformers"]["num_attention_heads"] == 2
     assert extractor["norm_input"] is False
 
@@ -154,7 +154,7 @@ def test_without_any_the_hub_is_asked_for_the_encoder(iemocap, tmp_path):
         to.mkdir(parents=True)
         (to / "config.json").write_text(json.dumps({"model_type": "wav2vec2", **_sizes()}))
 
-    from_speechbrain.emotion(iemocap, tmp_path / "model", training={}, encoder_from=encoder_from)
+    from_speechbrain.convert_emotion(iemocap, tmp_path / "model", training={}, encoder_from=encoder_from)
     assert asked == ["facebook/wav2vec2-base"]
 
 
@@ -171,7 +171,7 @@ def test_another_network_is_refused(iemocap, tmp_path, name, state, message):
     shutil.copytree(iemocap, folder)
     torch.save(state, folder / name)
     with pytest.raises(ModelError, match=message):
-        from_speechbrain.emotion(folder, tmp_path / "model", training={})
+        from_speechbrain.convert_emotion(folder, tmp_path / "model", training={})
 
 
 def _sizes():
@@ -187,10 +187,10 @@ def _sizes():
 
 
 def test_scores_are_of_the_stored_vectors_alone(iemocap, tmp_path, noise):
-    from_speechbrain.emotion(iemocap, tmp_path, training={})
-    vectors = PulledEmotion(tmp_path).embed(*noise)
+    from_speechbrain.convert_emotion(iemocap, tmp_path, training={})
+    vectors = PretrainedEmotion(tmp_path).embed(*noise)
     (tmp_path / "extractor.safetensors").unlink()
-    scores = PulledEmotion(tmp_path).scores(vectors)
+    scores = PretrainedEmotion(tmp_path).scores(vectors)
     np.testing.assert_allclose(scores.sum(1), 1.0)
     with pytest.raises(ModelError, match=r"expected vectors \(n, 64\)"):
-        PulledEmotion(tmp_path).scores(vectors[:, :5])
+        PretrainedEmotion(tmp_path).scores(vectors[:, :5])

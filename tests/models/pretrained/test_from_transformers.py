@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from data_contracts.errors import ModelError
 from models.pretrained import from_transformers
-from models.pretrained.emotion import PulledEmotion
+from models.pretrained.emotion import PretrainedEmotion
 from models.speechbrain_compat import speechbrain_importable
 
 with speechbrain_importable():  # parts of it import torchaudio
@@ -67,8 +67,8 @@ def noise() -> tuple[torch.Tensor, torch.Tensor]:
 def test_extractor_and_head_say_what_the_whole_says(kind, noise, tmp_path):
     """Also: a batch is what each utterance is alone, and padding is not heard."""
     network, preprocessor = _saved(kind, tmp_path / "source")
-    from_transformers.convert(tmp_path / "source", tmp_path / "model", training={})
-    model = PulledEmotion(tmp_path / "model")
+    from_transformers.convert_emotion(tmp_path / "source", tmp_path / "model", training={})
+    model = PretrainedEmotion(tmp_path / "model")
     assert model.classes == ("anger", "happiness", "calm_voice", "sadness")
     waveform, lengths = noise[0].clone(), noise[1]
     for row, length in enumerate(lengths.tolist()):
@@ -88,8 +88,8 @@ def test_extractor_and_head_say_what_the_whole_says(kind, noise, tmp_path):
 
 def test_a_short_utterance_has_a_vector(tmp_path):
     _saved("wav2vec2", tmp_path / "source")
-    from_transformers.convert(tmp_path / "source", tmp_path / "model", training={})
-    assert PulledEmotion(tmp_path / "model").embed(torch.zeros(2, 300), torch.tensor([0, 300])).isfinite().all()
+    from_transformers.convert_emotion(tmp_path / "source", tmp_path / "model", training={})
+    assert PretrainedEmotion(tmp_path / "model").embed(torch.zeros(2, 300), torch.tensor([0, 300])).isfinite().all()
 
 
 @pytest.fixture
@@ -112,8 +112,8 @@ def dimensional(tmp_path) -> tuple[Path, dict[str, torch.Tensor]]:
 
 def test_dimensions_in_audeerings_layout(dimensional, noise, tmp_path):
     folder, state = dimensional
-    from_transformers.convert(folder, tmp_path / "model", training={})
-    model = PulledEmotion(tmp_path / "model")
+    from_transformers.convert_emotion(folder, tmp_path / "model", training={})
+    model = PretrainedEmotion(tmp_path / "model")
     assert (model.classes, model.dimensions) == ((), ("arousal", "dominance", "valence"))
     network = transformers.Wav2Vec2Model(transformers.Wav2Vec2Config(**SPEECH)).eval()
     network.load_state_dict({k.removeprefix("wav2vec2."): v for k, v in state.items() if k.startswith("wav2vec2")})
@@ -133,22 +133,22 @@ def test_another_pooling_is_refused(dimensional, tmp_path):
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"pooling_mode": "max"}))
     with pytest.raises(ModelError, match="pooling_mode mean"):
-        from_transformers.convert(folder, tmp_path / "model", training={})
+        from_transformers.convert_emotion(folder, tmp_path / "model", training={})
 
 
 def test_weights_that_torch_saved_are_read_as_tensors_only(tmp_path, monkeypatch):
     folder = tmp_path / "source"
     _saved("wav2vec2", folder)
-    from_transformers.convert(folder, tmp_path / "first", training={})
+    from_transformers.convert_emotion(folder, tmp_path / "first", training={})
     torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
     (folder / "model.safetensors").unlink()
-    from_transformers.convert(folder, tmp_path / "second", training={})
-    first, second = (PulledEmotion(tmp_path / name).config for name in ("first", "second"))
+    from_transformers.convert_emotion(folder, tmp_path / "second", training={})
+    first, second = (PretrainedEmotion(tmp_path / name).config for name in ("first", "second"))
     assert first["extractor_digest"] == second["extractor_digest"]
     monkeypatch.chdir(tmp_path)
     torch.save({"x": _Trap()}, folder / "pytorch_model.bin")
     with pytest.raises(ModelError, match="Only tensors are read"):
-        from_transformers.convert(folder, tmp_path / "third", training={})
+        from_transformers.convert_emotion(folder, tmp_path / "third", training={})
     assert not (tmp_path / "code-was-run").exists()
 
 
@@ -161,7 +161,7 @@ def test_another_architecture_is_refused(tmp_path):
     folder = tmp_path / "source"
     transformers.Wav2Vec2ForCTC(transformers.Wav2Vec2Config(**SPEECH, vocab_size=5)).save_pretrained(folder)
     with pytest.raises(ModelError, match=r"expected an audio-classification model .* found Wav2Vec2ForCTC"):
-        from_transformers.convert(folder, tmp_path / "model", training={})
+        from_transformers.convert_emotion(folder, tmp_path / "model", training={})
 
 
 def test_an_untrained_head_is_refused(tmp_path):
@@ -170,7 +170,7 @@ def test_an_untrained_head_is_refused(tmp_path):
     state = {k: v for k, v in load_file(folder / "model.safetensors").items() if not k.startswith("classifier")}
     save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(ModelError, match=r"expected all weights .* found none for classifier"):
-        from_transformers.convert(folder, tmp_path / "model", training={})
+        from_transformers.convert_emotion(folder, tmp_path / "model", training={})
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_an_untrained_head_is_refused(tmp_path):
     ],
 )
 def test_labels_in_our_words(values, expected):
-    assert from_transformers.labels_of(values, n=2) == expected
+    assert from_transformers.output_labels(values, n=2) == expected
 
 
 @pytest.mark.parametrize(
@@ -190,4 +190,4 @@ def test_labels_in_our_words(values, expected):
 )
 def test_labels_that_cannot_be_columns_are_refused(values):
     with pytest.raises(ModelError, match="id2label"):
-        from_transformers.labels_of(values, n=2)
+        from_transformers.output_labels(values, n=2)

@@ -24,7 +24,7 @@ def _file(folder, text):
 def test_layers_pass_and_their_arguments_are_read(tmp_path):
     path = _file(tmp_path, GOOD)
     hyperparams.check(path)
-    values = hyperparams.plain(path)
+    values = hyperparams.read_values(path)
     assert values["net"] == {"channels": [3, 4], "where": "here/file.ckpt"} == values["copy"]
     assert values["label"] == {}
 
@@ -54,7 +54,7 @@ def test_whatever_else_is_refused(tmp_path, text):
 def test_the_values_of_what_is_refused_are_still_only_values(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = _file(tmp_path, "a: !apply:os.system [touch code-was-run]\nb: !ref <b>\n")
-    assert hyperparams.plain(path)["a"] == ["touch code-was-run"]
+    assert hyperparams.read_values(path)["a"] == ["touch code-was-run"]
     assert not (tmp_path / "code-was-run").exists()
 
 

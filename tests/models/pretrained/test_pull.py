@@ -12,8 +12,8 @@ from helpers.paths import WEIGHTS
 
 from data_contracts.errors import ModelError, UsageError
 from models import promotion, serving
-from models.pretrained.emotion import PulledEmotion
-from models.pretrained.kind import is_pulled, speaker_in
+from models.pretrained.emotion import PretrainedEmotion
+from models.pretrained.kind import is_pretrained, load_speaker
 from models.pretrained.pull import pull
 from models.registry import loading
 from models.registry.mlflow_registry import Registry
@@ -38,10 +38,10 @@ def test_a_speaker_encoder_is_registered_with_speechbrains_threshold(ecapa, mode
         np.array([9_000, 16_000]),
     )
     embedded = loading.predict(ref, {"waveform": waveform, "lengths": lengths})
-    expected = speaker_in(pulled.folder).embed(torch.from_numpy(waveform), torch.from_numpy(lengths))
+    expected = load_speaker(pulled.folder).embed(torch.from_numpy(waveform), torch.from_numpy(lengths))
     np.testing.assert_allclose(embedded, expected, atol=1e-5)
     assert not [path for path in Path(loading.weights_folder(ref)).iterdir() if path.suffix in {".ckpt", ".py", ".pkl"}]
-    card = loading.card(ref)
+    card = loading.read_card(ref)
     assert card is not None
     for words in ("spkrec-ecapa-voxceleb", "apache-2.0", "Nothing was measured", "Not for authentication"):
         assert words in card
@@ -50,7 +50,7 @@ def test_a_speaker_encoder_is_registered_with_speechbrains_threshold(ecapa, mode
 @pytest.mark.usefixtures("_all_is_speech")
 def test_labelled_speech_sets_threshold_and_calibration(ecapa, corpus, tmp_path):
     pulled = pull("it", tmp_path, place=str(ecapa), corpora=[corpus])
-    model = speaker_in(pulled.folder)
+    model = load_speaker(pulled.folder)
     assert model.threshold != 0.25
     assert model.calibration[0] > 0
     assert pulled.metrics["n_trials"] > 0
@@ -70,8 +70,8 @@ def test_an_emotion_model_is_registered_and_judged_as_it_is(iemocap, corpus, mod
     scores = loading.predict(ref, asked)
     assert scores.shape == (2, 4)
     np.testing.assert_allclose(scores.sum(1), 1.0)
-    served = serving.pulled_emotion(ref)
-    assert isinstance(served, PulledEmotion)
+    served = serving.pretrained_emotion_model(ref)
+    assert isinstance(served, PretrainedEmotion)
     served.scores(torch.zeros(2, 64))
     assert "extractor" not in vars(served), "whoever scores stored vectors does not wait for it"
     card = (pulled.folder / "README.md").read_text()
@@ -111,8 +111,8 @@ def test_what_cannot_be_pulled_is_refused(iemocap, ecapa, tmp_path):
 
 
 def test_undertones_own_folders_are_none_of_these():
-    assert not is_pulled(WEIGHTS / "emotion")
-    assert not is_pulled(WEIGHTS / "speaker")
+    assert not is_pretrained(WEIGHTS / "emotion")
+    assert not is_pretrained(WEIGHTS / "speaker")
 
 
 def test_without_transformers_it_says_what_to_install(iemocap, tmp_path, monkeypatch):

@@ -33,7 +33,7 @@ def _files(into: Path) -> set[str]:
 
 
 def test_a_folder_is_copied_without_its_code(folder, tmp_path):
-    origin = source.bring("who/what", place=str(folder), revision=None, into=tmp_path / "into")
+    origin = source.fetch_source("who/what", place=str(folder), revision=None, into=tmp_path / "into")
     assert _files(tmp_path / "into") == {"config.json", "README.md", "model.safetensors", "wav2vec2/config.json"}
     assert (origin.source, origin.revision, origin.licence) == ("who/what", None, "mit")
 
@@ -41,16 +41,16 @@ def test_a_folder_is_copied_without_its_code(folder, tmp_path):
 def test_a_prefix_of_a_bucket_is_copied(folder, tmp_path, s3):
     fs = fsspec.filesystem("s3")
     fs.put(str(folder), f"{s3}/models/it", recursive=True)
-    origin = source.bring("who/what", place=f"s3://{s3}/models/it/", revision=None, into=tmp_path / "into")
+    origin = source.fetch_source("who/what", place=f"s3://{s3}/models/it/", revision=None, into=tmp_path / "into")
     assert _files(tmp_path / "into") == {"config.json", "README.md", "model.safetensors", "wav2vec2/config.json"}
     assert origin.place == f"s3://{s3}/models/it/"
 
 
 def test_no_files_and_two_places_are_refused(tmp_path):
     with pytest.raises(ModelError, match=r"expected a model's files at .*nowhere"):
-        source.bring("a/b", place=str(tmp_path / "nowhere"), revision=None, into=tmp_path / "into")
+        source.fetch_source("a/b", place=str(tmp_path / "nowhere"), revision=None, into=tmp_path / "into")
     with pytest.raises(UsageError, match="--revision"):
-        source.bring("a/b", place=str(tmp_path), revision="main", into=tmp_path / "into")
+        source.fetch_source("a/b", place=str(tmp_path), revision="main", into=tmp_path / "into")
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_no_files_and_two_places_are_refused(tmp_path):
 def test_a_licence_that_nobody_states(tmp_path, text, licence):
     (tmp_path / "README.md").write_text(text)
     (tmp_path / "config.json").write_text("{}")
-    assert source.bring("a/b", place=str(tmp_path), revision=None, into=tmp_path / "into").licence == licence
+    assert source.fetch_source("a/b", place=str(tmp_path), revision=None, into=tmp_path / "into").licence == licence
 
 
 class _Hub(BaseHTTPRequestHandler):
@@ -116,20 +116,20 @@ def hub(monkeypatch, tmp_path) -> Iterator[None]:
 
 @pytest.mark.parametrize("revision", [None, "v1"])
 def test_the_hubs_commit_is_noted_and_only_weights_and_words_come(hub, tmp_path, revision):
-    origin = source.bring("who/what", place=None, revision=revision, into=tmp_path / "into")
+    origin = source.fetch_source("who/what", place=None, revision=revision, into=tmp_path / "into")
     assert (origin.revision, origin.licence) == (SHA, "mit")
     kept = {name for name in _files(tmp_path / "into") if not name.startswith(".cache")}
     assert kept == {"config.json", "README.md", "model.safetensors"}
 
 
 def test_only_a_configuration_comes_where_no_more_is_asked_for(hub, tmp_path):
-    assert source.configuration("who/what", tmp_path / "into") == SHA
+    assert source.fetch_configuration("who/what", tmp_path / "into") == SHA
     assert {name for name in _files(tmp_path / "into") if not name.startswith(".cache")} == {"config.json"}
 
 
 def test_what_the_hub_does_not_have_says_what_to_do(hub, tmp_path):
     with pytest.raises(ModelError, match=r"expected who/else at v9 on the hub; found: .* --from DIR"):
-        source.bring("who/else", place=None, revision="v9", into=tmp_path / "into")
+        source.fetch_source("who/else", place=None, revision="v9", into=tmp_path / "into")
 
 
 def test_without_a_network_it_says_what_to_do(tmp_path, monkeypatch):
@@ -137,4 +137,4 @@ def test_without_a_network_it_says_what_to_do(tmp_path, monkeypatch):
         held.bind(("127.0.0.1", 0))  # nobody listens
         monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{held.getsockname()[1]}")
         with pytest.raises(ModelError, match=r"expected who/what at its newest commit on the hub; .* --from DIR"):
-            source.bring("who/what", place=None, revision=None, into=tmp_path / "into")
+            source.fetch_source("who/what", place=None, revision=None, into=tmp_path / "into")

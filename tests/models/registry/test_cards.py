@@ -10,8 +10,8 @@ from models.data import training_set
 from models.data.labelled_speech import read_labels
 from models.data.provenance import record
 from models.data.speaker_overlap import recording_ids
-from models.registry.cards import licences, write_card
-from models.registry.licences import licence_of
+from models.registry.cards import training_licences, write_card
+from models.registry.licences import combined_licence
 
 METRICS = {
     "uar": 0.694,
@@ -115,7 +115,7 @@ def test_the_trainings_own_figures_are_taken_where_no_others_are_given(tmp_path)
     ],
 )
 def test_licences_are_listed_by_corpus(training, found):
-    assert licences(training) == found
+    assert training_licences(training) == found
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_licences_are_listed_by_corpus(training, found):
     ],
 )
 def test_the_most_restrictive_licence_counts(named, answer):
-    assert licence_of(named) == answer
+    assert combined_licence(named) == answer
 
 
 def test_provenance_is_of_what_was_trained_on(tmp_path, corpus):

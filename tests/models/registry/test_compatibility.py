@@ -3,7 +3,7 @@ import pytest
 from data_contracts.errors import ModelError
 from data_contracts.records import ModelRef
 from features.extraction.config import FeatureConfig
-from models.registry.compatibility import check_features, features_expected
+from models.registry.compatibility import check_features, expected_fingerprints
 
 HERE = FeatureConfig().fingerprints()
 
@@ -13,9 +13,12 @@ def _ref(**metadata: object) -> ModelRef:
 
 
 def test_features_are_named_by_set_or_in_the_old_way() -> None:
-    assert features_expected({"features": {"egemaps": "a", "embeddings": "b"}}) == {"egemaps": "a", "embeddings": "b"}
-    assert features_expected({"egemaps": "a"}) == {"egemaps": "a"}
-    assert features_expected({}) == {}
+    assert expected_fingerprints({"features": {"egemaps": "a", "embeddings": "b"}}) == {
+        "egemaps": "a",
+        "embeddings": "b",
+    }
+    assert expected_fingerprints({"egemaps": "a"}) == {"egemaps": "a"}
+    assert expected_fingerprints({}) == {}
 
 
 @pytest.mark.parametrize("metadata", [{}, {"egemaps": HERE["egemaps"]}, {"features": HERE}, {"dim": 128}])

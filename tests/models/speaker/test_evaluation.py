@@ -8,8 +8,8 @@ import torch
 
 from data_contracts.errors import UsageError
 from models.data.labelled_speech import Speech, read_labels, read_speech
-from models.speaker.encoder import EncoderConfig, network
-from models.speaker.evaluation import across_emotions, by_length, evaluate_speaker
+from models.speaker.encoder import EncoderConfig, build_network
+from models.speaker.evaluation import evaluate_across_emotions, evaluate_by_length, evaluate_speaker
 from models.speaker.model import SpeakerModel
 from models.speaker.score_norm import Cohort
 from models.speaker.trials import Utterances
@@ -20,7 +20,7 @@ TINY = EncoderConfig(dim=16, channels=16, merged_channels=24, attention_channels
 @pytest.fixture
 def model() -> SpeakerModel:
     torch.manual_seed(0)
-    return SpeakerModel(network(TINY), TINY, threshold=0.5, calibration=(1.0, 0.0))
+    return SpeakerModel(build_network(TINY), TINY, threshold=0.5, calibration=(1.0, 0.0))
 
 
 @pytest.mark.usefixtures("_all_is_speech")
@@ -62,7 +62,7 @@ def test_too_little_speech_for_a_length_has_no_figure(model: SpeakerModel, spoke
     speech = [
         spoken(0.1 * random.standard_normal(24_000).astype(np.float32), speaker=who) for who in ("a", "a", "b", "b")
     ]
-    found = by_length(model, speech, lengths_s=(1, 8))
+    found = evaluate_by_length(model, speech, lengths_s=(1, 8))
     assert found["1"]["n_trials"] == 6
     assert found["8"] is None
 
@@ -74,9 +74,9 @@ def test_an_encoder_that_hears_the_mood_fails_across_emotions_only(model: Speake
     vectors[np.arange(40), 2 * (names == "b") + (moods == "anger")] = 1.0  # a direction for each voice in each mood
     vectors += 0.01 * np.random.default_rng(0).standard_normal(vectors.shape).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    found = across_emotions(model, Utterances(vectors, names, np.full(40, "lab"), moods))
+    found = evaluate_across_emotions(model, Utterances(vectors, names, np.full(40, "lab"), moods))
     assert found is not None
     assert found["same_emotion"]["eer"] == 0
     assert found["different_emotions"]["eer"] > 0.3
     assert found["different_emotions"]["n_same"] == 2 * 10 * 10
-    assert across_emotions(model, Utterances(vectors, names, np.full(40, "lab"), np.full(40, ""))) is None
+    assert evaluate_across_emotions(model, Utterances(vectors, names, np.full(40, "lab"), np.full(40, ""))) is None

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.speaker.linking import Decision, Voiceprint, identify, pseudonym
+from models.speaker.linking import Decision, Voiceprint, link_speakers, pseudonym
 
 DECISION = Decision(threshold=0.5, slope=10.0, offset=-5.0)
 DIM = 16
@@ -23,7 +23,7 @@ def _heard(voices: np.ndarray, spread: float = 0.05, seed: int = 1) -> np.ndarra
 
 def _identify(keys, embeddings, speakers=(), *, seconds=None, key="k", decision=DECISION):
     seconds = np.full(len(keys), 2.0) if seconds is None else seconds
-    return identify(keys, embeddings, seconds, list(speakers), decision=decision, pseudonym_key=key)
+    return link_speakers(keys, embeddings, seconds, list(speakers), decision=decision, pseudonym_key=key)
 
 
 def test_a_known_voice_is_found_and_an_unknown_founds_a_speaker():
@@ -128,8 +128,8 @@ def test_within_a_recording_even_odds_join_across_recordings_the_threshold_does(
     near = np.stack([a, 0.6 * a + 0.8 * b])
     assert len(_identify([("r", 0, 0), ("r", 0, 1)], near, decision=strict).founded) == 1
     assert len(_identify([("r", 0, 0), ("s", 0, 0)], near, decision=strict).founded) == 2
-    assert Decision(threshold=0.4, slope=10.0, offset=-5.0).within == 0.4, "never stricter than across"
-    assert Decision(threshold=0.4, slope=0.0, offset=-5.0).within == 0.4
+    assert Decision(threshold=0.4, slope=10.0, offset=-5.0).recording_threshold == 0.4, "never stricter than across"
+    assert Decision(threshold=0.4, slope=0.0, offset=-5.0).recording_threshold == 0.4
 
 
 def test_a_night_is_clustered_before_anybody_is_founded():
@@ -177,8 +177,8 @@ def test_a_name_of_the_table_is_not_given_again():
     key, voice = ("r", 0, 0), _voices(1)
     embeddings, seconds = _heard(voice), np.array([2.0])
     options = {"decision": DECISION, "pseudonym_key": "k"}
-    first = identify([key], embeddings, seconds, [], **options).speaker_ids
-    second = identify([key], embeddings, seconds, [], taken=first, **options).speaker_ids
+    first = link_speakers([key], embeddings, seconds, [], **options).speaker_ids
+    second = link_speakers([key], embeddings, seconds, [], taken=first, **options).speaker_ids
     assert first != second
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_contracts.errors import ModelError
-from models.speaker.encoder import EncoderConfig, network, spectrogram, windows
+from models.speaker.encoder import EncoderConfig, build_network, cut_windows, spectrogram
 from models.speaker.model import SpeakerModel, _load_pyfunc
 from models.speaker.score_norm import Cohort
 
@@ -22,13 +22,13 @@ SMALL = EncoderConfig(dim=16, channels=16, merged_channels=24, attention_channel
 @pytest.fixture(scope="module")
 def model() -> SpeakerModel:
     torch.manual_seed(0)
-    return SpeakerModel(network(SMALL), SMALL, threshold=0.4, calibration=(9.0, -3.0))
+    return SpeakerModel(build_network(SMALL), SMALL, threshold=0.4, calibration=(9.0, -3.0))
 
 
 @given(st.lists(st.integers(0, 47), min_size=1, max_size=4), st.integers(1, 9))
 def test_windows_cover_every_sample_and_nothing_else(lengths: list[int], size: int) -> None:
     waveform = torch.arange(48.0).repeat(len(lengths), 1) + 1
-    cut, row, _ = windows(waveform, torch.tensor(lengths), size=size)
+    cut, row, _ = cut_windows(waveform, torch.tensor(lengths), size=size)
     for index, length in enumerate(lengths):
         heard = cut[row == index]
         assert len(heard) == max(1, -(-length // size))
@@ -36,7 +36,7 @@ def test_windows_cover_every_sample_and_nothing_else(lengths: list[int], size: i
 
 
 def test_short_utterance_is_repeated() -> None:
-    cut, *_ = windows(torch.tensor([[1.0, 2.0, 3.0, 9.0]]), torch.tensor([3]), size=7)
+    cut, *_ = cut_windows(torch.tensor([[1.0, 2.0, 3.0, 9.0]]), torch.tensor([3]), size=7)
     assert cut.tolist() == [[1, 2, 3, 1, 2, 3, 1]]
 
 
@@ -102,7 +102,7 @@ def test_save_and_load_round_trip(model: SpeakerModel, tmp_path: Path) -> None:
 def test_another_threshold_is_the_same_extractor_and_other_weights_are_not(model: SpeakerModel) -> None:
     same = SpeakerModel(model.encoder, SMALL, threshold=0.9, calibration=(1.0, 0.0))
     torch.manual_seed(1)
-    other = SpeakerModel(network(SMALL), SMALL, threshold=0.4, calibration=(9.0, -3.0))
+    other = SpeakerModel(build_network(SMALL), SMALL, threshold=0.4, calibration=(9.0, -3.0))
     assert same.extractor_digest == model.extractor_digest != other.extractor_digest
     assert len(model.extractor_digest) == 12
 

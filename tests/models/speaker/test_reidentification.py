@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.speaker.linking import Identities, Voiceprint
-from models.speaker.reidentification import carry_on, successors
+from models.speaker.reidentification import match_across_encoders, matching_speakers
 
 ONES = np.ones(8)
 
@@ -24,17 +24,17 @@ ONES = np.ones(8)
 )
 def test_who_is_whose_successor(found, before, names):
     then = [None if name == "." else name for name in before]
-    assert successors(list(found), then, ONES[: len(found)]) == names
+    assert matching_speakers(list(found), then, ONES[: len(found)]) == names
 
 
 def test_seconds_count_and_not_utterances():
-    assert successors(["x", "x", "x"], ["a", "b", "b"], np.array([5.0, 1.0, 1.0])) == {"x": "a"}
+    assert matching_speakers(["x", "x", "x"], ["a", "b", "b"], np.array([5.0, 1.0, 1.0])) == {"x": "a"}
 
 
 def test_only_who_was_founded_is_renamed_and_only_to_who_is_waited_for():
     voices = [Voiceprint(name, np.ones(2), known=False) for name in ("x", "y", "z")]
     answer = Identities(["x", "y", "z", "old"], np.zeros(4), [False, False, False, True], voices)
-    told = carry_on(answer, ["ada", "gone", "spk_1", "ada"], ONES[:4], {"ada": True, "spk_1": False})
+    told = match_across_encoders(answer, ["ada", "gone", "spk_1", "ada"], ONES[:4], {"ada": True, "spk_1": False})
     assert told.speaker_ids == ["ada", "y", "spk_1", "old"]
     assert told.known == [True, False, False, True]
     assert [(voice.speaker_id, voice.known) for voice in told.founded] == [

@@ -8,9 +8,9 @@ import torch
 from helpers.sound import padded_noise
 
 from models.pretrained import from_speechbrain
-from models.speaker.encoder import EncoderConfig, network
+from models.speaker.encoder import EncoderConfig, build_network
 from models.speaker.model import SpeakerModel
-from models.speaker.sliding import by_crops
+from models.speaker.sliding import sliding_by_crops
 
 RATE = 16_000
 SMALL = EncoderConfig(dim=16, channels=16, merged_channels=24, attention_channels=8)
@@ -20,7 +20,7 @@ WINDOWS_S, HOP_S = (2.0, 0.5), 0.25
 @pytest.fixture(scope="module")
 def model() -> SpeakerModel:
     torch.manual_seed(0)
-    encoder = network(SMALL)
+    encoder = build_network(SMALL)
     for module in encoder.modules():  # as after training: what the norms know is not 0 and 1
         if isinstance(module, torch.nn.BatchNorm1d):
             module.running_mean.normal_(0, 0.3)
@@ -31,8 +31,8 @@ def model() -> SpeakerModel:
 @pytest.fixture(params=["trained here", "pulled"])
 def told(request, model, ecapa) -> Callable:
     """(waveform, lengths) to a row's windows of each length."""
-    chosen = model if request.param == "trained here" else from_speechbrain.speaker(ecapa, training={})
-    return lambda waveform, lengths: chosen.along(waveform, lengths, WINDOWS_S, HOP_S)
+    chosen = model if request.param == "trained here" else from_speechbrain.convert_speaker(ecapa, training={})
+    return lambda waveform, lengths: chosen.sliding_embeddings(waveform, lengths, WINDOWS_S, HOP_S)
 
 
 def test_shape_and_unit_length(told):
@@ -45,7 +45,7 @@ def test_shape_and_unit_length(told):
 
 def test_a_window_of_one_chunk_is_the_embedding_of_it(model):
     waveform, lengths = padded_noise(32_000, 32_000)
-    alone = torch.cat([row[0] for row in model.along(waveform, lengths, WINDOWS_S, HOP_S)])
+    alone = torch.cat([row[0] for row in model.sliding_embeddings(waveform, lengths, WINDOWS_S, HOP_S)])
     torch.testing.assert_close(alone, model.embed(waveform, lengths), atol=1e-4, rtol=0)
 
 
@@ -54,7 +54,7 @@ def test_a_window_hears_its_own_time(model):
     waveform, lengths = padded_noise(160_000)
     other = waveform.clone()
     other[:, 6 * RATE :] = torch.sin(torch.arange(4 * RATE) * 0.3) * 0.1
-    before, after = (model.along(sound, lengths, WINDOWS_S, HOP_S)[0] for sound in (waveform, other))
+    before, after = (model.sliding_embeddings(sound, lengths, WINDOWS_S, HOP_S)[0] for sound in (waveform, other))
     for first, second, window_s in zip(before, after, WINDOWS_S, strict=True):
         alike = (first * second).sum(1)
         starts = torch.arange(len(alike)) * HOP_S
@@ -88,10 +88,10 @@ def test_silence_and_nothing_are_finite(told):
 
 def test_weights_that_outweigh_all_others_divide_nothing_by_zero(model):
     """An attention so sharp that most frames weigh nothing in single precision."""
-    sharp = SpeakerModel(network(SMALL), SMALL, threshold=0.4, calibration=(9.0, -3.0))
+    sharp = SpeakerModel(build_network(SMALL), SMALL, threshold=0.4, calibration=(9.0, -3.0))
     sharp.encoder.load_state_dict(model.encoder.state_dict())
     sharp.encoder.asp.conv.conv.weight.data *= 1e4
-    (row,) = sharp.along(*padded_noise(96_000), WINDOWS_S, HOP_S)
+    (row,) = sharp.sliding_embeddings(*padded_noise(96_000), WINDOWS_S, HOP_S)
     assert all(vectors.isfinite().all() for vectors in row)
 
 
@@ -100,8 +100,8 @@ def test_crops_of_a_model_without_frames_are_of_the_same_windows(model):
         return model.embed(waveform, lengths).numpy()
 
     waveform, lengths = padded_noise(44_000, 16_000)
-    crops = by_crops(embed, waveform, lengths, windows_s=WINDOWS_S, hop_s=HOP_S)
-    frames = model.along(waveform, lengths, WINDOWS_S, HOP_S)
+    crops = sliding_by_crops(embed, waveform, lengths, windows_s=WINDOWS_S, hop_s=HOP_S)
+    frames = model.sliding_embeddings(waveform, lengths, WINDOWS_S, HOP_S)
     assert [[len(own) for own in row] for row in crops] == [[len(own) for own in row] for row in frames]
     third = embed(waveform[:1, round(0.5 * RATE) : round(2.5 * RATE)], torch.tensor([2 * RATE]))
     np.testing.assert_allclose(crops[0][0][2], third[0], atol=1e-4)

@@ -23,7 +23,7 @@ from models import serving
 from models.data.labelled_speech import read_labels, read_speech
 from models.registry import loading
 from models.registry.mlflow_registry import Registry
-from models.serving import along, encoder
+from models.serving import sliding_embedder, speaker_embedder
 from models.speaker.model import SpeakerModel
 
 SHIPPED = WEIGHTS / "speaker"
@@ -49,8 +49,8 @@ class _Deaf:
 
 def test_the_shipped_model_tells_of_its_frames(ref):
     waveform, lengths = torch.randn(2, 5 * SAMPLE_RATE) * 0.1, torch.tensor([5 * SAMPLE_RATE, 3 * SAMPLE_RATE])
-    told = along(ref)(waveform, lengths, WINDOWS_S, HOP_S)
-    own = SpeakerModel.load(SHIPPED).along(waveform, lengths, WINDOWS_S, HOP_S)
+    told = sliding_embedder(ref)(waveform, lengths, WINDOWS_S, HOP_S)
+    own = SpeakerModel.load(SHIPPED).sliding_embeddings(waveform, lengths, WINDOWS_S, HOP_S)
     for ours, theirs in zip(told, own, strict=True):
         for one, other in zip(ours, theirs, strict=True):
             assert one.dtype == np.float32
@@ -60,7 +60,9 @@ def test_the_shipped_model_tells_of_its_frames(ref):
 def test_a_model_without_frames_hears_each_window(ref, monkeypatch):
     monkeypatch.setattr(serving, "_raw", lambda *_: None)
     monkeypatch.setattr(loading, "load", lambda _: _Deaf())
-    ((long, short),) = along(ref)(torch.ones(1, 3 * SAMPLE_RATE), torch.tensor([3 * SAMPLE_RATE]), WINDOWS_S, HOP_S)
+    ((long, short),) = sliding_embedder(ref)(
+        torch.ones(1, 3 * SAMPLE_RATE), torch.tensor([3 * SAMPLE_RATE]), WINDOWS_S, HOP_S
+    )
     assert long.tolist() == [[2, 1]] * 5
     assert short.tolist() == [[0.5, 1]] * 11
 
@@ -88,7 +90,7 @@ def test_two_real_voices_in_one_channel_are_told_apart(ref, turn, tmp_path, spea
     path = tmp_path / "call.flac"
     soundfile.write(path, np.concatenate([first, np.zeros(SAMPLE_RATE // 10), second]), SAMPLE_RATE)
     members = [look_at(str(path), DAY)]
-    embedder = Embedder(encoder(ref), int(ref.metadata["dim"]), along(ref))
+    embedder = Embedder(speaker_embedder(ref), int(ref.metadata["dim"]), sliding_embedder(ref))
     segments = {}
     for enabled in (False, True):
         version = str(enabled)
