@@ -1,4 +1,4 @@
-"""Waveforms of any length through a device in padded batches of nearly equal ones, as large as its memory allows."""
+"""Padded batches of waveforms of similar length, as large as a device's memory allows."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,18 +14,16 @@ from data_contracts.errors import UsageError
 R = TypeVar("R")
 
 _SAMPLE_RATE = 16_000
-_SHARE = 0.5  # of a device's memory, for a batch and all that is computed from it
-_SAMPLE_BYTES = 500  # that a sample of a batch may take at the worst moment; 75 were seen (tests/bench/README.md)
+_MEMORY_SHARE = 0.5  # of a device's memory, for a batch and all that is computed from it
+_SAMPLE_BYTES = 500  # of memory for each sample of a batch at the peak; 75 were measured (tests/bench/README.md)
 _MIN_BATCH_S, _MAX_BATCH_S = 60, 3_600
 _OOM_PHRASES = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc", "alloc_failed")
 
-_max_samples_after_oom: dict[
-    str, int
-] = {}  # samples a batch, where a kind of device (a worker has one) held less than it had said
+_max_samples_after_oom: dict[str, int] = {}  # by kind of device (a worker has one), after it ran out of memory
 
 
 def chunk_size(amounts: Mapping[str, int], device: torch.device) -> int:
-    """How much is worked on at a time, by the kind of device; a kind that is not known takes what a core does.
+    """Return the amount to work on at a time, by the kind of device; an unknown kind gets that of a core.
 
     >>> chunk_size({"cpu": 64, "cuda": 1024}, torch.device("cuda"))
     1024
@@ -34,33 +32,35 @@ def chunk_size(amounts: Mapping[str, int], device: torch.device) -> int:
 
 
 def max_batch_samples(device: torch.device, *, cpu_s: int = _MIN_BATCH_S) -> int:
-    """Of a batch at 16 kHz.
+    """Return the largest size of a batch at 16 kHz, in samples.
 
-    A minute fills a core, and keeps the DSP's memory to some hundred MB; a GPU takes what its memory has room for.
+    A minute fills a core, and keeps the DSP's memory to some hundred MB; a GPU takes as much as fits its memory.
     """
-    most = samples_for_memory(free_memory_bytes(device)) if device.type == "cuda" else cpu_s * _SAMPLE_RATE
-    return min(most, _max_samples_after_oom.get(device.type, most))
+    limit = samples_for_memory(free_memory_bytes(device)) if device.type == "cuda" else cpu_s * _SAMPLE_RATE
+    return min(limit, _max_samples_after_oom.get(device.type, limit))
 
 
 def samples_for_memory(n_bytes: int) -> int:
-    """The samples of a batch on a device that has so much memory.
+    """Return the samples of a batch on a device with `n_bytes` of memory.
 
     >>> [samples_for_memory(gib << 30) // 16_000 for gib in (1, 16, 80)]  # seconds
     [67, 1073, 3600]
     """
-    return int(min(_MAX_BATCH_S * _SAMPLE_RATE, max(_MIN_BATCH_S * _SAMPLE_RATE, n_bytes * _SHARE / _SAMPLE_BYTES)))
+    return int(
+        min(_MAX_BATCH_S * _SAMPLE_RATE, max(_MIN_BATCH_S * _SAMPLE_RATE, n_bytes * _MEMORY_SHARE / _SAMPLE_BYTES))
+    )
 
 
 def free_memory_bytes(device: torch.device) -> int:
-    """A GPU's free memory; what this process has taken and does not use counts as free."""
+    """Return a GPU's free memory; memory that this process has reserved and does not use counts as free."""
     free, total = torch.cuda.mem_get_info(device)
-    if torch.cuda.get_allocator_backend() == "pluggable":  # a pool (RMM) holds it for us
+    if torch.cuda.get_allocator_backend() == "pluggable":  # a pool (RMM) manages all of it for this process
         return total
     return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 
 
 def sorted_batches(lengths: Sequence[int], *, max_samples: int) -> Iterator[list[int]]:
-    """Indices in order of length, in groups whose padded size stays within `max_samples`; one alone may exceed it.
+    """Yield indices in order of length, in groups whose padded size is at most `max_samples`; one alone may exceed it.
 
     >>> list(sorted_batches([5, 1, 4], max_samples=10))
     [[1, 2], [0]]
@@ -76,39 +76,39 @@ def sorted_batches(lengths: Sequence[int], *, max_samples: int) -> Iterator[list
 
 
 def pad_batch(waveforms: Sequence[np.ndarray], device: torch.device) -> tuple[Tensor, Tensor]:
-    """(time,) float32 arrays to a (batch, time) tensor, zeros behind each one's end, and its (batch,) lengths."""
+    """Stack (time,) float32 arrays to a zero-padded (batch, time) tensor, and return it with its (batch,) lengths."""
     batch, lengths = _pad_on_host(waveforms)
     return batch.to(device), lengths.to(device)
 
 
 def map_batches(
-    compute: Callable[[Tensor, Tensor], Sequence[R]],  # (batch, time) and (batch,) lengths to something of each row
+    compute: Callable[[Tensor, Tensor], Sequence[R]],  # (batch, time) and (batch,) lengths to a result of each row
     waveforms: Sequence[np.ndarray],  # (time,) float32
     device: torch.device,
     *,
     max_samples: int,
 ) -> list[R]:
-    """What `compute` says of each waveform, in their order; computed in batches of similar length.
+    """Return `compute`'s result for each waveform, in their order; computed in batches of similar length.
 
-    The next batch is on its way to the device while one is computed. A batch that its memory does not hold is computed
-    in halves, and those that follow are smaller.
+    The next batch is copied to the device while one is computed. A batch that exceeds the device's memory is computed
+    in halves, and the batches after it are smaller.
     """
     batches = list(sorted_batches([len(waveform) for waveform in waveforms], max_samples=max_samples))
     loaded = _load_batches(([waveforms[index] for index in batch] for batch in batches), device)
-    found: dict[int, R] = {}
+    results: dict[int, R] = {}
     for batch, (waveform, lengths) in zip(batches, loaded, strict=True):
-        found.update(zip(batch, halve_on_oom(compute, waveform, lengths), strict=True))
-    return [found[index] for index in range(len(waveforms))]
+        results.update(zip(batch, halve_on_oom(compute, waveform, lengths), strict=True))
+    return [results[index] for index in range(len(waveforms))]
 
 
 def halve_on_oom(compute: Callable[[Tensor, Tensor], Sequence[R]], waveform: Tensor, lengths: Tensor) -> list[R]:
-    """`compute`, a row of it at a time if it must be. Raises what `compute` does where one row alone is too much."""
+    """Return `compute`'s result, of halves of the batch if memory runs out; raise its error for a single row."""
     try:
         return [*compute(waveform, lengths)]
     except (MemoryError, RuntimeError) as error:
         if len(waveform) == 1 or not is_out_of_memory(error):
             raise
-    # Out here nothing holds what was computed: the error did, by its frames.
+    # Outside of the handler, since the error's frames hold references to the tensors computed so far.
     if waveform.device.type == "cuda":
         torch.cuda.empty_cache()
     middle, kind = len(waveform) // 2, waveform.device.type
@@ -121,7 +121,7 @@ def halve_on_oom(compute: Callable[[Tensor, Tensor], Sequence[R]], waveform: Ten
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory was too small: the machine's, or a device's, in the words of whoever allocates there."""
+    """Tell whether memory was too small: the machine's, or a device's, by the messages of the allocators in use."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _OOM_PHRASES)
@@ -138,7 +138,7 @@ def _pad_on_host(waveforms: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
 
 
 def _load_batches(batches: Iterable[Sequence[np.ndarray]], device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
-    """Each batch on the device; on a GPU the next one is copied, from pinned memory, while one is computed."""
+    """Yield each batch on the device; on a GPU the next one is copied, from pinned memory, while one is computed."""
     if device.type != "cuda":
         yield from (pad_batch(batch, device) for batch in batches)
         return
@@ -154,7 +154,7 @@ def _load_batches(batches: Iterable[Sequence[np.ndarray]], device: torch.device)
 
 
 def _await_copy(waveform: Tensor, lengths: Tensor, copied: "torch.cuda.Event") -> tuple[Tensor, Tensor]:
-    """Computing waits for the copy, and the copy's memory for the computing."""
+    """Make the computing stream wait for the copy, and keep the copy's memory until computing is done."""
     computing = torch.cuda.current_stream(waveform.device)
     computing.wait_event(copied)
     for tensor in (waveform, lengths):

@@ -31,7 +31,7 @@ from features.dsp.subharmonics import F0Range
 
 VERSION = "descriptors-2"
 # Whose VERSIONs count:
-BEHIND = (
+VERSIONED_MODULES = (
     auditory,
     spectral_balance,
     f0,
@@ -45,8 +45,8 @@ BEHIND = (
     viterbi,
 )
 HOP_S, SPECTRUM_S = 0.010, 0.020
-LOWEST_SEMITONE_HZ = 27.5
-KEPT_FRAMES = {"cpu": 1 << 15, "cuda": 1 << 20}  # whose spectra are kept for the voiced ones, not computed again
+SEMITONE_ZERO_HZ = 27.5
+MAX_KEPT_FRAMES = {"cpu": 1 << 15, "cuda": 1 << 20}  # whose spectra are kept for the voiced ones, not computed again
 
 SPECTRAL_NAMES = (
     "Loudness_sma3",
@@ -73,19 +73,19 @@ _FREQUENCIES, _BANDWIDTHS, _AMPLITUDES = (
     [VOICE_NAMES.index(f"F{place}{what}_sma3nz") for place in (1, 2, 3)]
     for what in ("frequency", "bandwidth", "amplitudeLogRelF0")
 )
-_OF_PERIODS = slice(1, 3)  # jitter and shimmer, in VOICE_NAMES
-_OF_SPECTRA = [0, 3, 4, 5, *_AMPLITUDES]
+_JITTER_SHIMMER = slice(1, 3)  # jitter and shimmer, in VOICE_NAMES
+_HARMONIC_COLUMNS = [0, 3, 4, 5, *_AMPLITUDES]
 
 
-class Raw(NamedTuple):
+class RawDescriptors(NamedTuple):
     """Descriptors by frame. Of 20 ms there are up to four frames more than of 60 ms; 0 beyond a row's own."""
 
     spectral: Tensor  # (batch, len(SPECTRAL_NAMES), frames of 20 ms), not smoothed
     power: Tensor  # (batch, frames of 20 ms): mean square
     voice: Tensor  # (batch, len(VOICE_NAMES), frames of 60 ms), smoothed, 0 where missing
     voiced: Tensor  # (batch, frames of 60 ms) bool
-    own_20: Tensor  # (batch, frames of 20 ms) bool: each row's own
-    own_60: Tensor  # (batch, frames of 60 ms) bool
+    valid_20ms: Tensor  # (batch, frames of 20 ms) bool: each row's own
+    valid_60ms: Tensor  # (batch, frames of 60 ms) bool
 
 
 class _Plan(NamedTuple):
@@ -95,30 +95,30 @@ class _Plan(NamedTuple):
     hop: int
     short: int  # the spectrum's frame
     long: int  # F0's
-    within: F0Range
+    f0_range: F0Range
 
 
-def describe(
+def compute_descriptors(
     waveform: Tensor,  # (batch, time), float32 in [-1, 1]
     lengths: Tensor,  # (batch,), valid samples
     *,
     sample_rate: int,
-    within: F0Range,
-) -> Raw:
+    f0_range: F0Range,
+) -> RawDescriptors:
     """All descriptors of all frames. Raises UsageError below 16 kHz, and where shapes or range do not fit."""
     if sample_rate < 2 * auditory.MAX_HZ:
         raise UsageError(
             f"expected a sample rate of at least {2 * auditory.MAX_HZ:g} Hz, found {sample_rate}: resample before"
         )
-    f0.check_range(within, sample_rate)
+    f0.check_range(f0_range, sample_rate)
     hop, short, long = (
         frames.to_samples(seconds, sample_rate) for seconds in (HOP_S, SPECTRUM_S, subharmonics.FRAME_S)
     )
-    plan = _Plan(sample_rate, hop, short, long, within)
+    plan = _Plan(sample_rate, hop, short, long, f0_range)
     waveform = frames.zero_padding(frames.nan_to_zero(waveform, limit=1.0), lengths).float()
     waveform = (waveform * 2.0**15).trunc() / 2.0**15  # what is below a step of 16 bits is silence
     waveform = torch.nn.functional.pad(waveform, (0, max(0, long - waveform.shape[1])))
-    own_20, own_60 = (
+    valid_20ms, valid_60ms = (
         frames.length_mask(
             frames.n_frames(lengths, window=window, hop=hop),
             frames.max_frames(waveform.shape[1], window=window, hop=hop),
@@ -126,10 +126,10 @@ def describe(
         for window in (short, long)
     )
     power = torch.nn.functional.avg_pool1d(waveform.square()[:, None], short, hop)[:, 0]
-    track, spectra = _track(waveform, own_60, plan)
-    voice = torch.where(own_60[:, None], _voice(waveform, track.f0_hz, spectra, own_60, plan), 0.0)
-    spectral = torch.where(own_20[:, None], _spectral(waveform, plan), 0.0)
-    return Raw(spectral, power, voice, track.f0_hz > 0, own_20, own_60)
+    track, spectra = _track(waveform, valid_60ms, plan)
+    voice = torch.where(valid_60ms[:, None], _voice(waveform, track.f0_hz, spectra, valid_60ms, plan), 0.0)
+    spectral = torch.where(valid_20ms[:, None], _spectral(waveform, plan), 0.0)
+    return RawDescriptors(spectral, power, voice, track.f0_hz > 0, valid_20ms, valid_60ms)
 
 
 def _spectral(waveform: Tensor, plan: _Plan) -> Tensor:
@@ -138,7 +138,7 @@ def _spectral(waveform: Tensor, plan: _Plan) -> Tensor:
     scale = (512 * 320 / (n_fft * plan.short)) ** 0.5  # to the power that 320 samples have in 512 bins
     taper = spectrum.hamming(plan.short, waveform.device) * scale
     chunks: list[Tensor] = []
-    for stretch in spectrum.stretches(waveform, window=plan.short, hop=plan.hop, overlap=1):
+    for stretch in spectrum.iter_chunks(waveform, window=plan.short, hop=plan.hop, overlap=1):
         new = slice(1 if chunks else 0, None)  # the overlapping frame serves the flux alone
         power = spectrum.power_spectrum(stretch, taper=taper, hop=plan.hop, n_fft=n_fft)
         shape = spectral_balance.spectral_balance(power, sample_rate=plan.sample_rate)[:, new]
@@ -150,9 +150,11 @@ def _spectral(waveform: Tensor, plan: _Plan) -> Tensor:
 def _track(waveform: Tensor, own: Tensor, plan: _Plan) -> tuple[f0.F0Track, Tensor | None]:
     """F0, and the spectra that it was found in, (batch, frames, bins), where they are few enough to be kept."""
     kept = None
-    if own.numel() <= KEPT_FRAMES.get(own.device.type, 0):
+    if own.numel() <= MAX_KEPT_FRAMES.get(own.device.type, 0):
         kept = waveform.new_empty(*own.shape, subharmonics.fft_size(plan.sample_rate) // 2 + 1)
-    track = f0.track_of(waveform, own, hop=plan.hop, sample_rate=plan.sample_rate, within=plan.within, spectra=kept)
+    track = f0.track_frames(
+        waveform, own, hop=plan.hop, sample_rate=plan.sample_rate, f0_range=plan.f0_range, spectra=kept
+    )
     return track, kept
 
 
@@ -165,12 +167,12 @@ def _voice(waveform: Tensor, f0_hz: Tensor, spectra: Tensor | None, own: Tensor,
     near = voiced.clone()
     near[:, 1:] |= voiced[:, :-1]
     near[:, :-1] |= voiced[:, 1:]
-    poles = functionals.smoothed_among(_poles(waveform, near & own, plan), own)
+    poles = functionals.smooth_valid(_poles(waveform, near & own, plan), own)
     table = torch.zeros(len(VOICE_NAMES), *f0_hz.shape, device=waveform.device)
     table[_AMPLITUDES] = harmonics.MISSING_DB
     perturbation = jitter_shimmer.jitter_and_shimmer(waveform, f0_hz, hop=plan.hop, sample_rate=plan.sample_rate)
-    table[_OF_PERIODS] = torch.stack(perturbation)
-    for at in _some(voiced, by=f0_hz):
+    table[_JITTER_SHIMMER] = torch.stack(perturbation)
+    for at in _frame_batches(voiced, by=f0_hz):
         if spectra is None:
             power = subharmonics.harmonic_power(
                 waveform.unfold(-1, plan.long, plan.hop)[at], sample_rate=plan.sample_rate
@@ -178,9 +180,9 @@ def _voice(waveform: Tensor, f0_hz: Tensor, spectra: Tensor | None, own: Tensor,
         else:
             power = spectra[at]
         here = poles[:N_FORMANTS, at[0], at[1]].T
-        for name, values in zip(_OF_SPECTRA, _of_spectra(power, f0_hz[at], here, plan), strict=True):
+        for name, values in zip(_HARMONIC_COLUMNS, _harmonic_columns(power, f0_hz[at], here, plan), strict=True):
             table[name][at] = values
-    table = functionals.smoothed_among(table, own)
+    table = functionals.smooth_valid(table, own)
     table[_FREQUENCIES] = torch.where(voiced, poles[:N_FORMANTS], 0.0)
     table[_BANDWIDTHS] = torch.where(voiced, poles[N_FORMANTS:], 0.0)
     return table.transpose(0, 1)
@@ -189,14 +191,14 @@ def _voice(waveform: Tensor, f0_hz: Tensor, spectra: Tensor | None, own: Tensor,
 def _poles(waveform: Tensor, wanted: Tensor, plan: _Plan) -> Tensor:
     """(2 * N_FORMANTS, batch, frames): frequencies, then bandwidths; 0 where not `wanted`."""
     table = torch.zeros(2 * N_FORMANTS, *wanted.shape, device=waveform.device)
-    for at in _some(wanted):
+    for at in _frame_batches(wanted):
         cut = waveform.unfold(-1, plan.short, plan.hop)[at]
         found = torch.cat(formants.egemaps_poles(cut, sample_rate=plan.sample_rate), dim=-1)
         table[:, at[0], at[1]] = found.T
     return table
 
 
-def _some(wanted: Tensor, *, by: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+def _frame_batches(wanted: Tensor, *, by: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor]]:
     """Rows and frames of those `wanted`, as many at a time as memory is meant for; sorted, if `by` something."""
     row, frame = wanted.nonzero(as_tuple=True)
     if by is not None:
@@ -207,9 +209,9 @@ def _some(wanted: Tensor, *, by: Tensor | None = None) -> Iterator[tuple[Tensor,
         yield row[first : first + step], frame[first : first + step]
 
 
-def _of_spectra(power: Tensor, f0_hz: Tensor, formants_hz: Tensor, plan: _Plan) -> list[Tensor]:
+def _harmonic_columns(power: Tensor, f0_hz: Tensor, formants_hz: Tensor, plan: _Plan) -> list[Tensor]:
     """Of voiced frames, (n, bins), (n,) and (n, N_FORMANTS): the columns _OF_SPECTRA, each (n,)."""
     hnr = harmonics.harmonics_to_noise_db(power, f0_hz, sample_rate=plan.sample_rate)
-    h1_h2, h1_a3, level = harmonics.levels_db(power, f0_hz, formants_hz, sample_rate=plan.sample_rate)
-    semitone = 12 * (f0_hz / LOWEST_SEMITONE_HZ).log2()
+    h1_h2, h1_a3, level = harmonics.harmonic_levels_db(power, f0_hz, formants_hz, sample_rate=plan.sample_rate)
+    semitone = 12 * (f0_hz / SEMITONE_ZERO_HZ).log2()
     return [semitone, hnr, h1_h2, h1_a3, *level.unbind(-1)]

@@ -1,6 +1,6 @@
-"""Which samples make a frame, which frames count, and statistics over those that do.
+"""Framing of waveforms, masks of valid frames, and masked statistics.
 
-A frame counts when it lies wholly inside its row's `lengths`; a row shorter than one window has one, zero-padded.
+A frame is valid when it lies wholly inside its row's `lengths`; a row shorter than one window has one, zero-padded.
 Samples beyond `lengths` are taken as zero, so neither padding nor neighbours change a row.
 """
 
@@ -11,7 +11,7 @@ from data_contracts.errors import UsageError
 
 
 def to_samples(seconds: float, sample_rate: int) -> int:
-    """`seconds` as a whole number of samples, at least one.
+    """Convert `seconds` to a whole number of samples, at least one.
 
     >>> to_samples(0.025, 16_000)
     400
@@ -20,7 +20,7 @@ def to_samples(seconds: float, sample_rate: int) -> int:
 
 
 def n_frames(lengths: Tensor, *, window: int, hop: int) -> Tensor:
-    """Frames that count: `max(1, 1 + (length - window) // hop)`, (batch,) int64; sizes in samples.
+    """Return the number of valid frames, `max(1, 1 + (length - window) // hop)`, (batch,) int64; sizes in samples.
 
     >>> n_frames(torch.tensor([0, 399, 400, 560]), window=400, hop=160).tolist()
     [1, 1, 1, 2]
@@ -29,12 +29,12 @@ def n_frames(lengths: Tensor, *, window: int, hop: int) -> Tensor:
 
 
 def max_frames(time: int, *, window: int, hop: int) -> int:
-    """The number of frames that `time` samples have room for: the width of every frame-wise tensor."""
+    """Return the number of frames that fit into `time` samples: the width of every frame-wise tensor."""
     return max(1, 1 + (time - window) // hop)
 
 
 def zero_padding(waveform: Tensor, lengths: Tensor) -> Tensor:
-    """`waveform` (batch, time) with zeros beyond `lengths` (batch,).
+    """Return `waveform` (batch, time) with zeros beyond `lengths` (batch,).
 
     Raises UsageError when the batch is empty, the shapes do not fit, or a length is negative or beyond `time`.
     """
@@ -57,12 +57,12 @@ def zero_padding(waveform: Tensor, lengths: Tensor) -> Tensor:
 
 
 def nan_to_zero(waveform: Tensor, *, limit: float = 1e3) -> Tensor:
-    """`waveform` with 0 for what is no number, and nothing beyond `limit`, so that no power overflows."""
+    """Return `waveform` with 0 in place of NaN and infinity, clipped to +-`limit` so that no power overflows."""
     return waveform.nan_to_num(0.0, 0.0, 0.0).clamp(-limit, limit)
 
 
 def frame(waveform: Tensor, *, window: int, hop: int) -> Tensor:
-    """Frames of `waveform` (batch, time): a view (batch, frames, window), zero-padded where not even one fits."""
+    """Cut `waveform` (batch, time) into frames: a view (batch, frames, window), zero-padded where not even one fits."""
     missing = window - waveform.shape[-1]
     if missing > 0:
         waveform = torch.nn.functional.pad(waveform, (0, missing))
@@ -70,7 +70,7 @@ def frame(waveform: Tensor, *, window: int, hop: int) -> Tensor:
 
 
 def length_mask(n_valid: Tensor, size: int) -> Tensor:
-    """True where a position counts: (batch, size) bool from `n_valid` (batch,).
+    """Mark the first `n_valid` (batch,) positions of each row: (batch, size) bool.
 
     >>> length_mask(torch.tensor([1, 3]), 3).tolist()
     [[True, False, False], [True, True, True]]
@@ -79,26 +79,26 @@ def length_mask(n_valid: Tensor, size: int) -> Tensor:
 
 
 def masked_mean(values: Tensor, valid: Tensor) -> Tensor:
-    """Mean over the last dimension where `valid` (broadcast to `values`) holds; 0 where nothing does."""
+    """Return the mean over the last dimension where `valid` (broadcast to `values`) is true; 0 where it never is."""
     total = torch.where(valid, values, 0.0).sum(-1)
     return total / valid.sum(-1).clamp_min(1)
 
 
 def masked_sd(values: Tensor, valid: Tensor) -> Tensor:
-    """Population standard deviation over the last dimension where `valid` holds; 0 for fewer than two."""
+    """Return the population standard deviation over the last dimension where `valid` is true; 0 for fewer than two."""
     centred = values - masked_mean(values, valid)[..., None]
     return masked_mean(centred.square(), valid).sqrt()
 
 
-def masked_quantiles(values: Tensor, valid: Tensor, at: tuple[float, ...]) -> Tensor:
-    """Quantiles over the last dimension where `valid` holds, linearly interpolated as NumPy does: (..., len(at)).
+def masked_quantiles(values: Tensor, valid: Tensor, quantiles: tuple[float, ...]) -> Tensor:
+    """Return quantiles over the last dimension where `valid` is true: (..., len(quantiles)).
 
-    `at` in [0, 1]; a row in which nothing is valid gives 0. One sort serves all of them.
+    `quantiles` in [0, 1], linearly interpolated as NumPy does; 0 for a row without a valid value. One sort serves all.
     """
     valid = valid.expand_as(values)
     n_valid = valid.sum(-1, keepdim=True)
     ordered = torch.where(valid, values, torch.inf).sort(dim=-1).values
-    position = (n_valid - 1).clamp_min(0) * torch.tensor(at, device=values.device, dtype=values.dtype)
+    position = (n_valid - 1).clamp_min(0) * torch.tensor(quantiles, device=values.device, dtype=values.dtype)
     below = position.long()
     above = torch.minimum(below + 1, (n_valid - 1).clamp_min(0))
     low, high = ordered.gather(-1, below), ordered.gather(-1, above)

@@ -88,11 +88,11 @@ def filterbank(config: MelConfig, sample_rate: int, device: torch.device) -> Ten
     low, high = _hz_to_mel(config.f_min_hz), _hz_to_mel(config.f_max_hz)
     edges_hz = _mel_to_hz(np.linspace(low, high, config.n_mels + 2))
     bins_hz = np.arange(config.n_fft // 2 + 1)[:, None] * sample_rate / config.n_fft
-    filters = triangles(bins_hz, edges_hz) * 2 / (edges_hz[2:] - edges_hz[:-2])
+    filters = triangular_filters(bins_hz, edges_hz) * 2 / (edges_hz[2:] - edges_hz[:-2])
     return torch.from_numpy(filters.astype(np.float32)).to(device)
 
 
-def triangles(places: np.ndarray, edges: np.ndarray) -> np.ndarray:
+def triangular_filters(places: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """Filters (places, len(edges) - 2) that rise from one edge to 1 at the next and fall to the one after."""
     rising = (places - edges[:-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[2:] - places) / (edges[2:] - edges[1:-1])

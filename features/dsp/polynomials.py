@@ -12,7 +12,7 @@ from torch import Tensor
 
 VERSION = "polynomials-2"
 STEPS, MORE_STEPS = 6, 12  # for all; then at most so many for those that still move
-SETTLED = 1e-3  # a step that is smaller, against the roots' spread, is the last
+CONVERGED = 1e-3  # a step that is smaller, against the roots' spread, is the last
 _TINY = 1e-20
 
 
@@ -30,19 +30,19 @@ def roots(
     angle = 2 * math.pi * (torch.arange(order, device=monic.device) + 0.25) / order
     found = centre + torch.polar(radius.expand(order, -1), angle[:, None].expand(-1, len(radius)))
     for _ in range(STEPS):
-        step = _step(monic, found)
+        step = _aberth_step(monic, found)
         found = found - step
-    moving = _moving(step, radius)
+    moving = _unconverged(step, radius)
     for _ in range(MORE_STEPS):
         if len(moving) == 0:
             break
-        step = _step(monic[:, moving], found[:, moving])
+        step = _aberth_step(monic[:, moving], found[:, moving])
         found[:, moving] -= step
-        moving = moving[_moving(step, radius[moving])]
+        moving = moving[_unconverged(step, radius[moving])]
     return found.T
 
 
-def _step(monic: Tensor, found: Tensor) -> Tensor:
+def _aberth_step(monic: Tensor, found: Tensor) -> Tensor:
     """What to take off each root, (order, n) complex."""
     value, slope = found + monic[0], torch.ones_like(found)
     for row in monic[1:]:
@@ -54,5 +54,5 @@ def _step(monic: Tensor, found: Tensor) -> Tensor:
     return torch.where(step.abs() < torch.inf, step, 0.0)  # roots that met, or lie where numbers end
 
 
-def _moving(step: Tensor, radius: Tensor) -> Tensor:
-    return (step.abs().amax(0) > SETTLED * radius).nonzero()[:, 0]
+def _unconverged(step: Tensor, radius: Tensor) -> Tensor:
+    return (step.abs().amax(0) > CONVERGED * radius).nonzero()[:, 0]

@@ -14,24 +14,24 @@ from torch import Tensor
 from features.dsp import frames
 
 VERSION = "turns-1"
-SWING = 0.1  # of a row's range: what a contour has to move by for an extremum to be a turn
-EDGE = 2  # frames at either end in which no turn is looked for
+MIN_SWING = 0.1  # of a row's range: what a contour has to move by for an extremum to be a turn
+EDGE_FRAMES = 2  # frames at either end in which no turn is looked for
 
 
-class Turns(NamedTuple):
-    """What `find` finds in (batch, frames)."""
+class ContourSlopes(NamedTuple):
+    """What `contour_slopes` finds in (batch, frames)."""
 
     peaks: Tensor  # (batch, frames) bool
     rising: Tensor  # (batch, 2), per second: mean and standard deviation of the slopes that end in a peak
     falling: Tensor  # (batch, 2), of those that end in a valley, counted positive
 
 
-def find(
+def contour_slopes(
     values: Tensor,  # (batch, frames)
     valid: Tensor,  # (batch, frames) bool, each row's at its beginning
     *,
     hop_s: float,
-) -> Turns:
+) -> ContourSlopes:
     """Peaks, and the slopes from turn to turn, from the first frame on.
 
     A local maximum is a peak when it exceeds the local minimum before it, or the valley that the contour fell into by
@@ -40,7 +40,7 @@ def find(
     peak it counts as a fall, with its sign (so that a fall counts negative), and to the mean only. A row without a turn
     has one slope, the change over the row a frame, again with its sign: of the rises if it rises, else of the falls.
     """
-    found = _visit(*_extrema(values, valid), values=values, valid=valid)
+    found = _find_turns(*_extrema(values, valid), values=values, valid=valid)
     n_valid = valid.sum(-1)
     last = values.gather(-1, (n_valid - 1).clamp_min(0)[:, None])[:, 0]
     peaks = torch.zeros_like(valid).scatter_(-1, found.frame, found.is_peak)
@@ -58,10 +58,10 @@ def find(
     falling = _summary(-slope, found.is_turn & ~found.is_peak, tail, turned & behind_peak)
     rising[:, 0] = torch.where(turned, rising[:, 0], whole.clamp_min(0))
     falling[:, 0] = torch.where(turned, falling[:, 0], whole.clamp_max(0))
-    return Turns(peaks, rising, falling)
+    return ContourSlopes(peaks, rising, falling)
 
 
-class _Found(NamedTuple):
+class _Turns(NamedTuple):
     """Turns in order, (batch, turns); where there are fewer, frame 0 and neither."""
 
     frame: Tensor
@@ -84,7 +84,7 @@ def _extrema(values: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
     is_extremum = ((centre > left) & (centre > right)) | ((centre < left) & (centre < right))
     is_extremum = torch.nn.functional.pad(is_extremum, (1, 1))[:, : values.shape[1]]
     place = torch.arange(values.shape[1], device=values.device)
-    inner = (place >= EDGE) & (place < valid.sum(-1, keepdim=True) - EDGE)
+    inner = (place >= EDGE_FRAMES) & (place < valid.sum(-1, keepdim=True) - EDGE_FRAMES)
     is_extremum &= inner
     n_extrema = is_extremum.sum(-1)
     row, frame = is_extremum.nonzero(as_tuple=True)
@@ -95,21 +95,21 @@ def _extrema(values: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
     return in_order, n_extrema
 
 
-def _visit(extrema: Tensor, n_extrema: Tensor, *, values: Tensor, valid: Tensor) -> _Found:
+def _find_turns(extrema: Tensor, n_extrema: Tensor, *, values: Tensor, valid: Tensor) -> _Turns:
     """The extrema of all rows, one after the other: which of them are turns."""
     counts = frames.length_mask(n_extrema, extrema.shape[1])
     highest = torch.where(valid, values, -torch.inf).amax(-1)
-    swing = SWING * (highest - torch.where(valid, values, torch.inf).amin(-1))
+    swing = MIN_SWING * (highest - torch.where(valid, values, torch.inf).amin(-1))
     heights = values.gather(-1, extrema)
     is_top = (heights > values.gather(-1, (extrema - 1).clamp_min(0))) & counts
     is_bottom = ~is_top & counts
     by_step = torch.stack([heights, is_top, is_bottom]).mT.cpu().numpy()  # (3, extrema, batch)
-    found = _walk(by_step[0], by_step[1] > 0, by_step[2] > 0, swing.cpu().numpy(), values[:, 0].cpu().numpy())
+    found = _walk_extrema(by_step[0], by_step[1] > 0, by_step[2] > 0, swing.cpu().numpy(), values[:, 0].cpu().numpy())
     turned, peak, again = torch.from_numpy(found).transpose(1, 2).to(values.device)
-    return _kept(extrema, values, turned, peak, again)
+    return _drop_replaced(extrema, values, turned, peak, again)
 
 
-def _walk(
+def _walk_extrema(
     heights: np.ndarray,  # (extrema, batch)
     is_top: np.ndarray,  # (extrema, batch) bool
     is_bottom: np.ndarray,  # (extrema, batch) bool
@@ -135,7 +135,7 @@ def _walk(
     return found
 
 
-def _kept(extrema: Tensor, values: Tensor, turned: Tensor, peak: Tensor, again: Tensor) -> _Found:
+def _drop_replaced(extrema: Tensor, values: Tensor, turned: Tensor, peak: Tensor, again: Tensor) -> _Turns:
     """Without those whose place was taken by the next turn."""
     order = (~turned).to(torch.uint8).argsort(dim=-1, stable=True)
     turned, peak, again, extrema = (part.gather(-1, order) for part in (turned, peak, again, extrema))
@@ -144,4 +144,4 @@ def _kept(extrema: Tensor, values: Tensor, turned: Tensor, peak: Tensor, again: 
     order = (~kept).to(torch.uint8).argsort(dim=-1, stable=True)
     kept, peak, extrema = kept.gather(-1, order), peak.gather(-1, order), extrema.gather(-1, order)
     frame = torch.where(kept, extrema, 0)
-    return _Found(frame, values.gather(-1, frame), kept, peak & kept)
+    return _Turns(frame, values.gather(-1, frame), kept, peak & kept)

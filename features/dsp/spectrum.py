@@ -19,7 +19,7 @@ def chunk_frames(device: torch.device) -> int:
     return chunk_size(CHUNK_FRAMES, device)
 
 
-def stretches(
+def iter_chunks(
     waveform: Tensor,  # (batch, time)
     *,
     window: int,
@@ -80,16 +80,16 @@ def power_spectrum(
     cut = frames.frame(waveform, window=window, hop=hop)
     tapered = cut.new_zeros(*cut.shape[:-1], n_fft)
     torch.mul(cut, taper, out=tapered[..., :window])
-    return power_of(tapered, n_fft=n_fft)
+    return power_of_frames(tapered, n_fft=n_fft)
 
 
-def power_of(tapered: Tensor, *, n_fft: int) -> Tensor:
+def power_of_frames(tapered: Tensor, *, n_fft: int) -> Tensor:
     """The same from frames (..., window) that are cut and tapered: (..., n_fft // 2 + 1)."""
     spectrum: Tensor = torch.fft.rfft(tapered, n=n_fft)
     return spectrum.real.square().addcmul_(spectrum.imag, spectrum.imag)
 
 
-def parabola(left: Tensor, centre: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
+def parabola_peak(left: Tensor, centre: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
     """Of the parabola through three neighbours, the middle one the highest: its top's offset, in steps, and height."""
     bend = (2 * centre - left - right).clamp_min(1e-20)
     shift = (0.5 * (right - left) / bend).clamp(-0.5, 0.5)
@@ -100,5 +100,5 @@ def power_in_chunks(
     waveform: Tensor, *, taper: Tensor, hop: int, n_fft: int
 ) -> Iterator[Tensor]:  # each (batch, some frames, bins)
     """`power_spectrum` a stretch of frames at a time, so that memory does not follow the recording's length."""
-    for stretch in stretches(waveform, window=len(taper), hop=hop):
+    for stretch in iter_chunks(waveform, window=len(taper), hop=hop):
         yield power_spectrum(stretch, taper=taper, hop=hop, n_fft=n_fft)

@@ -15,19 +15,22 @@ import torch
 from torch import Tensor
 
 from features.dsp import frames, spectrum
-from features.dsp.spectrum import gauss, parabola, power_of
+from features.dsp.spectrum import gauss, parabola_peak, power_of_frames
 
 VERSION = "subharmonics-3"
 FRAME_S = 0.060
 SIGMA = 0.4  # of the Gaussian taper, in half frames
 AXIS_MIN_HZ = 25.0  # where the logarithmic axis begins; it ends at half the sample rate
 N_HARMONICS, HARMONIC_DECAY = 15, 0.85
-ROUNDED_BELOW = 0.6  # of a step: a harmonic's interval is rounded up from there on, which settled ties on real speech
+ROUND_UP_FROM = 0.6  # of a step: a harmonic's interval is rounded up from there on, which settled ties on real speech
 N_CANDIDATES = 3
 QUIET_DB = -60.0  # root mean square of the tapered frame, against full scale: below it there are no candidates
-DOUBT, DOUBT_HZ = (0.35, 0.7), 130.0  # strengths that many strong harmonics of a low voice may have: a flat sum
+DOUBTFUL_STRENGTH, DOUBTFUL_MAX_HZ = (
+    (0.35, 0.7),
+    130.0,
+)  # strengths that many strong harmonics of a low voice may have: a flat sum
 OFFSET_BINS = 4  # what a constant offset and slow drift take up
-PERIODIC, PERIODIC_HZ = 0.97, 2000.0  # the share of the energy below so many Hz that then has to repeat
+MIN_PERIODICITY, PERIODICITY_MAX_HZ = 0.97, 2000.0  # the share of the energy below so many Hz that then has to repeat
 _TINY = 1e-20
 
 
@@ -62,48 +65,50 @@ def harmonic_power(
     window, n_fft = cut.shape[-1], fft_size(sample_rate)
     tapered = cut.new_zeros(*cut.shape[:-1], n_fft)
     torch.mul(cut, gauss(window, SIGMA, cut.device), out=tapered[..., :window])
-    return power_of(tapered, n_fft=n_fft)
+    return power_of_frames(tapered, n_fft=n_fft)
 
 
-def candidates(
+def find_candidates(
     power: Tensor,  # (batch, frames, fft_size // 2 + 1), as of harmonic_power
     *,
     sample_rate: int,
-    within: F0Range = EGEMAPS_RANGE,
+    f0_range: F0Range = EGEMAPS_RANGE,
 ) -> Candidates:
     """The N_CANDIDATES strongest maxima of the subharmonic sum; frames quieter than QUIET_DB have none."""
     energy = power.sum(-1) * (2 / (fft_size(sample_rate) * frames.to_samples(FRAME_S, sample_rate)))
     loud = (energy >= 10 ** (QUIET_DB / 10)).nonzero(as_tuple=True)
-    f0_hz = power.new_full((*power.shape[:-1], N_CANDIDATES), within.min_hz)
+    f0_hz = power.new_full((*power.shape[:-1], N_CANDIDATES), f0_range.min_hz)
     strength = torch.full_like(f0_hz, -1.0)
     if len(loud[0]):
-        f0_hz[loud], strength[loud] = _maxima(power[loud], sample_rate=sample_rate, within=within)
+        f0_hz[loud], strength[loud] = _maxima(power[loud], sample_rate=sample_rate, f0_range=f0_range)
     return Candidates(f0_hz, strength)
 
 
-def _maxima(power: Tensor, *, sample_rate: int, within: F0Range) -> tuple[Tensor, Tensor]:
+def _maxima(power: Tensor, *, sample_rate: int, f0_range: F0Range) -> tuple[Tensor, Tensor]:
     """F0 in Hz and strength, (n, N_CANDIDATES), of frames (n, bins), refined by a parabola on the logarithmic axis.
 
     A candidate's strength is 1 less the ratio of the sum's mean to its height (Eyben et al., 2016).
     """
-    to_sums, to_mean, log2_hz = _summation(sample_rate, within, power.device)
+    to_sums, to_mean, log2_hz = _summation_matrices(sample_rate, f0_range, power.device)
     lowest = math.ceil(AXIS_MIN_HZ / (sample_rate / fft_size(sample_rate)))
-    peaks = _peaks_only(power.sqrt(), lowest=lowest)
+    peaks = _keep_peaks(power.sqrt(), lowest=lowest)
     mean = peaks @ to_mean
     sums = torch.cat([peaks[:, : len(block)] @ block for block in to_sums], dim=-1)
     left, centre, right = sums[:, :-2], sums[:, 1:-1], sums[:, 2:]
     is_peak = (centre > left) & (centre >= right) & (centre > 0)
     best = torch.where(is_peak, centre, 0.0).topk(N_CANDIDATES, dim=-1)
     left, right = sums.gather(-1, best.indices), sums.gather(-1, best.indices + 2)
-    shift, height = parabola(left, best.values, right)
+    shift, height = parabola_peak(left, best.values, right)
     strength = (1 - mean[:, None] / height.clamp_min(_TINY)).clamp(0, 1)
     strength = torch.where(best.values > 0, strength, -1.0)
-    f0_hz = (log2_hz[best.indices] + shift / steps_per_octave(sample_rate)).exp2().clamp(within.min_hz, within.max_hz)
-    low, high = DOUBT
-    in_doubt = ((strength[:, 0] > low) & (strength[:, 0] < high) & (f0_hz[:, 0] < DOUBT_HZ)).nonzero()[:, 0]
+    f0_hz = (
+        (log2_hz[best.indices] + shift / steps_per_octave(sample_rate)).exp2().clamp(f0_range.min_hz, f0_range.max_hz)
+    )
+    low, high = DOUBTFUL_STRENGTH
+    in_doubt = ((strength[:, 0] > low) & (strength[:, 0] < high) & (f0_hz[:, 0] < DOUBTFUL_MAX_HZ)).nonzero()[:, 0]
     if len(in_doubt):
         repeats = _periodicity(power[in_doubt], f0_hz[in_doubt], sample_rate=sample_rate)
-        strength[in_doubt] = torch.where(repeats >= PERIODIC, repeats.clamp_max(1), strength[in_doubt])
+        strength[in_doubt] = torch.where(repeats >= MIN_PERIODICITY, repeats.clamp_max(1), strength[in_doubt])
     strength, order = strength.sort(dim=-1, descending=True)  # the parabolas may have changed it
     return f0_hz.gather(-1, order), strength
 
@@ -117,16 +122,16 @@ def _periodicity(power: Tensor, f0_hz: Tensor, *, sample_rate: int) -> Tensor:
     """The share of the energy of frames (n, bins) that repeats with each period 1 / f0_hz, (n, k) (Boersma, 1993)."""
     lag = (sample_rate / f0_hz).long()
     taper = gauss(frames.to_samples(FRAME_S, sample_rate), SIGMA, power.device)
-    own: Tensor = torch.fft.irfft(power_of(taper, n_fft=fft_size(sample_rate)))
+    own: Tensor = torch.fft.irfft(power_of_frames(taper, n_fft=fft_size(sample_rate)))
     power = power.clone()
     power[:, :OFFSET_BINS] = 0.0
-    power[:, int(PERIODIC_HZ / sample_rate * fft_size(sample_rate)) :] = 0.0
+    power[:, int(PERIODICITY_MAX_HZ / sample_rate * fft_size(sample_rate)) :] = 0.0
     correlation: Tensor = torch.fft.irfft(power)
     near = torch.stack([correlation.gather(-1, lag + shift) / own[lag + shift] for shift in (-1, 0, 1, 2)]).amax(0)
     return near * own[0] / correlation[:, :1].clamp_min(_TINY)
 
 
-def _peaks_only(magnitude: Tensor, *, lowest: int) -> Tensor:
+def _keep_peaks(magnitude: Tensor, *, lowest: int) -> Tensor:
     """`magnitude` (n, bins) where it is within two bins of a local maximum, and 0 between; changed in place.
 
     Of the bins below the axis none counts, and `lowest`, the first on it, always does. Rows are laid end to end, which
@@ -148,7 +153,9 @@ def _peaks_only(magnitude: Tensor, *, lowest: int) -> Tensor:
 
 
 @lru_cache(maxsize=16)
-def _summation(sample_rate: int, within: F0Range, device: torch.device) -> tuple[list[Tensor], Tensor, Tensor]:
+def _summation_matrices(
+    sample_rate: int, f0_range: F0Range, device: torch.device
+) -> tuple[list[Tensor], Tensor, Tensor]:
     """Smoothing, the logarithmic axis and the sum over harmonics as matrices, since all three are linear.
 
     - an octave a block, (bins, steps), of the bins that count in it: the sum at each step within the range and one step
@@ -162,14 +169,14 @@ def _summation(sample_rate: int, within: F0Range, device: torch.device) -> tuple
         smooth += weight * np.eye(n_bins, k=shift)
     axis = np.linspace(math.log2(AXIS_MIN_HZ), math.log2(sample_rate / 2), n_bins)
     steps = steps_per_octave(sample_rate)
-    onto_axis = _spline(n_bins, 2**axis / (sample_rate / 2 / (n_bins - 1))).T
+    onto_axis = _spline_matrix(n_bins, 2**axis / (sample_rate / 2 / (n_bins - 1))).T
     add = np.zeros((n_bins, n_bins))
     for harmonic in range(1, N_HARMONICS + 1):
         add += HARMONIC_DECAY ** (harmonic - 1) * np.eye(
-            n_bins, k=-math.floor(steps * math.log2(harmonic) + 1 - ROUNDED_BELOW)
+            n_bins, k=-math.floor(steps * math.log2(harmonic) + 1 - ROUND_UP_FROM)
         )
     sums = smooth @ onto_axis @ add
-    first, last = np.searchsorted(axis, [math.log2(within.min_hz), math.log2(within.max_hz)])
+    first, last = np.searchsorted(axis, [math.log2(f0_range.min_hz), math.log2(f0_range.max_hz)])
     edges = [*range(first - 1, last + 1, math.ceil(steps)), last + 1]
     blocks = []
     for begin, end in itertools.pairwise(edges):
@@ -180,7 +187,7 @@ def _summation(sample_rate: int, within: F0Range, device: torch.device) -> tuple
     return blocks, mean, torch.from_numpy(axis[first:last]).float().to(device)
 
 
-def _spline(n_knots: int, places: np.ndarray) -> np.ndarray:
+def _spline_matrix(n_knots: int, places: np.ndarray) -> np.ndarray:
     """(places, n_knots): the natural cubic spline through values at 0, 1, ... n_knots - 1, read at `places`."""
     system = 4 * np.eye(n_knots) + np.eye(n_knots, k=1) + np.eye(n_knots, k=-1)
     bend = 6 * (np.eye(n_knots, k=1) + np.eye(n_knots, k=-1) - 2 * np.eye(n_knots))

@@ -19,9 +19,9 @@ _MEL = MelConfig()
 _N_SPECTRAL = 10  # of LLD_NAMES: those that unvoiced frames have, too
 _QUANTILES = (0.1, 0.5, 0.9)
 _STATISTICS = ("mean", "sd", "p10", "p50", "p90", "step_sd", "step_mean")
-_QUIET = 0.3  # of the frames: what is left out for the timbre of the louder ones
-_SEGMENT, _HOP = 64, 32  # frames of 10 ms that a modulation spectrum is taken over
-_MODULATIONS = ((1, 2), (2, 4), (4, 7), (7, 12), (12, 20), (20, 33))  # bins of 1.5625 Hz: from, up to
+_QUIET_SHARE = 0.3  # of the frames: what is left out for the timbre of the louder ones
+_SEGMENT_FRAMES, _HOP_FRAMES = 64, 32  # frames of 10 ms that a modulation spectrum is taken over
+_MODULATION_BINS = ((1, 2), (2, 4), (4, 7), (7, 12), (12, 20), (20, 33))  # bins of 1.5625 Hz: from, up to
 _FLOOR = 1e-3
 
 SUPRASEGMENTAL_NAMES: tuple[str, ...] = (
@@ -32,7 +32,7 @@ SUPRASEGMENTAL_NAMES: tuple[str, ...] = (
     *(f"cepstrum{order}_skewness" for order in range(N_CEPSTRA)),
     *(
         f"modulation{low * 100 // 64}-{high * 100 // 64}Hz_band{b}"
-        for low, high in _MODULATIONS
+        for low, high in _MODULATION_BINS
         for b in range(N_BANDS)
     ),
 )
@@ -57,7 +57,7 @@ def suprasegmental(
     own = frames.length_mask(n_frames, bands.shape[1])
     own_lld = frames.length_mask(descriptors.n_frames, descriptors.values.shape[1])
     cepstra = torch.where(own[..., None], mfcc(bands, n_mfcc=N_CEPSTRA), 0.0)
-    quiet = frames.masked_quantiles(cepstra[..., 0], own, (_QUIET,))
+    quiet = frames.masked_quantiles(cepstra[..., 0], own, (_QUIET_SHARE,))
     parts = (
         _statistics(descriptors.values[..., :_N_SPECTRAL], own_lld),
         _statistics(descriptors.values, descriptors.voiced & own_lld),
@@ -103,10 +103,12 @@ def _modulation(
     """Log of the mean modulation power of each band: Hann windows of 640 ms, the last ones only where they are full."""
     coarse = bands.view(*bands.shape[:2], N_BANDS, -1).mean(-1).mT  # (batch, N_BANDS, frames)
     coarse = torch.where(own[:, None], coarse - frames.masked_mean(coarse, own[:, None])[..., None], 0.0)
-    pieces = frames.frame(coarse.flatten(0, 1), window=_SEGMENT, hop=_HOP)  # (batch * N_BANDS, pieces, _SEGMENT)
-    taper = torch.hann_window(_SEGMENT, periodic=False, device=bands.device)
+    pieces = frames.frame(
+        coarse.flatten(0, 1), window=_SEGMENT_FRAMES, hop=_HOP_FRAMES
+    )  # (batch * N_BANDS, pieces, _SEGMENT)
+    taper = torch.hann_window(_SEGMENT_FRAMES, periodic=False, device=bands.device)
     power = torch.fft.rfft(pieces * taper).abs().square().view(*coarse.shape[:2], *pieces.shape[1:2], -1)
-    n_pieces = frames.n_frames(own.sum(-1), window=_SEGMENT, hop=_HOP)
+    n_pieces = frames.n_frames(own.sum(-1), window=_SEGMENT_FRAMES, hop=_HOP_FRAMES)
     counted = frames.length_mask(n_pieces, power.shape[2])[:, None, :, None]
     mean = torch.where(counted, power, 0.0).sum(2) / n_pieces[:, None, None]  # (batch, N_BANDS, bins)
-    return torch.cat([(mean[..., low:high].mean(-1) + _FLOOR).log() for low, high in _MODULATIONS], dim=1)
+    return torch.cat([(mean[..., low:high].mean(-1) + _FLOOR).log() for low, high in _MODULATION_BINS], dim=1)

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 VERSION = "viterbi-1"
-BLOCK = 32  # frames; fixed, so that neither padding nor the batch changes how a row's scores are added up
-STRETCH = 64 * BLOCK  # frames in flight at once: bounds memory
-_NEVER = 1e4  # a cost that no path accepts
+BLOCK_FRAMES = 32  # frames; fixed, so that neither padding nor the batch changes how a row's scores are added up
+STRETCH_FRAMES = 64 * BLOCK_FRAMES  # frames in flight at once: bounds memory
+_FORBIDDEN_COST = 1e4  # a cost that no path accepts
 
 
 def best_path(
@@ -26,10 +26,10 @@ def best_path(
     """
     batch, n_frames, n_states = strength.shape
     score = strength.new_zeros(batch, n_states)
-    stay = _NEVER * (1 - torch.eye(n_states, device=strength.device))
+    stay = _FORBIDDEN_COST * (1 - torch.eye(n_states, device=strength.device))
     trail = []
-    for first in range(0, n_frames, STRETCH):
-        last = min(first + STRETCH, n_frames)
+    for first in range(0, n_frames, STRETCH_FRAMES):
+        last = min(first + STRETCH_FRAMES, n_frames)
         own = valid[:, first:last, None]
         cost = torch.where(own[..., None], jump_cost(first, last), stay)
         if first == 0:
@@ -46,13 +46,13 @@ def best_path(
 
 def _forward(score: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:
     """Scores (batch, to) after all frames of `step` (batch, frames, from, to), and where each state came from."""
-    missing = -step.shape[1] % BLOCK
+    missing = -step.shape[1] % BLOCK_FRAMES
     if missing:
-        nothing = -_NEVER * (1 - torch.eye(step.shape[-1], device=step.device))
+        nothing = -_FORBIDDEN_COST * (1 - torch.eye(step.shape[-1], device=step.device))
         step = torch.cat([step, nothing.expand(step.shape[0], missing, -1, -1)], dim=1)
-    step = step.reshape(len(step), -1, BLOCK, *step.shape[2:])
+    step = step.reshape(len(step), -1, BLOCK_FRAMES, *step.shape[2:])
     through = step[:, :, 0]  # what a block adds between any state before it and any state at its end
-    for place in range(1, BLOCK):
+    for place in range(1, BLOCK_FRAMES):
         through = (through[..., :, :, None] + step[:, :, place, None]).amax(-2)
     entering = []
     for block in through.unbind(1):
@@ -61,7 +61,7 @@ def _forward(score: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:
         score = score - score.amax(-1, keepdim=True)  # only differences count, and they keep their digits
     at = torch.stack(entering, dim=1)
     origins = []
-    for place in range(BLOCK):
+    for place in range(BLOCK_FRAMES):
         at, origin = (at[..., :, None] + step[:, :, place]).max(-2)
         origins.append(origin)
     return score, torch.stack(origins, dim=2)  # (batch, blocks, BLOCK, to)
@@ -72,7 +72,7 @@ def _backward(origins: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
     batch, n_blocks, _, n_states = origins.shape
     state = torch.arange(n_states, device=origins.device).expand(batch, n_blocks, n_states)
     paths = []
-    for place in reversed(range(BLOCK)):
+    for place in reversed(range(BLOCK_FRAMES)):
         paths.append(state)
         state = origins[:, :, place].gather(-1, state)
     ends = []

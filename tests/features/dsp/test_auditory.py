@@ -87,7 +87,7 @@ def test_a_swelling_tone_has_its_swells_as_peaks(swells_hz, device):
     time_s = torch.arange(2 * RATE, device=device) / RATE
     swell = 0.55 - 0.45 * torch.cos(2 * torch.pi * swells_hz * time_s)
     loudness, _ = of(swell * tone(500, device, seconds=2.0))
-    found = slopes.find(loudness, torch.ones_like(loudness, dtype=torch.bool), hop_s=0.010)
+    found = slopes.contour_slopes(loudness, torch.ones_like(loudness, dtype=torch.bool), hop_s=0.010)
     assert found.peaks.sum().item() == round(2 * swells_hz)
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.dsp import frames
-from features.dsp.functionals import closed_up, mean_and_cv, percentiles, segments, smoothed, smoothed_among
+from features.dsp.functionals import compact_voiced, mean_and_cv, percentiles, segment_statistics, smooth, smooth_valid
 
 HOP_S = 0.010
 MASKS = st.lists(st.booleans(), min_size=1, max_size=60)
@@ -34,24 +34,24 @@ def wander(n, seed):
 def test_shape(device):
     values, valid = rows(wander(40, 0), wander(30, 1), device=device)
     assert of(values, valid).shape == (2, 6)
-    for smooth in (smoothed, smoothed_among):
-        assert smooth(values, valid).shape == (2, 40)
-        assert smooth(values[:, None].expand(2, 5, 40), valid[:, None]).shape == (2, 5, 40)
-    assert [part.shape for part in segments(valid, valid, hop_s=HOP_S)] == [(2,)] * 3
+    for smoother in (smooth, smooth_valid):
+        assert smoother(values, valid).shape == (2, 40)
+        assert smoother(values[:, None].expand(2, 5, 40), valid[:, None]).shape == (2, 5, 40)
+    assert [part.shape for part in segment_statistics(valid, valid, hop_s=HOP_S)] == [(2,)] * 3
 
 
 @pytest.mark.parametrize("size", [1, 3])
 def test_batch_matches_single(size, device):
     series = [wander(n, seed=n) for n in (400, 77, 2)[:size]]
     values, own = rows(*series, device=device)
-    together, voiced = of(values, own), torch.stack(segments((values > 0) & own, own, hop_s=HOP_S))
+    together, voiced = of(values, own), torch.stack(segment_statistics((values > 0) & own, own, hop_s=HOP_S))
     for row, one in enumerate(series):
         alone, all_of_it = rows(one, device=device)
         torch.testing.assert_close(of(alone, all_of_it)[0], together[row], rtol=1e-5, atol=1e-5)
-        found = torch.stack(segments(alone > 0, all_of_it, hop_s=HOP_S))
+        found = torch.stack(segment_statistics(alone > 0, all_of_it, hop_s=HOP_S))
         torch.testing.assert_close(found[:, 0], voiced[:, row], rtol=1e-5, atol=1e-5)
-        for smooth in (smoothed, smoothed_among):
-            assert torch.equal(smooth(alone, all_of_it)[0], smooth(values, own)[row, : len(one)])
+        for smoother in (smooth, smooth_valid):
+            assert torch.equal(smoother(alone, all_of_it)[0], smoother(values, own)[row, : len(one)])
 
 
 @pytest.mark.parametrize("width", [301, 302, 9000])
@@ -60,10 +60,13 @@ def test_padding_is_ignored(width, device):
     wide = torch.nn.functional.pad(values, (0, width - 300), value=1e6)
     beyond = torch.nn.functional.pad(own, (0, width - 300))
     torch.testing.assert_close(of(wide, beyond), of(values, own), rtol=1e-5, atol=1e-5)
-    for smooth in (smoothed, smoothed_among):
-        assert torch.equal(smooth(wide, beyond)[:, :300], smooth(values, own))
-        assert not smooth(wide, beyond)[:, 300:].any()
-    padded, alone = segments((wide > 0) & beyond, beyond, hop_s=HOP_S), segments(values > 0, own, hop_s=HOP_S)
+    for smoother in (smooth, smooth_valid):
+        assert torch.equal(smoother(wide, beyond)[:, :300], smoother(values, own))
+        assert not smoother(wide, beyond)[:, 300:].any()
+    padded, alone = (
+        segment_statistics((wide > 0) & beyond, beyond, hop_s=HOP_S),
+        segment_statistics(values > 0, own, hop_s=HOP_S),
+    )
     for found, expected in zip(padded, alone, strict=True):
         assert torch.equal(found, expected)
 
@@ -71,13 +74,13 @@ def test_padding_is_ignored(width, device):
 def test_constant_single_frame_and_nothing(device):
     values, valid = rows([3.0] * 50, [3.0], device=device)
     assert of(values, valid).tolist() == [[3, 0, 3, 3, 3, 0]] * 2
-    assert torch.equal(smoothed(values, valid), values)
-    assert torch.equal(smoothed_among(values, valid), values)
+    assert torch.equal(smooth(values, valid), values)
+    assert torch.equal(smooth_valid(values, valid), values)
     nothing = torch.zeros_like(valid)
     assert not of(values, nothing).any()
-    assert not smoothed(values, nothing).any()
-    assert not smoothed_among(values, nothing).any()
-    assert not torch.stack(segments(nothing, valid, hop_s=HOP_S)).any()
+    assert not smooth(values, nothing).any()
+    assert not smooth_valid(values, nothing).any()
+    assert not torch.stack(segment_statistics(nothing, valid, hop_s=HOP_S)).any()
 
 
 @given(values=st.lists(st.floats(-100, 100, width=32), min_size=1, max_size=80))
@@ -108,7 +111,7 @@ def test_segments_are_those_of_a_loop(masks, data):
     values, valid = rows(*masks)
     n_own = [data.draw(st.integers(0, len(mask))) for mask in masks]
     own = frames.length_mask(torch.tensor(n_own), values.shape[1])
-    found = torch.stack(segments((values > 0) & valid, own, hop_s=HOP_S))
+    found = torch.stack(segment_statistics((values > 0) & valid, own, hop_s=HOP_S))
     for row, mask in enumerate(masks):
         lengths = stretches_s(mask, n_own[row])
         mean, sd = (np.mean(lengths), np.std(lengths)) if lengths else (0, 0)
@@ -118,7 +121,7 @@ def test_segments_are_those_of_a_loop(masks, data):
 def test_a_gap_of_one_frame_parts_nothing_and_two_frames_are_no_segment(device):
     """Stretches of 4 + 1 + 3 frames, the gap in them closed; of 2, which does not count; and of 3."""
     mask = torch.tensor([[c == "x" for c in "xxxx xxx  xx  xxx"]], device=device)
-    n, mean_s, sd_s = segments(mask, torch.ones_like(mask), hop_s=HOP_S)
+    n, mean_s, sd_s = segment_statistics(mask, torch.ones_like(mask), hop_s=HOP_S)
     assert n.item() == 2
     assert mean_s.item() == pytest.approx((0.07 + 0.02) / 2)
     assert sd_s.item() == pytest.approx((0.07 - 0.02) / 2)
@@ -128,7 +131,7 @@ def test_a_gap_of_one_frame_parts_nothing_and_two_frames_are_no_segment(device):
 @settings(max_examples=50)
 def test_smoothing_takes_three_and_repeats_the_edges(length, spare, seed):
     values = wander(length + spare, seed)
-    found = smoothed(values[None], frames.length_mask(torch.tensor([length]), length + spare))[0]
+    found = smooth(values[None], frames.length_mask(torch.tensor([length]), length + spare))[0]
     for place in range(length):
         near = [values[min(max(at, 0), length - 1)].item() for at in (place - 1, place, place + 1)]
         assert found[place].item() == pytest.approx(np.mean(near), abs=1e-5)
@@ -139,7 +142,7 @@ def test_smoothing_takes_three_and_repeats_the_edges(length, spare, seed):
 def test_smoothing_among_valid_frames_leaves_out_the_rest_and_zeros(row):
     """The first frame, if it counts, stands for the neighbour that it lacks, and so counts twice in its own mean."""
     values, valid = (torch.tensor(part)[None] for part in zip(*row, strict=True))
-    found = smoothed_among(values.float(), valid)[0]
+    found = smooth_valid(values.float(), valid)[0]
     counts = [value if on else 0 for value, on in row]
     for place, value in enumerate(counts):
         near = [counts[max(at, 0)] for at in (place - 1, place, place + 1) if at < len(counts)]
@@ -149,7 +152,7 @@ def test_smoothing_among_valid_frames_leaves_out_the_rest_and_zeros(row):
 
 @given(mask=MASKS)
 def test_closing_up_keeps_what_counts_in_order(mask):
-    together, valid = closed_up(torch.arange(1.0, len(mask) + 1)[None], torch.tensor([mask]))
+    together, valid = compact_voiced(torch.arange(1.0, len(mask) + 1)[None], torch.tensor([mask]))
     assert together[valid].tolist() == [place + 1 for place, on in enumerate(mask) if on]
     assert valid[0, : sum(mask)].all()
     assert not together[~valid].any()
@@ -160,6 +163,6 @@ def test_invalid_frames_may_hold_anything(device):
     values, valid = torch.nn.functional.pad(values, (0, 20)), torch.nn.functional.pad(valid, (0, 20))
     spoilt = torch.where(valid, values, torch.nan)
     assert torch.equal(of(spoilt, valid), of(values, valid))
-    for smooth in (smoothed, smoothed_among):
-        assert torch.equal(smooth(spoilt, valid), smooth(values, valid))
-    assert torch.equal(closed_up(spoilt, valid)[0], closed_up(values, valid)[0])
+    for smoother in (smooth, smooth_valid):
+        assert torch.equal(smoother(spoilt, valid), smoother(values, valid))
+    assert torch.equal(compact_voiced(spoilt, valid)[0], compact_voiced(values, valid)[0])

@@ -164,7 +164,7 @@ def test_a_neighbour_of_minutes_changes_no_row(company, device):
 def test_any_lengths_in_any_company_give_each_row_what_it_has_alone(cuts, spare):
     """Within 1e-3: the predictors of a few frames of a clean voice magnify how a product was rounded.
 
-    Rows of 140 and 1280 samples once came out otherwise than alone on another machine: see `formants.FLOOR`.
+    Rows of 140 and 1280 samples once came out otherwise than alone on another machine: see `formants.NOISE_FLOOR`.
     """
     waveforms = [babble()[begin : begin + length] for begin, length in cuts]
     together = egemaps(*batch_of(waveforms, spare=spare))
@@ -187,7 +187,7 @@ def test_chunks_change_nothing(device, monkeypatch):
     whole = egemaps(*batch)
     monkeypatch.setitem(spectrum.CHUNK_FRAMES, device.type, 101)
     torch.testing.assert_close(egemaps(*batch), whole, **TOLERANCE)
-    monkeypatch.setitem(descriptors.KEPT_FRAMES, device.type, 0)  # spectra are computed a second time
+    monkeypatch.setitem(descriptors.MAX_KEPT_FRAMES, device.type, 0)  # spectra are computed a second time
     torch.testing.assert_close(egemaps(*batch), whole, **TOLERANCE)
 
 
@@ -213,7 +213,7 @@ class _Alive(TorchDispatchMode):
 def test_memory_does_not_follow_the_frames(monkeypatch):
     """30 s in chunks of 128 frames: a few places of the waveform's size, and 4 MB for the chunks."""
     monkeypatch.setitem(spectrum.CHUNK_FRAMES, "cpu", 128)
-    monkeypatch.setitem(descriptors.KEPT_FRAMES, "cpu", 1000)
+    monkeypatch.setitem(descriptors.MAX_KEPT_FRAMES, "cpu", 1000)
     waveform, lengths = babble(30 * RATE)[None], torch.tensor([30 * RATE])
     egemaps(waveform[:, :RATE], torch.tensor([RATE]))  # what is made once and kept
     with _Alive() as alive:

@@ -10,7 +10,7 @@ from helpers.sound import white_noise
 
 from features.dsp import subharmonics
 from features.dsp.f0 import f0_track
-from features.dsp.harmonics import HIGHEST_HZ, MISSING_DB, REACH, harmonics_to_noise_db, levels_db
+from features.dsp.harmonics import FORMANT_REACH, MAX_HARMONIC_HZ, MISSING_DB, harmonic_levels_db, harmonics_to_noise_db
 
 RATE, HOP, WINDOW = 16_000, 160, 960
 
@@ -60,7 +60,7 @@ def test_shape_and_batch_matches_single(device):
     formants_hz = torch.tensor([[500.0, 1500.0, 2500.0]] * 3, device=device)
 
     def of(rows):
-        levels = levels_db(power[rows], hz[rows], formants_hz[rows], sample_rate=RATE)
+        levels = harmonic_levels_db(power[rows], hz[rows], formants_hz[rows], sample_rate=RATE)
         return harmonics_to_noise_db(power[rows], hz[rows], sample_rate=RATE), *levels
 
     together = of(slice(None))
@@ -132,8 +132,10 @@ def test_levels_are_those_of_the_harmonics_put_in(hz, within_db, device):
     power = power_of(harmonics_of(hz, -3, 25).to(device))
     n = len(power)
     formants_hz = torch.tensor([[610.0, 1590.0, 2620.0]] * n, device=device)
-    h1_h2, h1_a3, at_formants = levels_db(power, torch.full((n,), hz, device=device), formants_hz, sample_rate=RATE)
-    lowest = [math.ceil((1 - REACH) * formant / hz) for formant in (610, 1590, 2620)]
+    h1_h2, h1_a3, at_formants = harmonic_levels_db(
+        power, torch.full((n,), hz, device=device), formants_hz, sample_rate=RATE
+    )
+    lowest = [math.ceil((1 - FORMANT_REACH) * formant / hz) for formant in (610, 1590, 2620)]
     np.testing.assert_allclose(at_formants.cpu().mean(0), [-3 * (k - 1) for k in lowest], atol=within_db)
     # harmonics are counted from 0: H1 and H2 are the second and the third
     assert h1_h2.mean().item() == pytest.approx(3, abs=within_db)
@@ -144,14 +146,16 @@ def test_harmonics_above_the_highest_tell_no_formant(device):
     """Each 2 dB above the one before: of those within reach of a formant at 5 kHz, up to 6, the one at 5.5 counts."""
     power = power_of(harmonics_of(500, 2, 14).to(device))[:1]
     formants_hz = torch.tensor([[1000.0, 5000.0, 7500.0]], device=device)
-    _, _, levels = levels_db(power, torch.tensor([500.0], device=device), formants_hz, sample_rate=RATE)
-    assert levels[0].tolist() == pytest.approx([2, 2 * (HIGHEST_HZ / 500 - 1), MISSING_DB], abs=0.2)
+    _, _, levels = harmonic_levels_db(power, torch.tensor([500.0], device=device), formants_hz, sample_rate=RATE)
+    assert levels[0].tolist() == pytest.approx([2, 2 * (MAX_HARMONIC_HZ / 500 - 1), MISSING_DB], abs=0.2)
 
 
 def test_a_formant_that_is_not_there_has_no_level(device):
     power = power_of(voice(200, 20).to(device))[:2]
     formants_hz = torch.tensor([[500.0, 1500.0, 0.0], [0.0, 0.0, 0.0]], device=device)
-    h1_h2, h1_a3, at_formants = levels_db(power, torch.full((2,), 200.0, device=device), formants_hz, sample_rate=RATE)
+    h1_h2, h1_a3, at_formants = harmonic_levels_db(
+        power, torch.full((2,), 200.0, device=device), formants_hz, sample_rate=RATE
+    )
     assert (at_formants == MISSING_DB).tolist() == [[False, False, True], [True, True, True]]
     assert torch.stack([h1_h2, h1_a3]).isfinite().all()
 
@@ -162,7 +166,9 @@ def test_a_harmonic_without_a_peak_of_its_own_is_missing(device):
     smooth = torch.ones(1, 513, device=device)  # no peak but those that are put in
     per_bin = RATE / 2 / (smooth.shape[1] - 1)
     smooth[0, round(70 / per_bin)] = smooth[0, round(210 / per_bin)] = 100.0
-    h1_h2, h1_a3, _ = levels_db(smooth, low, torch.tensor([[210.0, 210.0, 210.0]], device=device), sample_rate=RATE)
+    h1_h2, h1_a3, _ = harmonic_levels_db(
+        smooth, low, torch.tensor([[210.0, 210.0, 210.0]], device=device), sample_rate=RATE
+    )
     assert h1_h2.item() == pytest.approx(MISSING_DB, abs=1)
     assert h1_a3.item() == pytest.approx(MISSING_DB, abs=1)
 
@@ -170,10 +176,8 @@ def test_a_harmonic_without_a_peak_of_its_own_is_missing(device):
 def test_levels_do_not_hear_the_level(device):
     hz, formants_hz = torch.tensor([200.0], device=device), torch.tensor([[600.0, 1400.0, 2600.0]], device=device)
     plain, louder = (power_of(gain * in_noise(200, 10).to(device))[:1] for gain in (1.0, 5.0))
-    for one, other in zip(
-        levels_db(plain, hz, formants_hz, sample_rate=RATE), levels_db(louder, hz, formants_hz, sample_rate=RATE),
-        strict=True,
-    ):  # fmt: skip
+    levels = (harmonic_levels_db(power, hz, formants_hz, sample_rate=RATE) for power in (plain, louder))
+    for one, other in zip(*levels, strict=True):
         torch.testing.assert_close(other, one, rtol=0, atol=1e-2)
 
 
@@ -181,7 +185,7 @@ def test_harmonics_beyond_the_band_and_silence_are_finite(device):
     power = torch.cat([torch.zeros(1, 513, device=device), power_of(voice(900, 8).to(device))[:1]])
     hz = torch.tensor([55.0, 1000.0], device=device)
     formants_hz = torch.tensor([[300.0, 5000.0, 7999.0], [300.0, 700.0, 7999.0]], device=device)
-    for values in levels_db(power, hz, formants_hz, sample_rate=RATE):
+    for values in harmonic_levels_db(power, hz, formants_hz, sample_rate=RATE):
         assert values.isfinite().all()
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from features.dsp.jitter_shimmer import PIECE, jitter_and_shimmer
+from features.dsp.jitter_shimmer import PIECE_FRAMES, jitter_and_shimmer
 
 RATE, HOP = 16_000, 160
 
@@ -67,7 +67,7 @@ def test_a_frame_without_a_new_period_repeats_the_last(device):
 def test_neighbours_and_padding_are_ignored(device):
     random = torch.Generator().manual_seed(3)
     row = train(160 * (1 + 0.02 * torch.randn(200, generator=random, dtype=torch.float64)), torch.ones(200))
-    n_frames = 2 * PIECE
+    n_frames = 2 * PIECE_FRAMES
     alone = jitter_and_shimmer(
         row[None].to(device), torch.full((1, n_frames), 100.0, device=device), hop=HOP, sample_rate=RATE
     )

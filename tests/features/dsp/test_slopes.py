@@ -25,7 +25,7 @@ def rows(*series, device="cpu"):
 
 
 def find(*series, device="cpu"):
-    return turns.find(*rows(*series, device=device), hop_s=HOP_S)
+    return turns.contour_slopes(*rows(*series, device=device), hop_s=HOP_S)
 
 
 def slopes(*series, device="cpu"):
@@ -40,9 +40,9 @@ def wander(n, seed):
 
 def walked(x):
     """The turns of one row by walking, as (frame, is a peak)."""
-    swing = turns.SWING * (max(x) - min(x))
+    swing = turns.MIN_SWING * (max(x) - min(x))
     found, low, high, valley = [], x[0], x[0], math.inf
-    for at in range(turns.EDGE, len(x) - turns.EDGE):
+    for at in range(turns.EDGE_FRAMES, len(x) - turns.EDGE_FRAMES):
         is_top, is_bottom = x[at - 1] < x[at] > x[at + 1], x[at - 1] > x[at] < x[at + 1]
         last = x[found[-1][0]] if found else x[0]
         after_peak, after_valley = (bool(found) and found[-1][1] is kind for kind in (True, False))
@@ -131,7 +131,7 @@ def test_padding_is_ignored(width, filling, device):
     values, valid = rows(wander(300, seed=0), device=device)
     wide = torch.nn.functional.pad(values, (0, width - 300), value=filling)
     beyond = torch.nn.functional.pad(valid, (0, width - 300))
-    alone, padded = (turns.find(*row, hop_s=HOP_S) for row in ((values, valid), (wide, beyond)))
+    alone, padded = (turns.contour_slopes(*row, hop_s=HOP_S) for row in ((values, valid), (wide, beyond)))
     assert torch.equal(padded.peaks[:, :300], alone.peaks)
     assert not padded.peaks[:, 300:].any()
     torch.testing.assert_close((padded.rising, padded.falling), (alone.rising, alone.falling), rtol=1e-5, atol=1e-5)
@@ -140,7 +140,7 @@ def test_padding_is_ignored(width, filling, device):
 def test_a_constant_and_nothing_have_no_turn(device):
     values, valid = rows([3.0] * 50, wander(50, seed=1), device=device)
     valid[1] = False
-    found = turns.find(values, valid, hop_s=HOP_S)
+    found = turns.contour_slopes(values, valid, hop_s=HOP_S)
     assert not found.peaks.any()
     assert not torch.cat([found.rising, found.falling]).any()
 

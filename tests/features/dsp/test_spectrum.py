@@ -8,7 +8,7 @@ from helpers.sound import white_noise
 
 from data_contracts.errors import UsageError
 from features.dsp import frames, spectrum
-from features.dsp.spectrum import gauss, hamming, hann, power_in_chunks, power_of, power_spectrum
+from features.dsp.spectrum import gauss, hamming, hann, power_in_chunks, power_of_frames, power_spectrum
 
 RATE, HOP, N_FFT = 16_000, 160, 512
 
@@ -56,7 +56,7 @@ def test_silence_and_constant(device):
 def test_energy_is_kept(noise):
     """Parseval: bins counted twice but for the first and the last, over n_fft."""
     tapered = frames.frame(noise, window=400, hop=HOP) * hann(400, noise.device)
-    bins = power_of(tapered, n_fft=N_FFT)
+    bins = power_of_frames(tapered, n_fft=N_FFT)
     total = (2 * bins.sum(-1) - bins[..., 0] - bins[..., -1]) / N_FFT
     torch.testing.assert_close(total, tapered.square().sum(-1), rtol=1e-4, atol=1e-6)
 

@@ -8,7 +8,7 @@ from helpers.sound import white_noise
 
 from features.dsp import frames, spectrum, subharmonics
 from features.dsp.f0 import VOICING_THRESHOLD
-from features.dsp.subharmonics import FRAME_S, N_CANDIDATES, QUIET_DB, SIGMA, F0Range, candidates, harmonic_power
+from features.dsp.subharmonics import FRAME_S, N_CANDIDATES, QUIET_DB, SIGMA, F0Range, find_candidates, harmonic_power
 
 RATE, HOP, WINDOW = 16_000, 160, 960
 
@@ -20,7 +20,7 @@ def power_of(waveform):
 
 def of(waveform, **options):
     """The candidates of (time,): f0_hz and strength, (frames, N_CANDIDATES)."""
-    f0_hz, strength = candidates(power_of(waveform[None]), sample_rate=RATE, **options)
+    f0_hz, strength = find_candidates(power_of(waveform[None]), sample_rate=RATE, **options)
     return f0_hz[0], strength[0]
 
 
@@ -44,7 +44,7 @@ def mixed(device):
 
 
 def test_shape(mixed):
-    f0_hz, strength = candidates(power_of(mixed), sample_rate=RATE)
+    f0_hz, strength = find_candidates(power_of(mixed), sample_rate=RATE)
     assert f0_hz.shape == strength.shape == (3, frames.max_frames(RATE, window=WINDOW, hop=HOP), N_CANDIDATES)
     assert f0_hz.dtype == strength.dtype == torch.float32
     assert ((f0_hz >= 55) & (f0_hz <= 1000)).all()
@@ -53,7 +53,7 @@ def test_shape(mixed):
 
 @pytest.mark.parametrize("size", [1, 3])
 def test_batch_matches_single(mixed, size):
-    together = candidates(power_of(mixed[:size]), sample_rate=RATE)
+    together = find_candidates(power_of(mixed[:size]), sample_rate=RATE)
     for row in range(size):
         f0_hz, strength = of(mixed[row])
         torch.testing.assert_close(strength, together.strength[row], rtol=1e-4, atol=1e-4)
@@ -96,8 +96,8 @@ def test_pure_tone_is_the_first_candidate_within_five_cents(hz, device):
 def test_a_low_voice_of_many_harmonics_is_judged_by_its_period(hz, device, monkeypatch):
     """Harmonics up to 7 kHz leave the sum too flat for a voice: 0.6 at 80 Hz. Each period repeats the last, though."""
     waveform = voice(hz, 7000 // hz).to(device)
-    assert (of(waveform)[1][:, 0] >= subharmonics.PERIODIC).all()
-    monkeypatch.setattr(subharmonics, "PERIODIC", math.inf)
+    assert (of(waveform)[1][:, 0] >= subharmonics.MIN_PERIODICITY).all()
+    monkeypatch.setattr(subharmonics, "MIN_PERIODICITY", math.inf)
     assert (of(waveform)[1][:, 0] < VOICING_THRESHOLD).all()
 
 
@@ -121,7 +121,7 @@ def test_the_level_changes_nothing(device):
 
 
 def test_the_strongest_come_first_and_those_that_are_none_last(mixed):
-    _, strength = candidates(power_of(mixed), sample_rate=RATE)
+    _, strength = find_candidates(power_of(mixed), sample_rate=RATE)
     assert (strength[..., 1:] <= strength[..., :-1]).all()
     none = strength == -1
     assert (none[..., 1:] >= none[..., :-1]).all()
@@ -130,7 +130,7 @@ def test_the_strongest_come_first_and_those_that_are_none_last(mixed):
 def test_the_narrowest_of_ranges_has_one_candidate(device):
     """Two steps of the axis between 300 and 330 Hz: whatever lies elsewhere is none."""
     within = F0Range(300.0, 330.0)
-    f0_hz, strength = of(voice(305, 20).to(device), within=within)
+    f0_hz, strength = of(voice(305, 20).to(device), f0_range=within)
     assert (cents(f0_hz[:, 0], 305) < 5).all()
     assert (strength[:, 0] > 0.8).all()
     assert ((f0_hz >= 300) & (f0_hz <= 330)).all()
@@ -141,6 +141,6 @@ def test_other_rates_have_the_same_pitch(rate, pulses, device):
     cut = frames.frame(
         pulses(200, 0.5, rate)[None].to(device), window=frames.to_samples(FRAME_S, rate), hop=rate // 100
     )
-    f0_hz, strength = candidates(harmonic_power(cut, sample_rate=rate), sample_rate=rate)
+    f0_hz, strength = find_candidates(harmonic_power(cut, sample_rate=rate), sample_rate=rate)
     assert (cents(f0_hz[..., 0], 200) < 15).all()
     assert (strength[..., 0] > VOICING_THRESHOLD).all()

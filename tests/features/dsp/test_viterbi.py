@@ -61,7 +61,7 @@ def test_no_path_is_better_than_the_one_found(lengths, n_states, seed):
 
 
 def test_several_stretches_are_one_path(device):
-    lengths = [2 * viterbi.STRETCH + 77, viterbi.STRETCH, viterbi.BLOCK + 1]
+    lengths = [2 * viterbi.STRETCH_FRAMES + 77, viterbi.STRETCH_FRAMES, viterbi.BLOCK_FRAMES + 1]
     strength, cost = anything(3, lengths[0], 4, seed=1)
     paths = found(strength.to(device), cost.to(device), lengths).cpu()
     for row, length in enumerate(lengths):
