@@ -5,7 +5,7 @@ from typing import Any
 
 from flows.settings import Settings, configs
 from tasks.speakers import curation
-from tasks.speakers.enrollment import hear
+from tasks.speakers.enrollment import embed_recordings
 from tasks.speakers.lookup import slug
 
 
@@ -16,7 +16,7 @@ def enroll(settings: Settings, name: str, uris: list[str]) -> dict[str, Any]:
     model = settings.open_registry(lake).champion("speaker")
     sources = [uri if "://" in uri else str(Path(uri).expanduser().absolute()) for uri in dict.fromkeys(uris)]
     config = configs.feature_config(settings, same_voice=float(model.metadata["threshold"]))
-    heard = hear(sources, model, config, retry_policy=settings.retry_policy)
+    heard = embed_recordings(sources, model, config, retry_policy=settings.retry_policy)
     voice = {
         "name": name,
         "kind": "enrolled",
@@ -24,6 +24,6 @@ def enroll(settings: Settings, name: str, uris: list[str]) -> dict[str, Any]:
         "extractor": model.metadata["extractor_digest"],
         "sources": sources,
     }
-    row = curation.enrol(lake, voice)
+    row = curation.enroll(lake, voice)
     told = {"speech_s": heard.speech_s, "sources": sources, "unlike": heard.unlike}
     return {"speaker_id": row["speaker_id"], "name": name, **told}

@@ -8,11 +8,11 @@ from data_contracts.lake import Lake
 from flows.notifications.hooks import NOTIFY_HOOKS
 from flows.pipeline import extractors
 from flows.settings import Settings, configs
-from tasks.maintenance_report import MaintenanceReport, now_of
+from tasks.maintenance_report import MaintenanceReport, store_time
 from tasks.stages.compact import pack_features, tidy_tables
 from tasks.stages.expire import expire_reports, expire_stagings, expire_versions
 from tasks.staging.expiry import unpublished_versions
-from tasks.staging.live_runs import running
+from tasks.staging.live_runs import live_runs
 
 
 @flow(name="maintain", **NOTIFY_HOOKS)
@@ -25,12 +25,12 @@ def maintain(
     """
     ours = Settings.load(**(settings or {}))
     lake = ours.open_lake()
-    now = now_of(lake)
+    now = store_time(lake)
     done = tidy_tables(lake, keep_versions_days=ours.keep_versions_days, dry_run=dry_run)
     done += pack_features(lake, now, older_than_days=ours.pack_after_days, dry_run=dry_run)
     done.append(expire_stagings(lake, now, older_than_days=ours.keep_stagings_days, dry_run=dry_run))
     done.append(expire_reports(lake, now, older_than_days=ours.keep_reports_days, dry_run=dry_run))
-    in_use = {ledger["feature_version"] for _, ledger in running(lake, now)}
+    in_use = {ledger["feature_version"] for _, ledger in live_runs(lake, now)}
     unused = [version for version in _unused(ours, lake) if version not in in_use]
     drop = drop_versions and not dry_run
     return [*done, *expire_versions(lake, now, unused, older_than_days=ours.pack_after_days, drop=drop)]

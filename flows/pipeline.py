@@ -27,11 +27,11 @@ from tasks.run.context import RejectFilter, Run, new_id
 from tasks.run.heartbeat import heartbeat
 from tasks.run.ledger import Ledger
 from tasks.stages.discover import discover
-from tasks.stages.discover_rejects import rejected
+from tasks.stages.discover_rejects import discover_rejects
 from tasks.stages.extract import extract
 from tasks.stages.plan import plan
 from tasks.stages.publish import finish, roll_forward
-from tasks.staging.found_objects import Found
+from tasks.staging.found_objects import Discovery
 
 Stage = Literal["features", "score"]
 
@@ -148,7 +148,7 @@ def _extract(run: Run, ledger: Ledger, workers: Workers) -> Run:
     """Stages 1 to 3; returns the run with the dates that it turned out to be for."""
     tell = reporter.get()
     with ledger.timed("discover"):
-        found = rejected(run) if run.retry else discover(run)
+        found = discover_rejects(run) if run.retry else discover(run)
     ledger.n_listed, ledger.n_known, ledger.left_alone = found.n_listed, found.n_known, found.left_alone
     tell.say("discover", _discovered(run, found))
     run = replace(run, dates=found.window)
@@ -177,7 +177,7 @@ def _warm_up() -> None:
     at_run_end.warm_up()
 
 
-def _discovered(run: Run, found: Found) -> str:
+def _discovered(run: Run, found: Discovery) -> str:
     if run.retry:
         return f"{found.n_listed:,} rejects chosen, {found.n_listed - found.n_known:,} to be read again"
     where = "" if found.n_listed else f" in {run.corpus}: is the layout right? `undertone doctor` shows what is there"

@@ -13,10 +13,10 @@ from tasks.stages.audit import audit, docs_uri
 from tasks.stages.identify import identify
 from tasks.stages.integrate import integrate
 from tasks.stages.publish import publish
-from tasks.stages.reenroll import reenrol
+from tasks.stages.reenroll import reenroll
 from tasks.stages.score import score
 from tasks.stages.select import select
-from tasks.staging.pending import Pending, dates_in_store
+from tasks.staging.pending import PendingRecordings, dates_in_store
 
 _ATTEMPTS = 5
 _WORSE = ("nothing_to_check", "passed", "warned", "stopped")
@@ -58,16 +58,16 @@ def publish_waiting(run: Run, ledger: Ledger, workers: Workers) -> bool:
     return is_written
 
 
-def _published(ledger: Ledger, waiting: Pending) -> str:
+def _published(ledger: Ledger, waiting: PendingRecordings) -> str:
     more = f"; {len(waiting.rest)} more dates to look at" if waiting.rest else ""
     return f"{ledger.n_published_recordings:,} recordings, {ledger.n_published_utterances:,} utterances{more}"
 
 
-def _stage(run: Run, ledger: Ledger, waiting: Pending, workers: Workers) -> None:
+def _stage(run: Run, ledger: Ledger, waiting: PendingRecordings, workers: Workers) -> None:
     """Stages 4 to 7. Raises ValidationStopped."""
     tell = reporter.get()
     with ledger.timed("identify"):
-        enrolled = reenrol(run)
+        enrolled = reenroll(run)
         identified = identify(run, waiting)
     ledger.n_new_speakers += identified.n_founded
     kept = enrolled.n + identified.n_carried

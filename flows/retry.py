@@ -14,7 +14,7 @@ from flows.pipeline import process
 from flows.settings import Settings
 from tasks.run.context import RejectFilter
 from tasks.run.ledger import Ledger
-from tasks.staging.rejects import chosen
+from tasks.staging.rejects import matching_rejects
 
 
 @flow(name="retry", **NOTIFY_HOOKS)
@@ -32,7 +32,7 @@ def retry(
     opened = Settings.load(**(settings or {}))
     choice = choice_of(reasons, uris)
     dates = days(start, end)
-    chosen(opened.open_lake(), choice, None if dates is None else tuple(dates))
+    matching_rejects(opened.open_lake(), choice, None if dates is None else tuple(dates))
     return process(opened, flow="retry", dates=dates, retry=choice)
 
 

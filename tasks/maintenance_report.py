@@ -9,9 +9,9 @@ from typing import Any
 from data_contracts.errors import LakeError
 from data_contracts.lake import Lake
 
-_MOST_SKEW = dt.timedelta(hours=1)
+_MAX_SKEW = dt.timedelta(hours=1)
 
-Found = dict[str, tuple[int, dt.datetime]]
+FileStats = dict[str, tuple[int, dt.datetime]]
 """Bytes and last change of files, by path below the root."""
 
 
@@ -28,7 +28,7 @@ class MaintenanceReport:
     seconds: float = 0.0
 
 
-def now_of(lake: Lake) -> dt.datetime:
+def store_time(lake: Lake) -> dt.datetime:
     """The store's time: what is old goes, and a machine whose clock is wrong would take away what is new.
 
     Raises LakeError where this machine's differs by more than an hour; Delta's files are told old by this one's.
@@ -40,7 +40,7 @@ def now_of(lake: Lake) -> dt.datetime:
     )
     lake.remove(probe)
     own = dt.datetime.now(dt.UTC)
-    if abs(now - own) > _MOST_SKEW:
+    if abs(now - own) > _MAX_SKEW:
         raise LakeError(
             f"expected this machine's clock to agree with the store's within an hour; here it is {own:%Y-%m-%d %H:%M} "
             f"UTC, there {now:%Y-%m-%d %H:%M}; nothing was removed: set the clock and run again"
@@ -48,7 +48,7 @@ def now_of(lake: Lake) -> dt.datetime:
     return now
 
 
-def files_below(lake: Lake, folder: str) -> Found:
+def files_below(lake: Lake, folder: str) -> FileStats:
     """Everything in a folder and in those below it."""
     try:
         infos = lake.retry_policy.call(
@@ -56,10 +56,10 @@ def files_below(lake: Lake, folder: str) -> Found:
         )
     except FileNotFoundError:
         return {}
-    return {name.removeprefix(f"{lake.path}/"): (int(info["size"]), _changed(info)) for name, info in infos.items()}
+    return {name.removeprefix(f"{lake.path}/"): (int(info["size"]), _modified(info)) for name, info in infos.items()}
 
 
-def _changed(info: Mapping[str, Any]) -> dt.datetime:
+def _modified(info: Mapping[str, Any]) -> dt.datetime:
     """What the stores call it: S3, Azure, Google's and local folders."""
     said = next(info[name] for name in ("LastModified", "last_modified", "mtime", "updated") if info.get(name))
     if isinstance(said, float | int):
@@ -67,10 +67,10 @@ def _changed(info: Mapping[str, Any]) -> dt.datetime:
     return said if isinstance(said, dt.datetime) else dt.datetime.fromisoformat(said)
 
 
-def newest(files: Found) -> dt.datetime:
+def last_change(files: FileStats) -> dt.datetime:
     """When one of them changed last; long ago where there is none."""
     return max((changed for _, changed in files.values()), default=dt.datetime.min.replace(tzinfo=dt.UTC))
 
 
-def n_bytes(files: Found) -> int:
+def total_bytes(files: FileStats) -> int:
     return sum(size for size, _ in files.values())

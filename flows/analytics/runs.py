@@ -10,7 +10,7 @@ from data_contracts.lake import Lake
 from data_contracts.schema.tables import RUNS
 from flows.analytics.sql import query
 from tasks.run import staging_paths as paths
-from tasks.run.heartbeat import last_sign
+from tasks.run.heartbeat import liveness
 from tasks.run.ledger import Ledger
 
 HISTORY = pa.schema([*RUNS, pa.field("stage", pa.string()), pa.field("error", pa.string())])
@@ -105,7 +105,7 @@ def _row(lake: Lake, ledger: Ledger) -> dict[str, Any]:
     row = row_of(ledger)
     if ledger.status != "running":
         return row
-    sign = last_sign(lake, ledger)
+    sign = liveness(lake, ledger)
     row |= {"stage": sign.stage or None, "finished": None, "rtfx": None}
     if not sign.is_dead:
         return row

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from tasks.aggregates.drift import drift, judged
+from tasks.aggregates.drift import dates_to_judge, drift
 from tasks.aggregates.emotion_daily import emotion_daily, speaker_daily
 from tasks.aggregates.feature_daily import feature_daily
 from tasks.aggregates.quality_daily import quality_daily, rejects_daily
@@ -10,7 +10,7 @@ from tasks.run.context import Run
 from tasks.staging import projection
 
 
-def by_day(
+def daily_tables(
     run: Run, days: pl.Series, recordings: pl.DataFrame, after: pl.DataFrame
 ) -> tuple[dict[str, pl.DataFrame], pl.Series]:
     """The tables, and the dates that `drift` is told of: the touched `days` and some after them.
@@ -18,7 +18,7 @@ def by_day(
     `recordings` are those that are staged, `after` all utterances of the days as they will stand.
     """
     read = projection.recordings(run.lake, days, recordings, run.sources)
-    said = projection.from_sources(run.lake, after, read, run.sources)
+    said = projection.utterances_with_sources(run.lake, after, read, run.sources)
     tables = {
         "emotion_daily": emotion_daily(said),
         "speaker_daily": speaker_daily(after.lazy()).collect(),
@@ -26,5 +26,5 @@ def by_day(
         "rejects_daily": rejects_daily(read),
         "feature_daily": feature_daily(run, days, after),
     }
-    compared = judged(run.lake, days, run.drift.days)
+    compared = dates_to_judge(run.lake, days, run.drift.days)
     return tables | {"drift": drift(run.lake, compared, days, tables, run.drift)}, compared

@@ -16,15 +16,15 @@ from models.drift.distance import DriftConfig, compare, is_enough
 from tasks.aggregates.drift_history import History, histories
 
 N_MEASURES = len(EGEMAPS_NAMES) + 4  # class_mix, abstained, rejected, embedding
-_TOLD = 5  # measures by name
-_READ = {
+_MAX_NAMED = 5  # measures by name
+_SOURCE_TABLES = {
     "emotion_daily": EMOTION_DAILY,
     "quality_daily": QUALITY_DAILY,
     "feature_daily": FEATURE_DAILY,
 }
 
 
-def judged(lake: Lake, touched: pl.Series, days: int) -> pl.Series:
+def dates_to_judge(lake: Lake, touched: pl.Series, days: int) -> pl.Series:
     """The touched dates, and the published ones that have one of them among the `days` before them."""
     published = lake.frame("quality_daily", QUALITY_DAILY).select("date").unique().collect()["date"]
     with_it = {date + dt.timedelta(days=n) for date in touched for n in range(1, days + 1)}
@@ -34,19 +34,21 @@ def judged(lake: Lake, touched: pl.Series, days: int) -> pl.Series:
 def drift(
     lake: Lake, judged: pl.Series, touched: pl.Series, staged: Mapping[str, pl.DataFrame], config: DriftConfig
 ) -> pl.DataFrame:
-    """The rows of `drift` for the `judged` dates; `staged` are the other tables by day of those that are `touched`."""
-    tables = {name: _standing(lake, name, judged, touched, staged[name], config.days) for name in _READ}
+    """Return the rows of `drift` for the `judged` dates; `staged` are the other tables by day of the `touched` ones."""
+    tables = {name: _projected_table(lake, name, judged, touched, staged[name], config.days) for name in _SOURCE_TABLES}
     rows = [row for history in histories(tables) for row in _rows(history, judged, config)]
     empty = pl.DataFrame(DRIFT.empty_table())
     return pl.DataFrame(rows, schema=empty.schema, orient="row").sort("date", "measure")
 
 
-def _standing(
+def _projected_table(
     lake: Lake, table: str, judged: pl.Series, touched: pl.Series, staged: pl.DataFrame, days: int
 ) -> pl.DataFrame:
     """A table by day as it will stand, on the dates that the judged are and are compared with."""
     needed = {date - dt.timedelta(days=n) for date in judged for n in range(days + 1)} - set(touched)
-    published = lake.frame(table, _READ[table]).select(staged.columns).filter(pl.col("date").is_in(sorted(needed)))
+    published = (
+        lake.frame(table, _SOURCE_TABLES[table]).select(staged.columns).filter(pl.col("date").is_in(sorted(needed)))
+    )
     return pl.concat([published.collect(), staged], how="vertical_relaxed")
 
 
@@ -63,14 +65,14 @@ def _rows(history: History, judged: pl.Series, config: DriftConfig) -> Iterator[
         yield date, history.measure, history.method, *verdict, *sizes
 
 
-def in_words(rows: pl.DataFrame, touched: list[dt.date]) -> str | None:
+def drift_message(rows: pl.DataFrame, touched: list[dt.date]) -> str | None:
     """What is over its threshold on the touched dates, the farthest first; those of other dates were told before."""
     over = rows.filter("over", pl.col("date").is_in(touched)).sort(
         pl.col("value") / pl.col("threshold"), descending=True
     )
     words = [
         f"{row['measure']} on {row['date']} ({row['method']} {row['value']:.3g} > {row['threshold']:.3g})"
-        for row in over.head(_TOLD).iter_rows(named=True)
+        for row in over.head(_MAX_NAMED).iter_rows(named=True)
     ]
-    rest = [f"and {len(over) - _TOLD} more"] if len(over) > _TOLD else []
+    rest = [f"and {len(over) - _MAX_NAMED} more"] if len(over) > _MAX_NAMED else []
     return ", ".join([*words, *rest]) or None

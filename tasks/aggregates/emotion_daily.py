@@ -6,9 +6,9 @@ from data_contracts.schema.tables import FORGOTTEN, UTTERANCE_KEY
 from tasks.aggregates.intervals import mean_by
 
 _SPEECH_S = (pl.col("end_s") - pl.col("start_s")).sort_by(UTTERANCE_KEY).sum()  # in one order: float sums stay the same
-_TALLY = {"n_utterances": pl.len().cast(pl.Int64), "speech_s": _SPEECH_S}
-_TOLD = pl.col("emotion").is_not_null()
-_KIND = (
+_TOTALS = {"n_utterances": pl.len().cast(pl.Int64), "speech_s": _SPEECH_S}
+_HAS_EMOTION = pl.col("emotion").is_not_null()
+_SPEAKER_KIND = (
     pl.when(pl.col("speaker_id") == FORGOTTEN)
     .then(pl.lit(FORGOTTEN))
     .when("speaker_known")
@@ -17,10 +17,10 @@ _KIND = (
 )
 
 
-def by_speaker(utterances: pl.LazyFrame) -> pl.LazyFrame:
+def speaker_sums(utterances: pl.LazyFrame) -> pl.LazyFrame:
     """first_seen, last_seen, n_utterances and speech_s by speaker_id."""
     return utterances.group_by("speaker_id").agg(
-        first_seen=pl.col("date").min(), last_seen=pl.col("date").max(), **_TALLY
+        first_seen=pl.col("date").min(), last_seen=pl.col("date").max(), **_TOTALS
     )
 
 
@@ -32,13 +32,13 @@ def emotion_daily(utterances: pl.DataFrame) -> pl.DataFrame:
     by = ["date", "source", "speaker_kind", "emotion"]
     scores = [name for name in utterances.columns if name.startswith("score_")]
     best = pl.max_horizontal(scores) if scores else pl.lit(None, pl.Float64)
-    told = utterances.filter(_TOLD).sort(UTTERANCE_KEY).with_columns(speaker_kind=_KIND, best=best)
+    told = utterances.filter(_HAS_EMOTION).sort(UTTERANCE_KEY).with_columns(speaker_kind=_SPEAKER_KIND, best=best)
     means = mean_by(told, by, "best", cluster="recording_id")
     named = means.rename({"mean": "mean_score", "low": "score_low", "high": "score_high"})
-    return told.group_by(by).agg(**_TALLY).join(named, on=by, how="left").sort(by)
+    return told.group_by(by).agg(**_TOTALS).join(named, on=by, how="left").sort(by)
 
 
 def speaker_daily(utterances: pl.LazyFrame) -> pl.LazyFrame:
     """The rows of the table; utterances without an emotion do not count."""
     by = ["date", "speaker_id", "emotion"]
-    return utterances.filter(_TOLD).group_by(by).agg(**_TALLY).sort(by)
+    return utterances.filter(_HAS_EMOTION).group_by(by).agg(**_TOTALS).sort(by)

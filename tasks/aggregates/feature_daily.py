@@ -16,7 +16,7 @@ from features.store import shard_files
 from models.drift import histogram
 from tasks.run.context import Run
 
-_AT_ONCE = 4  # shards that are read at a time
+_N_PARALLEL = 4  # shards that are read at a time
 _EMPTY = pl.DataFrame(FEATURE_DAILY.empty_table())
 
 
@@ -24,14 +24,14 @@ def feature_daily(run: Run, days: pl.Series, after: pl.DataFrame) -> pl.DataFram
     """The rows of the table for `days`: of the utterances in `after` that have the run's own feature version."""
     own = after.filter(pl.col("feature_version") == run.feature_version).select(*UTTERANCE_KEY, "date")
     parts = own.partition_by("date", as_dict=True)
-    frames = [_of_date(run, date, parts[date,].select(UTTERANCE_KEY)) for date in days if (date,) in parts]
+    frames = [_date_rows(run, date, parts[date,].select(UTTERANCE_KEY)) for date in days if (date,) in parts]
     return pl.concat([_EMPTY, *frames])
 
 
-def _of_date(run: Run, date: dt.date, own: pl.DataFrame) -> pl.DataFrame:
+def _date_rows(run: Run, date: dt.date, own: pl.DataFrame) -> pl.DataFrame:
     counts = np.zeros((len(EGEMAPS_NAMES), histogram.N_BUCKETS), np.int64)
     total, n_utterances, n_recordings = np.zeros(1), 0, 0
-    for features, embeddings, n_read in _shards(run, date, own):
+    for features, embeddings, n_read in _iter_shards(run, date, own):
         counts += histogram.bucket_counts(features)
         total = total + embeddings.sum(axis=0, dtype=np.float64)
         n_utterances += len(features)
@@ -51,7 +51,7 @@ def _of_date(run: Run, date: dt.date, own: pl.DataFrame) -> pl.DataFrame:
     return rows.select(pl.col(name).cast(kind) for name, kind in _EMPTY.schema.items())
 
 
-def _shards(run: Run, date: dt.date, own: pl.DataFrame) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
+def _iter_shards(run: Run, date: dt.date, own: pl.DataFrame) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
     """Features (n, 88), embeddings (n, dim) and the number of recordings, shard by shard; an utterance once."""
     listed = shard_files.rows(run.lake, run.feature_version, date, ["recording_id", "status"])
     places = listed.filter(pl.col("status") == "ok").sort("shard").unique("recording_id", keep="first")
@@ -60,12 +60,12 @@ def _shards(run: Run, date: dt.date, own: pl.DataFrame) -> Iterator[tuple[np.nda
         (str(shard), rows.select(UTTERANCE_KEY))
         for (shard,), rows in placed.partition_by("shard", as_dict=True).items()
     )
-    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="sketch") as pool:
-        for first in range(0, len(parts), _AT_ONCE):  # what is read waits in memory
-            yield from pool.map(lambda part: _read(run, date, *part), parts[first : first + _AT_ONCE])
+    with ThreadPoolExecutor(_N_PARALLEL, thread_name_prefix="sketch") as pool:
+        for first in range(0, len(parts), _N_PARALLEL):  # what is read waits in memory
+            yield from pool.map(lambda part: _read_shard(run, date, *part), parts[first : first + _N_PARALLEL])
 
 
-def _read(run: Run, date: dt.date, shard: str, own: pl.DataFrame) -> tuple[np.ndarray, np.ndarray, int]:
+def _read_shard(run: Run, date: dt.date, shard: str, own: pl.DataFrame) -> tuple[np.ndarray, np.ndarray, int]:
     features, embeddings = (
         pl.DataFrame(shard_files.read(run.lake, name, run.feature_version, date, shard))
         .unique(UTTERANCE_KEY, keep="first")

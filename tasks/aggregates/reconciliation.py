@@ -9,10 +9,10 @@ from data_contracts.expectations.suites import COUNTED, DRIFTED, ROUNDING_S
 from data_contracts.rejects import Unscored
 from data_contracts.schema.tables import EMOTION_DAILY, PLAN, TABLE_KEYS
 from features.store import shard_files
-from tasks.aggregates.drift import in_words
+from tasks.aggregates.drift import drift_message
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
-from tasks.staging.pending import Pending, pending
+from tasks.staging.pending import PendingRecordings, read_pending
 
 _NIGHTS = 28
 
@@ -23,11 +23,11 @@ def with_unexplained(recordings: pl.DataFrame) -> pl.DataFrame:
     return recordings.drop("attributes").with_columns(unexplained=odd.cast(pl.Int64))
 
 
-def _touched(run: Run) -> list[dt.date]:
+def _touched_dates(run: Run) -> list[dt.date]:
     return [dt.date.fromisoformat(day) for day in run.lake.read_json(paths.dates(run.id))["quality_daily"]]
 
 
-def keys_broken(tables: dict[str, pl.DataFrame]) -> int:
+def count_broken_keys(tables: dict[str, pl.DataFrame]) -> int:
     """Rows of `COUNTED` tables whose key is null in part, or another's too."""
     broken = 0
     for table in COUNTED:
@@ -40,7 +40,7 @@ def keys_broken(tables: dict[str, pl.DataFrame]) -> int:
 def with_recording_lengths(run: Run, utterances: pl.DataFrame) -> pl.DataFrame:
     """With the length of each recording, the sum of the scores, and whether `unscored` contradicts what was scored."""
     lengths = (
-        pending(run)
+        read_pending(run)
         .filter(pl.col("status") == "ok")
         .group_by("recording_id")
         .agg(recording_s=pl.col("seconds").max())
@@ -60,9 +60,11 @@ def with_recording_lengths(run: Run, utterances: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def reconciled(run: Run, waiting: Pending, n_uncounted: int, tables: dict[str, pl.DataFrame]) -> dict[str, Any]:
+def reconcile(
+    run: Run, waiting: PendingRecordings, n_uncounted: int, tables: dict[str, pl.DataFrame]
+) -> dict[str, Any]:
     """What was counted on the way against what is staged, and this run against those before."""
-    counted = pending(run).filter("counted")
+    counted = read_pending(run).filter("counted")
     planned, extracted = _planned_and_extracted(run, waiting)
     unaccounted = planned.join(extracted, on=["uri", "etag"], how="anti")
     utterances, daily = tables["utterances"], tables["emotion_daily"]
@@ -72,22 +74,22 @@ def reconciled(run: Run, waiting: Pending, n_uncounted: int, tables: dict[str, p
         .len()
         .join(daily.group_by("date").agg(pl.col("n_utterances").sum()), on="date", how="left")
     )
-    past_volume = None if run.retry else _past(run, daily["date"])  # a few files are no night
-    lost = _lost(run)
+    past_volume = None if run.retry else _past_utterances_a_day(run, daily["date"])  # a few files are no night
+    lost = _n_deleted_utterances(run)
     return {
         "recordings_missing": abs(waiting.n_recordings - tables["recordings"].height)
         + abs(n_uncounted)
         + unaccounted.height,
         "utterances_missing": int(counted["n_segments"].sum() or 0) - utterances.height,
         "daily_utterances_missing": int((own["len"] > own["n_utterances"].fill_null(0)).sum()),
-        "daily_keys_broken": keys_broken(tables),
-        DRIFTED: in_words(tables["drift"], _touched(run)),
-        "volume_ratio": _a_day(daily) / past_volume if past_volume and daily.height else None,
+        "daily_keys_broken": count_broken_keys(tables),
+        DRIFTED: drift_message(tables["drift"], _touched_dates(run)),
+        "volume_ratio": _utterances_a_day(daily) / past_volume if past_volume and daily.height else None,
         "lost_share": lost / max(1, lost + utterances.height),
     }
 
 
-def _planned_and_extracted(run: Run, waiting: Pending) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _planned_and_extracted(run: Run, waiting: PendingRecordings) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The objects, by uri and etag, of this run's own shards: as they were planned, and as the store holds them."""
     key = ["uri", "etag"]
     nothing = pl.DataFrame(PLAN.empty_table()).select(key)
@@ -103,19 +105,19 @@ def _planned_and_extracted(run: Run, waiting: Pending) -> tuple[pl.DataFrame, pl
     return pl.concat(planned), pl.concat(extracted)
 
 
-def _lost(run: Run) -> int:
+def _n_deleted_utterances(run: Run) -> int:
     """Utterances that the tables show, and that this run would take away."""
     return int(run.lake.read_parquet(paths.deletes(run.id, "utterances")).num_rows)
 
 
-def _past(run: Run, touched: pl.Series) -> float | None:
+def _past_utterances_a_day(run: Run, touched: pl.Series) -> float | None:
     """Mean utterances of the newest published days but those that are `touched`."""
     daily = run.lake.frame("emotion_daily", EMOTION_DAILY).select("date", "n_utterances")
     others = daily.filter(~pl.col("date").is_in(touched.implode())).collect()
     newest = others.filter(pl.col("date").is_in(others["date"].unique().sort().tail(_NIGHTS).implode()))
-    return _a_day(newest) if newest.height else None
+    return _utterances_a_day(newest) if newest.height else None
 
 
-def _a_day(daily: pl.DataFrame) -> float:
+def _utterances_a_day(daily: pl.DataFrame) -> float:
     """Mean utterances of the days."""
     return float(daily["n_utterances"].sum() / daily["date"].n_unique())

@@ -8,7 +8,7 @@ import polars as pl
 
 from data_contracts.schema import tables
 from data_contracts.schema.tables import UTTERANCE_KEY
-from tasks.aggregates.emotion_daily import by_speaker
+from tasks.aggregates.emotion_daily import speaker_sums
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
 
@@ -76,7 +76,7 @@ def _sums(
 
 
 def _of(utterances: pl.DataFrame) -> pl.DataFrame:
-    return by_speaker(utterances.lazy()).collect()
+    return speaker_sums(utterances.lazy()).collect()
 
 
 def _plus(name: str) -> pl.Expr:
@@ -101,4 +101,4 @@ def _anew(run: Run, who: pl.DataFrame, added: pl.DataFrame, removed: pl.DataFram
         pl.concat([removed.select(UTTERANCE_KEY), added.select(UTTERANCE_KEY)]).lazy(), on=UTTERANCE_KEY, how="anti"
     )
     theirs = pl.concat([kept, added.select(columns).lazy()], how="vertical_relaxed")
-    return by_speaker(theirs.join(who.lazy(), on="speaker_id", how="semi")).collect()
+    return speaker_sums(theirs.join(who.lazy(), on="speaker_id", how="semi")).collect()

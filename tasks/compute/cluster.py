@@ -49,7 +49,7 @@ class Cluster:
         """One task, on that `worker` alone where one is named."""
         return self.client.submit(
             _perform,
-            release(),
+            installed_version(),
             function,
             item,
             key=f"{function.__name__}-{uuid.uuid4().hex}",
@@ -102,7 +102,7 @@ class Cluster:
         )
 
 
-def release() -> str:
+def installed_version() -> str:
     """The version of Undertone that is installed here; empty where it only lies on the path."""
     try:
         return importlib.metadata.version("undertone")
@@ -112,7 +112,7 @@ def release() -> str:
 
 def _perform(theirs: str, function: Callable[..., T], item: tuple[Any, ...]) -> T:
     """What a worker does with a task. Raises OutOfMemory, and ComputeError where another release submitted it."""
-    ours = release()
+    ours = installed_version()
     if ours != theirs and ours and theirs:
         raise ComputeError(
             f"expected workers with Undertone {theirs}, as it was started with; found {ours} on one; install the same "
@@ -126,12 +126,12 @@ def _perform(theirs: str, function: Callable[..., T], item: tuple[Any, ...]) -> 
         told = f"{type(error).__name__}: {error}"
         if is_out_of_memory(error):
             raise OutOfMemory(told) from None
-        if not _can_travel(error):
+        if not _is_picklable(error):
             raise ComputeError(told) from None
         raise
 
 
-def _can_travel(error: Exception) -> bool:
+def _is_picklable(error: Exception) -> bool:
     """Whether the driver will hear of it: of an error that it cannot make again it would wait for ever."""
     try:
         pickle.loads(pickle.dumps(error))

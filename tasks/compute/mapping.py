@@ -26,8 +26,8 @@ Item = tuple[Any, ...]
 
 _PAUSE_S = 2.0
 _POLL_S = 5.0
-_A_THREAD = 4  # tasks in flight for each that runs
-_HOPELESS = 25  # deaths before anything at all was done
+_TASKS_PER_THREAD = 4  # tasks in flight for each that runs
+_MAX_EARLY_DEATHS = 25  # deaths before anything at all was done
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def map_on_cluster(
     only those that do are asked. ComputeError too where the scheduler is gone.
     """
     if client is None:
-        yield from (_here(function, item, tries) for item in items)
+        yield from (_call_with_retries(function, item, tries) for item in items)
         return
     flight = _Flight(Cluster(client, resource), function, iter(items), tries, fallback)
     try:
@@ -114,7 +114,7 @@ class _Flight(Generic[T]):
     def _launch(self) -> bool:
         """Submits what there is room for; False when all is done."""
         if not self._in_quarantine():
-            room = _A_THREAD * max(1, sum(self._cluster.threads().values()))
+            room = _TASKS_PER_THREAD * max(1, sum(self._cluster.threads().values()))
             while len(self._flying) < room and (attempt := self._next()) is not None:
                 self._submit(attempt)
         if (
@@ -197,7 +197,7 @@ class _Flight(Generic[T]):
         was_alone, attempt = attempt.worker is not None, replace(attempt, n_deaths=attempt.n_deaths + 1, worker=None)
         self._n_deaths += 1
         out_of_patience = self._fallback is None and attempt.n_deaths >= self._tries
-        if out_of_patience or (not self._n_done and self._n_deaths >= _HOPELESS):
+        if out_of_patience or (not self._n_done and self._n_deaths >= _MAX_EARLY_DEATHS):
             words = f" ({error})" if isinstance(error, OutOfMemory) else ""
             raise ComputeError(
                 f"workers died, or ran out of memory, {attempt.n_deaths} times over {attempt.item[-1]}{words}: set "
@@ -220,7 +220,7 @@ class _Flight(Generic[T]):
                 yield from self._died(attempt, None)
 
 
-def _here(function: Callable[..., T], item: Item, tries: int) -> T:
+def _call_with_retries(function: Callable[..., T], item: Item, tries: int) -> T:
     for attempt in range(tries - 1):
         try:
             return function(*item)

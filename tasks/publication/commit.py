@@ -16,7 +16,7 @@ from data_contracts.schema.tables import PARTITIONED, TABLE_KEYS
 
 RUN_ID, ATTEMPT = "undertone.run_id", "undertone.attempt"
 _HARMLESS = ("OPTIMIZE", "VACUUM")  # they change no row
-_MOST_NAMED = 400  # dates; more are given as a range
+_MAX_NAMED_DATES = 400  # dates; more are given as a range
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def _write(lake: Lake, target: DeltaTable | None, change: Change, properties: Co
             commit_properties=properties,
         )
     elif change.replace:
-        where = f"date IN ({', '.join(_literals(change.dates or []))})"  # a range would take other dates with it
+        where = f"date IN ({', '.join(_date_literals(change.dates or []))})"  # a range would take other dates with it
         write_deltalake(
             target, rows, mode="overwrite", predicate=where, schema_mode="merge", commit_properties=properties
         )
@@ -92,15 +92,15 @@ def _nullable(rows: pa.Table) -> pa.Table:
     return rows.cast(pa.schema([field.with_nullable(True) for field in rows.schema]))
 
 
-def _on(dates: list[dt.date], column: str) -> str:
+def _dates_predicate(dates: list[dt.date], column: str) -> str:
     """A predicate that names partitions: delta-rs opens no file of another date."""
-    days = _literals(dates)
-    if len(days) > _MOST_NAMED:
+    days = _date_literals(dates)
+    if len(days) > _MAX_NAMED_DATES:
         return f"{column} >= {days[0]} AND {column} <= {days[-1]}"
     return f"{column} IN ({', '.join(days)})"
 
 
-def _literals(dates: list[dt.date]) -> list[str]:
+def _date_literals(dates: list[dt.date]) -> list[str]:
     return [f"CAST('{date.isoformat()}' AS DATE)" for date in sorted(set(dates))]
 
 
@@ -114,7 +114,7 @@ def _merge(target: DeltaTable, change: Change, rows: pa.Table, properties: Commi
         frames.append(pl.DataFrame(change.gone).with_columns(gone_=pl.lit(True)))
     source: Any = pl.concat(frames, how="diagonal").to_arrow()
     columns = {name: f"s.{name}" for name in rows.column_names}
-    where = [_on(change.dates, "t.date")] if change.dates else []
+    where = [_dates_predicate(change.dates, "t.date")] if change.dates else []
     (
         target.merge(
             source,

@@ -13,7 +13,7 @@ from data_contracts.errors import LakeError
 from data_contracts.lake import Lake
 from data_contracts.lake.snapshot import snapshot
 from data_contracts.schema.tables import TABLE_KEYS
-from tasks.maintenance_report import MaintenanceReport, files_below, n_bytes
+from tasks.maintenance_report import MaintenanceReport, files_below, total_bytes
 
 _TOMBSTONE_DAYS = 7  # Delta remembers for so long which files a version replaced
 _DELTA_TARGET_BYTES = 100 << 20  # delta-rs's own
@@ -27,15 +27,15 @@ def existing_tables(lake: Lake) -> Iterator[tuple[str, DeltaTable]]:
             yield name, delta
 
 
-def tidy(lake: Lake, table: str, delta: DeltaTable, keep_days: int, *, dry_run: bool) -> MaintenanceReport:
+def compact_table(lake: Lake, table: str, delta: DeltaTable, keep_days: int, *, dry_run: bool) -> MaintenanceReport:
     """Compacts a table, vacuums it, shortens its log. Raises LakeError; the caller holds the publish lock."""
-    started, before = time.perf_counter(), _sizes(delta)
+    started, before = time.perf_counter(), _file_sizes(delta)
     try:
         if dry_run:
-            after = _compacted(before)
+            after = _estimate_compacted(before)
         else:
             delta.optimize.compact(commit_properties=CommitProperties(custom_metadata={"undertone.flow": "maintain"}))
-            after = _sizes(delta)["size_bytes"].to_list()
+            after = _file_sizes(delta)["size_bytes"].to_list()
         n_gone, gone_bytes = _vacuum(lake, table, delta, keep_days, dry_run=dry_run)
         if not dry_run:
             _shorten_log(lake, table, delta)
@@ -52,13 +52,13 @@ def tidy(lake: Lake, table: str, delta: DeltaTable, keep_days: int, *, dry_run: 
     )
 
 
-def _sizes(delta: DeltaTable) -> pl.DataFrame:
+def _file_sizes(delta: DeltaTable) -> pl.DataFrame:
     """A row a file of the newest version: its bytes, and its partition."""
     files = pl.DataFrame(delta.get_add_actions(flatten=True))
     return files.select("size_bytes", *(name for name in files.columns if name.startswith("partition.")))
 
 
-def _compacted(files: pl.DataFrame) -> list[int]:
+def _estimate_compacted(files: pl.DataFrame) -> list[int]:
     """About the sizes that compaction would leave: the small files of a partition become few."""
     parts = [name for name in files.columns if name != "size_bytes"]
     after: list[int] = []
@@ -81,7 +81,7 @@ def _vacuum(lake: Lake, table: str, delta: DeltaTable, keep_days: int, *, dry_ru
         "retention_hours": keep_days * 24,
         "enforce_retention_duration": False,
         "full": True,
-        "keep_versions": _kept(lake, table, delta, keep_days),
+        "keep_versions": _versions_to_keep(lake, table, delta, keep_days),
     }
     folder = f"analytics/{table}"
     held = files_below(lake, folder)
@@ -89,10 +89,10 @@ def _vacuum(lake: Lake, table: str, delta: DeltaTable, keep_days: int, *, dry_ru
     gone = {path: held[path] for name in named if (path := f"{folder}/{name}") in held}
     if gone and not dry_run:
         delta.vacuum(dry_run=False, **how)
-    return len(gone), n_bytes(gone)
+    return len(gone), total_bytes(gone)
 
 
-def _kept(lake: Lake, table: str, delta: DeltaTable, keep_days: int) -> list[int] | None:
+def _versions_to_keep(lake: Lake, table: str, delta: DeltaTable, keep_days: int) -> list[int] | None:
     """Versions that stay whatever their age: the pinned one, and all of those days where Delta remembers fewer."""
     commits = delta.history()
     versions = {int(commit["version"]) for commit in commits}

@@ -19,15 +19,15 @@ from typing import Any
 from data_contracts.errors import LakeError, PublishConflict, TransientError, UndertoneError
 from data_contracts.lake import Lake
 from tasks.run import staging_paths as paths
-from tasks.run.processes import here, is_gone
+from tasks.run.processes import has_ended, this_process
 
 _BEAT_S, _STALE_S = 20.0, 180.0
 _POLL_S = 0.25
-_ours: set[str] = set()  # tokens of what this process holds, or is about to
+_own_tokens: set[str] = set()  # tokens of what this process holds, or is about to
 
 
 @dataclass(frozen=True)
-class Held:
+class HeldLock:
     """The lock in the hands of a run."""
 
     lake: Lake
@@ -47,13 +47,13 @@ class Held:
 
 
 @contextlib.contextmanager
-def publishing(lake: Lake, holder: str, *, patience_s: float = 1800.0) -> Iterator[Held]:
+def hold_lock(lake: Lake, holder: str, *, patience_s: float = 1800.0) -> Iterator[HeldLock]:
     """Waits for the lock, holds it, gives it back. Raises LakeError where another run keeps it for too long.
 
     A holder that changes nothing for three minutes, as the waiter counts them, is dead, and so is one whose process is
     gone from this machine. Ask the lock to `check` before a commit.
     """
-    held = _take(lake, holder, patience_s)
+    held = _acquire(lake, holder, patience_s)
     done = threading.Event()
     beat = threading.Thread(target=_beat, args=(held, done), daemon=True)
     beat.start()
@@ -62,26 +62,26 @@ def publishing(lake: Lake, holder: str, *, patience_s: float = 1800.0) -> Iterat
     finally:
         done.set()
         beat.join()
-        _ours.discard(held.token)
-        _say(held, free=True)
+        _own_tokens.discard(held.token)
+        _write_claim(held, free=True)
 
 
-def _take(lake: Lake, holder: str, patience_s: float) -> Held:
+def _acquire(lake: Lake, holder: str, patience_s: float) -> HeldLock:
     began = last = time.monotonic()
     seen, silent_s = b"", 0.0
     while True:
         newest = (_numbers(lake) or [0])[-1]
-        said = _said(lake, newest)
+        said = _read_claim(lake, newest)
         now = time.monotonic()
         silent_s = silent_s + min(now - last, _BEAT_S) if said == seen else 0.0  # a waiter that slept heard nothing
         seen, last = said, now
         claim: dict[str, Any] = json.loads(said) if said else {"free": True}
-        if claim["free"] or _is_over(claim) or silent_s >= _STALE_S:
-            held = Held(lake, newest + 1, holder, since=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
-            _ours.add(held.token)
-            if _is_made(held):
+        if claim["free"] or _is_abandoned(claim) or silent_s >= _STALE_S:
+            held = HeldLock(lake, newest + 1, holder, since=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+            _own_tokens.add(held.token)
+            if _create(held):
                 return held
-            _ours.discard(held.token)
+            _own_tokens.discard(held.token)
         elif now - began >= patience_s:
             raise LakeError(
                 f"{lake.at(paths.lock_file(newest))}: run {claim['holder']} publishes since {claim['since']}, by the "
@@ -91,14 +91,14 @@ def _take(lake: Lake, holder: str, patience_s: float) -> Held:
             time.sleep(_POLL_S)
 
 
-def _is_over(claim: dict[str, Any]) -> bool:
+def _is_abandoned(claim: dict[str, Any]) -> bool:
     """Whether its process is gone, or is this one, which could not say that it had ended."""
-    return is_gone(claim["place"]) or (claim["place"] == here() and claim.get("token") not in _ours)
+    return has_ended(claim["place"]) or (claim["place"] == this_process() and claim.get("token") not in _own_tokens)
 
 
-def _is_made(held: Held) -> bool:
+def _create(held: HeldLock) -> bool:
     """Whether this one made the newest file; those before it then go."""
-    if not held.lake.create(paths.lock_file(held.number), _claim(held)):
+    if not held.lake.create(paths.lock_file(held.number), _encode_claim(held)):
         return False
     *older, newest = _numbers(held.lake)
     if newest != held.number:  # the number was given and tidied away while this waiter slept
@@ -115,25 +115,25 @@ def _is_made(held: Held) -> bool:
     return True
 
 
-def _beat(held: Held, done: threading.Event) -> None:
+def _beat(held: HeldLock, done: threading.Event) -> None:
     while not done.wait(_BEAT_S):
-        _say(held)
+        _write_claim(held)
 
 
-def _say(held: Held, *, free: bool = False) -> None:
+def _write_claim(held: HeldLock, *, free: bool = False) -> None:
     """What does not come through is no error: the next may, and of the silent the others take the lock over."""
     with contextlib.suppress(UndertoneError):
-        held.lake.write(paths.lock_file(held.number), _claim(held, free=free))
+        held.lake.write(paths.lock_file(held.number), _encode_claim(held, free=free))
 
 
-def _claim(held: Held, *, free: bool = False) -> bytes:
+def _encode_claim(held: HeldLock, *, free: bool = False) -> bytes:
     """No two are the same: so the others see that the holder lives."""
-    claim = {"holder": held.holder, "since": held.since, "place": here(), "free": free}
+    claim = {"holder": held.holder, "since": held.since, "place": this_process(), "free": free}
     claim |= {"token": held.token, "beat": uuid.uuid4().hex}
     return json.dumps(claim).encode()
 
 
-def _said(lake: Lake, number: int) -> bytes:
+def _read_claim(lake: Lake, number: int) -> bytes:
     """What the holder said last; nothing where nobody was first, or a newer one tidied it away."""
     try:
         return lake.read(paths.lock_file(number)) if number else b""

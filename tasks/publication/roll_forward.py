@@ -7,13 +7,13 @@ from typing import Any
 
 from data_contracts.errors import LakeError, PublishConflict
 from data_contracts.lake import Lake
-from tasks.publication.lock import Held
-from tasks.publication.publish import check_base, clear, publish_staged
+from tasks.publication.lock import HeldLock
+from tasks.publication.publish import check_base, clear_staging, publish_staged
 from tasks.run import staging_paths as paths
 from tasks.run.ledger import Ledger
 
 
-def roll_forward_dead_runs(held: Held, *, but: str = "") -> list[str]:
+def roll_forward_dead_runs(held: HeldLock, *, but: str = "") -> list[str]:
     """Publishes what dead runs had begun to; the caller holds the lock, under which nothing may stay half published.
 
     Returns their ids; `but` is the caller's own run, tried again after a hiccup.
@@ -26,14 +26,14 @@ def half_published_runs(lake: Lake) -> list[str]:
     return [run_id for run_id in paths.run_ids(lake) if lake.exists(paths.ready(run_id))]
 
 
-def _roll_forward_run(held: Held, run_id: str) -> bool:
+def _roll_forward_run(held: HeldLock, run_id: str) -> bool:
     lake = held.lake
     ledger = Ledger.restore(lake.read_json(paths.ledger(run_id)))
     ready: dict[str, Any] = lake.read_json(paths.ready(run_id))
     try:
         check_base(lake, ledger, ready["base"])
     except PublishConflict:  # others went ahead: what it staged is still in the store, and is staged anew
-        clear(lake, run_id)
+        clear_staging(lake, run_id)
         ledger.status, ledger.error = "dead", "it died before it published, and others published first"
         ledger.save(lake)  # `undertone runs` goes on showing it
         return False

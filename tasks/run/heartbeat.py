@@ -14,7 +14,7 @@ from data_contracts.errors import UndertoneError
 from data_contracts.lake import Lake
 from tasks.run import staging_paths as paths
 from tasks.run.ledger import Ledger
-from tasks.run.processes import here, is_gone
+from tasks.run.processes import has_ended, this_process
 
 _BEAT_S, _STALE_S = 20.0, 180.0
 
@@ -37,14 +37,14 @@ def heartbeat(lake: Lake, ledger: Ledger) -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class Sign:
+class Liveness:
     """What is known of a run that calls itself running."""
 
     stage: str  # that it is in, or died in; "" where it had begun none
     is_dead: bool
 
 
-def last_sign(lake: Lake, ledger: Ledger) -> Sign:
+def liveness(lake: Lake, ledger: Ledger) -> Liveness:
     """Dead is whose process is gone from this machine, and who gave no sign of life for three minutes."""
     try:
         said = json.loads(lake.read(paths.sign_of_life(ledger.run_id)))
@@ -53,14 +53,14 @@ def last_sign(lake: Lake, ledger: Ledger) -> Sign:
         said, age_s = {}, 0.0
         with contextlib.suppress(FileNotFoundError):
             age_s = lake.age_s(paths.ledger(ledger.run_id))
-    is_dead = age_s >= _STALE_S or (bool(said) and is_gone(said["place"]))
-    return Sign(str(said.get("stage", ledger.stage)), is_dead)
+    is_dead = age_s >= _STALE_S or (bool(said) and has_ended(said["place"]))
+    return Liveness(str(said.get("stage", ledger.stage)), is_dead)
 
 
 def _beat(lake: Lake, ledger: Ledger, wake: threading.Event, done: threading.Event) -> None:
     while not done.is_set():
         wake.clear()
-        word = {"stage": ledger.stage, "place": here(), "when": dt.datetime.now(dt.UTC)}
+        word = {"stage": ledger.stage, "place": this_process(), "when": dt.datetime.now(dt.UTC)}
         with contextlib.suppress(UndertoneError):  # the next may come through
             lake.write_json(paths.sign_of_life(ledger.run_id), word)
         wake.wait(_BEAT_S)

@@ -14,7 +14,7 @@ from data_contracts.records import Counts
 from data_contracts.schema.tables import RUNS, STAGES
 from tasks.run import staging_paths as paths
 
-_STAGED = (
+_STAGED_FIELDS = (
     *("n_scored", "n_published_recordings", "n_published_utterances", "n_new_speakers"),
     *("verdict", "validation", "failures", "drift"),
 )
@@ -57,7 +57,7 @@ class Ledger:
     is_watched: bool = False  # by a worker, which tells of its death
 
     def __post_init__(self) -> None:
-        self.on_stage: Callable[[], None] = _nobody_listens  # no field: it is not saved
+        self.on_stage: Callable[[], None] = _ignore  # no field: it is not saved
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -70,7 +70,7 @@ class Ledger:
 
     def staged(self) -> dict[str, Any]:
         """What the ledger says of all that was staged so far."""
-        return {name: getattr(self, name) for name in _STAGED}
+        return {name: getattr(self, name) for name in _STAGED_FIELDS}
 
     def take_back(self, before: dict[str, Any]) -> None:
         """What was staged since `before` is not published: others came first."""
@@ -112,5 +112,5 @@ class Ledger:
         return replace(ledger, extracted=Counts(**counted))
 
 
-def _nobody_listens() -> None:
+def _ignore() -> None:
     """What a new stage means where no heart beats."""

@@ -12,7 +12,7 @@ from data_contracts.lake import Lake
 from data_contracts.schema.tables import RECORDINGS
 
 
-def published_ahead(lake: Lake, now: dt.datetime) -> pl.DataFrame:
+def reads_ahead_of_clock(lake: Lake, now: dt.datetime) -> pl.DataFrame:
     """Of what is published as read later than `now`: `uri` and `read_after`; no rows where all clocks are right.
 
     It reaches the reads that a date's own history does not: those of another feature version, and of a URI that an

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypedDict
 
 
-class Place(TypedDict):
+class ProcessIdentity(TypedDict):
     """Where a process runs. A number is given again to others, so `born` stands beside it."""
 
     host: str
@@ -15,13 +15,13 @@ class Place(TypedDict):
     born: str  # when it began, in ticks of that boot; empty where the system does not tell
 
 
-def here() -> Place:
+def this_process() -> ProcessIdentity:
     """This process."""
     pid = os.getpid()
-    return {"host": socket.gethostname(), "machine": _machine(), "pid": pid, "born": _born(pid)}
+    return {"host": socket.gethostname(), "machine": _machine(), "pid": pid, "born": _start_ticks(pid)}
 
 
-def is_gone(place: Place) -> bool:
+def has_ended(place: ProcessIdentity) -> bool:
     """True where the process was on this machine and is no more; of other machines nothing is known: False."""
     if place["machine"] != _machine():
         return False
@@ -31,7 +31,7 @@ def is_gone(place: Place) -> bool:
         return True
     except PermissionError:
         pass
-    return _born(place["pid"]) != place["born"]
+    return _start_ticks(place["pid"]) != place["born"]
 
 
 def _machine() -> str:
@@ -43,7 +43,7 @@ def _machine() -> str:
         return socket.gethostname()
 
 
-def _born(pid: int) -> str:
+def _start_ticks(pid: int) -> str:
     """Field 22 of /proc/PID/stat; a process that ended and still waits to be asked for its status is gone."""
     try:
         state, *fields = (

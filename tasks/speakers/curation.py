@@ -23,7 +23,7 @@ from data_contracts.schema.tables import (
     utterances_schema,
 )
 from features.corpus.sources import Sources
-from tasks.aggregates.emotion_daily import by_speaker, emotion_daily, speaker_daily
+from tasks.aggregates.emotion_daily import emotion_daily, speaker_daily, speaker_sums
 from tasks.publication.manual_change import ManualChange, publish_manual_change
 from tasks.publication.publish import publish_lock
 from tasks.publication.roll_forward import roll_forward_dead_runs
@@ -34,7 +34,7 @@ _DAYS_AT_A_TIME = 31
 _NO_RECORDINGS = pl.DataFrame(RECORDINGS.empty_table())
 
 
-def enrol(lake: Lake, voice: Row) -> Row:
+def enroll(lake: Lake, voice: Row) -> Row:
     """Gives the speaker called `voice["name"]`, or a new one, this voice, and returns the row.
 
     Raises UsageError where the name's id is another's, or was merged.
@@ -98,7 +98,7 @@ def merge(lake: Lake, into: str, others: Sequence[str]) -> Row:
         known = survivor["kind"] == "enrolled"
         said = _said_by(lake, ids).with_columns(**_now(ids, survivor["speaker_id"], known=known))
         after = _published(lake).with_columns(**_now(ids, survivor["speaker_id"], known=known))
-        sums = by_speaker(after.filter(pl.col("speaker_id") == survivor["speaker_id"])).collect().to_dicts()
+        sums = speaker_sums(after.filter(pl.col("speaker_id") == survivor["speaker_id"])).collect().to_dicts()
         changed.update(*sums, run_id=run_id)
         emptied = {"n_utterances": 0, "speech_s": 0.0, "first_seen": None, "last_seen": None, "run_id": run_id}
         merged = {"kind": "merged", "merged_into": survivor["speaker_id"], **emptied}
@@ -186,7 +186,7 @@ def _with_days(lake: Lake, tables: dict[str, pa.Table], said: pl.DataFrame, afte
     for some in (days[first : first + _DAYS_AT_A_TIME] for first in range(0, len(days), _DAYS_AT_A_TIME)):
         rows = after.filter(pl.col("date").is_in(some.implode())).collect()
         read = projection.recordings(lake, some, _NO_RECORDINGS, Sources())
-        emotions.append(emotion_daily(projection.from_sources(lake, rows, read, Sources())))
+        emotions.append(emotion_daily(projection.utterances_with_sources(lake, rows, read, Sources())))
         speakers.append(speaker_daily(rows.lazy()).collect())
     daily = {
         "emotion_daily": pl.concat(emotions).to_arrow().cast(EMOTION_DAILY),

@@ -19,11 +19,11 @@ from features.extraction.shard import find_speech_spans
 from models.serving import speaker_embedder
 from models.speaker.linking import Decision
 
-LEAST_S = 2.0
+MIN_SPEECH_S = 2.0
 
 
 @dataclass(frozen=True)
-class Heard:
+class EnrolledVoice:
     """A voice as an encoder hears it; `unlike` are the recordings in which somebody else seems to speak."""
 
     centroid: np.ndarray  # (dim,) float32 of unit length
@@ -31,9 +31,9 @@ class Heard:
     unlike: list[str]
 
 
-def hear(
+def embed_recordings(
     uris: Sequence[str], model: ModelRef, config: FeatureConfig, *, retry_policy: RetryPolicy = RetryPolicy()
-) -> Heard:
+) -> EnrolledVoice:
     """The voice of some recordings, prepared as those that it will be compared with; all their channels together.
 
     Raises CorpusError where one cannot be used, UsageError where all hold less than two seconds of speech.
@@ -51,23 +51,25 @@ def hear(
         for span in found
     ]
     seconds = np.array([len(piece) / SAMPLE_RATE for _, piece in pieces])
-    if seconds.sum() < LEAST_S:
-        raise UsageError(f"enrolling needs {LEAST_S:.0f} s of speech; found {seconds.sum():.1f} s in {', '.join(uris)}")
+    if seconds.sum() < MIN_SPEECH_S:
+        raise UsageError(
+            f"enrolling needs {MIN_SPEECH_S:.0f} s of speech; found {seconds.sum():.1f} s in {', '.join(uris)}"
+        )
     embed = speaker_embedder(model, retry_policy)
     vectors = np.concatenate([embed(*pad_batch([piece], device)) for _, piece in pieces])
     places = np.array([place for place, _ in pieces])
-    means = [_mean(vectors[places == place], seconds[places == place]) for place in range(len(uris))]
+    means = [_mean_direction(vectors[places == place], seconds[places == place]) for place in range(len(uris))]
     one_voice = Decision.from_model(model).recording_threshold
-    unlike = [uri for place, uri in enumerate(uris) if len(uris) > 1 and _others(means, place) < one_voice]
-    return Heard(_mean(vectors, seconds), float(seconds.sum()), unlike)
+    unlike = [uri for place, uri in enumerate(uris) if len(uris) > 1 and _closest_similarity(means, place) < one_voice]
+    return EnrolledVoice(_mean_direction(vectors, seconds), float(seconds.sum()), unlike)
 
 
-def _mean(vectors: np.ndarray, seconds: np.ndarray) -> np.ndarray:
+def _mean_direction(vectors: np.ndarray, seconds: np.ndarray) -> np.ndarray:
     mean = np.average(vectors, axis=0, weights=seconds)
     return np.asarray(mean / np.linalg.norm(mean), np.float32)
 
 
-def _others(means: list[np.ndarray], place: int) -> float:
+def _closest_similarity(means: list[np.ndarray], place: int) -> float:
     """The cosine of a recording's voice with the recording that is most like it."""
     return float(max(means[place] @ mean for other, mean in enumerate(means) if other != place))
 

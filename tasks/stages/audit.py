@@ -5,15 +5,15 @@ import polars as pl
 from data_contracts.expectations.suites import COUNTED
 from data_contracts.expectations.validation import Verdict, validate
 from data_contracts.schema.tables import PUBLISHED
-from tasks.aggregates.reconciliation import reconciled, with_recording_lengths, with_unexplained
+from tasks.aggregates.reconciliation import reconcile, with_recording_lengths, with_unexplained
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
 from tasks.stages.stage import stage
-from tasks.staging.pending import Pending
+from tasks.staging.pending import PendingRecordings
 
 
 @stage
-def audit(run: Run, waiting: Pending, n_uncounted: int) -> Verdict:
+def audit(run: Run, waiting: PendingRecordings, n_uncounted: int) -> Verdict:
     """Checks every staged table and writes the verdict and the Data Docs to `validation/run=…/`.
 
     `n_uncounted` are planned objects that no worker has counted.
@@ -22,7 +22,7 @@ def audit(run: Run, waiting: Pending, n_uncounted: int) -> Verdict:
     frames = {name: frame.to_pandas() for name, frame in tables.items() if name not in COUNTED}
     frames["recordings"] = with_unexplained(tables["recordings"]).to_pandas()
     frames["utterances"] = with_recording_lengths(run, tables["utterances"]).to_pandas()
-    frames["run"] = pl.DataFrame([reconciled(run, waiting, n_uncounted, tables)]).to_pandas()
+    frames["run"] = pl.DataFrame([reconcile(run, waiting, n_uncounted, tables)]).to_pandas()
     verdict = validate(frames, run.classes, run_id=run.id)
     for path, content in verdict.docs.items():
         run.lake.write(f"{run.validation}/docs/{path}", content)

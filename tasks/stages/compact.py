@@ -12,13 +12,13 @@ from data_contracts.lake.snapshot import move_pointer, newest_versions, snapshot
 from features.store import shard_files
 from features.store.compaction import Tally, compact
 from tasks.maintenance_report import MaintenanceReport
-from tasks.publication.compaction import existing_tables, tidy
+from tasks.publication.compaction import compact_table, existing_tables
 from tasks.publication.publish import publish_lock
 from tasks.publication.roll_forward import roll_forward_dead_runs
 from tasks.stages.stage import stage
-from tasks.staging.live_runs import being_written
+from tasks.staging.live_runs import dates_in_use
 
-_AT_ONCE = 4  # dates that are packed at a time: each holds a pack in memory
+_N_PARALLEL = 4  # dates that are packed at a time: each holds a pack in memory
 
 
 @stage
@@ -30,10 +30,14 @@ def tidy_tables(lake: Lake, *, keep_versions_days: int, dry_run: bool) -> list[M
     published, go on reading.
     """
     if dry_run:
-        return [tidy(lake, name, delta, keep_versions_days, dry_run=True) for name, delta in existing_tables(lake)]
+        return [
+            compact_table(lake, name, delta, keep_versions_days, dry_run=True) for name, delta in existing_tables(lake)
+        ]
     with publish_lock(lake, "maintain") as held:
         roll_forward_dead_runs(held)
-        lines = [tidy(lake, name, delta, keep_versions_days, dry_run=False) for name, delta in existing_tables(lake)]
+        lines = [
+            compact_table(lake, name, delta, keep_versions_days, dry_run=False) for name, delta in existing_tables(lake)
+        ]
         run_id = snapshot(lake).run_id
         if run_id is not None:
             move_pointer(
@@ -45,7 +49,7 @@ def tidy_tables(lake: Lake, *, keep_versions_days: int, dry_run: bool) -> list[M
 @stage
 def pack_features(lake: Lake, now: dt.datetime, *, older_than_days: int, dry_run: bool) -> list[MaintenanceReport]:
     """Packs the small feature files of every date that is older, several dates at a time."""
-    sums, busy = defaultdict[str, Tally](Tally), being_written(lake, now)
+    sums, busy = defaultdict[str, Tally](Tally), dates_in_use(lake, now)
     last = now.date() - dt.timedelta(days=older_than_days)
     places = [
         (version, date)
@@ -60,14 +64,14 @@ def pack_features(lake: Lake, now: dt.datetime, *, older_than_days: int, dry_run
         except FileNotFoundError:  # another maintenance is at it
             return {}
 
-    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="pack") as pool:
+    with ThreadPoolExecutor(_N_PARALLEL, thread_name_prefix="pack") as pool:
         for tallies in pool.map(pack, places):
             for feature_set, tally in tallies.items():
                 sums[feature_set] += tally
-    return [_packed(name, tally, dry_run=dry_run) for name, tally in sorted(sums.items())]
+    return [_report(name, tally, dry_run=dry_run) for name, tally in sorted(sums.items())]
 
 
-def _packed(feature_set: str, tally: Tally, *, dry_run: bool) -> MaintenanceReport:
+def _report(feature_set: str, tally: Tally, *, dry_run: bool) -> MaintenanceReport:
     few = tally.n_files == tally.n_files_after
     did = "packed already" if few else "would be packed" if dry_run else "packed"
     counts = (tally.n_files, tally.n_files_after, tally.n_bytes, tally.n_bytes_after)

@@ -11,15 +11,15 @@ from features.corpus.listing import by_folder, list_pages
 from features.store import history as store_history
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
-from tasks.run.logical_clock import published_ahead
+from tasks.run.logical_clock import reads_ahead_of_clock
 from tasks.stages.stage import stage
-from tasks.staging.date_spool import Spool
-from tasks.staging.found_objects import Found, Writer
-from tasks.staging.unread_objects import to_read
+from tasks.staging.date_spool import DateSpool
+from tasks.staging.found_objects import Discovery, FoundWriter
+from tasks.staging.unread_objects import select_unread
 
 
 @stage
-def discover(run: Run) -> Found:
+def discover(run: Run) -> Discovery:
     """Lists the corpus, leaves out what the store holds (same URI and etag), and writes down the rest by date.
 
     In memory are the history of one date and a part of what was listed for it, never the window. A forced run does the
@@ -27,21 +27,21 @@ def discover(run: Run) -> Found:
     """
     if run.corpus is None:
         raise UsageError("this run was opened without a corpus: it can score stored features, and read no audio")
-    ahead = published_ahead(run.lake, dt.datetime.now(dt.UTC))
-    writer, n_listed, n_known = Writer(run), 0, 0
+    ahead = reads_ahead_of_clock(run.lake, dt.datetime.now(dt.UTC))
+    writer, n_listed, n_known = FoundWriter(run), 0, 0
     for date, parts in listed(run, run.corpus):
         history = store_history.history(run.lake, run.feature_version, date)
         for part in parts:
-            fresh = to_read(part, history, ahead, force=run.force)
+            fresh = select_unread(part, history, ahead, force=run.force)
             writer.write(date, fresh)
             n_listed += part.height
             n_known += part.height - fresh.height
-    return Found(n_listed, n_known, writer.parts, writer.n_bytes, run.dates)
+    return Discovery(n_listed, n_known, writer.parts, writer.n_bytes, run.dates)
 
 
 def listed(run: Run, corpus: Corpus) -> Iterator[tuple[dt.date, Iterator[pl.DataFrame]]]:
     """Every date's objects, in parts; where pages are of many dates, or a date is large, they wait in staging."""
-    spool, in_turn = Spool(run.lake, paths.listed(run.id)), by_folder(corpus, run.dates)
+    spool, in_turn = DateSpool(run.lake, paths.listed(run.id)), by_folder(corpus, run.dates)
     for page in list_pages(corpus, run.dates):
         if in_turn and spool.dates not in ([], [page["date"][0]]):
             yield from spool.take_all()

@@ -9,14 +9,14 @@ from data_contracts.errors import UsageError
 from features.corpus.object_frames import of_objects
 from features.store import history
 from tasks.run.context import Run
-from tasks.stages.stage import stage
-from tasks.staging.found_objects import Found, Writer
-from tasks.staging.rejects import chosen, look_again
-from tasks.staging.unread_objects import remembered
+from tasks.stages.stage import stage_named
+from tasks.staging.found_objects import Discovery, FoundWriter
+from tasks.staging.rejects import matching_rejects, refresh_object
+from tasks.staging.unread_objects import join_history
 
 
-@stage
-def rejected(run: Run) -> Found:
+@stage_named("rejected")
+def discover_rejects(run: Run) -> Discovery:
     """Writes down which rejects are to be read again, by date.
 
     One that failed three times for the same reason is left alone while it has the same etag. One that is gone is tried
@@ -24,12 +24,12 @@ def rejected(run: Run) -> Found:
     """
     if run.corpus is None or run.retry is None:
         raise UsageError("a retry needs a corpus, and a choice among the rejects")
-    rows = chosen(run.lake, run.retry, run.dates)
+    rows = matching_rejects(run.lake, run.retry, run.dates)
     with ThreadPoolExecutor(16, thread_name_prefix="stat") as pool:
-        items = of_objects(pool.map(look_again, rows, [run.corpus] * len(rows)))
-    writer, left_alone, n_again = Writer(run), Counter[str](), 0
+        items = of_objects(pool.map(refresh_object, rows, [run.corpus] * len(rows)))
+    writer, left_alone, n_again = FoundWriter(run), Counter[str](), 0
     for (date,), own in items.partition_by("date", as_dict=True).items():
-        known = remembered(own.lazy(), history.history(run.lake, run.feature_version, date)).collect()
+        known = join_history(own.lazy(), history.history(run.lake, run.feature_version, date)).collect()
         worn_out, rest = known.filter(pl.col("worn_out").is_not_null()), known.filter(pl.col("worn_out").is_null())
         left_alone.update(worn_out["worn_out"].to_list())
         again = rest.filter(~pl.col("is_read").fill_null(False))  # read well, by a run that died: to be published
@@ -37,4 +37,4 @@ def rejected(run: Run) -> Found:
         writer.write(date, again)
         n_again += again.height
     window = tuple(sorted({row["date"] for row in rows} | set(items["date"])))
-    return Found(len(rows), len(rows) - n_again, writer.parts, writer.n_bytes, window, dict(left_alone))
+    return Discovery(len(rows), len(rows) - n_again, writer.parts, writer.n_bytes, window, dict(left_alone))

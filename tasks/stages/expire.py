@@ -4,20 +4,20 @@ import datetime as dt
 import time
 
 from data_contracts.lake import Lake
-from tasks.maintenance_report import Found, MaintenanceReport, files_below, n_bytes, newest
+from tasks.maintenance_report import FileStats, MaintenanceReport, files_below, last_change, total_bytes
 from tasks.run import staging_paths as paths
 from tasks.stages.stage import stage
-from tasks.staging.expiry import begun_at, remove_folders, report_folders
+from tasks.staging.expiry import remove_folders, report_folders, start_time
 
 
 @stage
 def expire_stagings(lake: Lake, now: dt.datetime, *, older_than_days: int, dry_run: bool) -> MaintenanceReport:
     """Removes what failed, stopped and dead runs left. Who lives writes there; who is audited waits to be published."""
     started, cutoff = time.perf_counter(), now - dt.timedelta(days=older_than_days)
-    gone: dict[str, Found] = {}
+    gone: dict[str, FileStats] = {}
     for run_id in paths.run_ids(lake):
         files = files_below(lake, folder := paths.folder(run_id))
-        if paths.ready(run_id) not in files and newest(files) < cutoff:
+        if paths.ready(run_id) not in files and last_change(files) < cutoff:
             gone[folder] = files
     return remove_folders(lake, "staging", gone, older_than_days, started, dry_run=dry_run)
 
@@ -26,12 +26,12 @@ def expire_stagings(lake: Lake, now: dt.datetime, *, older_than_days: int, dry_r
 def expire_reports(lake: Lake, now: dt.datetime, *, older_than_days: int, dry_run: bool) -> MaintenanceReport:
     """Removes old validation results and Data Docs; the ledger keeps each run's verdict."""
     started, cutoff = time.perf_counter(), now - dt.timedelta(days=older_than_days)
-    gone: dict[str, Found] = {}
+    gone: dict[str, FileStats] = {}
     for folder in report_folders(lake):
-        if begun_at(folder) >= cutoff:
+        if start_time(folder) >= cutoff:
             continue  # by its name: a listing saved
         files = files_below(lake, folder)
-        if newest(files) < cutoff:
+        if last_change(files) < cutoff:
             gone[folder] = files
     return remove_folders(lake, "validation", gone, older_than_days, started, dry_run=dry_run)
 
@@ -50,11 +50,15 @@ def expire_versions(
     for version in versions:
         started = time.perf_counter()
         folders = [f"features/{feature_set}/version={version}" for feature_set in sets]
-        n_files, size, changed = 0, 0, newest({})
+        n_files, size, changed = 0, 0, last_change({})
         for folder in folders:
             for date in lake.names(folder):
                 files = files_below(lake, f"{folder}/{date}")
-                n_files, size, changed = n_files + len(files), size + n_bytes(files), max(changed, newest(files))
+                n_files, size, changed = (
+                    n_files + len(files),
+                    size + total_bytes(files),
+                    max(changed, last_change(files)),
+                )
         is_new = changed >= cutoff
         if drop and not is_new:
             for folder in folders:

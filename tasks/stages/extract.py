@@ -34,7 +34,7 @@ def extract(run: Run, refs: list[ShardRef], client: Any, *, progress: Callable[[
     shares: Any = {"tries": run.shard_tries, "resource": GPU}
     items = ((sent, ref) for ref in largest_first)
     for ref, done in map_on_cluster(client, extract_one, items, fallback=bisect_shard(run, embedders(run)), **shares):
-        long += set_apart(run, ref, done.long)
+        long += split_off_long(run, ref, done.long)
         total += done.counts
         tell(done.counts)
     items = ((sent, ref) for ref in long)
@@ -55,7 +55,7 @@ def extract(run: Run, refs: list[ShardRef], client: Any, *, progress: Callable[[
     return total
 
 
-def set_apart(run: Run, ref: ShardRef, members: list[AudioObject]) -> list[ShardRef]:
+def split_off_long(run: Run, ref: ShardRef, members: list[AudioObject]) -> list[ShardRef]:
     """Plans each of a shard's long members as a shard of its own, and the shard without them."""
     if not members:
         return []

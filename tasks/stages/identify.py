@@ -11,12 +11,12 @@ from tasks.run import staging_paths as paths
 from tasks.run.context import Run
 from tasks.speakers.gallery import Gallery
 from tasks.stages.stage import stage
-from tasks.staging.pending import Pending, pending
-from tasks.staging.voices import nobody, reenrolled, voices
+from tasks.staging.pending import PendingRecordings, read_pending
+from tasks.staging.voices import no_identities, read_reenrolled, read_voices
 
 
 @dataclass(frozen=True)
-class Identified:
+class Identification:
     """Speakers heard for the first time, those who kept their name under another encoder, what to tell of others."""
 
     n_founded: int
@@ -25,13 +25,13 @@ class Identified:
 
 
 @stage
-def identify(run: Run, waiting: Pending) -> Identified:
+def identify(run: Run, waiting: PendingRecordings) -> Identification:
     """Writes `identities.parquet` (a speaker an utterance) and `voices.parquet` (the centroids that are new)."""
     extractor = str(run.speaker.metadata["extractor_digest"])
-    memory = Gallery.of(run.lake, extractor, reenrolled(run))
-    counted, frames = pending(run).filter("counted"), [nobody()]
+    memory = Gallery.of(run.lake, extractor, read_reenrolled(run))
+    counted, frames = read_pending(run).filter("counted"), [no_identities()]
     for date, shards in sorted(waiting.shards.items()):
-        heard = voices(run, counted, date, shards)
+        heard = read_voices(run, counted, date, shards)
         seconds = (heard["end_s"] - heard["start_s"]).to_numpy()
         answer = link_speakers(
             list(heard.select(UTTERANCE_KEY).iter_rows()),
@@ -52,4 +52,4 @@ def identify(run: Run, waiting: Pending) -> Identified:
         )
     run.lake.write_parquet(paths.identities(run.id), pl.concat(frames).to_arrow())
     run.lake.write_parquet(paths.voices(run.id), memory.table())
-    return Identified(len(memory.founded), memory.n_carried, memory.left_behind())
+    return Identification(len(memory.founded), memory.n_carried, memory.left_behind())

@@ -9,20 +9,20 @@ from dataclasses import dataclass
 import polars as pl
 
 from data_contracts.schema.tables import BY_DAY, UTTERANCE_KEY
-from tasks.aggregates.daily import by_day
+from tasks.aggregates.daily import daily_tables
 from tasks.aggregates.speaker_totals import update_speaker_totals
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
 from tasks.stages.stage import stage
 from tasks.staging import projection
-from tasks.staging.pending import Pending
-from tasks.staging.published_rows import related
-from tasks.staging.recordings import as_table, published_utterances, recordings_to_stage, rejects_to_stage
+from tasks.staging.pending import PendingRecordings
+from tasks.staging.published_rows import read_related
+from tasks.staging.recordings import cast_to_schema, recordings_to_stage, rejects_to_stage, split_published_utterances
 from tasks.staging.utterances import utterances_with_scores
 
 
 @dataclass(frozen=True)
-class Staged:
+class StagedCounts:
     """How many recordings and utterances wait for the audit."""
 
     n_recordings: int
@@ -30,15 +30,15 @@ class Staged:
 
 
 @stage
-def integrate(run: Run, waiting: Pending) -> Staged:
+def integrate(run: Run, waiting: PendingRecordings) -> StagedCounts:
     """Writes the staged tables and deletes below `staging/run=…/`, and the dates that the tables' rows are on."""
     recordings = recordings_to_stage(run)
     utterances = utterances_with_scores(run, waiting)
-    gone, again = published_utterances(run, recordings, utterances)
+    gone, again = split_published_utterances(run, recordings, utterances)
     rejects, mended = rejects_to_stage(run, recordings)
     tables = {"recordings": recordings, "utterances": utterances, "rejects": rejects}
     deletes = {"utterances": gone.select(UTTERANCE_KEY), "rejects": mended}
-    named = related(run).join(recordings, on="uri", how="semi")
+    named = read_related(run).join(recordings, on="uri", how="semi")
     said_on = pl.concat([rows.select("date") for rows in (utterances, gone, again)])
     read_on = pl.concat([recordings.select("date"), named.select("date")])
     days = pl.concat([said_on, read_on]).unique().sort("date")
@@ -46,10 +46,10 @@ def integrate(run: Run, waiting: Pending) -> Staged:
     tables["speakers"], deletes["speakers"] = update_speaker_totals(
         run, after, added=utterances, removed=pl.concat([gone, again])
     )
-    daily, compared = by_day(run, days["date"], recordings, after)
+    daily, compared = daily_tables(run, days["date"], recordings, after)
     tables |= daily
     for table, frame in tables.items():
-        run.lake.write_parquet(paths.table(run.id, table), as_table(frame, table, run).to_arrow())
+        run.lake.write_parquet(paths.table(run.id, table), cast_to_schema(frame, table, run).to_arrow())
     for table, frame in deletes.items():
         run.lake.write_parquet(paths.deletes(run.id, table), frame.to_arrow())
     places = {"utterances": said_on, "recordings": read_on, **dict.fromkeys(BY_DAY, days), "drift": compared.to_frame()}
@@ -57,4 +57,4 @@ def integrate(run: Run, waiting: Pending) -> Staged:
         paths.dates(run.id),
         {table: [day.isoformat() for day in sorted(set(rows["date"]))] for table, rows in places.items()},
     )
-    return Staged(len(recordings), len(utterances))
+    return StagedCounts(len(recordings), len(utterances))

@@ -12,11 +12,11 @@ from features.store import history
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
 from tasks.stages.stage import stage
-from tasks.staging.found_objects import Found, read_found
+from tasks.staging.found_objects import Discovery, read_found
 
 
 @stage
-def plan(run: Run, found: Found, *, n_workers: int) -> list[ShardRef]:
+def plan(run: Run, found: Discovery, *, n_workers: int) -> list[ShardRef]:
     """Packs what was found, date by date, and writes the shards down. What was done before is never packed again.
 
     In memory are a part of one date's objects, and 200 bytes a shard.
@@ -26,8 +26,8 @@ def plan(run: Run, found: Found, *, n_workers: int) -> list[ShardRef]:
     for date in found.dates:
         parts = read_found(run, found, date)
         if run.force:
-            whole, rest = _whole_shards(run, date, pl.concat(parts))
-            refs += _write_whole(run, folder, whole)
+            whole, rest = _split_complete_shards(run, date, pl.concat(parts))
+            refs += _rewrite_plans(run, folder, whole)
             parts = iter([rest])
         for objects, ends in shard_plan.packed(parts, most_bytes=most):
             ids = shard_plan.shard_ids(objects, ends, run.feature_version)
@@ -35,7 +35,7 @@ def plan(run: Run, found: Found, *, n_workers: int) -> list[ShardRef]:
     return refs
 
 
-def _whole_shards(run: Run, date: dt.date, objects: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _split_complete_shards(run: Run, date: dt.date, objects: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """A forced run writes a shard again in place if all its members are still there; the rest is packed anew.
 
     Returns the objects of such shards, with `shard`, and the others.
@@ -46,7 +46,7 @@ def _whole_shards(run: Run, date: dt.date, objects: pl.DataFrame) -> tuple[pl.Da
     return objects.join(whole, on=KEY, how="inner").sort("shard", *KEY), objects.join(whole, on=KEY, how="anti")
 
 
-def _write_whole(run: Run, folder: str, whole: pl.DataFrame) -> list[ShardRef]:
+def _rewrite_plans(run: Run, folder: str, whole: pl.DataFrame) -> list[ShardRef]:
     if whole.is_empty():
         return []
     lengths = whole.group_by("shard", maintain_order=True).len()

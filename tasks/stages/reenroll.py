@@ -9,20 +9,20 @@ from data_contracts.errors import TransientError, UndertoneError
 from data_contracts.schema.tables import SPEAKERS
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
-from tasks.speakers.enrollment import hear
-from tasks.stages.stage import stage
+from tasks.speakers.enrollment import embed_recordings
+from tasks.stages.stage import stage_named
 
 
 @dataclass(frozen=True)
-class Reenrolled:
+class Reenrollment:
     """How many enrolled voices are known under this encoder too now, and what to tell of those that are not."""
 
     n: int
     failed: list[str] = field(default_factory=list)
 
 
-@stage
-def reenrol(run: Run) -> Reenrolled:
+@stage_named("reenrol")
+def reenroll(run: Run) -> Reenrollment:
     """Writes `reenrolled.parquet`: nobody where the run reads no audio, or has published them. A source that is gone
     stops nothing.
     """
@@ -32,7 +32,7 @@ def reenrol(run: Run) -> Reenrolled:
     voices, failed = [], []
     for row in waiting.iter_rows(named=True) if run.corpus is not None and not run.batch else ():
         try:
-            heard = hear(row["sources"], run.speaker, run.config, retry_policy=run.resources.retry_policy)
+            heard = embed_recordings(row["sources"], run.speaker, run.config, retry_policy=run.resources.retry_policy)
         except TransientError:
             raise
         except UndertoneError as error:
@@ -41,4 +41,4 @@ def reenrol(run: Run) -> Reenrolled:
         voices.append({"speaker_id": row["speaker_id"], "centroid": heard.centroid.tolist()})
     columns = pa.schema([SPEAKERS.field("speaker_id"), SPEAKERS.field("centroid")])
     run.lake.write_parquet(paths.reenrolled(run.id), pa.Table.from_pylist(voices, schema=columns))
-    return Reenrolled(len(voices), failed)
+    return Reenrollment(len(voices), failed)

@@ -17,39 +17,39 @@ from tasks.compute.mapping import map_on_cluster
 from tasks.run.context import Run
 from tasks.stages.stage import stage
 from tasks.staging import adaptation, utterance_features
-from tasks.staging.pending import Pending
-from tasks.workers.score import adapts, add_beliefs, add_features, score_one
+from tasks.staging.pending import PendingRecordings
+from tasks.workers.score import score_one, sum_features, sum_posteriors, uses_speaker_adaptation
 
 Shards = Mapping[dt.date, Sequence[str]]
 
 
 @stage
-def score(run: Run, waiting: Pending, client: Any) -> int:
+def score(run: Run, waiting: PendingRecordings, client: Any) -> int:
     """Scores every utterance that waits, a future a shard and pass. Returns how many."""
     check_features(run.emotion, run.config, extractor=run.speaker.metadata.get("extractor_digest"))
-    everybody = {date: utterance_features.write_heard(run, date) for date in waiting.shards}
-    if adapts(run):
+    everybody = {date: utterance_features.write_index(run, date) for date in waiting.shards}
+    if uses_speaker_adaptation(run):
         _adapt(run, everybody, client)
-    return sum(_over(waiting.shards, score_one, run, client))
+    return sum(_map_shards(waiting.shards, score_one, run, client))
 
 
 def _adapt(run: Run, shards: Shards, client: Any) -> None:
     """Finds the offsets of each date and of its speakers, and writes them down where workers find them."""
     prior = serving.emotion_model(run.emotion, run.lake.retry_policy).prior
-    _over(shards, add_features, run, client)
+    _map_shards(shards, sum_features, run, client)
     sums = {date: adaptation.read_sums(run, date, own) for date, own in shards.items()}
     for date, of in sums.items():
         corpus = speaker_adaptation.corpus_offset(of, prior)
-        adaptation.write(run, date, of.speakers, corpus.expand(len(of.speakers), -1))
+        adaptation.write_offsets(run, date, of.speakers, corpus.expand(len(of.speakers), -1))
     for _ in range(speaker_adaptation.ROUNDS):
-        _over(shards, add_beliefs, run, client)
+        _map_shards(shards, sum_posteriors, run, client)
         for date, of in sums.items():
             believed = adaptation.read_sums(run, date, shards[date])
             own = speaker_adaptation.speaker_offsets(replace(of, posteriors=believed.posteriors), prior)
-            adaptation.write(run, date, of.speakers, own)
+            adaptation.write_offsets(run, date, of.speakers, own)
 
 
-def _over(shards: Shards, function: Callable[[Run, dt.date, str], int], run: Run, client: Any) -> list[int]:
+def _map_shards(shards: Shards, function: Callable[[Run, dt.date, str], int], run: Run, client: Any) -> list[int]:
     """A pass over all dates together: each is a round trip to the workers."""
     items = ((run.for_workers(), date, shard) for date, own in shards.items() for shard in own)
     return list(map_on_cluster(client, function, items, tries=run.shard_tries))

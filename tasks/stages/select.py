@@ -11,12 +11,12 @@ from data_contracts.lake.snapshot import newest_versions
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
 from tasks.stages.stage import stage
-from tasks.staging.pending import Pending, shards_by_date, take_dates, unpublished, with_counted
-from tasks.staging.published_rows import shown, write_related
+from tasks.staging.pending import PendingRecordings, shards_by_date, take_dates, unpublished, with_counted
+from tasks.staging.published_rows import published_recordings, write_related
 
 
 @stage
-def select(run: Run, dates: Sequence[dt.date]) -> Pending:
+def select(run: Run, dates: Sequence[dt.date]) -> PendingRecordings:
     """Writes `pending.parquet`: recordings that are unpublished, or published with other versions, of the first dates
     that have any, together no more than `batch_recordings` unless one date has more.
 
@@ -26,12 +26,12 @@ def select(run: Run, dates: Sequence[dt.date]) -> Pending:
     base, rest = newest_versions(run.lake), list(dates)
     while rest:
         current = take_dates(run, rest)
-        same_name = shown(run, by="uri", values=current["uri"])
+        same_name = published_recordings(run, by="uri", values=current["uri"])
         pending = unpublished(run, current, same_name)
         if pending.height:
             same_name = same_name.join(pending, on="uri", how="semi")
             pending = with_counted(pending, write_related(run, pending, same_name))
             run.lake.write_parquet(paths.pending(run.id), pending.to_arrow())
             looked_at = dates[: len(dates) - len(rest)]
-            return Pending(len(pending), shards_by_date(pending), base, tuple(looked_at), tuple(rest))
-    return Pending(0, {}, base, tuple(dates))
+            return PendingRecordings(len(pending), shards_by_date(pending), base, tuple(looked_at), tuple(rest))
+    return PendingRecordings(0, {}, base, tuple(dates))

@@ -1,7 +1,7 @@
-"""How a stage becomes a Prefect task: never cached, tried again only for what trying again may mend."""
+"""Decorators that make a stage a Prefect task: never cached, retried only after a transient error."""
 
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar
 
 from prefect import task
@@ -16,24 +16,34 @@ R = TypeVar("R")
 
 
 def stage(function: Callable[P, R]) -> Task[P, R]:
-    """Decorates a stage. The cache is off because Prefect's default looks at the task's own lines alone.
+    """Decorate a stage that Prefect shows under the function's name.
 
-    What Polars and deltalake raise of the store, wherever a stage collects or commits, is translated here.
+    The cache is off because Prefect's default looks at the task's own lines alone. Errors that Polars and deltalake
+    raise of the store, wherever a stage collects or commits, are translated here.
     """
+    return _as_task(function, name=function.__name__)
 
+
+def stage_named(name: str) -> Callable[[Callable[P, R]], Task[P, R]]:
+    """Decorate a stage that Prefect shows under `name`: deployments and their histories know it by that."""
+    return partial(_as_task, name=name)
+
+
+def _as_task(function: Callable[P, R], *, name: str) -> Task[P, R]:
     @wraps(function)
-    def in_our_words(*args: P.args, **kwargs: P.kwargs) -> R:
-        with translate_errors(f"stage {function.__name__}"):
+    def with_translated_errors(*args: P.args, **kwargs: P.kwargs) -> R:
+        with translate_errors(f"stage {name}"):
             return function(*args, **kwargs)
 
     decorate = task(
+        name=name,
         cache_policy=NO_CACHE,
         persist_result=False,
         retries=2,
         retry_delay_seconds=[2, 15],
         retry_condition_fn=_is_transient,
     )
-    return decorate(in_our_words)
+    return decorate(with_translated_errors)
 
 
 def _is_transient(_task: Any, _run: Any, state: Any) -> bool:

@@ -39,13 +39,13 @@ def read_sums(run: Run, date: dt.date, shards: Sequence[str]) -> Sums:
     return Sums.merge(parts)
 
 
-def write(run: Run, date: dt.date, speakers: Sequence[str], offsets: Tensor) -> None:
+def write_offsets(run: Run, date: dt.date, speakers: Sequence[str], offsets: Tensor) -> None:
     """(n_speakers, n_features) what to take from each speaker's utterances."""
     table = pl.DataFrame({"speaker_id": list(speakers), "offset": np.ascontiguousarray(offsets.float().numpy())})
     run.lake.write_parquet(paths.speaker_offsets(run.id, date), table.to_arrow())
 
 
-def read(run: Run, date: dt.date, rows: pl.DataFrame) -> Tensor:
+def read_offsets(run: Run, date: dt.date, rows: pl.DataFrame) -> Tensor:
     """(n, n_features) what to take from each row, by its `speaker_id`."""
     known = pl.DataFrame(run.lake.read_parquet(paths.speaker_offsets(run.id, date)))
     own = rows.select("speaker_id").join(known, on="speaker_id", how="left", maintain_order="left")["offset"]

@@ -11,7 +11,7 @@ from data_contracts.lake import Lake
 ROWS_IN_MEMORY = 1_000_000  # about 200 MB
 
 
-class Spool:
+class DateSpool:
     """Takes frames with a `date`, and gives back those of a date; beyond `most_rows` in all it writes parts."""
 
     def __init__(self, lake: Lake, folder: str, *, most_rows: int = ROWS_IN_MEMORY) -> None:

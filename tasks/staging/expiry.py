@@ -7,7 +7,7 @@ from data_contracts.lake import Lake
 from data_contracts.schema import tables
 from data_contracts.schema.tables import RECORDINGS
 from features.store import shard_files
-from tasks.maintenance_report import Found, MaintenanceReport, n_bytes
+from tasks.maintenance_report import FileStats, MaintenanceReport, total_bytes
 
 
 def unpublished_versions(lake: Lake) -> list[str]:
@@ -24,10 +24,10 @@ def report_folders(lake: Lake) -> list[str]:
     return [f"validation/{name}" for name in lake.names("validation") if name.startswith("run=")]
 
 
-def begun_at(folder: str) -> dt.datetime:
+def start_time(folder: str) -> dt.datetime:
     """When a run began, by its id; long ago where the id does not say.
 
-    >>> begun_at("validation/run=20261122T030000Z-0a1b2c").isoformat()
+    >>> start_time("validation/run=20261122T030000Z-0a1b2c").isoformat()
     '2026-11-22T03:00:00+00:00'
     """
     stamp = folder.rsplit("run=", 1)[-1].partition("-")[0]
@@ -38,7 +38,7 @@ def begun_at(folder: str) -> dt.datetime:
 
 
 def remove_folders(
-    lake: Lake, what: str, gone: dict[str, Found], older_than_days: int, started: float, *, dry_run: bool
+    lake: Lake, what: str, gone: dict[str, FileStats], older_than_days: int, started: float, *, dry_run: bool
 ) -> MaintenanceReport:
     """Removes the folders in `gone`, unless it is a dry run, and tells how much that is."""
     if not dry_run:
@@ -46,6 +46,6 @@ def remove_folders(
             lake.remove(folder)
     words = f"{len(gone)} run(s) older than {older_than_days} days {'would be ' if dry_run else ''}removed"
     did = words if gone else f"nothing older than {older_than_days} days"
-    n_files, size = sum(map(len, gone.values())), sum(map(n_bytes, gone.values()))
+    n_files, size = sum(map(len, gone.values())), sum(map(total_bytes, gone.values()))
     kept = (n_files, size) if dry_run else (0, 0)
     return MaintenanceReport(what, did, n_files, kept[0], size, kept[1], time.perf_counter() - started)

@@ -13,7 +13,7 @@ from tasks.run.context import Run
 
 
 @dataclass(frozen=True)
-class Found:
+class Discovery:
     """How many objects were listed, how many of them need no reading, and the dates of the others.
 
     `parts` says how many files a date's are written down in; `window` are the dates that the run is for, None for all;
@@ -32,7 +32,7 @@ class Found:
         return tuple(sorted(self.parts))
 
 
-class Writer:
+class FoundWriter:
     """Writes down what is to be read, by date, a content once; counts the files and the bytes."""
 
     def __init__(self, run: Run) -> None:
@@ -50,9 +50,10 @@ class Writer:
         self.n_bytes += int(once["bytes"].sum())
 
 
-def read_found(run: Run, found: Found, date: dt.date) -> Iterator[pl.DataFrame]:
-    """What `Writer` wrote of a date, in the order of (uri, etag): a file at a time where they continue each other, as
-    those of a listing do; else in one piece.
+def read_found(run: Run, found: Discovery, date: dt.date) -> Iterator[pl.DataFrame]:
+    """Read what `FoundWriter` wrote of a date, in the order of (uri, etag).
+
+    A file at a time where they continue each other, as those of a listing do; else in one piece.
     """
     parts = (_read_part(run, date, number) for number in range(found.parts[date]))
     if _in_order(run, found, date):
@@ -60,7 +61,7 @@ def read_found(run: Run, found: Found, date: dt.date) -> Iterator[pl.DataFrame]:
     return iter([pl.concat(parts).unique(KEY, keep="last").sort(KEY)])
 
 
-def _in_order(run: Run, found: Found, date: dt.date) -> bool:
+def _in_order(run: Run, found: Discovery, date: dt.date) -> bool:
     if found.parts[date] == 1:
         return True
     tables = (run.lake.read_parquet(paths.found(run.id, date, number), KEY) for number in range(found.parts[date]))

@@ -12,7 +12,7 @@ from tasks.run.context import Run
 
 
 @dataclass(frozen=True)
-class Pending:
+class PendingRecordings:
     """How many recordings wait, the shards by date that hold their features, and the tables as they stood.
 
     `dates` are those that were looked at, `rest` those that were not yet.
@@ -49,7 +49,7 @@ def shards_by_date(pending: pl.DataFrame) -> dict[dt.date, list[str]]:
     return {date: group["shard"].to_list() for (date,), group in counted.group_by("date", maintain_order=True)}
 
 
-def pending(run: Run) -> pl.DataFrame:
+def read_pending(run: Run) -> pl.DataFrame:
     """The rows that `select` wrote."""
     return pl.DataFrame(run.lake.read_parquet(paths.pending(run.id)))
 

@@ -8,7 +8,7 @@ from data_contracts.schema import tables
 from data_contracts.schema.tables import QUALITY_MEASURES, UTTERANCE_KEY
 from features.corpus.sources import Sources
 
-_TOLD = (
+_COLUMNS = (
     *("uri", "recording_id", "date", "source", "attributes", "status", "reason"),
     *("seconds", "speech_s", "clipped_share", *QUALITY_MEASURES),
 )
@@ -27,13 +27,17 @@ def utterances(
 
 def recordings(lake: Lake, days: pl.Series, staged: pl.DataFrame, sources: Sources) -> pl.DataFrame:
     """A few columns of the recordings of `days`; what was published before there were sources gets its source."""
-    published = lake.frame("recordings", tables.RECORDINGS).filter(pl.col("date").is_in(days.implode())).select(_TOLD)
+    published = (
+        lake.frame("recordings", tables.RECORDINGS).filter(pl.col("date").is_in(days.implode())).select(_COLUMNS)
+    )
     kept = published.join(staged.lazy().select("uri"), on="uri", how="anti").collect()
-    rows = pl.concat([kept, staged.filter(pl.col("date").is_in(days.implode())).select(_TOLD)], how="vertical_relaxed")
-    return with_sources(rows, sources).drop("attributes")
+    rows = pl.concat(
+        [kept, staged.filter(pl.col("date").is_in(days.implode())).select(_COLUMNS)], how="vertical_relaxed"
+    )
+    return recordings_with_sources(rows, sources).drop("attributes")
 
 
-def with_sources(recordings: pl.DataFrame, sources: Sources) -> pl.DataFrame:
+def recordings_with_sources(recordings: pl.DataFrame, sources: Sources) -> pl.DataFrame:
     """`source` where a row has none yet; needs uri, date and attributes."""
     rows = recordings.select("uri", "date", "attributes").iter_rows()
     named = pl.Series("source", [sources.of(*row) for row in rows], pl.String)
@@ -42,7 +46,9 @@ def with_sources(recordings: pl.DataFrame, sources: Sources) -> pl.DataFrame:
     return recordings.with_columns(source=pl.col("source").fill_null(named))
 
 
-def from_sources(lake: Lake, utterances: pl.DataFrame, recordings: pl.DataFrame, sources: Sources) -> pl.DataFrame:
+def utterances_with_sources(
+    lake: Lake, utterances: pl.DataFrame, recordings: pl.DataFrame, sources: Sources
+) -> pl.DataFrame:
     """`utterances` with the `source` of the recording under whose name they are kept: its first on their date.
 
     Where that name went to another content, of any that has theirs; `recordings` are those of the dates.
@@ -53,7 +59,7 @@ def from_sources(lake: Lake, utterances: pl.DataFrame, recordings: pl.DataFrame,
     astray = found.filter(pl.col("source").is_null()).select("recording_id").unique()
     if astray.is_empty():
         return found
-    elsewhere = pl.concat([usable, _elsewhere(lake, astray, sources)]).sort("date", "uri")
+    elsewhere = pl.concat([usable, _published_elsewhere(lake, astray, sources)]).sort("date", "uri")
     any_of_them = elsewhere.unique("recording_id", keep="first").select("recording_id", other="source")
     return (
         found.join(any_of_them, on="recording_id", how="left")
@@ -62,8 +68,8 @@ def from_sources(lake: Lake, utterances: pl.DataFrame, recordings: pl.DataFrame,
     )
 
 
-def _elsewhere(lake: Lake, wanted: pl.DataFrame, sources: Sources) -> pl.DataFrame:
+def _published_elsewhere(lake: Lake, wanted: pl.DataFrame, sources: Sources) -> pl.DataFrame:
     listed = lake.frame("recordings", tables.RECORDINGS).filter(pl.col("status") == "ok")
     rows = listed.select("recording_id", "date", "uri", "source", "attributes")
     found = rows.join(wanted.lazy(), on="recording_id", how="semi").collect(engine="streaming")
-    return with_sources(found, sources).select("recording_id", "date", "uri", "source")
+    return recordings_with_sources(found, sources).select("recording_id", "date", "uri", "source")

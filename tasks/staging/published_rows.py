@@ -18,7 +18,7 @@ _COLUMNS = (
 _NARROW = (*tables.UTTERANCE_KEY, "date", "speaker_id", "start_s", "end_s")
 
 
-def shown(run: Run, *, by: str, values: pl.Series) -> pl.DataFrame:
+def published_recordings(run: Run, *, by: str, values: pl.Series) -> pl.DataFrame:
     """The published recordings whose column `by` is among `values`."""
     wanted = pl.LazyFrame({by: values.drop_nulls().unique()})
     rows = run.lake.frame("recordings", tables.RECORDINGS).select(_COLUMNS)
@@ -28,23 +28,23 @@ def shown(run: Run, *, by: str, values: pl.Series) -> pl.DataFrame:
 def write_related(run: Run, pending: pl.DataFrame, same_name: pl.DataFrame) -> pl.DataFrame:
     """Writes down and returns what is published under the same names, or is of the same content as old or new."""
     contents = pl.concat([pending["recording_id"], same_name["recording_id"]])
-    same_content = shown(run, by="recording_id", values=contents)
+    same_content = published_recordings(run, by="recording_id", values=contents)
     found = pl.concat([same_name, same_content]).unique("uri", keep="first").sort("uri")
     run.lake.write_parquet(paths.related(run.id), found.to_arrow())
     return found
 
 
-def related(run: Run) -> pl.DataFrame:
+def read_related(run: Run) -> pl.DataFrame:
     """The rows that `write_related` wrote."""
     return pl.DataFrame(run.lake.read_parquet(paths.related(run.id)))
 
 
-def shown_utterances(run: Run, recording_ids: pl.Series) -> pl.DataFrame:
+def published_utterances(run: Run, recording_ids: pl.Series) -> pl.DataFrame:
     """Key, date, speaker and times of the published utterances of some recordings.
 
     They lie where a recording of that content is listed; where its first name went to another content, elsewhere.
     """
-    listed = related(run).filter(pl.col("recording_id").is_in(recording_ids.implode()), pl.col("status") == "ok")
+    listed = read_related(run).filter(pl.col("recording_id").is_in(recording_ids.implode()), pl.col("status") == "ok")
     found = _utterances(run, recording_ids, listed["date"].unique().to_list())
     expected = listed.filter(pl.col("n_segments") > 0).select("recording_id").unique()
     astray = expected.join(found, on="recording_id", how="anti")["recording_id"]

@@ -6,13 +6,13 @@ from data_contracts.schema import tables
 from data_contracts.schema.tables import TABLE_KEYS, UTTERANCE_KEY
 from tasks.run.context import Run
 from tasks.staging import projection
-from tasks.staging.pending import pending
-from tasks.staging.published_rows import related, shown_utterances
+from tasks.staging.pending import read_pending
+from tasks.staging.published_rows import published_utterances, read_related
 
 
 def recordings_to_stage(run: Run) -> pl.DataFrame:
     """The recordings that wait, with their source and every version that made them."""
-    return projection.with_sources(pending(run), run.sources).with_columns(
+    return projection.recordings_with_sources(read_pending(run), run.sources).with_columns(
         emotion_model=pl.lit(run.emotion.label),
         speaker_model=pl.lit(run.speaker.label),
         feature_version=pl.lit(run.feature_version),
@@ -20,21 +20,21 @@ def recordings_to_stage(run: Run) -> pl.DataFrame:
     )
 
 
-def published_utterances(
+def split_published_utterances(
     run: Run, recordings: pl.DataFrame, utterances: pl.DataFrame
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """What is published of these recordings: utterances that are to go, and those that are staged again.
 
     Those go that the touched recordings do not have any more, and those of contents that were overwritten.
     """
-    listed = related(run)
+    listed = read_related(run)
     before = listed.join(recordings, on="uri", how="semi").select("recording_id")
     others = listed.join(recordings, on="uri", how="anti").filter(pl.col("status") == "ok")
     overwritten = before.join(recordings, on="recording_id", how="anti").join(others, on="recording_id", how="anti")
     unusable = recordings.filter(pl.col("status") != "ok").join(others, on="recording_id", how="anti")
     counted = recordings.filter("counted")
     touched = pl.concat([frame.select("recording_id") for frame in (overwritten, unusable, counted)])
-    published = shown_utterances(run, touched["recording_id"].drop_nulls().unique())
+    published = published_utterances(run, touched["recording_id"].drop_nulls().unique())
     return published.join(utterances, on=UTTERANCE_KEY, how="anti"), published.join(
         utterances, on=UTTERANCE_KEY, how="semi"
     )
@@ -48,7 +48,7 @@ def rejects_to_stage(run: Run, recordings: pl.DataFrame) -> tuple[pl.DataFrame, 
     return rejected, before.join(rejected.lazy(), on=key, how="anti").select(key).collect()
 
 
-def as_table(frame: pl.DataFrame, table: str, run: Run) -> pl.DataFrame:
+def cast_to_schema(frame: pl.DataFrame, table: str, run: Run) -> pl.DataFrame:
     """Exactly the columns and types of the table's schema."""
     schema = run.utterances if table == "utterances" else getattr(tables, table.upper())
     empty = pl.DataFrame(schema.empty_table())

@@ -17,7 +17,7 @@ from tasks.run.context import RejectFilter
 _TOLD = ("bytes", "modified", "attributes", "read_at")
 
 
-def chosen(lake: Lake, choice: RejectFilter, dates: tuple[dt.date, ...] | None) -> list[dict[str, Any]]:
+def matching_rejects(lake: Lake, choice: RejectFilter, dates: tuple[dt.date, ...] | None) -> list[dict[str, Any]]:
     """The rejects that a choice means, each with what its row of `recordings` tells of the object.
 
     Raises UsageError where a URI is none of them.
@@ -36,7 +36,7 @@ def chosen(lake: Lake, choice: RejectFilter, dates: tuple[dt.date, ...] | None) 
     return rejects.lazy().join(told, on=["uri", "etag"], how="left").sort("date", "uri").collect().to_dicts()
 
 
-def look_again(row: dict[str, Any], corpus: Corpus) -> AudioObject:
+def refresh_object(row: dict[str, Any], corpus: Corpus) -> AudioObject:
     """The object as it is now; as it was where it is gone or may not be looked at: reading it will say so.
 
     One that has not changed keeps its date, under which its history lies.

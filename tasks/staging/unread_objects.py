@@ -6,14 +6,16 @@ from features.corpus import object_frames
 from features.corpus.object_frames import KEY
 
 
-def to_read(listed: pl.DataFrame, history: pl.DataFrame, ahead: pl.DataFrame, *, force: bool = False) -> pl.DataFrame:
+def select_unread(
+    listed: pl.DataFrame, history: pl.DataFrame, ahead: pl.DataFrame, *, force: bool = False
+) -> pl.DataFrame:
     """Of a date's listed objects those to read (`rows.SCHEMA`), by `store_history.history` and `published_ahead`.
 
     What failed for a reason that passes is read again until it failed too often; by force, everything is.
     """
     done = pl.lit(False) if force else (pl.col("is_settled") | pl.col("worn_out").is_not_null()).fill_null(False)
     return (
-        remembered(listed.lazy().with_columns(read_after=None), history)
+        join_history(listed.lazy().with_columns(read_after=None), history)
         .filter(~done)
         .join(ahead.lazy().rename({"read_after": "ahead"}), on="uri", how="left", maintain_order="left")
         .with_columns(
@@ -25,7 +27,7 @@ def to_read(listed: pl.DataFrame, history: pl.DataFrame, ahead: pl.DataFrame, *,
     )
 
 
-def remembered(objects: pl.LazyFrame, history: pl.DataFrame) -> pl.LazyFrame:
+def join_history(objects: pl.LazyFrame, history: pl.DataFrame) -> pl.LazyFrame:
     """Objects of a date beside earlier attempts at their contents (`store_history.history`; `tries_before`), and
     `read_after` brought up to when their URI was read last.
     """

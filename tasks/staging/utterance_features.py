@@ -15,7 +15,7 @@ from features.dsp.gemaps import EGEMAPS_NAMES
 from features.store import history, shard_files
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
-from tasks.staging.pending import pending
+from tasks.staging.pending import read_pending
 
 _VOICED = pl.col("VoicedSegmentsPerSec") * pl.col("MeanVoicedSegmentLengthSec")  # share of the time
 
@@ -24,10 +24,10 @@ _shards: OrderedDict[tuple[str, str, dt.date, str], dict[str, pl.DataFrame]] = O
 _lock = threading.Lock()
 
 
-def write_heard(run: Run, date: dt.date) -> list[str]:
+def write_index(run: Run, date: dt.date) -> list[str]:
     """Writes the date's utterances (key, speaker_id, shard, waits) where workers find them; returns their shards."""
     places = ["recording_id", "shard"]
-    waiting = pending(run).filter("counted", pl.col("date") == date).select(places)
+    waiting = read_pending(run).filter("counted", pl.col("date") == date).select(places)
     identities = pl.DataFrame(run.lake.read_parquet(paths.identities(run.id))).select(*UTTERANCE_KEY, "speaker_id")
     waits = identities.join(waiting, on="recording_id", how="inner").with_columns(waits=pl.lit(True))
     held = history.recordings(run.lake, run.feature_version, date).filter(pl.col("status") == "ok")
@@ -45,7 +45,7 @@ def write_heard(run: Run, date: dt.date) -> list[str]:
     return everybody["shard"].unique().sort().to_list()
 
 
-def utterances(run: Run, date: dt.date, shard: str, *, afresh: bool) -> tuple[pl.DataFrame, Tensor]:
+def load_shard(run: Run, date: dt.date, shard: str, *, afresh: bool) -> tuple[pl.DataFrame, Tensor]:
     """A shard's utterances (key, speaker_id, waits, seconds, voiced_s), and their features (n, n_features) float32.
 
     The features are those of the emotion model's feature sets, one set behind the other; eGeMAPS for a model that names

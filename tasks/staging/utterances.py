@@ -10,15 +10,15 @@ from data_contracts.schema.tables import UTTERANCE_KEY
 from features.store import shard_files
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
-from tasks.staging.pending import Pending, pending
+from tasks.staging.pending import PendingRecordings, read_pending
 
 
-def utterances_with_scores(run: Run, waiting: Pending) -> pl.DataFrame:
+def utterances_with_scores(run: Run, waiting: PendingRecordings) -> pl.DataFrame:
     """The rows of `utterances`, in the order of their keys, each with every version that made it."""
     schema = run.utterances
     if not waiting.shards:
         return pl.DataFrame(schema.empty_table())
-    counted = pending(run).filter("counted")
+    counted = read_pending(run).filter("counted")
     parts = []
     for date, shards in waiting.shards.items():
         for shard in shards:
@@ -34,7 +34,7 @@ def utterances_with_scores(run: Run, waiting: Pending) -> pl.DataFrame:
         .join(identities, on=UTTERANCE_KEY, how="left")
         .join(named_channels(run, counted), on=["recording_id", "channel"], how="left")
         .with_columns(
-            emotion=_likeliest(run.classes),
+            emotion=_likeliest_emotion(run.classes),
             emotion_model=pl.lit(run.emotion.label),
             speaker_model=pl.lit(run.speaker.label),
             feature_version=pl.lit(run.feature_version),
@@ -56,7 +56,7 @@ def named_channels(run: Run, recordings: pl.DataFrame) -> pl.DataFrame:
         [
             (recording_id, channel, name)
             for recording_id, n_channels, attributes in rows
-            for channel, name in enumerate(_names(run, n_channels, attributes))
+            for channel, name in enumerate(_channel_names(run, n_channels, attributes))
             if name
         ],
         schema={"recording_id": pl.String, "channel": pl.Int16, "channel_name": pl.String},
@@ -64,7 +64,7 @@ def named_channels(run: Run, recordings: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _names(run: Run, n_channels: int, attributes: str | None) -> tuple[str, ...]:
+def _channel_names(run: Run, n_channels: int, attributes: str | None) -> tuple[str, ...]:
     """What a manifest of before said in other words counts as nothing said."""
     own: tuple[str, ...] = ()
     if attributes and "channel_names" in attributes:
@@ -74,7 +74,7 @@ def _names(run: Run, n_channels: int, attributes: str | None) -> tuple[str, ...]
     return () if n_channels == 1 and len(names) > 1 else names
 
 
-def _likeliest(classes: list[str]) -> pl.Expr:
+def _likeliest_emotion(classes: list[str]) -> pl.Expr:
     """Null where all scores are, and for a model that tells dimensions only."""
     if not classes:
         return pl.lit(None, pl.String)

@@ -12,7 +12,7 @@ from tasks.run import staging_paths as paths
 from tasks.run.context import Run
 
 
-def voices(run: Run, counted: pl.DataFrame, date: dt.date, shards: list[str]) -> pl.DataFrame:
+def read_voices(run: Run, counted: pl.DataFrame, date: dt.date, shards: list[str]) -> pl.DataFrame:
     """A date's utterances that wait, with their embeddings and times, in the order of their keys."""
     wanted = counted.filter(pl.col("date") == date).select("recording_id", "shard")
     parts = []
@@ -26,14 +26,14 @@ def voices(run: Run, counted: pl.DataFrame, date: dt.date, shards: list[str]) ->
     return pl.concat(parts).unique(UTTERANCE_KEY, keep="first").sort(UTTERANCE_KEY)
 
 
-def nobody() -> pl.DataFrame:
+def no_identities() -> pl.DataFrame:
     """No rows, with the columns of `identities.parquet`."""
     schema = utterances_schema(())
     columns = [*UTTERANCE_KEY, "speaker_id", "speaker_score", "speaker_known"]
     return pl.DataFrame(pa.schema([schema.field(name) for name in columns]).empty_table())
 
 
-def reenrolled(run: Run) -> dict[str, np.ndarray]:
+def read_reenrolled(run: Run) -> dict[str, np.ndarray]:
     """(dim,) centroids by speaker_id, as `reenrol` wrote them."""
     rows = run.lake.read_parquet(paths.reenrolled(run.id)).to_pylist()
     return {row["speaker_id"]: np.asarray(row["centroid"], np.float32) for row in rows}

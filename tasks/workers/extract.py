@@ -20,7 +20,7 @@ from tasks.run.context import Run
 
 def extract_one(run: Run, shard: ShardRef) -> tuple[ShardRef, ShardExtraction]:
     """What a worker does: it opens the encoder and the lake, and returns counts, and what is too long for it."""
-    _settle()
+    _set_up_torch()
     return shard, extract_shard(
         run.lake,
         shard,
@@ -34,7 +34,7 @@ def extract_one(run: Run, shard: ShardRef) -> tuple[ShardRef, ShardExtraction]:
 
 def survey_one(run: Run, shard: ShardRef) -> tuple[LongRef, Counts]:
     """What a worker does with a long recording first."""
-    _settle()
+    _set_up_torch()
     counts = Counts()
     return survey(
         run.lake, shard, paths.long_recordings(run.id), config=run.config, resources=run.resources, counts=counts
@@ -48,7 +48,7 @@ def survey_fallback(run: Run, reject: Reject, shard: ShardRef) -> tuple[LongRef,
 
 def describe_one(run: Run, ref: LongRef, number: int) -> Counts:
     """What workers then do, each with a stretch of it."""
-    _settle()
+    _set_up_torch()
     return extract_range(run.lake, ref, number, config=run.config, embedders=embedders(run), resources=run.resources)
 
 
@@ -70,7 +70,7 @@ def assemble_fallback(run: Run, reject: Reject, ref: LongRef) -> Counts:
     return assemble_one(run, ref)
 
 
-def _settle() -> None:
+def _set_up_torch() -> None:
     """Of torch, where shards are computed: a core a worker, and on a GPU the precision of a core."""
     import torch
 

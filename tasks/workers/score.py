@@ -19,26 +19,30 @@ from tasks.run import staging_paths as paths
 from tasks.run.context import Run
 from tasks.staging import adaptation, utterance_features
 
-LEAST_VOICED_S = 0.25  # of voiced sound; nobody can tell from less
+MIN_VOICED_S = 0.25  # of voiced sound; nobody can tell from less
 
 
-def adapts(run: Run) -> bool:
+def uses_speaker_adaptation(run: Run) -> bool:
     """Whether it is one of our own models; another's pyfunc takes eGeMAPS by name, and knows of no speakers."""
     return "features" in run.emotion.metadata
 
 
-def add_features(run: Run, date: dt.date, shard: str) -> int:
+def sum_features(run: Run, date: dt.date, shard: str) -> int:
     """What a worker does first: adds up the features of each speaker. Returns how many speakers there are."""
-    rows, standardised, _ = _read(run, date, shard, afresh=True)
+    rows, standardised, _ = _load_standardised(run, date, shard, afresh=True)
     nothing = torch.zeros(len(rows), len(run.classes))
-    return adaptation.write_sums(run, date, shard, Sums.from_utterances(*_who(rows), standardised, nothing))
+    return adaptation.write_sums(
+        run, date, shard, Sums.from_utterances(*_speakers_and_weights(rows), standardised, nothing)
+    )
 
 
-def add_beliefs(run: Run, date: dt.date, shard: str) -> int:
+def sum_posteriors(run: Run, date: dt.date, shard: str) -> int:
     """What a worker does then: adds up what the model believes of each speaker's moods."""
-    rows, standardised, model = _read(run, date, shard)
-    beliefs = model.class_posteriors(standardised - adaptation.read(run, date, rows))
-    return adaptation.write_sums(run, date, shard, Sums.from_utterances(*_who(rows), standardised[:, :0], beliefs))
+    rows, standardised, model = _load_standardised(run, date, shard)
+    beliefs = model.class_posteriors(standardised - adaptation.read_offsets(run, date, rows))
+    return adaptation.write_sums(
+        run, date, shard, Sums.from_utterances(*_speakers_and_weights(rows), standardised[:, :0], beliefs)
+    )
 
 
 def score_one(run: Run, date: dt.date, shard: str) -> int:
@@ -47,7 +51,7 @@ def score_one(run: Run, date: dt.date, shard: str) -> int:
     names = [*(f"score_{label}" for label in run.classes), *run.dimensions]
     columns = {name: pl.Series(scores[:, index]) for index, name in enumerate(names)}
     unnamed = pl.lit(None if run.classes else str(Unscored.NO_CLASSES), pl.String)
-    enough = pl.col("voiced_s") >= LEAST_VOICED_S
+    enough = pl.col("voiced_s") >= MIN_VOICED_S
     table = (
         rows.with_columns(**columns)
         .filter("waits")
@@ -64,12 +68,12 @@ def score_one(run: Run, date: dt.date, shard: str) -> int:
 def _scores(run: Run, date: dt.date, shard: str) -> tuple[pl.DataFrame, np.ndarray]:
     """(n, classes and then dimensions) of a shard's utterances."""
     if "feature_set" in run.emotion.metadata:
-        rows, vectors = utterance_features.utterances(run, date, shard, afresh=True)
+        rows, vectors = utterance_features.load_shard(run, date, shard, afresh=True)
         return rows, serving.pretrained_emotion_model(run.emotion, run.lake.retry_policy).scores(vectors).numpy()
-    if adapts(run):
-        rows, standardised, model = _read(run, date, shard)
-        return rows, model.class_posteriors(standardised - adaptation.read(run, date, rows)).numpy()
-    rows, features = utterance_features.utterances(run, date, shard, afresh=True)
+    if uses_speaker_adaptation(run):
+        rows, standardised, model = _load_standardised(run, date, shard)
+        return rows, model.class_posteriors(standardised - adaptation.read_offsets(run, date, rows)).numpy()
+    rows, features = utterance_features.load_shard(run, date, shard, afresh=True)
     from models.registry import loading
 
     frame = pl.DataFrame(features.numpy(), schema=list(EGEMAPS_NAMES)).to_pandas()
@@ -80,13 +84,15 @@ def _scores(run: Run, date: dt.date, shard: str) -> tuple[pl.DataFrame, np.ndarr
     return rows, np.asarray(scores[run.classes], np.float64)
 
 
-def _read(run: Run, date: dt.date, shard: str, *, afresh: bool = False) -> tuple[pl.DataFrame, Tensor, EmotionModel]:
+def _load_standardised(
+    run: Run, date: dt.date, shard: str, *, afresh: bool = False
+) -> tuple[pl.DataFrame, Tensor, EmotionModel]:
     model = serving.emotion_model(run.emotion, run.lake.retry_policy)
-    rows, features = utterance_features.utterances(run, date, shard, afresh=afresh)
+    rows, features = utterance_features.load_shard(run, date, shard, afresh=afresh)
     return rows, model.standardise(features), model
 
 
-def _who(rows: pl.DataFrame) -> tuple[list[str], Tensor]:
+def _speakers_and_weights(rows: pl.DataFrame) -> tuple[list[str], Tensor]:
     """Who speaks, and how much each utterance says of them."""
     return rows["speaker_id"].to_list(), speaker_adaptation.utterance_weight(
         torch.from_numpy(np.array(rows["seconds"].to_numpy()))

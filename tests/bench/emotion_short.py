@@ -4,7 +4,7 @@
 
 CORPORA_DIR holds labels.csv (path, speaker, emotion). The middle of each clip is kept, of several lengths, and judged
 by models that have not heard its speaker (5 folds, the shipped recipe without copies, each clip by itself). What falls
-below `tasks.workers.score.LEAST_VOICED_S` gets no emotion.
+below `tasks.workers.score.MIN_VOICED_S` gets no emotion.
 """
 
 import sys

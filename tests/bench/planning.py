@@ -35,8 +35,8 @@ from features.store import history, shard_files
 from tasks.run.context import Run
 from tasks.stages.discover import discover
 from tasks.stages.plan import plan
-from tasks.staging.date_spool import Spool
-from tasks.staging.found_objects import Writer
+from tasks.staging.date_spool import DateSpool
+from tasks.staging.found_objects import FoundWriter
 
 VERSION, PAGE, A_SHARD = "0123456789ab", 1_000, 1_000
 MB = 1e6
@@ -61,10 +61,10 @@ def main() -> None:
 def measure(lake: Lake, dates: tuple[dt.date, ...], n_objects: int, a_date: int, now: Callable[[], float]) -> None:
     clock, made = Clock(now), Made(lake, n_objects, a_date)
     tasks.stages.discover.list_pages = clock.ticking("make up listing and history", made.pages)
-    Spool.add = clock.timed("gather the pages", Spool.add)
+    DateSpool.add = clock.timed("gather the pages", DateSpool.add)
     history.history = clock.timed("read the history", history.history)
-    tasks.stages.discover.to_read = clock.timed("anti-join", tasks.stages.discover.to_read)
-    Writer.write = clock.timed("write down what is fresh", Writer.write)
+    tasks.stages.discover.select_unread = clock.timed("anti-join", tasks.stages.discover.to_read)
+    FoundWriter.write = clock.timed("write down what is fresh", FoundWriter.write)
     tasks.plan.read_found = clock.ticking("read what is fresh", tasks.plan.read_found)
     shard_plan.pack = clock.timed("pack", shard_plan.pack)
     shard_plan.shard_ids = clock.timed("ids", shard_plan.shard_ids)

@@ -56,7 +56,7 @@ def test_daily_tables_add_up(settings, published):
 def test_what_says_too_little_is_published_without_an_emotion(settings, monkeypatch):
     """Half of the sample's utterances are called too short of voice; the days still add up, and nobody is lost."""
     least_s = 2.0
-    monkeypatch.setattr("tasks.workers.score.LEAST_VOICED_S", least_s)
+    monkeypatch.setattr("tasks.workers.score.MIN_VOICED_S", least_s)
     backfill(settings=settings)
     lake = lakes.open(settings["lake"])
     utterances = lake.scan("utterances").collect()

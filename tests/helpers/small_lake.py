@@ -11,7 +11,7 @@ from data_contracts.lake.snapshot import newest_versions
 from data_contracts.schema import feature_sets
 from data_contracts.schema.tables import utterances_schema
 from features.store import shard_files
-from tasks.publication.lock import publishing
+from tasks.publication.lock import hold_lock
 from tasks.publication.publish import publish_staged
 from tasks.run.ledger import Ledger
 
@@ -34,7 +34,7 @@ def publish_night(lake: Lake, run_id: str, utterances: Iterable[dict[str, Any]],
     lake.write_parquet(f"staging/run={run_id}/tables/utterances.parquet", table)
     ledger = Ledger(run_id, "nightly", dt.datetime.now(dt.UTC), verdict="passed", **told)
     ledger.save(lake)
-    with publishing(lake, run_id) as held:
+    with hold_lock(lake, run_id) as held:
         publish_staged(held, ledger, newest_versions(lake))
     return ledger
 

@@ -81,7 +81,7 @@ def test_what_is_unknown_is_said_with_what_there_is(lake, when, tables, words):
 def test_what_was_removed_is_said_to_be_and_the_newest_is_kept(tmp_path, monkeypatch):
     lake = _nights(make_lake(tmp_path), [DAYS[0]] * 3)
     monkeypatch.setattr(
-        "tasks.publication.compaction._kept", lambda _lake, _table, delta, _days: [int(delta.version())]
+        "tasks.publication.compaction._versions_to_keep", lambda _lake, _table, delta, _days: [int(delta.version())]
     )
     tidy_tables.fn(lake, keep_versions_days=0, dry_run=False)
     assert _seen(lake, RUNS[2]) == (3, RUNS), "its versions are gone, and the pointer's say the same"

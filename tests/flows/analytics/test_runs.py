@@ -10,17 +10,17 @@ from typer.testing import CliRunner
 from flows.analytics.runs import at_a_glance, recent
 from flows.cli.main import app
 from tasks.run.ledger import Ledger
-from tasks.run.processes import here
+from tasks.run.processes import this_process
 from tasks.stages.publish import finish
 
 STARTED = dt.datetime(2026, 11, 22, 3, tzinfo=dt.UTC)
 
 
 def test_who_died_stands_there_with_the_stage(lake):
-    code = "import json; from tasks.run.processes import here; print(json.dumps(here()))"
+    code = "import json; from tasks.run.processes import this_process; print(json.dumps(this_process()))"
     gone = json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
     _run(lake, "r1", stage="extract", place=gone)
-    _run(lake, "r2", stage="score", place=here())
+    _run(lake, "r2", stage="score", place=this_process())
     _run(lake, "r3")
     shown = {row["run"]: row["status"] for row in at_a_glance(recent(lake, 20)).to_pylist()}
     assert shown == {"r1": "dead in extract", "r2": "running in score", "r3": "running"}
@@ -40,7 +40,9 @@ def test_who_failed_says_where_and_why_and_who_published_has_nothing_to_say(lake
     done = Ledger("r2", "nightly", STARTED, stage="publish")
     done.save(lake)
     finish.fn(lake, done)
-    lake.write_json("staging/run=r3/alive.json", {"stage": "publish", "place": here()})  # killed while it tidied up
+    lake.write_json(
+        "staging/run=r3/alive.json", {"stage": "publish", "place": this_process()}
+    )  # killed while it tidied up
     told = {row["run_id"]: row for row in recent(lake, 20).to_pylist()}
     assert told.keys() == {"r1", "r2"}
     assert (told["r1"]["status"], told["r1"]["stage"], told["r1"]["error"]) == ("failed", "audit", "LakeError: full")

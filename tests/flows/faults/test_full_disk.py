@@ -16,7 +16,7 @@ FLOAT = {"check_exact": False, "abs_tol": 1e-3, "rel_tol": 1e-3}
 ROOM = 64 << 20
 STAGES = (
     *("flows.pipeline.extract", "flows.publish_in_parts.integrate", "flows.publish_in_parts.audit"),
-    "tasks.publication.publish._change:recordings",
+    "tasks.publication.publish._staged_change:recordings",
 )
 
 

@@ -89,7 +89,7 @@ def test_a_worker_tells_of_a_process_that_was_killed(mailbox, monkeypatch):
 
 def test_the_next_run_tells_once_of_those_that_were_killed(mailbox, settings):
     lake = Lake(settings["lake"])
-    code = "import json; from tasks.run.processes import here; print(json.dumps(here()))"
+    code = "import json; from tasks.run.processes import this_process; print(json.dumps(this_process()))"
     gone = json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
     now = dt.datetime.now(dt.UTC)
     for ledger in (

@@ -175,15 +175,17 @@ def test_an_utterance_is_from_the_first_recording_of_its_content_on_its_day(lake
         own | {"uri": "s3://calls/00", "date": DAYS[0] - dt.timedelta(days=9), "source": "before"},
     ]
     named = pl.DataFrame(rows, schema=RECORDINGS)
-    (source,) = projection.from_sources(lake, one, named, Sources())["source"]
+    (source,) = projection.utterances_with_sources(lake, one, named, Sources())["source"]
     assert source == "first"
 
 
 def test_an_utterance_whose_name_went_to_another_content_is_from_where_it_is_listed(lake, utterances, recordings):
     """Its day lists it no more; a copy on another day does. And what is listed nowhere is of no source."""
     nothing = recordings.clear()
-    (source,) = projection.from_sources(lake, utterances[:1], nothing, Sources("s3://calls", "modified"))["source"]
+    (source,) = projection.utterances_with_sources(lake, utterances[:1], nothing, Sources("s3://calls", "modified"))[
+        "source"
+    ]
     assert source == "calls"
     stranger = utterances[:1].with_columns(recording_id=pl.lit("f" * 32))
-    (source,) = projection.from_sources(lake, stranger, nothing, Sources())["source"]
+    (source,) = projection.utterances_with_sources(lake, stranger, nothing, Sources())["source"]
     assert source == tables.UNKNOWN

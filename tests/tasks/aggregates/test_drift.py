@@ -18,9 +18,9 @@ from data_contracts.schema.tables import BY_DAY, EMBEDDING, RECORDINGS, TABLE_KE
 from features.dsp.gemaps import EGEMAPS_NAMES
 from features.store import shard_files
 from tasks.aggregates import feature_daily
-from tasks.aggregates.daily import by_day
-from tasks.aggregates.drift import N_MEASURES, in_words
-from tasks.aggregates.reconciliation import keys_broken
+from tasks.aggregates.daily import daily_tables
+from tasks.aggregates.drift import N_MEASURES, drift_message
+from tasks.aggregates.reconciliation import count_broken_keys
 from tasks.publication.commit import Change, commit
 
 FIRST = dt.date(2026, 10, 1)
@@ -103,7 +103,7 @@ def _publish(lake, nights, version="v1"):
     """The tables by day of `nights` (what `_night` made, by date), as a run publishes them; returns what it staged."""
     recordings, utterances = (pl.concat([night[part] for night in nights.values()]) for part in (0, 1))
     days = pl.Series("date", list(nights), pl.Date)
-    tables, judged = by_day(make_run(lake, feature_version=version), days, recordings, utterances)
+    tables, judged = daily_tables(make_run(lake, feature_version=version), days, recordings, utterances)
     for table in BY_DAY:
         dates = judged if table == "drift" else days
         schema = pl.DataFrame(getattr(table_schemas, table.upper()).empty_table()).schema
@@ -139,21 +139,21 @@ def test_what_shifted_is_told_and_nothing_else(month):
 
 def test_the_audit_says_it_in_words_of_the_touched_dates_alone(month):
     rows = _drift(month)
-    told = in_words(rows, DAYS[28:])
+    told = drift_message(rows, DAYS[28:])
     assert told.count(" on 2026-10-29 (psi ") == 5
     assert told.endswith(f", and {len(LOUD) + 2 - 5} more")
-    assert in_words(rows.filter(pl.col("measure") == "rejected"), DAYS).startswith(
+    assert drift_message(rows.filter(pl.col("measure") == "rejected"), DAYS).startswith(
         "rejected on 2026-10-29 (share 0.3 > 0."
     )
-    assert in_words(rows, DAYS[:28]) is None
+    assert drift_message(rows, DAYS[:28]) is None
 
 
 def test_the_audit_counts_keys_that_are_null_or_twice():
     tables = {table: pl.DataFrame(getattr(table_schemas, table.upper()).empty_table()) for table in COUNTED}
-    assert keys_broken(tables) == 0
+    assert count_broken_keys(tables) == 0
     rows = [{"date": DAYS[0], "measure": name} for name in ("a", "b", "b", None)]
     tables["drift"] = pl.DataFrame(rows, schema=tables["drift"].schema)
-    assert keys_broken(tables) == 3
+    assert count_broken_keys(tables) == 3
 
 
 def test_every_measure_of_every_day_has_a_row_and_the_first_week_no_verdict(month):
@@ -211,11 +211,11 @@ def test_a_date_of_many_shards_is_read_a_few_at_a_time(monkeypatch):
     listed = own.select("recording_id", shard="recording_id", status=pl.lit("ok"))
     read, waiting = [], []
     monkeypatch.setattr(feature_daily.shard_files, "rows", lambda *_: listed)
-    monkeypatch.setattr(feature_daily, "_read", lambda run, date, shard, rows: read.append(shard) or rows)
-    for n_taken, _ in enumerate(feature_daily._shards(make_run(None), DAYS[0], own)):
+    monkeypatch.setattr(feature_daily, "_read_shard", lambda run, date, shard, rows: read.append(shard) or rows)
+    for n_taken, _ in enumerate(feature_daily._iter_shards(make_run(None), DAYS[0], own)):
         waiting.append(len(read) - n_taken)
     assert sorted(read) == sorted(listed["shard"])
-    assert max(waiting) <= feature_daily._AT_ONCE
+    assert max(waiting) <= feature_daily._N_PARALLEL
 
 
 def test_again_and_in_another_order_it_says_the_same(tmp_path):

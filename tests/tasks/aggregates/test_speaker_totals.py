@@ -10,7 +10,7 @@ from polars.testing import assert_frame_equal
 
 from data_contracts.schema import tables
 from data_contracts.schema.tables import UTTERANCE_KEY
-from tasks.aggregates.emotion_daily import by_speaker
+from tasks.aggregates.emotion_daily import speaker_sums
 from tasks.aggregates.speaker_totals import update_speaker_totals
 
 DAY = dt.date(2026, 11, 20)
@@ -54,7 +54,7 @@ def test_sums_follow_what_comes_and_goes(before, change, gone):
         _run(published), after.join(days, on="date", how="semi"), added=added, removed=removed
     )
     touched = set(added["speaker_id"]) | set(removed["speaker_id"])
-    expected = by_speaker(after.lazy()).filter(pl.col("speaker_id").is_in(list(touched))).collect().sort("speaker_id")
+    expected = speaker_sums(after.lazy()).filter(pl.col("speaker_id").is_in(list(touched))).collect().sort("speaker_id")
     expected = expected.join(_people(published), on="speaker_id", how="semi")  # voices.parquet founds the others
     columns = ["speaker_id", "first_seen", "last_seen", "n_utterances", "speech_s"]
     assert_frame_equal(rows.select(columns), expected.select(columns))
@@ -95,6 +95,6 @@ def _rows(said):
 
 
 def _people(published):
-    sums = by_speaker(published.lazy()).collect()
+    sums = speaker_sums(published.lazy()).collect()
     more = {"name": pl.col("speaker_id"), "kind": pl.lit("found"), "extractor": pl.lit("x"), "run_id": pl.lit("r1")}
     return pl.concat([SPEAKERS, sums.with_columns(**more)], how="diagonal").sort("speaker_id")

@@ -13,7 +13,7 @@ from features.extraction.utterances import Embedder
 from features.store import history, shard_files
 from tasks.compute.bisect import bisect_shard, reject_after_tries, replanned_shards
 from tasks.compute.mapping import Replacement
-from tasks.stages.extract import set_apart
+from tasks.stages.extract import split_off_long
 from tasks.workers.extract import assemble_fallback, describe_fallback, survey_fallback
 
 DAY = dt.date(2026, 11, 21)
@@ -62,7 +62,7 @@ def test_an_attempt_after_it_begins_with_the_parts(run):
 
 def test_an_attempt_after_long_ones_were_set_apart_finds_them_too(run):
     ref = _planned(run, 3)
-    (own,) = set_apart(run, ref, _members(3)[1:2])
+    (own,) = split_off_long(run, ref, _members(3)[1:2])
     rest, again = replanned_shards(run, [ref])
     assert (rest.id, rest.n_objects, again) == (ref.id, 2, own)
 

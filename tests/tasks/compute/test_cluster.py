@@ -14,7 +14,7 @@ from tasks.run.context import RejectFilter
 
 
 def test_another_release_is_refused_by_the_worker(monkeypatch):
-    monkeypatch.setattr(cluster, "release", lambda: "0.9.0")
+    monkeypatch.setattr(cluster, "installed_version", lambda: "0.9.0")
     with pytest.raises(ComputeError, match=r"expected workers with Undertone 1\.0\.0, .* found 0\.9\.0"):
         cluster._perform("1.0.0", abs, (-1,))
     assert cluster._perform("0.9.0", abs, (-1,)) == 1
@@ -23,12 +23,12 @@ def test_another_release_is_refused_by_the_worker(monkeypatch):
 @pytest.mark.parametrize("error", [MemoryError("no room"), RuntimeError("CUDA out of memory. Tried to allocate")])
 def test_memory_that_is_too_small_has_one_name(error):
     with pytest.raises(cluster.OutOfMemory, match=str(error)[:7]):
-        cluster._perform(cluster.release(), _raise, (error,))
+        cluster._perform(cluster.installed_version(), _raise, (error,))
 
 
 def test_another_error_keeps_its_own():
     with pytest.raises(RuntimeError, match="shapes"):
-        cluster._perform(cluster.release(), _raise, (RuntimeError("shapes do not fit"),))
+        cluster._perform(cluster.installed_version(), _raise, (RuntimeError("shapes do not fit"),))
 
 
 class _Unhandy(Exception):  # noqa: N818
@@ -39,7 +39,7 @@ class _Unhandy(Exception):  # noqa: N818
 @pytest.mark.parametrize("error", [_Unhandy(503, "slow down"), RecursionError("too deep")])
 def test_an_error_that_cannot_be_sent_is_told_in_words(error):
     with pytest.raises(ComputeError, match=f"{type(error).__name__}: {error}"):
-        cluster._perform(cluster.release(), _raise, (error,))
+        cluster._perform(cluster.installed_version(), _raise, (error,))
 
 
 def test_what_travels_with_each_task_is_small_for_ten_years_too(tmp_path):

@@ -136,7 +136,7 @@ def test_those_beside_a_culprit_are_not_taken_for_it(mortal):
 
 
 def test_workers_that_die_of_everything_end_it(mortal, monkeypatch):
-    monkeypatch.setattr("tasks.compute.mapping._HOPELESS", 4)
+    monkeypatch.setattr("tasks.compute.mapping._MAX_EARLY_DEATHS", 4)
     with pytest.raises(ComputeError, match="workers died"):
         list(map_on_cluster(mortal, _dies_of_7, [(7,)] * 6, fallback=lambda item, _: Replacement(items=[item])))
 

@@ -13,7 +13,7 @@ from data_contracts.schema import tables
 from data_contracts.schema.tables import TABLE_KEYS
 from flows.analytics.sql import query
 from tasks.publication.commit import ATTEMPT, RUN_ID
-from tasks.publication.lock import publishing
+from tasks.publication.lock import hold_lock
 from tasks.publication.publish import check_base, publish_staged
 from tasks.run.ledger import Ledger
 from tasks.stages.publish import roll_forward
@@ -159,7 +159,7 @@ def test_what_others_overtook_is_not_rolled_forward(lake):
 
 
 def _publish_staged(lake, ledger, base):
-    with publishing(lake, ledger.run_id) as held:
+    with hold_lock(lake, ledger.run_id) as held:
         publish_staged(held, ledger, base)
 
 

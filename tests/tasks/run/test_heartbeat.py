@@ -12,7 +12,7 @@ import pytest
 from data_contracts.lake import Lake
 from tasks.run import heartbeat as hearts
 from tasks.run import processes
-from tasks.run.heartbeat import heartbeat, last_sign
+from tasks.run.heartbeat import heartbeat, liveness
 from tasks.run.ledger import Ledger
 
 STARTED = dt.datetime(2026, 11, 22, 3, tzinfo=dt.UTC)
@@ -36,9 +36,9 @@ def test_every_stage_is_told_at_once(lake, ledger):
         for stage in ("discover", "extract", "audit"):
             with ledger.timed(stage):
                 _wait_for(lambda stage=stage: _said(lake).get("stage") == stage)
-        sign = last_sign(lake, ledger)
+        sign = liveness(lake, ledger)
         assert (sign.stage, sign.is_dead) == ("audit", False)
-        assert _said(lake)["place"] == processes.here()
+        assert _said(lake)["place"] == processes.this_process()
     assert not lake.exists(ALIVE), "what ended gives no sign of life"
 
 
@@ -69,18 +69,18 @@ def test_a_lake_out_of_reach_stops_no_run(lake, ledger, monkeypatch, tmp_path):
 
 def test_three_minutes_of_silence_by_the_stores_clock(lake, ledger, monkeypatch):
     """Whatever the clock of the machine said that wrote it, and says that asks."""
-    word = {"stage": "extract", "place": {**processes.here(), "machine": "elsewhere"}, "when": "2062-01-01"}
+    word = {"stage": "extract", "place": {**processes.this_process(), "machine": "elsewhere"}, "when": "2062-01-01"}
     lake.write_json(ALIVE, word)
-    assert not last_sign(lake, ledger).is_dead
+    assert not liveness(lake, ledger).is_dead
     with monkeypatch.context() as wrong:
         if not lake.is_local:
             now = time.time()
             wrong.setattr(time, "time", lambda: now + 365 * 86400)
-        assert not last_sign(lake, ledger).is_dead
+        assert not liveness(lake, ledger).is_dead
     monkeypatch.setattr(Lake, "age_s", lambda _lake, path: 179.0 if path == ALIVE else 0.0)
-    assert not last_sign(lake, ledger).is_dead
+    assert not liveness(lake, ledger).is_dead
     monkeypatch.setattr(Lake, "age_s", lambda _lake, path: 181.0 if path == ALIVE else 0.0)
-    assert last_sign(lake, ledger) == hearts.Sign("extract", is_dead=True)
+    assert liveness(lake, ledger) == hearts.Liveness("extract", is_dead=True)
 
 
 def test_age_is_what_the_store_says(lake):
@@ -95,20 +95,20 @@ def test_age_is_what_the_store_says(lake):
 
 
 def test_a_process_that_is_gone_from_here_is_dead_at_once(lake, ledger):
-    code = "import json; from tasks.run.processes import here; print(json.dumps(here()))"
+    code = "import json; from tasks.run.processes import this_process; print(json.dumps(this_process()))"
     gone = json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
     lake.write_json(ALIVE, {"stage": "score", "place": gone})
-    assert last_sign(lake, ledger) == hearts.Sign("score", is_dead=True)
+    assert liveness(lake, ledger) == hearts.Liveness("score", is_dead=True)
     lake.write_json(ALIVE, {"stage": "score", "place": {**gone, "machine": "elsewhere"}})
-    assert not last_sign(lake, ledger).is_dead, "the same number elsewhere is another process"
+    assert not liveness(lake, ledger).is_dead, "the same number elsewhere is another process"
 
 
 def test_one_that_never_gave_a_sign(lake, ledger, monkeypatch):
     """Killed as it began, or started by a version that gave none: the ledger that it saved is the last of it."""
     ledger.save(lake)
-    assert last_sign(lake, ledger) == hearts.Sign("", is_dead=False)
+    assert liveness(lake, ledger) == hearts.Liveness("", is_dead=False)
     monkeypatch.setattr(Lake, "age_s", lambda _lake, path: {"staging/run=r1/run.json": 181.0}[path])
-    assert last_sign(lake, ledger) == hearts.Sign("", is_dead=True)
+    assert liveness(lake, ledger) == hearts.Liveness("", is_dead=True)
 
 
 def _said(lake):

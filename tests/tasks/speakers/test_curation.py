@@ -12,7 +12,7 @@ from data_contracts.errors import UsageError
 from data_contracts.lake import Lake
 from data_contracts.lake.snapshot import newest_versions
 from data_contracts.schema.tables import EMOTION_DAILY, FORGOTTEN, RECORDINGS, SPEAKERS, TABLE_KEYS, utterances_schema
-from tasks.aggregates.emotion_daily import by_speaker, emotion_daily, speaker_daily
+from tasks.aggregates.emotion_daily import emotion_daily, speaker_daily, speaker_sums
 from tasks.publication.manual_change import ManualChange, publish_manual_change
 from tasks.speakers import curation
 from tasks.speakers.gallery import voiceprints
@@ -39,7 +39,7 @@ def lake(lake):
     """Three speakers on two days, published."""
     utterances = pa.Table.from_pylist([_utterance(*said) for said in SAID], schema=utterances_schema(("anger",)))
     said = pl.DataFrame(utterances)
-    sums = {row["speaker_id"]: row for row in by_speaker(said.lazy()).collect().to_dicts()}
+    sums = {row["speaker_id"]: row for row in speaker_sums(said.lazy()).collect().to_dicts()}
     people = [_person(n, *person, sums[person[0]]) for n, person in enumerate(PEOPLE.items())]
     daily = speaker_daily(said.lazy()).collect()
     tables = {
@@ -215,12 +215,12 @@ def test_merges_that_cannot_be_meant(lake):
 
 def test_enrolling_a_named_voice_keeps_its_id(lake):
     curation.rename(lake, "spk_b", "Ben")
-    row = curation.enrol(lake, _enrolment("Ben"))
+    row = curation.enroll(lake, _enrolment("Ben"))
     assert (row["speaker_id"], row["n_utterances"]) == ("spk_b", 2)
-    assert curation.enrol(lake, _enrolment("Zoe"))["speaker_id"] == "zoe"
+    assert curation.enroll(lake, _enrolment("Zoe"))["speaker_id"] == "zoe"
     curation.merge(lake, "Ben", ["zoe"])
     with pytest.raises(UsageError, match="zoe was merged into spk_b"):
-        curation.enrol(lake, _enrolment("Zoe"))
+        curation.enroll(lake, _enrolment("Zoe"))
 
 
 def test_a_lake_from_before_there_were_merges(tmp_path):
@@ -233,7 +233,7 @@ def test_a_lake_from_before_there_were_merges(tmp_path):
     )
     assert "merged_into" not in lake.scan("speakers").collect_schema()
     assert voiceprints(load_speakers(lake), "e1")[0].speaker_id == "spk_b"
-    curation.enrol(lake, _enrolment("Ben"))
+    curation.enroll(lake, _enrolment("Ben"))
     curation.merge(lake, "Ben", ["spk_b"])
     assert dict(lake.scan("speakers").select("speaker_id", "merged_into").collect().iter_rows()) == {
         "ben": None,
@@ -244,7 +244,7 @@ def test_a_lake_from_before_there_were_merges(tmp_path):
 def _consistent(lake):
     """Sums are those of the utterances, and everybody who speaks has a row."""
     said = lake.scan("utterances")
-    sums = by_speaker(said).sort("speaker_id").collect()
+    sums = speaker_sums(said).sort("speaker_id").collect()
     people = lake.scan("speakers").filter(pl.col("n_utterances") > 0).sort("speaker_id").collect()
     columns = ["speaker_id", "first_seen", "last_seen", "n_utterances", "speech_s"]
     assert people.select(columns).rows() == sums.filter(pl.col("speaker_id") != FORGOTTEN).select(columns).rows()

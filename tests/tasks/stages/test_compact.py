@@ -183,10 +183,12 @@ def test_what_a_dead_run_was_about_to_publish_comes_first_under_the_lock(lake, m
         yield
         held.clear()
 
-    tidy = tasks.stages.compact.tidy
-    monkeypatch.setattr(tasks.stages.compact, "alone", lock)
-    monkeypatch.setattr(tasks.stages.compact, "finish_the_dead", lambda _: said.append(("finish", *held)))
-    monkeypatch.setattr(tasks.stages.compact, "tidy", lambda *a, **k: said.append(("tidy", *held)) or tidy(*a, **k))
+    tidy = tasks.stages.compact.compact_table
+    monkeypatch.setattr(tasks.stages.compact, "publish_lock", lock)
+    monkeypatch.setattr(tasks.stages.compact, "roll_forward_dead_runs", lambda _: said.append(("finish", *held)))
+    monkeypatch.setattr(
+        tasks.stages.compact, "compact_table", lambda *a, **k: said.append(("tidy", *held)) or tidy(*a, **k)
+    )
     _nights(lake, 2)
     _tidy(lake)
     assert said == [("finish", "maintain"), ("tidy", "maintain")]
@@ -213,7 +215,7 @@ def test_dead_at_any_step_and_run_again(lake, monkeypatch, step):
 def test_on_s3(s3):
     lake = Lake(f"s3://{s3}/lake")
     before = _nights(lake, 3)
-    assert maintenance_report.now_of(lake) <= dt.datetime.now(dt.UTC) + dt.timedelta(minutes=1)
+    assert maintenance_report.store_time(lake) <= dt.datetime.now(dt.UTC) + dt.timedelta(minutes=1)
     line = _tidy(lake)["analytics/speaker_daily"]
     assert (line.files_before, line.files_after) == (3, 1)
     assert _rows(lake).equals(before)
@@ -230,7 +232,7 @@ def test_a_clock_that_is_wrong_removes_nothing(lake, monkeypatch, days):
     modified = lake.fs.modified(f"{lake.path}/staging/probe") + dt.timedelta(days)
     monkeypatch.setattr(type(lake.fs), "modified", lambda self, path: modified)
     with pytest.raises(LakeError, match="set the clock"):
-        maintenance_report.now_of(lake)
+        maintenance_report.store_time(lake)
 
 
 def test_dates_that_a_running_run_writes_are_left_alone(lake):

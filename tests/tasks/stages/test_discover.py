@@ -26,8 +26,8 @@ from features.extraction.tables import object_columns
 from features.store import history as store_history
 from features.store import shard_files
 from tasks.stages.discover import discover
-from tasks.staging.found_objects import Found, Writer, read_found
-from tasks.staging.unread_objects import to_read
+from tasks.staging.found_objects import Discovery, FoundWriter, read_found
+from tasks.staging.unread_objects import select_unread
 
 DAY, OTHER = dt.date(2026, 11, 21), dt.date(2026, 11, 22)
 NOON = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
@@ -54,7 +54,7 @@ def _read(lake: Lake, date: dt.date, **rows: dict[str, Any]) -> None:
         shard_files.write_shard(lake, tables, version="v1", date=date, shard=name, configuration="")
 
 
-def _planned(run: Any, found: Found, *dates: dt.date) -> dict[str, dict[str, Any]]:
+def _planned(run: Any, found: Discovery, *dates: dt.date) -> dict[str, dict[str, Any]]:
     frames = [frame for date in dates for frame in read_found(run, found, date)]
     return {row["uri"][-1]: row for frame in frames for row in frame.iter_rows(named=True)}
 
@@ -89,7 +89,7 @@ def test_dates_that_come_mixed_and_wait_on_disk_are_found_as_those_that_come_in_
     first = discover.fn(in_turn)
     assert (first.n_listed, first.n_known, first.dates, first.n_bytes) == (3, 1, (DAY, OTHER), 2)
     planned = _planned(in_turn, first, DAY, OTHER)
-    monkeypatch.setattr(tasks.staging.date_spool.Spool.__init__, "__kwdefaults__", {"most_rows": 0})
+    monkeypatch.setattr(tasks.staging.date_spool.DateSpool.__init__, "__kwdefaults__", {"most_rows": 0})
     again = discover.fn(mixed)
     assert (again.n_listed, again.n_known, again.parts, again.window) == (3, 1, {DAY: 1, OTHER: 1}, None)
     assert _planned(mixed, again, DAY, OTHER) == planned
@@ -105,7 +105,7 @@ def test_a_stage_that_is_tried_again_leaves_nothing_of_the_first_try(lake, corpu
     run = make_run(lake, DAY, corpus=corpus)
     first = discover.fn(run)
     (part,) = read_found(run, first, DAY)
-    writer = Writer(run)
+    writer = FoundWriter(run)
     for _ in range(3):
         writer.write(DAY, part)
     again = discover.fn(run)
@@ -134,7 +134,7 @@ def test_what_is_to_be_read_is_as_the_attempts_say(attempts, force):
     history = history.with_columns(read_after=pl.lit(NOON).cast(pl.Datetime("us", "UTC")))
     listed = object_frames.of_objects(AudioObject(uri, etag, 1, DAY, NOON) for uri in "abc" for etag in "ef")
     nothing = pl.DataFrame(schema={"uri": pl.String, "read_after": pl.Datetime("us", "UTC")})
-    found = to_read(listed.select(LISTED.keys()), history, nothing, force=force)
+    found = select_unread(listed.select(LISTED.keys()), history, nothing, force=force)
     known = {(uri, etag): tries for uri, etag, tries in history.select("uri", "etag", "tries").iter_rows()}
     expected = [
         (item.uri, item.etag, known.get((item.uri, item.etag), int(force)) - int(force))

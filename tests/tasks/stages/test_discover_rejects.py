@@ -19,9 +19,9 @@ from features.corpus.listing import list_objects
 from features.store import shard_files
 from tasks.run.context import RejectFilter
 from tasks.stages.discover import discover
-from tasks.stages.discover_rejects import rejected
-from tasks.staging.found_objects import Found, read_found
-from tasks.staging.rejects import chosen
+from tasks.stages.discover_rejects import discover_rejects
+from tasks.staging.found_objects import Discovery, read_found
+from tasks.staging.rejects import matching_rejects
 
 DAY, OTHER = dt.date(2026, 11, 21), dt.date(2026, 11, 25)
 VERSIONS = dict.fromkeys(["emotion_model", "speaker_model", "feature_version", "run_id"], "v1")
@@ -64,7 +64,7 @@ def _failed(lake: Lake, corpus: Corpus, *attempts: dict[str, str]) -> None:
         write_deltalake(lake.at("analytics", table), pa.Table.from_pylist(published, schema=schema), mode="overwrite")
 
 
-def _planned(run: Any, found: Found, *dates: dt.date) -> dict[str, int]:
+def _planned(run: Any, found: Discovery, *dates: dt.date) -> dict[str, int]:
     frames = [frame for date in dates for frame in read_found(run, found, date)]
     return {row["uri"][-1]: row["tries"] for frame in frames for row in frame.iter_rows(named=True)}
 
@@ -72,7 +72,7 @@ def _planned(run: Any, found: Found, *dates: dt.date) -> dict[str, int]:
 def test_the_chosen_are_read_and_the_worn_out_left(lake, corpus):
     _failed(lake, corpus, {"a": "corrupt", "b": "empty", "c": None}, {"a": "corrupt", "b": "empty"}, {"a": "corrupt"})
     run = make_run(lake, corpus=corpus, retry=RejectFilter())
-    found = rejected.fn(run)
+    found = discover_rejects.fn(run)
     assert (found.n_listed, found.n_known, found.left_alone) == (2, 1, {"corrupt": 1})
     assert (found.dates, found.window, found.n_bytes) == ((DAY,), (DAY,), 1)
     assert _planned(run, found, DAY) == {"b": 2}
@@ -88,7 +88,7 @@ def test_what_a_run_that_died_has_read_well_is_not_read(lake, corpus):
         schema=RECORDING_FEATURES,
     )
     shard_files.write_shard(lake, {"recordings": again}, version="v1", date=DAY, shard="01", configuration="")
-    found = rejected.fn(make_run(lake, corpus=corpus, retry=RejectFilter()))
+    found = discover_rejects.fn(make_run(lake, corpus=corpus, retry=RejectFilter()))
     assert (found.n_listed, found.n_known, found.dates, found.window) == (1, 1, (), (DAY,))
 
 
@@ -98,7 +98,7 @@ def test_a_changed_file_lies_where_a_listing_would_put_it(lake, corpus):
     _failed(lake, corpus, {"a": "corrupt", "b": "corrupt"})
     _put(Path(corpus.root) / "2026/11/21/a", b"changed", OTHER)
     run = make_run(lake, corpus=corpus, retry=RejectFilter())
-    found = rejected.fn(run)
+    found = discover_rejects.fn(run)
     assert (found.dates, found.window) == ((DAY, OTHER), (DAY, OTHER))
     assert _planned(run, found, DAY) == {"b": 1}
     assert _planned(run, found, OTHER) == {"a": 0}
@@ -106,10 +106,10 @@ def test_a_changed_file_lies_where_a_listing_would_put_it(lake, corpus):
 
 def test_of_one_that_is_gone_everything_is_as_it_was(lake, corpus):
     _failed(lake, corpus, {"a": "corrupt"})
-    (before,) = chosen(lake, RejectFilter(), None)
+    (before,) = matching_rejects(lake, RejectFilter(), None)
     Path(before["uri"]).unlink()
     run = make_run(lake, corpus=corpus, retry=RejectFilter())
-    found = rejected.fn(run)
+    found = discover_rejects.fn(run)
     assert found.n_listed == 1
     ((row,),) = [part.drop("date").to_dicts() for part in read_found(run, found, DAY)]
     as_it_was = {name: before[name] for name in ("uri", "etag", "bytes", "modified", "attributes", "tries")}
@@ -121,7 +121,7 @@ def test_reasons_dates_and_uris_choose(lake, corpus):
     uri = f"{corpus.root}/2026/11/21/c"
 
     def names(choice: RejectFilter, dates=None) -> str:
-        return "".join(row["uri"][-1] for row in chosen(lake, choice, dates))
+        return "".join(row["uri"][-1] for row in matching_rejects(lake, choice, dates))
 
     assert names(RejectFilter()) == "abc"
     assert names(RejectFilter(reasons=("empty",))) == "bc"
@@ -130,11 +130,11 @@ def test_reasons_dates_and_uris_choose(lake, corpus):
     assert names(RejectFilter(), (DAY,)) == "abc"
     assert names(RejectFilter(), (OTHER,)) == ""
     with pytest.raises(UsageError, match="'d' is not among the rejects"):
-        chosen(lake, RejectFilter(uris=("d",)), None)
+        matching_rejects(lake, RejectFilter(uris=("d",)), None)
 
 
 def test_nothing_published_is_nothing_to_retry(lake, corpus):
-    found = rejected.fn(make_run(lake, corpus=corpus, retry=RejectFilter()))
+    found = discover_rejects.fn(make_run(lake, corpus=corpus, retry=RejectFilter()))
     assert (found.n_listed, found.dates, found.window) == (0, (), ())
 
 

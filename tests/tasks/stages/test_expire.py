@@ -12,7 +12,7 @@ from deltalake import write_deltalake
 from data_contracts.lake import Lake
 from data_contracts.schema.tables import RECORDINGS
 from features.store import shard_files
-from tasks.maintenance_report import now_of
+from tasks.maintenance_report import store_time
 from tasks.stages import expire
 from tasks.staging.expiry import unpublished_versions
 
@@ -39,18 +39,18 @@ def test_old_stagings_go(lake):
     _staging(lake, "living", 31)
     lake.write("staging/run=living/alive.json", b"{}")
     lake.write("staging/publish.lock", b"{}")
-    line = expire.expire_stagings.fn(lake, now_of(lake), older_than_days=30, dry_run=True)
+    line = expire.expire_stagings.fn(lake, store_time(lake), older_than_days=30, dry_run=True)
     assert (line.did, line.files_before, line.files_after) == ("1 run(s) older than 30 days would be removed", 2, 2)
     assert "run=old" in lake.names("staging")
-    line = expire.expire_stagings.fn(lake, now_of(lake), older_than_days=30, dry_run=False)
+    line = expire.expire_stagings.fn(lake, store_time(lake), older_than_days=30, dry_run=False)
     assert (line.files_before, line.files_after) == (2, 0)
     assert lake.names("staging") == ["publish.lock", "run=living", "run=waiting", "run=young"]
-    line = expire.expire_stagings.fn(lake, now_of(lake), older_than_days=30, dry_run=False)
+    line = expire.expire_stagings.fn(lake, store_time(lake), older_than_days=30, dry_run=False)
     assert line.did == "nothing older than 30 days"
 
 
 def test_old_reports_go(lake):
-    now = now_of(lake)
+    now = store_time(lake)
     names = {days: f"run={now - dt.timedelta(days):%Y%m%dT%H%M%SZ}-0a1b2c" for days in (399, 401)}
     names["odd"] = "run=by-hand"
     for days, name in names.items():
@@ -82,7 +82,7 @@ def test_features_that_nothing_needs_are_listed_and_dropped_only_when_told(lake)
     _version(lake, "unused", 100)
     _version(lake, "new", 1)
     assert unpublished_versions(lake) == ["new", "unused"]
-    now = now_of(lake)
+    now = store_time(lake)
     for _ in range(2):
         lines = expire.expire_versions.fn(lake, now, ["new", "unused"], older_than_days=7, drop=False)
         assert [(line.files_before, line.files_after) for line in lines] == [(4, 4), (4, 4)]
@@ -116,7 +116,7 @@ def test_on_s3(s3):
     """Ages by what the store says of its files."""
     lake = Lake(f"s3://{s3}/lake")
     lake.write("staging/run=r/run.json", b"{}")
-    later = now_of(lake) + dt.timedelta(days=31)
-    assert expire.expire_stagings.fn(lake, now_of(lake), older_than_days=30, dry_run=False).files_before == 0
+    later = store_time(lake) + dt.timedelta(days=31)
+    assert expire.expire_stagings.fn(lake, store_time(lake), older_than_days=30, dry_run=False).files_before == 0
     assert expire.expire_stagings.fn(lake, later, older_than_days=30, dry_run=False).files_before == 1
     assert lake.names("staging") == []

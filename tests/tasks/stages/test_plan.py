@@ -13,21 +13,21 @@ from features.corpus import object_frames
 from features.corpus.shard_plan import read_plan, shard_id
 from features.store import shard_files
 from tasks.stages.plan import plan
-from tasks.staging.found_objects import Found, Writer, read_found
+from tasks.staging.found_objects import Discovery, FoundWriter, read_found
 
 DAY, OTHER = dt.date(2026, 11, 21), dt.date(2026, 11, 22)
 NOON = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
 
 
-def _found(run: Any, *parts: str, date: dt.date = DAY, etag: str = "e") -> Found:
+def _found(run: Any, *parts: str, date: dt.date = DAY, etag: str = "e") -> Discovery:
     """Objects of a byte each, named by a letter."""
-    writer = Writer(run)
+    writer = FoundWriter(run)
     for part in parts:
         writer.write(date, object_frames.of_objects(AudioObject(name, etag, 1, date, NOON) for name in part))
-    return Found(0, 0, writer.parts, writer.n_bytes)
+    return Discovery(0, 0, writer.parts, writer.n_bytes)
 
 
-def _planned(run: Any, found: Found) -> list[str]:
+def _planned(run: Any, found: Discovery) -> list[str]:
     return ["".join(item.uri for item in read_plan(run.lake, ref)) for ref in plan.fn(run, found, n_workers=1)]
 
 
@@ -47,10 +47,10 @@ def test_parts_that_do_not_continue_each_other_are_put_in_order(lake, parts):
 
 def test_a_content_twice_in_a_part_is_as_the_last_row_says(lake):
     run = make_run(lake, shard_bytes=3)
-    writer = Writer(run)
+    writer = FoundWriter(run)
     twice = [AudioObject("a", "e", 1, DAY, NOON, attributes) for attributes in ('"first"', '"last"')]
     writer.write(DAY, object_frames.of_objects(twice))
-    (ref,) = plan.fn(run, Found(2, 0, writer.parts, writer.n_bytes), n_workers=1)
+    (ref,) = plan.fn(run, Discovery(2, 0, writer.parts, writer.n_bytes), n_workers=1)
     assert [item.attributes for item in read_plan(lake, ref)] == ['"last"']
     assert writer.n_bytes == ref.n_bytes == 1
 

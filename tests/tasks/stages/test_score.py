@@ -26,7 +26,7 @@ from tasks.run import staging_paths as paths
 from tasks.run.context import Run
 from tasks.stages.score import score
 from tasks.staging import utterance_features
-from tasks.staging.pending import Pending
+from tasks.staging.pending import PendingRecordings
 
 DAY, CLASSES = dt.date(2026, 11, 21), ("anger", "neutral")
 KEY = list(UTTERANCE_KEY)
@@ -111,7 +111,7 @@ def _scored(lake: Lake, features: np.ndarray, shards: dict[str, list[int]], *, w
     identities = pl.DataFrame(who).cast({"channel": pl.Int16, "segment": pl.Int32})
     lake.write_parquet(f"{run.staging}/identities.parquet", identities.to_arrow())
     to_score = [shard for shard, members in rows.items() if members]
-    n = score.fn(run, Pending(len(waiting), {DAY: to_score}, {}), None)
+    n = score.fn(run, PendingRecordings(len(waiting), {DAY: to_score}, {}), None)
     assert n == len(waiting)
     found = [pl.DataFrame(lake.read_parquet(paths.scores(run.id, DAY, shard))) for shard in to_score]
     return pl.concat(found).sort("recording_id")
@@ -156,7 +156,7 @@ def test_features_of_another_make_are_refused(tmp_path, model) -> None:
     run = _run(Lake(str(tmp_path)))
     other = replace(run, emotion=replace(run.emotion, metadata={**run.emotion.metadata, "features": {"egemaps": "x"}}))
     with pytest.raises(ModelError, match="was trained on the feature set egemaps x"):
-        score.fn(other, Pending(0, {}, {}), None)
+        score.fn(other, PendingRecordings(0, {}, {}), None)
 
 
 def test_the_store_is_asked_for_a_shard_s_features_once(tmp_path, features, model, monkeypatch) -> None:
