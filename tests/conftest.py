@@ -114,6 +114,15 @@ def sample() -> Path:
     return SAMPLE
 
 
+@pytest.fixture(scope="session")
+def _prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Prefect's test harness; who runs no flow does not wait for its import."""
+    from helpers.prefect_harness import shared_prefect
+
+    with shared_prefect(tmp_path_factory):
+        yield
+
+
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
     """An empty one, in a folder. Modules whose tests want something in it give it by a fixture of the same name."""

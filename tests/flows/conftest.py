@@ -1,4 +1,4 @@
-"""One Prefect harness and one model registry a session; lakes and corpora of each test's own."""
+"""One model registry and a few published lakes a test run; lakes and corpora of each test's own."""
 
 import itertools
 import shutil
@@ -11,11 +11,11 @@ import dask
 import polars as pl
 import pytest
 from distributed.utils import get_mp_context
+from helpers.once import make_once
 from helpers.paths import SHARED_CORPORA
 from helpers.warm_process import Warm, warm
 from helpers.wrong_clock import wrong_clock
 from prefect.settings import PREFECT_API_URL
-from prefect.testing.utilities import prefect_test_harness
 
 from data_contracts.lake import Lake
 from data_contracts.schema.tables import TABLE_KEYS
@@ -23,12 +23,6 @@ from flows.backfill import backfill
 from flows.workers import forkserver
 from models.registry.mlflow_registry import Registry
 from tasks.run.ledger import Ledger
-
-
-@pytest.fixture(scope="session")
-def _prefect() -> Iterator[None]:
-    with prefect_test_harness(server_startup_timeout=120):
-        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -42,11 +36,15 @@ def _forked() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
     """The shipped models, registered once. Tests that promote make a registry of their own."""
-    folder = tmp_path_factory.mktemp("registry")
-    made = Registry(f"sqlite:///{folder / 'mlflow.db'}", str(folder / "artifacts"))
-    made.champion("emotion")
-    made.champion("speaker")
-    return made
+
+    def register(folder: Path) -> tuple[str, str]:
+        places = f"sqlite:///{folder / 'mlflow.db'}", str(folder / "artifacts")
+        made = Registry(*places)
+        made.champion("emotion")
+        made.champion("speaker")
+        return places
+
+    return Registry(*make_once(tmp_path_factory, "registry", register))
 
 
 @pytest.fixture
@@ -74,9 +72,21 @@ def sample_lake(
     _prefect: None, registry: Registry, sample: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, Ledger]:
     """The lake of a backfill over the sample, to be read alone, and what the run said of itself."""
-    lake = tmp_path_factory.mktemp("sample") / "lake"
-    where = {"corpus": str(sample), "lake": str(lake), "registry": registry.uri, "cluster": "threads", "workers": 2}
-    return lake, backfill(settings=where)
+    return make_once(tmp_path_factory, "sample", _backfilled(sample, registry))
+
+
+@pytest.fixture(scope="session")
+def few_lake(_prefect: None, registry: Registry, few: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The lake of an undisturbed backfill over `few`, to be read alone."""
+    return make_once(tmp_path_factory, "few-lake", _backfilled(few, registry))[0]
+
+
+def _backfilled(corpus: Path, registry: Registry) -> Callable[[Path], tuple[Path, Ledger]]:
+    def make(folder: Path) -> tuple[Path, Ledger]:
+        where = {"corpus": str(corpus), "lake": str(folder / "lake"), "registry": registry.uri}
+        return folder / "lake", backfill(settings=where | {"cluster": "threads", "workers": 2})
+
+    return make
 
 
 @pytest.fixture
@@ -118,11 +128,14 @@ def undertone(command: Warm, tmp_path: Path) -> Callable[..., "subprocess.Comple
 @pytest.fixture(scope="session")
 def few(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two days, two voices, three files, one of them empty."""
-    corpus = tmp_path_factory.mktemp("few")
-    for name in ("19/call-0001-voice-a.flac", "19/call-0032-empty.wav", "20/call-0012-voice-b.flac"):
-        (corpus / "2026" / "11" / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(sample / "2026" / "11" / name, corpus / "2026" / "11" / name)
-    return corpus
+
+    def copy(corpus: Path) -> Path:
+        for name in ("19/call-0001-voice-a.flac", "19/call-0032-empty.wav", "20/call-0012-voice-b.flac"):
+            (corpus / "2026" / "11" / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(sample / "2026" / "11" / name, corpus / "2026" / "11" / name)
+        return corpus
+
+    return make_once(tmp_path_factory, "few", copy)
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.once import make_once
 from helpers.paths import ROOT
-from prefect.testing.utilities import prefect_test_harness
 
 from flows.backfill import backfill
 from models.registry.mlflow_registry import Registry
@@ -20,19 +20,22 @@ MOODS = ("anger", "happiness", "neutral", "sadness")
 
 
 @pytest.fixture(scope="session")
-def lake(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two nights of four voices, and a file that is rejected."""
-    folder = tmp_path_factory.mktemp("notebooks")
-    for path in sorted(sample.rglob("call-*")):
-        if path.parent.name != "21" and not path.stem.endswith(("voice-e", "voice-f")):
-            place = folder / "corpus" / path.relative_to(sample)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(path, place)
-    settings = {"corpus": str(folder / "corpus"), "lake": str(folder / "lake"), "cluster": "threads"}
-    settings["registry"] = f"sqlite:///{folder / 'lake' / 'registry' / 'mlflow.db'}"  # whatever a test before has set
-    with prefect_test_harness(server_startup_timeout=120):
+def lake(sample: Path, _prefect: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two nights of four voices, and a file that is rejected; a copy of this process's own."""
+
+    def make(folder: Path) -> Path:
+        for path in sorted(sample.rglob("call-*")):
+            if path.parent.name != "21" and not path.stem.endswith(("voice-e", "voice-f")):
+                place = folder / "corpus" / path.relative_to(sample)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, place)
+        settings = {"corpus": str(folder / "corpus"), "lake": str(folder / "lake"), "cluster": "threads"}
+        settings["registry"] = f"sqlite:///{folder / 'lake' / 'registry' / 'mlflow.db'}"  # not one that was set
         backfill(settings=settings)
-    return folder / "lake"
+        return folder
+
+    made = make_once(tmp_path_factory, "notebooks", make)
+    return shutil.copytree(made, tmp_path_factory.mktemp("notebooks") / "own") / "lake"
 
 
 @pytest.fixture(scope="session")

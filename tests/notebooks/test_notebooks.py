@@ -9,7 +9,6 @@ import polars as pl
 import pytest
 from helpers.paths import ROOT
 from polars.testing import assert_frame_equal
-from prefect.testing.utilities import prefect_test_harness
 
 from data_contracts.lake import Lake
 from flows.analytics.sql import query
@@ -78,8 +77,7 @@ def scored_twice(lake, registry):
     folder = lake.parent / "angrier"
     model.save(folder)
     registry.promote("emotion", registry.register("emotion", folder, alias="angrier", description="test").version)
-    with prefect_test_harness(server_startup_timeout=120):
-        backfill(stage="score", settings={"lake": str(lake), "registry": registry.uri, "cluster": "threads"})
+    backfill(stage="score", settings={"lake": str(lake), "registry": registry.uri, "cluster": "threads"})
     return lake
 
 
