@@ -5,7 +5,7 @@ from typing import Any
 
 from prefect import flow
 
-from flows.dates import days
+from flows.dates import date_range
 from flows.notifications.hooks import NOTIFY_HOOKS
 from flows.pipeline import Stage, process
 from flows.settings import Settings
@@ -28,7 +28,7 @@ def backfill(
     return process(
         Settings.load(**(settings or {})),
         flow="backfill",
-        dates=days(start, end),
+        dates=date_range(start, end),
         stage=stage,
         force=force,
         rescore=True,

@@ -10,10 +10,10 @@ def yesterday() -> dt.date:
     return dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
 
 
-def days(start: dt.date | None, end: dt.date | None) -> list[dt.date] | None:
+def date_range(start: dt.date | None, end: dt.date | None) -> list[dt.date] | None:
     """The dates of a range, or None for all. Raises UsageError for half a range, or one that runs backwards.
 
-    >>> len(days(dt.date(2026, 2, 27), dt.date(2026, 3, 1)))
+    >>> len(date_range(dt.date(2026, 2, 27), dt.date(2026, 3, 1)))
     3
     """
     if start is None and end is None:

@@ -6,7 +6,7 @@ from prefect import flow
 
 from data_contracts.lake import Lake
 from flows.notifications.hooks import NOTIFY_HOOKS
-from flows.pipeline import extractors
+from flows.pipeline import extractor_digests
 from flows.settings import Settings, configs
 from tasks.maintenance_report import MaintenanceReport, store_time
 from tasks.stages.compact import pack_features, tidy_tables
@@ -31,12 +31,12 @@ def maintain(
     done.append(expire_stagings(lake, now, older_than_days=ours.keep_stagings_days, dry_run=dry_run))
     done.append(expire_reports(lake, now, older_than_days=ours.keep_reports_days, dry_run=dry_run))
     in_use = {ledger["feature_version"] for _, ledger in live_runs(lake, now)}
-    unused = [version for version in _unused(ours, lake) if version not in in_use]
+    unused = [version for version in _unused_versions(ours, lake) if version not in in_use]
     drop = drop_versions and not dry_run
     return [*done, *expire_versions(lake, now, unused, older_than_days=ours.pack_after_days, drop=drop)]
 
 
-def _unused(settings: Settings, lake: Lake) -> list[str]:
+def _unused_versions(settings: Settings, lake: Lake) -> list[str]:
     """Feature versions that no published row is made of, and that the champions would not make either."""
     unpublished = unpublished_versions(lake)
     if not unpublished:
@@ -44,4 +44,4 @@ def _unused(settings: Settings, lake: Lake) -> list[str]:
     registry = settings.open_registry(lake)
     emotion, speaker = registry.champion("emotion"), registry.champion("speaker")
     config = configs.feature_config(settings, same_voice=float(speaker.metadata["threshold"]))
-    return [version for version in unpublished if version != config.version(*extractors(speaker, emotion))]
+    return [version for version in unpublished if version != config.version(*extractor_digests(speaker, emotion))]

@@ -16,11 +16,11 @@ from features.corpus.sources import Sources
 from features.store import shard_files
 from flows.notifications import hooks
 from flows.prefect_artifacts import create_artifacts
-from flows.publish_in_parts import publish_waiting
+from flows.publish_in_parts import publish_pending
 from flows.report import at_run_end
 from flows.settings import Settings, configs
 from flows.terminal.progress import reporter
-from flows.terminal.screen import safe
+from flows.terminal.screen import escape_for_console
 from flows.workers.dask import Workers, workers_for
 from models.registry.compatibility import check_features
 from tasks.run.context import RejectFilter, Run, new_id
@@ -66,7 +66,7 @@ def process(
                 threading.Thread(target=_warm_up, daemon=True).start()
             else:
                 run = _extract(run, ledger, workers)
-            if stage == "features" or not publish_waiting(run, ledger, workers):
+            if stage == "features" or not publish_pending(run, ledger, workers):
                 finish(run.lake, ledger)
     except ValidationStopped as error:
         _close(run, ledger, "stopped", error)
@@ -108,7 +108,7 @@ def open_run(
         emotion=emotion,
         speaker=speaker,
         config=config,
-        feature_version=config.version(*extractors(speaker, emotion)),
+        feature_version=config.version(*extractor_digests(speaker, emotion)),
         shard_bytes=settings.shard_bytes,
         resources=configs.worker_resources(settings),
         pseudonym_key=settings.pseudonym_key,
@@ -123,13 +123,13 @@ def open_run(
     )
 
 
-def extractors(speaker: ModelRef, emotion: ModelRef) -> list[str]:
+def extractor_digests(speaker: ModelRef, emotion: ModelRef) -> list[str]:
     """The digests of the models that hear the audio: what they stored is theirs alone."""
     own = [emotion.metadata["extractor_digest"]] if "feature_set" in emotion.metadata else []
     return [str(digest) for digest in (speaker.metadata["extractor_digest"], *own)]
 
 
-def _heard_by(run: Run) -> str:
+def _extractor_labels(run: Run) -> str:
     own = f", {run.emotion.label}" if "feature_set" in run.emotion.metadata else ""
     return f"{run.speaker.label}{own}"
 
@@ -139,8 +139,9 @@ def _check_stored(run: Run) -> None:
     if not shard_files.dates(run.lake, run.feature_version):
         held = ", ".join(run.lake.names("features/recordings")) or "none"
         raise LakeError(
-            f"expected features of version {run.feature_version} ({_heard_by(run)}) in {run.lake.at('features')}; "
-            f"found {held}; run `undertone backfill` without --stage score: the audio has to be read"
+            f"expected features of version {run.feature_version} ({_extractor_labels(run)}) "
+            f"in {run.lake.at('features')}; found {held}; run `undertone backfill` without --stage score: "
+            "the audio has to be read"
         )
 
 
@@ -150,7 +151,7 @@ def _extract(run: Run, ledger: Ledger, workers: Workers) -> Run:
     with ledger.timed("discover"):
         found = discover_rejects(run) if run.retry else discover(run)
     ledger.n_listed, ledger.n_known, ledger.left_alone = found.n_listed, found.n_known, found.left_alone
-    tell.say("discover", _discovered(run, found))
+    tell.say("discover", _discovery_line(run, found))
     run = replace(run, dates=found.window)
     if not found.dates:
         return run
@@ -177,11 +178,11 @@ def _warm_up() -> None:
     at_run_end.warm_up()
 
 
-def _discovered(run: Run, found: Discovery) -> str:
+def _discovery_line(run: Run, found: Discovery) -> str:
     if run.retry:
         return f"{found.n_listed:,} rejects chosen, {found.n_listed - found.n_known:,} to be read again"
     where = "" if found.n_listed else f" in {run.corpus}: is the layout right? `undertone doctor` shows what is there"
-    return f"{found.n_listed:,} objects listed, {found.n_known:,} of them known already{safe(where)}"
+    return f"{found.n_listed:,} objects listed, {found.n_known:,} of them known already{escape_for_console(where)}"
 
 
 def _open_ledger(run: Run) -> Ledger:

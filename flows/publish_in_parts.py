@@ -5,7 +5,7 @@ from dataclasses import replace
 from data_contracts.errors import PublishConflict, ValidationStopped
 from data_contracts.expectations.validation import Verdict
 from flows.terminal.progress import reporter
-from flows.terminal.screen import safe
+from flows.terminal.screen import escape_for_console
 from flows.workers.dask import Workers
 from tasks.run.context import Run
 from tasks.run.ledger import Ledger
@@ -18,11 +18,11 @@ from tasks.stages.score import score
 from tasks.stages.select import select
 from tasks.staging.pending import PendingRecordings, dates_in_store
 
-_ATTEMPTS = 5
-_WORSE = ("nothing_to_check", "passed", "warned", "stopped")
+_MAX_ATTEMPTS = 5
+_VERDICTS_BY_SEVERITY = ("nothing_to_check", "passed", "warned", "stopped")
 
 
-def publish_waiting(run: Run, ledger: Ledger, workers: Workers) -> bool:
+def publish_pending(run: Run, ledger: Ledger, workers: Workers) -> bool:
     """Stages, audits and publishes the window's dates in their order. Returns whether the ledger's row is written.
 
     What another run published in between is built upon: the dates are staged again. Raises ValidationStopped: dates
@@ -42,7 +42,7 @@ def publish_waiting(run: Run, ledger: Ledger, workers: Workers) -> bool:
             publish(run, ledger, waiting.base, is_last=is_written)
         except PublishConflict:
             refused += 1
-            if refused == _ATTEMPTS:
+            if refused == _MAX_ATTEMPTS:
                 raise
             ledger.take_back(before)
             ledger.attempt, is_written = ledger.attempt + 1, False
@@ -50,7 +50,7 @@ def publish_waiting(run: Run, ledger: Ledger, workers: Workers) -> bool:
             continue
         ledger.attempt += 1
         run, dates, refused = replace(run, batch=run.batch + 1), waiting.rest, 0
-        reporter.get().say("publish", _published(ledger, waiting))
+        reporter.get().say("publish", _publication_line(ledger, waiting))
         if is_written:
             break
     if not run.batch:
@@ -58,7 +58,7 @@ def publish_waiting(run: Run, ledger: Ledger, workers: Workers) -> bool:
     return is_written
 
 
-def _published(ledger: Ledger, waiting: PendingRecordings) -> str:
+def _publication_line(ledger: Ledger, waiting: PendingRecordings) -> str:
     more = f"; {len(waiting.rest)} more dates to look at" if waiting.rest else ""
     return f"{ledger.n_published_recordings:,} recordings, {ledger.n_published_utterances:,} utterances{more}"
 
@@ -77,7 +77,7 @@ def _stage(run: Run, ledger: Ledger, waiting: PendingRecordings, workers: Worker
         + (f", {kept} known from another encoder" if kept else ""),
     )
     for words in (*enrolled.failed, *identified.left_behind):
-        tell.say("", f"[yellow]note[/yellow] {safe(words)}")
+        tell.say("", f"[yellow]note[/yellow] {escape_for_console(words)}")
     with ledger.timed("score"):
         n_scored = score(run, waiting, workers.client_for(sum(map(len, waiting.shards.values()))))
     ledger.n_scored += n_scored
@@ -91,7 +91,7 @@ def _stage(run: Run, ledger: Ledger, waiting: PendingRecordings, workers: Worker
     ledger.n_published_utterances += staged.n_utterances
     with ledger.timed("audit"):
         verdict = audit(run, waiting, ledger.n_planned - ledger.extracted.n_objects)
-    _note(run, ledger, verdict)
+    _record_verdict(run, ledger, verdict)
     if verdict.critical:
         raise ValidationStopped(
             f"{len(verdict.critical)} of {verdict.n_expectations} expectations failed, "
@@ -100,14 +100,14 @@ def _stage(run: Run, ledger: Ledger, waiting: PendingRecordings, workers: Worker
         )
 
 
-def _note(run: Run, ledger: Ledger, verdict: Verdict) -> None:
+def _record_verdict(run: Run, ledger: Ledger, verdict: Verdict) -> None:
     """The ledger keeps the worst verdict, and where it is explained."""
     tell = reporter.get()
-    if not ledger.validation or _WORSE.index(verdict.word) > _WORSE.index(ledger.verdict):
+    if not ledger.validation or _VERDICTS_BY_SEVERITY.index(verdict.word) > _VERDICTS_BY_SEVERITY.index(ledger.verdict):
         ledger.verdict, ledger.validation = verdict.word, docs_uri(run)
     ledger.failures = [*ledger.failures, *map(str, verdict.failures)]
     drift = (str(failure) for failure in verdict.failures if failure.is_drift)
     ledger.drift = list(dict.fromkeys([*ledger.drift, *drift]))
-    tell.say("audit", f"{verdict.n_expectations} expectations, {verdict.word}: {safe(docs_uri(run))}")
+    tell.say("audit", f"{verdict.n_expectations} expectations, {verdict.word}: {escape_for_console(docs_uri(run))}")
     for failure in verdict.failures:
-        tell.say("", f"[yellow]{failure.severity}[/yellow] {safe(str(failure))}")
+        tell.say("", f"[yellow]{failure.severity}[/yellow] {escape_for_console(str(failure))}")

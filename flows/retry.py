@@ -8,7 +8,7 @@ from prefect import flow
 
 from data_contracts.errors import UsageError
 from data_contracts.rejects import Reason
-from flows.dates import days
+from flows.dates import date_range
 from flows.notifications.hooks import NOTIFY_HOOKS
 from flows.pipeline import process
 from flows.settings import Settings
@@ -30,13 +30,13 @@ def retry(
     What failed three times for one reason is left alone until it changes; the ledger's `left_alone` says how many.
     """
     opened = Settings.load(**(settings or {}))
-    choice = choice_of(reasons, uris)
-    dates = days(start, end)
+    choice = reject_filter(reasons, uris)
+    dates = date_range(start, end)
     matching_rejects(opened.open_lake(), choice, None if dates is None else tuple(dates))
     return process(opened, flow="retry", dates=dates, retry=choice)
 
 
-def choice_of(reasons: Sequence[str], uris: Sequence[str]) -> RejectFilter:
+def reject_filter(reasons: Sequence[str], uris: Sequence[str]) -> RejectFilter:
     """Raises UsageError for a word that is no reason."""
     for reason in reasons:
         if reason not in set(Reason):

@@ -11,8 +11,8 @@ from rich.table import Table
 from data_contracts.errors import UsageError
 from data_contracts.schema import dictionary, feature_sets, tables
 from data_contracts.schema.tables import PARTITIONED, TABLE_KEYS, UTTERANCE_KEY
-from flows.analytics.sql import SETS
-from flows.terminal.summary import grid
+from flows.analytics.sql import FEATURE_SET_VIEWS
+from flows.terminal.summary import rich_table
 
 _HIVE = [pa.field("version", pa.string(), nullable=False), pa.field("date", pa.date32(), nullable=False)]
 _DIMENSIONS = ("arousal", "valence", "dominance")
@@ -50,13 +50,13 @@ class Entry:
 
 def entries() -> list[Entry]:
     """All of them, tables first."""
-    return [*map(_table, TABLE_KEYS), *(_feature_set(name) for name in SETS)]
+    return [*map(_table, TABLE_KEYS), *(_feature_set(name) for name in FEATURE_SET_VIEWS)]
 
 
 def entry(name: str) -> Entry:
     """Raises UsageError where there is no such table or feature set."""
-    if name not in TABLE_KEYS and name not in SETS:
-        raise UsageError(f"expected one of {', '.join([*TABLE_KEYS, *SETS])}; found {name!r}")
+    if name not in TABLE_KEYS and name not in FEATURE_SET_VIEWS:
+        raise UsageError(f"expected one of {', '.join([*TABLE_KEYS, *FEATURE_SET_VIEWS])}; found {name!r}")
     return _table(name) if name in TABLE_KEYS else _feature_set(name)
 
 
@@ -69,7 +69,7 @@ def _table(name: str) -> Entry:
 
 
 def _feature_set(name: str) -> Entry:
-    feature_set = SETS[name]
+    feature_set = FEATURE_SET_VIEWS[name]
     key = ("uri", "etag", "tries") if feature_set == "recordings" else UTTERANCE_KEY
     schema = pa.schema([*feature_schema(feature_set), *_HIVE])
     columns = _columns(feature_set, schema, (*key, "version"))
@@ -116,7 +116,7 @@ def _kind(kind: pa.DataType) -> str:
     return plain.get(kind) or {"halffloat": "float16"}.get(str(kind), str(kind))
 
 
-def at_a_glance(found: list[Entry]) -> Table:
+def entries_table(found: list[Entry]) -> Table:
     """One line each."""
     rows = [
         {
@@ -128,10 +128,10 @@ def at_a_glance(found: list[Entry]) -> Table:
         }
         for each in found
     ]
-    return grid(pa.Table.from_pylist(rows))
+    return rich_table(pa.Table.from_pylist(rows))
 
 
-def as_grid(found: Entry) -> Table:
+def entry_table(found: Entry) -> Table:
     """A line a column."""
     rows = [
         {
@@ -143,7 +143,7 @@ def as_grid(found: Entry) -> Table:
         }
         for each in found.columns
     ]
-    return grid(pa.Table.from_pylist(rows), f"{found.name}: a row is {found.row}")
+    return rich_table(pa.Table.from_pylist(rows), f"{found.name}: a row is {found.row}")
 
 
 def as_json_document(found: list[Entry]) -> str:

@@ -13,7 +13,7 @@ from fsspec.spec import AbstractBufferedFile
 from data_contracts.lake import Lake
 
 PROTOCOL = "lake"
-_THEN = dt.datetime.fromtimestamp(0, dt.UTC)
+_MODIFIED = dt.datetime.fromtimestamp(0, dt.UTC)
 
 
 class KnownFiles(AbstractFileSystem):  # type: ignore[misc]
@@ -42,13 +42,13 @@ class KnownFiles(AbstractFileSystem):  # type: ignore[misc]
 
     def modified(self, path: str) -> dt.datetime:  # noqa: ARG002 - fsspec's
         """One time for all: neither Delta's files nor the store's are changed under a reader's hands."""
-        return _THEN
+        return _MODIFIED
 
-    def _open(self, path: str, mode: str = "rb", **_more: Any) -> "_Ranges":
-        return _Ranges(self, path, mode, cache_type="none", size=self.sizes[path])
+    def _open(self, path: str, mode: str = "rb", **_more: Any) -> "_RangeFile":
+        return _RangeFile(self, path, mode, cache_type="none", size=self.sizes[path])
 
 
-class _Ranges(AbstractBufferedFile):  # type: ignore[misc]
+class _RangeFile(AbstractBufferedFile):  # type: ignore[misc]
     def _fetch_range(self, start: int, end: int) -> bytes:
         lake: Lake = self.fs.lake
         try:

@@ -17,30 +17,30 @@ HISTORY = pa.schema([*RUNS, pa.field("stage", pa.string()), pa.field("error", pa
 """The ledger's columns, and of a run that published nothing: the stage it is or was in last, and what went wrong."""
 
 
-def recent(lake: Lake, limit: int) -> pa.Table:
-    """The newest `limit` runs, every column. One that is `dead` was killed: running again goes on where it ended."""
+def recent_runs(lake: Lake, limit: int) -> pa.Table:
+    """Return the newest `limit` runs, every column. A run with status `dead` was killed: run the same command again."""
     published = query(lake, f"SELECT * FROM runs ORDER BY started DESC LIMIT {limit:d}").to_pylist()
     rows = {row["run_id"]: row for row in published}
-    rows |= {row["run_id"]: row for row in _unpublished(lake) if not _is_over(rows.get(row["run_id"]))}
+    rows |= {row["run_id"]: row for row in _unpublished(lake) if not _is_final(rows.get(row["run_id"]))}
     newest = sorted(rows.values(), key=lambda row: str(row["run_id"]), reverse=True)[:limit]
     return pa.Table.from_pylist(newest, schema=HISTORY) if newest else HISTORY.empty_table()
 
 
-def dead(lake: Lake) -> list[dict[str, Any]]:
+def dead_runs(lake: Lake) -> list[dict[str, Any]]:
     """The rows of runs that were killed, with no worker to see it; ask after `roll_forward`, which finishes some."""
-    return [row for ledger, row in _left(lake) if row["status"] == "dead" and not ledger.is_watched]
+    return [row for ledger, row in _unpublished_ledgers(lake) if row["status"] == "dead" and not ledger.is_watched]
 
 
-def one(lake: Lake, run_id: str | None) -> dict[str, Any]:
+def find_run(lake: Lake, run_id: str | None) -> dict[str, Any]:
     """The row of a run, or of the newest; raises UsageError where there is none."""
     if run_id is None:
-        newest = recent(lake, 1).to_pylist()
+        newest = recent_runs(lake, 1).to_pylist()
         if not newest:
             raise UsageError("expected a run; found none yet: `undertone nightly` or `undertone backfill` makes one")
         return dict(newest[0])
     rows = {row["run_id"]: row for row in _unpublished(lake)}
     runs = lake.frame("runs", RUNS).filter(pl.col("run_id") == run_id).collect()
-    rows |= {row["run_id"]: {**row, "stage": None, "error": None} for row in runs.to_dicts() if _is_over(row)}
+    rows |= {row["run_id"]: {**row, "stage": None, "error": None} for row in runs.to_dicts() if _is_final(row)}
     if run_id not in rows:
         raise UsageError(
             f"expected a run; found {run_id!r}, which the ledger does not know: `undertone runs` lists them"
@@ -48,13 +48,13 @@ def one(lake: Lake, run_id: str | None) -> dict[str, Any]:
     return rows[run_id]
 
 
-def row_of(ledger: Ledger) -> dict[str, Any]:
+def ledger_row(ledger: Ledger) -> dict[str, Any]:
     """The run's row as its ledger has it, in the columns of `HISTORY`."""
     is_over = ledger.status == "done"
     return {**ledger.row(), "stage": None if is_over else ledger.stage or None, "error": ledger.error}
 
 
-def at_a_glance(runs: pa.Table) -> pa.Table:
+def terminal_columns(runs: pa.Table) -> pa.Table:
     """The columns that fit a terminal."""
     rows = [
         {
@@ -75,16 +75,16 @@ def at_a_glance(runs: pa.Table) -> pa.Table:
     return pa.Table.from_pylist(rows)
 
 
-def _is_over(row: dict[str, Any] | None) -> bool:
+def _is_final(row: dict[str, Any] | None) -> bool:
     """Whether the ledger has the last word; of a run that has published some of its dates, what it left says more."""
     return row is not None and row["status"] != "running"
 
 
 def _unpublished(lake: Lake) -> list[dict[str, Any]]:
-    return [row for _, row in _left(lake)]
+    return [row for _, row in _unpublished_ledgers(lake)]
 
 
-def _left(lake: Lake) -> list[tuple[Ledger, dict[str, Any]]]:
+def _unpublished_ledgers(lake: Lake) -> list[tuple[Ledger, dict[str, Any]]]:
     """Of each run that left something in staging its ledger and row. Raises LakeError where one cannot be read."""
     found = []
     for path in map(paths.ledger, paths.run_ids(lake)):
@@ -102,7 +102,7 @@ def _left(lake: Lake) -> list[tuple[Ledger, dict[str, Any]]]:
 
 
 def _row(lake: Lake, ledger: Ledger) -> dict[str, Any]:
-    row = row_of(ledger)
+    row = ledger_row(ledger)
     if ledger.status != "running":
         return row
     sign = liveness(lake, ledger)

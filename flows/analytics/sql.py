@@ -16,7 +16,7 @@ from data_contracts.schema.tables import TABLE_KEYS
 from flows.analytics.known_files import KnownFiles
 from flows.analytics.views import Views
 
-SETS = {f"features_{name}" if name in TABLE_KEYS else name: name for name in FEATURE_SETS}
+FEATURE_SET_VIEWS = {f"features_{name}" if name in TABLE_KEYS else name: name for name in FEATURE_SETS}
 """Feature sets by the name that a query calls them: `recordings` is the table, `features_recordings` the set."""
 
 _BATCH_ROWS = 100_000
@@ -42,10 +42,10 @@ def _connect(lake: Lake, sql: str, as_of: str | None, known: KnownFiles | None) 
     tables = snapshot(lake) if as_of is None else tables_of(lake, as_of, named)
     for table in named:
         views.table(table, tables.delta(table))
-    held = lake.names("features") if words & SETS.keys() else []
-    for name in words & SETS.keys():
-        if SETS[name] in held:
-            views.feature_set(name, SETS[name])
+    held = lake.names("features") if words & FEATURE_SET_VIEWS.keys() else []
+    for name in words & FEATURE_SET_VIEWS.keys():
+        if FEATURE_SET_VIEWS[name] in held:
+            views.feature_set(name, FEATURE_SET_VIEWS[name])
     return connection
 
 
@@ -54,23 +54,23 @@ def query(lake: Lake, sql: str, *, as_of: str | None = None) -> pa.Table:
 
     Raises UsageError with DuckDB's words where the SQL is wrong, and what the store raises while it is read.
     """
-    with asked(lake, sql, as_of=as_of) as answer:
+    with stream_query(lake, sql, as_of=as_of) as answer:
         return answer.read_all()
 
 
 @contextmanager
-def asked(lake: Lake, sql: str, *, as_of: str | None = None) -> Iterator[pa.RecordBatchReader]:
+def stream_query(lake: Lake, sql: str, *, as_of: str | None = None) -> Iterator[pa.RecordBatchReader]:
     """The answer as it comes, batch by batch, for those that are larger than memory. Raises as `query` does."""
     known = None if lake.is_local else KnownFiles(lake)
     try:
         with _connect(lake, sql, as_of, known) as connection:
             answer = connection.sql(sql)
-            yield pa.table({}).to_reader() if answer is None else _plain(answer).to_arrow_reader(_BATCH_ROWS)
+            yield pa.table({}).to_reader() if answer is None else _cast_unsupported(answer).to_arrow_reader(_BATCH_ROWS)
     except duckdb.Error as error:
-        raise _explained(lake, error, known.failure if known is not None else None) from error
+        raise _translate_error(lake, error, known.failure if known is not None else None) from error
 
 
-def _plain(answer: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+def _cast_unsupported(answer: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
     """As text, in DuckDB's own words, what Parquet, JSON or CSV have no type for."""
     kinds = dict(zip(answer.columns, map(str, answer.types), strict=True))
     odd = {name for name, kind in kinds.items() if re.search(r"\b(INTERVAL|BLOB|BIT|BIGNUM)\b", kind)}
@@ -82,7 +82,7 @@ def _plain(answer: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
     )
 
 
-def _explained(lake: Lake, error: duckdb.Error, failure: Exception | None) -> UndertoneError:
+def _translate_error(lake: Lake, error: duckdb.Error, failure: Exception | None) -> UndertoneError:
     """What went wrong, in our words where it is none of DuckDB's business. `failure` is the store's."""
     words = str(error).strip()
     if isinstance(failure, UndertoneError):
@@ -90,7 +90,7 @@ def _explained(lake: Lake, error: duckdb.Error, failure: Exception | None) -> Un
     if isinstance(failure, FileNotFoundError) or "No files found that match" in words:
         return LakeError(f"a file below {lake.uri} was packed or removed while it was read: ask again ({words[-200:]})")
     missing = re.match(r"Catalog Error: Table with name (\w+) does not exist", words)
-    if missing and missing[1].lower() in SETS:
-        place = lake.at("features", SETS[missing[1].lower()])
+    if missing and missing[1].lower() in FEATURE_SET_VIEWS:
+        place = lake.at("features", FEATURE_SET_VIEWS[missing[1].lower()])
         return UsageError(f"{place} holds nothing yet; run `undertone backfill`")
-    return UsageError(f"{words}\nTables: {', '.join([*TABLE_KEYS, *SETS])}")
+    return UsageError(f"{words}\nTables: {', '.join([*TABLE_KEYS, *FEATURE_SET_VIEWS])}")

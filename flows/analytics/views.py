@@ -17,7 +17,7 @@ from data_contracts.lake.feature_files import FeatureFile, feature_files
 from data_contracts.schema import tables
 from flows.analytics.known_files import PROTOCOL, KnownFiles
 
-_FOLDERS = {"version": "VARCHAR", "date": "DATE"}
+_PARTITION_COLUMNS = {"version": "VARCHAR", "date": "DATE"}
 """Columns that stand in the path alone, in hive folders."""
 
 
@@ -51,16 +51,16 @@ class Views:
             f"SELECT * FROM read_parquet([{examples}], union_by_name = true, hive_partitioning = false)"
         )
         kinds = dict(zip(found.columns, map(str, found.types), strict=True))
-        self._view(name, files, kinds | _FOLDERS, list(_FOLDERS))
+        self._view(name, files, kinds | _PARTITION_COLUMNS, list(_PARTITION_COLUMNS))
 
     def _view(self, name: str, files: list[FeatureFile], kinds: dict[str, str], folders: list[str]) -> None:
         stored = {column: kind for column, kind in kinds.items() if column not in folders}
         schema = ", ".join(
-            f"{_text(column)}: {{name: {_text(column)}, type: {_text(kind)}, default_value: NULL}}"
+            f"{_sql_string(column)}: {{name: {_sql_string(column)}, type: {_sql_string(kind)}, default_value: NULL}}"
             for column, kind in stored.items()
         )
         columns = ", ".join(
-            _in_folder(column, kinds[column]) if column in folders else _name(column) for column in kinds
+            _partition_column(column, kinds[column]) if column in folders else _identifier(column) for column in kinds
         )
         whole = [file for file in files if not file.hidden]
         parts = [self._part(whole, schema, columns)] if whole else []
@@ -83,21 +83,21 @@ class Views:
         return [file.path for file in files]
 
     def _quoted(self, path: str) -> str:
-        return _text(f"{PROTOCOL}://{path}" if self.known is not None else self.lake.at(path))
+        return _sql_string(f"{PROTOCOL}://{path}" if self.known is not None else self.lake.at(path))
 
 
 def _schema(table: str) -> pa.Schema:
     return tables.utterances_schema(()) if table == "utterances" else getattr(tables, table.upper())
 
 
-def _text(value: str) -> str:
+def _sql_string(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def _name(column: str) -> str:
+def _identifier(column: str) -> str:
     return '"' + column.replace('"', '""') + '"'
 
 
-def _in_folder(column: str, kind: str) -> str:
+def _partition_column(column: str, kind: str) -> str:
     """DuckDB knows what this is for each file, and opens none that a filter on it leaves out."""
-    return f"CAST(regexp_extract(filename, '/{column}=([^/]+)/', 1) AS {kind}) AS {_name(column)}"
+    return f"CAST(regexp_extract(filename, '/{column}=([^/]+)/', 1) AS {kind}) AS {_identifier(column)}"

@@ -24,7 +24,7 @@ VERDICTS = {"done": GREEN, "running": SKY, "stopped": ORANGE, "failed": VERMILLI
 KINDS = {"enrolled": BLUE, "found": ORANGE, "forgotten": GREY}
 
 
-def colours(values: Iterable[str | None], known: dict[str, str] = EMOTIONS) -> alt.Scale:
+def colour_scale(values: Iterable[str | None], known: dict[str, str] = EMOTIONS) -> alt.Scale:
     """A colour each of the values, in their order: the known ones' own, for others what is left of the palette."""
     names = [str(value) for value in dict.fromkeys(values) if value is not None]
     names.sort(key=lambda name: [*known, name].index(name))

@@ -1,7 +1,7 @@
 """The pictures of the dashboard and the report: a frame in, an Altair chart out, every axis with its unit.
 
 Charts have no background and no colour of text: the page that shows them sets both. Those
-of one recording are in `flows.charts.recording`.
+of one recording are in `flows.charts.timelines`.
 """
 
 from typing import cast
@@ -9,7 +9,7 @@ from typing import cast
 import altair as alt
 import polars as pl
 
-from flows.charts.palette import KINDS, VERDICTS, VERMILLION, colours
+from flows.charts.palette import KINDS, VERDICTS, VERMILLION, colour_scale
 
 Chart = alt.Chart | alt.LayerChart | alt.FacetChart
 
@@ -19,39 +19,39 @@ _EMBED = {"embedOptions": {"actions": False}}  # no menu, of which an entry lead
 _N_NAMED = 8  # voices of the map that have their names written beside them
 
 
-def hours(daily: pl.DataFrame) -> Chart:
+def hours_by_date(daily: pl.DataFrame) -> Chart:
     """date, source, hours: what came in, a bar a day."""
-    return framed(
+    return apply_style(
         alt.Chart(daily)
         .mark_bar()
         .encode(
-            x=_day(daily),
+            x=_day_axis(daily),
             y=alt.Y("hours:Q", title="audio (h)", stack=True),
-            color=alt.Color("source:N", title=None, scale=colours(daily["source"], {})),
-            tooltip=[_date(), "source:N", alt.Tooltip("hours:Q", title="audio (h)", format=".2f")],
+            color=alt.Color("source:N", title=None, scale=colour_scale(daily["source"], {})),
+            tooltip=[_date_tooltip(), "source:N", alt.Tooltip("hours:Q", title="audio (h)", format=".2f")],
         )
     )
 
 
-def emotion_mix(daily: pl.DataFrame) -> Chart:
+def emotions_by_date(daily: pl.DataFrame) -> Chart:
     """date, emotion, n_utterances: each emotion's share of the day's utterances."""
-    return framed(
+    return apply_style(
         alt.Chart(daily)
         .mark_bar()
         .encode(
-            x=_day(daily),
+            x=_day_axis(daily),
             y=alt.Y("n_utterances:Q", stack="normalize", title="utterances (%)", axis=alt.Axis(format=".0%")),
-            color=_emotion(daily),
+            color=_emotion_colour(daily),
             order=alt.Order("emotion:O"),
-            tooltip=[_date(), "emotion:N", alt.Tooltip("n_utterances:Q", title="utterances", format=",")],
+            tooltip=[_date_tooltip(), "emotion:N", alt.Tooltip("n_utterances:Q", title="utterances", format=",")],
         )
     )
 
 
 def run_speed(runs: pl.DataFrame) -> Chart:
     """run_id, started, rtfx, status, audio_hours: seconds of audio a second of the clock."""
-    status = colours(runs["status"], VERDICTS)
-    return framed(
+    status = colour_scale(runs["status"], VERDICTS)
+    return apply_style(
         alt.Chart(runs)
         .mark_point(filled=True, size=90, opacity=0.9)
         .encode(
@@ -68,13 +68,13 @@ def run_speed(runs: pl.DataFrame) -> Chart:
 
 def speech_by_speaker(speakers: pl.DataFrame) -> Chart:
     """name, kind, speech_min: minutes of speech, who spoke most first."""
-    return framed(
+    return apply_style(
         alt.Chart(speakers)
         .mark_bar()
         .encode(
             x=alt.X("speech_min:Q", title="speech (min)"),
             y=alt.Y("name:N", sort="-x", title=None),
-            color=alt.Color("kind:N", title=None, scale=colours(speakers["kind"], KINDS)),
+            color=alt.Color("kind:N", title=None, scale=colour_scale(speakers["kind"], KINDS)),
             tooltip=["name:N", "kind:N", alt.Tooltip("speech_min:Q", title="speech (min)", format=",.1f")],
         ),
         height=18 * speakers.height,
@@ -83,13 +83,13 @@ def speech_by_speaker(speakers: pl.DataFrame) -> Chart:
 
 def emotion_by_speaker(rows: pl.DataFrame) -> Chart:
     """name, emotion, n_utterances: each emotion's share, a line a speaker in the frame's order."""
-    return framed(
+    return apply_style(
         alt.Chart(rows)
         .mark_bar()
         .encode(
             x=alt.X("n_utterances:Q", stack="normalize", title="utterances (%)", axis=alt.Axis(format=".0%")),
             y=alt.Y("name:N", sort=rows["name"].unique(maintain_order=True).to_list(), title=None),
-            color=_emotion(rows),
+            color=_emotion_colour(rows),
             order=alt.Order("emotion:O"),
             tooltip=["name:N", "emotion:N", alt.Tooltip("n_utterances:Q", title="utterances", format=",")],
         ),
@@ -109,17 +109,17 @@ def voice_map(voices: pl.DataFrame) -> Chart:
             x=x,
             y=y,
             size=alt.Size("speech_min:Q", legend=None, scale=alt.Scale(range=[30, 500])),
-            color=alt.Color("kind:N", title=None, scale=colours(voices["kind"], KINDS)),
+            color=alt.Color("kind:N", title=None, scale=colour_scale(voices["kind"], KINDS)),
             tooltip=["name:N", "kind:N", alt.Tooltip("speech_min:Q", title="speech (min)", format=",.1f")],
         )
     )
     names = alt.Chart(voices.head(_N_NAMED)).mark_text(dy=-16).encode(x=x, y=y, text="name:N")
-    return framed(alt.layer(points, names), height=320)
+    return apply_style(alt.layer(points, names), height=320)
 
 
 def rejects_by_reason(rejects: pl.DataFrame) -> Chart:
     """reason, n: files that could not be used."""
-    return framed(
+    return apply_style(
         alt.Chart(rejects)
         .mark_bar(color=VERMILLION)
         .encode(
@@ -131,41 +131,45 @@ def rejects_by_reason(rejects: pl.DataFrame) -> Chart:
     )
 
 
-def spread(daily: pl.DataFrame, measure: str, title: str) -> Chart:
+def spread_by_date(daily: pl.DataFrame, measure: str, title: str) -> Chart:
     """date, source and the column `measure`, with `…_p10` and `…_p90`: the day's median, and where four of five lie."""
     base = alt.Chart(daily).encode(
-        x=_day(daily), color=alt.Color("source:N", title=None, scale=colours(daily["source"], {}))
+        x=_day_axis(daily), color=alt.Color("source:N", title=None, scale=colour_scale(daily["source"], {}))
     )
     band = base.mark_area(opacity=0.18).encode(
         y=alt.Y(f"{measure}_p10:Q", title=title, scale=alt.Scale(zero=False)), y2=f"{measure}_p90:Q"
     )
     line = base.mark_line(point={"size": 20}, strokeWidth=1.6).encode(
         y=alt.Y(f"{measure}:Q", title=title),
-        tooltip=[_date(), "source:N", *(alt.Tooltip(f"{measure}{p}:Q", format=",.1f") for p in ("_p10", "", "_p90"))],
+        tooltip=[
+            _date_tooltip(),
+            "source:N",
+            *(alt.Tooltip(f"{measure}{p}:Q", format=",.1f") for p in ("_p10", "", "_p90")),
+        ],
     )
-    return framed(alt.layer(band, line), height=170)
+    return apply_style(alt.layer(band, line), height=170)
 
 
-def drift(rows: pl.DataFrame) -> Chart:
+def drift_by_date(rows: pl.DataFrame) -> Chart:
     """date, measure, value, threshold: distance from the 28 days before; dots where it passed the threshold."""
     rows = rows.with_columns(times=pl.col("value") / pl.col("threshold"))
-    base = alt.Chart(rows).encode(x=_day(rows), y=alt.Y("times:Q", title="drift (threshold = 1)"))
-    colour = alt.Color("measure:N", title=None, scale=colours(rows["measure"], {}))
+    base = alt.Chart(rows).encode(x=_day_axis(rows), y=alt.Y("times:Q", title="drift (threshold = 1)"))
+    colour = alt.Color("measure:N", title=None, scale=colour_scale(rows["measure"], {}))
     values = [alt.Tooltip(f"{name}:Q", format=".3f") for name in ("value", "threshold")]
-    line = base.mark_line(strokeWidth=1.5).encode(color=colour, tooltip=[_date(), "measure:N", *values])
+    line = base.mark_line(strokeWidth=1.5).encode(color=colour, tooltip=[_date_tooltip(), "measure:N", *values])
     over = (
         base.transform_filter("datum.times > 1")
         .mark_point(filled=True, size=70)
-        .encode(color=colour, tooltip=[_date(), "measure:N", *values])
+        .encode(color=colour, tooltip=[_date_tooltip(), "measure:N", *values])
     )
     limit = alt.Chart(pl.DataFrame({"times": [1]})).mark_rule(strokeDash=[5, 4], color=VERMILLION).encode(y="times:Q")
-    return framed(alt.layer(limit, line, over))
+    return apply_style(alt.layer(limit, line, over))
 
 
 def confusion(pairs: pl.DataFrame, left: str, right: str) -> Chart:
     """left, right, n: how many utterances one version calls `left` and the other `right`."""
     cividis = alt.Scale(scheme="cividis", domain=[0, 1])
-    order = list(colours([*pairs["left"], *pairs["right"]]).to_dict()["domain"])
+    order = list(colour_scale([*pairs["left"], *pairs["right"]]).to_dict()["domain"])
     share = pairs.with_columns(share=pl.col("n") / pl.col("n").sum().over("left"))
     base = alt.Chart(share).encode(
         x=alt.X("right:N", title=right, sort=order, axis=alt.Axis(labelAngle=0)),
@@ -184,25 +188,25 @@ def confusion(pairs: pl.DataFrame, left: str, right: str) -> Chart:
         text=alt.Text("n:Q", format=","),
         color=alt.condition("datum.share > 0.5", alt.value("#000000"), alt.value("#FFFFFF")),
     )
-    return framed(alt.layer(cells, text), height=44 * len(order))
+    return apply_style(alt.layer(cells, text), height=44 * len(order))
 
 
-def _day(rows: pl.DataFrame) -> alt.X:
+def _day_axis(rows: pl.DataFrame) -> alt.X:
     """A tick a day at most: Vega would go on with hours."""
     n_ticks = max(1, min(8, rows["date"].n_unique() - 1))
     axis = alt.Axis(format="%-d %b", labelOverlap=True, tickCount=n_ticks)
     return alt.X("yearmonthdate(date):T", title="date", axis=axis)
 
 
-def _date() -> alt.Tooltip:
+def _date_tooltip() -> alt.Tooltip:
     return alt.Tooltip("date:T", title="date", format="%Y-%m-%d")
 
 
-def _emotion(rows: pl.DataFrame) -> alt.Color:
-    return alt.Color("emotion:N", title=None, scale=colours(rows["emotion"]))
+def _emotion_colour(rows: pl.DataFrame) -> alt.Color:
+    return alt.Color("emotion:N", title=None, scale=colour_scale(rows["emotion"]))
 
 
-def framed(chart: Chart, height: int = 220) -> Chart:
+def apply_style(chart: Chart, height: int = 220) -> Chart:
     """The look that all share."""
     return cast(
         Chart,

@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 from data_contracts.errors import UsageError
-from flows.cli.options import Lake, settings_of
-from flows.terminal.screen import safe, screen
+from flows.cli.options import Lake, given_flags
+from flows.terminal.screen import escape_for_console, make_console
 
-console = screen()
+console = make_console()
 _HOST = "127.0.0.1"
 
 
@@ -32,18 +32,18 @@ def dashboard(
     """
     from flows.settings import Settings
 
-    settings = Settings.load(**settings_of(lake=lake))
+    settings = Settings.load(**given_flags(lake=lake))
     opened = settings.open_lake()
-    listener = _listener(port)
+    listener = _bind(port)
     address = f"http://{_HOST}:{listener.getsockname()[1]}"
-    console.print(f"Dashboard of {safe(opened.uri)}: starting …", highlight=False)
+    console.print(f"Dashboard of {escape_for_console(opened.uri)}: starting …", highlight=False)
     os.environ.setdefault("MARIMO_SKIP_UPDATE_CHECK", "1")
     os.environ["UNDERTONE_LAKE"] = settings.lake  # for the app, which loads its own
     import uvicorn
 
-    from flows.dashboard.server import app, warm_up
+    from flows.dashboard.server import make_app, warm_up
 
-    served = app(settings)
+    served = make_app(settings)
     warm_up(opened)
     server = uvicorn.Server(uvicorn.Config(served, log_level="warning", timeout_graceful_shutdown=1))
     console.print(f"Open [bold]{address}[/bold]   (Ctrl-C ends it)", highlight=False, soft_wrap=True)
@@ -57,7 +57,7 @@ def dashboard(
             os._exit(0)  # threads of marimo's sessions would wait for ever; nothing is open but for reading
 
 
-def _listener(port: int) -> socket.socket:
+def _bind(port: int) -> socket.socket:
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

@@ -37,7 +37,7 @@ def demo(console: Console, *, corpus: str | None, lake: str | None, s3: bool) ->
     if corpus and "://" not in corpus and not Path(corpus).expanduser().is_dir():
         raise UsageError(f"--corpus: expected a folder or a URL; found {corpus!r}")
     if s3:
-        _over_s3(console, corpus)
+        _run_over_s3(console, corpus)
         return
     layout = "modified" if corpus else DEFAULT_LAYOUT
     lake = lake or ("demo-lake" if corpus is None else f"demo-lake-{Path(corpus).expanduser().absolute().name}")
@@ -48,7 +48,7 @@ def demo(console: Console, *, corpus: str | None, lake: str | None, s3: bool) ->
         console.print(f"Corpus: 30 short clips of six [bold]synthetic[/bold] voices (espeak-ng), in {corpus}")
         console.print("They show the job at work; what the models say of such voices means little.")
     _run(console, corpus=corpus, lake=lake, layout=layout)
-    wrote = _remember(lake, corpus, layout)
+    wrote = _write_settings(lake, corpus, layout)
     console.print()
     console.print("Go on from here:" + (f"   ({wrote} names this lake)" if wrote else ""))
     flag = "" if wrote else f" --lake {lake}"
@@ -63,7 +63,7 @@ def demo(console: Console, *, corpus: str | None, lake: str | None, s3: bool) ->
     console.print("The last of them opens what you see above in the browser: to look at, and to listen to.")
 
 
-def _over_s3(console: Console, corpus: str | None) -> None:
+def _run_over_s3(console: Console, corpus: str | None) -> None:
     from flows.workers.embedded_s3 import embedded_s3, upload
 
     with embedded_s3("corpus", "lake") as endpoint:
@@ -77,21 +77,21 @@ def _over_s3(console: Console, corpus: str | None) -> None:
 def _run(console: Console, *, corpus: str, lake: str, layout: str) -> None:
     with run_command(corpus=corpus, lake=lake, layout=layout) as settings:
         from flows.backfill import backfill
-        from flows.terminal.progress import watched
+        from flows.terminal.progress import run_and_report
 
-        watched(console, lambda: backfill(settings=settings), as_json=False)
-    _show(console, Lake(lake))
+        run_and_report(console, lambda: backfill(settings=settings), as_json=False)
+    _print_tables(console, Lake(lake))
 
 
-def _show(console: Console, lake: Lake) -> None:
+def _print_tables(console: Console, lake: Lake) -> None:
     from flows.analytics.sql import query
-    from flows.terminal.summary import grid
+    from flows.terminal.summary import rich_table
 
     for title, sql in TABLES.items():
         answer = query(lake, sql)
         if answer.num_rows:
             console.print()
-            console.print(grid(answer, title))
+            console.print(rich_table(answer, title))
 
 
 def _sample_copy(folder: Path) -> Path:
@@ -101,7 +101,7 @@ def _sample_copy(folder: Path) -> Path:
     return folder
 
 
-def _remember(lake: str, corpus: str, layout: str) -> str | None:
+def _write_settings(lake: str, corpus: str, layout: str) -> str | None:
     """Writes undertone.toml where there is none, so that the next commands need no flags. Returns its name."""
     path = Path("undertone.toml")
     values = {"corpus": corpus, "lake": str(Path(lake).expanduser().absolute()), "layout": layout}

@@ -16,10 +16,10 @@ from data_contracts.errors import UndertoneError
 from data_contracts.lake.conditional_writes import require_conditional_writes
 from data_contracts.schema.tables import TABLE_KEYS
 from flows.settings import Settings
-from flows.terminal.screen import safe
+from flows.terminal.screen import escape_for_console
 
 State = Literal["ok", "note", "missing"]
-_SIGNS = {"ok": "[green]ok     [/green]", "note": "[yellow]note   [/yellow]", "missing": "[red]missing[/red]"}
+_MARKS = {"ok": "[green]ok     [/green]", "note": "[yellow]note   [/yellow]", "missing": "[red]missing[/red]"}
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,10 @@ def examine(flags: dict[str, Any]) -> list[Finding]:
 
 def print_findings(console: Console, findings: list[Finding]) -> None:
     for finding in findings:
-        console.print(f"{_SIGNS[finding.state]} [bold]{finding.what:<9}[/bold]{safe(finding.words)}", highlight=False)
+        console.print(
+            f"{_MARKS[finding.state]} [bold]{finding.what:<9}[/bold]{escape_for_console(finding.words)}",
+            highlight=False,
+        )
 
 
 def _python() -> Finding:

@@ -17,17 +17,17 @@ from flows.cli import dashboard, maintain, models, rejects, report, speakers, ta
 from flows.cli.options import (
     Cluster,
     Corpus,
-    First,
     Force,
+    FromDate,
     Json,
     Lake,
-    Last,
     Layout,
     Manifest,
-    settings_of,
+    ToDate,
+    given_flags,
 )
 from flows.cli.startup import run_command
-from flows.terminal.screen import safe, screen
+from flows.terminal.screen import escape_for_console, make_console
 
 app = typer.Typer(
     name="undertone",
@@ -41,8 +41,8 @@ app = typer.Typer(
     "Begin with [bold]undertone demo[/bold].",
     epilog="Exit codes: 0 done · 1 the run failed · 2 wrong usage · 3 validation stopped the publication.",
 )
-console = screen()
-errors = Console(stderr=True)
+console = make_console()
+error_console = Console(stderr=True)
 _debug = False
 
 
@@ -91,15 +91,15 @@ def nightly(
     day = date.date() if date else None
     with run_command(corpus=corpus, lake=lake, layout=layout, manifest=manifest, cluster=cluster) as settings:
         from flows.nightly import nightly as flow
-        from flows.terminal.progress import watched
+        from flows.terminal.progress import run_and_report
 
-        watched(console, lambda: flow(date=day, settings=settings), as_json=as_json)
+        run_and_report(console, lambda: flow(date=day, settings=settings), as_json=as_json)
 
 
 @app.command()
 def backfill(
-    start: First = None,
-    end: Last = None,
+    start: FromDate = None,
+    end: ToDate = None,
     stage: Annotated[
         StageName | None,
         typer.Option(help="features: extract, publish nothing. score: from stored features, no audio is read."),
@@ -118,10 +118,10 @@ def backfill(
 
     After a new emotion model was promoted, [bold]--stage score[/bold] scores again from the stored features.
     """
-    from flows.dates import days
+    from flows.dates import date_range
 
     first, last = (day.date() if day else None for day in (start, end))
-    days(first, last)
+    date_range(first, last)
     chosen: Any = stage.value if stage else None
     with run_command(
         reads_audio=stage is not StageName.score,
@@ -134,10 +134,10 @@ def backfill(
         workers=workers,
     ) as settings:
         from flows.backfill import backfill as flow
-        from flows.terminal.progress import watched
+        from flows.terminal.progress import run_and_report
 
         run = partial(flow, start=first, end=last, stage=chosen, force=force, settings=settings)
-        watched(console, run, as_json=as_json)
+        run_and_report(console, run, as_json=as_json)
 
 
 @app.command()
@@ -151,17 +151,18 @@ def enroll(
     from flows.enroll import enroll as flow
     from flows.settings import Settings
 
-    speaker = flow(Settings.load(**settings_of(lake=lake)), name, uris)
+    speaker = flow(Settings.load(**given_flags(lake=lake)), name, uris)
     if as_json:
         print(json.dumps(speaker, default=str))
         return
     console.print(
-        f"[bold]{safe(name)}[/bold] is enrolled as {speaker['speaker_id']}, from {speaker['speech_s']:.1f} s "
-        f"of speech in {len(speaker['sources'])} recording(s)."
+        f"[bold]{escape_for_console(name)}[/bold] is enrolled as {speaker['speaker_id']}, "
+        f"from {speaker['speech_s']:.1f} s of speech in {len(speaker['sources'])} recording(s)."
     )
     for uri in speaker["unlike"]:
         console.print(
-            f"[yellow]The voice in {safe(uri)} is unlike those in the others: is it the same person?[/yellow]"
+            f"[yellow]The voice in {escape_for_console(uri)} is unlike those in the others: "
+            "is it the same person?[/yellow]"
         )
 
 
@@ -175,7 +176,7 @@ def doctor(
     """What is configured, what can be reached, and what is missing; with what to do about it."""
     from flows.cli.doctor import examine, print_findings, try_receivers
 
-    flags = settings_of(corpus=corpus, lake=lake)
+    flags = given_flags(corpus=corpus, lake=lake)
     findings = [try_receivers(flags)] if notify else examine(flags)
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings]))
@@ -201,13 +202,13 @@ def main() -> None:
     except UndertoneError as error:
         _fail(error, error.exit_code)
     except KeyboardInterrupt:
-        errors.print("[red]Stopped.[/red] Run the same command again: it goes on where this one ended.")
+        error_console.print("[red]Stopped.[/red] Run the same command again: it goes on where this one ended.")
         sys.exit(130)
     except Exception as error:  # noqa: BLE001 - the last boundary: a message, and the traceback for who asks
-        _fail(_in_our_words(error), 1)
+        _fail(_translate(error), 1)
 
 
-def _in_our_words(error: Exception) -> Exception:
+def _translate(error: Exception) -> Exception:
     if "prefect" not in sys.modules:
         return error
     from flows.workers.prefect_server import explain_unreachable
@@ -221,5 +222,7 @@ def _fail(error: Exception, code: int) -> None:
     kind = "Wrong usage" if isinstance(error, UsageError) else "Stopped" if code == 3 else "Failed"
     words = str(error) if isinstance(error, UndertoneError) else f"{type(error).__name__}: {error}"
     hint = "" if isinstance(error, UndertoneError) or _debug else "\nWith --debug before the command you see where."
-    errors.print(f"[bold red]{kind}:[/bold red] {safe(words)}{hint}", highlight=False, soft_wrap=True)
+    error_console.print(
+        f"[bold red]{kind}:[/bold red] {escape_for_console(words)}{hint}", highlight=False, soft_wrap=True
+    )
     sys.exit(code)

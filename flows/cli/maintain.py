@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.options import Json, Lake, settings_of
-from flows.terminal.screen import screen
+from flows.cli.options import Json, Lake, given_flags
+from flows.terminal.screen import make_console
 from flows.workers.prefect_server import start_server
 
 if TYPE_CHECKING:
     from tasks.maintenance_report import MaintenanceReport
 
-console = screen()
+console = make_console()
 Days = int | None
 
 
@@ -43,7 +43,7 @@ def maintain(
     """
     from flows.settings import Settings
 
-    flags = settings_of(
+    flags = given_flags(
         lake=lake,
         pack_after_days=older_than_days,
         keep_versions_days=keep_versions_days,
@@ -59,13 +59,13 @@ def maintain(
     if as_json:
         print(json.dumps([asdict(line) for line in done]))
     else:
-        _show(done, dry_run=dry_run)
+        _print_report(done, dry_run=dry_run)
 
 
-def _show(done: list["MaintenanceReport"], *, dry_run: bool) -> None:
+def _print_report(done: list["MaintenanceReport"], *, dry_run: bool) -> None:
     import pyarrow as pa
 
-    from flows.terminal.summary import grid
+    from flows.terminal.summary import rich_table
 
     rows = [
         {
@@ -79,4 +79,4 @@ def _show(done: list["MaintenanceReport"], *, dry_run: bool) -> None:
         }
         for line in done
     ]
-    console.print(grid(pa.Table.from_pylist(rows)))
+    console.print(rich_table(pa.Table.from_pylist(rows)))

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 import typer
 
 from flows.cli import models_promote, models_pull, models_show
-from flows.cli.options import Json, Lake, Model, known_model, registry_of, settings_of
-from flows.terminal.screen import screen
+from flows.cli.options import Json, Lake, Model, given_flags, open_registry, require_model
+from flows.terminal.screen import make_console
 
 app = typer.Typer(no_args_is_help=True, help="The emotion and speaker models: their versions, training and evaluation.")
-console = screen()
+console = make_console()
 models_show.add_to(app)
 
 
@@ -30,15 +30,15 @@ def train(
     from flows.train import train as flow
 
     chosen = [label.strip() for label in classes.split(",")] if classes else None
-    settings = settings_of(lake=lake)
-    ref = flow(name=known_model(name), corpora=corpus, classes=chosen, seed=seed, settings=settings)
-    metrics, card = registry_of(lake).measured(ref)
+    settings = given_flags(lake=lake)
+    ref = flow(name=require_model(name), corpora=corpus, classes=chosen, seed=seed, settings=settings)
+    metrics, card = open_registry(lake).measured(ref)
     if as_json:
         told = {"model": ref.name, "version": ref.version, "digest": ref.digest}
         print(json.dumps({**told, "metrics": metrics, "card": card}))
         return
     overall = {key: value for key, value in metrics.items() if "/" not in key}
-    console.print(f"Of speakers that the judged model had not heard: {_words(overall)}.", highlight=False)
+    console.print(f"Of speakers that the judged model had not heard: {_format(overall)}.", highlight=False)
     console.print(f"Card: {card}", highlight=False, soft_wrap=True)
     console.print(f"{ref.label} is registered as @challenger. `undertone models promote {name} {ref.version}` uses it.")
 
@@ -55,28 +55,28 @@ def evaluate(
 
     Without a lake, the shipped model is evaluated.
     """
-    answer = _evaluated(known_model(name), Path(corpus), version=version, lake=lake)
+    answer = _evaluate(require_model(name), Path(corpus), version=version, lake=lake)
     if as_json:
         print(json.dumps(answer))
         return
     for key, value in answer.items():
-        console.print(f"[bold]{key:<14}[/bold]{_words(value)}", highlight=False, soft_wrap=True)
+        console.print(f"[bold]{key:<14}[/bold]{_format(value)}", highlight=False, soft_wrap=True)
 
 
 models_promote.add_to(app)
 models_pull.add_to(app)
 
 
-def _evaluated(name: str, corpus: Path, *, version: str, lake: str | None) -> dict[str, Any]:
+def _evaluate(name: str, corpus: Path, *, version: str, lake: str | None) -> dict[str, Any]:
     from flows.settings import Settings
     from models import WEIGHTS, promotion
 
-    settings = Settings.load(**settings_of(lake=lake))
+    settings = Settings.load(**given_flags(lake=lake))
     if settings.lake:
         from models.registry.compatibility import check_features
         from models.registry.loading import weights_folder
 
-        registry = registry_of(lake)
+        registry = open_registry(lake)
         ref = registry.champion(name) if version == "champion" else registry.version(name, version)
         check_features(ref)
         folder, label = weights_folder(ref), ref.label
@@ -87,9 +87,9 @@ def _evaluated(name: str, corpus: Path, *, version: str, lake: str | None) -> di
     return {"model": label, **promotion.evaluate(name, folder, corpus, voices=voices)}
 
 
-def _words(value: Any) -> str:
+def _format(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.3f}"
     if isinstance(value, dict):
-        return ", ".join(f"{key} {_words(item)}" for key, item in value.items())
+        return ", ".join(f"{key} {_format(item)}" for key, item in value.items())
     return str(value)

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.options import Json, Lake, Model, known_model, settings_of
-from flows.terminal.screen import safe, screen
+from flows.cli.options import Json, Lake, Model, given_flags, require_model
+from flows.terminal.screen import escape_for_console, make_console
 
 if TYPE_CHECKING:
     from flows.promote import Outcome
 
-console = screen()
+console = make_console()
 Reason = Annotated[str, typer.Option(help="Why; it is noted with the version.")]
 
 
@@ -41,18 +41,18 @@ def promote(
     was trained on.
     """
     from data_contracts.errors import ModelError
-    from flows.promote import promote as succession
+    from flows import promote as flow
     from flows.settings import Settings
 
-    settings = Settings.load(**settings_of(lake=lake, evaluation_corpus=corpus or None))
-    outcome = succession(settings, known_model(name), version, unheard=unheard, force=force, reason=reason)
+    settings = Settings.load(**given_flags(lake=lake, evaluation_corpus=corpus or None))
+    outcome = flow.promote(settings, require_model(name), version, unheard=unheard, force=force, reason=reason)
     if as_json:
         print(json.dumps(outcome.record()))
     else:
-        _compare(outcome)
+        _print_comparison(outcome)
     if outcome.promoted:
         if not as_json:
-            _announce(outcome, reason)
+            _print_promotion(outcome, reason)
     elif not outcome.verdict.accepted:
         raise ModelError(
             f"{outcome.ref.label} was not promoted: {outcome.verdict.reason}. --force promotes it all the same, and is "
@@ -62,20 +62,20 @@ def promote(
 
 def rollback(name: Model, reason: Reason = "", lake: Lake = None, as_json: Json = False) -> None:
     """Makes @previous the champion again, and the champion @previous: a second rollback is as before."""
-    from flows.promote import rollback as step_back
+    from flows import promote as flow
     from flows.settings import Settings
 
-    now, went = step_back(Settings.load(**settings_of(lake=lake)), known_model(name), reason=reason)
+    champion, previous = flow.rollback(Settings.load(**given_flags(lake=lake)), require_model(name), reason=reason)
     if as_json:
-        print(json.dumps({"model": name, "champion": now.label, "previous": went.label}))
+        print(json.dumps({"model": name, "champion": champion.label, "previous": previous.label}))
         return
-    console.print(f"{now.label} is @champion again, {went.label} is @previous.", highlight=False)
+    console.print(f"{champion.label} is @champion again, {previous.label} is @previous.", highlight=False)
 
 
-def _compare(outcome: "Outcome") -> None:
+def _print_comparison(outcome: "Outcome") -> None:
     import pyarrow as pa
 
-    from flows.terminal.summary import grid
+    from flows.terminal.summary import rich_table
     from models.metrics.names import FIGURES, format_figure
 
     verdict = outcome.verdict
@@ -89,20 +89,20 @@ def _compare(outcome: "Outcome") -> None:
         if key in verdict.challenger
     ]
     if rows:
-        console.print(grid(pa.Table.from_pylist(rows)))
+        console.print(rich_table(pa.Table.from_pylist(rows)))
         n, n_speakers = verdict.challenger.get("n", "?"), verdict.challenger.get("n_speakers", "?")
         left_out = f", {verdict.n_left_out} speakers left out" if verdict.n_left_out else ""
         words = f"{n} clips of {n_speakers} speakers in {verdict.corpus} (manifest {verdict.manifest}){left_out}"
-        console.print(safe(f"{words}; {verdict.protocol}"), highlight=False, soft_wrap=True)
+        console.print(escape_for_console(f"{words}; {verdict.protocol}"), highlight=False, soft_wrap=True)
     if outcome.promoted or verdict.accepted:  # a refusal is said once, by the error
-        console.print(safe(f"{verdict.reason}."), highlight=False, soft_wrap=True)
+        console.print(escape_for_console(f"{verdict.reason}."), highlight=False, soft_wrap=True)
 
 
-def _announce(outcome: "Outcome", reason: str) -> None:
+def _print_promotion(outcome: "Outcome", reason: str) -> None:
     ref, before = outcome.ref, outcome.before
     if outcome.forced:
         why = f": {reason}" if reason else ""
-        console.print(safe(f"Forced, and noted with the version{why}."), style="yellow", highlight=False)
+        console.print(escape_for_console(f"Forced, and noted with the version{why}."), style="yellow", highlight=False)
     heard_by = before.metadata.get("extractor_digest") if before else None
     stage = " --stage score" if heard_by == ref.metadata.get("extractor_digest") else ""
     audio = "" if stage else " (another encoder: the audio is read again)"

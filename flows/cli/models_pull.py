@@ -8,13 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.cli.options import Json, Lake, registry_of
-from flows.terminal.screen import safe, screen
+from flows.cli.options import Json, Lake, open_registry
+from flows.terminal.screen import escape_for_console, make_console
 
-console = screen()
+console = make_console()
 
 
-class As(StrEnum):
+class ModelKind(StrEnum):
     emotion = "emotion"
     speaker = "speaker"
 
@@ -30,7 +30,7 @@ def pull(
         str | None, typer.Option("--from", help="A folder or an s3:// prefix that holds the model; no network then.")
     ] = None,
     revision: Annotated[str | None, typer.Option(help="The hub's commit, tag or branch; the commit is noted.")] = None,
-    wanted: Annotated[As | None, typer.Option("--as", help="Refuse it unless it is a model for this.")] = None,
+    wanted: Annotated[ModelKind | None, typer.Option("--as", help="Refuse it unless it is a model for this.")] = None,
     corpus: Annotated[
         list[str] | None, typer.Option(help="Labelled speech that sets a speaker model's threshold; repeatable.")
     ] = None,
@@ -42,14 +42,14 @@ def pull(
     Its weights are converted, its code is never run. Emotion models are split into an extractor, whose vectors become a
     feature set, and a head. Models of transformers need the extra `hub`.
     """
-    registry = registry_of(lake)
-    from models.pretrained.pull import pull as bring
+    registry = open_registry(lake)
+    from models.pretrained import pull as pretrained
     from models.registry.mlflow_registry import CHALLENGER
 
     with tempfile.TemporaryDirectory() as work:
         kind: Any = wanted.value if wanted else None
         corpora = [Path(item) for item in corpus or []]
-        pulled = bring(source, Path(work), place=place, revision=revision, wanted=kind, corpora=corpora)
+        pulled = pretrained.pull(source, Path(work), place=place, revision=revision, wanted=kind, corpora=corpora)
         if not registry.versions(pulled.name):
             registry.champion(pulled.name)
         origin = pulled.origin
@@ -64,7 +64,7 @@ def pull(
     outputs = [*ref.metadata.get("classes", []), *ref.metadata.get("dimensions", [])]
     lines = [f"P{words[1:]}", f"Licence {origin.licence}", *([f"Outputs {', '.join(outputs)}"] if outputs else [])]
     for line in (*lines, *pulled.remarks):
-        console.print(safe(f"{line}."), highlight=False, soft_wrap=True)
+        console.print(escape_for_console(f"{line}."), highlight=False, soft_wrap=True)
     console.print(
         f"{ref.label} is registered as @challenger. `undertone models promote {ref.name} {ref.version} --force` "
         "uses it (what it was trained on is not known, so no evaluation is fair); nights gone have to be read again.",

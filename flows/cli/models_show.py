@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.options import Json, Lake, Model, known_model, registry_of
-from flows.terminal.screen import screen
+from flows.cli.options import Json, Lake, Model, open_registry, require_model
+from flows.terminal.screen import make_console
 
 if TYPE_CHECKING:
     from models.registry.mlflow_registry import Version
 
-console = screen()
+console = make_console()
 
 
 def add_to(app: typer.Typer) -> None:
@@ -25,14 +25,14 @@ def list_versions(lake: Lake = None, as_json: Json = False) -> None:
     """The registered versions, which of them is @champion, since when, and under what licence."""
     import pyarrow as pa
 
-    from flows.terminal.output import rows
+    from flows.terminal.output import print_rows
     from models.registry.artifact import MODEL_NAMES
 
-    registry = registry_of(lake)
+    registry = open_registry(lake)
     for name in MODEL_NAMES:
         registry.champion(name)
     found = [_row(item) for name in MODEL_NAMES for item in registry.versions(name)]
-    rows(console, pa.Table.from_pylist(found), style="json" if as_json else "table")
+    print_rows(console, pa.Table.from_pylist(found), style="json" if as_json else "table")
 
 
 def show(
@@ -45,8 +45,8 @@ def show(
     from models.registry import loading
     from models.registry.history import read_changes
 
-    models = registry_of(lake)
-    if not models.versions(known_model(name)):
+    models = open_registry(lake)
+    if not models.versions(require_model(name)):
         models.champion(name)
     ref = models.version(name, version)
     card = loading.read_card(ref)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    import data_contracts.lake
     from models.registry.mlflow_registry import Registry
 
 Corpus = Annotated[str | None, typer.Option(help="Where the audio is (UNDERTONE_CORPUS).", show_default=False)]
@@ -18,19 +19,19 @@ Manifest = Annotated[
     str | None, typer.Option(help="A Parquet, CSV or JSONL with a `uri` column, instead of a listing.")
 ]
 Cluster = Annotated[str | None, typer.Option(help="auto, threads, processes, cuda or tcp://HOST:PORT.")]
-First = Annotated[dt.datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First date.")]
-Last = Annotated[dt.datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last date, included.")]
+FromDate = Annotated[dt.datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First date.")]
+ToDate = Annotated[dt.datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last date, included.")]
 Force = Annotated[bool, typer.Option("--force", help="Do again what is done already.")]
 Model = Annotated[str, typer.Argument(help="emotion or speaker", metavar="emotion|speaker")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")]
 
 
-def settings_of(**flags: Any) -> dict[str, Any]:
+def given_flags(**flags: Any) -> dict[str, Any]:
     """The flags that were given."""
     return {name: value for name, value in flags.items() if value is not None}
 
 
-def known_model(name: str) -> Any:
+def require_model(name: str) -> Any:
     """The name, where a model has it. Raises UsageError."""
     from data_contracts.errors import UsageError
     from models.registry.artifact import MODEL_NAMES
@@ -40,9 +41,16 @@ def known_model(name: str) -> Any:
     return name
 
 
-def registry_of(lake: str | None) -> "Registry":
-    """The registry that goes with the lake in force."""
+def open_lake(lake: str | None) -> "data_contracts.lake.Lake":
+    """Open the lake that the flag or the settings name. Raises UsageError where neither does."""
     from flows.settings import Settings
 
-    settings = Settings.load(**settings_of(lake=lake))
+    return Settings.load(**given_flags(lake=lake)).open_lake()
+
+
+def open_registry(lake: str | None) -> "Registry":
+    """Open the model registry that belongs to the lake of the flag or the settings."""
+    from flows.settings import Settings
+
+    settings = Settings.load(**given_flags(lake=lake))
     return settings.open_registry(settings.open_lake())

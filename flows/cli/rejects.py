@@ -6,13 +6,13 @@ from typing import Annotated
 import typer
 
 from data_contracts.rejects import MAX_TRIES, RETRYABLE, Reason
-from flows.cli.options import Cluster, Corpus, First, Json, Lake, Last, Layout, Manifest, settings_of
+from flows.cli.options import Cluster, Corpus, FromDate, Json, Lake, Layout, Manifest, ToDate, open_lake
 from flows.cli.startup import run_command
 from flows.cli.tables import Limit
-from flows.terminal.screen import screen
+from flows.terminal.screen import make_console
 
 app = typer.Typer(help="The files that could not be used, and why: list them, read them again.")
-console = screen()
+console = make_console()
 
 
 @app.callback(invoke_without_command=True)
@@ -26,8 +26,8 @@ def rejects(context: typer.Context, lake: Lake = None, limit: Limit = 100, as_js
 def retry(
     reason: Annotated[list[Reason] | None, typer.Option(help="Only these; may be given several times.")] = None,
     uri: Annotated[list[str] | None, typer.Option(help="Only this file; may be given several times.")] = None,
-    start: First = None,
-    end: Last = None,
+    start: FromDate = None,
+    end: ToDate = None,
     corpus: Corpus = None,
     lake: Lake = None,
     layout: Layout = None,
@@ -39,27 +39,25 @@ def retry(
 
     What failed three times for the same reason is left alone until it changes, or [bold]backfill --force[/bold].
     """
-    from flows.dates import days
+    from flows.dates import date_range
 
     first, last = (day.date() if day else None for day in (start, end))
-    days(first, last)
+    date_range(first, last)
     reasons = [str(word) for word in reason or ()]
     with run_command(corpus=corpus, lake=lake, layout=layout, manifest=manifest, cluster=cluster) as settings:
         from flows.retry import retry as flow
-        from flows.terminal.progress import watched
+        from flows.terminal.progress import run_and_report
 
         run = partial(flow, reasons=reasons, uris=uri or [], start=first, end=last, settings=settings)
-        watched(console, run, as_json=as_json)
+        run_and_report(console, run, as_json=as_json)
 
 
 def _list(lake: str | None, limit: int, *, as_json: bool) -> None:
     from flows.analytics.sql import query
-    from flows.settings import Settings
-    from flows.terminal.output import rows
+    from flows.terminal.output import print_rows
 
-    opened = Settings.load(**settings_of(lake=lake)).open_lake()
     sql = f"SELECT date, reason, uri, error, tries FROM rejects ORDER BY date DESC, uri LIMIT {limit:d}"
-    rows(console, query(opened, sql), style="json" if as_json else "table")
+    print_rows(console, query(open_lake(lake), sql), style="json" if as_json else "table")
     if not as_json:
         console.print(HINT, soft_wrap=True)
 

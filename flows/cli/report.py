@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import Lake, settings_of
-from flows.terminal.screen import screen
+from flows.cli.options import Lake, open_lake
+from flows.terminal.screen import make_console
 
-console = screen()
+console = make_console()
 
 
 def add_to(app: typer.Typer) -> None:
@@ -25,12 +25,11 @@ def report(
 
     Each run leaves its own beside its validation.
     """
-    from flows.analytics.runs import one
+    from flows.analytics.runs import find_run
     from flows.report.write import render_report, write_report
-    from flows.settings import Settings
 
-    opened = Settings.load(**settings_of(lake=lake)).open_lake()
-    row = one(opened, run)
+    opened = open_lake(lake)
+    row = find_run(opened, run)
     if output is None:
         place = write_report(opened, row)
     else:

@@ -1,19 +1,16 @@
 """The commands about speakers: list, rename, merge, forget. By themselves they list."""
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from flows.cli.options import Json, Lake, settings_of
+from flows.cli.options import Json, Lake, open_lake
 from flows.cli.tables import Limit
-from flows.terminal.screen import safe, screen
-
-if TYPE_CHECKING:
-    from data_contracts.lake import Lake as Opened
+from flows.terminal.screen import escape_for_console, make_console
 
 app = typer.Typer(help="Who was heard: list them, give a found voice a name, merge two, forget one.")
-console = screen()
+console = make_console()
 Who = Annotated[str, typer.Argument(help="A speaker's id or name.", show_default=False)]
 _COLUMNS = ("name", "speaker_id", "kind", "n_utterances", "speech_s", "first_seen", "last_seen", "extractor")
 
@@ -30,12 +27,12 @@ def list_speakers(lake: Lake = None, limit: Limit = 100, as_json: Json = False) 
     """Who was heard, most first. Voices that were merged are their survivor's."""
     import polars as pl
 
-    from flows.terminal.output import rows
+    from flows.terminal.output import print_rows
     from tasks.speakers.lookup import load_speakers
 
-    people = load_speakers(_lake(lake)).filter(pl.col("kind") != "merged")
+    people = load_speakers(open_lake(lake)).filter(pl.col("kind") != "merged")
     order = people.sort("n_utterances", "speaker_id", descending=[True, False]).head(limit)
-    rows(console, order.select(_COLUMNS).to_arrow(), style="json" if as_json else "table")
+    print_rows(console, order.select(_COLUMNS).to_arrow(), style="json" if as_json else "table")
 
 
 @app.command()
@@ -46,11 +43,13 @@ def rename(
     as_json: Json = False,
 ) -> None:
     """Gives a speaker a name; a found voice is known by it from now on. The speaker_id stays."""
-    from tasks.speakers.curation import rename as change
+    from tasks.speakers import curation
 
-    row = change(_lake(lake), who, name)
-    words = f"[bold]{safe(row['name'])}[/bold] is the name of {row['speaker_id']} now: speaker_known is true."
-    _tell(row, words, as_json=as_json)
+    row = curation.rename(open_lake(lake), who, name)
+    words = (
+        f"[bold]{escape_for_console(row['name'])}[/bold] is the name of {row['speaker_id']} now: speaker_known is true."
+    )
+    _print_result(row, words, as_json=as_json)
 
 
 @app.command()
@@ -61,13 +60,13 @@ def merge(
     as_json: Json = False,
 ) -> None:
     """Makes several speakers one. It is remembered: nights to come and backfills give those voices to who stays."""
-    from tasks.speakers.curation import merge as change
+    from tasks.speakers import curation
 
-    row = change(_lake(lake), into, others)
-    _tell(
+    row = curation.merge(open_lake(lake), into, others)
+    _print_result(
         row,
-        f"[bold]{safe(row['name'])}[/bold] ({row['speaker_id']}) has {row['n_utterances']:,} utterances now, "
-        f"{row['speech_s']:,.1f} s.",
+        f"[bold]{escape_for_console(row['name'])}[/bold] ({row['speaker_id']}) has {row['n_utterances']:,} utterances "
+        f"now, {row['speech_s']:,.1f} s.",
         as_json=as_json,
     )
 
@@ -86,12 +85,11 @@ def forget(
     What stays besides: recordings, features (the embeddings among them), and older versions of the tables, unless
     --vacuum. The next night on which the voice is heard, or a backfill, founds a pseudonym for it as for any other.
     """
-    from tasks.speakers.curation import forget as change
-    from tasks.speakers.curation import remove_history
+    from tasks.speakers import curation
 
-    opened = _lake(lake)
-    row = change(opened, who)
-    n_files = remove_history(opened) if vacuum else None
+    opened = open_lake(lake)
+    row = curation.forget(opened, who)
+    n_files = curation.remove_history(opened) if vacuum else None
     history = (
         f"Older versions of the tables were removed ({n_files} files); the Delta logs keep the least and the greatest "
         "name of those files until they are cleaned."
@@ -99,7 +97,7 @@ def forget(
         else "Older versions of speakers, utterances and speaker_daily can still be read `as of` before now, until "
         "they are vacuumed; `forget --vacuum` does so at once, and breaks who reads them."
     )
-    _tell(
+    _print_result(
         {**row, "history_removed": vacuum},
         f"{row['speaker_id']} is forgotten: {row['n_voices']} row(s) of speakers are deleted, {row['n_utterances']:,} "
         f"utterances are nobody's now (speaker_id 'forgotten').\n{history}\n"
@@ -109,14 +107,8 @@ def forget(
     )
 
 
-def _tell(row: dict[str, Any], words: str, *, as_json: bool) -> None:
+def _print_result(row: dict[str, Any], words: str, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps({name: value for name, value in row.items() if name != "centroid"}, default=str))
         return
     console.print(words, highlight=False, soft_wrap=True)
-
-
-def _lake(uri: str | None) -> "Opened":
-    from flows.settings import Settings
-
-    return Settings.load(**settings_of(lake=uri)).open_lake()

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from flows.cli.options import settings_of
+from flows.cli.options import given_flags
 from flows.workers.startup import start_background
 
 
@@ -17,7 +17,7 @@ def run_command(*, reads_audio: bool = True, **flags: Any) -> Iterator[dict[str,
     """
     from flows.settings import Settings
 
-    given = settings_of(**flags)
+    given = given_flags(**flags)
     settings = Settings.load(**given)
     settings.lake_uri()
     if reads_audio:

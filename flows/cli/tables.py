@@ -5,15 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.options import Json, Lake, settings_of
-from flows.terminal.screen import Format, screen
+from flows.cli.options import Json, Lake, open_lake
+from flows.terminal.screen import Format, make_console
 
 if TYPE_CHECKING:
-    from pyarrow import Table as Answer
+    import pyarrow as pa
 
-    from data_contracts.lake import Lake as Opened
-
-console = screen()
+console = make_console()
 Limit = Annotated[int, typer.Option(help="Rows at most.")]
 
 
@@ -41,11 +39,11 @@ def query(
     All tables are as one run left them, however far another has come. Feature sets have no versions: they are as they
     are now.
     """
-    from flows.analytics.sql import asked
-    from flows.terminal.output import rows
+    from flows.analytics.sql import stream_query
+    from flows.terminal.output import print_rows
 
-    with asked(_lake(lake), sql, as_of=as_of) as answer:
-        rows(console, answer, style=style, output=output)
+    with stream_query(open_lake(lake), sql, as_of=as_of) as answer:
+        print_rows(console, answer, style=style, output=output)
 
 
 def tables(
@@ -54,34 +52,28 @@ def tables(
     markdown: Annotated[bool, typer.Option("--markdown", help="What docs/tables.md holds.")] = False,
 ) -> None:
     """The data dictionary: tables and feature sets, with what each column holds and its unit."""
-    from flows.analytics.dictionary import as_grid, as_json_document, as_markdown, at_a_glance, entries, entry
+    from flows.analytics.dictionary import as_json_document, as_markdown, entries, entries_table, entry, entry_table
 
     if markdown:
         print(as_markdown(entries()), end="")
     elif as_json:
         print(as_json_document([entry(name)] if name else entries()))
     else:
-        console.print(as_grid(entry(name)) if name else at_a_glance(entries()))
+        console.print(entry_table(entry(name)) if name else entries_table(entries()))
 
 
 def runs(lake: Lake = None, limit: Limit = 20, as_json: Json = False) -> None:
     """The ledger: what each run did, newest first; those that failed or were stopped too."""
-    from flows.analytics.runs import at_a_glance, recent
+    from flows.analytics.runs import recent_runs, terminal_columns
 
-    found = recent(_lake(lake), limit)
+    found = recent_runs(open_lake(lake), limit)
     if not found.num_rows and not as_json:
         console.print("No run yet. `undertone nightly` or `undertone backfill` makes one.")
         return
-    _show(found if as_json else at_a_glance(found), as_json=as_json)
+    _show(found if as_json else terminal_columns(found), as_json=as_json)
 
 
-def _show(answer: "Answer", *, as_json: bool) -> None:
-    from flows.terminal.output import rows
+def _show(answer: "pa.Table", *, as_json: bool) -> None:
+    from flows.terminal.output import print_rows
 
-    rows(console, answer, style="json" if as_json else "table")
-
-
-def _lake(uri: str | None) -> "Opened":
-    from flows.settings import Settings
-
-    return Settings.load(**settings_of(lake=uri)).open_lake()
+    print_rows(console, answer, style="json" if as_json else "table")

@@ -11,8 +11,7 @@ app = marimo.App(width="full", app_title="Undertone", css_file="app.css")
 with app.setup:
     import marimo as mo
 
-    from flows.charts import panels
-    from flows.charts import recording as recording_charts
+    from flows.charts import panels, timelines
     from flows.charts.palette import GREEN
     from flows.dashboard import audio, comparison, components, filters, overview, quality, recordings, speakers, tables
     from flows.settings import Settings
@@ -24,13 +23,13 @@ with app.setup:
 def _():
     settings = Settings.load()
     lake = settings.open_lake()
-    everything = filters.choices(lake)
+    everything = filters.all_choices(lake)
     return everything, lake, settings
 
 
 @app.cell
 def _(everything, lake):
-    mo.stop(everything is None, components.empty(lake.uri))
+    mo.stop(everything is None, components.no_data_advice(lake.uri))
     _asked = str(mo.query_params().get("view", "")).title()
     view, show = mo.state(_asked if _asked in VIEWS else VIEWS[0])
     _days = (everything.first, everything.last)
@@ -43,14 +42,14 @@ def _(everything, lake):
 @app.cell
 def _(lake, show):
     tabs = mo.ui.array([mo.ui.button(label=_name, on_change=lambda _, name=_name: show(name)) for _name in VIEWS])
-    components.top(lake.uri, tabs)
+    components.page_head(lake.uri, tabs)
 
 
 @app.cell
 def _(days, kinds, sources, view):
     chosen = filters.Filters(*days.value, tuple(sources.value), tuple(kinds.value))
     _narrowing = {"Overview": [sources, kinds], "Speakers": [kinds], "Models": []}.get(view(), [sources])
-    components.current(VIEWS.index(view()), [days, *_narrowing])
+    components.filter_bar(VIEWS.index(view()), [days, *_narrowing])
     return (chosen,)
 
 
@@ -61,7 +60,7 @@ def _(chosen, lake, view):
     def _drawn():
         return components.cards(overview.cards(overview.figures(lake, chosen)))
 
-    components.shown(_drawn)
+    components.render_or_warn(_drawn)
 
 
 @app.cell
@@ -71,18 +70,20 @@ def _(chosen, lake, view):
     def _drawn():
         runs = overview.runs(lake)
         timed = runs.filter(runs["rtfx"].is_not_null())
-        health = components.table(("started", "status", "read", "rejected", "utterances", "RTFx"), tables.runs(runs))
+        health = components.table(
+            ("started", "status", "read", "rejected", "utterances", "RTFx"), tables.run_rows(runs)
+        )
         return components.column(
-            components.warning(overview.ailing(runs)),
+            components.warning(overview.failed_run_warnings(runs)),
             components.grid(
-                components.drawn("Emotion mix", overview.emotions(lake, chosen), panels.emotion_mix),
-                components.drawn("Audio in", overview.hours(lake, chosen), panels.hours),
-                components.drawn("Speed of the last runs", timed, panels.run_speed),
+                components.chart_panel("Emotion mix", overview.emotions(lake, chosen), panels.emotions_by_date),
+                components.chart_panel("Audio in", overview.hours(lake, chosen), panels.hours_by_date),
+                components.chart_panel("Speed of the last runs", timed, panels.run_speed),
                 components.panel("Health of the last runs", health),
             ),
         )
 
-    components.shown(_drawn)
+    components.render_or_warn(_drawn)
 
 
 @app.cell
@@ -90,21 +91,21 @@ def _(chosen, lake, view):
     mo.stop(view() != "Speakers")
 
     def _drawn():
-        most, voices = speakers.most(lake, chosen), speakers.voices(lake, chosen)
+        most, voices = speakers.top_speakers(lake, chosen), speakers.voice_map(lake, chosen)
         mix = speakers.emotions(lake, chosen, most)
         note = "Who sounds alike lies near each other: centroids of the voices on their first two principal components."
         return components.column(
             components.cards(
-                {"Speakers heard": (f"{speakers.n_heard(lake, chosen):,}", "different voices in these days")}
+                {"Speakers heard": (f"{speakers.n_speakers(lake, chosen):,}", "different voices in these days")}
             ),
             components.grid(
-                components.drawn("Who spoke most", most, panels.speech_by_speaker),
-                components.drawn("Emotion by speaker", mix, panels.emotion_by_speaker),
-                components.drawn("Map of the voices", voices, panels.voice_map, note, wide=True),
+                components.chart_panel("Who spoke most", most, panels.speech_by_speaker),
+                components.chart_panel("Emotion by speaker", mix, panels.emotion_by_speaker),
+                components.chart_panel("Map of the voices", voices, panels.voice_map, note, wide=True),
             ),
         )
 
-    components.shown(_drawn)
+    components.render_or_warn(_drawn)
 
 
 @app.cell
@@ -116,7 +117,7 @@ def _(view):
 
 @app.cell
 def _(chosen, lake, words):
-    _found = {recordings.label(row): row for row in recordings.search(lake, chosen, words.value).to_dicts()}
+    _found = {recordings.option_label(row): row for row in recordings.search(lake, chosen, words.value).to_dicts()}
     choice = mo.ui.dropdown(_found, value=next(iter(_found), None), label="Recording", searchable=True, full_width=True)
     return (choice,)
 
@@ -127,39 +128,39 @@ def _(choice, words):
     _channels = [str(number) for number in (choice.value or {}).get("channels") or [0]]
     part = mo.ui.slider(1, max(2, _n_parts), label=f"Part, of {_n_parts}", show_value=True)
     channel = mo.ui.dropdown(_channels, value=_channels[0], label="Channel")
-    components.bar(words, choice, *([channel] if len(_channels) > 1 else []), *([part] if _n_parts > 1 else []))
+    components.control_bar(words, choice, *([channel] if len(_channels) > 1 else []), *([part] if _n_parts > 1 else []))
     return channel, part
 
 
 @app.cell
 def _(channel, choice, lake, part, settings):
-    mo.stop(choice.value is None, components.warning([components.NOTHING]))
+    mo.stop(choice.value is None, components.warning([components.NO_ROWS]))
 
     def _drawn():
-        recording = recordings.read(lake, choice.value["recording_id"], choice.value["date"])
+        recording = recordings.read_recording(lake, choice.value["recording_id"], choice.value["date"])
         span = audio.stretch(recording.seconds, part.value)
-        samples, own = audio.listen(recording, span, int(channel.value), settings), recording.within(span)
+        samples, own = audio.read_span(recording, span, int(channel.value), settings), recording.within(span)
         wave, f0, loud = (measure(samples, span.start_s) for measure in (audio.envelope, audio.pitch, audio.loudness))
         played = components.table(
-            ("", "from (s)", "to (s)", "emotion", "score", "speaker"), tables.segments(recording, own)
+            ("", "from (s)", "to (s)", "emotion", "score", "speaker"), tables.utterance_rows(recording, own)
         )
         return components.column(
             components.panel(
                 recording.name,
                 components.stack(
                     {
-                        "Waveform, of full scale": recording_charts.waveform(wave, span),
-                        "Emotion": recording_charts.emotions(own, span),
-                        "Speaker": recording_charts.speakers(own, span),
-                        "Fundamental frequency": recording_charts.contour(f0, span, "f0_hz", "F0 (Hz)"),
-                        "Momentary loudness": recording_charts.contour(loud, span, "loudness_lufs", "LUFS", GREEN),
+                        "Waveform, of full scale": timelines.waveform(wave, span),
+                        "Emotion": timelines.emotion_bars(own, span),
+                        "Speaker": timelines.speaker_bars(own, span),
+                        "Fundamental frequency": timelines.contour(f0, span, "f0_hz", "F0 (Hz)"),
+                        "Momentary loudness": timelines.contour(loud, span, "loudness_lufs", "LUFS", GREEN),
                     }
                 ),
             ),
             components.panel("Listen", played),
         )
 
-    components.shown(_drawn)
+    components.render_or_warn(_drawn)
 
 
 @app.cell
@@ -179,31 +180,35 @@ def _(chosen, lake, view):
                 }
             ),
             components.grid(
-                components.drawn("Rejects by reason", quality.rejects(lake, chosen), panels.rejects_by_reason),
+                components.chart_panel("Rejects by reason", quality.rejects(lake, chosen), panels.rejects_by_reason),
                 components.panel(
-                    "Validation", components.table(("run", "verdict", ""), tables.audits(quality.audits(lake)))
+                    "Validation", components.table(("run", "verdict", ""), tables.audit_rows(quality.audits(lake)))
                 ),
-                components.drawn("Loudness", daily, lambda rows: panels.spread(rows, "loudness_lufs", "LUFS"), spread),
-                components.drawn(
-                    "Signal to noise", daily, lambda rows: panels.spread(rows, "snr_db", "SNR (dB)"), spread
+                components.chart_panel(
+                    "Loudness", daily, lambda rows: panels.spread_by_date(rows, "loudness_lufs", "LUFS"), spread
                 ),
-                components.drawn("Bandwidth", daily, lambda rows: panels.spread(rows, "bandwidth_hz", "Hz"), spread),
-                components.drawn("Drift", quality.drift(lake, chosen), panels.drift, warned),
+                components.chart_panel(
+                    "Signal to noise", daily, lambda rows: panels.spread_by_date(rows, "snr_db", "SNR (dB)"), spread
+                ),
+                components.chart_panel(
+                    "Bandwidth", daily, lambda rows: panels.spread_by_date(rows, "bandwidth_hz", "Hz"), spread
+                ),
+                components.chart_panel("Drift", quality.drift(lake, chosen), panels.drift_by_date, warned),
             ),
         )
 
-    components.shown(_drawn)
+    components.render_or_warn(_drawn)
 
 
 @app.cell
 def _(lake, view):
     mo.stop(view() != "Models")
-    _versions = {version.label: version for version in comparison.versions(lake)}
-    mo.stop(len(_versions) < 2, components.one_model())
+    _versions = {version.label: version for version in comparison.scored_versions(lake)}
+    mo.stop(len(_versions) < 2, components.one_model_advice())
     _newer, _older, *_ = _versions
     left = mo.ui.dropdown(_versions, value=_older, label="This model")
     right = mo.ui.dropdown(_versions, value=_newer, label="against this one")
-    components.bar(left, right)
+    components.control_bar(left, right)
     return left, right
 
 
@@ -212,7 +217,7 @@ def _(chosen, lake, left, right):
     def _drawn():
         found = comparison.compare(lake, chosen, left.value, right.value)
         names = left.value.emotion_model, right.value.emotion_model
-        played = components.table(("", *names, "date"), tables.differences(found.differ))
+        played = components.table(("", *names, "date"), tables.difference_rows(found.differ))
         share = f"{found.n_same / found.n:.1%}" if found.n else "none"
         return components.column(
             components.cards(
@@ -222,12 +227,12 @@ def _(chosen, lake, left, right):
                 }
             ),
             components.grid(
-                components.drawn("Who says what", found.pairs, lambda rows: panels.confusion(rows, *names)),
-                components.drawn("Listen to ten on which they differ", found.differ, lambda _: played),
+                components.chart_panel("Who says what", found.pairs, lambda rows: panels.confusion(rows, *names)),
+                components.chart_panel("Listen to ten on which they differ", found.differ, lambda _: played),
             ),
         )
 
-    components.shown(_drawn)
+    components.render_or_warn(_drawn)
 
 
 if __name__ == "__main__":

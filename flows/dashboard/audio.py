@@ -11,8 +11,8 @@ import polars as pl
 from data_contracts.errors import CorpusError
 from data_contracts.rejects import Reject
 from features.corpus import objects
-from features.decode import recording as audio
 from features.decode.config import SAMPLE_RATE
+from features.decode.recording import windows
 from features.decode.windows import WINDOW_S, Window
 from features.segmentation.cutting import cut_span, window_range
 from features.segmentation.segments import Span
@@ -21,9 +21,9 @@ from flows.settings import Settings, configs
 
 STRETCH_S = 64.0  # shown at a time: whole windows, and F0 of it takes a moment, not a minute
 _HOP_S = 0.01
-_POINTS = 800  # across the page
-_HIGHEST_HZ = 500.0  # a voice that is spoken with, not sung
-_MOMENT_S = 0.4  # ITU-R BS.1770's block
+_N_POINTS = 800  # across the page
+_MAX_F0_HZ = 500.0  # a voice that is spoken with, not sung
+_BLOCK_S = 0.4  # ITU-R BS.1770's block
 
 
 def n_stretches(seconds: float) -> int:
@@ -41,7 +41,9 @@ def stretch(seconds: float, number: int) -> Span:
     return Span(start_s, min(start_s + STRETCH_S, seconds))
 
 
-def listen(recording: Recording, span: Span, channel: int, settings: Settings) -> np.ndarray:  # (time,) float32, 16 kHz
+def read_span(
+    recording: Recording, span: Span, channel: int, settings: Settings
+) -> np.ndarray:  # (time,) float32, 16 kHz
     """A span of one analysed channel. Raises CorpusError where the file is gone or does not decode any more."""
     try:
         content = objects.read_object(recording.uri, retry_policy=settings.retry_policy)
@@ -52,7 +54,7 @@ def listen(recording: Recording, span: Span, channel: int, settings: Settings) -
         config = replace(config, channels="each")
     first, last = window_range([span])
     found: list[np.ndarray] = []
-    for item in audio.windows(content, config=config, only=(first, last)):
+    for item in windows(content, config=config, only=(first, last)):
         if isinstance(item, Reject):
             raise CorpusError(f"{recording.uri} does not decode: {item.error}; was it overwritten since it was read?")
         if isinstance(item, Window) and item.channel == channel:
@@ -75,7 +77,7 @@ def as_wav(samples: np.ndarray) -> bytes:
 
 def envelope(samples: np.ndarray, start_s: float = 0.0) -> pl.DataFrame:
     """time_s, low, high: the extremes of each of some hundred stretches."""
-    n = max(1, -(-len(samples) // _POINTS))
+    n = max(1, -(-len(samples) // _N_POINTS))
     padded = np.pad(samples, (0, -len(samples) % n)).reshape(-1, n)
     times = start_s + np.arange(len(padded)) * n / SAMPLE_RATE
     return pl.DataFrame({"time_s": times, "low": padded.min(axis=1), "high": padded.max(axis=1)})
@@ -90,11 +92,11 @@ def pitch(samples: np.ndarray, start_s: float = 0.0) -> pl.DataFrame:
     if not len(samples):
         return pl.DataFrame(schema={"time_s": pl.Float64, "f0_hz": pl.Float64})
     f0_hz = (
-        f0_track(torch.from_numpy(samples)[None].float(), torch.tensor([len(samples)]), f0_max_hz=_HIGHEST_HZ)[0][0]
+        f0_track(torch.from_numpy(samples)[None].float(), torch.tensor([len(samples)]), f0_max_hz=_MAX_F0_HZ)[0][0]
         .double()
         .numpy()
     )
-    step = max(1, len(f0_hz) // (2 * _POINTS))
+    step = max(1, len(f0_hz) // (2 * _N_POINTS))
     times = start_s + np.arange(len(f0_hz)) * _HOP_S
     frames = pl.DataFrame({"time_s": times, "f0_hz": f0_hz}).gather_every(step)
     return frames.with_columns(pl.when(pl.col("f0_hz") > 0).then("f0_hz"))
@@ -106,11 +108,11 @@ def loudness(samples: np.ndarray, start_s: float = 0.0) -> pl.DataFrame:
 
     from features.quality.loudness import k_weighting
 
-    block, hop = round(_MOMENT_S * SAMPLE_RATE), round(_MOMENT_S / 8 * SAMPLE_RATE)
+    block, hop = round(_BLOCK_S * SAMPLE_RATE), round(_BLOCK_S / 8 * SAMPLE_RATE)
     power = np.asarray(sosfilt(k_weighting(SAMPLE_RATE), samples.astype(np.float64))) ** 2
     sums = np.concatenate([[0.0], power.cumsum()])
     starts = np.arange(0, max(0, len(samples) - block) + 1, hop)
     means = (sums[np.minimum(starts + block, len(samples))] - sums[starts]) / block
     lufs = 10 * np.log10(np.maximum(means, 1e-12)) - 0.691
-    frames = pl.DataFrame({"time_s": start_s + starts / SAMPLE_RATE + _MOMENT_S / 2, "loudness_lufs": lufs})
+    frames = pl.DataFrame({"time_s": start_s + starts / SAMPLE_RATE + _BLOCK_S / 2, "loudness_lufs": lufs})
     return frames.with_columns(pl.when(pl.col("loudness_lufs") > -70).then("loudness_lufs"))

@@ -12,10 +12,10 @@ from data_contracts.lake.snapshot import Snapshot
 from data_contracts.schema.tables import UTTERANCE_KEY
 from flows.dashboard.filters import Filters, ask
 
-DAYS = 14  # compared at a time, the newest
+MAX_DAYS = 14  # compared at a time, the newest
 
 
-class Version(NamedTuple):
+class ScoredVersion(NamedTuple):
     """The utterances as a model's newest run left them."""
 
     emotion_model: str
@@ -38,22 +38,22 @@ class Agreement(NamedTuple):
     differ: pl.DataFrame
 
 
-def versions(lake: Lake) -> list[Version]:
+def scored_versions(lake: Lake) -> list[ScoredVersion]:
     """One an emotion model, the newest first."""
     runs = ask(
         lake, "SELECT run_id, emotion_model, versions FROM runs WHERE versions IS NOT NULL ORDER BY started DESC"
     )
-    newest: dict[str, Version] = {}
+    newest: dict[str, ScoredVersion] = {}
     for run_id, model, told in runs.iter_rows():
         version = json.loads(told).get("utterances", -1)
         if version >= 0:
-            newest.setdefault(model, Version(model, run_id, version))
+            newest.setdefault(model, ScoredVersion(model, run_id, version))
     return list(newest.values())
 
 
-def compare(lake: Lake, chosen: Filters, left: Version, right: Version, limit: int = 10) -> Agreement:
-    """Over the newest `DAYS` of the chosen days. Raises UsageError where a version is not kept any more."""
-    first = max(chosen.first, chosen.last - dt.timedelta(days=DAYS - 1))
+def compare(lake: Lake, chosen: Filters, left: ScoredVersion, right: ScoredVersion, limit: int = 10) -> Agreement:
+    """Over the newest `MAX_DAYS` of the chosen days. Raises UsageError where a version is not kept any more."""
+    first = max(chosen.first, chosen.last - dt.timedelta(days=MAX_DAYS - 1))
     a, b = (_rows(lake, version, first, chosen.last) for version in (left, right))
     both = a.join(b.drop("date", "start_s", "end_s"), on=UTTERANCE_KEY, suffix="_right")
     both = both.rename(
@@ -66,7 +66,7 @@ def compare(lake: Lake, chosen: Filters, left: Version, right: Version, limit: i
     return Agreement(first, chosen.last, both.height, both.height - apart.height, pairs, differ)
 
 
-def _rows(lake: Lake, version: Version, first: dt.date, last: dt.date) -> pl.DataFrame:
+def _rows(lake: Lake, version: ScoredVersion, first: dt.date, last: dt.date) -> pl.DataFrame:
     """The key, date, times, emotion and its score of what the model scored in these days; of no other day a file."""
     try:
         rows = Snapshot(lake, version.run_id, {"utterances": version.version}).scan("utterances")

@@ -12,10 +12,10 @@ import polars as pl
 from data_contracts.errors import UndertoneError
 from flows.charts.palette import EMOTIONS, GREY
 
-NOTHING = "Nothing in these days, with these filters."
+NO_ROWS = "Nothing in these days, with these filters."
 
 
-def shown(build: Callable[[], mo.Html]) -> mo.Html:
+def render_or_warn(build: Callable[[], mo.Html]) -> mo.Html:
     """What `build` makes, or what went wrong, in its own words: one view's trouble is not another's."""
     try:
         return build()
@@ -25,7 +25,7 @@ def shown(build: Callable[[], mo.Html]) -> mo.Html:
         return warning([f"this lake was written by an older version: `undertone backfill --stage score` ({error})"])
 
 
-def top(lake: str, views: Iterable[Any]) -> mo.Html:
+def page_head(lake: str, views: Iterable[Any]) -> mo.Html:
     """The head of every page: whose lake it is, and a button a view.
 
     Buttons and not tabs: those of marimo 0.25 do not listen to the arrow keys as tabs should.
@@ -37,13 +37,13 @@ def top(lake: str, views: Iterable[Any]) -> mo.Html:
     )
 
 
-def current(number: int, narrowing: Sequence[Any]) -> mo.Html:
+def filter_bar(number: int, narrowing: Sequence[Any]) -> mo.Html:
     """Marks the view of that number, from 0, and shows what narrows it. The buttons stay as they are, focus and all."""
     mark = f'<i class="ut-at-{number}"></i>'
-    return mo.Html(mark + bar(*narrowing).text)
+    return mo.Html(mark + control_bar(*narrowing).text)
 
 
-def bar(*elements: Any) -> mo.Html:
+def control_bar(*elements: Any) -> mo.Html:
     """Controls in a row that wraps."""
     return mo.Html(f'<div class="ut-bar">{"".join(mo.as_html(element).text for element in elements)}</div>')
 
@@ -81,11 +81,11 @@ def stack(charts: Mapping[str, Any]) -> mo.Html:
     return mo.Html(f'<div class="ut-stack">{"".join(made)}</div>')
 
 
-def drawn(
+def chart_panel(
     title: str, rows: pl.DataFrame, chart: Callable[[pl.DataFrame], Any], note: str = "", *, wide: bool = False
 ) -> mo.Html:
     """A panel with the chart of the rows, or with a sentence where there are none."""
-    return panel(title, chart(rows) if rows.height else NOTHING, note if rows.height else "", wide=wide)
+    return panel(title, chart(rows) if rows.height else NO_ROWS, note if rows.height else "", wide=wide)
 
 
 def warning(sentences: Sequence[str]) -> mo.Html:
@@ -93,13 +93,13 @@ def warning(sentences: Sequence[str]) -> mo.Html:
     return mo.Html("".join(f'<p class="ut-warning" role="status">{escape(words)}</p>' for words in sentences))
 
 
-def empty(lake: str) -> mo.Html:
+def no_data_advice(lake: str) -> mo.Html:
     """What to run where nothing was published yet."""
     words = f"{lake} holds no table yet. One of these makes them; then load this page again."
     return _advice("Nothing to show yet", words, ["undertone demo", "undertone backfill --corpus DIR_OR_URL"])
 
 
-def one_model() -> mo.Html:
+def one_model_advice() -> mo.Html:
     """What to run where only one emotion model has scored."""
     words = "Only one emotion model has scored here. Promote another, and score again what is stored; no audio is read."
     return _advice(
@@ -108,7 +108,7 @@ def one_model() -> mo.Html:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> mo.Html:
-    """Cells are HTML already: `text`, `emotion`, `player`, `link`."""
+    """Cells are HTML already: `escape_text`, `emotion_dot`, `player`, `link`."""
     top = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
     body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
     return mo.Html(
@@ -116,7 +116,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> mo.Html:
     )
 
 
-def text(value: object) -> str:
+def escape_text(value: object) -> str:
     return escape(str(value))
 
 
@@ -129,7 +129,7 @@ def dot(colour: str, words: str) -> str:
     return f'<i class="ut-dot" style="background:{colour}"></i>{escape(words)}'
 
 
-def emotion(name: str) -> str:
+def emotion_dot(name: str) -> str:
     return dot(EMOTIONS.get(name, GREY), name)
 
 

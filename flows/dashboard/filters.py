@@ -10,9 +10,9 @@ import polars as pl
 from data_contracts.lake import Lake
 from flows.analytics.sql import connect
 
-DAYS = "date BETWEEN $first AND $last"
-SOURCES = f"{DAYS} AND list_contains($sources, source)"
-SPOKEN = f"{SOURCES} AND list_contains($kinds, speaker_kind)"
+IN_DAYS = "date BETWEEN $first AND $last"
+IN_SOURCES = f"{IN_DAYS} AND list_contains($sources, source)"
+IN_SOURCES_AND_KINDS = f"{IN_SOURCES} AND list_contains($kinds, speaker_kind)"
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Filters:
         return {"first": self.first, "last": self.last, "sources": list(self.sources), "kinds": list(self.kinds)}
 
 
-def choices(lake: Lake) -> Filters | None:
+def all_choices(lake: Lake) -> Filters | None:
     """All that can be chosen, everything included; None while nothing was published."""
     days = ask(lake, "SELECT min(date) AS first, max(date) AS last FROM quality_daily").row(0, named=True)
     if days["first"] is None:

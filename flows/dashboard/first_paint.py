@@ -59,7 +59,7 @@ class FirstPaint:
     def _html(self, view: str) -> str:
         """Nothing where nothing was published, or cannot be read: the page itself says what to do."""
         try:
-            chosen = filters.choices(self._lake)
+            chosen = filters.all_choices(self._lake)
             if chosen is None:
                 return ""
             told = overview.cards(overview.figures(self._lake, chosen)) if view == "overview" else {}

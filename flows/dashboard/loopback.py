@@ -6,10 +6,10 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-_HERE = {"127.0.0.1", "localhost", "::1"}
+_LOOPBACK_NAMES = {"127.0.0.1", "localhost", "::1"}
 
 
-class OnlyLoopback:
+class LoopbackOnly:
     """Refuses a request by another host name (DNS rebinding), or sent by another site's script.
 
     The server has no password, and what it serves are people's voices.
@@ -19,7 +19,7 @@ class OnlyLoopback:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in {"http", "websocket"} or is_ours(Headers(scope=scope)):
+        if scope["type"] not in {"http", "websocket"} or is_local_request(Headers(scope=scope)):
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
@@ -27,7 +27,7 @@ class OnlyLoopback:
             await PlainTextResponse("only this machine's own browser may ask", 403)(scope, receive, send)
 
 
-def is_ours(headers: Headers) -> bool:
+def is_local_request(headers: Headers) -> bool:
     """Whether the request was sent to a loopback name, by our own page or by none."""
     host, origin = headers.get("host", ""), headers.get("origin")
-    return urlsplit(f"//{host}").hostname in _HERE and origin in {None, f"http://{host}"}
+    return urlsplit(f"//{host}").hostname in _LOOPBACK_NAMES and origin in {None, f"http://{host}"}

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import polars as pl
 
 from data_contracts.lake import Lake
-from flows.analytics.runs import recent
-from flows.dashboard.filters import SOURCES, SPOKEN, Filters, ask
+from flows.analytics.runs import recent_runs
+from flows.dashboard.filters import IN_SOURCES, IN_SOURCES_AND_KINDS, Filters, ask
 
 
 class Figures(NamedTuple):
@@ -25,13 +25,13 @@ def figures(lake: Lake, chosen: Filters) -> Figures:
         lake,
         f"""SELECT coalesce(sum(seconds), 0) / 3600, coalesce(sum(n_recordings), 0)::BIGINT,
             coalesce(sum(n_rejected), 0)::BIGINT, coalesce(sum(n_abstained), 0)::BIGINT
-            FROM quality_daily WHERE {SOURCES}""",
+            FROM quality_daily WHERE {IN_SOURCES}""",
         chosen,
     ).row(0)
     told = ask(
         lake,
         f"""SELECT coalesce(sum(n_utterances), 0)::BIGINT, coalesce(sum(speech_s), 0) / 3600
-            FROM emotion_daily WHERE {SPOKEN}""",
+            FROM emotion_daily WHERE {IN_SOURCES_AND_KINDS}""",
         chosen,
     ).row(0)
     return Figures(came[0], came[1], came[2], told[0], told[1], came[3])
@@ -49,7 +49,7 @@ def cards(figures: Figures) -> dict[str, tuple[str, str]]:
 
 def hours(lake: Lake, chosen: Filters) -> pl.DataFrame:
     """date, source, hours."""
-    sql = f"SELECT date, source, seconds / 3600 AS hours FROM quality_daily WHERE {SOURCES} ORDER BY ALL"
+    sql = f"SELECT date, source, seconds / 3600 AS hours FROM quality_daily WHERE {IN_SOURCES} ORDER BY ALL"
     return ask(lake, sql, chosen)
 
 
@@ -58,17 +58,17 @@ def emotions(lake: Lake, chosen: Filters) -> pl.DataFrame:
     return ask(
         lake,
         f"""SELECT date, emotion, sum(n_utterances)::BIGINT AS n_utterances
-            FROM emotion_daily WHERE {SPOKEN} GROUP BY ALL ORDER BY ALL""",
+            FROM emotion_daily WHERE {IN_SOURCES_AND_KINDS} GROUP BY ALL ORDER BY ALL""",
         chosen,
     )
 
 
 def runs(lake: Lake, limit: int = 12) -> pl.DataFrame:
     """The newest runs, newest first, those that died or were stopped too; see `flows.analytics.runs`."""
-    return pl.DataFrame(recent(lake, limit))
+    return pl.DataFrame(recent_runs(lake, limit))
 
 
-def ailing(runs: pl.DataFrame) -> list[str]:
+def failed_run_warnings(runs: pl.DataFrame) -> list[str]:
     """A sentence each of the runs that did not end well, unless a later one of the same flow did."""
     told, mended = [], set[str]()
     for row in runs.sort("started", descending=True).iter_rows(named=True):

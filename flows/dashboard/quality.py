@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from data_contracts.lake import Lake
-from flows.dashboard.filters import DAYS, SOURCES, Filters, ask
+from flows.dashboard.filters import IN_DAYS, IN_SOURCES, Filters, ask
 
 MEASURES = ("loudness_lufs", "snr_db", "bandwidth_hz")
 
@@ -22,7 +22,8 @@ def rejects(lake: Lake, chosen: Filters) -> pl.DataFrame:
     """reason, n."""
     return ask(
         lake,
-        f"SELECT reason, sum(n)::BIGINT AS n FROM rejects_daily WHERE {SOURCES} GROUP BY ALL ORDER BY n DESC, reason",
+        f"""SELECT reason, sum(n)::BIGINT AS n FROM rejects_daily WHERE {IN_SOURCES}
+            GROUP BY ALL ORDER BY n DESC, reason""",
         chosen,
     )
 
@@ -30,7 +31,7 @@ def rejects(lake: Lake, chosen: Filters) -> pl.DataFrame:
 def daily(lake: Lake, chosen: Filters) -> pl.DataFrame:
     """date, source, and of each of `MEASURES` the median, `…_p10` and `…_p90`."""
     columns = ", ".join(f"{name}_p10, {name}, {name}_p90" for name in MEASURES)
-    return ask(lake, f"SELECT date, source, {columns} FROM quality_daily WHERE {SOURCES} ORDER BY ALL", chosen)
+    return ask(lake, f"SELECT date, source, {columns} FROM quality_daily WHERE {IN_SOURCES} ORDER BY ALL", chosen)
 
 
 def shares(lake: Lake, chosen: Filters) -> dict[str, Any]:
@@ -40,7 +41,7 @@ def shares(lake: Lake, chosen: Filters) -> dict[str, Any]:
         f"""SELECT sum(n_rejected) / sum(n_recordings) AS rejected,
             sum(clipped_share * n_ok) / nullif(sum(n_ok), 0) AS clipped,
             sum(n_abstained) / nullif(sum(n_utterances), 0) AS abstained
-            FROM quality_daily WHERE {SOURCES}""",
+            FROM quality_daily WHERE {IN_SOURCES}""",
         chosen,
     ).row(0, named=True)
 
@@ -49,7 +50,7 @@ def drift(lake: Lake, chosen: Filters, limit: int = 6) -> pl.DataFrame:
     """date, measure, value, threshold, over, of the `limit` measures that came nearest to their thresholds, or past."""
     return ask(
         lake,
-        f"""WITH own AS (SELECT * FROM drift WHERE {DAYS} AND value IS NOT NULL),
+        f"""WITH own AS (SELECT * FROM drift WHERE {IN_DAYS} AND value IS NOT NULL),
             worst AS (SELECT measure FROM own GROUP BY 1 ORDER BY max(value / threshold) DESC, 1 LIMIT $limit)
             SELECT date, measure, value, threshold, "over" FROM own SEMI JOIN worst USING (measure) ORDER BY ALL""",
         chosen.values() | {"limit": limit},

@@ -13,7 +13,7 @@ from data_contracts.schema.tables import RECORDINGS
 from features.segmentation.segments import Span
 from flows.dashboard.filters import Filters
 
-FOUND = ("recording_id", "date", "uri", "seconds", "channels")
+LIST_COLUMNS = ("recording_id", "date", "uri", "seconds", "channels")
 
 
 @dataclass(frozen=True)
@@ -37,28 +37,35 @@ class Recording:
 
 
 def search(lake: Lake, chosen: Filters, words: str = "", limit: int = 30) -> pl.DataFrame:
-    """`FOUND` of usable recordings whose address holds `words`, newest first.
+    """`LIST_COLUMNS` of usable recordings whose address holds `words`, newest first.
 
     Looks at the newest days first, then at more and more: a year is only read where nothing newer is called so.
     """
-    tables, found, last, n_days = snapshot(lake), _nothing(), chosen.last, 1
+    tables, found, last, n_days = snapshot(lake), _no_rows(), chosen.last, 1
     while found.height < limit and last >= chosen.first:
         first = max(chosen.first, last - dt.timedelta(days=n_days - 1))
-        found = pl.concat([found, _between(tables, chosen, first, last, words, limit - found.height)])
+        found = pl.concat([found, _search_dates(tables, chosen, first, last, words, limit - found.height)])
         last, n_days = first - dt.timedelta(days=1), n_days * 4
     return found
 
 
-def label(row: Mapping[str, Any]) -> str:
+def option_label(row: Mapping[str, Any]) -> str:
     """How a recording that was found is offered: its day, its name and how long it is."""
     return f"{row['date']}  {row['uri'].rpartition('/')[2]}  ({row['seconds']:.0f} s, {row['recording_id'][:6]})"
 
 
-def read(lake: Lake, recording_id: str, date: dt.date) -> Recording | None:
+def read_recording(lake: Lake, recording_id: str, date: dt.date) -> Recording | None:
     """One recording with its utterances; only files of its date are opened. None where there is none."""
     tables = snapshot(lake)
     own = (pl.col("recording_id") == recording_id) & (pl.col("date") == date)
-    rows = tables.scan("recordings").filter(own, pl.col("status") == "ok").select(FOUND).sort("uri").head(1).collect()
+    rows = (
+        tables.scan("recordings")
+        .filter(own, pl.col("status") == "ok")
+        .select(LIST_COLUMNS)
+        .sort("uri")
+        .head(1)
+        .collect()
+    )
     if not rows.height:
         return None
     row = rows.row(0, named=True)
@@ -78,7 +85,9 @@ def read(lake: Lake, recording_id: str, date: dt.date) -> Recording | None:
     return Recording(recording_id, date, row["uri"], row["seconds"], channels, told)
 
 
-def _between(tables: Snapshot, chosen: Filters, first: dt.date, last: dt.date, words: str, limit: int) -> pl.DataFrame:
+def _search_dates(
+    tables: Snapshot, chosen: Filters, first: dt.date, last: dt.date, words: str, limit: int
+) -> pl.DataFrame:
     return (
         tables.scan("recordings")
         .filter(
@@ -87,12 +96,12 @@ def _between(tables: Snapshot, chosen: Filters, first: dt.date, last: dt.date, w
             pl.col("source").is_in(chosen.sources),
             pl.col("uri").str.to_lowercase().str.contains(words.lower(), literal=True),
         )
-        .select(FOUND)
+        .select(LIST_COLUMNS)
         .sort("date", "uri", descending=[True, False])
         .head(limit)
         .collect()
     )
 
 
-def _nothing() -> pl.DataFrame:
-    return pl.DataFrame(RECORDINGS.empty_table()).select(FOUND)
+def _no_rows() -> pl.DataFrame:
+    return pl.DataFrame(RECORDINGS.empty_table()).select(LIST_COLUMNS)

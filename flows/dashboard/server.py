@@ -14,31 +14,30 @@ from starlette.routing import Mount, Route
 from data_contracts.errors import UndertoneError, UsageError
 from data_contracts.lake import Lake
 from features.segmentation.segments import Span
-from flows.dashboard import audio as sound
-from flows.dashboard import recordings
+from flows.dashboard import audio, recordings
 from flows.dashboard.first_paint import FirstPaint
-from flows.dashboard.loopback import OnlyLoopback
+from flows.dashboard.loopback import LoopbackOnly
 from flows.settings import Settings
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 _APP = Path(__file__).with_name("app.py")
-_LONGEST_S = 600.0
+_MAX_S = 600.0
 
 
-def app(settings: Settings) -> "ASGIApp":
+def make_app(settings: Settings) -> "ASGIApp":
     """The ASGI application. `app.py` loads its own settings: the lake is to be named in the environment."""
     page = marimo.create_asgi_app(quiet=True, include_code=False).with_app(path="/", root=str(_APP)).build()
     lake, css = settings.open_lake(), _APP.with_suffix(".css").read_text()
 
-    def audio(request: Request) -> Response:
+    def serve_audio(request: Request) -> Response:
         try:
-            return Response(_stretch(settings, request), media_type="audio/wav")
+            return Response(_stretch_as_wav(settings, request), media_type="audio/wav")
         except UndertoneError as error:
             return PlainTextResponse(str(error), 400 if isinstance(error, UsageError) else 404)
 
-    def validation(request: Request) -> Response:
+    def serve_validation(request: Request) -> Response:
         path = PurePosixPath("validation", request.path_params["path"])
         if ".." in path.parts:
             return PlainTextResponse("no such page", 404)
@@ -49,11 +48,11 @@ def app(settings: Settings) -> "ASGIApp":
         return Response(found, media_type=mimetypes.guess_type(path.name)[0])
 
     routes = [
-        Route("/audio", audio),
-        Route("/validation/{path:path}", validation),
+        Route("/audio", serve_audio),
+        Route("/validation/{path:path}", serve_validation),
         Mount("/", FirstPaint(page, lake, css)),
     ]
-    return OnlyLoopback(Starlette(routes=routes))
+    return LoopbackOnly(Starlette(routes=routes))
 
 
 def warm_up(lake: Lake) -> None:
@@ -64,11 +63,11 @@ def warm_up(lake: Lake) -> None:
     import features.dsp.f0  # noqa: F401
     from flows.dashboard import filters, overview
 
-    filters.choices(lake)
+    filters.all_choices(lake)
     overview.runs(lake)
 
 
-def _stretch(settings: Settings, request: Request) -> bytes:
+def _stretch_as_wav(settings: Settings, request: Request) -> bytes:
     """WAV of what the query asks for. Raises UsageError, CorpusError."""
     asked = request.query_params
     try:
@@ -76,9 +75,9 @@ def _stretch(settings: Settings, request: Request) -> bytes:
         span = Span(float(asked["from"]), float(asked["to"]))
     except (KeyError, ValueError) as error:
         raise UsageError(f"expected recording, date, channel, from and to; found {asked}") from error
-    if not 0 <= span.start_s < span.end_s <= span.start_s + _LONGEST_S:
-        raise UsageError(f"expected a stretch of at most {_LONGEST_S:g} s; found {span.start_s:g} to {span.end_s:g} s")
-    found = recordings.read(settings.open_lake(), asked.get("recording", ""), date)
+    if not 0 <= span.start_s < span.end_s <= span.start_s + _MAX_S:
+        raise UsageError(f"expected a stretch of at most {_MAX_S:g} s; found {span.start_s:g} to {span.end_s:g} s")
+    found = recordings.read_recording(settings.open_lake(), asked.get("recording", ""), date)
     if found is None:
         raise UsageError(f"no usable recording {asked.get('recording')!r} on {date}")
-    return sound.as_wav(sound.listen(found, span, channel, settings))
+    return audio.as_wav(audio.read_span(found, span, channel, settings))

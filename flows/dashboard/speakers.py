@@ -5,28 +5,28 @@ import polars as pl
 
 from data_contracts.lake import Lake
 from data_contracts.schema.tables import FORGOTTEN
-from flows.dashboard.filters import DAYS, Filters, ask
+from flows.dashboard.filters import IN_DAYS, Filters, ask
 
-_MOST_VOICES = 500  # on the map
+_MAX_VOICES = 500  # on the map
 
 
-def most(lake: Lake, chosen: Filters, limit: int = 15) -> pl.DataFrame:
+def top_speakers(lake: Lake, chosen: Filters, limit: int = 15) -> pl.DataFrame:
     """speaker_id, name, kind, n_utterances, speech_min of those who spoke most in these days, the most first."""
     return ask(
         lake,
         f"""SELECT d.speaker_id, coalesce(any_value(s.name), d.speaker_id) AS name,
             {_KIND} AS kind, sum(d.n_utterances)::BIGINT AS n_utterances, sum(d.speech_s) / 60 AS speech_min
             FROM speaker_daily d LEFT JOIN speakers s USING (speaker_id)
-            WHERE {DAYS} GROUP BY d.speaker_id HAVING list_contains($kinds, kind)
+            WHERE {IN_DAYS} GROUP BY d.speaker_id HAVING list_contains($kinds, kind)
             ORDER BY speech_min DESC, name LIMIT $limit""",
         chosen.values() | {"limit": limit},
     )
 
 
-def n_heard(lake: Lake, chosen: Filters) -> int:
+def n_speakers(lake: Lake, chosen: Filters) -> int:
     """How many different speakers were heard in these days."""
     sql = f"""SELECT count(*) FROM (SELECT d.speaker_id FROM speaker_daily d LEFT JOIN speakers s USING (speaker_id)
-        WHERE {DAYS} GROUP BY d.speaker_id HAVING list_contains($kinds, {_KIND}))"""
+        WHERE {IN_DAYS} GROUP BY d.speaker_id HAVING list_contains($kinds, {_KIND}))"""
     return int(ask(lake, sql, chosen).item())
 
 
@@ -35,14 +35,14 @@ def emotions(lake: Lake, chosen: Filters, speakers: pl.DataFrame) -> pl.DataFram
     rows = ask(
         lake,
         f"""SELECT speaker_id, emotion, sum(n_utterances)::BIGINT AS n_utterances FROM speaker_daily
-            WHERE {DAYS} AND list_contains($ids, speaker_id) GROUP BY ALL ORDER BY emotion""",
+            WHERE {IN_DAYS} AND list_contains($ids, speaker_id) GROUP BY ALL ORDER BY emotion""",
         chosen.values() | {"ids": speakers["speaker_id"].to_list()},
     )
     named = speakers.select("speaker_id", "name").join(rows, on="speaker_id", how="inner", maintain_order="left_right")
     return named.select("name", "emotion", "n_utterances")
 
 
-def voices(lake: Lake, chosen: Filters) -> pl.DataFrame:
+def voice_map(lake: Lake, chosen: Filters) -> pl.DataFrame:
     """name, kind, speech_min, x, y: the speakers' centroids on their first two principal components.
 
     Centroids of one encoder only, the one that made most: those of another lie in a space of their own.
@@ -52,13 +52,13 @@ def voices(lake: Lake, chosen: Filters) -> pl.DataFrame:
         """SELECT name, kind, speech_s / 60 AS speech_min, centroid FROM speakers
            WHERE list_contains($kinds, kind) AND len(centroid) > 0 AND last_seen >= $first AND first_seen <= $last
            AND extractor = (SELECT mode(extractor) FROM speakers) ORDER BY speech_min DESC, name LIMIT $limit""",
-        chosen.values() | {"limit": _MOST_VOICES},
+        chosen.values() | {"limit": _MAX_VOICES},
     )
-    places = plane(np.array(found["centroid"].to_list(), np.float64)) if found.height else np.empty((0, 2))
+    places = principal_plane(np.array(found["centroid"].to_list(), np.float64)) if found.height else np.empty((0, 2))
     return found.drop("centroid").with_columns(x=pl.Series(places[:, 0]), y=pl.Series(places[:, 1]))
 
 
-def plane(vectors: np.ndarray) -> np.ndarray:  # (n, dim) -> (n, 2)
+def principal_plane(vectors: np.ndarray) -> np.ndarray:  # (n, dim) -> (n, 2)
     """The first two principal components; each with its largest value positive, so that the map does not flip."""
     centred = vectors - vectors.mean(axis=0)
     axes = np.linalg.svd(centred, full_matrices=False)[2][:2]

@@ -25,7 +25,7 @@ from flows.notifications.apprise import Message, receivers, send
 from flows.settings import Settings
 from flows.settings.notification import Event, NotificationSettings
 from flows.terminal.progress import reporter
-from flows.terminal.screen import visible
+from flows.terminal.screen import escape_control
 from tasks.run import staging_paths as paths
 from tasks.run.ledger import Ledger
 
@@ -69,10 +69,10 @@ def notify_of_dead_runs(lake: Lake, chosen: NotificationSettings, *, by: str) ->
     """Of runs that were killed in the last week, and had no worker to tell of it: run `by` does, once of each."""
     if "failed" not in chosen.notify_on or not chosen.notify:
         return
-    from flows.analytics import runs as history
+    from flows.analytics.runs import dead_runs
 
     since = dt.datetime.now(dt.UTC) - _MAX_AGE
-    rows = [row for row in history.dead(lake) if row["started"] > since]
+    rows = [row for row in dead_runs(lake) if row["started"] > since]
     rows = [row for row in rows if lake.create(paths.notified(row["run_id"]), by.encode())]
     if rows:
         what = rows[0]["flow"] if len(rows) == 1 else f"{len(rows)} runs"
@@ -105,7 +105,7 @@ def _notify(flow: "Flow[..., Any]", flow_run: FlowRun, event: Event, lines: Iter
 
 def _send(chosen: NotificationSettings, flow: str, event: Event, lines: Iterable[str]) -> list[str]:
     """Tells all who are to be told; returns, and prints, a complaint of each who could not be."""
-    body = "\n".join(visible(_without_passwords(line), keep="\n") for line in lines)
+    body = "\n".join(escape_control(_without_passwords(line), keep="\n") for line in lines)
     message = Message(f"Undertone: {flow} {_EVENT_VERBS[event]}", body, "warning" if event == "drift" else "failure")
     asked = receivers(chosen.notify)
     deaf = send(asked, message)

@@ -3,7 +3,7 @@
 from data_contracts.errors import CredentialsError, TransientError
 from data_contracts.lake import Lake
 from flows.terminal.progress import reporter
-from flows.terminal.screen import safe
+from flows.terminal.screen import escape_for_console
 from tasks.run.ledger import Ledger
 
 
@@ -24,9 +24,11 @@ def try_write_report(lake: Lake, ledger: Ledger, error: BaseException | None = N
     tell = reporter.get()
     try:
         # Not above: Prefect keeps what a flow's module reaches until the very end, and DuckDB complains there.
-        from flows.analytics.runs import row_of
+        from flows.analytics.runs import ledger_row
         from flows.report.write import write_report
 
-        tell.say("report", safe(write_report(lake, row_of(ledger))))
+        tell.say("report", escape_for_console(write_report(lake, ledger_row(ledger))))
     except Exception as problem:  # noqa: BLE001 - the run has done its work: a picture of it is not worth failing for
-        tell.say("report", f"[yellow]none was written[/yellow]: {safe(f'{type(problem).__name__}: {problem}')}")
+        tell.say(
+            "report", f"[yellow]none was written[/yellow]: {escape_for_console(f'{type(problem).__name__}: {problem}')}"
+        )

@@ -20,24 +20,24 @@ def warm_up() -> None:
 
 def emotion_chart(mix: pl.DataFrame) -> Html:
     """date, emotion, n_utterances."""
-    from flows.charts.panels import emotion_mix
+    from flows.charts.panels import emotions_by_date
 
-    return _svg(emotion_mix(mix).to_dict(), "Each emotion's share of the day's utterances")
+    return _svg(emotions_by_date(mix).to_dict(), "Each emotion's share of the day's utterances")
 
 
 def measure_chart(daily: pl.DataFrame, name: str, title: str) -> Html:
     """date and `name` with its 10th and 90th percentile."""
-    from flows.charts.panels import spread
+    from flows.charts.panels import spread_by_date
 
     label = f"{title} by date: median, and from the 10th to the 90th percentile"
-    return _svg(spread(daily, name, title).to_dict(), label, _NARROW)
+    return _svg(spread_by_date(daily, name, title).to_dict(), label, _NARROW)
 
 
 def drift_chart(rows: pl.DataFrame) -> Html:
     """date, measure, value, threshold."""
-    from flows.charts.panels import drift as chart
+    from flows.charts.panels import drift_by_date
 
-    return _svg(chart(rows).to_dict(), "How far each date is from the 28 days before, of the threshold")
+    return _svg(drift_by_date(rows).to_dict(), "How far each date is from the 28 days before, of the threshold")
 
 
 def _svg(spec: dict[str, object], label: str, width: int = _WIDTH) -> Html:

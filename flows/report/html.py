@@ -2,7 +2,7 @@
 
 from html import escape
 
-from flows.terminal.screen import visible
+from flows.terminal.screen import escape_control
 
 
 class Html(str):
@@ -18,7 +18,7 @@ def element(name: str, *children: str, **attributes: str | None) -> Html:
     '<p class="x">5 &lt; 6 <b>really</b></p>'
     """
     told = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{escape(visible(value))}"'
+        f' {key.rstrip("_").replace("_", "-")}="{escape(escape_control(value))}"'
         for key, value in attributes.items()
         if value is not None
     )
@@ -26,7 +26,9 @@ def element(name: str, *children: str, **attributes: str | None) -> Html:
 
 
 def join(*children: str) -> Html:
-    return Html("".join(child if isinstance(child, Html) else escape(visible(child, keep="\n")) for child in children))
+    return Html(
+        "".join(child if isinstance(child, Html) else escape(escape_control(child, keep="\n")) for child in children)
+    )
 
 
 def table(head: list[str], rows: list[list[str]], *, numbers: int = 0) -> Html:

@@ -13,13 +13,13 @@ import pyarrow.parquet as pq
 from rich.console import Console
 
 from data_contracts.errors import UsageError
-from flows.terminal.screen import Format, json_visible, visible
-from flows.terminal.summary import grid
+from flows.terminal.screen import Format, escape_control, escape_control_in_json
+from flows.terminal.summary import rich_table
 
-_MOST_ROWS = 200  # in a table for eyes
+_MAX_ROWS = 200  # in a table for eyes
 
 
-def rows(
+def print_rows(
     console: Console,
     answer: pa.Table | pa.RecordBatchReader,
     *,
@@ -35,24 +35,24 @@ def rows(
     if style == "parquet":
         if to_terminal:
             raise UsageError("Parquet is not for a terminal: give --output FILE, or a pipe")
-        with _opened(output) as file:
+        with _open_output(output) as file:
             _parquet(file, batches)
         return
-    with _opened(output) as file:
-        for words in _TEXT[style](batches):
-            file.write((visible(words, keep="\n\t") if to_terminal and style == "csv" else words).encode())
+    with _open_output(output) as file:
+        for words in _AS_TEXT[style](batches):
+            file.write((escape_control(words, keep="\n\t") if to_terminal and style == "csv" else words).encode())
 
 
 def _table(console: Console, batches: pa.RecordBatchReader) -> None:
     """The first rows, and how many there are."""
     shown, n_rows = batches.schema.empty_table(), 0
     for batch in batches:
-        if n_rows < _MOST_ROWS:
-            shown = pa.concat_tables([shown, pa.Table.from_batches([batch.slice(0, _MOST_ROWS - n_rows)])])
+        if n_rows < _MAX_ROWS:
+            shown = pa.concat_tables([shown, pa.Table.from_batches([batch.slice(0, _MAX_ROWS - n_rows)])])
         n_rows += batch.num_rows
-    console.print(grid(shown))
-    if n_rows > _MOST_ROWS:
-        console.print(f"{_MOST_ROWS} of {n_rows:,} rows; --format csv, json or parquet gives all")
+    console.print(rich_table(shown))
+    if n_rows > _MAX_ROWS:
+        console.print(f"{_MAX_ROWS} of {n_rows:,} rows; --format csv, json or parquet gives all")
 
 
 def _csv(batches: pa.RecordBatchReader, separator: str = ",") -> Iterator[str]:
@@ -65,7 +65,7 @@ def _csv(batches: pa.RecordBatchReader, separator: str = ",") -> Iterator[str]:
         yield flat.write_csv(include_header=not number, separator=separator)
 
 
-def _tabs(batches: pa.RecordBatchReader) -> Iterator[str]:
+def _tsv(batches: pa.RecordBatchReader) -> Iterator[str]:
     return _csv(batches, "\t")
 
 
@@ -79,12 +79,12 @@ def _json(batches: pa.RecordBatchReader) -> Iterator[str]:
             if isinstance(kind, pl.Decimal)
         ]
         if not frame.is_empty():
-            yield begun + json_visible(frame.with_columns(numbers).write_json()[1:-1])
+            yield begun + escape_control_in_json(frame.with_columns(numbers).write_json()[1:-1])
             begun = ","
     yield "[]\n" if begun == "[" else "]\n"
 
 
-_TEXT: dict[Format, Callable[[pa.RecordBatchReader], Iterator[str]]] = {"csv": _csv, "json": _json, "table": _tabs}
+_AS_TEXT: dict[Format, Callable[[pa.RecordBatchReader], Iterator[str]]] = {"csv": _csv, "json": _json, "table": _tsv}
 
 
 def _frames(batches: pa.RecordBatchReader) -> Iterator[pl.DataFrame]:
@@ -98,13 +98,13 @@ def _cell(value: Any) -> str | None:
     return None if value is None else json.dumps(value, default=str, ensure_ascii=False)
 
 
-def _parquet(file: "_Counted", batches: pa.RecordBatchReader) -> None:
+def _parquet(file: "_CountingFile", batches: pa.RecordBatchReader) -> None:
     with pq.ParquetWriter(pa.PythonFile(file, mode="w"), batches.schema, compression="zstd") as writer:
         for batch in batches:
             writer.write_batch(batch)
 
 
-class _Counted:
+class _CountingFile:
     """A stream that knows how much went into it, as Parquet's writer asks; a pipe does not."""
 
     def __init__(self, file: BinaryIO) -> None:
@@ -126,16 +126,16 @@ class _Counted:
 
 
 @contextmanager
-def _opened(output: Path | None) -> Iterator[_Counted]:
+def _open_output(output: Path | None) -> Iterator[_CountingFile]:
     """The file, which is there when it is whole; or standard output."""
     if output is None:
-        yield _Counted(sys.stdout.buffer)
+        yield _CountingFile(sys.stdout.buffer)
         sys.stdout.flush()
         return
     draft = output.with_name(f".{output.name}.part")
     try:
         with draft.open("wb") as file:
-            yield _Counted(file)
+            yield _CountingFile(file)
         draft.replace(output)
     finally:
         draft.unlink(missing_ok=True)

@@ -26,7 +26,7 @@ class Bar(Protocol):
     def __call__(self, counts: Counts, /) -> None: ...
 
 
-class Silence:
+class SilentReporter:
     """For scripts and schedules: Prefect's own log tells enough."""
 
     def say(self, _stage: str, _words: str) -> None:
@@ -36,7 +36,7 @@ class Silence:
         return nullcontext(lambda _counts: None)
 
 
-class Terminal:
+class TerminalReporter:
     """For people."""
 
     def __init__(self, console: Console) -> None:
@@ -63,23 +63,23 @@ class Terminal:
             yield advance
 
 
-_WORKED = ("read_s", "vad_s", "egemaps_s", "embed_s", "write_s")  # what kept the workers, all of them added up
-_SILENCE = Silence()
-reporter: ContextVar[Reporter] = ContextVar("reporter", default=_SILENCE)
+_WORKER_SECONDS = ("read_s", "vad_s", "egemaps_s", "embed_s", "write_s")  # what kept the workers, all of them added up
+_SILENT = SilentReporter()
+reporter: ContextVar[Reporter] = ContextVar("reporter", default=_SILENT)
 
 
-def watched(console: Console, job: Callable[[], Ledger], *, as_json: bool) -> None:
+def run_and_report(console: Console, job: Callable[[], Ledger], *, as_json: bool) -> None:
     """Does a run's work before people, with a closing summary; or silently, and prints the ledger's row as JSON."""
-    from flows.terminal.summary import summary
+    from flows.terminal.summary import print_summary
 
     if as_json:
         ledger = job()
         alone = {"left_alone": ledger.left_alone} if ledger.flow == "retry" else {}
-        worked = {name: value for name, value in ledger.extracted.as_dict().items() if name in _WORKED}
+        worked = {name: value for name, value in ledger.extracted.as_dict().items() if name in _WORKER_SECONDS}
         print(json.dumps(ledger.row() | alone | {"worked": worked}, default=str))
         return
-    token = reporter.set(Terminal(console))
+    token = reporter.set(TerminalReporter(console))
     try:
-        summary(console, job())
+        print_summary(console, job())
     finally:
         reporter.reset(token)

@@ -10,24 +10,24 @@ from rich.table import Table
 from rich.text import Text
 
 from data_contracts.rejects import MAX_TRIES
-from flows.terminal.screen import safe, visible
+from flows.terminal.screen import escape_control, escape_for_console
 from tasks.run.ledger import Ledger
 
 _NUMERIC = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
 
 
-def grid(answer: pa.Table, title: str | None = None) -> Table:
+def rich_table(answer: pa.Table, title: str | None = None) -> Table:
     """A rich table; numbers to the right, and no more digits than one reads."""
     table = Table(title=title, title_justify="left", header_style="bold", title_style="bold", box=box.SIMPLE_HEAD)
     for field in answer.schema:
         numeric = any(test(field.type) for test in _NUMERIC)
-        table.add_column(Text(visible(field.name)), justify="right" if numeric else "left", overflow="fold")
+        table.add_column(Text(escape_control(field.name)), justify="right" if numeric else "left", overflow="fold")
     for row in answer.to_pylist():
-        table.add_row(*(Text(visible(text(value))) for value in row.values()))
+        table.add_row(*(Text(escape_control(format_cell(value))) for value in row.values()))
     return table
 
 
-def text(value: Any) -> str:
+def format_cell(value: Any) -> str:
     """A cell, for eyes."""
     if value is None:
         return ""
@@ -36,15 +36,15 @@ def text(value: Any) -> str:
     if isinstance(value, dt.datetime):
         return f"{value:%Y-%m-%d %H:%M:%S}"
     if isinstance(value, list) and len(value) > 4:
-        return f"[{', '.join(text(item) for item in value[:3])}, … {len(value)}]"
+        return f"[{', '.join(format_cell(item) for item in value[:3])}, … {len(value)}]"
     return str(value)
 
 
-def summary(console: Console, ledger: Ledger) -> None:
+def print_summary(console: Console, ledger: Ledger) -> None:
     """What a run did, in a few lines."""
     done, elapsed_s = ledger.extracted, ledger.elapsed_s
     if ledger.flow == "retry":
-        _left_alone(console, ledger)
+        _print_exhausted(console, ledger)
         if not ledger.n_published_recordings and not done.n_objects:
             console.print(f"[bold]Nothing to read again.[/bold] ({elapsed_s:.1f} s, run {ledger.run_id})")
             return
@@ -56,7 +56,7 @@ def summary(console: Console, ledger: Ledger) -> None:
         )
         return
     if not done.n_objects:
-        _rescored(console, ledger)
+        _print_rescored(console, ledger)
         return
     speed = f", {done.audio_s / elapsed_s:.0f}x real time" if done.audio_s else ""
     console.print(
@@ -65,10 +65,10 @@ def summary(console: Console, ledger: Ledger) -> None:
         f"{done.n_rejected} files rejected, {ledger.n_new_speakers} new speakers.",
         highlight=False,
     )
-    _told(console, ledger)
+    _print_versions(console, ledger)
 
 
-def _left_alone(console: Console, ledger: Ledger) -> None:
+def _print_exhausted(console: Console, ledger: Ledger) -> None:
     if ledger.left_alone:
         reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(ledger.left_alone.items()))
         console.print(
@@ -78,18 +78,20 @@ def _left_alone(console: Console, ledger: Ledger) -> None:
         )
 
 
-def _rescored(console: Console, ledger: Ledger) -> None:
+def _print_rescored(console: Console, ledger: Ledger) -> None:
     console.print(
         f"[bold green]Done[/bold green] in {ledger.elapsed_s:.1f} s: no audio was read (0 objects, 0 bytes); "
         f"{ledger.n_scored:,} utterances scored from stored features by {ledger.emotion_model}, "
         f"{ledger.n_published_recordings:,} recordings and {ledger.n_published_utterances:,} utterances published.",
         highlight=False,
     )
-    _told(console, ledger)
+    _print_versions(console, ledger)
 
 
-def _told(console: Console, ledger: Ledger) -> None:
+def _print_versions(console: Console, ledger: Ledger) -> None:
     times = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in ledger.seconds.items())
     console.print(f"  seconds by stage: {times}", highlight=False)
     console.print(f"  run {ledger.run_id} · {ledger.emotion_model} · {ledger.speaker_model}", highlight=False)
-    console.print(f"  validation {ledger.verdict}: {safe(ledger.validation or 'nothing to check')}", highlight=False)
+    console.print(
+        f"  validation {ledger.verdict}: {escape_for_console(ledger.validation or 'nothing to check')}", highlight=False
+    )

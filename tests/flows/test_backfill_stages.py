@@ -13,7 +13,7 @@ from data_contracts.errors import LakeError
 from data_contracts.lake import Lake
 from data_contracts.schema.tables import UTTERANCE_KEY
 from flows.backfill import backfill
-from flows.terminal.summary import summary
+from flows.terminal.summary import print_summary
 from models.emotion.model import EmotionModel
 
 SHIPPED = WEIGHTS / "emotion"
@@ -68,7 +68,7 @@ def test_a_promoted_model_scores_what_is_stored_and_reads_no_audio(settings, own
     assert after["score_anger"].max() < before["score_anger"].max()
     assert {path: path.stat().st_mtime_ns for path in stored} == stored
     with io.StringIO() as said:
-        summary(Console(file=said, width=1000), ledger)
+        print_summary(Console(file=said, width=1000), ledger)
         assert "no audio was read (0 objects, 0 bytes)" in said.getvalue()
         assert f"{len(before)} utterances scored from stored features by {second.label}" in said.getvalue()
     assert backfill(stage="score", settings=here | {"corpus": ""}).row()["n_scored"] == 0, "done is done"

@@ -5,11 +5,11 @@ import datetime as dt
 import pytest
 
 from data_contracts.errors import UsageError
-from flows.dates import days
+from flows.dates import date_range
 
 
 def test_half_a_range_is_wrong_usage():
     with pytest.raises(UsageError, match="both ends"):
-        days(dt.date(2026, 1, 1), None)
+        date_range(dt.date(2026, 1, 1), None)
     with pytest.raises(UsageError, match="--from before --to"):
-        days(dt.date(2026, 1, 2), dt.date(2026, 1, 1))
+        date_range(dt.date(2026, 1, 2), dt.date(2026, 1, 1))

@@ -7,7 +7,7 @@ import sys
 
 from typer.testing import CliRunner
 
-from flows.analytics.runs import at_a_glance, recent
+from flows.analytics.runs import recent_runs, terminal_columns
 from flows.cli.main import app
 from tasks.run.ledger import Ledger
 from tasks.run.processes import this_process
@@ -22,7 +22,7 @@ def test_who_died_stands_there_with_the_stage(lake):
     _run(lake, "r1", stage="extract", place=gone)
     _run(lake, "r2", stage="score", place=this_process())
     _run(lake, "r3")
-    shown = {row["run"]: row["status"] for row in at_a_glance(recent(lake, 20)).to_pylist()}
+    shown = {row["run"]: row["status"] for row in terminal_columns(recent_runs(lake, 20)).to_pylist()}
     assert shown == {"r1": "dead in extract", "r2": "running in score", "r3": "running"}
     table = CliRunner().invoke(app, ["runs", "--lake", lake.uri]).output
     assert "dead in" in table
@@ -43,7 +43,7 @@ def test_who_failed_says_where_and_why_and_who_published_has_nothing_to_say(lake
     lake.write_json(
         "staging/run=r3/alive.json", {"stage": "publish", "place": this_process()}
     )  # killed while it tidied up
-    told = {row["run_id"]: row for row in recent(lake, 20).to_pylist()}
+    told = {row["run_id"]: row for row in recent_runs(lake, 20).to_pylist()}
     assert told.keys() == {"r1", "r2"}
     assert (told["r1"]["status"], told["r1"]["stage"], told["r1"]["error"]) == ("failed", "audit", "LakeError: full")
     assert (told["r2"]["status"], told["r2"]["stage"], told["r2"]["error"]) == ("done", None, None)

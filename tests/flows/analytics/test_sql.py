@@ -22,9 +22,9 @@ from data_contracts import lake as lakes
 from data_contracts.errors import CredentialsError, LakeError, TransientError, UsageError
 from data_contracts.lake import Lake
 from data_contracts.object_store.retry import RetryPolicy
-from flows.analytics.sql import asked, connect, query
+from flows.analytics.sql import connect, query, stream_query
 from flows.cli.main import app
-from flows.terminal.output import rows
+from flows.terminal.output import print_rows
 from flows.workers.embedded_s3 import upload
 
 DAYS = [dt.date(2026, 11, day) for day in (19, 20, 21)]
@@ -159,8 +159,8 @@ EVERYTHING = """SELECT * FROM (VALUES
 
 
 def _written(lake: Lake, sql: str, style, path: Path) -> str:
-    with asked(lake, sql) as answer:
-        rows(Console(), answer, style=style, output=path)
+    with stream_query(lake, sql) as answer:
+        print_rows(Console(), answer, style=style, output=path)
     return "" if style == "parquet" else path.read_text()
 
 

@@ -7,7 +7,7 @@ import pytest
 import vl_convert
 
 from flows.charts import panels, recording
-from flows.charts.palette import EMOTIONS, PALETTE, colours
+from flows.charts.palette import EMOTIONS, PALETTE, colour_scale
 
 ROWS = pl.DataFrame(
     {
@@ -31,19 +31,19 @@ ROWS = pl.DataFrame(
     }
 )
 DRAWN = {
-    "audio (h)": panels.hours(ROWS),
-    "utterances (%)": panels.emotion_mix(ROWS),
+    "audio (h)": panels.hours_by_date(ROWS),
+    "utterances (%)": panels.emotions_by_date(ROWS),
     "RTFx (s of audio per s)": panels.run_speed(ROWS),
     "speech (min)": panels.speech_by_speaker(ROWS),
     "emotion by speaker": panels.emotion_by_speaker(ROWS),
     "1st principal component": panels.voice_map(ROWS),
     "files": panels.rejects_by_reason(ROWS),
-    "SNR (dB)": panels.spread(ROWS, "snr_db", "SNR (dB)"),
-    "drift (threshold = 1)": panels.drift(ROWS),
+    "SNR (dB)": panels.spread_by_date(ROWS, "snr_db", "SNR (dB)"),
+    "drift (threshold = 1)": panels.drift_by_date(ROWS),
     "old": panels.confusion(ROWS, "old", "new"),
     "amplitude": recording.waveform(ROWS, (0.0, 3.0)),
-    "channel": recording.emotions(ROWS, (0.0, 3.0)),
-    "time (s)": recording.speakers(ROWS, (0.0, 3.0)),
+    "channel": recording.emotion_bars(ROWS, (0.0, 3.0)),
+    "time (s)": recording.speaker_bars(ROWS, (0.0, 3.0)),
     "F0 (Hz)": recording.contour(ROWS, (0.0, 3.0), "f0_hz", "F0 (Hz)"),
 }
 
@@ -56,7 +56,7 @@ def test_vega_draws_it_with_its_title(title):
 
 
 def test_an_emotion_keeps_its_colour_and_others_take_what_is_left():
-    few = colours(["neutral", "pride", None, "anger"]).to_dict()
+    few = colour_scale(["neutral", "pride", None, "anger"]).to_dict()
     assert few["domain"] == ["anger", "neutral", "pride"]
     assert few["range"][:2] == [EMOTIONS["anger"], EMOTIONS["neutral"]]
     assert few["range"][2] in set(PALETTE) - set(few["range"][:2])

@@ -20,7 +20,7 @@ from flows.cli.main import app
 from flows.enroll import enroll
 from flows.nightly import nightly
 from flows.settings import Settings
-from flows.terminal.progress import Silence, reporter
+from flows.terminal.progress import SilentReporter, reporter
 from models.registry.loading import weights_folder
 from models.speaker.model import SpeakerModel
 from tasks.speakers import curation
@@ -53,7 +53,7 @@ def other_encoder(own_registry, tmp_path):
 def told():
     """What the runs say."""
 
-    class Heard(Silence):
+    class Heard(SilentReporter):
         lines: list[str]
 
         def say(self, _stage, words):

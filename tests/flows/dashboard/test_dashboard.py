@@ -13,7 +13,7 @@ from data_contracts.lake import Lake
 from features.segmentation.segments import Span
 from flows.analytics.sql import query
 from flows.dashboard import audio, comparison, filters, overview, quality, recordings, speakers
-from flows.dashboard.server import app
+from flows.dashboard.server import make_app
 from flows.settings import Settings
 from flows.workers.embedded_s3 import embedded_s3
 
@@ -36,13 +36,13 @@ def on_s3() -> Iterator[Lake]:
 
 
 def _asked(lake: Lake) -> dict[str, pl.DataFrame]:
-    chosen = filters.choices(lake)
+    chosen = filters.all_choices(lake)
     assert chosen is not None
-    most, found = speakers.most(lake, chosen), recordings.search(lake, chosen, "CALL-00000")
-    newer, older = comparison.versions(lake)
+    most, found = speakers.top_speakers(lake, chosen), recordings.search(lake, chosen, "CALL-00000")
+    newer, older = comparison.scored_versions(lake)
     agreement = comparison.compare(lake, chosen, older, newer)
     row = found.row(0, named=True)
-    recording = recordings.read(lake, row["recording_id"], row["date"])
+    recording = recordings.read_recording(lake, row["recording_id"], row["date"])
     assert recording is not None
     return {
         "figures": pl.DataFrame([overview.figures(lake, chosen)]),
@@ -51,7 +51,7 @@ def _asked(lake: Lake) -> dict[str, pl.DataFrame]:
         "runs": overview.runs(lake).select("run_id", "status", "rtfx"),
         "most": most,
         "by speaker": speakers.emotions(lake, chosen, most),
-        "voices": speakers.voices(lake, chosen),
+        "voices": speakers.voice_map(lake, chosen),
         "found": found,
         "within": recording.within(Span(0.0, 10.0)),
         "rejects": quality.rejects(lake, chosen),
@@ -70,7 +70,7 @@ def test_the_same_on_a_local_lake_and_over_s3(lake, on_s3):
 
 
 def test_filters_narrow_to_what_the_tables_say(lake):
-    everything = filters.choices(lake)
+    everything = filters.all_choices(lake)
     one = filters.Filters(everything.first, everything.first, ("support",), ("found",))
     sql = f"""SELECT count(*) AS n FROM utterances u JOIN recordings r USING (recording_id)
         WHERE u.date = '{one.first}' AND source = 'support' AND NOT speaker_known AND emotion IS NOT NULL"""
@@ -81,9 +81,9 @@ def test_filters_narrow_to_what_the_tables_say(lake):
 
 
 def test_two_models_are_compared_on_the_same_utterances(lake):
-    newer, older = comparison.versions(lake)
+    newer, older = comparison.scored_versions(lake)
     assert (older.emotion_model, newer.emotion_model) == MODELS
-    found = comparison.compare(lake, filters.choices(lake), older, newer)
+    found = comparison.compare(lake, filters.all_choices(lake), older, newer)
     assert found.n == query(lake, "SELECT count(*) AS n FROM utterances WHERE emotion IS NOT NULL").to_pylist()[0]["n"]
     assert 0.7 < found.n_same / found.n < 0.9
     assert found.pairs["n"].sum() == found.n
@@ -91,14 +91,14 @@ def test_two_models_are_compared_on_the_same_utterances(lake):
 
 
 def test_nothing_can_be_chosen_in_an_empty_lake(tmp_path):
-    assert filters.choices(make_lake(tmp_path)) is None
+    assert filters.all_choices(make_lake(tmp_path)) is None
 
 
 @pytest.mark.parametrize(
     ("headers", "status"), [({}, 400), ({"host": "evil.example"}, 403), ({"origin": "http://evil.example"}, 403)]
 )
 def test_only_this_machines_own_page_may_ask(lake, headers, status):
-    with TestClient(app(Settings(lake=lake.uri)), base_url="http://127.0.0.1:8000") as client:
+    with TestClient(make_app(Settings(lake=lake.uri)), base_url="http://127.0.0.1:8000") as client:
         assert client.get("/audio", headers=headers).status_code == status
 
 

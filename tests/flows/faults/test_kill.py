@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from data_contracts.lake import Lake
-from flows.analytics.runs import recent
+from flows.analytics.runs import recent_runs
 from flows.backfill import backfill
 from flows.workers.embedded_s3 import upload
 
@@ -52,7 +52,7 @@ def test_killed_in_each_stage_one_after_the_other(there, command, faulty, few, c
     for stage in stages:
         death = DEATHS[stage]
         assert _killed(command, faulty, there, death, tmp_path) == -9, f"nobody came to {death.on}"
-        newest = recent(lake, 1).to_pylist()[0]
+        newest = recent_runs(lake, 1).to_pylist()[0]
         assert newest["status"] == "dead"
         if stage in SEEN:
             assert newest["stage"] == stage
@@ -60,7 +60,7 @@ def test_killed_in_each_stage_one_after_the_other(there, command, faulty, few, c
             assert lake.names("analytics") == [], "nothing is visible before it is published"
     faulty.do()
     backfill(settings=there)
-    statuses = [row["status"] for row in recent(lake, 20).to_pylist()]
+    statuses = [row["status"] for row in recent_runs(lake, 20).to_pylist()]
     assert statuses == ["done", "done", *["dead"] * (len(stages) - 1)], "who died publishing was finished"
     _same(there, few, contents, tmp_path, undisturbed)
 

@@ -14,7 +14,7 @@ from prefect.states import Crashed
 
 from data_contracts.errors import CorpusError, LakeError, UndertoneError, UsageError
 from data_contracts.lake import Lake
-from flows.analytics.runs import recent
+from flows.analytics.runs import recent_runs
 from flows.backfill import backfill
 from flows.cli.doctor import examine, try_receivers
 from flows.maintain import maintain
@@ -117,7 +117,7 @@ def test_a_ledger_that_nobody_can_read_stops_no_run(settings):
     lake.write("staging/run=r9/run.json", b"{}")
     assert nightly(date=dt.date(2031, 1, 1), settings=settings).status == "done"
     with pytest.raises(LakeError, match=r"expected a run's ledger in .*run=r9/run\.json.*remove that folder"):
-        recent(lake, 20)
+        recent_runs(lake, 20)
 
 
 def test_of_what_is_a_setting(mailbox, monkeypatch):

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from data_contracts.errors import TransientError, UsageError, ValidationStopped
 from data_contracts.lake import Lake
-from flows.analytics.runs import one
+from flows.analytics.runs import find_run
 from flows.analytics.sql import query
 from flows.cli.main import app
 from flows.report.at_run_end import try_write_report
@@ -40,7 +40,7 @@ def lake(tmp_path_factory) -> Lake:
 
 @pytest.fixture(scope="module")
 def report(lake) -> Reported:
-    return Reported(render_page(gather_facts(lake, one(lake, RUN))))
+    return Reported(render_page(gather_facts(lake, find_run(lake, RUN))))
 
 
 def test_its_figures_are_duckdbs(lake, report):
@@ -81,7 +81,7 @@ def test_names_are_only_names(report):
 
 
 def test_it_has_a_picture_a_question(report, lake):
-    document = render_page(gather_facts(lake, one(lake, RUN)))
+    document = render_page(gather_facts(lake, find_run(lake, RUN)))
     assert document.count('<svg role="img" aria-label=') >= 4
     assert "prefers-color-scheme: dark" in "".join(report.styles)
 
@@ -98,7 +98,7 @@ def test_the_newest_run_or_a_file_or_one_by_name(lake, tmp_path):
 
 def test_an_empty_lake_has_no_report(tmp_path):
     with pytest.raises(UsageError, match="expected a run; found none yet"):
-        one(Lake(str(tmp_path)), None)
+        find_run(Lake(str(tmp_path)), None)
 
 
 def test_who_stopped_says_why(tmp_path):
@@ -124,7 +124,7 @@ def test_who_stopped_says_why(tmp_path):
 
 
 def test_a_night_without_news_says_so_and_draws_nothing(lake):
-    row = one(lake, RUN) | {"n_published_recordings": 0}
+    row = find_run(lake, RUN) | {"n_published_recordings": 0}
     report = Reported(render_page(gather_facts(lake, row)))
     assert "Nothing was new: the tables are as they were." in report.text
     assert "svg" not in report.tags, "Altair is not loaded for it"
@@ -155,6 +155,6 @@ def test_a_store_that_is_away_is_not_asked_again(tmp_path, error):
 
 def test_what_it_holds_does_not_grow_with_the_lake(lake):
     """Of days it shows three months, of all else the first ten."""
-    facts = gather_facts(lake, one(lake, RUN))
+    facts = gather_facts(lake, find_run(lake, RUN))
     assert max(frame.height for frame in facts.frames.values()) <= 28 * 8
     assert isinstance(facts.frames["quality"], pl.DataFrame)
