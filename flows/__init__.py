@@ -1,4 +1,4 @@
-"""Prefect flows over the eight stages, their settings and runners, and the `undertone` command.
+"""Prefect flows over the eight stages, their settings and workers, and the `undertone` command.
 
 Nothing is reported to anybody unless somebody asks for it: the defaults below stand wherever these flows are imported.
 All that is ever set is set here and by the command, at the beginning: Polars reads the environment from threads of its

@@ -1,4 +1,4 @@
-"""`python -m flows` is `undertone`: the command, and its end."""
+"""Entry point of the `undertone` command (`python -m flows`), and a fast exit after it."""
 
 import atexit
 import contextlib
@@ -11,7 +11,7 @@ from flows.cli.main import main
 
 
 def run() -> NoReturn:
-    """The console script. What is registered for the end is done; to take the interpreter apart took four seconds."""
+    """Run the command and exit with its code, after its exit handlers; a full shutdown takes four seconds."""
     code: object = 0
     try:
         main()

@@ -1,4 +1,4 @@
-"""The flow that an engineer runs over a range of dates: again, or for the first time."""
+"""Backfill flow: a range of dates, again or for the first time."""
 
 import datetime as dt
 from typing import Any
@@ -20,7 +20,7 @@ def backfill(
     force: bool = False,
     settings: dict[str, Any] | None = None,
 ) -> Ledger:
-    """Processes every date from `start` to `end`, both included; without either, all that the corpus holds.
+    """Process every date from `start` to `end`, both included; without either, all dates of the corpus.
 
     `features` extracts and publishes nothing; `score` identifies, scores and publishes from stored features, without
     touching the audio; by default both. What the current versions have done already is left alone unless `force`.

@@ -1,4 +1,4 @@
-"""Which days a run is for."""
+"""Dates of a run."""
 
 import datetime as dt
 
@@ -6,12 +6,12 @@ from data_contracts.errors import UsageError
 
 
 def yesterday() -> dt.date:
-    """The day that a nightly run is for, in UTC."""
+    """Return the date of a nightly run, in UTC."""
     return dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
 
 
 def date_range(start: dt.date | None, end: dt.date | None) -> list[dt.date] | None:
-    """The dates of a range, or None for all. Raises UsageError for half a range, or one that runs backwards.
+    """Return the dates of a range, or None for all. Raises UsageError for half a range, or a reversed one.
 
     >>> len(date_range(dt.date(2026, 2, 27), dt.date(2026, 3, 1)))
     3

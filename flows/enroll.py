@@ -1,4 +1,4 @@
-"""A known voice: embeddings of its recordings, averaged, into `speakers`."""
+"""Enrollment of a known voice: the mean embedding of its recordings becomes a row of `speakers`."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from tasks.speakers.lookup import slug
 
 
 def enroll(settings: Settings, name: str, uris: list[str]) -> dict[str, Any]:
-    """Enrols `name` and says of what. Enrolling again replaces the voice. Raises for recordings without speech."""
+    """Enroll `name` and return its row. A second one replaces the voice. Raises for recordings without speech."""
     slug(name)
     lake = settings.open_lake()
     model = settings.open_registry(lake).champion("speaker")

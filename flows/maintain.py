@@ -1,4 +1,4 @@
-"""The flow that keeps a lake quick and small: compaction, older versions, what is old."""
+"""Maintenance flow: compaction, and removal of old versions, stagings, reports and unused features."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ from tasks.staging.live_runs import live_runs
 def maintain(
     dry_run: bool = False, drop_versions: bool = False, settings: dict[str, Any] | None = None
 ) -> list[MaintenanceReport]:
-    """Compacts tables and features and removes what is old, as the settings say; returns what was done.
+    """Compact tables and features and remove old files, as the settings say; return a report.
 
     `dry_run` tells what would be done. `settings` are the flags by name. Runs may go on meanwhile.
     """
@@ -37,7 +37,7 @@ def maintain(
 
 
 def _unused_versions(settings: Settings, lake: Lake) -> list[str]:
-    """Feature versions that no published row is made of, and that the champions would not make either."""
+    """Return feature versions without a published row that the current champions would not make either."""
     unpublished = unpublished_versions(lake)
     if not unpublished:
         return []

@@ -1,4 +1,4 @@
-"""The flow that the schedule runs: a date, and what came late for the nights before it."""
+"""Nightly flow: one date, and late files of the look-back window before it."""
 
 import datetime as dt
 from typing import Any
@@ -14,7 +14,7 @@ from tasks.run.ledger import Ledger
 
 @flow(name="nightly", **NOTIFY_HOOKS)
 def nightly(date: dt.date | None = None, settings: dict[str, Any] | None = None) -> Ledger:
-    """Processes `date` (default: yesterday, UTC) and the look-back window before it.
+    """Process `date` (default: yesterday, UTC) and the look-back window before it.
 
     `settings` are the flags by name; what they leave out comes from the environment and undertone.toml.
     """

@@ -26,7 +26,7 @@ recording are seconds from its start unless it says otherwise; timestamps are UT
 
 @dataclass(frozen=True)
 class Column:
-    """`kind` is the type as Arrow calls it; a key is never null."""
+    """A column: `kind` is the type as Arrow calls it; a key is never null."""
 
     name: str
     kind: str
@@ -49,12 +49,12 @@ class Entry:
 
 
 def entries() -> list[Entry]:
-    """All of them, tables first."""
+    """Return all entries, tables first."""
     return [*map(_table, TABLE_KEYS), *(_feature_set(name) for name in FEATURE_SET_VIEWS)]
 
 
 def entry(name: str) -> Entry:
-    """Raises UsageError where there is no such table or feature set."""
+    """Return one entry. Raises UsageError where there is no such table or feature set."""
     if name not in TABLE_KEYS and name not in FEATURE_SET_VIEWS:
         raise UsageError(f"expected one of {', '.join([*TABLE_KEYS, *FEATURE_SET_VIEWS])}; found {name!r}")
     return _table(name) if name in TABLE_KEYS else _feature_set(name)
@@ -77,7 +77,7 @@ def _feature_set(name: str) -> Entry:
 
 
 def feature_schema(feature_set: str) -> pa.Schema:
-    """A feature set's columns in its files. Those of eGeMAPS have their names from where they are computed."""
+    """Return a feature set's columns in its files; those of eGeMAPS are named by the DSP."""
     if feature_set == "egemaps":
         from features.dsp.gemaps import EGEMAPS_NAMES
 
@@ -103,7 +103,7 @@ def _columns(name: str, schema: pa.Schema, key: Iterable[str]) -> tuple[Column, 
 
 
 def _kind(kind: pa.DataType) -> str:
-    """What people call it.
+    """Return the name of a type as people call it.
 
     >>> _kind(pa.list_(pa.float16())), _kind(pa.timestamp("us", tz="UTC")), _kind(pa.date32())
     ('list of float16', 'timestamp', 'date')
@@ -117,7 +117,7 @@ def _kind(kind: pa.DataType) -> str:
 
 
 def entries_table(found: list[Entry]) -> Table:
-    """One line each."""
+    """Return the entries as a table, one line each."""
     rows = [
         {
             "name": each.name,
@@ -132,7 +132,7 @@ def entries_table(found: list[Entry]) -> Table:
 
 
 def entry_table(found: Entry) -> Table:
-    """A line a column."""
+    """Return an entry's columns as a table, one line each."""
     rows = [
         {
             "column": each.name,
@@ -151,7 +151,7 @@ def as_json_document(found: list[Entry]) -> str:
 
 
 def as_markdown(found: list[Entry]) -> str:
-    """The whole of docs/tables.md."""
+    """Return the whole of docs/tables.md."""
     parts = [_HEAD]
     for what, title, words in (
         ("table", "Delta tables", "In `analytics/`, versioned: `undertone query --as-of`."),

@@ -1,4 +1,4 @@
-"""An object store's files for DuckDB, with what was learned of them before: that they are there, and how large.
+"""Object-store files for DuckDB, with existence and size known from the publication's log and the listing.
 
 DuckDB looks whether a file is there each time that it opens one, and at every file that a view names. A publication's
 log and a listing have told that already: what is left is one request a stretch that is read.
@@ -17,7 +17,7 @@ _MODIFIED = dt.datetime.fromtimestamp(0, dt.UTC)
 
 
 class KnownFiles(AbstractFileSystem):  # type: ignore[misc]
-    """Paths below the lake's root as `lake://…`; only those in `sizes`, in bytes, are there."""
+    """File system of the lake's files as `lake://…`: only paths in `sizes` (bytes) exist."""
 
     protocol = PROTOCOL
     cachable = False
@@ -29,19 +29,19 @@ class KnownFiles(AbstractFileSystem):  # type: ignore[misc]
         self.failure: Exception | None = None  # the last of a read: of it DuckDB keeps a traceback in words alone
 
     def info(self, path: str, **_more: Any) -> dict[str, Any]:
-        """Raises FileNotFoundError."""
+        """Return name and size. Raises FileNotFoundError."""
         path = self._strip_protocol(path)
         if path not in self.sizes:
             raise FileNotFoundError(path)
         return {"name": path, "size": self.sizes[path], "type": "file"}
 
     def glob(self, path: str, **_more: Any) -> list[str]:
-        """The file of that very name, if it is known: views name no patterns."""
+        """Return the file of that exact name, if it is known: views name no patterns."""
         path = self._strip_protocol(path)
         return [path] if path in self.sizes else []
 
     def modified(self, path: str) -> dt.datetime:  # noqa: ARG002 - fsspec's
-        """One time for all: neither Delta's files nor the store's are changed under a reader's hands."""
+        """Return one time for all files: neither Delta's nor the store's change while they are read."""
         return _MODIFIED
 
     def _open(self, path: str, mode: str = "rb", **_more: Any) -> "_RangeFile":

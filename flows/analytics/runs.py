@@ -1,4 +1,4 @@
-"""The runs at a glance: the published ledger, and those that never published, from staging."""
+"""History of runs: the published ledger, and runs that never published, from their staging."""
 
 from typing import Any
 
@@ -27,12 +27,12 @@ def recent_runs(lake: Lake, limit: int) -> pa.Table:
 
 
 def dead_runs(lake: Lake) -> list[dict[str, Any]]:
-    """The rows of runs that were killed, with no worker to see it; ask after `roll_forward`, which finishes some."""
+    """Return the rows of runs that were killed and that no Prefect worker watches; call it after `roll_forward`."""
     return [row for ledger, row in _unpublished_ledgers(lake) if row["status"] == "dead" and not ledger.is_watched]
 
 
 def find_run(lake: Lake, run_id: str | None) -> dict[str, Any]:
-    """The row of a run, or of the newest; raises UsageError where there is none."""
+    """Return the row of a run, or of the newest. Raises UsageError where there is none."""
     if run_id is None:
         newest = recent_runs(lake, 1).to_pylist()
         if not newest:
@@ -49,13 +49,13 @@ def find_run(lake: Lake, run_id: str | None) -> dict[str, Any]:
 
 
 def ledger_row(ledger: Ledger) -> dict[str, Any]:
-    """The run's row as its ledger has it, in the columns of `HISTORY`."""
+    """Return the run's row as its ledger has it, in the columns of `HISTORY`."""
     is_over = ledger.status == "done"
     return {**ledger.row(), "stage": None if is_over else ledger.stage or None, "error": ledger.error}
 
 
 def terminal_columns(runs: pa.Table) -> pa.Table:
-    """The columns that fit a terminal."""
+    """Return the columns that fit a terminal."""
     rows = [
         {
             "run": row["run_id"],
@@ -76,7 +76,7 @@ def terminal_columns(runs: pa.Table) -> pa.Table:
 
 
 def _is_final(row: dict[str, Any] | None) -> bool:
-    """Whether the ledger has the last word; of a run that has published some of its dates, what it left says more."""
+    """Return whether the published row is final. While a run publishes date by date, its staging says more."""
     return row is not None and row["status"] != "running"
 
 
@@ -85,7 +85,7 @@ def _unpublished(lake: Lake) -> list[dict[str, Any]]:
 
 
 def _unpublished_ledgers(lake: Lake) -> list[tuple[Ledger, dict[str, Any]]]:
-    """Of each run that left something in staging its ledger and row. Raises LakeError where one cannot be read."""
+    """Return ledger and row of each run with files in staging. Raises LakeError for an unreadable ledger."""
     found = []
     for path in map(paths.ledger, paths.run_ids(lake)):
         try:

@@ -23,7 +23,7 @@ _BATCH_ROWS = 100_000
 
 
 def connect(lake: Lake, sql: str, *, as_of: str | None = None) -> duckdb.DuckDBPyConnection:
-    """A connection that knows the tables named in `sql`, all as one run left them; the lake is only read.
+    """Open a connection with views of the tables that `sql` names, all as one run left them; the lake is only read.
 
     `as_of` takes them as they were (`data_contracts.lake.time_travel`); feature sets have no versions, and are as they
     are now.
@@ -50,7 +50,7 @@ def _connect(lake: Lake, sql: str, as_of: str | None, known: KnownFiles | None) 
 
 
 def query(lake: Lake, sql: str, *, as_of: str | None = None) -> pa.Table:
-    """The answer as an Arrow table.
+    """Return the answer as an Arrow table.
 
     Raises UsageError with DuckDB's words where the SQL is wrong, and what the store raises while it is read.
     """
@@ -60,7 +60,7 @@ def query(lake: Lake, sql: str, *, as_of: str | None = None) -> pa.Table:
 
 @contextmanager
 def stream_query(lake: Lake, sql: str, *, as_of: str | None = None) -> Iterator[pa.RecordBatchReader]:
-    """The answer as it comes, batch by batch, for those that are larger than memory. Raises as `query` does."""
+    """Yield the answer in batches, for answers larger than memory. Raises as `query` does."""
     known = None if lake.is_local else KnownFiles(lake)
     try:
         with _connect(lake, sql, as_of, known) as connection:
@@ -71,7 +71,7 @@ def stream_query(lake: Lake, sql: str, *, as_of: str | None = None) -> Iterator[
 
 
 def _cast_unsupported(answer: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
-    """As text, in DuckDB's own words, what Parquet, JSON or CSV have no type for."""
+    """Cast types that Parquet, JSON or CSV lack to text, in DuckDB's format."""
     kinds = dict(zip(answer.columns, map(str, answer.types), strict=True))
     odd = {name for name, kind in kinds.items() if re.search(r"\b(INTERVAL|BLOB|BIT|BIGNUM)\b", kind)}
     if not odd:
@@ -83,7 +83,7 @@ def _cast_unsupported(answer: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelatio
 
 
 def _translate_error(lake: Lake, error: duckdb.Error, failure: Exception | None) -> UndertoneError:
-    """What went wrong, in our words where it is none of DuckDB's business. `failure` is the store's."""
+    """Return one of our errors for DuckDB's. `failure` is the last error of the object store, if any."""
     words = str(error).strip()
     if isinstance(failure, UndertoneError):
         return failure

@@ -1,4 +1,4 @@
-"""Tables and feature sets as DuckDB views over their Parquet, which DuckDB reads itself: filters reach the files.
+"""DuckDB views over the Parquet files of tables and feature sets, so that filters are pushed down to the files.
 
 A view says beforehand which columns there are, so that only files are opened that a query needs; those that a file was
 written without are null. DuckDB opens all files to find that out by itself.
@@ -23,14 +23,14 @@ _PARTITION_COLUMNS = {"version": "VARCHAR", "date": "DATE"}
 
 @dataclass(frozen=True)
 class Views:
-    """Makes the views of one connection. `known` serves the files of an object store; None where the lake is local."""
+    """Views of one connection. `known` serves the files of an object store; None where the lake is local."""
 
     lake: Lake
     connection: duckdb.DuckDBPyConnection
     known: KnownFiles | None
 
     def table(self, name: str, delta: DeltaTable | None) -> None:
-        """An analytics table at the version that is open; empty where it was not published yet."""
+        """Add a view of a table at its opened version; empty where it was never published."""
         schema = _schema(name) if delta is None else pa.schema(delta.schema().to_arrow())
         actions = pl.DataFrame(delta.get_add_actions(flatten=True)) if delta is not None else pl.DataFrame()
         if actions.is_empty() or delta is None:
@@ -43,7 +43,7 @@ class Views:
         self._view(name, files, kinds, delta.metadata().partition_columns)
 
     def feature_set(self, name: str, feature_set: str) -> None:
-        """A feature set, each shard once. Raises UsageError where there is none yet."""
+        """Add a view of a feature set, each shard once. Raises UsageError where there is none yet."""
         files = feature_files(self.lake, feature_set)
         folders = {file.path.rpartition("/date=")[0]: file for file in files}  # a version's last
         examples = ", ".join(map(self._quoted, self._known(folders.values())))
@@ -99,5 +99,5 @@ def _identifier(column: str) -> str:
 
 
 def _partition_column(column: str, kind: str) -> str:
-    """DuckDB knows what this is for each file, and opens none that a filter on it leaves out."""
+    """Return SQL that reads a partition column from the path, so that DuckDB skips files by it."""
     return f"CAST(regexp_extract(filename, '/{column}=([^/]+)/', 1) AS {kind}) AS {_identifier(column)}"

@@ -1,4 +1,4 @@
-"""Colours that mean the same wherever they are drawn: Okabe and Ito's (2008), which colour-blind people tell apart."""
+"""Colours with one meaning in all charts: Okabe and Ito's palette (2008), safe for colour-blind readers."""
 
 from collections.abc import Iterable
 
@@ -25,7 +25,7 @@ KINDS = {"enrolled": BLUE, "found": ORANGE, "forgotten": GREY}
 
 
 def colour_scale(values: Iterable[str | None], known: dict[str, str] = EMOTIONS) -> alt.Scale:
-    """A colour each of the values, in their order: the known ones' own, for others what is left of the palette."""
+    """Return a scale with a colour for each value: the known one, or the next unused of the palette."""
     names = [str(value) for value in dict.fromkeys(values) if value is not None]
     names.sort(key=lambda name: [*known, name].index(name))
     left = [colour for colour in PALETTE if colour not in {known.get(name) for name in names}] or list(PALETTE)

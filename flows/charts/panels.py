@@ -1,4 +1,4 @@
-"""The pictures of the dashboard and the report: a frame in, an Altair chart out, every axis with its unit.
+"""Charts of the dashboard and the report: a data frame in, an Altair chart out, every axis with its unit.
 
 Charts have no background and no colour of text: the page that shows them sets both. Those
 of one recording are in `flows.charts.timelines`.
@@ -192,7 +192,7 @@ def confusion(pairs: pl.DataFrame, left: str, right: str) -> Chart:
 
 
 def _day_axis(rows: pl.DataFrame) -> alt.X:
-    """A tick a day at most: Vega would go on with hours."""
+    """Return a date axis with at most one tick a day; Vega would go on to hours."""
     n_ticks = max(1, min(8, rows["date"].n_unique() - 1))
     axis = alt.Axis(format="%-d %b", labelOverlap=True, tickCount=n_ticks)
     return alt.X("yearmonthdate(date):T", title="date", axis=axis)
@@ -207,7 +207,7 @@ def _emotion_colour(rows: pl.DataFrame) -> alt.Color:
 
 
 def apply_style(chart: Chart, height: int = 220) -> Chart:
-    """The look that all share."""
+    """Apply the look that all charts share."""
     return cast(
         Chart,
         chart.properties(width=_WIDTH, height=height, usermeta=_EMBED)

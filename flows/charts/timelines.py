@@ -1,4 +1,4 @@
-"""The pictures of one recording, all over the same `span` of it, in seconds: so that they lie under each other."""
+"""Charts of one recording over the same `span` in seconds, aligned under each other."""
 
 import altair as alt
 import polars as pl

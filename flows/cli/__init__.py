@@ -1,1 +1,1 @@
-"""The `undertone` command, a module a group of commands."""
+"""The `undertone` command: one module for each group of commands."""

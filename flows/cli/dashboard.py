@@ -1,4 +1,4 @@
-"""`undertone dashboard`: pictures of what was published, in the browser."""
+"""`undertone dashboard`: charts of the published tables, in the browser."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""`undertone demo`: everything embedded, from nothing to tables."""
+"""`undertone demo`: a whole run on a sample corpus, with everything embedded."""
 
 import json
 import shutil
@@ -33,7 +33,7 @@ TABLES = {
 
 
 def demo(console: Console, *, corpus: str | None, lake: str | None, s3: bool) -> None:
-    """Runs a backfill over the sample corpus (or the user's folder), shows the tables, and says how to go on."""
+    """Run a backfill over the sample corpus (or the user's folder), show the tables, and print the next commands."""
     if corpus and "://" not in corpus and not Path(corpus).expanduser().is_dir():
         raise UsageError(f"--corpus: expected a folder or a URL; found {corpus!r}")
     if s3:
@@ -95,14 +95,14 @@ def _print_tables(console: Console, lake: Lake) -> None:
 
 
 def _sample_copy(folder: Path) -> Path:
-    """The sample, copied once: the same files keep their times, so that a second demo finds nothing new."""
+    """Copy the sample once: files keep their times, so that a second demo finds nothing new."""
     if not folder.exists():
         shutil.copytree(SAMPLE, folder)
     return folder
 
 
 def _write_settings(lake: str, corpus: str, layout: str) -> str | None:
-    """Writes undertone.toml where there is none, so that the next commands need no flags. Returns its name."""
+    """Write undertone.toml where there is none, so that the next commands need no flags. Return its name."""
     path = Path("undertone.toml")
     values = {"corpus": corpus, "lake": str(Path(lake).expanduser().absolute()), "layout": layout}
     lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in values.items()]

@@ -1,4 +1,4 @@
-"""`undertone doctor`: what is configured, reachable and missing, with what to do about it."""
+"""`undertone doctor`: checks of configuration, stores, models and extras, with advice."""
 
 import importlib.util
 import itertools
@@ -24,7 +24,7 @@ _MARKS = {"ok": "[green]ok     [/green]", "note": "[yellow]note   [/yellow]", "m
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at."""
+    """Result of one check."""
 
     what: str
     state: State
@@ -32,7 +32,7 @@ class Finding:
 
 
 def examine(flags: dict[str, Any]) -> list[Finding]:
-    """Looks at everything; one thing that fails does not hide the next."""
+    """Run all checks; one that fails does not hide the next."""
     try:
         settings = Settings.load(**flags)
     except UndertoneError as error:
@@ -167,7 +167,7 @@ def _notify(settings: Settings) -> tuple[State, str]:
 
 
 def try_receivers(flags: dict[str, Any]) -> Finding:
-    """Tells every receiver that this is a trial, and who took it."""
+    """Send a trial message to every receiver, and return which of them accepted it."""
     from flows.notifications.apprise import Message, receivers, send
 
     named = receivers(Settings.load(**flags).notify)

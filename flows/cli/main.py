@@ -1,4 +1,4 @@
-"""The `undertone` command: the main jobs. What reads tables is in `flows.cli.tables`, models in `flows.cli.models`."""
+"""Main commands: demo, nightly, backfill, enroll, doctor; the other groups are registered here."""
 
 import datetime as dt
 import json
@@ -68,7 +68,7 @@ def demo(
     lake: Annotated[str | None, typer.Option(help="The demo's lake; default: demo-lake, one for each corpus.")] = None,
     s3: Annotated[bool, typer.Option("--s3", help="Serve corpus and lake from an embedded S3 server.")] = False,
 ) -> None:
-    """Everything embedded, from nothing to tables. Run it twice: the second run does nothing, and says so."""
+    """Run everything embedded, from nothing to tables. Run it twice: the second run does nothing, and says so."""
     from flows.cli.demo import demo as run_demo
 
     run_demo(console, corpus=corpus, lake=lake, s3=s3)
@@ -84,7 +84,7 @@ def nightly(
     cluster: Cluster = None,
     as_json: Json = False,
 ) -> None:
-    """What the schedule runs: a date, and whatever came late in the look-back window before it.
+    """Run one night: a date, and late files of the look-back window before it.
 
     Killed at any point, it is simply run again: what is done stays done.
     """
@@ -114,7 +114,7 @@ def backfill(
     workers: Annotated[int | None, typer.Option(help="Workers of a cluster of our own; default one a core.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Runs over a range of dates, or over everything where no range is given.
+    """Run a range of dates, or all dates where no range is given.
 
     After a new emotion model was promoted, [bold]--stage score[/bold] scores again from the stored features.
     """
@@ -147,7 +147,7 @@ def enroll(
     lake: Lake = None,
     as_json: Json = False,
 ) -> None:
-    """Makes a voice known by name. Nights to come recognise it; for nights gone, run backfill --stage score --force."""
+    """Enroll a voice by name. Later nights recognise it; for earlier ones, run backfill --stage score --force."""
     from flows.enroll import enroll as flow
     from flows.settings import Settings
 
@@ -173,7 +173,7 @@ def doctor(
     notify: Annotated[bool, typer.Option("--notify", help="Send a trial to whom UNDERTONE_NOTIFY names.")] = False,
     as_json: Json = False,
 ) -> None:
-    """What is configured, what can be reached, and what is missing; with what to do about it."""
+    """Check settings, stores, models and extras, and say what to do about each."""
     from flows.cli.doctor import examine, print_findings, try_receivers
 
     flags = given_flags(corpus=corpus, lake=lake)
@@ -196,7 +196,7 @@ app.add_typer(speakers.app, name="speakers")
 
 
 def main() -> None:
-    """The console script: errors become one clear message and an exit code."""
+    """Run the command; errors become one clear message and an exit code."""
     try:
         app(standalone_mode=True)
     except UndertoneError as error:

@@ -1,4 +1,4 @@
-"""The command that keeps a lake quick and small."""
+"""`undertone maintain`: compaction, and removal of old files."""
 
 import json
 from dataclasses import asdict
@@ -36,7 +36,7 @@ def maintain(
     lake: Lake = None,
     as_json: Json = False,
 ) -> None:
-    """Compacts small files and removes what is old, so that a year of nights stays quick to query.
+    """Compact small files and remove old ones, so that a year of nights stays quick to query.
 
     Runs and readers may go on meanwhile; killed at any point, it is simply run again. What nobody needs of features is
     listed, and dropped only with [bold]--drop-versions[/bold].

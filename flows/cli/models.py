@@ -1,4 +1,4 @@
-"""The commands about models that compute: train, evaluate. The others are in `cli_versions` and `cli_promote`."""
+"""`undertone models train` and `evaluate`; the other commands of models are registered here."""
 
 import json
 from pathlib import Path
@@ -26,7 +26,7 @@ def train(
     lake: Lake = None,
     as_json: Json = False,
 ) -> None:
-    """Trains a model on labelled speech and registers it as @challenger; the champion stays until one is promoted."""
+    """Train a model on labelled speech and register it as @challenger; the champion stays until one is promoted."""
     from flows.train import train as flow
 
     chosen = [label.strip() for label in classes.split(",")] if classes else None
@@ -51,7 +51,7 @@ def evaluate(
     lake: Lake = None,
     as_json: Json = False,
 ) -> None:
-    """How good is a version on a labelled folder? Says what protocol the figures come from.
+    """Evaluate a version on a labelled folder, and name the protocol of the figures.
 
     Without a lake, the shipped model is evaluated.
     """

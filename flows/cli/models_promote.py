@@ -1,4 +1,4 @@
-"""The commands that change which version is the champion: promote, rollback."""
+"""`undertone models promote` and `rollback`: changes of the champion."""
 
 import json
 from typing import TYPE_CHECKING, Annotated
@@ -35,7 +35,7 @@ def promote(
     lake: Lake = None,
     as_json: Json = False,
 ) -> None:
-    """Makes a version the champion, where it is no worse: the next run uses it. The one before stays as @previous.
+    """Make a version the champion where it is no worse: the next run uses it. The one before stays as @previous.
 
     Challenger and champion are judged on the same clips. Refused: a worse one, and a corpus with a speaker whom either
     was trained on.
@@ -61,7 +61,7 @@ def promote(
 
 
 def rollback(name: Model, reason: Reason = "", lake: Lake = None, as_json: Json = False) -> None:
-    """Makes @previous the champion again, and the champion @previous: a second rollback is as before."""
+    """Make @previous the champion again, and the champion @previous; a second rollback undoes the first."""
     from flows import promote as flow
     from flows.settings import Settings
 

@@ -1,4 +1,4 @@
-"""The commands that look at the registry: list, show."""
+"""`undertone models list` and `show`: registered versions and their cards."""
 
 import datetime as dt
 import json
@@ -22,7 +22,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def list_versions(lake: Lake = None, as_json: Json = False) -> None:
-    """The registered versions, which of them is @champion, since when, and under what licence."""
+    """List the registered versions: their aliases, since when, and under what licence."""
     import pyarrow as pa
 
     from flows.terminal.output import print_rows
@@ -41,7 +41,7 @@ def show(
     lake: Lake = None,
     as_json: Json = False,
 ) -> None:
-    """A version's model card; with --json also its figures and what happened to it."""
+    """Print a version's model card; with --json also its figures and its history."""
     from models.registry import loading
     from models.registry.history import read_changes
 

@@ -1,4 +1,4 @@
-"""The flags that several commands share."""
+"""Flags that several commands share."""
 
 import datetime as dt
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,12 +27,12 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document on standar
 
 
 def given_flags(**flags: Any) -> dict[str, Any]:
-    """The flags that were given."""
+    """Return the flags that were given."""
     return {name: value for name, value in flags.items() if value is not None}
 
 
 def require_model(name: str) -> Any:
-    """The name, where a model has it. Raises UsageError."""
+    """Return the name of a model. Raises UsageError where there is no such model."""
     from data_contracts.errors import UsageError
     from models.registry.artifact import MODEL_NAMES
 

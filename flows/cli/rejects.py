@@ -1,4 +1,4 @@
-"""The commands about rejects: by themselves they list; retry reads them again."""
+"""`undertone rejects`: listing of rejected files, and `retry`, which reads them again."""
 
 from functools import partial
 from typing import Annotated
@@ -17,7 +17,7 @@ console = make_console()
 
 @app.callback(invoke_without_command=True)
 def rejects(context: typer.Context, lake: Lake = None, limit: Limit = 100, as_json: Json = False) -> None:
-    """The files that could not be used, and why. Alone, it lists."""
+    """List the files that could not be used, with their reasons; `retry` reads them again."""
     if context.invoked_subcommand is None:
         _list(lake, limit, as_json=as_json)
 
@@ -35,7 +35,7 @@ def retry(
     cluster: Cluster = None,
     as_json: Json = False,
 ) -> None:
-    """Reads rejected files again, those alone, and publishes what comes of it.
+    """Read rejected files again, those alone, and publish the result.
 
     What failed three times for the same reason is left alone until it changes, or [bold]backfill --force[/bold].
     """

@@ -1,4 +1,4 @@
-"""The command that writes a run's report, again or for the first time."""
+"""`undertone report`: the HTML report of a run."""
 
 from pathlib import Path
 from typing import Annotated
@@ -21,7 +21,7 @@ def report(
     lake: Lake = None,
     output: Annotated[Path | None, typer.Option(help="Write it to this file, not beside the validation.")] = None,
 ) -> None:
-    """Writes one HTML page about a run, and prints where it is: charts and all, to be opened without a network.
+    """Write one HTML page about a run, and print its path: charts included, no network needed.
 
     Each run leaves its own beside its validation.
     """

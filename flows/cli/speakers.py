@@ -1,4 +1,4 @@
-"""The commands about speakers: list, rename, merge, forget. By themselves they list."""
+"""`undertone speakers`: list, rename, merge, forget; alone, it lists."""
 
 import json
 from typing import Annotated, Any
@@ -17,14 +17,14 @@ _COLUMNS = ("name", "speaker_id", "kind", "n_utterances", "speech_s", "first_see
 
 @app.callback(invoke_without_command=True)
 def speakers(context: typer.Context, lake: Lake = None, limit: Limit = 100, as_json: Json = False) -> None:
-    """Who was heard: the enrolled by name, the others by a stable pseudonym. Alone, it lists."""
+    """List speakers: the enrolled by name, the others by a stable pseudonym. Alone, it lists."""
     if context.invoked_subcommand is None:
         list_speakers(lake, limit, as_json)
 
 
 @app.command("list")
 def list_speakers(lake: Lake = None, limit: Limit = 100, as_json: Json = False) -> None:
-    """Who was heard, most first. Voices that were merged are their survivor's."""
+    """List speakers, those with most utterances first; merged voices count for the speaker that stays."""
     import polars as pl
 
     from flows.terminal.output import print_rows
@@ -42,7 +42,7 @@ def rename(
     lake: Lake = None,
     as_json: Json = False,
 ) -> None:
-    """Gives a speaker a name; a found voice is known by it from now on. The speaker_id stays."""
+    """Give a speaker a name; a found voice is known by it from now on. The speaker_id stays."""
     from tasks.speakers import curation
 
     row = curation.rename(open_lake(lake), who, name)
@@ -59,7 +59,7 @@ def merge(
     lake: Lake = None,
     as_json: Json = False,
 ) -> None:
-    """Makes several speakers one. It is remembered: nights to come and backfills give those voices to who stays."""
+    """Make several speakers one. Later nights and backfills assign those voices to the speaker that stays."""
     from tasks.speakers import curation
 
     row = curation.merge(open_lake(lake), into, others)
@@ -80,7 +80,7 @@ def forget(
     lake: Lake = None,
     as_json: Json = False,
 ) -> None:
-    """Deletes a speaker's name, pseudonym, voice and sources. The utterances stay, as of speaker `forgotten`.
+    """Delete a speaker's name, pseudonym, voice and sources. The utterances stay, as of speaker `forgotten`.
 
     What stays besides: recordings, features (the embeddings among them), and older versions of the tables, unless
     --vacuum. The next night on which the voice is heard, or a backfill, founds a pseudonym for it as for any other.

@@ -1,4 +1,4 @@
-"""Start of a command that runs a flow: settings are checked first, then all that takes seconds begins at once."""
+"""Start of a command that runs a flow: settings are checked first, then the slow parts start in parallel."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from flows.workers.startup import start_background
 
 @contextmanager
 def run_command(*, reads_audio: bool = True, **flags: Any) -> Iterator[dict[str, Any]]:
-    """The flags that were given, as a flow takes them. Inside, a flow is imported and called at once.
+    """Yield the given flags as a flow takes them. Import and call the flow inside the block.
 
     Prefect's server and the process that workers are forked from start beside the imports (`flows.workers.startup`).
     Raises UsageError: what is wrong is said before anything is imported that takes seconds, or at least not after them.

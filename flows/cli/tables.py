@@ -1,4 +1,4 @@
-"""The commands about what was published: query, tables and runs. Others: `flows.cli.rejects`, `flows.cli.speakers`."""
+"""`undertone query`, `tables` and `runs`: reading what was published."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -34,7 +34,7 @@ def query(
         ),
     ] = None,
 ) -> None:
-    """SQL (DuckDB) over every table and feature set by its name; [bold]undertone tables[/bold] says what there is.
+    """Query tables and feature sets by name with SQL (DuckDB); [bold]undertone tables[/bold] lists them.
 
     All tables are as one run left them, however far another has come. Feature sets have no versions: they are as they
     are now.
@@ -51,7 +51,7 @@ def tables(
     as_json: Json = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="What docs/tables.md holds.")] = False,
 ) -> None:
-    """The data dictionary: tables and feature sets, with what each column holds and its unit."""
+    """Print the data dictionary: tables and feature sets, with each column's meaning and unit."""
     from flows.analytics.dictionary import as_json_document, as_markdown, entries, entries_table, entry, entry_table
 
     if markdown:
@@ -63,7 +63,7 @@ def tables(
 
 
 def runs(lake: Lake = None, limit: Limit = 20, as_json: Json = False) -> None:
-    """The ledger: what each run did, newest first; those that failed or were stopped too."""
+    """List the runs, newest first, with the failed and the stopped ones."""
     from flows.analytics.runs import recent_runs, terminal_columns
 
     found = recent_runs(open_lake(lake), limit)

@@ -1,4 +1,4 @@
-"""A stretch of a recording as the models heard it: to look at, and to listen to."""
+"""Stretches of a recording as the models process it: samples, and curves to draw."""
 
 import io
 import math
@@ -27,7 +27,7 @@ _BLOCK_S = 0.4  # ITU-R BS.1770's block
 
 
 def n_stretches(seconds: float) -> int:
-    """How many stretches a recording is shown in.
+    """Return the number of stretches that a recording is shown in.
 
     >>> n_stretches(0.5), n_stretches(64.0), n_stretches(64.1)
     (1, 1, 2)
@@ -36,7 +36,7 @@ def n_stretches(seconds: float) -> int:
 
 
 def stretch(seconds: float, number: int) -> Span:
-    """The stretch of that number, from 1."""
+    """Return the stretch of that number, from 1."""
     start_s = min(max(number, 1), n_stretches(seconds)) * STRETCH_S - STRETCH_S
     return Span(start_s, min(start_s + STRETCH_S, seconds))
 
@@ -44,7 +44,7 @@ def stretch(seconds: float, number: int) -> Span:
 def read_span(
     recording: Recording, span: Span, channel: int, settings: Settings
 ) -> np.ndarray:  # (time,) float32, 16 kHz
-    """A span of one analysed channel. Raises CorpusError where the file is gone or does not decode any more."""
+    """Return a span of one analysed channel. Raises CorpusError where the file is gone or does not decode any more."""
     try:
         content = objects.read_object(recording.uri, retry_policy=settings.retry_policy)
     except OSError as error:
@@ -65,7 +65,7 @@ def read_span(
 
 
 def as_wav(samples: np.ndarray) -> bytes:
-    """(time,) float32 at 16 kHz as a 16-bit WAV."""
+    """Return (time,) float32 at 16 kHz as a 16-bit WAV."""
     file = io.BytesIO()
     with wave.open(file, "wb") as out:
         out.setnchannels(1)
@@ -76,7 +76,7 @@ def as_wav(samples: np.ndarray) -> bytes:
 
 
 def envelope(samples: np.ndarray, start_s: float = 0.0) -> pl.DataFrame:
-    """time_s, low, high: the extremes of each of some hundred stretches."""
+    """Return time_s, low, high: the extremes of some hundred stretches."""
     n = max(1, -(-len(samples) // _N_POINTS))
     padded = np.pad(samples, (0, -len(samples) % n)).reshape(-1, n)
     times = start_s + np.arange(len(padded)) * n / SAMPLE_RATE
@@ -84,7 +84,7 @@ def envelope(samples: np.ndarray, start_s: float = 0.0) -> pl.DataFrame:
 
 
 def pitch(samples: np.ndarray, start_s: float = 0.0) -> pl.DataFrame:
-    """time_s, f0_hz: null where there is no voice."""
+    """Return time_s, f0_hz, null in unvoiced frames."""
     import torch
 
     from features.dsp.f0 import f0_track
@@ -103,7 +103,7 @@ def pitch(samples: np.ndarray, start_s: float = 0.0) -> pl.DataFrame:
 
 
 def loudness(samples: np.ndarray, start_s: float = 0.0) -> pl.DataFrame:
-    """time_s, loudness_lufs: momentary loudness (ITU-R BS.1770, blocks of 400 ms), null in silence."""
+    """Return time_s, loudness_lufs: momentary loudness (ITU-R BS.1770, blocks of 400 ms), null in silence."""
     from scipy.signal import sosfilt
 
     from features.quality.loudness import k_weighting

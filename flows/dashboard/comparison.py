@@ -1,4 +1,4 @@
-"""Two emotion models on the same utterances: how often they agree, and where they do not."""
+"""Comparison of two emotion models on the same utterances: agreement, and examples of disagreement."""
 
 import datetime as dt
 import json
@@ -16,7 +16,7 @@ MAX_DAYS = 14  # compared at a time, the newest
 
 
 class ScoredVersion(NamedTuple):
-    """The utterances as a model's newest run left them."""
+    """Version of the utterances that a model's newest run left."""
 
     emotion_model: str
     run_id: str
@@ -28,7 +28,7 @@ class ScoredVersion(NamedTuple):
 
 
 class Agreement(NamedTuple):
-    """`pairs`: left, right, n. `differ`: the utterances on which they differ, where both were surest first."""
+    """Agreement of two models. `pairs`: left, right, n. `differ`: differing utterances, the most certain first."""
 
     first: dt.date
     last: dt.date
@@ -39,7 +39,7 @@ class Agreement(NamedTuple):
 
 
 def scored_versions(lake: Lake) -> list[ScoredVersion]:
-    """One an emotion model, the newest first."""
+    """Return one version for each emotion model, the newest first."""
     runs = ask(
         lake, "SELECT run_id, emotion_model, versions FROM runs WHERE versions IS NOT NULL ORDER BY started DESC"
     )
@@ -52,7 +52,7 @@ def scored_versions(lake: Lake) -> list[ScoredVersion]:
 
 
 def compare(lake: Lake, chosen: Filters, left: ScoredVersion, right: ScoredVersion, limit: int = 10) -> Agreement:
-    """Over the newest `MAX_DAYS` of the chosen days. Raises UsageError where a version is not kept any more."""
+    """Compare the newest `MAX_DAYS` of the chosen days. Raises UsageError where a version is not kept any more."""
     first = max(chosen.first, chosen.last - dt.timedelta(days=MAX_DAYS - 1))
     a, b = (_rows(lake, version, first, chosen.last) for version in (left, right))
     both = a.join(b.drop("date", "start_s", "end_s"), on=UTTERANCE_KEY, suffix="_right")
@@ -67,7 +67,7 @@ def compare(lake: Lake, chosen: Filters, left: ScoredVersion, right: ScoredVersi
 
 
 def _rows(lake: Lake, version: ScoredVersion, first: dt.date, last: dt.date) -> pl.DataFrame:
-    """The key, date, times, emotion and its score of what the model scored in these days; of no other day a file."""
+    """Return key, date, times, emotion and score of the model's utterances in these days; opens only their files."""
     try:
         rows = Snapshot(lake, version.run_id, {"utterances": version.version}).scan("utterances")
         scores = [name for name in rows.collect_schema().names() if name.startswith("score_")]

@@ -1,4 +1,4 @@
-"""The pieces of a page: cards of figures, panels with a picture, tables that play. Words of others are escaped."""
+"""HTML parts of a page: cards, chart panels, tables with players. Text from data is escaped."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
@@ -16,7 +16,7 @@ NO_ROWS = "Nothing in these days, with these filters."
 
 
 def render_or_warn(build: Callable[[], mo.Html]) -> mo.Html:
-    """What `build` makes, or what went wrong, in its own words: one view's trouble is not another's."""
+    """Return the result of `build`, or its error as a warning, so that one view's failure leaves the others."""
     try:
         return build()
     except UndertoneError as error:
@@ -26,7 +26,7 @@ def render_or_warn(build: Callable[[], mo.Html]) -> mo.Html:
 
 
 def page_head(lake: str, views: Iterable[Any]) -> mo.Html:
-    """The head of every page: whose lake it is, and a button a view.
+    """Return the head of every page: the lake's URI, and a button for each view.
 
     Buttons and not tabs: those of marimo 0.25 do not listen to the arrow keys as tabs should.
     """
@@ -38,28 +38,28 @@ def page_head(lake: str, views: Iterable[Any]) -> mo.Html:
 
 
 def filter_bar(number: int, narrowing: Sequence[Any]) -> mo.Html:
-    """Marks the view of that number, from 0, and shows what narrows it. The buttons stay as they are, focus and all."""
+    """Mark the view of that number, from 0, and show its filters. The buttons keep their focus."""
     mark = f'<i class="ut-at-{number}"></i>'
     return mo.Html(mark + control_bar(*narrowing).text)
 
 
 def control_bar(*elements: Any) -> mo.Html:
-    """Controls in a row that wraps."""
+    """Return controls in a row that wraps."""
     return mo.Html(f'<div class="ut-bar">{"".join(mo.as_html(element).text for element in elements)}</div>')
 
 
 def column(*parts: mo.Html) -> mo.Html:
-    """One part under another."""
+    """Stack parts under each other."""
     return mo.Html(f'<main class="ut-column">{"".join(part.text for part in parts)}</main>')
 
 
 def grid(*panels: mo.Html) -> mo.Html:
-    """Side by side where there is room, one under another on a phone."""
+    """Place panels side by side where there is room, under each other on a phone."""
     return mo.Html(f'<div class="ut-grid">{"".join(panel.text for panel in panels)}</div>')
 
 
 def cards(figures: dict[str, tuple[str, str]]) -> mo.Html:
-    """A label, its figure, and a word under it, each."""
+    """Return a card for each figure: its label, the figure, and a word under it."""
     made = (
         f'<div class="ut-card"><span>{escape(label)}</span><strong>{escape(figure)}</strong>'
         f"<small>{escape(word)}</small></div>"
@@ -69,14 +69,14 @@ def cards(figures: dict[str, tuple[str, str]]) -> mo.Html:
 
 
 def panel(title: str, inside: Any, note: str = "", *, wide: bool = False) -> mo.Html:
-    """A titled part of the page: a chart, HTML, or a sentence."""
+    """Return a titled part of the page: a chart, HTML, or a sentence."""
     body = _note(inside) if isinstance(inside, str) else mo.as_html(inside).text
     kind = "ut-panel ut-wide" if wide else "ut-panel"
     return mo.Html(f'<section class="{kind}">{_heading(title)}{body}{_note(note)}</section>')
 
 
 def stack(charts: Mapping[str, Any]) -> mo.Html:
-    """Charts under each other, close, each with its name."""
+    """Return charts close under each other, each with its name."""
     made = (f'<div class="ut-name">{escape(name)}</div>{mo.as_html(chart).text}' for name, chart in charts.items())
     return mo.Html(f'<div class="ut-stack">{"".join(made)}</div>')
 
@@ -84,23 +84,23 @@ def stack(charts: Mapping[str, Any]) -> mo.Html:
 def chart_panel(
     title: str, rows: pl.DataFrame, chart: Callable[[pl.DataFrame], Any], note: str = "", *, wide: bool = False
 ) -> mo.Html:
-    """A panel with the chart of the rows, or with a sentence where there are none."""
+    """Return a panel with the chart of the rows, or with a sentence where there are none."""
     return panel(title, chart(rows) if rows.height else NO_ROWS, note if rows.height else "", wide=wide)
 
 
 def warning(sentences: Sequence[str]) -> mo.Html:
-    """What somebody should know; nothing where there is nothing."""
+    """Return a paragraph for each sentence; empty without any."""
     return mo.Html("".join(f'<p class="ut-warning" role="status">{escape(words)}</p>' for words in sentences))
 
 
 def no_data_advice(lake: str) -> mo.Html:
-    """What to run where nothing was published yet."""
+    """Return the commands to run where nothing was published yet."""
     words = f"{lake} holds no table yet. One of these makes them; then load this page again."
     return _advice("Nothing to show yet", words, ["undertone demo", "undertone backfill --corpus DIR_OR_URL"])
 
 
 def one_model_advice() -> mo.Html:
-    """What to run where only one emotion model has scored."""
+    """Return the commands to run where only one emotion model has scored."""
     words = "Only one emotion model has scored here. Promote another, and score again what is stored; no audio is read."
     return _advice(
         "Nothing to compare yet", words, ["undertone models promote emotion", "undertone backfill --stage score"]
@@ -108,7 +108,7 @@ def one_model_advice() -> mo.Html:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> mo.Html:
-    """Cells are HTML already: `escape_text`, `emotion_dot`, `player`, `link`."""
+    """Return a table of cells that are HTML already: `escape_text`, `emotion_dot`, `player`, `link`."""
     top = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
     body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
     return mo.Html(
@@ -125,7 +125,7 @@ def link(address: str, words: str) -> str:
 
 
 def dot(colour: str, words: str) -> str:
-    """A word beside its colour."""
+    """Return a word beside its colour."""
     return f'<i class="ut-dot" style="background:{colour}"></i>{escape(words)}'
 
 
@@ -134,14 +134,14 @@ def emotion_dot(name: str) -> str:
 
 
 def player(recording_id: str, date: object, channel: int, start_s: float, end_s: float) -> str:
-    """Plays a stretch; nothing is decoded before somebody presses play."""
+    """Return an audio player of a stretch; nothing is decoded before play is pressed."""
     asked = {"recording": recording_id, "date": date, "channel": channel, "from": start_s, "to": end_s}
     label = f"play {start_s:.1f} to {end_s:.1f} s"
     return f'<audio controls preload="none" aria-label="{label}" src="audio?{escape(urlencode(asked))}"></audio>'
 
 
 def _heading(words: str) -> str:
-    """No <h2>: marimo would draw an outline of those beside the page."""
+    """Return a heading without <h2>, of which marimo would draw an outline beside the page."""
     return f'<div class="ut-title" role="heading" aria-level="2">{escape(words)}</div>'
 
 

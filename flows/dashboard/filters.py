@@ -1,4 +1,4 @@
-"""What a person has narrowed the dashboard to, and asking the lake's tables with it."""
+"""Filters of the dashboard (dates, sources, kinds of speaker), and filtered queries of the lake."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ IN_SOURCES_AND_KINDS = f"{IN_SOURCES} AND list_contains($kinds, speaker_kind)"
 
 @dataclass(frozen=True)
 class Filters:
-    """A range of dates, both included, and which sources and kinds of speaker (enrolled, found, forgotten) count."""
+    """A range of dates, both included, and the sources and kinds of speaker (enrolled, found, forgotten) that count."""
 
     first: dt.date
     last: dt.date
@@ -25,12 +25,12 @@ class Filters:
     kinds: tuple[str, ...]
 
     def values(self) -> dict[str, Any]:
-        """For `$first`, `$last`, `$sources` and `$kinds` in SQL."""
+        """Return the values of `$first`, `$last`, `$sources` and `$kinds` in SQL."""
         return {"first": self.first, "last": self.last, "sources": list(self.sources), "kinds": list(self.kinds)}
 
 
 def all_choices(lake: Lake) -> Filters | None:
-    """All that can be chosen, everything included; None while nothing was published."""
+    """Return filters with everything included; None while nothing was published."""
     days = ask(lake, "SELECT min(date) AS first, max(date) AS last FROM quality_daily").row(0, named=True)
     if days["first"] is None:
         return None
@@ -40,7 +40,7 @@ def all_choices(lake: Lake) -> Filters | None:
 
 
 def ask(lake: Lake, sql: str, values: Filters | Mapping[str, Any] | None = None) -> pl.DataFrame:
-    """DuckDB's answer; `values` for those `$names` that the SQL holds."""
+    """Return DuckDB's answer; `values` fills those `$names` that the SQL holds."""
     known = values.values() if isinstance(values, Filters) else values or {}
     own = {name: value for name, value in known.items() if f"${name}" in sql}
     return pl.DataFrame(connect(lake, sql).sql(sql, params=own).to_arrow_table())

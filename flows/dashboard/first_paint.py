@@ -1,4 +1,4 @@
-"""What a reader sees while the browser still loads marimo, which takes it seconds: the overview's figures, as HTML."""
+"""First paint: the overview's figures as plain HTML, shown for the seconds in which the browser loads marimo."""
 
 from html import escape
 from urllib.parse import parse_qs
@@ -29,7 +29,7 @@ watch.observe(root, { childList: true, subtree: true });
 
 
 class FirstPaint:
-    """Puts the figures into the page of `app` at `/`, below the app's own style sheet `css`."""
+    """Middleware that adds the figures to the page of `app` at `/`, below the app's own style sheet `css`."""
 
     def __init__(self, app: ASGIApp, lake: Lake, css: str) -> None:
         self._app, self._lake, self._css = app, lake, css
@@ -57,7 +57,7 @@ class FirstPaint:
         await send({"type": "http.response.body", "body": whole})
 
     def _html(self, view: str) -> str:
-        """Nothing where nothing was published, or cannot be read: the page itself says what to do."""
+        """Return nothing where nothing was published or can be read: the page itself gives advice."""
         try:
             chosen = filters.all_choices(self._lake)
             if chosen is None:

@@ -1,4 +1,4 @@
-"""Who may ask: the browser on this machine, and no page of another site that is open in it."""
+"""Access control: only a browser on this machine, and no page of another site open in it."""
 
 from urllib.parse import urlsplit
 
@@ -10,7 +10,7 @@ _LOOPBACK_NAMES = {"127.0.0.1", "localhost", "::1"}
 
 
 class LoopbackOnly:
-    """Refuses a request by another host name (DNS rebinding), or sent by another site's script.
+    """Middleware that refuses another host name (DNS rebinding) and requests of another site's script.
 
     The server has no password, and what it serves are people's voices.
     """
@@ -28,6 +28,6 @@ class LoopbackOnly:
 
 
 def is_local_request(headers: Headers) -> bool:
-    """Whether the request was sent to a loopback name, by our own page or by none."""
+    """Return whether the request names a loopback host, and comes from our own page or from none."""
     host, origin = headers.get("host", ""), headers.get("origin")
     return urlsplit(f"//{host}").hostname in _LOOPBACK_NAMES and origin in {None, f"http://{host}"}

@@ -1,4 +1,4 @@
-"""The overview: what came in, what came out, and whether the last runs were well."""
+"""Queries of the overview: audio in, utterances out, and the state of the last runs."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from flows.dashboard.filters import IN_SOURCES, IN_SOURCES_AND_KINDS, Filters, a
 
 
 class Figures(NamedTuple):
-    """Of the chosen days, sources and kinds of speaker."""
+    """Totals of the chosen days, sources and kinds of speaker."""
 
     audio_h: float
     n_recordings: int
@@ -38,7 +38,7 @@ def figures(lake: Lake, chosen: Filters) -> Figures:
 
 
 def cards(figures: Figures) -> dict[str, tuple[str, str]]:
-    """A label, its figure, and a word under it, each."""
+    """Return the cards of the figures: a label, its figure, and a word under it."""
     return {
         "Audio in": (f"{figures.audio_h:,.2f} h", f"{figures.n_recordings:,} recordings"),
         "Utterances out": (f"{figures.n_utterances:,}", f"{figures.speech_h:,.2f} h of speech"),
@@ -64,12 +64,12 @@ def emotions(lake: Lake, chosen: Filters) -> pl.DataFrame:
 
 
 def runs(lake: Lake, limit: int = 12) -> pl.DataFrame:
-    """The newest runs, newest first, those that died or were stopped too; see `flows.analytics.runs`."""
+    """Return the newest runs, newest first, dead and stopped ones too; see `flows.analytics.runs`."""
     return pl.DataFrame(recent_runs(lake, limit))
 
 
 def failed_run_warnings(runs: pl.DataFrame) -> list[str]:
-    """A sentence each of the runs that did not end well, unless a later one of the same flow did."""
+    """Return a sentence for each failed run, unless a later one of the same flow went well."""
     told, mended = [], set[str]()
     for row in runs.sort("started", descending=True).iter_rows(named=True):
         if row["status"] in {"dead", "failed", "stopped"} and row["flow"] not in mended:

@@ -1,4 +1,4 @@
-"""How good the audio was, what could not be used, and whether what was published is like what came before."""
+"""Queries of the quality view: audio measures, rejects, audits and drift."""
 
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ MEASURES = ("loudness_lufs", "snr_db", "bandwidth_hz")
 
 
 class Audit(NamedTuple):
-    """What the validation said of a run, and where it is explained."""
+    """Verdict of a run's validation, and the address of its Data Docs."""
 
     run_id: str
     verdict: str
@@ -35,7 +35,7 @@ def daily(lake: Lake, chosen: Filters) -> pl.DataFrame:
 
 
 def shares(lake: Lake, chosen: Filters) -> dict[str, Any]:
-    """rejected, clipped, abstained: of the recordings, of the samples, of the utterances; None where there are none."""
+    """Return rejected (of recordings), clipped (of samples), abstained (of utterances); None without any."""
     return ask(
         lake,
         f"""SELECT sum(n_rejected) / sum(n_recordings) AS rejected,
@@ -58,7 +58,7 @@ def drift(lake: Lake, chosen: Filters, limit: int = 6) -> pl.DataFrame:
 
 
 def audits(lake: Lake, limit: int = 6) -> list[Audit]:
-    """Of the newest runs that published."""
+    """Return the audits of the newest runs that published."""
     rows = ask(
         lake, "SELECT run_id, verdict, validation FROM runs ORDER BY started DESC LIMIT $limit", {"limit": limit}
     )

@@ -1,4 +1,4 @@
-"""Finding one recording among millions, and what the tables say of it."""
+"""Search for a recording among millions, and its published rows."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ LIST_COLUMNS = ("recording_id", "date", "uri", "seconds", "channels")
 
 @dataclass(frozen=True)
 class Recording:
-    """A recording as it was published. `utterances`: channel, start_s, end_s, emotion, score, name, speaker_known."""
+    """A published recording. `utterances`: channel, start_s, end_s, emotion, score, name, speaker_known."""
 
     recording_id: str
     date: dt.date
@@ -32,12 +32,12 @@ class Recording:
         return self.uri.rpartition("/")[2]
 
     def within(self, span: Span) -> pl.DataFrame:
-        """The utterances that have a part in the span."""
+        """Return the utterances that overlap the span."""
         return self.utterances.filter(pl.col("end_s") > span.start_s, pl.col("start_s") < span.end_s)
 
 
 def search(lake: Lake, chosen: Filters, words: str = "", limit: int = 30) -> pl.DataFrame:
-    """`LIST_COLUMNS` of usable recordings whose address holds `words`, newest first.
+    """Return `LIST_COLUMNS` of usable recordings whose URI contains `words`, newest first.
 
     Looks at the newest days first, then at more and more: a year is only read where nothing newer is called so.
     """
@@ -50,12 +50,12 @@ def search(lake: Lake, chosen: Filters, words: str = "", limit: int = 30) -> pl.
 
 
 def option_label(row: Mapping[str, Any]) -> str:
-    """How a recording that was found is offered: its day, its name and how long it is."""
+    """Return the text of a found recording in a list: its day, name and length."""
     return f"{row['date']}  {row['uri'].rpartition('/')[2]}  ({row['seconds']:.0f} s, {row['recording_id'][:6]})"
 
 
 def read_recording(lake: Lake, recording_id: str, date: dt.date) -> Recording | None:
-    """One recording with its utterances; only files of its date are opened. None where there is none."""
+    """Return one recording with its utterances, or None; only files of its date are opened."""
     tables = snapshot(lake)
     own = (pl.col("recording_id") == recording_id) & (pl.col("date") == date)
     rows = (

@@ -1,4 +1,4 @@
-"""The dashboard's server: marimo's page, stretches of audio, and the validation's Data Docs. It only reads."""
+"""Read-only server of the dashboard: marimo's page, stretches of audio, and Data Docs."""
 
 import datetime as dt
 import mimetypes
@@ -27,7 +27,7 @@ _MAX_S = 600.0
 
 
 def make_app(settings: Settings) -> "ASGIApp":
-    """The ASGI application. `app.py` loads its own settings: the lake is to be named in the environment."""
+    """Return the ASGI application. `app.py` loads its own settings: the environment has to name the lake."""
     page = marimo.create_asgi_app(quiet=True, include_code=False).with_app(path="/", root=str(_APP)).build()
     lake, css = settings.open_lake(), _APP.with_suffix(".css").read_text()
 
@@ -56,7 +56,7 @@ def make_app(settings: Settings) -> "ASGIApp":
 
 
 def warm_up(lake: Lake) -> None:
-    """Imports and asks once what the first view would wait for."""
+    """Import and query once what the first view would wait for."""
     import altair  # noqa: F401
     import scipy.signal  # noqa: F401
 
@@ -68,7 +68,7 @@ def warm_up(lake: Lake) -> None:
 
 
 def _stretch_as_wav(settings: Settings, request: Request) -> bytes:
-    """WAV of what the query asks for. Raises UsageError, CorpusError."""
+    """Return the WAV that the query names. Raises UsageError, CorpusError."""
     asked = request.query_params
     try:
         date, channel = dt.date.fromisoformat(asked["date"]), int(asked["channel"])

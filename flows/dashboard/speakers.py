@@ -1,4 +1,4 @@
-"""Who spoke, how much, with what emotion; and which voices are alike."""
+"""Queries of the speakers view: speech by speaker, their emotions, and a map of similar voices."""
 
 import numpy as np
 import polars as pl
@@ -11,7 +11,7 @@ _MAX_VOICES = 500  # on the map
 
 
 def top_speakers(lake: Lake, chosen: Filters, limit: int = 15) -> pl.DataFrame:
-    """speaker_id, name, kind, n_utterances, speech_min of those who spoke most in these days, the most first."""
+    """Return speaker_id, name, kind, n_utterances, speech_min of the speakers with most speech, the most first."""
     return ask(
         lake,
         f"""SELECT d.speaker_id, coalesce(any_value(s.name), d.speaker_id) AS name,
@@ -24,14 +24,14 @@ def top_speakers(lake: Lake, chosen: Filters, limit: int = 15) -> pl.DataFrame:
 
 
 def n_speakers(lake: Lake, chosen: Filters) -> int:
-    """How many different speakers were heard in these days."""
+    """Return the number of different speakers in these days."""
     sql = f"""SELECT count(*) FROM (SELECT d.speaker_id FROM speaker_daily d LEFT JOIN speakers s USING (speaker_id)
         WHERE {IN_DAYS} GROUP BY d.speaker_id HAVING list_contains($kinds, {_KIND}))"""
     return int(ask(lake, sql, chosen).item())
 
 
 def emotions(lake: Lake, chosen: Filters, speakers: pl.DataFrame) -> pl.DataFrame:
-    """name, emotion, n_utterances of `speakers`, in their order."""
+    """Return name, emotion, n_utterances of `speakers`, in their order."""
     rows = ask(
         lake,
         f"""SELECT speaker_id, emotion, sum(n_utterances)::BIGINT AS n_utterances FROM speaker_daily
@@ -43,7 +43,7 @@ def emotions(lake: Lake, chosen: Filters, speakers: pl.DataFrame) -> pl.DataFram
 
 
 def voice_map(lake: Lake, chosen: Filters) -> pl.DataFrame:
-    """name, kind, speech_min, x, y: the speakers' centroids on their first two principal components.
+    """Return name, kind, speech_min, x, y: speakers' centroids on their first two principal components.
 
     Centroids of one encoder only, the one that made most: those of another lie in a space of their own.
     """
@@ -59,7 +59,7 @@ def voice_map(lake: Lake, chosen: Filters) -> pl.DataFrame:
 
 
 def principal_plane(vectors: np.ndarray) -> np.ndarray:  # (n, dim) -> (n, 2)
-    """The first two principal components; each with its largest value positive, so that the map does not flip."""
+    """Project on the first two principal components; signs are fixed, so that the map does not flip."""
     centred = vectors - vectors.mean(axis=0)
     axes = np.linalg.svd(centred, full_matrices=False)[2][:2]
     places = np.zeros((len(vectors), 2))

@@ -1,4 +1,4 @@
-"""The dashboard's lists, a row of cells each, as `page.table` takes them."""
+"""Rows of the dashboard's tables, as `components.table` takes them."""
 
 from collections.abc import Iterator, Sequence
 

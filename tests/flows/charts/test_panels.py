@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 import vl_convert
 
-from flows.charts import panels, recording
+from flows.charts import panels, timelines
 from flows.charts.palette import EMOTIONS, PALETTE, colour_scale
 
 ROWS = pl.DataFrame(
@@ -30,7 +30,7 @@ ROWS = pl.DataFrame(
         **{column: [1.0, 2.0] for column in ("snr_db_p10", "snr_db_p90")},
     }
 )
-DRAWN = {
+CHARTS = {
     "audio (h)": panels.hours_by_date(ROWS),
     "utterances (%)": panels.emotions_by_date(ROWS),
     "RTFx (s of audio per s)": panels.run_speed(ROWS),
@@ -41,16 +41,16 @@ DRAWN = {
     "SNR (dB)": panels.spread_by_date(ROWS, "snr_db", "SNR (dB)"),
     "drift (threshold = 1)": panels.drift_by_date(ROWS),
     "old": panels.confusion(ROWS, "old", "new"),
-    "amplitude": recording.waveform(ROWS, (0.0, 3.0)),
-    "channel": recording.emotion_bars(ROWS, (0.0, 3.0)),
-    "time (s)": recording.speaker_bars(ROWS, (0.0, 3.0)),
-    "F0 (Hz)": recording.contour(ROWS, (0.0, 3.0), "f0_hz", "F0 (Hz)"),
+    "amplitude": timelines.waveform(ROWS, (0.0, 3.0)),
+    "channel": timelines.emotion_bars(ROWS, (0.0, 3.0)),
+    "time (s)": timelines.speaker_bars(ROWS, (0.0, 3.0)),
+    "F0 (Hz)": timelines.contour(ROWS, (0.0, 3.0), "f0_hz", "F0 (Hz)"),
 }
 
 
-@pytest.mark.parametrize("title", DRAWN)
+@pytest.mark.parametrize("title", CHARTS)
 def test_vega_draws_it_with_its_title(title):
-    svg = vl_convert.vegalite_to_svg(json.dumps(DRAWN[title].to_dict(), default=str))
+    svg = vl_convert.vegalite_to_svg(json.dumps(CHARTS[title].to_dict(), default=str))
     assert title in svg or title == "emotion by speaker"
     assert svg.count("<path") > 2
 
