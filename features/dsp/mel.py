@@ -18,12 +18,12 @@ from features.dsp import frames
 from features.dsp.spectrum import hann, power_in_chunks
 
 VERSION = "mel-1"
-FLOOR = 1e-10  # just below what the rounding to 16 bits alone puts into a mel band
+FLOOR = 1e-10  # just below the power that rounding to 16 bits alone puts into a mel band
 
 
 @dataclass(frozen=True)
 class MelConfig:
-    """What steers `log_mel`: bands in Hz, times in seconds, `n_fft` in samples.
+    """Configuration of `log_mel`: bands in Hz, times in seconds, `n_fft` in samples.
 
     Its name and those of its fields are part of the feature version (`data_contracts.fingerprint`).
     """
@@ -36,7 +36,7 @@ class MelConfig:
     n_fft: int = 512
 
     def fingerprint(self) -> str:
-        """This configuration and the code's version in 12 hex digits."""
+        """Return a digest of this configuration and the code's version, 12 hex digits."""
         return fingerprint(self, VERSION)
 
 
@@ -46,10 +46,10 @@ def log_mel(
     *,
     config: MelConfig = MelConfig(),
     sample_rate: int = 16_000,
-) -> tuple[Tensor, Tensor]:  # (batch, frames, n_mels), (batch,) frames that count
-    """Natural log of mel power, from log(1e-10) up; exactly 0 in frames that do not count.
+) -> tuple[Tensor, Tensor]:  # (batch, frames, n_mels), (batch,) valid frames
+    """Compute the natural log of mel power, log(1e-10) or more; exactly 0 in frames that are not valid.
 
-    Raises UsageError when bands, window or shapes do not fit. `frames` follows `time` alone; silence lies on the floor.
+    Raises UsageError when bands, window or shapes do not fit. `frames` depends on `time` alone; silence: the floor.
     """
     window, hop = frames.to_samples(config.frame_s, sample_rate), frames.to_samples(config.hop_s, sample_rate)
     waveform = frames.zero_padding(waveform, lengths)
@@ -64,7 +64,7 @@ def log_mel(
 
 
 def log_mel_of_power(power: Tensor, *, config: MelConfig, sample_rate: int) -> Tensor:
-    """The same from a power spectrum (batch, frames, bins) that is already there: (batch, frames, n_mels)."""
+    """Compute log-mel values of a power spectrum (batch, frames, bins): (batch, frames, n_mels)."""
     return (power @ filterbank(config, sample_rate, power.device)).clamp_min(FLOOR).log()
 
 
@@ -73,13 +73,13 @@ def mfcc(
     *,
     n_mfcc: int = 13,
 ) -> Tensor:  # (..., n_mfcc)
-    """Cepstra of a natural-log mel spectrum: orthonormal DCT-II, coefficient 0 first (Davis & Mermelstein, 1980)."""
+    """Compute cepstra of a log-mel spectrum: orthonormal DCT-II, coefficient 0 first (Davis & Mermelstein, 1980)."""
     return log_mel @ dct_basis(log_mel.shape[-1], n_mfcc, log_mel.device)
 
 
 @lru_cache(maxsize=32)
 def filterbank(config: MelConfig, sample_rate: int, device: torch.device) -> Tensor:
-    """Triangular filters (n_fft // 2 + 1, n_mels) float32; raises UsageError for bands outside 0 Hz to Nyquist."""
+    """Make triangular filters (n_fft // 2 + 1, n_mels) float32; raise UsageError for bands outside 0 Hz to Nyquist."""
     if not 0 <= config.f_min_hz < config.f_max_hz <= sample_rate / 2:
         raise UsageError(
             f"expected 0 <= f_min_hz < f_max_hz <= {sample_rate / 2:g} Hz, found {config.f_min_hz:g} to "
@@ -93,7 +93,7 @@ def filterbank(config: MelConfig, sample_rate: int, device: torch.device) -> Ten
 
 
 def triangular_filters(places: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Filters (places, len(edges) - 2) that rise from one edge to 1 at the next and fall to the one after."""
+    """Make filters (places, len(edges) - 2) that rise from one edge to 1 at the next and fall to 0 at the one after."""
     rising = (places - edges[:-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[2:] - places) / (edges[2:] - edges[1:-1])
     lower: np.ndarray = np.minimum(rising, falling)
@@ -102,7 +102,7 @@ def triangular_filters(places: np.ndarray, edges: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=32)
 def dct_basis(n_mels: int, n_mfcc: int, device: torch.device) -> Tensor:
-    """The orthonormal DCT-II as a matrix (n_mels, n_mfcc) float32; raises UsageError when n_mfcc exceeds n_mels."""
+    """Make the orthonormal DCT-II as a matrix (n_mels, n_mfcc) float32; raise UsageError when n_mfcc exceeds n_mels."""
     if not 1 <= n_mfcc <= n_mels:
         raise UsageError(f"expected n_mfcc from 1 to n_mels = {n_mels}, found {n_mfcc}: ask for fewer coefficients")
     angle = math.pi / n_mels * (np.arange(n_mels)[:, None] + 0.5) * np.arange(n_mfcc)

@@ -1,4 +1,4 @@
-"""How a frame's energy spreads over frequency, and how it changes: ratios, slopes and flux.
+"""Spectral balance: the distribution of a frame's energy over frequency, and its change (ratios, slopes, flux).
 
 Alpha ratio and spectral slopes as in eGeMAPS (Eyben et al., IEEE Trans. Affective Computing 7(2), 2016); Hammarberg
 index after Hammarberg et al., "Perceptual and acoustic correlates of abnormal voice qualities", 1980.
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 VERSION = "balance-1"
-FLOOR = 1e-14  # of power in a bin: far below what the rounding to 16 bits puts there
+FLOOR = 1e-14  # of power in a bin: far below that of rounding to 16 bits
 NAMES = ("alpha_ratio_db", "hammarberg_db", "slope_0_500", "slope_500_1500", "flux")
 _FLUX_MAX_HZ = 5000
 _DB = 10 / math.log(10)  # a natural logarithm of power in decibels
@@ -22,7 +22,7 @@ def spectral_balance(
     *,
     sample_rate: int,
 ) -> Tensor:  # (batch, frames, len(NAMES)), float32
-    """Each frame's spectral balance; in digital silence 0, and the slopes what FLOOR makes of them, 0.112 and 0.076.
+    """Compute each frame's spectral balance; in digital silence 0, and the slopes 0.112 and 0.076, which follow FLOOR.
 
     - alpha ratio: energy of 1 to 5 kHz over that below 1 kHz, in dB;
     - Hammarberg index: the highest peak below 2 kHz over that of 2 to 5 kHz, in dB;
@@ -47,7 +47,7 @@ def spectral_balance(
 
 @lru_cache(maxsize=16)
 def _projections(n_bins: int, sample_rate: int, device: torch.device) -> tuple[Tensor, Tensor, tuple[int, int]]:
-    """What is linear in power (two bands) and in decibels (two slopes), and where the bins below 2 and 5 kHz end."""
+    """Make the two bands (linear in power) and slopes (linear in dB) as matrices, and the bins of 2 and 5 kHz."""
     hz = torch.linspace(0, sample_rate / 2, n_bins, dtype=torch.float64)
     width = float(hz[1])
     at_1k, at_2k, at_5k = (int(edge / width) for edge in (1000, 2000, 5000))
@@ -57,7 +57,8 @@ def _projections(n_bins: int, sample_rate: int, device: torch.device) -> tuple[T
     slopes = torch.zeros(int(1500 / width) + 1, 2, dtype=torch.float64)
     for column, (low_hz, high_hz) in enumerate(((0, 500), (500, 1500))):
         first, last = int(low_hz / width), int(high_hz / width)
-        within = hz[first : last + 1]
-        n = last - first  # eGeMAPSv02 counts the steps and not the bins, so that a level leans on the slope a little
-        slopes[first : last + 1, column] = (n * within - within.sum()) / (n * within.square().sum() - within.sum() ** 2)
+        band_hz = hz[first : last + 1]
+        n = last - first  # eGeMAPSv02 counts the steps and not the bins, so that the level changes the slope a little
+        total = band_hz.sum()
+        slopes[first : last + 1, column] = (n * band_hz - total) / (n * band_hz.square().sum() - total**2)
     return bands.to(device), slopes.float().to(device), (at_2k, at_5k + 1)

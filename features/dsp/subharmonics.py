@@ -1,4 +1,4 @@
-"""Candidates of F0 in a frame's spectrum: subharmonic summation.
+"""F0 candidates of a frame's spectrum by subharmonic summation.
 
 Hermes, "Measurement of pitch by subharmonic summation", J. Acoust. Soc. Am. 83(1), 1988: the spectrum's peaks on a
 logarithmic axis, shifted by each harmonic's interval, added with a falling weight; the sum's maxima are the candidates.
@@ -20,17 +20,17 @@ from features.dsp.spectrum import gauss, parabola_peak, power_of_frames
 VERSION = "subharmonics-3"
 FRAME_S = 0.060
 SIGMA = 0.4  # of the Gaussian taper, in half frames
-AXIS_MIN_HZ = 25.0  # where the logarithmic axis begins; it ends at half the sample rate
+AXIS_MIN_HZ = 25.0  # of the logarithmic axis, which ends at half the sample rate
 N_HARMONICS, HARMONIC_DECAY = 15, 0.85
-ROUND_UP_FROM = 0.6  # of a step: a harmonic's interval is rounded up from there on, which settled ties on real speech
+ROUND_UP_FROM = 0.6  # of a step: a harmonic's interval is rounded up from here on; chosen on real speech
 N_CANDIDATES = 3
 QUIET_DB = -60.0  # root mean square of the tapered frame, against full scale: below it there are no candidates
 DOUBTFUL_STRENGTH, DOUBTFUL_MAX_HZ = (
     (0.35, 0.7),
     130.0,
-)  # strengths that many strong harmonics of a low voice may have: a flat sum
-OFFSET_BINS = 4  # what a constant offset and slow drift take up
-MIN_PERIODICITY, PERIODICITY_MAX_HZ = 0.97, 2000.0  # the share of the energy below so many Hz that then has to repeat
+)  # a low voice with many strong harmonics may get these: a flat sum
+OFFSET_BINS = 4  # taken up by a constant offset and slow drift
+MIN_PERIODICITY, PERIODICITY_MAX_HZ = 0.97, 2000.0  # share of the energy below so many Hz that must repeat in doubt
 _TINY = 1e-20
 
 
@@ -38,11 +38,11 @@ class Candidates(NamedTuple):
     """Maxima of the subharmonic sum, (batch, frames, N_CANDIDATES), the strongest first."""
 
     f0_hz: Tensor
-    strength: Tensor  # in [0, 1]; -1 where there was no further maximum
+    strength: Tensor  # in [0, 1]; -1 where there is no further maximum
 
 
 class F0Range(NamedTuple):
-    """Where F0 is looked for, in Hz."""
+    """Range in which F0 is looked for, in Hz."""
 
     min_hz: float = 55.0
     max_hz: float = 1000.0
@@ -52,19 +52,19 @@ EGEMAPS_RANGE = F0Range()
 
 
 def fft_size(sample_rate: int) -> int:
-    """The power of two that a frame of FRAME_S fits into."""
+    """Return the smallest power of two that holds a frame of FRAME_S."""
     return spectrum.fft_size(frames.to_samples(FRAME_S, sample_rate))
 
 
 def harmonic_power(
-    cut: Tensor,  # (..., window): frames of FRAME_S
+    framed: Tensor,  # (..., window): frames of FRAME_S
     *,
     sample_rate: int,
 ) -> Tensor:  # (..., fft_size // 2 + 1)
-    """The power spectrum of the frames under the Gaussian taper."""
-    window, n_fft = cut.shape[-1], fft_size(sample_rate)
-    tapered = cut.new_zeros(*cut.shape[:-1], n_fft)
-    torch.mul(cut, gauss(window, SIGMA, cut.device), out=tapered[..., :window])
+    """Compute the power spectrum of the frames under the Gaussian taper."""
+    window, n_fft = framed.shape[-1], fft_size(sample_rate)
+    tapered = framed.new_zeros(*framed.shape[:-1], n_fft)
+    torch.mul(framed, gauss(window, SIGMA, framed.device), out=tapered[..., :window])
     return power_of_frames(tapered, n_fft=n_fft)
 
 
@@ -74,7 +74,7 @@ def find_candidates(
     sample_rate: int,
     f0_range: F0Range = EGEMAPS_RANGE,
 ) -> Candidates:
-    """The N_CANDIDATES strongest maxima of the subharmonic sum; frames quieter than QUIET_DB have none."""
+    """Find the N_CANDIDATES strongest maxima of the subharmonic sum; frames quieter than QUIET_DB have none."""
     energy = power.sum(-1) * (2 / (fft_size(sample_rate) * frames.to_samples(FRAME_S, sample_rate)))
     loud = (energy >= 10 ** (QUIET_DB / 10)).nonzero(as_tuple=True)
     f0_hz = power.new_full((*power.shape[:-1], N_CANDIDATES), f0_range.min_hz)
@@ -85,7 +85,7 @@ def find_candidates(
 
 
 def _maxima(power: Tensor, *, sample_rate: int, f0_range: F0Range) -> tuple[Tensor, Tensor]:
-    """F0 in Hz and strength, (n, N_CANDIDATES), of frames (n, bins), refined by a parabola on the logarithmic axis.
+    """Return F0 in Hz and strength, (n, N_CANDIDATES), of frames (n, bins), refined by a parabola on the log axis.
 
     A candidate's strength is 1 less the ratio of the sum's mean to its height (Eyben et al., 2016).
     """
@@ -107,35 +107,41 @@ def _maxima(power: Tensor, *, sample_rate: int, f0_range: F0Range) -> tuple[Tens
     low, high = DOUBTFUL_STRENGTH
     in_doubt = ((strength[:, 0] > low) & (strength[:, 0] < high) & (f0_hz[:, 0] < DOUBTFUL_MAX_HZ)).nonzero()[:, 0]
     if len(in_doubt):
-        repeats = _periodicity(power[in_doubt], f0_hz[in_doubt], sample_rate=sample_rate)
-        strength[in_doubt] = torch.where(repeats >= MIN_PERIODICITY, repeats.clamp_max(1), strength[in_doubt])
-    strength, order = strength.sort(dim=-1, descending=True)  # the parabolas may have changed it
+        periodicity = _periodicity(power[in_doubt], f0_hz[in_doubt], sample_rate=sample_rate)
+        is_periodic = periodicity >= MIN_PERIODICITY
+        strength[in_doubt] = torch.where(is_periodic, periodicity.clamp_max(1), strength[in_doubt])
+    strength, order = strength.sort(dim=-1, descending=True)  # the parabolas may have changed the order
     return f0_hz.gather(-1, order), strength
 
 
 def steps_per_octave(sample_rate: int) -> float:
-    """Of the logarithmic axis, which has as many points as the spectrum has bins."""
+    """Return the steps per octave of the logarithmic axis, which has as many points as the spectrum has bins."""
     return fft_size(sample_rate) / 2 / math.log2(sample_rate / 2 / AXIS_MIN_HZ)
 
 
 def _periodicity(power: Tensor, f0_hz: Tensor, *, sample_rate: int) -> Tensor:
-    """The share of the energy of frames (n, bins) that repeats with each period 1 / f0_hz, (n, k) (Boersma, 1993)."""
+    """Return the share of the energy of frames (n, bins) that repeats with each period 1 / f0_hz (n, k): (n, k).
+
+    The autocorrelation at the period, divided by that of the taper (Boersma, 1993).
+    """
     lag = (sample_rate / f0_hz).long()
     taper = gauss(frames.to_samples(FRAME_S, sample_rate), SIGMA, power.device)
-    own: Tensor = torch.fft.irfft(power_of_frames(taper, n_fft=fft_size(sample_rate)))
+    taper_correlation: Tensor = torch.fft.irfft(power_of_frames(taper, n_fft=fft_size(sample_rate)))
     power = power.clone()
     power[:, :OFFSET_BINS] = 0.0
     power[:, int(PERIODICITY_MAX_HZ / sample_rate * fft_size(sample_rate)) :] = 0.0
     correlation: Tensor = torch.fft.irfft(power)
-    near = torch.stack([correlation.gather(-1, lag + shift) / own[lag + shift] for shift in (-1, 0, 1, 2)]).amax(0)
-    return near * own[0] / correlation[:, :1].clamp_min(_TINY)
+    near = torch.stack(
+        [correlation.gather(-1, lag + shift) / taper_correlation[lag + shift] for shift in (-1, 0, 1, 2)]
+    ).amax(0)
+    return near * taper_correlation[0] / correlation[:, :1].clamp_min(_TINY)
 
 
 def _keep_peaks(magnitude: Tensor, *, lowest: int) -> Tensor:
-    """`magnitude` (n, bins) where it is within two bins of a local maximum, and 0 between; changed in place.
+    """Set `magnitude` (n, bins) to 0 except within two bins of a local maximum, in place, and return it.
 
-    Of the bins below the axis none counts, and `lowest`, the first on it, always does. Rows are laid end to end, which
-    is several times as fast; the two bins at either end, which may have heard of the next row's maxima, are put right.
+    No bin below the axis counts, and `lowest`, the first on it, always does. Rows are laid end to end, which is several
+    times as fast; the two bins at either end, which may be affected by the next row's maxima, are then corrected.
     """
     line = magnitude.view(-1)
     flat = torch.zeros_like(line, dtype=torch.bool)
@@ -156,11 +162,11 @@ def _keep_peaks(magnitude: Tensor, *, lowest: int) -> Tensor:
 def _summation_matrices(
     sample_rate: int, f0_range: F0Range, device: torch.device
 ) -> tuple[list[Tensor], Tensor, Tensor]:
-    """Smoothing, the logarithmic axis and the sum over harmonics as matrices, since all three are linear.
+    """Make smoothing, the logarithmic axis and the sum over harmonics as matrices, since all three are linear.
 
-    - an octave a block, (bins, steps), of the bins that count in it: the sum at each step within the range and one step
+    - (bins, steps) for each octave, of the bins that count in it: the sum at each step within the range and one step
       beyond either end;
-    - (bins,) its mean over the whole axis;
+    - (bins,) the sum's mean over the whole axis;
     - (steps,) log2 of the steps' frequencies in Hz.
     """
     n_bins = fft_size(sample_rate) // 2 + 1
@@ -188,7 +194,7 @@ def _summation_matrices(
 
 
 def _spline_matrix(n_knots: int, places: np.ndarray) -> np.ndarray:
-    """(places, n_knots): the natural cubic spline through values at 0, 1, ... n_knots - 1, read at `places`."""
+    """Make the matrix (places, n_knots) that reads the natural cubic spline through values at 0 ... n_knots - 1."""
     system = 4 * np.eye(n_knots) + np.eye(n_knots, k=1) + np.eye(n_knots, k=-1)
     bend = 6 * (np.eye(n_knots, k=1) + np.eye(n_knots, k=-1) - 2 * np.eye(n_knots))
     for end in (0, -1):

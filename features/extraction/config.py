@@ -1,4 +1,4 @@
-"""What is computed: the configurations of every step together, and the version that they make."""
+"""Feature configuration: the configurations of all steps, and the feature version that they determine."""
 
 from dataclasses import dataclass, field
 
@@ -13,7 +13,7 @@ from features.segmentation.speaker_changes import ChangeConfig
 
 @dataclass(frozen=True)
 class FeatureConfig:
-    """Everything that changes what is stored. `logmel` and `lld` add the optional frames for those who train."""
+    """Every choice that changes the stored features. `logmel` and `lld` add optional frames for training models."""
 
     audio: AudioConfig = field(default_factory=AudioConfig)
     vad: VadConfig = field(default_factory=VadConfig)
@@ -24,13 +24,14 @@ class FeatureConfig:
     lld: bool = False
 
     def fingerprints(self) -> dict[str, str]:
-        """What makes each feature set that a model may be trained on, by the set's name."""
+        """Return the digest of each feature set that a model may be trained on, by the set's name."""
         return {"egemaps": self.egemaps.fingerprint(), "suprasegmental": suprasegmentals.version(self.egemaps)}
 
     def version(self, *extractors: str) -> str:
-        """The `version=` folder of the feature store: all steps' fingerprints and the digests of the models that hear.
+        """Return the name of the feature store's `version=` folder.
 
-        The speaker encoder's comes first; an emotion model that has an extractor of its own adds another.
+        It is a digest of all steps' fingerprints and of the `extractors`, the digests of the models that are applied to
+        audio: the speaker encoder's first, then that of an emotion model with an extractor of its own.
         """
         steps = (
             self.audio.fingerprint(),

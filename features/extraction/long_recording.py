@@ -1,7 +1,7 @@
-"""Long recordings: surveyed once, described by several tasks, a stretch of time each, and put together again.
+"""Extraction of long recordings: surveyed once, extracted by several tasks, a range of time each, and put together.
 
-survey(recording) -> describe_range(range) … -> assemble(recording). What is stored is what reading the recording whole
-would have stored; no task holds more than a few windows of it. What one hands to the next lies in the lake's staging.
+survey(recording) -> extract_range(range) … -> assemble(recording). The stored rows are the same as if the recording had
+been read whole; no task holds more than a few windows of it. Intermediate results lie in the lake's staging.
 """
 
 import time
@@ -33,44 +33,46 @@ from features.segmentation.cutting import cut_spans, window_range
 from features.segmentation.segments import Span
 from features.segmentation.speech import ChannelSpeech, StreamingDetector
 
-_BLOCK_S = 300.0  # of speech that is described together
+_BLOCK_S = 300.0  # of speech whose features are computed together
 
 
 @dataclass(frozen=True)
 class LongRef:
-    """A long recording that was surveyed: a shard of its own, and in how many stretches of time it is described."""
+    """A surveyed long recording: a shard of its own, and the number of ranges of time in which it is extracted."""
 
     shard: ShardRef
-    folder: str  # below the lake's root, where its parts lie
+    folder: str  # of its parts, below the lake's root
     n_ranges: int
 
 
 def survey(
     lake: Lake, shard: ShardRef, folder: str, *, config: FeatureConfig, resources: Resources, counts: Counts
 ) -> LongRef:
-    """Finds a recording's speech and measures it, window by window; a reject has no ranges."""
+    """Find a recording's speech and measure it, window by window; a reject has no ranges."""
     (item,), place = shard_plan.read_plan(lake, shard), f"{folder}/{shard.id}"
     started = time.perf_counter()
     recording_id: str | None = None
-    heard: dict[int, ChannelSpeech] = {}
-    with shared(item, resources.retry_policy) as held_:
-        found: Measures | Reject
-        if isinstance(held_, Reject):
-            found = held_
+    speech: dict[int, ChannelSpeech] = {}
+    with shared(item, resources.retry_policy) as fetched:
+        measures: Measures | Reject
+        if isinstance(fetched, Reject):
+            measures = fetched
         else:
-            recording_id = held_.sha256
-            found, heard = _detect_speech(held_.content, config=config, resources=resources)
+            recording_id = fetched.sha256
+            measures, speech = _detect_speech(fetched.content, config=config, resources=resources)
     counts.vad_s += time.perf_counter() - started
-    _write_recording(lake, place, object_columns(item) | {"recording_id": recording_id} | quality_columns(found, heard))
-    spans = sorted((span.start_s, span.end_s, channel) for channel in heard for span in heard[channel].spans)
+    _write_recording(
+        lake, place, object_columns(item) | {"recording_id": recording_id} | quality_columns(measures, speech)
+    )
+    spans = sorted((span.start_s, span.end_s, channel) for channel in speech for span in speech[channel].spans)
     ranges = [int(start_s // resources.long_s) for start_s, *_ in spans]
-    gains_db = found.gains_db if isinstance(found, Measures) else {}
+    gains_db = measures.gains_db if isinstance(measures, Measures) else {}
     lake.write_json(f"{place}/survey.json", {"spans": spans, "ranges": ranges, "gains_db": gains_db})
     return LongRef(shard, place, max(ranges, default=-1) + 1)
 
 
 def write_survey_reject(lake: Lake, shard: ShardRef, folder: str, reject: Reject) -> LongRef:
-    """In place of `survey`, for a recording that it cannot be done with."""
+    """Write the survey of a recording that `survey` failed on: a reject without ranges."""
     (item,), place = shard_plan.read_plan(lake, shard), f"{folder}/{shard.id}"
     _write_recording(lake, place, object_columns(item) | {"recording_id": None} | quality_columns(reject, {}))
     return LongRef(shard, place, 0)
@@ -79,24 +81,24 @@ def write_survey_reject(lake: Lake, shard: ShardRef, folder: str, reject: Reject
 def extract_range(
     lake: Lake, ref: LongRef, number: int, *, config: FeatureConfig, embedders: Embedders, resources: Resources
 ) -> Counts:
-    """Computes the features of the utterances that begin in one stretch of time, and writes them beside the others'."""
+    """Compute the features of the utterances that begin in one range of time, and write them beside the others'."""
     counts, tables = Counts(), empty_tables(embedders, config)
     surveyed, recording_id = lake.read_json(f"{ref.folder}/survey.json"), _recording(lake, ref)["recording_id"]
     spans = [
         (int(channel), Span(start_s, end_s))
-        for (start_s, end_s, channel), own in zip(surveyed["spans"], surveyed["ranges"], strict=True)
-        if own == number
+        for (start_s, end_s, channel), in_range in zip(surveyed["spans"], surveyed["ranges"], strict=True)
+        if in_range == number
     ]
     (item,), device = shard_plan.read_plan(lake, ref.shard), best_device()
-    with shared(item, resources.retry_policy) as held_:
-        if isinstance(held_, Reject):
-            return reject_range(lake, ref, number, held_)
-        if held_.sha256 != recording_id:
+    with shared(item, resources.retry_policy) as fetched:
+        if isinstance(fetched, Reject):
+            return reject_range(lake, ref, number, fetched)
+        if fetched.sha256 != recording_id:
             return reject_range(
                 lake, ref, number, Reject(Reason.VANISHED, "it was overwritten while it was being read")
             )
         items = process_pool.windows(
-            held_.content,
+            fetched.content,
             config=config.audio,
             resources=resources,
             only=window_range(span for _, span in spans),
@@ -117,14 +119,14 @@ def extract_range(
 def assemble(
     lake: Lake, ref: LongRef, *, version: str, config: FeatureConfig, embedders: Embedders, replace: bool
 ) -> Counts:
-    """Writes the recording's shard from its parts, as if it had been read whole. May be done again."""
+    """Write the recording's shard from its parts, as if it had been read whole. May be repeated."""
     counts, row, started = Counts(), _recording(lake, ref), time.perf_counter()
-    gone = [name for name in lake.names(ref.folder) if name.startswith("gone-")]
-    if gone:
-        reject = lake.read_json(f"{ref.folder}/{gone[0]}")
+    rejects = [name for name in lake.names(ref.folder) if name.startswith("gone-")]
+    if rejects:
+        reject = lake.read_json(f"{ref.folder}/{rejects[0]}")
         row |= quality_columns(Reject(**{**reject, "reason": Reason(reject["reason"])}), {})
     empty = empty_tables(embedders, config).arrow()
-    numbers = range(0 if gone else ref.n_ranges)
+    numbers = range(0 if rejects else ref.n_ranges)
     tables = {
         name: pa.concat_tables([table, *(lake.read_parquet(_part(ref, number, name)) for number in numbers)])
         for name, table in empty.items()
@@ -154,7 +156,7 @@ def _detect_speech(
 
 
 def reject_range(lake: Lake, ref: LongRef, number: int, reject: Reject) -> Counts:
-    """A stretch of what was surveyed cannot be read or described: the whole recording is a reject."""
+    """Record that a range cannot be read or extracted: the whole recording becomes a reject."""
     lake.write_json(f"{ref.folder}/gone-{number}.json", asdict(reject))
     return Counts()
 
@@ -171,9 +173,9 @@ def _recording(lake: Lake, ref: LongRef) -> dict[str, Any]:
     return dict(lake.read_parquet(f"{ref.folder}/recording.parquet").to_pylist()[0])
 
 
-def _blocks(found: Iterable[tuple[int, Span, Any] | Reject], recording_id: str) -> Iterator[list[Utterance] | Reject]:
+def _blocks(cuts: Iterable[tuple[int, Span, Any] | Reject], recording_id: str) -> Iterator[list[Utterance] | Reject]:
     block: list[Utterance] = []
-    for item in found:
+    for item in cuts:
         if isinstance(item, Reject):
             yield item
             return
@@ -187,7 +189,7 @@ def _blocks(found: Iterable[tuple[int, Span, Any] | Reject], recording_id: str) 
 
 
 def _sort_segments(tables: dict[str, pa.Table]) -> dict[str, pa.Table]:
-    """By channel and time, segments numbered anew: each part had begun with 0."""
+    """Sort by channel and time, and number segments anew: each part had begun with 0."""
     segments = tables["segments"]
     order = pc.sort_indices(segments, [("channel", "ascending"), ("start_s", "ascending")])
     channels = segments["channel"].take(order).to_pylist()

@@ -1,4 +1,4 @@
-"""Reading and decoding ahead: many objects in flight, bounded in number, bytes and decoded time, handed on in order."""
+"""Fetch and decode ahead: many objects in flight, bounded in number, bytes and decoded time, yielded in order."""
 
 import threading
 from collections import deque
@@ -21,12 +21,12 @@ from features.resources import Resources
 
 @dataclass(frozen=True)
 class LongRecording:
-    """Of a recording that is too long to be held at once: it is to be read window by window."""
+    """Marker of a recording that is too long to be held at once, and is to be read window by window."""
 
 
 @dataclass(frozen=True)
 class DecodedObject:
-    """An object's content: the digest of its bytes (None where they could not be read) and what they decoded to."""
+    """An object's content: the digest of its bytes (None where they could not be read), and its decoded audio."""
 
     item: AudioObject
     sha256: str | None
@@ -34,7 +34,7 @@ class DecodedObject:
 
     @property
     def held_s(self) -> float:
-        """Seconds of waveform that are in memory."""
+        """Seconds of waveform in memory."""
         return sum(map(len, self.audio.waveforms.values())) / SAMPLE_RATE if isinstance(self.audio, Decoded) else 0.0
 
 
@@ -45,58 +45,58 @@ def fetch_ahead(
     resources: Resources = Resources(),
     read: Callable[[str, str], bytes] | None = None,
 ) -> Iterator[DecodedObject]:
-    """Reads in threads and decodes in processes, as many and as far ahead as `resources` allow; yields in order.
+    """Read in threads and decode in processes, as many and as far ahead as `resources` allow; yield in order.
 
-    Raises TransientError where the store does not answer, CredentialsError where it does not any more.
+    Raises TransientError where the store does not answer, CredentialsError where the credentials have expired.
     """
-    resources = resources.settled()  # as it is, where it was before
+    resources = resources.settled()  # a no-op if the caller did so
     waiting: deque[tuple[int, Future[DecodedObject], Future[Held | Reject]]] = deque()
-    in_flight, ahead = 0, _DecodedBudget(resources.block_s)
+    in_flight, budget = 0, _DecodedBudget(resources.block_s)
     read = read or partial(read_object, retry_policy=resources.retry_policy)
     readers = ThreadPoolExecutor(resources.n_readers, thread_name_prefix="read")
     pool = ThreadPoolExecutor(resources.n_decoders, thread_name_prefix="decode")
 
-    def decoded(number: int, item: AudioObject, reading: "Future[Held | Reject]") -> DecodedObject:
+    def decode(number: int, item: AudioObject, reading: "Future[Held | Reject]") -> DecodedObject:
         found = reading.result()
-        ahead.wait(number)
-        fetched = _decode(item, found, config=config, resources=resources)
-        ahead.add(fetched.held_s)
-        return fetched
+        budget.wait(number)
+        decoded = _decode(item, found, config=config, resources=resources)
+        budget.add(decoded.held_s)
+        return decoded
 
-    def handed_on() -> DecodedObject:
-        fetched = waiting.popleft()[1].result()
-        ahead.release(fetched.held_s)
-        return fetched
+    def take_next() -> DecodedObject:
+        decoded = waiting.popleft()[1].result()
+        budget.release(decoded.held_s)
+        return decoded
 
     try:
         for number, item in enumerate(items):
             while waiting and (len(waiting) >= resources.n_ahead or in_flight + item.bytes > resources.bytes_ahead):
                 in_flight -= waiting[0][0]
-                yield handed_on()
+                yield take_next()
             reading = readers.submit(hold, item, read, resources.retry_policy)
-            waiting.append((item.bytes, pool.submit(decoded, number, item, reading), reading))
+            waiting.append((item.bytes, pool.submit(decode, number, item, reading), reading))
             in_flight += item.bytes
         while waiting:
-            yield handed_on()
+            yield take_next()
     finally:
-        ahead.stop()
+        budget.stop()
         for threads in (readers, pool):
             threads.shutdown(cancel_futures=True)
-        for *_, reading in waiting:  # read, and never decoded: a copy must not stay
+        for *_, reading in waiting:  # fetched and never decoded: its copy must not stay
             if not reading.cancelled() and not reading.exception() and isinstance(found := reading.result(), Held):
                 found.close()
 
 
 class _DecodedBudget:
-    """Lets a decoder begin while less than `most_s` is decoded and not yet handed on, or when its item is the next."""
+    """Lets a decoder begin while less than `max_s` is decoded and not yet yielded, or when its item is the next."""
 
-    def __init__(self, most_s: float) -> None:
-        self._most_s, self._held_s, self._next = most_s, 0.0, 0
+    def __init__(self, max_s: float) -> None:
+        self._max_s, self._held_s, self._next = max_s, 0.0, 0
         self._stopped, self._changed = False, threading.Condition()
 
     def wait(self, number: int) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: self._stopped or self._held_s < self._most_s or number == self._next)
+            self._changed.wait_for(lambda: self._stopped or self._held_s < self._max_s or number == self._next)
 
     def add(self, seconds: float) -> None:
         with self._changed:
@@ -127,14 +127,14 @@ def _decode(item: AudioObject, found: Held | Reject, *, config: AudioConfig, res
 
 
 def _gather_unless_long(
-    windows: Iterator[Window | Measures | Reject], most_s: float
+    windows: Iterator[Window | Measures | Reject], max_s: float
 ) -> Decoded | Reject | LongRecording:
-    """The whole recording, unless all its channels together last longer than `most_s`."""
+    """Return the whole recording, unless all its channels together last longer than `max_s`."""
     n_samples, kept = 0, []
     for item in windows:
         if isinstance(item, Window):
             n_samples += len(item.samples)
-            if n_samples > most_s * SAMPLE_RATE:
+            if n_samples > max_s * SAMPLE_RATE:
                 return LongRecording()
         kept.append(item)
     return gathered(iter(kept))

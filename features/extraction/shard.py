@@ -1,4 +1,4 @@
-"""Stage 3: extract_block(recordings) <- extract_shard(shard). From a shard's audio to its feature files."""
+"""Extraction of a shard's audio to its feature files: extract_block(recordings) <- extract_shard(shard)."""
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,7 +28,7 @@ from features.store import packs, shard_files
 
 @dataclass
 class ShardExtraction:
-    """What a shard's extraction did, and which of its members last so long that they are shards of their own."""
+    """Result of a shard's extraction: counts, and the members that are so long that they become shards of their own."""
 
     counts: Counts = field(default_factory=Counts)
     long: list[AudioObject] = field(default_factory=list)
@@ -44,42 +44,44 @@ def extract_shard(
     resources: Resources = Resources(),
     replace: bool = False,
 ) -> ShardExtraction:
-    """Reads, decodes, finds speech, computes, and writes one Parquet file a feature set. Returns what it counted.
+    """Read, decode, find speech, compute features, and write one Parquet file a feature set.
 
     Rejected files become rows with their reason. The same content twice in a shard is computed once. Long recordings
     are left out (`features.extraction.long_recording`). A shard that another run finished meanwhile stays as it is,
     unless it is to be replaced.
     """
-    done, tables, resources = ShardExtraction(), empty_tables(embedders, config), resources.settled()
+    extraction, tables, resources = ShardExtraction(), empty_tables(embedders, config), resources.settled()
     device, members = best_device(), shard_plan.read_plan(lake, shard)
     quality: dict[str, dict[str, object]] = {}  # by content
     for block in _blocks(
-        _timed(fetch_ahead(members, config=config.audio, resources=resources), done.counts), resources
+        _time_waits(fetch_ahead(members, config=config.audio, resources=resources), extraction.counts), resources
     ):
         fresh = {
             item.sha256: item.audio
             for item in block
             if item.sha256 and isinstance(item.audio, Decoded) and item.sha256 not in quality
         }
-        heard = extract_block(fresh, tables, config=config, embedders=embedders, device=device, counts=done.counts)
+        speech = extract_block(
+            fresh, tables, config=config, embedders=embedders, device=device, counts=extraction.counts
+        )
         for item in block:
             if isinstance(item.audio, LongRecording):
-                done.long.append(item.item)
-                done.counts.n_long += 1
+                extraction.long.append(item.item)
+                extraction.counts.n_long += 1
                 continue
             content = item.sha256 or item.item.uri
             if content in quality:
-                done.counts.n_duplicates += 1
+                extraction.counts.n_duplicates += 1
             else:
                 measured = item.audio.measures if isinstance(item.audio, Decoded) else item.audio
-                quality[content] = quality_columns(measured, heard.get(content, {}))
+                quality[content] = quality_columns(measured, speech.get(content, {}))
             tables.recordings.append(object_columns(item.item) | {"recording_id": item.sha256} | quality[content])
     if tables.recordings:
         started = time.perf_counter()
         write_tables(lake, tables.arrow(), shard, version=version, config=config, replace=replace)
-        done.counts.write_s += time.perf_counter() - started
-    count_recordings(done.counts, tables.recordings)
-    return done
+        extraction.counts.write_s += time.perf_counter() - started
+    count_recordings(extraction.counts, tables.recordings)
+    return extraction
 
 
 def reject_shard(
@@ -92,7 +94,7 @@ def reject_shard(
     embedders: Embedders,
     replace: bool = False,
 ) -> Counts:
-    """Writes a shard that cannot be read: all its members are that reject."""
+    """Write a shard that cannot be read: each of its members is rejected for the reason of `reject`."""
     tables = empty_tables(embedders, config)
     columns = {"recording_id": None} | quality_columns(reject, {})
     tables.recordings += [object_columns(item) | columns for item in shard_plan.read_plan(lake, shard)]
@@ -103,7 +105,10 @@ def reject_shard(
 def write_tables(
     lake: Lake, tables: dict[str, pa.Table], shard: ShardRef, *, version: str, config: FeatureConfig, replace: bool
 ) -> None:
-    """Writes a shard, unless it is done; by force again, unless the store of audio fails now: what was read stays."""
+    """Write a shard's tables, unless it is done already.
+
+    With `replace` a finished shard is written again, except if the store of audio failed: then its earlier rows stay.
+    """
     failed = any(reason in RETRYABLE for reason in tables["recordings"]["reason"].to_pylist())
     if (failed or not replace) and shard_files.is_done(lake, version, shard.date, shard.id):
         return
@@ -114,7 +119,7 @@ def write_tables(
 
 
 def empty_tables(embedders: Embedders, config: FeatureConfig) -> ShardTables:
-    """Empty, with all the feature sets that are to be filled."""
+    """Return empty tables of all the feature sets to fill."""
     dims = {name: embedder.dim for name, embedder in embedders.items()}
     return ShardTables(dims, logmel=config.logmel, lld=config.lld)
 
@@ -132,9 +137,9 @@ def extract_block(
     device: torch.device,
     counts: Counts,
 ) -> dict[str, dict[int, ChannelSpeech]]:
-    """Finds the speech of some recordings and adds each utterance's features to `tables`.
+    """Find the speech of some recordings and add each utterance's features to `tables`.
 
-    Returns what was heard, by recording and channel.
+    Returns the voice activity and its spans, by recording and channel.
     """
     started = time.perf_counter()
     signals = [
@@ -142,41 +147,41 @@ def extract_block(
         for recording_id, decoded in recordings.items()
         for channel, waveform in decoded.waveforms.items()
     ]
-    found = detect_speech([waveform for *_, waveform in signals], config.vad, device)
+    activities = detect_speech([waveform for *_, waveform in signals], config.vad, device)
     utterances = [
         Utterance(recording_id, channel, span, cut_span(waveform, span))
-        for (recording_id, channel, waveform), sound in zip(signals, found, strict=True)
-        for span in sound.spans(seconds=len(waveform) / SAMPLE_RATE, config=config.vad)
+        for (recording_id, channel, waveform), activity in zip(signals, activities, strict=True)
+        for span in activity.spans(seconds=len(waveform) / SAMPLE_RATE, config=config.vad)
     ]
-    listened = time.perf_counter()
+    detected = time.perf_counter()
     utterances = split_by_voice(utterances, embedders, config=config.changes, device=device)
-    counts.vad_s += listened - started
-    counts.embed_s += time.perf_counter() - listened
-    heard: dict[str, dict[int, ChannelSpeech]] = {recording_id: {} for recording_id in recordings}
-    for (recording_id, channel, _), sound in zip(signals, found, strict=True):
-        heard[recording_id][channel] = ChannelSpeech(sound, [])
+    counts.vad_s += detected - started
+    counts.embed_s += time.perf_counter() - detected
+    speech: dict[str, dict[int, ChannelSpeech]] = {recording_id: {} for recording_id in recordings}
+    for (recording_id, channel, _), activity in zip(signals, activities, strict=True):
+        speech[recording_id][channel] = ChannelSpeech(activity, [])
     for utterance in utterances:
-        heard[utterance.recording_id][utterance.channel].spans.append(utterance.span)
+        speech[utterance.recording_id][utterance.channel].spans.append(utterance.span)
     compute_features(utterances, tables, config=config, embedders=embedders, device=device, counts=counts)
-    return heard
+    return speech
 
 
 def find_speech_spans(waveforms: Sequence[np.ndarray], config: VadConfig, device: torch.device) -> list[list[Span]]:
-    """Speech segments of each (time,) waveform, found in batches of similar length."""
+    """Return the spans of speech of each (time,) waveform, found in batches of similar length."""
     return [
-        heard.spans(seconds=len(waveform) / SAMPLE_RATE, config=config)
-        for waveform, heard in zip(waveforms, detect_speech(waveforms, config, device), strict=True)
+        activity.spans(seconds=len(waveform) / SAMPLE_RATE, config=config)
+        for waveform, activity in zip(waveforms, detect_speech(waveforms, config, device), strict=True)
     ]
 
 
-def _blocks(fetched: Iterable[DecodedObject], resources: Resources) -> Iterator[list[DecodedObject]]:
-    """Groups of about `block_s` seconds of decoded audio: what is in memory at a time.
+def _blocks(objects: Iterable[DecodedObject], resources: Resources) -> Iterator[list[DecodedObject]]:
+    """Group objects to about `block_s` seconds of decoded audio, which bounds the memory.
 
-    The first are smaller, each twice the one before: computing begins while the next is being decoded.
+    The first blocks are smaller, each twice the one before, so that computing begins while the next is being decoded.
     """
     block: list[DecodedObject] = []
     seconds, enough_s = 0.0, min(resources.first_block_s, resources.block_s)
-    for item in fetched:
+    for item in objects:
         block.append(item)
         seconds += item.held_s
         if seconds >= enough_s:
@@ -186,11 +191,11 @@ def _blocks(fetched: Iterable[DecodedObject], resources: Resources) -> Iterator[
         yield block
 
 
-def _timed(fetched: Iterator[DecodedObject], counts: Counts) -> Iterator[DecodedObject]:
-    """Adds to `counts.read_s` what the compute had to wait for reading and decoding."""
+def _time_waits(objects: Iterator[DecodedObject], counts: Counts) -> Iterator[DecodedObject]:
+    """Yield `objects`, and add to `counts.read_s` the time spent waiting for reading and decoding."""
     while True:
         started = time.perf_counter()
-        item = next(fetched, None)
+        item = next(objects, None)
         counts.read_s += time.perf_counter() - started
         if item is None:
             return

@@ -1,4 +1,4 @@
-"""From the waveforms of utterances to their features, in batches of similar length."""
+"""Features of utterances from their waveforms, in batches of similar length."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +27,7 @@ Embed = Callable[[Tensor, Tensor], np.ndarray]
 
 @dataclass(frozen=True)
 class Embedder:
-    """A model that hears utterances: its vectors are a feature set. That of voices may say who speaks along them."""
+    """A model that embeds utterances; its vectors are a feature set. That of voices may embed sliding windows, too."""
 
     embed: Embed
     dim: int
@@ -40,7 +40,7 @@ Embedders = Mapping[str, Embedder]
 
 @dataclass(frozen=True)
 class Utterance:
-    """A stretch of speech: whose recording and channel it is of, when, and how it sounds."""
+    """An utterance: its recording and channel, its span and its waveform."""
 
     recording_id: str
     channel: int
@@ -48,12 +48,12 @@ class Utterance:
     waveform: np.ndarray  # (time,) float32 at 16 kHz
 
     def parts(self, spans: Sequence[Span]) -> "list[Utterance]":
-        """Cut at spans that begin with the utterance's own beginning, and cover it."""
+        """Cut the utterance at `spans`, seconds from its beginning, which cover it."""
         start_s = self.span.start_s
         edges_s = [start_s, *(start_s + span.start_s for span in spans[1:]), self.span.end_s]
         first = round(start_s * SAMPLE_RATE)
         return [
-            replace(self, span=Span(*ends), waveform=cut_span(self.waveform, Span(*ends), at=first))
+            replace(self, span=Span(*ends), waveform=cut_span(self.waveform, Span(*ends), first_sample=first))
             for ends in pairwise(edges_s)
         ]
 
@@ -61,7 +61,7 @@ class Utterance:
 def split_by_voice(
     utterances: Sequence[Utterance], embedders: Embedders, *, config: ChangeConfig, device: torch.device
 ) -> list[Utterance]:
-    """The utterances, in which a voice changes in two or more."""
+    """Split the utterances in which the voice changes."""
     embed_sliding = embedders["embeddings"].sliding if "embeddings" in embedders else None
     waveforms = {number: utterance.waveform for number, utterance in enumerate(utterances)}
     whole = {number: [Span(0.0, len(waveform) / SAMPLE_RATE)] for number, waveform in waveforms.items()}
@@ -78,15 +78,18 @@ def compute_features(
     device: torch.device,
     counts: Counts,
 ) -> None:
-    """Adds each utterance's rows to `tables`, in their order; of a recording and channel they come in time's order."""
+    """Compute each utterance's features and add them to `tables`.
+
+    `utterances` of a recording and channel are in the order of time; the rows keep the order of `utterances`.
+    """
     for utterance in utterances:
         tables.add(utterance.recording_id, utterance.channel, utterance.span, level_db(utterance.waveform))
 
-    def described(waveform: Tensor, lengths: Tensor) -> list[_Row]:
+    def compute(waveform: Tensor, lengths: Tensor) -> list[_Row]:
         return _compute_rows(waveform, lengths, config=config, embedders=embedders, counts=counts)
 
     pieces = [utterance.waveform for utterance in utterances]
-    for row in map_batches(described, pieces, device, max_samples=max_batch_samples(device)):
+    for row in map_batches(compute, pieces, device, max_samples=max_batch_samples(device)):
         tables.egemaps.append(row.egemaps)
         tables.suprasegmentals.append(row.suprasegmental)
         for name, vector in row.vectors.items():
@@ -98,7 +101,7 @@ def compute_features(
 
 @dataclass(frozen=True)
 class _Row:
-    """Of one utterance; empty lists where it is not asked for."""
+    """Features of one utterance; optional ones are lists of one, or empty where they are not enabled."""
 
     egemaps: np.ndarray
     suprasegmental: np.ndarray
@@ -112,16 +115,16 @@ def _compute_rows(
     waveform: Tensor, lengths: Tensor, *, config: FeatureConfig, embedders: Embedders, counts: Counts
 ) -> list[_Row]:
     started = time.perf_counter()
-    values, described = egemaps_and_lld(waveform, lengths, config=config.egemaps)
+    values, descriptors = egemaps_and_lld(waveform, lengths, config=config.egemaps)
     egemaps = values.cpu().numpy()
-    wide = suprasegmental(waveform, lengths, described).cpu().numpy()
-    lld = _own_frames(described.values, described.n_frames) if config.lld else None
-    voiced = _own_frames(described.voiced, described.n_frames) if config.lld else None
+    wide = suprasegmental(waveform, lengths, descriptors).cpu().numpy()
+    lld = _valid_frames(descriptors.values, descriptors.n_frames) if config.lld else None
+    voiced = _valid_frames(descriptors.voiced, descriptors.n_frames) if config.lld else None
     computed = time.perf_counter()
     vectors = {name: embedder.embed(waveform, lengths) for name, embedder in embedders.items()}
     counts.egemaps_s += computed - started
     counts.embed_s += time.perf_counter() - computed
-    logmel = _own_frames(*log_mel(waveform, lengths, config=config.mel)) if config.logmel else None
+    logmel = _valid_frames(*log_mel(waveform, lengths, config=config.mel)) if config.logmel else None
     return [
         _Row(
             egemaps[row],
@@ -134,11 +137,11 @@ def _compute_rows(
 
 
 def level_db(waveform: np.ndarray) -> float:
-    """Root mean square, dB relative to full scale; -120 for digital silence."""
+    """Compute the root mean square in dB relative to full scale; -120 for digital silence."""
     power = float(np.mean(np.square(waveform, dtype=np.float64))) if len(waveform) else 0.0
     return 10 * float(np.log10(max(power, 1e-12)))
 
 
-def _own_frames(values: Tensor, n_frames: Tensor) -> list[np.ndarray]:
-    """(batch, frames, ...) without each row's padding."""
+def _valid_frames(values: Tensor, n_frames: Tensor) -> list[np.ndarray]:
+    """Split (batch, frames, ...) into rows without their padding."""
     return [row[:n] for row, n in zip(values.cpu().numpy(), n_frames.tolist(), strict=True)]

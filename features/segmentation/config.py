@@ -1,4 +1,4 @@
-"""Configuration of voice activity detection, and the chunk that its probabilities are of."""
+"""Configuration of voice activity detection, and the length of its chunks."""
 
 from dataclasses import dataclass
 from importlib import metadata
@@ -14,12 +14,12 @@ CHUNK = 512  # samples, 32 ms: one probability each
 
 @dataclass(frozen=True)
 class VadConfig:
-    """What makes speech of probabilities (`features.segmentation.segments`), which are 0 to 1; times in seconds.
+    """Thresholds of voice activity detection (`features.segmentation.segments`): probabilities and seconds.
 
     Its name and those of its fields are part of the feature version (`data_contracts.fingerprint`).
     """
 
-    method: Literal["silero", "energy"] = "silero"  # where the probabilities come from
+    method: Literal["silero", "energy"] = "silero"  # computes the probabilities
     threshold: float = 0.5  # opens a segment
     release: float = 0.35  # closes it
     min_speech_s: float = 0.15  # with 0.25, one spoken digit in four is lost
@@ -34,7 +34,7 @@ class VadConfig:
             raise UsageError(f"expected times of 0 s or more and max_segment_s of 1 s or more, found {self}")
 
     def fingerprint(self) -> str:
-        """This configuration, the code's version and that of the wheel with the weights, if any, in 12 hex digits."""
+        """Return a digest of this configuration, the code's version and the weights' wheel's, if any, 12 hex digits."""
         if self.method == "energy":
             return fingerprint(self, _ENERGY_VERSION)
         return fingerprint(self, _SILERO_VERSION, metadata.version("silero-vad"))

@@ -1,4 +1,4 @@
-"""From probabilities of speech, one each 32 ms, to the stretches that become utterances."""
+"""Speech segments from probabilities of speech, one each 32 ms: the spans that become utterances."""
 
 import math
 from itertools import pairwise
@@ -26,15 +26,15 @@ def speech_segments(
     seconds: float,
     config: VadConfig,
 ) -> list[Span]:
-    """Ordered, disjoint spans of speech within [0, seconds], each of max_segment_s at most.
+    """Return ordered, disjoint spans of speech in [0, seconds], each of max_segment_s at most.
 
     Speech begins at a chunk of `threshold` and goes on while chunks stay at `release` (hysteresis); shorter pauses
     than min_pause_s belong to it, shorter speech than min_speech_s does not count. Each span is widened by pad_s, up
     to half of the pause beside it, and split where it is too long.
     """
     probabilities = probabilities[: math.ceil(seconds / _CHUNK_S)]
-    found = _join_short_pauses(_find_runs(probabilities, config), min_pause_s=config.min_pause_s)
-    ends_s = [(start * _CHUNK_S, min(end * _CHUNK_S, seconds)) for start, end in found]
+    runs = _join_short_pauses(_find_runs(probabilities, config), min_pause_s=config.min_pause_s)
+    ends_s = [(start * _CHUNK_S, min(end * _CHUNK_S, seconds)) for start, end in runs]
     kept = [Span(start, end) for start, end in ends_s if end - start >= config.min_speech_s]
     if not kept:
         return []
@@ -47,7 +47,7 @@ def speech_segments(
 
 
 def _find_runs(probabilities: np.ndarray, config: VadConfig) -> list[tuple[int, int]]:
-    """[start, end) chunks of each run at `release` or above, from its first chunk at `threshold`."""
+    """Return [start, end) chunks of each run at `release` or above, from its first chunk at `threshold`."""
     edges = np.diff(np.concatenate(([0], probabilities >= config.release, [0])).astype(np.int8))
     opens = np.flatnonzero(probabilities >= config.threshold)
     runs = []
@@ -77,16 +77,16 @@ def _pad_spans(spans: list[Span], *, seconds: float, pad_s: float) -> list[Span]
 
 
 def _smooth(probabilities: np.ndarray) -> np.ndarray:
-    """The mean over `_SMOOTHING` chunks around each; at the ends, over those that are there."""
+    """Return the mean over `_SMOOTHING` chunks around each; at the ends, over those that exist."""
     window = np.ones(_SMOOTHING)
     total = np.convolve(probabilities, window)[_SMOOTHING // 2 :][: len(probabilities)]
     return total / np.convolve(np.ones(len(probabilities)), window)[_SMOOTHING // 2 :][: len(probabilities)]
 
 
 def _split_span(span: Span, smoothed: np.ndarray, *, max_s: float) -> list[Span]:
-    """Cuts from the left, each time at the deepest pause that leaves both sides a fifth of `max_s` or more.
+    """Cut a long span from the left, each time at the deepest pause that leaves both sides a fifth of `max_s` or more.
 
-    Where pauses are equally deep, as in a steady tone, at the one nearest to equal pieces.
+    Of equally deep pauses, as in a steady tone, the one nearest to equal pieces is taken.
     """
     pieces, (start_s, end_s), shortest_s = [], span, _MIN_PIECE_SHARE * max_s
     while end_s - start_s > max_s:

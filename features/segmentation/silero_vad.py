@@ -18,7 +18,7 @@ from features.dsp import frames
 from features.dsp.batching import chunk_size
 from features.segmentation.config import CHUNK
 
-_CONTEXT = 64  # samples of the chunk before that the model sees, too
+_CONTEXT = 64  # samples before a chunk that the model sees, too
 _N_FFT, _HOP, _FRAMES = 256, 128, 4  # of the spectrum within a chunk
 _UNITS = 128
 _STRIDES = (1, 2, 2, 1)
@@ -32,10 +32,10 @@ def speech_probabilities(
     waveform: Tensor,  # (batch, time), float32 in [-1, 1] at 16 kHz
     lengths: Tensor,  # (batch,), valid samples
 ) -> Tensor:  # (batch, chunks)
-    """The probability of speech in each 512 samples (32 ms), 0 to 1, and exactly 0 in chunks that begin beyond
-    `lengths`; the last chunk is filled up with zeros.
+    """Compute the probability of speech in each 512 samples (32 ms), 0 to 1, exactly 0 in chunks beyond `lengths`.
 
-    Raises UsageError when the shapes do not fit. Beside one copy of the waveform, memory does not grow with its length.
+    The last chunk is filled up with zeros. Raises UsageError when the shapes do not fit. Beside one copy of the
+    waveform, memory does not grow with its length.
     """
     waveform = frames.zero_padding(waveform, lengths)
     n_rows, time = waveform.shape
@@ -43,39 +43,39 @@ def speech_probabilities(
     if not n_chunks:
         return waveform.new_zeros(n_rows, 0)
     model, step = load_network(waveform.device), max(1, chunk_size(_MAX_CHUNKS, waveform.device) // n_rows)
-    state, found = model.start(n_rows), []
+    state, parts = model.start(n_rows), []
     for first in range(0, n_chunks, step):
         start, end = first * CHUNK - _CONTEXT, min(first + step, n_chunks) * CHUNK
         window = waveform[:, max(start, 0) : end]
         window = F.pad(window, (max(-start, 0), max(end - time, 0)))
         probabilities, state = model(window, state)
-        found.append(probabilities)
-    counts = frames.length_mask(-(-lengths // CHUNK), n_chunks)
-    return torch.where(counts, torch.cat(found, dim=1), 0.0)
+        parts.append(probabilities)
+    valid = frames.length_mask(-(-lengths // CHUNK), n_chunks)
+    return torch.where(valid, torch.cat(parts, dim=1), 0.0)
 
 
 class SpeechStream:
-    """`speech_probabilities` of one recording that comes piece by piece; the same, to rounding, as of it whole."""
+    """Streaming `speech_probabilities` of one recording that comes piece by piece; the same to rounding."""
 
     def __init__(self, device: torch.device) -> None:
         self._model = load_network(device)
         self._state = self._model.start(1)
-        self._before = torch.zeros(1, _CONTEXT, device=device)
+        self._context = torch.zeros(1, _CONTEXT, device=device)
 
     @torch.no_grad()
     def add(self, samples: Tensor) -> Tensor:  # (time,), whole chunks but for the last piece; gives (chunks,)
         samples = F.pad(samples, (0, -len(samples) % CHUNK))[None]
-        found, step = [], chunk_size(_MAX_CHUNKS, samples.device) * CHUNK
+        parts, step = [], chunk_size(_MAX_CHUNKS, samples.device) * CHUNK
         for first in range(0, samples.shape[1], step):
             piece = samples[:, first : first + step]
-            probabilities, self._state = self._model(torch.cat([self._before, piece], dim=1), self._state)
-            self._before = piece[:, -_CONTEXT:]
-            found.append(probabilities[0])
-        return torch.cat(found) if found else samples.new_zeros(0)
+            probabilities, self._state = self._model(torch.cat([self._context, piece], dim=1), self._state)
+            self._context = piece[:, -_CONTEXT:]
+            parts.append(probabilities[0])
+        return torch.cat(parts) if parts else samples.new_zeros(0)
 
 
 class SileroNetwork(nn.Module):
-    """Spectrum, four convolutions, LSTM, one output. `weights` as named in the wheel's TorchScript file."""
+    """Silero's network: spectrum, four convolutions, LSTM, one output. `weights` as named in the TorchScript file."""
 
     window: Tensor
 
@@ -96,7 +96,7 @@ class SileroNetwork(nn.Module):
         self.register_buffer("out_bias", weights["decoder.decoder.2.bias"])
 
     def start(self, n_rows: int) -> State:
-        """The state before the first chunk."""
+        """Return the state before the first chunk."""
         zeros = self.window.new_zeros(1, n_rows, _UNITS)
         return zeros, zeros
 
@@ -105,7 +105,7 @@ class SileroNetwork(nn.Module):
         window: Tensor,  # (batch, 64 + 512 * chunks)
         state: State,  # (1, batch, 128) each
     ) -> tuple[Tensor, State]:
-        """Probabilities (batch, chunks), and the state after them."""
+        """Return probabilities (batch, chunks), and the state after them."""
         chunks = window.unfold(1, _CONTEXT + CHUNK, CHUNK).flatten(0, 1)
         chunks = F.pad(chunks, (0, _N_FFT - _HOP - _CONTEXT), mode="reflect")
         x = torch.fft.rfft(chunks.unfold(1, _N_FFT, _HOP) * self.window).abs()  # (batch * chunks, frames, bins)
@@ -117,7 +117,7 @@ class SileroNetwork(nn.Module):
 
 @lru_cache(maxsize=8)
 def load_network(device: torch.device) -> SileroNetwork:
-    """The network on `device`, read once from the installed wheel. Raises ModelError where it is not there."""
+    """Read the network from the installed wheel, once a device. Raises ModelError where it is missing."""
     package = find_spec("silero_vad")
     if package is None or package.origin is None:
         raise ModelError("expected the silero-vad wheel, found none: run `make setup`")
@@ -137,8 +137,10 @@ def _convolve(
     bias: Tensor,  # (channels out,)
     stride: int,
 ) -> Tensor:  # (n, time / stride, channels out)
-    """A convolution of width 3, zero-padded by 1, with ReLU, as one matrix product: time is 4 frames at most, far too
-    short for the convolution kernels that torch has."""
+    """Convolve with width 3, zero-padded by 1, then ReLU, as one matrix product.
+
+    Time is 4 frames at most, too short for torch's convolution kernels to be fast.
+    """
     n, _, width = x.shape
     x = F.pad(x, (0, 0, 1, 1)).flatten(1).unfold(1, 3 * width, stride * width)
     return torch.addmm(bias, x.flatten(0, 1), kernel).relu_().view(n, -1, kernel.shape[1])

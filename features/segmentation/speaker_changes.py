@@ -1,7 +1,7 @@
-"""Where the voice changes within a stretch of speech, and the stretches cut there.
+"""Speaker change detection within spans of speech, and cutting spans at the changes.
 
 Embeddings before and after each moment are compared, as Siegler et al. (DARPA Speech Recognition Workshop, 1997) do
-with spectra; what looks like a change is placed where two voices explain the short windows best, and stays if the whole
+with spectra. A suspected change is placed where two voices explain the short windows best, and is kept if the whole
 pieces on either side are of different voices.
 """
 
@@ -27,7 +27,8 @@ K = TypeVar("K")
 SlidingEmbedder = Callable[[Tensor, Tensor, Sequence[float], float], list[list[np.ndarray]]]
 """(batch, time) waveforms, (batch,) lengths, lengths of window and a hop in seconds to the embeddings of every window.
 
-A row, and of it a length of window: (n_windows, dim) of unit length. Window i begins at i hops; only whole ones count.
+Returns, for each row and each length of window, (n_windows, dim) of unit length. Window i begins at i hops; only whole
+windows count.
 """
 
 _LEVEL_HOP, _LEVEL_SMOOTHING = 160, 10  # samples, hops: levels each 10 ms, over 100 ms
@@ -36,7 +37,7 @@ _FLOOR = 1e-9  # of power: digital silence
 
 @dataclass(frozen=True)
 class ChangeConfig:
-    """When a voice counts as another; times in seconds, `window_s` and `fine_s` whole numbers of hops.
+    """Configuration of speaker change detection; times in seconds, `window_s` and `fine_s` whole numbers of hops.
 
     `same_voice` is the encoder's own threshold, the cosine from which two utterances count as one speaker's; below
     `different` times that there are two voices (tests/bench/speaker_changes.py).
@@ -45,14 +46,14 @@ class ChangeConfig:
     """
 
     enabled: bool = True
-    window_s: float = 2.0  # what is compared; nothing shorter than two of them is examined
-    fine_s: float = 0.5  # what places a change
+    window_s: float = 2.0  # of the embeddings that are compared; spans shorter than two of them are not examined
+    fine_s: float = 0.5  # of the embeddings that place a change
     hop_s: float = 0.25
-    context_s: float = 3.0  # on either side, for a suspicion
-    reach_s: float = 1.0  # as far as a change moves from where it was suspected
-    dip_reach_s: float = 0.25  # and then to a pause
-    dip_slope_db: float = 40.0  # that a pause has to be deeper for each second it is farther away
-    least_s: float = 1.0  # of a piece
+    context_s: float = 3.0  # on either side of a suspected change
+    reach_s: float = 1.0  # largest distance of a change from where it was suspected
+    dip_reach_s: float = 0.25  # and then of the pause that it is moved to
+    dip_slope_db: float = 40.0  # a pause has to be deeper by so much for each second of distance
+    least_s: float = 1.0  # shortest piece
     same_voice: float = 0.608
     different: float = 0.63
 
@@ -65,50 +66,50 @@ class ChangeConfig:
             raise UsageError(f"expected 0 < least_s <= window_s <= context_s, found {self}")
 
     @property
-    def shortest_s(self) -> float:
-        """What can hold a change that is looked for."""
+    def min_span_s(self) -> float:
+        """The shortest span that is examined."""
         return 2 * self.window_s
 
     @property
-    def unlike(self) -> float:
+    def max_different(self) -> float:
         """The cosine below which two voices are different."""
         return self.different * self.same_voice
 
     def fingerprint(self) -> str:
-        """This configuration and the code's version in 12 hex digits; one of all that look for no changes."""
+        """Return a digest of this configuration and the code's version, 12 hex digits; "" if it is not enabled."""
         return fingerprint(self, VERSION) if self.enabled else ""
 
 
 def split_at_changes(
-    waveforms: Mapping[K, np.ndarray],  # (time,) float32 at 16 kHz, by whatever names them
+    waveforms: Mapping[K, np.ndarray],  # (time,) float32 at 16 kHz, by any key
     spans: Mapping[K, list[Span]],
-    embed_sliding: SlidingEmbedder | None,
+    sliding: SlidingEmbedder | None,
     *,
     config: ChangeConfig,
     device: torch.device,
 ) -> dict[K, list[Span]]:
-    """Each waveform's spans, in which a voice changes in two or more; ordered and disjoint, they cover what they did.
+    """Return each waveform's spans, split where the voice changes; ordered, disjoint, and covering the same time.
 
-    As they were where changes are not looked for, or nobody can tell voices apart.
+    They are returned unchanged if detection is not enabled, or without a `sliding` embedder.
     """
-    split = {recording: list(own) for recording, own in spans.items()}
-    if not config.enabled or embed_sliding is None:
-        return split
-    keys = [(recording, span) for recording, own in spans.items() for span in own]
-    long = [(recording, span) for recording, span in keys if span.end_s - span.start_s >= config.shortest_s]
-    pieces = [_span_samples(waveforms[recording], span) for recording, span in long]
+    unchanged = {key: list(key_spans) for key, key_spans in spans.items()}
+    if not config.enabled or sliding is None:
+        return unchanged
+    places = [(key, span) for key, key_spans in spans.items() for span in key_spans]
+    long = [(key, span) for key, span in places if span.end_s - span.start_s >= config.min_span_s]
+    pieces = [_span_samples(waveforms[key], span) for key, span in long]
 
-    def voices(waveform: Tensor, lengths: Tensor) -> list[list[np.ndarray]]:
-        return embed_sliding(waveform, lengths, (config.window_s, config.fine_s), config.hop_s)
+    def embed(waveform: Tensor, lengths: Tensor) -> list[list[np.ndarray]]:
+        return sliding(waveform, lengths, (config.window_s, config.fine_s), config.hop_s)
 
-    heard = map_batches(voices, pieces, device, max_samples=max_batch_samples(device))
+    embeddings = map_batches(embed, pieces, device, max_samples=max_batch_samples(device))
     changes = {
-        place: change_times(own[0], own[1], frame_levels_db(piece), config=config)
-        for place, piece, own in zip(long, pieces, heard, strict=True)
+        place: change_times(voices, fine, frame_levels_db(piece), config=config)
+        for place, piece, (voices, fine) in zip(long, pieces, embeddings, strict=True)
     }
     return {
-        recording: [piece for span in own for piece in _cut_at(span, changes.get((recording, span), []))]
-        for recording, own in split.items()
+        key: [piece for span in key_spans for piece in _cut_at(span, changes.get((key, span), []))]
+        for key, key_spans in unchanged.items()
     }
 
 
@@ -119,7 +120,7 @@ def change_times(
     *,
     config: ChangeConfig = ChangeConfig(),
 ) -> list[float]:
-    """Seconds from the stretch's beginning at which another voice begins, in order, pieces of least_s at least."""
+    """Return the times of changes in seconds from the span's beginning, in order, at least `least_s` apart."""
     seconds = len(levels_db) * _LEVEL_HOP / SAMPLE_RATE
     times = _place_changes(_suspect_changes(voices, config), fine, seconds=seconds, config=config)
     times = _confirm_changes(times, voices, seconds=seconds, config=config)
@@ -127,7 +128,7 @@ def change_times(
 
 
 def frame_levels_db(waveform: np.ndarray) -> np.ndarray:  # (time,) to (frames,), one each 10 ms
-    """How loud each moment is, over 100 ms around it."""
+    """Compute the level of each 10 ms, averaged over 100 ms around it."""
     whole = waveform[: len(waveform) // _LEVEL_HOP * _LEVEL_HOP].reshape(-1, _LEVEL_HOP)
     power = np.square(whole, dtype=np.float64).mean(1)
     smooth = np.convolve(power, np.full(_LEVEL_SMOOTHING, 1 / _LEVEL_SMOOTHING))[_LEVEL_SMOOTHING // 2 :][: len(power)]
@@ -135,30 +136,30 @@ def frame_levels_db(waveform: np.ndarray) -> np.ndarray:  # (time,) to (frames,)
 
 
 def _suspect_changes(voices: np.ndarray, config: ChangeConfig) -> list[float]:
-    """Where the voices before and after are least alike, then the same on either side, while it is unlike."""
+    """Find where the voices before and after are least similar, then again on either side, while they are different."""
     size, context = round(config.window_s / config.hop_s), round(config.context_s / config.hop_s)
     totals = np.concatenate([np.zeros((1, voices.shape[1])), np.cumsum(voices, axis=0, dtype=np.float64)])
-    found, waiting = [], [(0, len(voices))]
-    while waiting:
-        first, end = waiting.pop()
+    suspected, to_search = [], [(0, len(voices))]
+    while to_search:
+        first, end = to_search.pop()
         moments = np.arange(first + size, end)  # a window begins there, and another has just ended
         if not len(moments):
             continue
         before = totals[moments - size + 1] - totals[np.maximum(first, moments - context)]
         after = totals[np.minimum(end, moments + context - size + 1)] - totals[moments]
-        alike = _cosines(before, after)
-        least = int(np.argmin(alike))
-        if alike[least] < config.unlike:
-            moment = int(moments[least])
-            found.append(moment * config.hop_s)
-            waiting += [(first, moment - size + 1), (moment, end)]
-    return sorted(found)
+        cosines = _cosines(before, after)
+        lowest = int(np.argmin(cosines))
+        if cosines[lowest] < config.max_different:
+            moment = int(moments[lowest])
+            suspected.append(moment * config.hop_s)
+            to_search += [(first, moment - size + 1), (moment, end)]
+    return sorted(suspected)
 
 
 def _place_changes(times: list[float], fine: np.ndarray, *, seconds: float, config: ChangeConfig) -> list[float]:
-    """Each moved to where the sums of the short windows before and after, up to its neighbours, are longest.
+    """Move each change to where the sums of the short windows before and after, up to its neighbours, are longest.
 
-    The most likely place of a change between two von Mises-Fisher distributions of one concentration.
+    This is the most likely place of a change between two von Mises-Fisher distributions of equal concentration.
     """
     middles = np.arange(len(fine)) * config.hop_s + config.fine_s / 2
     totals = np.concatenate([np.zeros((1, fine.shape[1])), np.cumsum(fine, axis=0, dtype=np.float64)])
@@ -181,21 +182,21 @@ def _place_changes(times: list[float], fine: np.ndarray, *, seconds: float, conf
 
 
 def _confirm_changes(times: list[float], voices: np.ndarray, *, seconds: float, config: ChangeConfig) -> list[float]:
-    """Without those between pieces that are alike; the most alike are joined first."""
+    """Drop the changes between similar pieces; the most similar pieces are joined first."""
     kept = list(times)
     while kept:
         ends = list(pairwise([0.0, *kept, seconds]))
         means = np.stack([_piece_embedding(voices, start, end, config) for start, end in ends])
-        alike = _cosines(means[:-1], means[1:])
-        most = int(np.argmax(alike))
-        if alike[most] < config.unlike:
+        cosines = _cosines(means[:-1], means[1:])
+        highest = int(np.argmax(cosines))
+        if cosines[highest] < config.max_different:
             break
-        del kept[most]
+        del kept[highest]
     return kept
 
 
 def _piece_embedding(voices: np.ndarray, start_s: float, end_s: float, config: ChangeConfig) -> np.ndarray:
-    """The sum of the windows within; of the one nearest to it where none is."""
+    """Return the sum of the embeddings of windows inside a piece, or the nearest window's where none is inside."""
     starts = np.arange(len(voices)) * config.hop_s
     inside = (starts >= start_s - 1e-6) & (starts + config.window_s <= end_s + 1e-6)
     if not inside.any():
@@ -204,7 +205,7 @@ def _piece_embedding(voices: np.ndarray, start_s: float, end_s: float, config: C
 
 
 def _move_to_pauses(times: list[float], levels_db: np.ndarray, *, seconds: float, config: ChangeConfig) -> list[float]:
-    """Each moved to the deepest dip nearby."""
+    """Move each change to the deepest dip of the level nearby."""
     middles = (np.arange(len(levels_db)) + 0.5) * _LEVEL_HOP / SAMPLE_RATE
     edges = [0.0, *times, seconds]
     for place in range(1, len(edges) - 1):

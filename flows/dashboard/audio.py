@@ -60,7 +60,9 @@ def read_span(
         if isinstance(item, Window) and item.channel == channel:
             found.append(item.samples)
     return (
-        cut_span(np.concatenate(found), span, at=first * WINDOW_S * SAMPLE_RATE) if found else np.zeros(0, np.float32)
+        cut_span(np.concatenate(found), span, first_sample=first * WINDOW_S * SAMPLE_RATE)
+        if found
+        else np.zeros(0, np.float32)
     )
 
 
