@@ -15,7 +15,7 @@ from flows.train import train
 from models.data import training_set
 from models.emotion import training as train_emotion
 from models.emotion.fitting import Recipe
-from models.registry import mlflow_registry as models
+from models.registry import loading
 from models.registry.mlflow_registry import Registry
 
 pytestmark = pytest.mark.usefixtures("_prefect")
@@ -45,13 +45,13 @@ def test_a_training_leaves_a_challenger_with_its_card(tmp_path, labelled):
     assert (newest.version, newest.aliases) == ("2", ("challenger",))
     assert (oldest.aliases, oldest.description) == (("champion",), "shipped with Undertone")
     assert newest.tags["undertone.licence"] == "CC BY 4.0"
-    card = models.card(ref)
+    card = loading.read_card(ref)
     assert re.search(r"^\| acted \| 2\d \| 6 \| CC BY 4.0 \|$", card, flags=re.M)
     assert "## Measured" in card
     assert "UAR" in card
-    training = json.loads((models.weights_folder(ref) / "config.json").read_text())["training"]
+    training = json.loads((loading.weights_folder(ref) / "config.json").read_text())["training"]
     assert f"| manifest of the data | {training['manifest']} |" in card
-    assert training_set.speaker_hash("voice-a") in training_set.read_speakers(models.weights_folder(ref))
+    assert training_set.speaker_hash("voice-a") in training_set.read_speakers(loading.weights_folder(ref))
     figures, place = registry.measured(ref)
     assert {"uar", "uar_interval/0", "confusion/anger/anger", "per_class/sadness"} <= figures.keys()
     assert Path(place).read_text() == card

@@ -16,7 +16,7 @@ from flows.backfill import backfill
 from flows.workers.embedded_s3 import upload
 from models.emotion.model import EmotionModel
 from models.promotion import judge_challenger
-from models.registry import mlflow_registry as models
+from models.registry import loading
 
 pytestmark = pytest.mark.slow  # the lake takes its time
 NOTEBOOKS = ROOT / "notebooks"
@@ -72,7 +72,7 @@ def test_a_classifier_of_one_s_own_is_a_challenger_that_can_be_judged(lake, labe
 @pytest.fixture(scope="session")
 def scored_twice(lake, registry):
     """The lake scored once more, by a model that hears more anger than the champion."""
-    model = EmotionModel.load(models.weights_folder(registry.champion("emotion")))
+    model = EmotionModel.load(loading.weights_folder(registry.champion("emotion")))
     model.linear.outer.bias.data[0] += 2.0
     folder = lake.parent / "angrier"
     model.save(folder)
