@@ -109,7 +109,7 @@ def _anchors(page: Path) -> set[str]:
 
 @pytest.mark.parametrize("page", LINKED, ids=_name)
 def test_links_lead_somewhere(page):
-    for link in re.findall(r"\]\(([^)\s]+)\)", _prose(page)):
+    for link in re.findall(r"(?:\]\(|src=\")([^)\s\"]+)", _prose(page)):
         if re.match(r"https?://", link):
             continue
         path, _, anchor = link.partition("#")
