@@ -15,16 +15,16 @@ def run() -> NoReturn:
     code: object = 0
     try:
         main()
-    except SystemExit as end:
-        code = end.code
-    _leave(code if isinstance(code, int) else int(bool(code)))
+    except SystemExit as request:
+        code = request.code
+    _exit_process(code if isinstance(code, int) else int(bool(code)))
 
 
-def _leave(code: int) -> NoReturn:
-    threading._shutdown()  # type: ignore[attr-defined] # as the interpreter does: threads first, then what was registered
+def _exit_process(code: int) -> NoReturn:
+    threading._shutdown()  # type: ignore[attr-defined] # as the interpreter does: threads first, then exit handlers
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):  # whoever read it has gone
+        with contextlib.suppress(OSError, ValueError):  # its reader has gone
             stream.flush()
     os._exit(code)
 

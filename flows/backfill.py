@@ -22,8 +22,8 @@ def backfill(
 ) -> Ledger:
     """Process every date from `start` to `end`, both included; without either, all dates of the corpus.
 
-    `features` extracts and publishes nothing; `score` identifies, scores and publishes from stored features, without
-    touching the audio; by default both. What the current versions have done already is left alone unless `force`.
+    Stage `features` extracts and publishes nothing; `score` identifies, scores and publishes from stored features,
+    without reading audio; by default both. Work that the current versions have done is skipped unless `force`.
     """
     return process(
         Settings.load(**(settings or {})),

@@ -16,14 +16,14 @@ def enroll(settings: Settings, name: str, uris: list[str]) -> dict[str, Any]:
     model = settings.open_registry(lake).champion("speaker")
     sources = [uri if "://" in uri else str(Path(uri).expanduser().absolute()) for uri in dict.fromkeys(uris)]
     config = configs.feature_config(settings, same_voice=float(model.metadata["threshold"]))
-    heard = embed_recordings(sources, model, config, retry_policy=settings.retry_policy)
-    voice = {
+    voice = embed_recordings(sources, model, config, retry_policy=settings.retry_policy)
+    speaker = {
         "name": name,
         "kind": "enrolled",
-        "centroid": heard.centroid.tolist(),
+        "centroid": voice.centroid.tolist(),
         "extractor": model.metadata["extractor_digest"],
         "sources": sources,
     }
-    row = curation.enroll(lake, voice)
-    told = {"speech_s": heard.speech_s, "sources": sources, "unlike": heard.unlike}
-    return {"speaker_id": row["speaker_id"], "name": name, **told}
+    row = curation.enroll(lake, speaker)
+    evidence = {"speech_s": voice.speech_s, "sources": sources, "unlike": voice.unlike}
+    return {"speaker_id": row["speaker_id"], "name": name, **evidence}

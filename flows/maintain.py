@@ -21,19 +21,19 @@ def maintain(
 ) -> list[MaintenanceReport]:
     """Compact tables and features and remove old files, as the settings say; return a report.
 
-    `dry_run` tells what would be done. `settings` are the flags by name. Runs may go on meanwhile.
+    `dry_run` reports what would be done. `settings` are the flags by name. Runs may go on meanwhile.
     """
-    ours = Settings.load(**(settings or {}))
-    lake = ours.open_lake()
+    loaded = Settings.load(**(settings or {}))
+    lake = loaded.open_lake()
     now = store_time(lake)
-    done = tidy_tables(lake, keep_versions_days=ours.keep_versions_days, dry_run=dry_run)
-    done += pack_features(lake, now, older_than_days=ours.pack_after_days, dry_run=dry_run)
-    done.append(expire_stagings(lake, now, older_than_days=ours.keep_stagings_days, dry_run=dry_run))
-    done.append(expire_reports(lake, now, older_than_days=ours.keep_reports_days, dry_run=dry_run))
+    done = tidy_tables(lake, keep_versions_days=loaded.keep_versions_days, dry_run=dry_run)
+    done += pack_features(lake, now, older_than_days=loaded.pack_after_days, dry_run=dry_run)
+    done.append(expire_stagings(lake, now, older_than_days=loaded.keep_stagings_days, dry_run=dry_run))
+    done.append(expire_reports(lake, now, older_than_days=loaded.keep_reports_days, dry_run=dry_run))
     in_use = {ledger["feature_version"] for _, ledger in live_runs(lake, now)}
-    unused = [version for version in _unused_versions(ours, lake) if version not in in_use]
+    unused = [version for version in _unused_versions(loaded, lake) if version not in in_use]
     drop = drop_versions and not dry_run
-    return [*done, *expire_versions(lake, now, unused, older_than_days=ours.pack_after_days, drop=drop)]
+    return [*done, *expire_versions(lake, now, unused, older_than_days=loaded.pack_after_days, drop=drop)]
 
 
 def _unused_versions(settings: Settings, lake: Lake) -> list[str]:

@@ -16,9 +16,9 @@ from tasks.run.ledger import Ledger
 def nightly(date: dt.date | None = None, settings: dict[str, Any] | None = None) -> Ledger:
     """Process `date` (default: yesterday, UTC) and the look-back window before it.
 
-    `settings` are the flags by name; what they leave out comes from the environment and undertone.toml.
+    `settings` are the flags by name; the others come from the environment and undertone.toml.
     """
-    chosen = Settings.load(**(settings or {}))
+    loaded = Settings.load(**(settings or {}))
     last = date or yesterday()
-    dates = [last - dt.timedelta(days=back) for back in range(chosen.look_back_days, -1, -1)]
-    return process(chosen, flow="nightly", dates=dates)
+    dates = [last - dt.timedelta(days=back) for back in range(loaded.look_back_days, -1, -1)]
+    return process(loaded, flow="nightly", dates=dates)

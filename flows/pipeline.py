@@ -1,4 +1,4 @@
-"""The main job: a recording's way through the eight stages, from the corpus to the published tables."""
+"""Main job: the eight stages from the corpus to the published tables."""
 
 import contextlib
 import datetime as dt
@@ -46,11 +46,11 @@ def process(
     rescore: bool = False,
     retry: RejectFilter | None = None,
 ) -> Ledger:
-    """Runs the stages over `dates` (None: all there are) and returns the ledger.
+    """Run the stages over `dates` (None: all dates) and return the ledger.
 
-    `features` ends after extraction, `score` starts after it. `force` does again what is done; `rescore` also takes
-    what other model versions have published; `retry` reads rejects alone. Raises ValidationStopped where the audit says
-    no.
+    Stage `features` ends after extraction, `score` starts after it. `force` repeats finished work; `rescore` includes
+    what other model versions have published; `retry` reads rejects alone. Raises ValidationStopped where the audit
+    fails.
     """
     reads_audio = stage != "score"
     run = open_run(settings, flow=flow, dates=dates, force=force, rescore=rescore, reads_audio=reads_audio, retry=retry)
@@ -59,7 +59,7 @@ def process(
         with heartbeat(run.lake, ledger), workers_for(settings) as workers:
             for run_id in roll_forward(run.lake):
                 reporter.get().say("publish", f"finished what run {run_id} had audited and not yet published")
-            with contextlib.suppress(UndertoneError):  # a word less is no reason to stop
+            with contextlib.suppress(UndertoneError):  # a missing notification is no reason to stop
                 hooks.notify_of_dead_runs(run.lake, settings, by=run.id)
             if not reads_audio:
                 _check_stored(run)
@@ -89,9 +89,9 @@ def open_run(
     reads_audio: bool = True,
     retry: RejectFilter | None = None,
 ) -> Run:
-    """Settles where the run works and with which versions: the registry's champions, of now.
+    """Resolve lake, corpus and versions of a run; the models are the registry's champions of now.
 
-    Raises ModelError where the emotion model was trained on other features: before any audio is read, not after.
+    Raises ModelError, before any audio is read, where the emotion model was trained on other features.
     """
     lake = settings.open_lake()
     corpus = settings.open_corpus() if reads_audio else None
@@ -124,47 +124,47 @@ def open_run(
 
 
 def extractor_digests(speaker: ModelRef, emotion: ModelRef) -> list[str]:
-    """The digests of the models that hear the audio: what they stored is theirs alone."""
-    own = [emotion.metadata["extractor_digest"]] if "feature_set" in emotion.metadata else []
-    return [str(digest) for digest in (speaker.metadata["extractor_digest"], *own)]
+    """Return the digests of the models that read audio; their features are stored under these."""
+    emotion_digests = [emotion.metadata["extractor_digest"]] if "feature_set" in emotion.metadata else []
+    return [str(digest) for digest in (speaker.metadata["extractor_digest"], *emotion_digests)]
 
 
 def _extractor_labels(run: Run) -> str:
-    own = f", {run.emotion.label}" if "feature_set" in run.emotion.metadata else ""
-    return f"{run.speaker.label}{own}"
+    emotion_label = f", {run.emotion.label}" if "feature_set" in run.emotion.metadata else ""
+    return f"{run.speaker.label}{emotion_label}"
 
 
 def _check_stored(run: Run) -> None:
-    """Raises LakeError where there is nothing to score: another encoder or configuration needs the audio again."""
+    """Raise LakeError where there is nothing to score: another encoder or configuration needs the audio again."""
     if not shard_files.dates(run.lake, run.feature_version):
-        held = ", ".join(run.lake.names("features/recordings")) or "none"
+        versions = ", ".join(run.lake.names("features/recordings")) or "none"
         raise LakeError(
             f"expected features of version {run.feature_version} ({_extractor_labels(run)}) "
-            f"in {run.lake.at('features')}; found {held}; run `undertone backfill` without --stage score: "
+            f"in {run.lake.at('features')}; found {versions}; run `undertone backfill` without --stage score: "
             "the audio has to be read"
         )
 
 
 def _extract(run: Run, ledger: Ledger, workers: Workers) -> Run:
-    """Stages 1 to 3; returns the run with the dates that it turned out to be for."""
-    tell = reporter.get()
+    """Run stages 1 to 3 and return the run with its resolved dates."""
+    output = reporter.get()
     with ledger.timed("discover"):
         found = discover_rejects(run) if run.retry else discover(run)
     ledger.n_listed, ledger.n_known, ledger.left_alone = found.n_listed, found.n_known, found.left_alone
-    tell.say("discover", _discovery_line(run, found))
+    output.say("discover", _discovery_line(run, found))
     run = replace(run, dates=found.window)
     if not found.dates:
         return run
     with ledger.timed("plan"):
         refs: list[ShardRef] = plan(run, found, n_workers=workers.size())
     ledger.n_planned = sum(ref.n_objects for ref in refs)
-    tell.say("plan", f"{ledger.n_planned:,} objects, {found.n_bytes / 1e6:,.1f} MB, {len(refs)} shards")
+    output.say("plan", f"{ledger.n_planned:,} objects, {found.n_bytes / 1e6:,.1f} MB, {len(refs)} shards")
     threading.Thread(target=_warm_up, daemon=True).start()
-    with ledger.timed("extract"), tell.extraction(found.n_bytes) as bar:
+    with ledger.timed("extract"), output.extraction(found.n_bytes) as bar:
         ledger.extracted = extract(run, refs, workers.client(), progress=bar)
     done: Counts = ledger.extracted
     rate = done.audio_s / ledger.seconds["extract"]
-    tell.say(
+    output.say(
         "extract",
         f"{done.audio_s / 60:,.1f} min of audio, {done.n_segments:,} utterances, {done.n_rejected} rejected, "
         f"{rate:.0f}x real time",
@@ -173,7 +173,7 @@ def _extract(run: Run, ledger: Ledger, workers: Workers) -> Run:
 
 
 def _warm_up() -> None:
-    """Loads what the audit and the report need, while the workers compute."""
+    """Load what the audit and the report need while the workers compute."""
     validation.warm_up()
     at_run_end.warm_up()
 
@@ -181,8 +181,8 @@ def _warm_up() -> None:
 def _discovery_line(run: Run, found: Discovery) -> str:
     if run.retry:
         return f"{found.n_listed:,} rejects chosen, {found.n_listed - found.n_known:,} to be read again"
-    where = "" if found.n_listed else f" in {run.corpus}: is the layout right? `undertone doctor` shows what is there"
-    return f"{found.n_listed:,} objects listed, {found.n_known:,} of them known already{escape_for_console(where)}"
+    hint = "" if found.n_listed else f" in {run.corpus}: is the layout right? `undertone doctor` shows what is there"
+    return f"{found.n_listed:,} objects listed, {found.n_known:,} of them known already{escape_for_console(hint)}"
 
 
 def _open_ledger(run: Run) -> Ledger:
@@ -202,9 +202,9 @@ def _open_ledger(run: Run) -> Ledger:
 
 
 def _close(run: Run, ledger: Ledger, status: str, error: BaseException) -> None:
-    """A run that did not publish keeps its ledger in staging, where `undertone runs` finds it."""
+    """Record the failure. A run that did not publish keeps its ledger in staging, where `undertone runs` finds it."""
     ledger.status, ledger.finished, ledger.error = status, dt.datetime.now(dt.UTC), f"{type(error).__name__}: {error}"
-    with contextlib.suppress(UndertoneError):  # a lake that cannot be written is what `error` says already
+    with contextlib.suppress(UndertoneError):  # `error` already says that the lake cannot be written
         ledger.save(run.lake)
     error.add_note(f"run {ledger.run_id}" + (f", in stage {ledger.stage}" if ledger.stage else ""))
     at_run_end.try_write_report(run.lake, ledger, error)

@@ -1,4 +1,4 @@
-"""What a run leaves in Prefect's UI: a table of counts, and the way to the Data Docs."""
+"""Artifacts of a run in Prefect's UI: a table of counts, and the link to the Data Docs."""
 
 import contextlib
 
@@ -10,7 +10,7 @@ from tasks.run.ledger import Ledger
 
 
 def create_artifacts(ledger: Ledger) -> None:
-    """Inside a flow run; elsewhere nothing happens, nor where Prefect's server went away: the run's end will say so."""
+    """Create them inside a flow run; without a server, the run's end will report that."""
     if FlowRunContext.get() is None:
         return
     with contextlib.suppress(httpx.TransportError):

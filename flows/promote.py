@@ -1,4 +1,4 @@
-"""The champion's succession: judged first, noted always."""
+"""Promotion and rollback of a champion: evaluated first, recorded always."""
 
 import datetime as dt
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from models.registry.mlflow_registry import CHAMPION, PREVIOUS, Registry
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a wish to promote `ref`, and who was the champion before."""
+    """Result of a request to promote `ref`; `before` was the champion until then."""
 
     ref: ModelRef
     before: ModelRef | None
@@ -25,7 +25,7 @@ class Outcome:
     forced: bool = False
 
     def record(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return the outcome for JSON."""
         return {
             "model": self.ref.name,
             "version": self.ref.version,
@@ -47,7 +47,7 @@ def promote(
     force: bool = False,
     reason: str = "",
 ) -> Outcome:
-    """Makes a version the champion where the verdict on the evaluation corpus allows it, or `force` does.
+    """Make a version the champion where the verdict on the evaluation corpus allows it, or `force` does.
 
     Raises UsageError without an evaluation corpus, ModelError for a version that no run could use: neither is forced.
     """
@@ -57,46 +57,47 @@ def promote(
     ref, before = models.version(name, version), _champion(models, name)
     if before is not None and before.version == ref.version:
         return Outcome(ref, before, Verdict(True, f"{ref.label} is @champion already"), promoted=False)
-    chosen = corpus or settings.evaluation_corpus
-    if not chosen and not force:
+    evaluation_corpus = corpus or settings.evaluation_corpus
+    if not evaluation_corpus and not force:
         raise UsageError(
-            f"on what are {ref.label} and the champion to be compared? Found no evaluation corpus; give --corpus DIR "
-            "or set UNDERTONE_EVALUATION_CORPUS (speech with labels.csv that no model was trained on), or --force"
+            f"expected an evaluation corpus to compare {ref.label} with the champion; found no evaluation corpus; give "
+            "--corpus DIR or set UNDERTONE_EVALUATION_CORPUS (speech with labels.csv that no model was trained on), "
+            "or --force"
         )
     loading.load(ref)
     verdict = Verdict(False, "nothing was evaluated: no evaluation corpus was given")
-    if chosen:
+    if evaluation_corpus:
         verdict = judge_challenger(
-            ref, before, Path(chosen), voices=models.champion("speaker"), unheard=unheard or force
+            ref, before, Path(evaluation_corpus), voices=models.champion("speaker"), unheard=unheard or force
         )
     if verdict.accepted or force:
         models.promote(name, ref.version)
-        told = {"accepted": verdict.accepted, **verdict.record()}
+        evaluation = {"accepted": verdict.accepted, **verdict.record()}
         now = dt.datetime.now(dt.UTC)
-        history.record_promotion(models, ref, before, told, forced=force, reason=reason, now=now)
+        history.record_promotion(models, ref, before, evaluation, forced=force, reason=reason, now=now)
     return Outcome(ref, before, verdict, promoted=verdict.accepted or force, forced=force)
 
 
 def rollback(settings: Settings, name: str, *, reason: str = "") -> tuple[ModelRef, ModelRef]:
-    """The champion and `@previous` change places. Returns the champion of now and the one that went.
+    """Swap the champion and `@previous`. Return the new champion and the former one.
 
-    Raises ModelError where there is none, or where it was trained on other features than are computed now.
+    Raises ModelError without a previous version, or where it was trained on other features than today's.
     """
     models = settings.open_registry(settings.open_lake())
-    went = _champion(models, name)
-    if went is None:
+    former = _champion(models, name)
+    if former is None:
         raise ModelError(f"{name} has no @champion to go back from; run `undertone models promote {name} N`")
     try:
         check_features(models.version(name, PREVIOUS))
     except ModelError as error:
         raise ModelError(f"{name} has no version to go back to: {error}") from error
-    now = models.rollback(name)
-    history.record_rollback(models, now, went, reason=reason, now=dt.datetime.now(dt.UTC))
-    return now, went
+    restored = models.rollback(name)
+    history.record_rollback(models, restored, former, reason=reason, now=dt.datetime.now(dt.UTC))
+    return restored, former
 
 
 def _champion(models: Registry, name: str) -> ModelRef | None:
-    """None where there is none, or its artifacts are gone: then it holds nobody up."""
+    """Return the champion; None where there is none, or its artifacts are gone."""
     try:
         return models.version(name, CHAMPION)
     except ModelError:

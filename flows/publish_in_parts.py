@@ -1,4 +1,4 @@
-"""Stages 4 to 8, some dates at a time: what a year's backfill holds in memory is what one night's does."""
+"""Stages 4 to 8 over a few dates at a time, so that a year's backfill needs no more memory than one night."""
 
 from dataclasses import replace
 
@@ -23,34 +23,34 @@ _VERDICTS_BY_SEVERITY = ("nothing_to_check", "passed", "warned", "stopped")
 
 
 def publish_pending(run: Run, ledger: Ledger, workers: Workers) -> bool:
-    """Stages, audits and publishes the window's dates in their order. Returns whether the ledger's row is written.
+    """Stage, audit and publish the window's dates in order. Return whether the ledger's row is written.
 
-    What another run published in between is built upon: the dates are staged again. Raises ValidationStopped: dates
-    published before stay, they passed.
+    Where another run publishes in between, the dates are staged again on top of it. Raises ValidationStopped; dates
+    published before stay, since they passed.
     """
-    dates, refused, is_written = dates_in_store(run), 0, False
+    dates, n_conflicts, is_written = dates_in_store(run), 0, False
     while True:
         with ledger.timed("integrate"):
-            waiting = select(run, dates)
-        if not waiting.n_recordings:
+            pending = select(run, dates)
+        if not pending.n_recordings:
             break
         before = ledger.staged()
-        _stage(run, ledger, waiting, workers)
-        is_written = not waiting.rest
+        _stage(run, ledger, pending, workers)
+        is_written = not pending.rest
         try:
             ledger.save(run.lake)
-            publish(run, ledger, waiting.base, is_last=is_written)
+            publish(run, ledger, pending.base, is_last=is_written)
         except PublishConflict:
-            refused += 1
-            if refused == _MAX_ATTEMPTS:
+            n_conflicts += 1
+            if n_conflicts == _MAX_ATTEMPTS:
                 raise
             ledger.take_back(before)
             ledger.attempt, is_written = ledger.attempt + 1, False
             reporter.get().say("publish", "another run published first: staging again on top of it")
             continue
         ledger.attempt += 1
-        run, dates, refused = replace(run, batch=run.batch + 1), waiting.rest, 0
-        reporter.get().say("publish", _publication_line(ledger, waiting))
+        run, dates, n_conflicts = replace(run, batch=run.batch + 1), pending.rest, 0
+        reporter.get().say("publish", _publication_line(ledger, pending))
         if is_written:
             break
     if not run.batch:
@@ -58,39 +58,39 @@ def publish_pending(run: Run, ledger: Ledger, workers: Workers) -> bool:
     return is_written
 
 
-def _publication_line(ledger: Ledger, waiting: PendingRecordings) -> str:
-    more = f"; {len(waiting.rest)} more dates to look at" if waiting.rest else ""
+def _publication_line(ledger: Ledger, pending: PendingRecordings) -> str:
+    more = f"; {len(pending.rest)} more dates to look at" if pending.rest else ""
     return f"{ledger.n_published_recordings:,} recordings, {ledger.n_published_utterances:,} utterances{more}"
 
 
-def _stage(run: Run, ledger: Ledger, waiting: PendingRecordings, workers: Workers) -> None:
-    """Stages 4 to 7. Raises ValidationStopped."""
-    tell = reporter.get()
+def _stage(run: Run, ledger: Ledger, pending: PendingRecordings, workers: Workers) -> None:
+    """Run stages 4 to 7. Raises ValidationStopped."""
+    output = reporter.get()
     with ledger.timed("identify"):
         enrolled = reenroll(run)
-        identified = identify(run, waiting)
+        identified = identify(run, pending)
     ledger.n_new_speakers += identified.n_founded
-    kept = enrolled.n + identified.n_carried
-    tell.say(
+    n_kept = enrolled.n + identified.n_carried
+    output.say(
         "identify",
         f"{identified.n_founded} speakers heard for the first time"
-        + (f", {kept} known from another encoder" if kept else ""),
+        + (f", {n_kept} known from another encoder" if n_kept else ""),
     )
     for words in (*enrolled.failed, *identified.left_behind):
-        tell.say("", f"[yellow]note[/yellow] {escape_for_console(words)}")
+        output.say("", f"[yellow]note[/yellow] {escape_for_console(words)}")
     with ledger.timed("score"):
-        n_scored = score(run, waiting, workers.client_for(sum(map(len, waiting.shards.values()))))
+        n_scored = score(run, pending, workers.client_for(sum(map(len, pending.shards.values()))))
     ledger.n_scored += n_scored
-    if not waiting.rest:
+    if not pending.rest:
         workers.release()
-    unread = "" if ledger.extracted.n_objects else "; no audio was read: from stored features"
-    tell.say("score", f"{n_scored:,} utterances by {run.emotion.label}{unread}")
+    audio_note = "" if ledger.extracted.n_objects else "; no audio was read: from stored features"
+    output.say("score", f"{n_scored:,} utterances by {run.emotion.label}{audio_note}")
     with ledger.timed("integrate"):
-        staged = integrate(run, waiting)
+        staged = integrate(run, pending)
     ledger.n_published_recordings += staged.n_recordings
     ledger.n_published_utterances += staged.n_utterances
     with ledger.timed("audit"):
-        verdict = audit(run, waiting, ledger.n_planned - ledger.extracted.n_objects)
+        verdict = audit(run, pending, ledger.n_planned - ledger.extracted.n_objects)
     _record_verdict(run, ledger, verdict)
     if verdict.critical:
         raise ValidationStopped(
@@ -101,13 +101,13 @@ def _stage(run: Run, ledger: Ledger, waiting: PendingRecordings, workers: Worker
 
 
 def _record_verdict(run: Run, ledger: Ledger, verdict: Verdict) -> None:
-    """The ledger keeps the worst verdict, and where it is explained."""
-    tell = reporter.get()
+    """Keep the worst verdict in the ledger, and where it is explained."""
+    output = reporter.get()
     if not ledger.validation or _VERDICTS_BY_SEVERITY.index(verdict.word) > _VERDICTS_BY_SEVERITY.index(ledger.verdict):
         ledger.verdict, ledger.validation = verdict.word, docs_uri(run)
     ledger.failures = [*ledger.failures, *map(str, verdict.failures)]
     drift = (str(failure) for failure in verdict.failures if failure.is_drift)
     ledger.drift = list(dict.fromkeys([*ledger.drift, *drift]))
-    tell.say("audit", f"{verdict.n_expectations} expectations, {verdict.word}: {escape_for_console(docs_uri(run))}")
+    output.say("audit", f"{verdict.n_expectations} expectations, {verdict.word}: {escape_for_console(docs_uri(run))}")
     for failure in verdict.failures:
-        tell.say("", f"[yellow]{failure.severity}[/yellow] {escape_for_console(str(failure))}")
+        output.say("", f"[yellow]{failure.severity}[/yellow] {escape_for_console(str(failure))}")

@@ -1,4 +1,4 @@
-"""The flow that reads rejected files once more."""
+"""Retry flow: rejected files, read once more."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -25,19 +25,19 @@ def retry(
     end: dt.date | None = None,
     settings: dict[str, Any] | None = None,
 ) -> Ledger:
-    """Reads again the rejects of these reasons, URIs and dates (all where none is named); publishes what comes of it.
+    """Read again the rejects of these reasons, URIs and dates (all where none is named), and publish the result.
 
-    What failed three times for one reason is left alone until it changes; the ledger's `left_alone` says how many.
+    A file that failed three times for one reason is skipped until it changes; the ledger counts those.
     """
-    opened = Settings.load(**(settings or {}))
-    choice = reject_filter(reasons, uris)
+    loaded = Settings.load(**(settings or {}))
+    selection = reject_filter(reasons, uris)
     dates = date_range(start, end)
-    matching_rejects(opened.open_lake(), choice, None if dates is None else tuple(dates))
-    return process(opened, flow="retry", dates=dates, retry=choice)
+    matching_rejects(loaded.open_lake(), selection, None if dates is None else tuple(dates))
+    return process(loaded, flow="retry", dates=dates, retry=selection)
 
 
 def reject_filter(reasons: Sequence[str], uris: Sequence[str]) -> RejectFilter:
-    """Raises UsageError for a word that is no reason."""
+    """Return the filter. Raises UsageError for an unknown reason."""
     for reason in reasons:
         if reason not in set(Reason):
             raise UsageError(f"expected a reason, one of {', '.join(Reason)}; found {reason!r}")

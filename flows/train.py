@@ -1,4 +1,4 @@
-"""The flow that trains a model on labelled speech and registers it as a challenger."""
+"""Training flow: a model from labelled speech, registered as a challenger."""
 
 import tempfile
 from pathlib import Path
@@ -21,25 +21,25 @@ def train(
     seed: int = 0,
     settings: dict[str, Any] | None = None,
 ) -> ModelRef:
-    """Trains `name` on folders with a `labels.csv` and registers the result under `@challenger`.
+    """Train `name` on folders with a `labels.csv` and register the result under `@challenger`.
 
-    `classes` are the emotions to tell apart, by any of their names; the shipped four where none are given.
+    `classes` are the emotions to distinguish, by any of their names; the shipped four where none are given.
     """
     if not corpora:
         raise UsageError("training needs at least one folder with a labels.csv: --corpus DIR")
     if classes and (name != "emotion" or len(set(classes)) < 2):
         raise UsageError(f"expected two classes or more of a model of emotion; found {', '.join(classes)} for {name}")
-    chosen = Settings.load(**(settings or {}))
+    loaded = Settings.load(**(settings or {}))
     with tempfile.TemporaryDirectory() as folder:
         metrics = fit(name, [Path(corpus) for corpus in corpora], Path(folder), classes=classes, seed=seed)
-        return register(chosen, name, Path(folder), metrics, corpora)
+        return register(loaded, name, Path(folder), metrics, corpora)
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
 def fit(
     name: Literal["emotion", "speaker"], corpora: list[Path], out: Path, *, classes: list[str] | None, seed: int
 ) -> dict[str, Any]:
-    """Trains into `out`, with the card beside the weights, and returns the metrics."""
+    """Train into `out`, with the card beside the weights, and return the metrics."""
     from models.data.provenance import record
     from models.registry.cards import write_card
 
@@ -62,7 +62,7 @@ def fit(
 
 @task(cache_policy=NO_CACHE, persist_result=False)
 def register(settings: Settings, name: str, folder: Path, metrics: dict[str, Any], corpora: list[str]) -> ModelRef:
-    """A new version under `@challenger`; the champion stays, and the shipped model is it where there was none."""
+    """Register a version under `@challenger`; the champion stays, or becomes the shipped model where there was none."""
     from models.registry.mlflow_registry import CHALLENGER
 
     registry = settings.open_registry(settings.open_lake())

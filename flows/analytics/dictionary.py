@@ -38,7 +38,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Entry:
-    """A table or a feature set, by the name that a query calls it; `partition` are the folders that it lies in."""
+    """A table or a feature set by its name in SQL; `partition` are its folder columns."""
 
     name: str
     what: str  # table or feature set
@@ -181,5 +181,5 @@ def _section(found: Entry) -> str:
 
 
 def _notes(column: Column, found: Entry) -> list[str]:
-    told = {"key": column.is_key, "folder": column.name in found.partition, "may be null": column.may_be_null}
-    return [note for note, holds in told.items() if holds]
+    notes = {"key": column.is_key, "folder": column.name in found.partition, "may be null": column.may_be_null}
+    return [note for note, holds in notes.items() if holds]

@@ -1,7 +1,7 @@
 """Object-store files for DuckDB, with existence and size known from the publication's log and the listing.
 
-DuckDB looks whether a file is there each time that it opens one, and at every file that a view names. A publication's
-log and a listing have told that already: what is left is one request a stretch that is read.
+DuckDB checks that a file exists each time that it opens one, and for every file that a view names. Known sizes save
+those requests: one request for each byte range remains.
 """
 
 import datetime as dt
@@ -26,7 +26,7 @@ class KnownFiles(AbstractFileSystem):  # type: ignore[misc]
         super().__init__()
         self.lake = lake
         self.sizes: dict[str, int] = {}
-        self.failure: Exception | None = None  # the last of a read: of it DuckDB keeps a traceback in words alone
+        self.failure: Exception | None = None  # the last of a read: DuckDB keeps only its traceback, as text
 
     def info(self, path: str, **_more: Any) -> dict[str, Any]:
         """Return name and size. Raises FileNotFoundError."""

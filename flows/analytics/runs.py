@@ -14,7 +14,7 @@ from tasks.run.heartbeat import liveness
 from tasks.run.ledger import Ledger
 
 HISTORY = pa.schema([*RUNS, pa.field("stage", pa.string()), pa.field("error", pa.string())])
-"""The ledger's columns, and of a run that published nothing: the stage it is or was in last, and what went wrong."""
+"""The ledger's columns; of a run that published nothing also its current or last stage, and its error."""
 
 
 def recent_runs(lake: Lake, limit: int) -> pa.Table:
@@ -91,7 +91,7 @@ def _unpublished_ledgers(lake: Lake) -> list[tuple[Ledger, dict[str, Any]]]:
         try:
             ledger = Ledger.restore(lake.read_json(path))
             found.append((ledger, _row(lake, ledger)))
-        except FileNotFoundError:  # published this moment, or what a run left that ended while it was tidying up
+        except FileNotFoundError:  # published this moment, or left by a run that ended during its clean-up
             continue
         except (ValueError, KeyError, TypeError) as error:
             raise LakeError(

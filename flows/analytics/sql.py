@@ -17,7 +17,7 @@ from flows.analytics.known_files import KnownFiles
 from flows.analytics.views import Views
 
 FEATURE_SET_VIEWS = {f"features_{name}" if name in TABLE_KEYS else name: name for name in FEATURE_SETS}
-"""Feature sets by the name that a query calls them: `recordings` is the table, `features_recordings` the set."""
+"""Feature sets by their names in SQL: `recordings` is the table, `features_recordings` the set."""
 
 _BATCH_ROWS = 100_000
 
@@ -25,8 +25,7 @@ _BATCH_ROWS = 100_000
 def connect(lake: Lake, sql: str, *, as_of: str | None = None) -> duckdb.DuckDBPyConnection:
     """Open a connection with views of the tables that `sql` names, all as one run left them; the lake is only read.
 
-    `as_of` takes them as they were (`data_contracts.lake.time_travel`); feature sets have no versions, and are as they
-    are now.
+    `as_of` chooses an earlier state (`data_contracts.lake.time_travel`); feature sets have no versions and are current.
     """
     return _connect(lake, sql, as_of, None if lake.is_local else KnownFiles(lake))
 
@@ -42,9 +41,9 @@ def _connect(lake: Lake, sql: str, as_of: str | None, known: KnownFiles | None) 
     tables = snapshot(lake) if as_of is None else tables_of(lake, as_of, named)
     for table in named:
         views.table(table, tables.delta(table))
-    held = lake.names("features") if words & FEATURE_SET_VIEWS.keys() else []
+    stored_sets = lake.names("features") if words & FEATURE_SET_VIEWS.keys() else []
     for name in words & FEATURE_SET_VIEWS.keys():
-        if FEATURE_SET_VIEWS[name] in held:
+        if FEATURE_SET_VIEWS[name] in stored_sets:
             views.feature_set(name, FEATURE_SET_VIEWS[name])
     return connection
 
@@ -52,7 +51,7 @@ def _connect(lake: Lake, sql: str, as_of: str | None, known: KnownFiles | None) 
 def query(lake: Lake, sql: str, *, as_of: str | None = None) -> pa.Table:
     """Return the answer as an Arrow table.
 
-    Raises UsageError with DuckDB's words where the SQL is wrong, and what the store raises while it is read.
+    Raises UsageError with DuckDB's message where the SQL is wrong, and the store's own errors.
     """
     with stream_query(lake, sql, as_of=as_of) as answer:
         return answer.read_all()
@@ -73,12 +72,15 @@ def stream_query(lake: Lake, sql: str, *, as_of: str | None = None) -> Iterator[
 def _cast_unsupported(answer: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
     """Cast types that Parquet, JSON or CSV lack to text, in DuckDB's format."""
     kinds = dict(zip(answer.columns, map(str, answer.types), strict=True))
-    odd = {name for name, kind in kinds.items() if re.search(r"\b(INTERVAL|BLOB|BIT|BIGNUM)\b", kind)}
-    if not odd:
+    unsupported = {name for name, kind in kinds.items() if re.search(r"\b(INTERVAL|BLOB|BIT|BIGNUM)\b", kind)}
+    if not unsupported:
         return answer
     names = {name: '"' + name.replace('"', '""') + '"' for name in kinds}
     return answer.project(
-        ", ".join(f"CAST({quoted} AS VARCHAR) AS {quoted}" if name in odd else quoted for name, quoted in names.items())
+        ", ".join(
+            f"CAST({quoted} AS VARCHAR) AS {quoted}" if name in unsupported else quoted
+            for name, quoted in names.items()
+        )
     )
 
 

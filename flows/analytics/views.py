@@ -1,7 +1,7 @@
 """DuckDB views over the Parquet files of tables and feature sets, so that filters are pushed down to the files.
 
-A view says beforehand which columns there are, so that only files are opened that a query needs; those that a file was
-written without are null. DuckDB opens all files to find that out by itself.
+Each view declares its columns, so that DuckDB opens only the files that a query needs; columns that an older file
+lacks are null. Without the declaration, DuckDB would open every file.
 """
 
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ from data_contracts.schema import tables
 from flows.analytics.known_files import PROTOCOL, KnownFiles
 
 _PARTITION_COLUMNS = {"version": "VARCHAR", "date": "DATE"}
-"""Columns that stand in the path alone, in hive folders."""
+"""Columns that exist in the path alone, as hive folders."""
 
 
 @dataclass(frozen=True)
@@ -40,20 +40,20 @@ class Views:
         files = [FeatureFile(*file) for file in zip(paths, actions["size_bytes"], strict=True)]
         columns = self.connection.from_arrow(schema.empty_table())
         kinds = dict(zip(columns.columns, map(str, columns.types), strict=True))
-        self._view(name, files, kinds, delta.metadata().partition_columns)
+        self._create_view(name, files, kinds, delta.metadata().partition_columns)
 
     def feature_set(self, name: str, feature_set: str) -> None:
         """Add a view of a feature set, each shard once. Raises UsageError where there is none yet."""
         files = feature_files(self.lake, feature_set)
         folders = {file.path.rpartition("/date=")[0]: file for file in files}  # a version's last
-        examples = ", ".join(map(self._quoted, self._known(folders.values())))
+        examples = ", ".join(map(self._quoted, self._register_files(folders.values())))
         found = self.connection.sql(
             f"SELECT * FROM read_parquet([{examples}], union_by_name = true, hive_partitioning = false)"
         )
         kinds = dict(zip(found.columns, map(str, found.types), strict=True))
-        self._view(name, files, kinds | _PARTITION_COLUMNS, list(_PARTITION_COLUMNS))
+        self._create_view(name, files, kinds | _PARTITION_COLUMNS, list(_PARTITION_COLUMNS))
 
-    def _view(self, name: str, files: list[FeatureFile], kinds: dict[str, str], folders: list[str]) -> None:
+    def _create_view(self, name: str, files: list[FeatureFile], kinds: dict[str, str], folders: list[str]) -> None:
         stored = {column: kind for column, kind in kinds.items() if column not in folders}
         schema = ", ".join(
             f"{_sql_string(column)}: {{name: {_sql_string(column)}, type: {_sql_string(kind)}, default_value: NULL}}"
@@ -63,20 +63,20 @@ class Views:
             _partition_column(column, kinds[column]) if column in folders else _identifier(column) for column in kinds
         )
         whole = [file for file in files if not file.hidden]
-        parts = [self._part(whole, schema, columns)] if whole else []
-        parts += [self._part([file], schema, columns) for file in files if file.hidden]
-        self.connection.execute(f"CREATE VIEW {name} AS {' UNION ALL '.join(parts)}")
+        selects = [self._select(whole, schema, columns)] if whole else []
+        selects += [self._select([file], schema, columns) for file in files if file.hidden]
+        self.connection.execute(f"CREATE VIEW {name} AS {' UNION ALL '.join(selects)}")
 
-    def _part(self, files: list[FeatureFile], schema: str, columns: str) -> str:
-        names = ", ".join(map(self._quoted, self._known(files)))
+    def _select(self, files: list[FeatureFile], schema: str, columns: str) -> str:
+        names = ", ".join(map(self._quoted, self._register_files(files)))
         hidden = [
             f"file_row_number >= {first} AND file_row_number < {end}" for file in files for first, end in file.hidden
         ]
         where = f" WHERE NOT ({' OR '.join(hidden)})" if hidden else ""
-        told = f"schema = MAP {{{schema}}}, filename = true{', file_row_number = true' if hidden else ''}"
-        return f"SELECT {columns} FROM read_parquet([{names}], {told}){where}"
+        options = f"schema = MAP {{{schema}}}, filename = true{', file_row_number = true' if hidden else ''}"
+        return f"SELECT {columns} FROM read_parquet([{names}], {options}){where}"
 
-    def _known(self, files: Iterable[FeatureFile]) -> list[str]:
+    def _register_files(self, files: Iterable[FeatureFile]) -> list[str]:
         files = list(files)
         if self.known is not None:
             self.known.sizes |= {file.path: file.n_bytes for file in files}

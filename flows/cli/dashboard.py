@@ -33,19 +33,19 @@ def dashboard(
     from flows.settings import Settings
 
     settings = Settings.load(**given_flags(lake=lake))
-    opened = settings.open_lake()
+    lake_store = settings.open_lake()
     listener = _bind(port)
     address = f"http://{_HOST}:{listener.getsockname()[1]}"
-    console.print(f"Dashboard of {escape_for_console(opened.uri)}: starting …", highlight=False)
+    console.print(f"Dashboard of {escape_for_console(lake_store.uri)}: starting …", highlight=False)
     os.environ.setdefault("MARIMO_SKIP_UPDATE_CHECK", "1")
     os.environ["UNDERTONE_LAKE"] = settings.lake  # for the app, which loads its own
     import uvicorn
 
     from flows.dashboard.server import make_app, warm_up
 
-    served = make_app(settings)
-    warm_up(opened)
-    server = uvicorn.Server(uvicorn.Config(served, log_level="warning", timeout_graceful_shutdown=1))
+    asgi_app = make_app(settings)
+    warm_up(lake_store)
+    server = uvicorn.Server(uvicorn.Config(asgi_app, log_level="warning", timeout_graceful_shutdown=1))
     console.print(f"Open [bold]{address}[/bold]   (Ctrl-C ends it)", highlight=False, soft_wrap=True)
     if browser:
         threading.Timer(0.5, webbrowser.open, [address]).start()
@@ -54,7 +54,7 @@ def dashboard(
             server.run(sockets=[listener])
         except KeyboardInterrupt:
             console.print("The dashboard is closed; the lake is as it was.")
-            os._exit(0)  # threads of marimo's sessions would wait for ever; nothing is open but for reading
+            os._exit(0)  # threads of marimo's sessions would never end; everything open is open for reading
 
 
 def _bind(port: int) -> socket.socket:
@@ -62,7 +62,7 @@ def _bind(port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((_HOST, port))
-        listener.listen()  # whoever opens the address at once waits, and is not refused
+        listener.listen()  # an early request waits, and is not refused
     except OSError as error:
         listener.close()
         raise UsageError(

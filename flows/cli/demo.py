@@ -48,10 +48,10 @@ def demo(console: Console, *, corpus: str | None, lake: str | None, s3: bool) ->
         console.print(f"Corpus: 30 short clips of six [bold]synthetic[/bold] voices (espeak-ng), in {corpus}")
         console.print("They show the job at work; what the models say of such voices means little.")
     _run(console, corpus=corpus, lake=lake, layout=layout)
-    wrote = _write_settings(lake, corpus, layout)
+    settings_file = _write_settings(lake, corpus, layout)
     console.print()
-    console.print("Go on from here:" + (f"   ({wrote} names this lake)" if wrote else ""))
-    flag = "" if wrote else f" --lake {lake}"
+    console.print("Go on from here:" + (f"   ({settings_file} names this lake)" if settings_file else ""))
+    flag = "" if settings_file else f" --lake {lake}"
     command = "undertone" if shutil.which("undertone") else sys.argv[0]
     for line in (
         f'{command} query{flag} "SELECT emotion, count(*) FROM utterances GROUP BY 1"',

@@ -112,20 +112,20 @@ def _speakers(settings: Settings) -> tuple[State, str]:
     from tasks.speakers.lookup import load_speakers
 
     lake = settings.open_lake()
-    people = load_speakers(lake)
+    speakers = load_speakers(lake)
     extractor = settings.open_registry(lake).champion("speaker").metadata["extractor_digest"]
-    heard = {voice.speaker_id for voice in voiceprints(people, extractor)}
-    rows = people.select("speaker_id", "name", "kind").to_dicts()
-    named = {row["speaker_id"]: row["name"] for row in rows if row["kind"] == "enrolled"}
+    comparable = {voice.speaker_id for voice in voiceprints(speakers, extractor)}
+    rows = speakers.select("speaker_id", "name", "kind").to_dicts()
+    enrolled = {row["speaker_id"]: row["name"] for row in rows if row["kind"] == "enrolled"}
     n_found = sum(row["kind"] == "found" for row in rows)
-    deaf = [name for speaker_id, name in named.items() if speaker_id not in heard]
-    if not deaf:
-        return "ok", f"{len(named)} known by name, {n_found} found"
+    stale = [name for speaker_id, name in enrolled.items() if speaker_id not in comparable]
+    if not stale:
+        return "ok", f"{len(enrolled)} known by name, {n_found} found"
     return (
         "note",
-        f"{len(deaf)} of {len(named)} known by name are in the space of another encoder than the champion's: "
-        f"{', '.join(deaf[:5])}{', …' if len(deaf) > 5 else ''}; the next run that reads audio hears their recordings "
-        "again, or enrol them again",
+        f"{len(stale)} of {len(enrolled)} known by name are in the space of another encoder than the champion's: "
+        f"{', '.join(stale[:5])}{', …' if len(stale) > 5 else ''}; the next run that reads audio reads their "
+        "recordings again, or enroll them again",
     )
 
 
@@ -135,10 +135,10 @@ def _compute(settings: Settings) -> tuple[State, str]:
     from flows.workers.dask import cluster_kind, n_workers
 
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-    chosen = cluster_kind(settings)
-    if gpus and chosen != "cuda":
+    kind = cluster_kind(settings)
+    if gpus and kind != "cuda":
         return "note", f"{', '.join(gpus)} would be used with the extra: pip install 'undertone[cuda]'"
-    return "ok", f"cluster {chosen}, {n_workers(settings)} workers; GPUs: {', '.join(gpus) or 'none'}"
+    return "ok", f"cluster {kind}, {n_workers(settings)} workers; GPUs: {', '.join(gpus) or 'none'}"
 
 
 def _prefect(settings: Settings) -> tuple[State, str]:  # noqa: ARG001 - every check has this form
@@ -154,31 +154,33 @@ def _prefect(settings: Settings) -> tuple[State, str]:  # noqa: ARG001 - every c
 def _notify(settings: Settings) -> tuple[State, str]:
     from flows.notifications.apprise import receivers
 
-    named = receivers(settings.notify)
-    if not named:
+    targets = receivers(settings.notify)
+    if not targets:
         return (
             "ok",
             "nobody is told of failed runs, stopped publications and drift; UNDERTONE_NOTIFY names who should be",
         )
-    deaf = [receiver.name for receiver in named if receiver.service is None]
-    if deaf:
-        return "missing", f"{', '.join(deaf)}: see https://appriseit.com/services/ for how URLs are written"
-    return "ok", f"of {', '.join(settings.notify_on)}: {', '.join(receiver.name for receiver in named)}"
+    unreached = [receiver.name for receiver in targets if receiver.service is None]
+    if unreached:
+        return "missing", f"{', '.join(unreached)}: see https://appriseit.com/services/ for how URLs are written"
+    return "ok", f"of {', '.join(settings.notify_on)}: {', '.join(receiver.name for receiver in targets)}"
 
 
 def try_receivers(flags: dict[str, Any]) -> Finding:
     """Send a trial message to every receiver, and return which of them accepted it."""
     from flows.notifications.apprise import Message, receivers, send
 
-    named = receivers(Settings.load(**flags).notify)
-    if not named:
+    targets = receivers(Settings.load(**flags).notify)
+    if not targets:
         return Finding("trial", "missing", "there is nobody to tell: set UNDERTONE_NOTIFY")
-    deaf = send(named, Message("Undertone: a trial", "This is how failed runs, stopped publications and drift arrive."))
-    took = ", ".join(receiver.name for receiver in named if receiver not in deaf)
-    if deaf:
-        names = ", ".join(receiver.name for receiver in deaf)
-        return Finding("trial", "missing", f"{names} did not take it" + (f"; {took} did" if took else ""))
-    return Finding("trial", "ok", f"{took} took it")
+    unreached = send(
+        targets, Message("Undertone: a trial", "This is how failed runs, stopped publications and drift arrive.")
+    )
+    reached = ", ".join(receiver.name for receiver in targets if receiver not in unreached)
+    if unreached:
+        names = ", ".join(receiver.name for receiver in unreached)
+        return Finding("trial", "missing", f"{names} did not take it" + (f"; {reached} did" if reached else ""))
+    return Finding("trial", "ok", f"{reached} took it")
 
 
 def _extras(settings: Settings) -> tuple[State, str]:  # noqa: ARG001

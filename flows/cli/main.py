@@ -122,7 +122,7 @@ def backfill(
 
     first, last = (day.date() if day else None for day in (start, end))
     date_range(first, last)
-    chosen: Any = stage.value if stage else None
+    stage_name: Any = stage.value if stage else None
     with run_command(
         reads_audio=stage is not StageName.score,
         corpus=corpus,
@@ -136,7 +136,7 @@ def backfill(
         from flows.backfill import backfill as flow
         from flows.terminal.progress import run_and_report
 
-        run = partial(flow, start=first, end=last, stage=chosen, force=force, settings=settings)
+        run = partial(flow, start=first, end=last, stage=stage_name, force=force, settings=settings)
         run_and_report(console, run, as_json=as_json)
 
 

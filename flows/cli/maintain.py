@@ -38,8 +38,8 @@ def maintain(
 ) -> None:
     """Compact small files and remove old ones, so that a year of nights stays quick to query.
 
-    Runs and readers may go on meanwhile; killed at any point, it is simply run again. What nobody needs of features is
-    listed, and dropped only with [bold]--drop-versions[/bold].
+    Runs and readers may go on meanwhile; after a kill at any point, run it again. Unused feature versions are listed,
+    and dropped only with [bold]--drop-versions[/bold].
     """
     from flows.settings import Settings
 
@@ -51,10 +51,10 @@ def maintain(
         keep_reports_days=keep_reports_days,
     )
     Settings.load(**flags).open_lake()
-    ready = start_server()
+    wait_for_server = start_server()
     from flows.maintain import maintain as flow
 
-    ready()
+    wait_for_server()
     done = flow(dry_run=dry_run, drop_versions=drop_versions, settings=flags)
     if as_json:
         print(json.dumps([asdict(line) for line in done]))

@@ -29,13 +29,13 @@ def train(
     """Train a model on labelled speech and register it as @challenger; the champion stays until one is promoted."""
     from flows.train import train as flow
 
-    chosen = [label.strip() for label in classes.split(",")] if classes else None
+    labels = [label.strip() for label in classes.split(",")] if classes else None
     settings = given_flags(lake=lake)
-    ref = flow(name=require_model(name), corpora=corpus, classes=chosen, seed=seed, settings=settings)
+    ref = flow(name=require_model(name), corpora=corpus, classes=labels, seed=seed, settings=settings)
     metrics, card = open_registry(lake).measured(ref)
     if as_json:
-        told = {"model": ref.name, "version": ref.version, "digest": ref.digest}
-        print(json.dumps({**told, "metrics": metrics, "card": card}))
+        version = {"model": ref.name, "version": ref.version, "digest": ref.digest}
+        print(json.dumps({**version, "metrics": metrics, "card": card}))
         return
     overall = {key: value for key, value in metrics.items() if "/" not in key}
     console.print(f"Of speakers that the judged model had not heard: {_format(overall)}.", highlight=False)

@@ -37,8 +37,8 @@ def promote(
 ) -> None:
     """Make a version the champion where it is no worse: the next run uses it. The one before stays as @previous.
 
-    Challenger and champion are judged on the same clips. Refused: a worse one, and a corpus with a speaker whom either
-    was trained on.
+    Challenger and champion are evaluated on the same clips. A worse challenger is refused, and so is a corpus with a
+    speaker that either was trained on.
     """
     from data_contracts.errors import ModelError
     from flows import promote as flow
@@ -94,7 +94,7 @@ def _print_comparison(outcome: "Outcome") -> None:
         left_out = f", {verdict.n_left_out} speakers left out" if verdict.n_left_out else ""
         words = f"{n} clips of {n_speakers} speakers in {verdict.corpus} (manifest {verdict.manifest}){left_out}"
         console.print(escape_for_console(f"{words}; {verdict.protocol}"), highlight=False, soft_wrap=True)
-    if outcome.promoted or verdict.accepted:  # a refusal is said once, by the error
+    if outcome.promoted or verdict.accepted:  # the error reports a refusal
         console.print(escape_for_console(f"{verdict.reason}."), highlight=False, soft_wrap=True)
 
 
@@ -103,8 +103,8 @@ def _print_promotion(outcome: "Outcome", reason: str) -> None:
     if outcome.forced:
         why = f": {reason}" if reason else ""
         console.print(escape_for_console(f"Forced, and noted with the version{why}."), style="yellow", highlight=False)
-    heard_by = before.metadata.get("extractor_digest") if before else None
-    stage = " --stage score" if heard_by == ref.metadata.get("extractor_digest") else ""
+    former_extractor = before.metadata.get("extractor_digest") if before else None
+    stage = " --stage score" if former_extractor == ref.metadata.get("extractor_digest") else ""
     audio = "" if stage else " (another encoder: the audio is read again)"
     console.print(
         f"{ref.label} is @champion now"

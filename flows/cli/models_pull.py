@@ -58,8 +58,8 @@ def pull(
             pulled.name, pulled.folder, alias=CHALLENGER, description=words, metrics=pulled.metrics or None
         )
     if as_json:
-        told = {"model": ref.name, "version": ref.version, "digest": ref.digest, "kind": ref.metadata["kind"]}
-        print(json.dumps({**told, **origin.record(), "remarks": pulled.remarks, "metrics": pulled.metrics}))
+        version = {"model": ref.name, "version": ref.version, "digest": ref.digest, "kind": ref.metadata["kind"]}
+        print(json.dumps({**version, **origin.record(), "remarks": pulled.remarks, "metrics": pulled.metrics}))
         return
     outputs = [*ref.metadata.get("classes", []), *ref.metadata.get("dimensions", [])]
     lines = [f"P{words[1:]}", f"Licence {origin.licence}", *([f"Outputs {', '.join(outputs)}"] if outputs else [])]

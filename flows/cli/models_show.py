@@ -53,11 +53,11 @@ def show(
     if not as_json:
         print(card or f"{ref.label} has no card: nobody wrote a README.md into its folder.")
         return
-    (told,) = (item for item in models.versions(name) if item.version == ref.version)
+    (registered,) = (item for item in models.versions(name) if item.version == ref.version)
     metrics, place = models.measured(ref)
-    happened = [change for change in read_changes(models, name) if ref.label in {change["version"], change["replaced"]}]
-    answer = {"label": ref.label, **_row(told), "metadata": ref.metadata, "metrics": metrics, "card_at": place}
-    print(json.dumps({**answer, "card": card, "tags": dict(told.tags), "changes": happened}, default=str))
+    history = [change for change in read_changes(models, name) if ref.label in {change["version"], change["replaced"]}]
+    answer = {"label": ref.label, **_row(registered), "metadata": ref.metadata, "metrics": metrics, "card_at": place}
+    print(json.dumps({**answer, "card": card, "tags": dict(registered.tags), "changes": history}, default=str))
 
 
 def _row(item: "Version") -> dict[str, Any]:

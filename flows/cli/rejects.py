@@ -37,7 +37,7 @@ def retry(
 ) -> None:
     """Read rejected files again, those alone, and publish the result.
 
-    What failed three times for the same reason is left alone until it changes, or [bold]backfill --force[/bold].
+    A file that failed three times for the same reason is skipped until it changes, or [bold]backfill --force[/bold].
     """
     from flows.dates import date_range
 

@@ -12,8 +12,8 @@ from flows.workers.startup import start_background
 def run_command(*, reads_audio: bool = True, **flags: Any) -> Iterator[dict[str, Any]]:
     """Yield the given flags as a flow takes them. Import and call the flow inside the block.
 
-    Prefect's server and the process that workers are forked from start beside the imports (`flows.workers.startup`).
-    Raises UsageError: what is wrong is said before anything is imported that takes seconds, or at least not after them.
+    Prefect's server and the parent of forked workers start in parallel with the imports (`flows.workers.startup`).
+    Raises UsageError, where possible before the slow imports.
     """
     from flows.settings import Settings
 
@@ -22,7 +22,7 @@ def run_command(*, reads_audio: bool = True, **flags: Any) -> Iterator[dict[str,
     settings.lake_uri()
     if reads_audio:
         settings.open_corpus()
-    ready = start_background()
+    wait_for_server = start_background()
     from flows.settings import configs
 
     settings.open_lake()
@@ -31,5 +31,5 @@ def run_command(*, reads_audio: bool = True, **flags: Any) -> Iterator[dict[str,
     import flows.pipeline
     import flows.terminal.progress  # noqa: F401
 
-    ready()
+    wait_for_server()
     yield given

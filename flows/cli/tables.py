@@ -36,8 +36,7 @@ def query(
 ) -> None:
     """Query tables and feature sets by name with SQL (DuckDB); [bold]undertone tables[/bold] lists them.
 
-    All tables are as one run left them, however far another has come. Feature sets have no versions: they are as they
-    are now.
+    All tables are as one run left them, whatever runs at the same time. Feature sets have no versions and are current.
     """
     from flows.analytics.sql import stream_query
     from flows.terminal.output import print_rows

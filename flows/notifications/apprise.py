@@ -1,6 +1,6 @@
-"""Telling those who want to know, by Apprise: within seconds or not at all, and without a word of their secrets.
+"""Notifications through Apprise: sent within seconds or not at all, and without showing secrets.
 
-A URL may hold a password or a token in any of its parts, and so may what Apprise logs of it: neither is shown anywhere.
+A URL may hold a password or a token in any part, and Apprise's log may quote it: neither is shown anywhere.
 """
 
 import logging
@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pydantic import SecretStr
 
 TIMEOUT_S = 5.0
-"""How long a run waits for all of its receivers together."""
+"""Time limit of a run for all of its receivers together."""
 
 _HOST_IS_NO_SECRET = {"json", "jsons", "xml", "xmls", "form", "forms", "mailto", "mailtos"}
 Kind = Literal["info", "warning", "failure"]
@@ -22,7 +22,7 @@ Kind = Literal["info", "warning", "failure"]
 
 @dataclass(frozen=True)
 class Message:
-    """What is told."""
+    """A notification's text."""
 
     subject: str
     body: str
@@ -31,48 +31,48 @@ class Message:
 
 @dataclass(frozen=True, eq=False)
 class Receiver:
-    """One URL: how it may be named, and Apprise's object behind it; None where Apprise does not understand it."""
+    """A receiver's URL: a name without secrets, and Apprise's service; None where Apprise does not know it."""
 
     name: str
     service: Any
 
 
 def receivers(urls: Iterable[SecretStr]) -> list[Receiver]:
-    """What the setting `notify` names, in its order."""
+    """Return the receivers of the setting `notify`, in its order."""
     return [_make_receiver(url.get_secret_value()) for url in urls]
 
 
-def send(chosen: Sequence[Receiver], message: Message, *, patience_s: float = TIMEOUT_S) -> list[Receiver]:
-    """Tells all of them at the same time; returns those who did not take it in time."""
-    took: set[Receiver] = set()
+def send(targets: Sequence[Receiver], message: Message, *, timeout_s: float = TIMEOUT_S) -> list[Receiver]:
+    """Send to all receivers in parallel; return those that did not accept in time."""
+    accepted: set[Receiver] = set()
 
-    def to(receiver: Receiver) -> None:
-        if _is_accepted(receiver, message):
-            took.add(receiver)
+    def send_to(receiver: Receiver) -> None:
+        if _send(receiver, message):
+            accepted.add(receiver)
 
-    threads = [threading.Thread(target=to, args=(receiver,), daemon=True) for receiver in chosen]
+    threads = [threading.Thread(target=send_to, args=(receiver,), daemon=True) for receiver in targets]
     for thread in threads:
         thread.start()
-    until = time.monotonic() + patience_s
+    deadline = time.monotonic() + timeout_s
     for thread in threads:
-        thread.join(max(0.0, until - time.monotonic()))
-    return [receiver for receiver in chosen if receiver not in took]
+        thread.join(max(0.0, deadline - time.monotonic()))
+    return [receiver for receiver in targets if receiver not in accepted]
 
 
-def _is_accepted(receiver: Receiver, message: Message) -> bool:
+def _send(receiver: Receiver, message: Message) -> bool:
     import apprise
 
     if receiver.service is None:
         return False
     client = apprise.Apprise(asset=_asset())
     client.add(receiver.service)
-    took = client.notify(
+    accepted = client.notify(
         title=message.subject,
         body=message.body,
         notify_type=apprise.NotifyType(message.kind),
         body_format=apprise.NotifyFormat.TEXT,
     )
-    return bool(took)
+    return bool(accepted)
 
 
 def _make_receiver(url: str) -> Receiver:
@@ -80,7 +80,7 @@ def _make_receiver(url: str) -> Receiver:
 
     logging.getLogger("apprise").disabled = True
     service = apprise.Apprise.instantiate(url, asset=_asset())
-    if service is None:  # a web address that is no known service's: somebody's own webhook
+    if service is None:  # a web address of no known service: a webhook
         service = apprise.Apprise.instantiate(re.sub(r"^http(s?)://", r"json\1://", url), asset=_asset())
     if service is None:
         return Receiver(f"a {re.sub(r'://.*', '', url, flags=re.S)[:12]}:// URL that Apprise does not understand", None)
@@ -91,7 +91,7 @@ def _make_receiver(url: str) -> Receiver:
 
 
 def _schemes(service: Any) -> set[str]:
-    """The names by which a URL may ask for the service."""
+    """Return the URL schemes of the service."""
     named = (service.protocol, service.secure_protocol)
     return {name for each in named if each for name in ((each,) if isinstance(each, str) else each)}
 

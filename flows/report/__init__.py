@@ -1,1 +1,1 @@
-"""The page that a run leaves beside its validation: one HTML file that needs nothing else."""
+"""HTML report of a run: one self-contained file beside its validation."""

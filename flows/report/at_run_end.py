@@ -1,4 +1,4 @@
-"""The report that a run leaves when it ends, well or not."""
+"""Report at the end of a run, successful or not."""
 
 from data_contracts.errors import CredentialsError, TransientError
 from data_contracts.lake import Lake
@@ -8,22 +8,22 @@ from tasks.run.ledger import Ledger
 
 
 def warm_up() -> None:
-    """Loads what draws, which takes seconds, while others work."""
+    """Load the drawing libraries, which takes seconds, while others work."""
     from flows.report import charts
 
     charts.warm_up()
 
 
 def try_write_report(lake: Lake, ledger: Ledger, error: BaseException | None = None) -> None:
-    """Writes it, and says where; where it cannot that is told, and no run fails for it.
+    """Write the report and say where; a failure to write is reported and fails no run.
 
-    Where the store does not answer, or does not let us in, it is not asked again.
+    No attempt is made where the run failed on the store's availability or credentials.
     """
     if isinstance(error, TransientError | CredentialsError) or not isinstance(error, Exception | None):
         return
     tell = reporter.get()
     try:
-        # Not above: Prefect keeps what a flow's module reaches until the very end, and DuckDB complains there.
+        # Not at module level: Prefect keeps a flow's imports alive until exit, where DuckDB complains.
         from flows.analytics.runs import ledger_row
         from flows.report.write import write_report
 

@@ -1,4 +1,4 @@
-"""The charts of `flows.charts` as SVG that stands in a page and takes its colours: no script, no reference outside."""
+"""Charts of `flows.charts` as inline SVG in the page's colours: no script, no outside reference."""
 
 import re
 
@@ -6,27 +6,27 @@ import polars as pl
 
 from flows.report.html import Html
 
-_WIDTH, _NARROW = 400, 260  # of the plot, in pixels: shown at its size, text is as large as it should be
+_WIDTH, _NARROW = 400, 260  # of the plot, in pixels: at this size, text has the page's size
 _DIGITS = re.compile(r"(\d+\.\d{2})\d+")
 
 
 def warm_up() -> None:
-    """Loads Altair and starts the engine that draws, which takes more than a second, ahead of the first chart."""
-    nothing = pl.DataFrame({"reason": ["none"], "n": [0]})
+    """Load Altair and start the drawing engine, which takes more than a second, ahead of the first chart."""
+    one_row = pl.DataFrame({"reason": ["none"], "n": [0]})
     from flows.charts.panels import rejects_by_reason
 
-    _svg(rejects_by_reason(nothing).to_dict(), "")
+    _svg(rejects_by_reason(one_row).to_dict(), "")
 
 
 def emotion_chart(mix: pl.DataFrame) -> Html:
-    """date, emotion, n_utterances."""
+    """Draw date, emotion, n_utterances."""
     from flows.charts.panels import emotions_by_date
 
     return _svg(emotions_by_date(mix).to_dict(), "Each emotion's share of the day's utterances")
 
 
 def measure_chart(daily: pl.DataFrame, name: str, title: str) -> Html:
-    """date and `name` with its 10th and 90th percentile."""
+    """Draw date and `name` with its 10th and 90th percentile."""
     from flows.charts.panels import spread_by_date
 
     label = f"{title} by date: median, and from the 10th to the 90th percentile"
@@ -34,14 +34,14 @@ def measure_chart(daily: pl.DataFrame, name: str, title: str) -> Html:
 
 
 def drift_chart(rows: pl.DataFrame) -> Html:
-    """date, measure, value, threshold."""
+    """Draw date, measure, value, threshold."""
     from flows.charts.panels import drift_by_date
 
     return _svg(drift_by_date(rows).to_dict(), "How far each date is from the 28 days before, of the threshold")
 
 
 def _svg(spec: dict[str, object], label: str, width: int = _WIDTH) -> Html:
-    """Of a drawing's size the page decides, and of its ink; hundredths of a pixel are enough."""
+    """Return the chart as SVG; size and ink are the page's, and hundredths of a pixel are enough."""
     import vl_convert
 
     drawn = vl_convert.vegalite_to_svg(spec | {"width": width})

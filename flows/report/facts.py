@@ -1,8 +1,7 @@
-"""What a report says: the run's row of the ledger, its failures, and aggregates of its dates.
+"""Contents of a report: the run's row of the ledger, its failures, and aggregates of its dates.
 
-Nothing of it grows with the lake.
-
-All from DuckDB over the tables as the run left them; where it left none, or they are gone, over those of now.
+DuckDB reads the tables as the run left them, or the current ones where those are gone or never were. The contents do
+not grow with the lake.
 """
 
 import datetime as dt
@@ -17,18 +16,18 @@ from data_contracts.errors import UsageError
 from data_contracts.lake import Lake
 from flows.analytics.sql import connect
 
-_HISTORY = dt.timedelta(days=27)  # before the last date: what a night is compared with
+_HISTORY = dt.timedelta(days=27)  # before the last date, to compare a night with
 _MAX_DAYS = dt.timedelta(days=91)
 _TOP = 10
 
 _DAYS = "date BETWEEN $first AND $last"
-_RUN_DAYS = "date BETWEEN $own AND $last"
+_RUN_DAYS = "date BETWEEN $run_first AND $last"
 _SQL = {
     "emotions": f"""SELECT date, emotion, sum(n_utterances)::BIGINT AS n_utterances, sum(speech_s) AS speech_s
         FROM emotion_daily WHERE {_DAYS} GROUP BY ALL ORDER BY ALL""",
     "speakers": f"""SELECT coalesce(s.name, d.speaker_id) AS name, coalesce(s.kind, d.speaker_id) AS kind,
         sum(d.n_utterances)::BIGINT AS n_utterances, sum(d.speech_s) / 60 AS speech_min,
-        coalesce(min(s.first_seen) >= $own, false) AS is_new
+        coalesce(min(s.first_seen) >= $run_first, false) AS is_new
         FROM speaker_daily d LEFT JOIN speakers s USING (speaker_id) WHERE {_RUN_DAYS.replace("date", "d.date")}
         GROUP BY ALL ORDER BY speech_min DESC, name LIMIT {_TOP}""",
     "sources": f"""SELECT source, sum(n_recordings)::BIGINT AS n_recordings, sum(n_rejected)::BIGINT AS n_rejected,
@@ -38,7 +37,8 @@ _SQL = {
         WHERE {_RUN_DAYS} GROUP BY 1 ORDER BY sum(n_recordings) DESC, source LIMIT 1) ORDER BY date""",
     "rejects": f"""SELECT reason, sum(n)::BIGINT AS n FROM rejects_daily
         WHERE {_RUN_DAYS} GROUP BY 1 ORDER BY n DESC, reason""",
-    "examples": f"SELECT uri, reason, error FROM rejects WHERE {_RUN_DAYS} AND run_id = $run ORDER BY uri LIMIT {_TOP}",
+    "examples": f"""SELECT uri, reason, error FROM rejects
+        WHERE {_RUN_DAYS} AND run_id = $run_id ORDER BY uri LIMIT {_TOP}""",
     "drift": f"""SELECT date, measure, value, threshold, over FROM drift
         WHERE {_DAYS} AND value IS NOT NULL AND measure IN (
             SELECT measure FROM drift WHERE {_RUN_DAYS} AND value IS NOT NULL
@@ -48,13 +48,13 @@ _SQL = {
 
 @dataclass(frozen=True)
 class Facts:
-    """`run` has the columns of `flows.analytics.runs.HISTORY`; `frames` are by the names of `_SQL`."""
+    """Contents of a report. `run` has the columns of `flows.analytics.runs.HISTORY`; `frames` the names of `_SQL`."""
 
     lake: Lake
     run: Mapping[str, Any]
     failures: list[str]  # of the audit, each in its words
     frames: Mapping[str, pl.DataFrame]  # none where nothing was published
-    is_of_now: bool  # the tables are not as the run left them
+    is_current: bool  # the tables are those of now, not as the run left them
 
     @property
     def folder(self) -> str:
@@ -62,38 +62,38 @@ class Facts:
 
 
 def validation_folder(run_id: str) -> str:
-    """Where a run's validation lies, and its report."""
+    """Return the folder of a run's validation and report."""
     return f"validation/run={run_id}"
 
 
 def gather_facts(lake: Lake, run: Mapping[str, Any]) -> Facts:
-    """Everything, for the run of this row; of one that found nothing new, no more than that."""
+    """Gather the contents for the run of this row; for a run that found nothing new, its row and failures alone."""
     failures = _failures(lake, run["run_id"])
     if not run["n_read"] and not run["n_published_recordings"]:
-        return Facts(lake, run, failures, {}, is_of_now=False)
+        return Facts(lake, run, failures, {}, is_current=False)
     if run["status"] == "done":
         try:
             with connect(lake, " ".join(_SQL.values()), as_of=run["run_id"]) as connection:
-                return _query(lake, run, failures, connection, is_of_now=False)
+                return _query(lake, run, failures, connection, is_current=False)
         except UsageError:  # its versions were removed
             pass
     with connect(lake, " ".join(_SQL.values())) as connection:
-        return _query(lake, run, failures, connection, is_of_now=True)
+        return _query(lake, run, failures, connection, is_current=True)
 
 
 def _query(
-    lake: Lake, run: Mapping[str, Any], failures: list[str], connection: duckdb.DuckDBPyConnection, *, is_of_now: bool
+    lake: Lake, run: Mapping[str, Any], failures: list[str], connection: duckdb.DuckDBPyConnection, *, is_current: bool
 ) -> Facts:
     last = run["window_to"] or _newest(connection)
     if last is None:
-        return Facts(lake, run, failures, {}, is_of_now)
-    own = max(run["window_from"] or dt.date.min, last - _MAX_DAYS)
-    values = {"first": min(own, last - _HISTORY), "last": last, "own": own, "run": run["run_id"]}
+        return Facts(lake, run, failures, {}, is_current)
+    run_first = max(run["window_from"] or dt.date.min, last - _MAX_DAYS)
+    values = {"first": min(run_first, last - _HISTORY), "last": last, "run_first": run_first, "run_id": run["run_id"]}
     frames = {}
     for name, sql in _SQL.items():
-        asked = {key: value for key, value in values.items() if f"${key}" in sql}
-        frames[name] = pl.DataFrame(connection.sql(sql, params=asked).to_arrow_table())
-    return Facts(lake, run, failures, frames, is_of_now)
+        parameters = {key: value for key, value in values.items() if f"${key}" in sql}
+        frames[name] = pl.DataFrame(connection.sql(sql, params=parameters).to_arrow_table())
+    return Facts(lake, run, failures, frames, is_current)
 
 
 def _newest(connection: duckdb.DuckDBPyConnection) -> dt.date | None:
@@ -102,17 +102,17 @@ def _newest(connection: duckdb.DuckDBPyConnection) -> dt.date | None:
 
 
 def _failures(lake: Lake, run_id: str) -> list[str]:
-    """Of every part that was audited, in the words of `data_contracts.expectations.validation.Failure`."""
-    held = lake.names(validation_folder(run_id))
-    parts = ["", *(f"/{name}" for name in held if name.startswith("part="))] if held else []
-    told = []
+    """Return the failures of every audited part, worded as `data_contracts.expectations.validation.Failure` does."""
+    names = lake.names(validation_folder(run_id))
+    parts = ["", *(f"/{name}" for name in names if name.startswith("part="))] if names else []
+    failures = []
     for part in parts:
         try:
             verdict = lake.read_json(f"{validation_folder(run_id)}{part}/verdict.json")
         except FileNotFoundError:  # it ended before its audit
             continue
-        told += [
+        failures += [
             f"{each['severity']}: {each['table']}: {each['expectation']}({each['columns']}): {each['found']}"
             for each in verdict["failures"]
         ]
-    return told
+    return failures

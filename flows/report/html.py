@@ -1,4 +1,4 @@
-"""HTML, in which only what was made here is markup: all that comes from data is text, and can be seen."""
+"""HTML elements: only what this module makes is markup; data is escaped text."""
 
 from html import escape
 
@@ -6,23 +6,23 @@ from flows.terminal.screen import escape_control
 
 
 class Html(str):
-    """Markup. A plain str is text."""
+    """Markup; a plain str is text."""
 
     __slots__ = ()
 
 
 def element(name: str, *children: str, **attributes: str | None) -> Html:
-    """An element; `class_` stands for class, and an attribute that is None is left out.
+    """Return an element; `class_` stands for class, and an attribute that is None is left out.
 
     >>> element("p", "5 < 6 ", element("b", "really"), class_="x")
     '<p class="x">5 &lt; 6 <b>really</b></p>'
     """
-    told = "".join(
+    markup = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{escape(escape_control(value))}"'
         for key, value in attributes.items()
         if value is not None
     )
-    return Html(f"<{name}{told}>{join(*children)}</{name}>")
+    return Html(f"<{name}{markup}>{join(*children)}</{name}>")
 
 
 def join(*children: str) -> Html:
@@ -32,7 +32,7 @@ def join(*children: str) -> Html:
 
 
 def table(head: list[str], rows: list[list[str]], *, numbers: int = 0) -> Html:
-    """A table that scrolls where a phone is too narrow; its last `numbers` columns stand to the right."""
+    """Return a table that scrolls on narrow screens; its last `numbers` columns are aligned right."""
     first = len(head) - numbers
 
     def line(name: str, cells: list[str]) -> Html:
@@ -45,13 +45,15 @@ def table(head: list[str], rows: list[list[str]], *, numbers: int = 0) -> Html:
 
 
 def bar_list(rows: list[tuple[str, float, str, str]], label: str) -> Html:
-    """A bar a row: what it is, how much, that in words, and its colour. The longest fills the line."""
-    most = max((value for _, value, _, _ in rows), default=0) or 1.0
+    """Return a list of bars from rows of name, value, label and colour. The longest fills the line."""
+    largest = max((value for _, value, _, _ in rows), default=0) or 1.0
     lines = [
         element(
             "li",
             element("span", name, class_="what"),
-            element("span", element("i", style=f"width:{100 * value / most:.1f}%;background:{colour}"), class_="bar"),
+            element(
+                "span", element("i", style=f"width:{100 * value / largest:.1f}%;background:{colour}"), class_="bar"
+            ),
             element("span", words, class_="n"),
         )
         for name, value, words, colour in rows

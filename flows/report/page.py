@@ -1,4 +1,4 @@
-"""The page: a section a question, in the order in which somebody asks in the morning."""
+"""Page of the report: one section for each question, in the order of a morning's check."""
 
 import datetime as dt
 import json
@@ -28,7 +28,7 @@ _HEAD = Html(
 
 
 def render_page(facts: Facts) -> str:
-    """The whole document."""
+    """Return the whole document."""
     title = f"Undertone, run {facts.run['run_id']}"
     sections = (_verdict, _stages, _emotions, _speakers, _quality, _rejects, _drift, _versions, _how_to_query)
     body = [_header(facts), *(section(facts) for section in sections)]
@@ -41,7 +41,7 @@ def _header(facts: Facts) -> Html:
     status = element("span", run["status"], class_=f"status {_GOOD.get(run['status'], 'bad')}")
     window = f"{run['window_from']} to {run['window_to']}" if run["window_from"] else "all dates"
     took = f"{_seconds(run)}, " if run["finished"] else ""
-    when = f"{run['flow']} over {window}; {took}begun {run['started']:%Y-%m-%d %H:%M} UTC"
+    when = f"{run['flow']} over {window}; {took}started {run['started']:%Y-%m-%d %H:%M} UTC"
     tiles = {
         "audio read": f"{run['audio_hours']:,.2f} h",
         "real time": f"{run['rtfx']:,.0f}x" if run["rtfx"] else "",
@@ -52,14 +52,14 @@ def _header(facts: Facts) -> Html:
         "utterances published": f"{run['n_published_utterances']:,}",
         "new voices": f"{run['n_new_speakers']:,}",
     }
-    shown = [element("div", element("dt", name), element("dd", value)) for name, value in tiles.items() if value]
+    entries = [element("div", element("dt", name), element("dd", value)) for name, value in tiles.items() if value]
     parts = [element("h1", f"Run {run['run_id']}", status), element("p", when, class_="soft")]
     if run["error"]:
         where = f"In {run['stage']}: " if run["stage"] else ""
         parts.append(element("div", f"{where}{run['error']}", class_="box"))
     if not facts.frames and run["status"] == "done":
         parts.append(element("p", "Nothing was new: the tables are as they were."))
-    return element("header", *parts, element("dl", *shown, class_="tiles"))
+    return element("header", *parts, element("dl", *entries, class_="tiles"))
 
 
 def _seconds(run: Mapping[str, Any]) -> str:
@@ -73,24 +73,26 @@ def _section(title: str, *parts: str) -> Html:
 
 def _verdict(facts: Facts) -> Html:
     word = facts.run["verdict"]
-    said = element("b", word.replace("_", " "), class_=_GOOD.get(word, ""))
-    parts = [element("p", "The audit: ", said, *_docs(facts))]
+    badge = element("b", word.replace("_", " "), class_=_GOOD.get(word, ""))
+    parts = [element("p", "The audit: ", badge, *_docs(facts))]
     if facts.failures:
         parts.append(element("ul", *(element("li", failure) for failure in facts.failures)))
     return _section("Is it right?", *parts)
 
 
 def _docs(facts: Facts) -> list[Html]:
-    """The way to the Data Docs, which lie beside the report."""
-    place, ours = facts.run["validation"] or "", facts.lake.at(facts.folder) + "/"
-    return [join(" (", element("a", "Data Docs", href=place.removeprefix(ours)), ")")] if place.startswith(ours) else []
+    """Return the link to the Data Docs beside the report."""
+    docs, folder = facts.run["validation"] or "", facts.lake.at(facts.folder) + "/"
+    return (
+        [join(" (", element("a", "Data Docs", href=docs.removeprefix(folder)), ")")] if docs.startswith(folder) else []
+    )
 
 
 def _stages(facts: Facts) -> Html:
-    spent = [(stage, facts.run[f"{stage}_s"]) for stage in STAGES if facts.run[f"{stage}_s"] is not None]
-    if not spent:
+    seconds_by_stage = [(stage, facts.run[f"{stage}_s"]) for stage in STAGES if facts.run[f"{stage}_s"] is not None]
+    if not seconds_by_stage:
         return Html()
-    rows = [(stage, seconds, f"{seconds:,.1f} s", "#0072B2") for stage, seconds in spent]
+    rows = [(stage, seconds, f"{seconds:,.1f} s", "#0072B2") for stage, seconds in seconds_by_stage]
     return _section("Where did the time go?", bar_list(rows, "Seconds by stage"))
 
 
@@ -100,18 +102,18 @@ def _emotions(facts: Facts) -> Html:
         return Html()
     total = mix.group_by("emotion").agg(pl.col("n_utterances").sum(), pl.col("speech_s").sum())
     ranked = total.sort("n_utterances", "emotion", descending=[True, False]).head(12)
-    every = mix["n_utterances"].sum()
+    total_utterances = mix["n_utterances"].sum()
     rows = [
-        [emotion, f"{n:,}", f"{n / every:.1%}", f"{speech_s / 60:,.1f}"]
+        [emotion, f"{n:,}", f"{n / total_utterances:.1%}", f"{speech_s / 60:,.1f}"]
         for emotion, n, speech_s in ranked.select("emotion", "n_utterances", "speech_s").iter_rows()
     ]
-    told = table(["emotion", "utterances", "share", "speech (min)"], rows, numbers=3)
-    return _section("What emotions?", _days(facts), element("div", charts.emotion_chart(mix), told, class_="two"))
+    listing = table(["emotion", "utterances", "share", "speech (min)"], rows, numbers=3)
+    return _section("What emotions?", _days(facts), element("div", charts.emotion_chart(mix), listing, class_="two"))
 
 
 def _days(facts: Facts) -> Html:
     days = facts.frames["emotions"]["date"].to_list()  # in their order
-    now = "; the tables as they are now, for the run's own are gone or it left none" if facts.is_of_now else ""
+    now = "; the tables as they are now, for the run's own are gone or it left none" if facts.is_current else ""
     return element("p", f"{days[0]} to {days[-1]}{now}", class_="soft")
 
 
@@ -157,15 +159,15 @@ def _quality(facts: Facts) -> Html:
         ]
         for row in sources.iter_rows(named=True)
     ]
-    told = table(["source", "recordings", "audio (h)", "rejected", "no emotion told"], rows, numbers=4)
-    drawn = [
+    listing = table(["source", "recordings", "audio (h)", "rejected", "no emotion told"], rows, numbers=4)
+    measures = [
         charts.measure_chart(held, name, title)
         for name, title in _MEASURES.items()
         if not (held := daily.filter(pl.col(name).is_not_null())).is_empty()
     ]
-    of = f"Of {rows[0][0]}: the day's median, and where four of five recordings lie. " if drawn else ""
+    note = f"Of {rows[0][0]}: the day's median, and where four of five recordings lie. " if measures else ""
     return _section(
-        "How good was the audio?", told, element("p", of, class_="soft"), element("div", *drawn, class_="three")
+        "How good was the audio?", listing, element("p", note, class_="soft"), element("div", *measures, class_="three")
     )
 
 
@@ -180,11 +182,11 @@ def _rejects(facts: Facts) -> Html:
     rows = [(reason, float(n), f"{n:,}", "#D55E00") for reason, n in rejects.iter_rows()]
     parts = [bar_list(rows, "Rejected recordings by reason")]
     if not examples.is_empty():
-        told = [
+        items = [
             element("li", element("b", reason), " ", element("code", uri), element("div", error or ""))
             for uri, reason, error in examples.iter_rows()
         ]
-        parts += [element("p", "By this run, for example:", class_="soft"), element("ul", *told, class_="examples")]
+        parts += [element("p", "By this run, for example:", class_="soft"), element("ul", *items, class_="examples")]
     return _section("What could not be used?", *parts)
 
 
@@ -192,18 +194,18 @@ def _drift(facts: Facts) -> Html:
     drift = facts.frames.get("drift", pl.DataFrame())
     if drift.is_empty():
         return Html()
-    past = drift.filter("over").sort("date", "measure", descending=[True, False]).head(10)
+    exceeded = drift.filter("over").sort("date", "measure", descending=[True, False]).head(10)
     rows = [
         [str(row["date"]), row["measure"], f"{row['value']:.3f}", f"{row['threshold']:.3f}"]
-        for row in past.iter_rows(named=True)
+        for row in exceeded.iter_rows(named=True)
     ]
-    told = table(["date", "measure", "value", "threshold"], rows, numbers=2) if rows else None
+    listing = table(["date", "measure", "value", "threshold"], rows, numbers=2) if rows else None
     words = (
         "The measures that came nearest to their thresholds, or went past them."
         if rows
         else "Nothing went past its threshold."
     )
-    parts = element("div", charts.drift_chart(drift), *([told] if told else []), class_="two")
+    parts = element("div", charts.drift_chart(drift), *([listing] if listing else []), class_="two")
     return _section("Is it like the days before?", element("p", words, class_="soft"), parts)
 
 
@@ -219,22 +221,22 @@ def _versions(facts: Facts) -> Html:
     return _section("What made it?", table(["what", "version"], [row for row in rows if row[1]]))
 
 
-def _table_versions(told: str | None) -> str:
-    """The Delta versions that the run noted, of the tables that were there."""
-    return ", ".join(f"{table} {version}" for table, version in json.loads(told or "{}").items() if version >= 0)
+def _table_versions(document: str | None) -> str:
+    """Return the Delta versions that the run recorded, of the tables that existed."""
+    return ", ".join(f"{table} {version}" for table, version in json.loads(document or "{}").items() if version >= 0)
 
 
 def _how_to_query(facts: Facts) -> Html:
     run, lake = facts.run, facts.lake.uri
-    then = f" --as-of {run['run_id']}" if run["status"] == "done" else ""
-    scanned = f', as_of="{run["run_id"]}"' if then else ""
+    flag = f" --as-of {run['run_id']}" if run["status"] == "done" else ""
+    as_of = f', as_of="{run["run_id"]}"' if flag else ""
     sql = "SELECT date, emotion, sum(n_utterances) FROM emotion_daily GROUP BY ALL ORDER BY ALL"
     lines = [
-        "# in a shell; `undertone tables` says what there is to ask",
-        f'undertone query --lake {lake}{then} "{sql}"',
+        "# in a shell; `undertone tables` lists tables and columns",
+        f'undertone query --lake {lake}{flag} "{sql}"',
         "",
         "# in Python, a polars LazyFrame",
-        "from data_contracts import lake",
-        f'lake.open("{lake}").scan("utterances"{scanned})',
+        "import undertone as ut",
+        f'ut.open("{lake}").scan("utterances"{as_of})',
     ]
     return _section("How do I ask more?", element("pre", "\n".join(lines)))

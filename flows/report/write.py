@@ -1,4 +1,4 @@
-"""Writing a run's report beside its validation."""
+"""Rendering of a run's report, and writing it beside the validation."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,12 +9,12 @@ from flows.report.page import render_page
 
 
 def write_report(lake: Lake, run: Mapping[str, Any]) -> str:
-    """Writes the page. Returns where it is; `run` is a row of `flows.analytics.runs.HISTORY`."""
+    """Write the page and return its path; `run` is a row of `flows.analytics.runs.HISTORY`."""
     path = f"{validation_folder(run['run_id'])}/report.html"
     lake.write(path, render_report(lake, run).encode())
     return lake.at(path)
 
 
 def render_report(lake: Lake, run: Mapping[str, Any]) -> str:
-    """The page."""
+    """Return the page."""
     return render_page(gather_facts(lake, run))

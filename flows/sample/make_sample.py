@@ -1,4 +1,4 @@
-"""Makes the sample corpus with espeak-ng: thirty clips in six synthetic voices. Run by hand: python make_sample.py"""
+"""Generator of the sample corpus: thirty espeak-ng clips in six voices. Run by hand: python make_sample.py"""
 
 import csv
 import re
@@ -48,7 +48,7 @@ class Clip:
 
 
 def clips() -> list[Clip]:
-    """The thirty clips, in the order of their numbers."""
+    """Return the thirty clips in the order of their numbers."""
     found = []
     for number, line in enumerate((HERE / "clips.txt").read_text().splitlines()[1:], start=1):
         date, letter, manner, ending, text = line.split(maxsplit=4)
@@ -58,14 +58,14 @@ def clips() -> list[Clip]:
 
 
 def label_rows() -> list[tuple[str, str, str]]:
-    """(path, speaker, emotion) of every file with speech, by path; the emotion stays empty."""
+    """Return (path, speaker, emotion) of every file with speech, by path; the emotion stays empty."""
     speaker_of = {clip.path: clip.voice for clip in clips()}
     original, copy = DUPLICATE
     return [(path, speaker, "") for path, speaker in sorted((speaker_of | {copy: speaker_of[original]}).items())]
 
 
 def speak(sentence: str, *, voice: str, manner: str) -> NDArray[np.float64]:
-    """One sentence, (time,) at RATE_HZ, without the silence that espeak-ng puts around it."""
+    """Synthesise one sentence, (time,) at RATE_HZ, without espeak-ng's silence around it."""
     name, pitch, words = VOICES[voice]
     pitch_range, speed, _ = MANNERS[manner]
     with tempfile.NamedTemporaryFile(suffix=".wav") as file:
@@ -77,7 +77,7 @@ def speak(sentence: str, *, voice: str, manner: str) -> NDArray[np.float64]:
 
 
 def waveform(clip: Clip, *, seed: int) -> NDArray[np.float64]:
-    """The whole clip, (time,) at RATE_HZ: 0.2 s before and after, PAUSE_S between sentences, faint noise under all."""
+    """Return the whole clip, (time,) at RATE_HZ: 0.2 s of edge, PAUSE_S between sentences, faint noise under all."""
     edge, pause = np.zeros(RATE_HZ // 5), np.zeros(round(PAUSE_S * RATE_HZ))
     parts = [edge]
     for sentence in clip.sentences:
@@ -89,7 +89,7 @@ def waveform(clip: Clip, *, seed: int) -> NDArray[np.float64]:
 
 
 def write(path: Path, samples: NDArray[np.float64]) -> None:
-    """Writes what the path's ending says."""
+    """Write the format of the path's ending."""
     rate_hz, subtype = RATE_HZ, {".ogg": "VORBIS", ".opus": "OPUS", ".mp3": "MPEG_LAYER_III"}.get(path.suffix, "PCM_16")
     if path.stem.endswith("-8k"):
         rate_hz, samples = 8_000, soxr.resample(samples, RATE_HZ, 8_000)
@@ -102,7 +102,7 @@ def write(path: Path, samples: NDArray[np.float64]) -> None:
 
 
 def with_fixed_serial(ogg: bytes) -> bytes:
-    """The same Ogg stream with serial number 1: libsndfile draws one at random (page layout and CRC: RFC 3533)."""
+    """Return the Ogg stream with serial number 1: libsndfile draws one at random (page layout and CRC: RFC 3533)."""
     pages = []
     for page in (b"OggS" + rest for rest in re.split(rb"OggS(?=\x00[\x00-\x07])", ogg)[1:]):
         blank = page[:14] + (1).to_bytes(4, "little") + page[18:22] + bytes(4) + page[26:]
@@ -111,7 +111,7 @@ def with_fixed_serial(ogg: bytes) -> bytes:
 
 
 def ogg_crc(page: bytes) -> int:
-    """Ogg's CRC-32 is zlib's with the bits in the other order and without the two inversions."""
+    """Return Ogg's CRC-32: zlib's with mirrored bits and without the two inversions."""
     mirrored = page.translate(bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256)))
     return int(f"{zlib.crc32(mirrored, 0xFFFFFFFF) ^ 0xFFFFFFFF:032b}"[::-1], 2)
 

@@ -1,4 +1,4 @@
-"""From settings to what is computed, and to what a worker may take: the one place where they meet."""
+"""Configurations of decoding, features, workers and drift from the settings: the one place where they meet."""
 
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def audio_config(settings: Settings) -> AudioConfig:
-    """Which channels are analysed, and how they are prepared. Raises UsageError."""
+    """Return the channels to analyse and the preparation of the audio. Raises UsageError."""
     return AudioConfig(
         max_s=settings.max_s,
         channels=settings.channels,
@@ -25,7 +25,7 @@ def audio_config(settings: Settings) -> AudioConfig:
 
 
 def feature_config(settings: Settings, *, same_voice: float) -> "FeatureConfig":
-    """All that is computed; `same_voice` is the speaker model's threshold. Raises UsageError."""
+    """Return all of feature extraction; `same_voice` is the speaker model's threshold. Raises UsageError."""
     from features.extraction.config import FeatureConfig
     from features.segmentation.config import VadConfig
     from features.segmentation.speaker_changes import ChangeConfig
@@ -40,7 +40,7 @@ def feature_config(settings: Settings, *, same_voice: float) -> "FeatureConfig":
 
 
 def worker_resources(settings: Settings) -> Resources:
-    """What a worker may take. Raises UsageError."""
+    """Return the limits of a worker. Raises UsageError."""
     return Resources(
         n_readers=settings.readers,
         n_decoders=settings.decoders,
@@ -52,7 +52,7 @@ def worker_resources(settings: Settings) -> Resources:
 
 
 def drift_config(settings: Settings) -> "DriftConfig":
-    """What a day is compared with, and how far it may be from it."""
+    """Return the reference window and the thresholds of drift."""
     from models.drift.distance import DriftConfig
 
     return DriftConfig(

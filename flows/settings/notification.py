@@ -1,4 +1,4 @@
-"""Whom to tell, and of what: settings of their own, so that a run which another setting stopped is told of too."""
+"""Settings of notifications, separate, so that a run stopped by another wrong setting still notifies."""
 
 import re
 from typing import Annotated, Any, Literal, get_args
@@ -17,7 +17,7 @@ EVENTS: tuple[Event, ...] = get_args(Event)
 
 
 class NotificationSettings(BaseSettings):
-    """The settings `notify` and `notify_on`, whatever else is set, and however wrong."""
+    """Settings `notify` and `notify_on`, valid however wrong the others are."""
 
     model_config = SettingsConfigDict(
         env_prefix="UNDERTONE_", toml_file="undertone.toml", extra="ignore", frozen=True, hide_input_in_errors=True
@@ -46,7 +46,7 @@ class NotificationSettings(BaseSettings):
     @field_validator("notify", mode="before")
     @classmethod
     def _urls(cls, value: Any) -> Any:
-        """Several in one variable stand apart by spaces, or by commas before the next: URLs hold commas too."""
+        """Split one variable at spaces, or at commas before the next URL: URLs hold commas too."""
         urls = [url for url in re.split(r"[\s,]+(?=\w+://)", value.strip()) if url] if isinstance(value, str) else value
         if any(isinstance(url, str) and "://" not in url for url in urls):
             raise ValueError("expected URLs such as https://…, slack://… or mailto://…")

@@ -1,4 +1,4 @@
-"""The page docs/settings.md, from the fields of `Settings`: `python -m flows.settings.page`."""
+"""Generator of docs/settings.md from the fields of `Settings`: `python -m flows.settings.page`."""
 
 from collections.abc import Iterator
 from typing import Any, Literal, get_args, get_origin
@@ -58,7 +58,7 @@ IN_THE_FEATURE_VERSION = frozenset(
 
 
 def as_markdown() -> str:
-    """The whole page."""
+    """Return the whole page."""
     return "\n".join([_HEAD, *_sections()])
 
 
@@ -75,7 +75,7 @@ def _row(name: str, field: FieldInfo) -> str:
 
 
 def _kind(annotation: Any) -> str:
-    """What people call it.
+    """Return the name of a type as people call it.
 
     >>> _kind(str | None), _kind(tuple[str, ...]), _kind(Literal["HQ", "MQ"])
     ('text', 'list of text', '`HQ` or `MQ`')
@@ -89,7 +89,7 @@ def _kind(annotation: Any) -> str:
 
 
 def _default(value: Any) -> str:
-    """As it is written in undertone.toml; empty where there is none.
+    """Return the default as undertone.toml writes it; empty where there is none.
 
     >>> _default(50_000), _default(True), _default("mix"), _default(()), _default(None)
     ('`50000`', '`true`', '`mix`', '', '')

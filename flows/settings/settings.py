@@ -1,4 +1,4 @@
-"""Where Undertone runs: settings from `undertone.toml`, `UNDERTONE_…` variables and flags, in rising order."""
+"""Settings of where Undertone runs: `undertone.toml`, `UNDERTONE_…` variables and flags, in rising order."""
 
 import hashlib
 import os
@@ -24,7 +24,7 @@ _SECRET = {"notify", "pseudonym_key"}
 
 
 class Settings(NotificationSettings):
-    """Every setting with its meaning: docs/settings.md is made of it."""
+    """All settings with their meaning; docs/settings.md is generated from them."""
 
     model_config = SettingsConfigDict(extra="forbid")
 
@@ -113,7 +113,7 @@ class Settings(NotificationSettings):
 
     @classmethod
     def load(cls, **flags: Any) -> Self:
-        """The settings in force. Raises UsageError that names the setting, what it holds and what it should."""
+        """Load the settings in force. Raises UsageError with the setting's name, its value and what was expected."""
         try:
             return cls(**{name: value for name, value in flags.items() if value is not None})
         except tomllib.TOMLDecodeError as error:
@@ -124,7 +124,7 @@ class Settings(NotificationSettings):
     @field_validator("corpus", "lake", "manifest", "evaluation_corpus")
     @classmethod
     def _absolute(cls, value: str | None) -> str | None:
-        """Folders become absolute: workers start elsewhere."""
+        """Make folders absolute: workers start elsewhere."""
         if not value or "://" in value:
             return value.rstrip("/") if value else value
         return str(Path(value).expanduser().absolute())
@@ -138,17 +138,17 @@ class Settings(NotificationSettings):
 
     @field_validator("channel_names", mode="before")
     @classmethod
-    def _names(cls, value: Any) -> tuple[str, ...]:
+    def _split_names(cls, value: Any) -> tuple[str, ...]:
         return channel_names(value)
 
     def lake_uri(self) -> str:
-        """Where the lake is. Raises UsageError where nobody said so."""
+        """Return the lake's URI. Raises UsageError where none is set."""
         if not self.lake:
             raise UsageError("where is the lake? Found none; give --lake DIR_OR_URL or set UNDERTONE_LAKE")
         return self.lake
 
     def open_lake(self) -> "Lake":
-        from data_contracts import lake as lakes  # which starts threads: a command forks its workers' parent before
+        from data_contracts import lake as lakes  # starts threads; a command forks its workers' parent before
 
         return lakes.open(self.lake_uri(), self.retry_policy)
 
@@ -160,13 +160,13 @@ class Settings(NotificationSettings):
         return RetryPolicy(self.store_patience_s, self.store_timeout_s)
 
     def open_registry(self, lake: "Lake") -> "Registry":
-        """The models' registry that goes with `lake`."""
+        """Open the model registry of `lake`."""
         from models.registry.mlflow_registry import Registry
 
         return Registry(self.registry_uri(lake), lake.at("registry", "artifacts"))
 
     def registry_uri(self, lake: "Lake") -> str:
-        """MLflow's address: as set, or a database beside a local lake, or one a lake in the user's state folder."""
+        """Return MLflow's address: as set, beside a local lake, or one for each lake in the user's state folder."""
         chosen = self.registry or os.environ.get("MLFLOW_TRACKING_URI")
         if chosen:
             return chosen
@@ -178,6 +178,6 @@ class Settings(NotificationSettings):
 
 
 def _describe_error(error: Any) -> str:
-    """One of pydantic's errors in our words; what a secret holds is not shown."""
+    """Return one of pydantic's errors in our words; a secret's value is not shown."""
     found = "" if error["loc"][0] in _SECRET else f"; found {error['input']!r}"
     return f"{'.'.join(map(str, error['loc']))}: {error['msg']}{found}"

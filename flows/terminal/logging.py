@@ -1,4 +1,4 @@
-"""How much the libraries underneath may say in a terminal."""
+"""Log levels and warnings of the libraries underneath."""
 
 import logging
 import os
@@ -6,7 +6,7 @@ import warnings
 
 
 def quieten(*, debug: bool) -> None:
-    """Only warnings of our own and errors of theirs, unless somebody looks for one."""
+    """Show only our own warnings and the libraries' errors, unless debugging."""
     if debug:
         return
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")  # a failure is told once, by the command

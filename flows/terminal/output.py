@@ -1,4 +1,4 @@
-"""Rows as a table for eyes, as CSV, JSON or Parquet: batch by batch, so that an answer may be larger than memory."""
+"""Output of rows as a table, CSV, JSON or Parquet, in batches, so that an answer may be larger than memory."""
 
 import json
 import sys
@@ -16,7 +16,7 @@ from data_contracts.errors import UsageError
 from flows.terminal.screen import Format, escape_control, escape_control_in_json
 from flows.terminal.summary import rich_table
 
-_MAX_ROWS = 200  # in a table for eyes
+_MAX_ROWS = 200  # in a printed table
 
 
 def print_rows(
@@ -26,7 +26,7 @@ def print_rows(
     style: Format = "table",
     output: Path | None = None,
 ) -> None:
-    """Prints an answer, or writes it to a file. Parquet goes to a file or a pipe, never to a terminal."""
+    """Print an answer, or write it to a file. Parquet goes to a file or a pipe, never to a terminal."""
     batches = answer.to_reader() if isinstance(answer, pa.Table) else answer
     if style == "table" and output is None:
         _table(console, batches)
@@ -39,24 +39,24 @@ def print_rows(
             _parquet(file, batches)
         return
     with _open_output(output) as file:
-        for words in _AS_TEXT[style](batches):
-            file.write((escape_control(words, keep="\n\t") if to_terminal and style == "csv" else words).encode())
+        for text in _AS_TEXT[style](batches):
+            file.write((escape_control(text, keep="\n\t") if to_terminal and style == "csv" else text).encode())
 
 
 def _table(console: Console, batches: pa.RecordBatchReader) -> None:
-    """The first rows, and how many there are."""
-    shown, n_rows = batches.schema.empty_table(), 0
+    """Print the first rows, and the number of rows."""
+    first_rows, n_rows = batches.schema.empty_table(), 0
     for batch in batches:
         if n_rows < _MAX_ROWS:
-            shown = pa.concat_tables([shown, pa.Table.from_batches([batch.slice(0, _MAX_ROWS - n_rows)])])
+            first_rows = pa.concat_tables([first_rows, pa.Table.from_batches([batch.slice(0, _MAX_ROWS - n_rows)])])
         n_rows += batch.num_rows
-    console.print(rich_table(shown))
+    console.print(rich_table(first_rows))
     if n_rows > _MAX_ROWS:
         console.print(f"{_MAX_ROWS} of {n_rows:,} rows; --format csv, json or parquet gives all")
 
 
 def _csv(batches: pa.RecordBatchReader, separator: str = ",") -> Iterator[str]:
-    """A list or a struct is JSON in its cell."""
+    """Yield CSV; a list or a struct is JSON in its cell."""
     for number, frame in enumerate(_frames(batches)):
         nested = [name for name, kind in frame.schema.items() if kind.is_nested()]
         flat = frame.with_columns(
@@ -70,8 +70,8 @@ def _tsv(batches: pa.RecordBatchReader) -> Iterator[str]:
 
 
 def _json(batches: pa.RecordBatchReader) -> Iterator[str]:
-    """One array of objects. Integers and decimals are numbers, dates and times ISO; what is not finite is null."""
-    begun = "["
+    """Yield one array of objects: integers and decimals as numbers, dates as ISO, non-finite values as null."""
+    opening = "["
     for frame in _frames(batches):
         numbers = [
             pl.col(name).cast(pl.Int128 if kind.scale == 0 else pl.Float64)
@@ -79,16 +79,16 @@ def _json(batches: pa.RecordBatchReader) -> Iterator[str]:
             if isinstance(kind, pl.Decimal)
         ]
         if not frame.is_empty():
-            yield begun + escape_control_in_json(frame.with_columns(numbers).write_json()[1:-1])
-            begun = ","
-    yield "[]\n" if begun == "[" else "]\n"
+            yield opening + escape_control_in_json(frame.with_columns(numbers).write_json()[1:-1])
+            opening = ","
+    yield "[]\n" if opening == "[" else "]\n"
 
 
 _AS_TEXT: dict[Format, Callable[[pa.RecordBatchReader], Iterator[str]]] = {"csv": _csv, "json": _json, "table": _tsv}
 
 
 def _frames(batches: pa.RecordBatchReader) -> Iterator[pl.DataFrame]:
-    """An empty one first: it says which columns there are, where no row does."""
+    """Yield the batches after an empty frame, which gives the columns where there are no rows."""
     yield pl.DataFrame(batches.schema.empty_table())
     for batch in batches:
         yield pl.DataFrame(pa.Table.from_batches([batch]))
@@ -105,7 +105,7 @@ def _parquet(file: "_CountingFile", batches: pa.RecordBatchReader) -> None:
 
 
 class _CountingFile:
-    """A stream that knows how much went into it, as Parquet's writer asks; a pipe does not."""
+    """A stream that counts its bytes for Parquet's writer; a pipe does not."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file, self._n_bytes, self.closed = file, 0, False
@@ -122,12 +122,12 @@ class _CountingFile:
         self._file.flush()
 
     def close(self) -> None:
-        """Whoever opened the stream closes it."""
+        """Leave closing to the caller that opened the stream."""
 
 
 @contextmanager
 def _open_output(output: Path | None) -> Iterator[_CountingFile]:
-    """The file, which is there when it is whole; or standard output."""
+    """Open the file, which appears when it is complete, or standard output."""
     if output is None:
         yield _CountingFile(sys.stdout.buffer)
         sys.stdout.flush()

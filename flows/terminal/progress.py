@@ -1,4 +1,4 @@
-"""What a run tells whoever watches: a line a stage, a bar with the audio hours done, and the RTFx."""
+"""Progress of a run: a line for each stage, and a bar with audio hours and real-time factor."""
 
 import json
 import time
@@ -15,7 +15,7 @@ from tasks.run.ledger import Ledger
 
 
 class Reporter(Protocol):
-    """The flow speaks to this; who runs it decides what is heard."""
+    """Interface for a flow's progress; the caller of the flow chooses the implementation."""
 
     def say(self, stage: str, words: str, /) -> None: ...
 
@@ -27,7 +27,7 @@ class Bar(Protocol):
 
 
 class SilentReporter:
-    """For scripts and schedules: Prefect's own log tells enough."""
+    """Reporter for scripts and schedules: Prefect's own log is enough."""
 
     def say(self, _stage: str, _words: str) -> None:
         """Nothing."""
@@ -37,7 +37,7 @@ class SilentReporter:
 
 
 class TerminalReporter:
-    """For people."""
+    """Reporter for people at a terminal."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -47,7 +47,7 @@ class TerminalReporter:
 
     @contextmanager
     def extraction(self, n_bytes: int) -> Iterator[Bar]:
-        """A bar over the audio's bytes; transient, so that only the closing line stays."""
+        """Show a bar over the audio's bytes; it is transient, so that only the closing line stays."""
         columns = (TextColumn("  [bold]extract   [/bold]"), BarColumn(), TextColumn("{task.fields[done]}"))
         started, total = time.perf_counter(), Counts()
         with Progress(*columns, TimeRemainingColumn(), console=self.console, transient=True) as progress:
@@ -63,20 +63,20 @@ class TerminalReporter:
             yield advance
 
 
-_WORKER_SECONDS = ("read_s", "vad_s", "egemaps_s", "embed_s", "write_s")  # what kept the workers, all of them added up
+_WORKER_SECONDS = ("read_s", "vad_s", "egemaps_s", "embed_s", "write_s")  # seconds of all workers together
 _SILENT = SilentReporter()
 reporter: ContextVar[Reporter] = ContextVar("reporter", default=_SILENT)
 
 
 def run_and_report(console: Console, job: Callable[[], Ledger], *, as_json: bool) -> None:
-    """Does a run's work before people, with a closing summary; or silently, and prints the ledger's row as JSON."""
+    """Run a job with progress and a closing summary; or silently, and print the ledger's row as JSON."""
     from flows.terminal.summary import print_summary
 
     if as_json:
         ledger = job()
-        alone = {"left_alone": ledger.left_alone} if ledger.flow == "retry" else {}
-        worked = {name: value for name, value in ledger.extracted.as_dict().items() if name in _WORKER_SECONDS}
-        print(json.dumps(ledger.row() | alone | {"worked": worked}, default=str))
+        skipped = {"left_alone": ledger.left_alone} if ledger.flow == "retry" else {}
+        seconds = {name: value for name, value in ledger.extracted.as_dict().items() if name in _WORKER_SECONDS}
+        print(json.dumps(ledger.row() | skipped | {"worked": seconds}, default=str))
         return
     token = reporter.set(TerminalReporter(console))
     try:

@@ -1,4 +1,4 @@
-"""Tables for eyes: rows in a grid, and what a run did in a few lines."""
+"""Rich tables of query results, and the closing summary of a run."""
 
 import datetime as dt
 from typing import Any
@@ -17,7 +17,7 @@ _NUMERIC = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
 
 
 def rich_table(answer: pa.Table, title: str | None = None) -> Table:
-    """A rich table; numbers to the right, and no more digits than one reads."""
+    """Return a rich table with numbers aligned right and rounded."""
     table = Table(title=title, title_justify="left", header_style="bold", title_style="bold", box=box.SIMPLE_HEAD)
     for field in answer.schema:
         numeric = any(test(field.type) for test in _NUMERIC)
@@ -28,7 +28,7 @@ def rich_table(answer: pa.Table, title: str | None = None) -> Table:
 
 
 def format_cell(value: Any) -> str:
-    """A cell, for eyes."""
+    """Return a cell's text."""
     if value is None:
         return ""
     if isinstance(value, float):
@@ -41,7 +41,7 @@ def format_cell(value: Any) -> str:
 
 
 def print_summary(console: Console, ledger: Ledger) -> None:
-    """What a run did, in a few lines."""
+    """Print a run's results in a few lines."""
     done, elapsed_s = ledger.extracted, ledger.elapsed_s
     if ledger.flow == "retry":
         _print_exhausted(console, ledger)

@@ -1,4 +1,4 @@
-"""Where shards are computed: one setting chooses the Dask cluster."""
+"""Dask clusters of a run: local processes, threads, GPUs, or a standing scheduler, as one setting chooses."""
 
 import contextlib
 import importlib.util
@@ -22,7 +22,7 @@ _MEMORY_LIMIT_FACTOR = 1.5  # of `memory_mb`, at which Dask ends a worker, befor
 
 
 def n_workers(settings: Settings) -> int:
-    """As set; else one a GPU, or one a core that this process may use."""
+    """Return the number of workers: as set; else one a GPU, or one for each core that this process may use."""
     if settings.workers:
         return settings.workers
     if cluster_kind(settings) == "cuda":
@@ -33,7 +33,7 @@ def n_workers(settings: Settings) -> int:
 
 
 def cluster_kind(settings: Settings) -> str:
-    """What `auto` means here: `cuda` where torch sees a GPU and dask-cuda is installed, else `processes`."""
+    """Resolve `auto`: `cuda` where torch sees a GPU and dask-cuda is installed, else `processes`."""
     if settings.cluster != "auto":
         return settings.cluster
     if importlib.util.find_spec("dask_cuda") is None:
@@ -45,42 +45,42 @@ def cluster_kind(settings: Settings) -> str:
 
 @dataclass(frozen=True)
 class RunningCluster:
-    """A Dask client, and how to end what was started for it (from any thread)."""
+    """A Dask client, and a function that ends what was started for it (from any thread)."""
 
     client: Any
     close: Callable[[], None]
 
 
 def start_cluster(settings: Settings) -> RunningCluster:
-    """The chosen cluster; what is started here ends with `close`, a scheduler that stood before goes on standing."""
+    """Start the kind cluster. `close` ends what was started here; a standing scheduler stays."""
     from distributed import Client
 
     from flows.workers.malloc import KeepMemory
 
-    chosen = cluster_kind(settings)
-    if "://" in chosen:
+    kind = cluster_kind(settings)
+    if "://" in kind:
         try:
-            client = Client(chosen, timeout=_CONNECT_TIMEOUT_S, set_as_default=False)
+            client = Client(kind, timeout=_CONNECT_TIMEOUT_S, set_as_default=False)
         except OSError as error:
             raise TransientError(
-                f"no Dask scheduler answers at {chosen}: {error}; start it, or set --cluster auto"
+                f"no Dask scheduler answers at {kind}: {error}; start it, or set --cluster auto"
             ) from error
         return RunningCluster(client, client.close)
     resources = worker_resources(settings)
     _configure_dask()
-    if chosen == "cuda":
+    if kind == "cuda":
         local = _start_cuda_cluster(n_workers(settings), pool=settings.rmm_pool)
     else:
         local = _start_local_cluster(
-            chosen, n_workers(settings), ends_at_bytes=int(resources.memory_mb * _MEMORY_LIMIT_FACTOR * 1_000_000)
+            kind, n_workers(settings), limit_bytes=int(resources.memory_mb * _MEMORY_LIMIT_FACTOR * 1_000_000)
         )
     client = Client(local, set_as_default=False)
-    if chosen == "processes":
+    if kind == "processes":
         client.register_plugin(KeepMemory(resources.freed_bytes))
 
     def close() -> None:
         client.close()
-        with contextlib.suppress(TimeoutError):  # it has killed a worker that would not end, and did not see it go
+        with contextlib.suppress(TimeoutError):  # a worker was killed and its end not seen
             local.close()
 
     return RunningCluster(client, close)
@@ -103,47 +103,47 @@ def _configure_dask() -> None:
 
 
 def _start_cuda_cluster(workers: int, *, pool: float) -> Any:
-    """A worker a GPU; its host memory is not watched, for what CUDA takes of it is not known beforehand."""
+    """Start a worker for each GPU; host memory is not watched, since CUDA's share of it is not known beforehand."""
     try:
         from dask_cuda import LocalCUDACluster
     except ImportError as error:
         raise UsageError("cluster 'cuda' needs the extra: pip install 'undertone[cuda]'") from error
-    pooled: dict[str, Any] = {}
+    pool_options: dict[str, Any] = {}
     if pool and importlib.util.find_spec("rmm") is not None:
-        pooled = {"rmm_pool_size": pool, "rmm_allocator_external_lib_list": ["torch"]}
+        pool_options = {"rmm_pool_size": pool, "rmm_allocator_external_lib_list": ["torch"]}
     return LocalCUDACluster(
         n_workers=workers,
         threads_per_worker=1,
         resources={GPU: 1},
         memory_limit=0,
-        device_memory_limit=0,  # no result stays on a device that could be moved away
+        device_memory_limit=0,  # results do not stay on the device, so nothing needs spilling
         dashboard_address="127.0.0.1:0",
         silence_logs=logging.ERROR,
-        **pooled,
+        **pool_options,
     )
 
 
-def _start_local_cluster(chosen: str, workers: int, *, ends_at_bytes: int) -> Any:
+def _start_local_cluster(kind: str, workers: int, *, limit_bytes: int) -> Any:
     import dask
     from distributed import LocalCluster
 
     if forkserver.is_ready():
         dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"})
-    environment = {"env": dict(os.environ)} if chosen == "processes" else {}  # a fork has that of its beginning
+    environment = {"env": dict(os.environ)} if kind == "processes" else {}  # a fork has the environment of its start
     return LocalCluster(
         n_workers=workers,
         threads_per_worker=1,
-        processes=chosen == "processes",
-        host="127.0.0.1" if chosen == "processes" else None,
+        processes=kind == "processes",
+        host="127.0.0.1" if kind == "processes" else None,
         dashboard_address="127.0.0.1:0",
-        memory_limit=ends_at_bytes if chosen == "processes" else 0,
+        memory_limit=limit_bytes if kind == "processes" else 0,
         silence_logs=logging.ERROR,
         **environment,
     )
 
 
 class Workers:
-    """The cluster, started when a stage first needs it: an empty night starts none."""
+    """Workers of a run, started when a stage first needs them: an empty night starts none."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -156,17 +156,17 @@ class Workers:
         return self._started.client
 
     def size(self) -> int:
-        """How many shards are computed at a time: of a standing cluster, as many as its workers have threads."""
+        """Return the number of parallel shards: for a standing cluster, the threads of its workers."""
         if "://" not in cluster_kind(self._settings):
             return n_workers(self._settings)
         return max(1, sum(Cluster(self.client(), GPU).threads().values()))
 
     def client_for(self, n_shards: int) -> Any:
-        """The cluster for light work, unless the shards are too few to start one for."""
+        """Return the cluster for light work, or None where the shards are too few to start one."""
         return None if self._started is None and n_shards <= _MAX_SHARDS_ON_DRIVER else self.client()
 
     def release(self) -> None:
-        """Ends the cluster beside what the driver does next: its processes take seconds to go."""
+        """End the cluster in the background: its processes take seconds to go."""
         if self._started is not None:
             self._closing.append(threading.Thread(target=self._started.close))
             self._closing[-1].start()
@@ -180,7 +180,7 @@ class Workers:
 
 @contextmanager
 def workers_for(settings: Settings) -> Iterator[Workers]:
-    """The workers of a run; what they started is ended with it."""
+    """Yield the workers of a run, and end them with it."""
     workers = Workers(settings)
     try:
         yield workers

@@ -1,4 +1,4 @@
-"""An S3 server beside this process, on loopback and in memory: for the demo and the tests, never for data to keep."""
+"""S3 server in a child process, on loopback and in memory: for the demo and tests, never for data to keep."""
 
 import importlib.util
 import os
@@ -18,9 +18,9 @@ _ENVIRONMENT = {
 }
 
 
-# A process of its own: Delta and Polars hold the GIL in places, and a server behind the same GIL could not answer.
-# What has a condition is done one after the other: moto looks first and writes then, and two may do so at once.
-# It ends when its standard input does, so that it never outlives whoever started it.
+# A separate process, since Delta and Polars hold the GIL in places, and a server behind the same GIL could not answer.
+# Conditional requests are serialised: moto checks before it writes, and two requests may interleave.
+# The server ends when its standard input closes, so that it never outlives its parent.
 _SERVER = """
 import logging, sys, threading
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication
@@ -43,14 +43,14 @@ server.stop()
 
 @contextmanager
 def embedded_s3(*buckets: str) -> Iterator[str]:
-    """Serves `buckets` while it is open and points the usual AWS settings there; yields the endpoint."""
+    """Serve `buckets` and point the usual AWS settings there; yield the endpoint."""
     if importlib.util.find_spec("moto") is None:
         raise UsageError("the embedded S3 server needs the extra: pip install 'undertone[demo]'")
     import boto3
 
     command = [sys.executable, "-W", "ignore", "-c", _SERVER]
     server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    before = {name: os.environ.get(name) for name in (*_ENVIRONMENT, "AWS_ENDPOINT_URL")}
+    environment = {name: os.environ.get(name) for name in (*_ENVIRONMENT, "AWS_ENDPOINT_URL")}
     try:
         port = int(server.stdout.readline())  # type: ignore[union-attr]
         os.environ.update({**_ENVIRONMENT, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"})
@@ -60,7 +60,7 @@ def embedded_s3(*buckets: str) -> Iterator[str]:
         client.close()
         yield os.environ["AWS_ENDPOINT_URL"]
     finally:
-        for name, value in before.items():
+        for name, value in environment.items():
             if value is None:
                 os.environ.pop(name, None)
             else:
@@ -69,7 +69,7 @@ def embedded_s3(*buckets: str) -> Iterator[str]:
 
 
 def upload(folder: Path, bucket: str, prefix: str = "") -> int:
-    """Every file below `folder` under its relative path. Returns how many."""
+    """Upload every file below `folder` under its relative path. Return the number of files."""
     import boto3
 
     client = boto3.client("s3")

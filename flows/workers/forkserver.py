@@ -1,4 +1,4 @@
-"""Workers that are forked, not started: what they need is imported once, by the command, while it has one thread."""
+"""Fork server for Dask workers: shared imports happen once, in the command, while it has one thread."""
 
 import contextlib
 import importlib
@@ -9,7 +9,7 @@ from multiprocessing import connection, forkserver, util
 from pathlib import Path
 from typing import Any
 
-# Seconds of imports that start no thread. What is not here does (pyarrow, Polars, deltalake, and all that needs them).
+# Imports of several seconds that start no thread. Others start some: pyarrow, Polars, deltalake and their users.
 _PRELOADED = (
     "distributed.nanny",
     "torch",
@@ -24,14 +24,16 @@ _server: Any = forkserver._forkserver
 
 
 def prepare() -> bool:
-    """Imports what driver and workers share, and forks the process that workers are forked from.
+    """Import what driver and workers share, and fork the process that workers are forked from.
 
-    It is multiprocessing's forkserver but for its beginning: not a new interpreter but a fork of this one. False, and
-    nothing is forked, where a thread runs that could hold a lock.
+    The fork server is multiprocessing's, except that it begins as a fork of this interpreter, not as a new one.
+    Returns False without forking where another thread runs, which could hold a lock.
     """
     if sys.platform != "linux" or is_ready() or n_threads() > 1:
         return False
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a worker a core; and numpy would start threads at import
+    os.environ.setdefault(
+        "OPENBLAS_NUM_THREADS", "1"
+    )  # one worker for each core; and numpy would start threads at import
     for name in _PRELOADED:
         importlib.import_module(name)
     if n_threads() > 1:
@@ -41,12 +43,12 @@ def prepare() -> bool:
 
 
 def is_ready() -> bool:
-    """Whether workers can be forked."""
+    """Return whether workers can be forked."""
     return _server._forkserver_pid is not None
 
 
 def n_threads() -> int:
-    """Of this process, those of libraries included."""
+    """Return the number of threads of this process, those of libraries included."""
     return len(list(Path("/proc/self/task").iterdir()))
 
 
@@ -67,14 +69,14 @@ def _fork() -> None:
 
 
 def _warm_up() -> None:
-    """Imports what workers alone need, beside what the driver does; what is missing, whoever needs it will tell."""
+    """Import what workers alone need while the driver works; a missing module is reported where it is used."""
     with contextlib.suppress(ImportError):
         importlib.import_module("scipy.signal")
-        importlib.import_module("models.speaker.encoder").warm_up()
+        importlib.import_module("models.speaker.encoder").import_network_class()
 
 
 def _serve(listener: int, alive_r: int) -> None:
-    """In the fork; ends when the command and all workers have."""
+    """Serve in the fork; it ends when the command and all workers have ended."""
     try:
         _warm_up()
         forkserver.main(listener, alive_r, [])

@@ -1,4 +1,4 @@
-"""What a worker's malloc keeps of what is free."""
+"""Worker plugin that lets malloc keep freed memory."""
 
 import ctypes
 import sys
@@ -11,19 +11,19 @@ _MMAP_BYTES = 32 << 20  # glibc's own limit once it has adapted itself
 
 
 class KeepMemory(WorkerPlugin):
-    """Dask starts its workers with a malloc that gives memory back at once.
+    """Undo Dask's malloc setting, which gives memory back at once.
 
-    Tensors then fault in every page of every batch, and the DSP runs three times slower.
+    With that setting, tensors fault in every page of every batch, and the DSP runs three times slower.
     """
 
     name = "undertone-keep-memory"
 
-    def __init__(self, keeps_bytes: int) -> None:
-        self.keeps_bytes = keeps_bytes
+    def __init__(self, keep_bytes: int) -> None:
+        self.keep_bytes = keep_bytes
 
     def setup(self, worker: Any) -> None:  # noqa: ARG002 - Dask passes it
-        """On each worker, those that come in a dead one's place among them."""
+        """Set malloc's thresholds on each worker, restarted ones included."""
         if sys.platform == "linux":
             malloc = ctypes.CDLL(None).mallopt
-            malloc(_TRIM_THRESHOLD, self.keeps_bytes)
+            malloc(_TRIM_THRESHOLD, self.keep_bytes)
             malloc(_MMAP_THRESHOLD, _MMAP_BYTES)

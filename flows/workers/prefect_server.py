@@ -1,4 +1,4 @@
-"""Prefect's server for one command, where none is set; and what is said where it goes away."""
+"""Prefect's API server for one command where none is configured, and the error where it goes away."""
 
 import atexit
 import os
@@ -17,9 +17,9 @@ _SETTINGS_FILES = {
     ".env": "PREFECT_",
     "prefect.toml": "",
     "pyproject.toml": "[tool.prefect",
-}  # a file, and what it says
+}  # a file, and the text that marks Prefect's settings in it
 
-# It tells its port before it imports anything, serves, and ends with whoever started it, however that one ends.
+# Prints its port before it imports anything, serves, and ends with its parent, however the parent ends.
 _SERVER = """
 import os, socket, sys, threading
 listener = socket.socket()
@@ -39,22 +39,22 @@ _SETTINGS = {
 
 
 def start_server() -> Callable[[], None]:
-    """Starts it beside what the command imports: seconds each, and neither needs the other. Call the answer to wait.
+    """Start the server while the command imports; call the returned function to wait for it.
 
-    To be called before Prefect is imported, which then learns where it is. None is started where PREFECT_API_URL names
-    one.
+    Call it before Prefect is imported, which reads the address from the environment. No server is started where
+    PREFECT_API_URL names one.
     """
     if os.environ.get("PREFECT_API_URL"):
         return lambda: None
     if _has_settings_file():
         return _start_as_prefect_does
-    _home().mkdir(parents=True, exist_ok=True)  # Prefect's command makes it, its server does not
+    _home().mkdir(parents=True, exist_ok=True)  # Prefect's command creates this folder, its server does not
     server = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", _SERVER],
         env={**os.environ, **_SETTINGS},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        start_new_session=True,  # Ctrl-C is for the run, which has a last word for it
+        start_new_session=True,  # Ctrl-C is for the run, which ends the server
     )
     atexit.register(_kill, server)
     port = int(server.stdout.readline())  # type: ignore[union-attr]
@@ -63,10 +63,10 @@ def start_server() -> Callable[[], None]:
 
 
 def _has_settings_file() -> bool:
-    """Whether Prefect may find settings in a file; only it knows how to read these all, and to know it is slow."""
+    """Return whether a file may configure Prefect; only Prefect reads all of them, and slowly."""
     profiles = os.environ.get("PREFECT_PROFILES_PATH") or str(_home() / "profiles.toml")
-    places = {profiles: "PREFECT_"} | _SETTINGS_FILES
-    return any(Path(path).is_file() and word in Path(path).read_text("utf-8") for path, word in places.items())
+    markers = {profiles: "PREFECT_"} | _SETTINGS_FILES
+    return any(Path(path).is_file() and marker in Path(path).read_text("utf-8") for path, marker in markers.items())
 
 
 def _home() -> Path:
@@ -74,37 +74,37 @@ def _home() -> Path:
 
 
 def _start_as_prefect_does() -> None:
-    """It takes what is set, or starts the same server when somebody asks for the first time."""
+    """Let Prefect read its settings, or start the same server on first use."""
     from prefect.client.orchestration import get_client
 
     get_client(sync_client=True)
 
 
 def explain_unreachable(error: BaseException) -> TransientError | None:
-    """What to say of an error that comes of Prefect's server being out of reach; None where it is another."""
+    """Return a TransientError where the error comes of an unreachable Prefect server; else None."""
     import httpx
     from prefect.settings import PREFECT_API_URL
 
-    chosen = PREFECT_API_URL.value()
-    seen: BaseException | None = error
-    while seen is not None:
+    api_url = PREFECT_API_URL.value()
+    cause: BaseException | None = error
+    while cause is not None:
         url = ""
-        if isinstance(seen, httpx.TransportError) and seen._request is not None:
-            url = str(seen._request.url)
-        elif isinstance(seen, RuntimeError):
-            _, _, url = str(seen).partition("Failed to reach API at ")
-        if url and (url.startswith(chosen) if chosen else "://127.0.0.1" in url):
+        if isinstance(cause, httpx.TransportError) and cause._request is not None:
+            url = str(cause._request.url)
+        elif isinstance(cause, RuntimeError):
+            _, _, url = str(cause).partition("Failed to reach API at ")
+        if url and (url.startswith(api_url) if api_url else "://127.0.0.1" in url):
             return TransientError(
-                f"Prefect's server at {chosen or url} does not answer; nothing is lost: start it again, or unset "
+                f"Prefect's server at {api_url or url} does not answer; nothing is lost: start it again, or unset "
                 "PREFECT_API_URL for one of our own, and run the same command again: it goes on where this one ended"
             )
-        seen = seen.__cause__ or seen.__context__
+        cause = cause.__cause__ or cause.__context__
     return None
 
 
 def _wait_until_healthy(server: subprocess.Popen[bytes], address: str) -> None:
-    until = time.monotonic() + _START_TIMEOUT_S
-    while time.monotonic() < until and server.poll() is None:
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    while time.monotonic() < deadline and server.poll() is None:
         try:
             urllib.request.urlopen(address, timeout=10).close()
         except (urllib.error.URLError, OSError):
@@ -118,6 +118,6 @@ def _wait_until_healthy(server: subprocess.Popen[bytes], address: str) -> None:
 
 
 def _kill(server: subprocess.Popen[bytes]) -> None:
-    """At once: it is asked nothing any more, and a shutdown in its own time takes two seconds."""
+    """Kill the server: nothing is asked of it any more, and a graceful shutdown takes two seconds."""
     server.kill()
     server.communicate()

@@ -1,4 +1,4 @@
-"""How a command that runs a flow begins: what takes seconds, in the order in which nothing waits for another."""
+"""Start Prefect's server and the fork server in parallel with the slow imports."""
 
 from collections.abc import Callable
 
@@ -7,10 +7,10 @@ from flows.workers.prefect_server import start_server
 
 
 def start_background() -> Callable[[], None]:
-    """Prefect's server in a process of its own; meanwhile the imports, and what workers are forked from.
+    """Start Prefect's server in its own process; meanwhile import, and fork the parent of the workers.
 
-    To be called before anything else is imported. Call the answer to wait for the server.
+    Call it before anything else is imported. Call the returned function to wait for the server.
     """
-    ready = start_server()
+    wait_for_server = start_server()
     forkserver.prepare()
-    return ready
+    return wait_for_server

@@ -13,15 +13,15 @@ from flows.settings import Settings
 MESSAGE = Message("Undertone: nightly failed", "expected a lake\nfound none", "failure")
 
 
-def _told(*urls: str, patience_s: float = 10.0) -> list[str]:
-    deaf = send(receivers(map(SecretStr, urls)), MESSAGE, patience_s=patience_s)
-    return [receiver.name for receiver in deaf]
+def _unreached(*urls: str, timeout_s: float = 10.0) -> list[str]:
+    unreached = send(receivers(map(SecretStr, urls)), MESSAGE, timeout_s=timeout_s)
+    return [receiver.name for receiver in unreached]
 
 
 @pytest.mark.parametrize("scheme", ["json", "http"])
 def test_a_webhook_gets_json(scheme):
     with webhook() as mailbox:
-        assert _told(f"{scheme}://127.0.0.1:{mailbox.port}/hook") == []
+        assert _unreached(f"{scheme}://127.0.0.1:{mailbox.port}/hook") == []
     (document,) = mailbox.taken
     assert (document["title"], document["message"]) == (MESSAGE.subject, MESSAGE.body)
     assert (document["type"], mailbox.paths) == ("failure", ["/hook"])
@@ -33,7 +33,7 @@ def test_slack_gets_its_own_form(monkeypatch):
 
     with webhook() as mailbox:
         monkeypatch.setattr(NotifySlack, "webhook_url", f"http://127.0.0.1:{mailbox.port}/services")
-        assert _told("slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#night") == []
+        assert _unreached("slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#night") == []
     (document,) = mailbox.taken
     assert mailbox.paths == ["/services/T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ"]
     assert document["channel"] == "#night"
@@ -44,7 +44,7 @@ def test_slack_gets_its_own_form(monkeypatch):
 def test_an_e_mail_arrives():
     with mail_server() as mailbox:
         url = f"mailto://127.0.0.1:{mailbox.port}?from=night@example.org&to=day@example.org&mode=insecure&format=text"
-        assert _told(url) == []
+        assert _unreached(url) == []
     (letter,) = mailbox.taken
     assert (letter["Subject"], "day@example.org" in letter["To"]) == (MESSAGE.subject, True)
     assert "found none" in letter.get_content()
@@ -70,15 +70,15 @@ def test_who_is_not_there_is_named_and_the_others_are_told():
     with webhook() as gone:
         pass
     with webhook() as mailbox:
-        deaf = _told(f"json://127.0.0.1:{gone.port}", f"json://127.0.0.1:{mailbox.port}")
-    assert deaf == [f"JSON at 127.0.0.1:{gone.port}"]
+        unreached = _unreached(f"json://127.0.0.1:{gone.port}", f"json://127.0.0.1:{mailbox.port}")
+    assert unreached == [f"JSON at 127.0.0.1:{gone.port}"]
     assert len(mailbox.taken) == 1
 
 
 def test_who_does_not_answer_is_not_waited_for():
     answer = threading.Event()
     with webhook(before_answer=answer.wait) as mailbox:
-        assert _told(f"json://127.0.0.1:{mailbox.port}", patience_s=0.2) == [f"JSON at 127.0.0.1:{mailbox.port}"]
+        assert _unreached(f"json://127.0.0.1:{mailbox.port}", timeout_s=0.2) == [f"JSON at 127.0.0.1:{mailbox.port}"]
         answer.set()
 
 
