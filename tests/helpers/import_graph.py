@@ -82,12 +82,11 @@ def walk(start: str, graph: Graph) -> list[tuple[str, list[str]]]:
         new = graph[waiting.pop()] - reached
         reached |= new
         waiting += new
-    inner = {module: graph[module] for module in reached}
-    order = list(TopologicalSorter(arrows(inner)).static_order())[::-1]
+    order = list(TopologicalSorter(arrows(graph)).static_order())[::-1]
     by_room = defaultdict(list)
     for module in sorted(reached):
         by_room[room(module)].append(module.rsplit(".", 1)[-1])
-    return [(name, by_room[name]) for name in order]
+    return [(name, by_room[name]) for name in order if name in by_room]
 
 
 def lengths(root: Path = ROOT) -> dict[Path, int]:
