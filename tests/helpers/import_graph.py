@@ -9,6 +9,7 @@ A room is a subpackage, or a module at the root of a top-level package. Imports 
 import argparse
 import ast
 import statistics
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
@@ -118,9 +119,10 @@ def main() -> None:
     print(f"lines a module: median {statistics.median(lines.values()):g}, most {max(lines.values())}")
     long = [str(path) for path, n_lines in lines.items() if n_lines > MAX_LINES]
     print(f"over {MAX_LINES} lines: {', '.join(long) or 'none'}")
-    print(f"circle of modules: {' -> '.join(circle(graph)) or 'none'}")
-    print(f"circle of rooms: {' -> '.join(circle(arrows(graph))) or 'none'}")
-    print(f"arrows up: {', '.join(f'{module} -> {target}' for module, target in arrows_up(graph)) or 'none'}")
+    circles, up = circle(graph) or circle(arrows(graph)), arrows_up(graph)
+    print(f"circle of modules or rooms: {' -> '.join(circles) or 'none'}")
+    print(f"arrows up: {', '.join(f'{module} -> {target}' for module, target in up) or 'none'}")
+    sys.exit(1 if long or circles or up else 0)
 
 
 if __name__ == "__main__":
