@@ -8,7 +8,7 @@ from typing import Any
 from data_contracts.errors import ModelError, UsageError
 from data_contracts.records import ModelRef
 from flows.settings import Settings
-from models.promotion import Verdict, judge_challenger
+from models.promotion import PromotionVerdict, judge_challenger
 from models.registry import history, loading
 from models.registry.compatibility import check_features
 from models.registry.mlflow_registry import CHAMPION, PREVIOUS, Registry
@@ -20,7 +20,7 @@ class Outcome:
 
     ref: ModelRef
     before: ModelRef | None
-    verdict: Verdict
+    verdict: PromotionVerdict
     promoted: bool
     forced: bool = False
 
@@ -56,7 +56,7 @@ def promote(
         models.champion(name)
     ref, before = models.version(name, version), _champion(models, name)
     if before is not None and before.version == ref.version:
-        return Outcome(ref, before, Verdict(True, f"{ref.label} is @champion already"), promoted=False)
+        return Outcome(ref, before, PromotionVerdict(True, f"{ref.label} is @champion already"), promoted=False)
     evaluation_corpus = corpus or settings.evaluation_corpus
     if not evaluation_corpus and not force:
         raise UsageError(
@@ -65,7 +65,7 @@ def promote(
             "or --force"
         )
     loading.load(ref)
-    verdict = Verdict(False, "nothing was evaluated: no evaluation corpus was given")
+    verdict = PromotionVerdict(False, "nothing was evaluated: no evaluation corpus was given")
     if evaluation_corpus:
         verdict = judge_challenger(
             ref, before, Path(evaluation_corpus), voices=models.champion("speaker"), unheard=unheard or force

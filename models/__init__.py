@@ -1,6 +1,6 @@
-"""Emotion and speaker models: what they compute, how they are trained and judged, and the registry they live in."""
+"""Emotion and speaker models: inference, training, evaluation and registry."""
 
 from pathlib import Path
 
 WEIGHTS = Path(__file__).parent / "weights"
-"""The shipped models, a folder each."""
+"""Folder of the shipped models, one subfolder each."""

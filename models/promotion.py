@@ -23,11 +23,11 @@ from models.registry.compatibility import check_features
 
 _DECISIVE = {"emotion": ("uar_adaptive", "uar"), "speaker": ("eer",)}
 _LOWER_IS_BETTER = {"eer"}
-_NAMED = 5  # speakers in a message, at most
+_MAX_NAMED = 5  # speakers in a message, at most
 
 
 @dataclass(frozen=True)
-class Verdict:
+class PromotionVerdict:
     """Whether the challenger passes, why, and the figures of both, each with its interval where there is one."""
 
     accepted: bool
@@ -47,16 +47,16 @@ class Verdict:
 
 def judge_challenger(
     challenger: ModelRef, champion: ModelRef | None, corpus: Path, *, voices: ModelRef, unheard: bool = False
-) -> Verdict:
+) -> PromotionVerdict:
     """The verdict on `corpus`, a labelled folder; `voices` is the speaker model by which emotion models adapt.
 
     A speaker of it that a model was trained on is a reason to refuse, unless `unheard` leaves such speakers out. What
     makes the comparison impossible is a reason, too, and never raised.
     """
     try:
-        return _judged(challenger, champion, corpus, voices=voices, unheard=unheard)
+        return _compare(challenger, champion, corpus, voices=voices, unheard=unheard)
     except UndertoneError as error:
-        return Verdict(False, f"the two could not be compared: {error}", corpus=str(corpus))
+        return PromotionVerdict(False, f"the two could not be compared: {error}", corpus=str(corpus))
 
 
 def evaluate(name: str, folder: Path, corpus: Path, *, voices: Path) -> dict[str, Any]:
@@ -77,54 +77,58 @@ def evaluate(name: str, folder: Path, corpus: Path, *, voices: Path) -> dict[str
     return evaluate_speaker(load_speaker(folder), corpus)
 
 
-def _judged(
+def _compare(
     challenger: ModelRef, champion: ModelRef | None, corpus: Path, *, voices: ModelRef, unheard: bool
-) -> Verdict:
+) -> PromotionVerdict:
     clips = [clip for clip in read_labels([corpus]) if clip.speaker]
     recordings = recording_ids(clips)
     here: dict[str, Any] = {"corpus": str(corpus), "manifest": manifest_digest_from_ids(clips, recordings)}
-    replaced = champion if champion is not None and _fits(champion) else None
+    replaced = champion if champion is not None and _is_compatible(champion) else None
     refs = [challenger, *([replaced] if replaced else [])]
     folders = [loading.weights_folder(ref) for ref in refs]
     known = {
-        ref.label: overlapping_speakers(_told(ref, folder), clips, recordings)
+        ref.label: overlapping_speakers(_require_training_set(ref, folder), clips, recordings)
         for ref, folder in zip(refs, folders, strict=True)
     }
     both, speakers = set().union(*known.values()), {clip.speaker for clip in clips}
     here["n_left_out"] = len(both)
     if both and (not unheard or both == speakers):
-        return Verdict(False, _on_both_sides(known, speakers, corpus), **here)
+        return PromotionVerdict(False, _overlap_reason(known, speakers, corpus), **here)
     with tempfile.TemporaryDirectory() as place:
         left = write_without_speakers(both, corpus, Path(place)) if both else corpus
         speaker = loading.weights_folder(voices)
         results = [evaluate(challenger.name, folder, left, voices=speaker) for folder in folders]
-    kept = [_digest(challenger.name, result) for result in results]
+    kept = [_key_figures(challenger.name, result) for result in results]
     here |= {"challenger": kept[0], "champion": kept[1] if replaced else {}, "protocol": results[0].get("protocol", "")}
-    return _compared(challenger, champion, replaced, here)
+    return _decide(challenger, champion, replaced, here)
 
 
-def _compared(
+def _decide(
     challenger: ModelRef, champion: ModelRef | None, replaced: ModelRef | None, here: dict[str, Any]
-) -> Verdict:
+) -> PromotionVerdict:
     mine, theirs = here["challenger"], here["champion"]
     found = [key for key in _DECISIVE[challenger.name] if key in mine and (key in theirs or not theirs)]
     if not found or not math.isfinite(mine[found[0]]):
-        return Verdict(False, f"{challenger.label} has no figure to go by on {here['corpus']}", **here)
+        return PromotionVerdict(False, f"{challenger.label} has no figure to go by on {here['corpus']}", **here)
     metric = found[0]
     words = f"{FIGURES[challenger.name][metric]} {format_figure(mine, metric)}"
     if replaced is None:
         why = f"{champion.label} reads features that are no longer computed" if champion else "there is no champion"
-        return Verdict(True, f"{why}; {challenger.label} has {words}", metric, **here)
+        return PromotionVerdict(True, f"{why}; {challenger.label} has {words}", metric, **here)
     classes = [set(ref.metadata.get("classes", ())) for ref in (challenger, replaced)]
     if classes[0] != classes[1]:
         odd = ", ".join(sorted(classes[0] ^ classes[1]))
-        return Verdict(False, f"the two tell different classes apart ({odd}), so their figures say nothing", **here)
+        return PromotionVerdict(
+            False, f"the two tell different classes apart ({odd}), so their figures say nothing", **here
+        )
     worse = mine[metric] > theirs[metric] if metric in _LOWER_IS_BETTER else mine[metric] < theirs[metric]
     than = f"{words}, {replaced.label} {format_figure(theirs, metric)}"
-    return Verdict(not worse, f"{challenger.label} is {'worse' if worse else 'no worse'}: {than}", metric, **here)
+    return PromotionVerdict(
+        not worse, f"{challenger.label} is {'worse' if worse else 'no worse'}: {than}", metric, **here
+    )
 
 
-def _fits(ref: ModelRef) -> bool:
+def _is_compatible(ref: ModelRef) -> bool:
     try:
         check_features(ref)
     except ModelError:
@@ -132,7 +136,7 @@ def _fits(ref: ModelRef) -> bool:
     return True
 
 
-def _told(ref: ModelRef, folder: Path) -> Path:
+def _require_training_set(ref: ModelRef, folder: Path) -> Path:
     if not training_set.exists(folder):
         raise UsageError(
             f"{ref.label} does not say what it was trained on (no trained_on.txt), so that nobody can see whether a "
@@ -141,10 +145,10 @@ def _told(ref: ModelRef, folder: Path) -> Path:
     return folder
 
 
-def _on_both_sides(known: dict[str, set[str]], speakers: set[str], corpus: Path) -> str:
+def _overlap_reason(known: dict[str, set[str]], speakers: set[str], corpus: Path) -> str:
     both = sorted(set().union(*known.values()))
     whose = " and ".join(label for label, names in known.items() if names)
-    named = ", ".join(both[:_NAMED]) + (", …" if len(both) > _NAMED else "")
+    named = ", ".join(both[:_MAX_NAMED]) + (", …" if len(both) > _MAX_NAMED else "")
     left = len(speakers) - len(both)
     way_out = f", or --unheard to leave them out ({left} remain)" if left else "; nobody else is there"
     return (
@@ -153,6 +157,6 @@ def _on_both_sides(known: dict[str, set[str]], speakers: set[str], corpus: Path)
     )
 
 
-def _digest(name: str, result: dict[str, Any]) -> dict[str, Any]:
+def _key_figures(name: str, result: dict[str, Any]) -> dict[str, Any]:
     keys = [key for figure in FIGURES[name] for key in (figure, f"{figure}_interval")]
     return {key: result[key] for key in (*keys, "n", "n_speakers", "n_trials") if key in result}

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-_one_at_a_time = threading.Lock()  # threads of one worker would load the same model beside each other
+_load_lock = threading.Lock()  # threads of one worker would load the same model beside each other
 
 
 def own_speaker_encoder(ref: ModelRef, retry_policy: RetryPolicy = RetryPolicy()) -> SpeakerPyfunc | None:
@@ -43,7 +43,7 @@ def own_speaker_encoder(ref: ModelRef, retry_policy: RetryPolicy = RetryPolicy()
 
     Raises ModelError where it cannot be loaded.
     """
-    model = _behind(ref, retry_policy)
+    model = _raw_model(ref, retry_policy)
     return model if isinstance(model, SpeakerPyfunc) else None
 
 
@@ -51,7 +51,7 @@ def pretrained_emotion_model(ref: ModelRef, retry_policy: RetryPolicy = RetryPol
     """A version brought in from elsewhere, extractor and head. Raises ModelError where it is none."""
     from models.pretrained.emotion import PretrainedEmotion
 
-    model = _behind(ref, retry_policy)
+    model = _raw_model(ref, retry_policy)
     if not isinstance(model, PretrainedEmotion):
         raise ModelError(f"{ref.label} says that it has an extractor, and is none that was pulled: register it again")
     return model
@@ -60,7 +60,7 @@ def pretrained_emotion_model(ref: ModelRef, retry_policy: RetryPolicy = RetryPol
 def emotion_model(ref: ModelRef, retry_policy: RetryPolicy = RetryPolicy()) -> EmotionModel:
     """The version itself, which adapts to speakers; loaded once a process. Raises ModelError where it cannot be."""
     check_features(ref)
-    with _one_at_a_time:
+    with _load_lock:
         return _emotion_model(ref.uri, ref.metadata.get("registry"), retry_policy)
 
 
@@ -99,11 +99,11 @@ def sliding_embedder(ref: ModelRef, retry_policy: RetryPolicy = RetryPolicy()) -
     return listen
 
 
-def _behind(ref: ModelRef, retry_policy: RetryPolicy) -> Any:
+def _raw_model(ref: ModelRef, retry_policy: RetryPolicy) -> Any:
     """The object behind a version's pyfunc; None where it shows none."""
     check_features(ref)
-    with _one_at_a_time:
-        model = _raw(ref.uri, retry_policy)
+    with _load_lock:
+        model = _load_own(ref.uri, retry_policy)
     if model is not None:
         return model
     from models.registry import loading
@@ -115,9 +115,9 @@ def _behind(ref: ModelRef, retry_policy: RetryPolicy) -> Any:
 
 
 @functools.lru_cache(maxsize=8)
-def _raw(uri: str, retry_policy: RetryPolicy) -> Any:
+def _load_own(uri: str, retry_policy: RetryPolicy) -> Any:
     """What our own loader makes of a version; None where that is MLflow's to load, or to explain."""
-    with _own(uri, retry_policy) as own:
+    with _own_artifact(uri, retry_policy) as own:
         if own is None or own[0] == EMOTION_LOADER:
             return None
         try:
@@ -128,7 +128,7 @@ def _raw(uri: str, retry_policy: RetryPolicy) -> Any:
 
 @functools.lru_cache(maxsize=4)
 def _emotion_model(uri: str, tracking: str | None, retry_policy: RetryPolicy) -> EmotionModel:
-    with _own(uri, retry_policy) as own:
+    with _own_artifact(uri, retry_policy) as own:
         if own is not None and own[0] == EMOTION_LOADER:
             return EmotionModel.load(own[1])
     from models.registry import loading
@@ -137,7 +137,7 @@ def _emotion_model(uri: str, tracking: str | None, retry_policy: RetryPolicy) ->
 
 
 @contextmanager
-def _own(uri: str, retry_policy: RetryPolicy) -> Iterator[tuple[str, Path] | None]:
+def _own_artifact(uri: str, retry_policy: RetryPolicy) -> Iterator[tuple[str, Path] | None]:
     """A version's loader, where that is ours, and the folder that it loads, while that is here.
 
     None where only MLflow can tell. Raises TransientError and CredentialsError of a store that does not answer.

@@ -32,7 +32,7 @@ def train(
     labels = [label.strip() for label in classes.split(",")] if classes else None
     settings = given_flags(lake=lake)
     ref = flow(name=require_model(name), corpora=corpus, classes=labels, seed=seed, settings=settings)
-    metrics, card = open_registry(lake).measured(ref)
+    metrics, card = open_registry(lake).metrics_and_card(ref)
     if as_json:
         version = {"model": ref.name, "version": ref.version, "digest": ref.digest}
         print(json.dumps({**version, "metrics": metrics, "card": card}))

@@ -43,13 +43,13 @@ def pull(
     feature set, and a head. Models of transformers need the extra `hub`.
     """
     registry = open_registry(lake)
-    from models.pretrained import pull as pretrained
+    from models.pretrained.pull import pull_model
     from models.registry.mlflow_registry import CHALLENGER
 
     with tempfile.TemporaryDirectory() as work:
         kind: Any = wanted.value if wanted else None
         corpora = [Path(item) for item in corpus or []]
-        pulled = pretrained.pull(source, Path(work), place=place, revision=revision, wanted=kind, corpora=corpora)
+        pulled = pull_model(source, Path(work), place=place, revision=revision, wanted=kind, corpora=corpora)
         if not registry.versions(pulled.name):
             registry.champion(pulled.name)
         origin = pulled.origin

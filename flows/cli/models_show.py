@@ -10,7 +10,7 @@ from flows.cli.options import Json, Lake, Model, open_registry, require_model
 from flows.terminal.screen import make_console
 
 if TYPE_CHECKING:
-    from models.registry.mlflow_registry import Version
+    from models.registry.mlflow_registry import ModelVersion
 
 console = make_console()
 
@@ -54,13 +54,13 @@ def show(
         print(card or f"{ref.label} has no card: nobody wrote a README.md into its folder.")
         return
     (registered,) = (item for item in models.versions(name) if item.version == ref.version)
-    metrics, place = models.measured(ref)
+    metrics, place = models.metrics_and_card(ref)
     history = [change for change in read_changes(models, name) if ref.label in {change["version"], change["replaced"]}]
     answer = {"label": ref.label, **_row(registered), "metadata": ref.metadata, "metrics": metrics, "card_at": place}
     print(json.dumps({**answer, "card": card, "tags": dict(registered.tags), "changes": history}, default=str))
 
 
-def _row(item: "Version") -> dict[str, Any]:
+def _row(item: "ModelVersion") -> dict[str, Any]:
     tags = {key.removeprefix("undertone."): value for key, value in item.tags.items()}
     forced = " (forced)" if tags.get("forced") == "true" else ""
     return {

@@ -1,1 +1,1 @@
-"""Training data: labelled speech, augmentation, and the membership of training sets."""
+"""Training data: labelled speech, augmentation, and membership in training sets."""

@@ -1,4 +1,4 @@
-"""What telephony and compression leave of a voice, for training: real codecs, by way of memory."""
+"""Telephone and compression codecs for training: real encoders, run in memory."""
 
 import io
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from features.decode.config import SAMPLE_RATE
 
 
 class Codec(NamedTuple):
-    """How soundfile writes it."""
+    """A codec as soundfile writes it."""
 
     rate_hz: int
     container: str
@@ -29,21 +29,16 @@ CODECS: dict[str, Codec] = {
 }
 
 
-def through(
+def transcode(
     waveform: np.ndarray,  # (time,) float32 at 16 kHz
-    name: str,
+    codec: Codec,
 ) -> np.ndarray:  # (time,) float32 at 16 kHz
-    """The waveform as a receiver of CODECS[name] hears it, of the same length."""
-    return transcode(waveform, CODECS[name])
-
-
-def transcode(waveform: np.ndarray, codec: Codec) -> np.ndarray:
-    """The same through any codec that soundfile writes."""
-    sent = soxr.resample(waveform, SAMPLE_RATE, codec.rate_hz, quality="HQ").clip(-1, 1)
+    """Return the waveform as a receiver of `codec` hears it, of the same length."""
+    resampled = soxr.resample(waveform, SAMPLE_RATE, codec.rate_hz, quality="HQ").clip(-1, 1)
     file = io.BytesIO()
     options = {} if codec.compression is None else {"compression_level": codec.compression}
-    sf.write(file, sent, codec.rate_hz, format=codec.container, subtype=codec.subtype, **options)
+    sf.write(file, resampled, codec.rate_hz, format=codec.container, subtype=codec.subtype, **options)
     file.seek(0)
-    heard, rate = sf.read(file, dtype="float32")
-    heard = soxr.resample(heard, rate, SAMPLE_RATE, quality="HQ")[: len(waveform)]
-    return np.pad(heard, (0, len(waveform) - len(heard))).astype(np.float32)
+    decoded, rate = sf.read(file, dtype="float32")
+    decoded = soxr.resample(decoded, rate, SAMPLE_RATE, quality="HQ")[: len(waveform)]
+    return np.pad(decoded, (0, len(waveform) - len(decoded))).astype(np.float32)

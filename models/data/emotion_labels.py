@@ -1,6 +1,6 @@
-"""One word for an emotion, whatever a corpus or a model calls it."""
+"""Canonical names of emotions, from the words of corpora and models."""
 
-_OTHERS = {
+_SYNONYMS = {
     "anger": "ang angry",
     "calm": "",
     "contempt": "contemptuous",
@@ -11,14 +11,14 @@ _OTHERS = {
     "sadness": "sad",
     "surprise": "sur surprised ps pleasant_surprise",
 }
-_NAMES = {word: name for name, others in _OTHERS.items() for word in (name, *others.split())}
+_CANONICAL = {word: name for name, synonyms in _SYNONYMS.items() for word in (name, *synonyms.split())}
 
 
 def emotion_named(label: str) -> str:
-    """The usual name; a word that is none of these in lower case, with `_` for what a column's name cannot hold.
+    """Return the canonical name; an unknown word in lower case, with `_` for characters that a column cannot hold.
 
     >>> emotion_named("Angry"), emotion_named("hap"), emotion_named("Mixed feelings"), emotion_named("")
     ('anger', 'happiness', 'mixed_feelings', '')
     """
     word = "_".join("".join(c if c.isalnum() else " " for c in label.casefold()).split())
-    return _NAMES.get(word, word)
+    return _CANONICAL.get(word, word)

@@ -1,7 +1,7 @@
-"""Labelled speech: a folder with `labels.csv` (columns `path, speaker, emotion`), heard as the pipeline hears it.
+"""Labelled speech: a folder with `labels.csv` (columns `path, speaker, emotion`), segmented as by the pipeline.
 
-A column `corpus`, where there is one, tells corpora apart that share a folder, a column `license` says what model cards
-repeat; other columns are ignored. An empty cell means "not labelled".
+An optional column `corpus` tells corpora apart that share a folder; an optional column `license` is repeated in model
+cards; other columns are ignored. An empty cell means "not labelled".
 """
 
 import csv
@@ -21,12 +21,12 @@ from features.extraction.shard import find_speech_spans
 from features.segmentation.config import VadConfig
 
 _REQUIRED = ("path", "speaker", "emotion")
-_READ_AT_ONCE = 64
+_CLIPS_PER_BATCH = 64
 
 
 @dataclass(frozen=True)
 class Clip:
-    """One row of `labels.csv`; `speaker`, `emotion` and `licence` are empty where nothing is said of them."""
+    """One row of `labels.csv`; `speaker`, `emotion` and `licence` are empty where they are not labelled."""
 
     path: Path
     speaker: str
@@ -37,7 +37,7 @@ class Clip:
 
 @dataclass(frozen=True)
 class Speech:
-    """What is said in a clip: the speech that the pipeline's own voice activity detection finds, joined."""
+    """The speech of a clip: the spans that the pipeline's voice activity detection finds, joined."""
 
     clip: Clip
     recording_id: str  # first 12 hex of the SHA-256 of the file's bytes
@@ -45,21 +45,21 @@ class Speech:
 
 
 def read_labels(folders: Iterable[Path]) -> list[Clip]:
-    """The rows of every folder's `labels.csv`, in their order.
+    """Return the rows of every folder's `labels.csv`, in their order.
 
-    Raises CorpusError where it, or a file that it names, is missing; UsageError where it has not the columns.
+    Raises CorpusError where the list or a file in it is missing, UsageError where a column is missing.
     """
     return [clip for folder in folders for clip in _read_folder(Path(folder))]
 
 
 def manifest_digest(speech: Iterable[Speech]) -> str:
-    """12 hex that name a training set: what was heard, and what it was labelled; the order does not count."""
-    heard = list(speech)
-    return manifest_digest_from_ids([item.clip for item in heard], [item.recording_id for item in heard])
+    """Return 12 hex digits that name a training set: its recordings and their labels, in any order."""
+    items = list(speech)
+    return manifest_digest_from_ids([item.clip for item in items], [item.recording_id for item in items])
 
 
 def manifest_digest_from_ids(clips: Iterable[Clip], recordings: Iterable[str]) -> str:
-    """`manifest_digest` of clips whose content is known by its hash alone."""
+    """Return `manifest_digest` of clips and the hashes of their content."""
     rows = sorted((name, clip.corpus, clip.speaker, clip.emotion) for clip, name in zip(clips, recordings, strict=True))
     return digest("\n".join("\t".join(row) for row in rows).encode(), 12)
 
@@ -100,22 +100,22 @@ def _read_folder(folder: Path) -> list[Clip]:
 
 
 def read_speech(clips: Sequence[Clip], config: VadConfig = VadConfig()) -> Iterator[Speech]:
-    """The speech of each clip, in order; without clips that do not decode, and those in which nobody speaks.
+    """Yield the speech of each clip, in order, without clips that do not decode or hold no speech.
 
     The same content under another name counts once, as in the pipeline.
     """
     known: set[str] = set()
-    for first in range(0, len(clips), _READ_AT_ONCE):
-        heard: list[tuple[Clip, str, np.ndarray]] = []
-        for clip in clips[first : first + _READ_AT_ONCE]:
+    for first in range(0, len(clips), _CLIPS_PER_BATCH):
+        decoded: list[tuple[Clip, str, np.ndarray]] = []
+        for clip in clips[first : first + _CLIPS_PER_BATCH]:
             data = clip.path.read_bytes()
             recording_id = digest(data, 12)
             audio = decode(data)
             if isinstance(audio, Decoded) and recording_id not in known:
-                heard.append((clip, recording_id, audio.waveform))
+                decoded.append((clip, recording_id, audio.waveform))
                 known.add(recording_id)
-        found = find_speech_spans([waveform for *_, waveform in heard], config, torch.device("cpu"))
-        for (clip, recording_id, waveform), spans in zip(heard, found, strict=True):
+        found = find_speech_spans([waveform for *_, waveform in decoded], config, torch.device("cpu"))
+        for (clip, recording_id, waveform), spans in zip(decoded, found, strict=True):
             if spans:
                 pieces = [waveform[round(s.start_s * SAMPLE_RATE) : round(s.end_s * SAMPLE_RATE)] for s in spans]
                 yield Speech(clip, recording_id, np.concatenate(pieces))

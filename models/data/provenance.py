@@ -1,4 +1,4 @@
-"""What a model was made from: completes what its trainer wrote, for the card and the registry."""
+"""Provenance of a trained model: its data and code version, for the card and the registry."""
 
 import json
 from collections.abc import Sequence
@@ -12,10 +12,10 @@ from models.data.speaker_overlap import recording_ids
 
 
 def record(folder: Path, corpora: Sequence[Path]) -> None:
-    """Adds to `config.json` the data that a model just trained on `corpora` has heard, and the code's version.
+    """Add the training data of a model just trained on `corpora`, and the code's version, to `config.json`.
 
-    In its block `training`: `data` (clips, speakers and licences by corpus), and where the trainer did not say them
-    `manifest` and `code_version`. Beside it, hashes of the speakers' labels.
+    The block `training` gets `data` (clips, speakers and licences by corpus) and, where the trainer did not write them,
+    `manifest` and `code_version`. The hashes of the speakers' labels are written beside it.
     """
     clips = read_labels(corpora)
     seen = training_set.read(folder)
@@ -25,8 +25,8 @@ def record(folder: Path, corpora: Sequence[Path]) -> None:
             used.setdefault(recording, clip)  # the same content under another name counts once
     path = folder / "config.json"
     config = json.loads(path.read_text())
-    told = {"manifest": manifest_digest_from_ids(used.values(), used), "code_version": version("undertone")}
-    config["training"] = told | (config.get("training") or {}) | {"data": _by_corpus(list(used.values()))}
+    defaults = {"manifest": manifest_digest_from_ids(used.values(), used), "code_version": version("undertone")}
+    config["training"] = defaults | (config.get("training") or {}) | {"data": _by_corpus(list(used.values()))}
     path.write_text(json.dumps(config, indent=2) + "\n")
     training_set.write_speakers(folder, (clip.speaker for clip in used.values()))
 

@@ -1,4 +1,4 @@
-"""Is a speaker on both sides? Whom of a labelled folder a model has heard, and the folder without them."""
+"""Speaker overlap between training and evaluation: find it in a labelled folder, and write the folder without it."""
 
 import csv
 import io
@@ -11,12 +11,12 @@ from models.data.labelled_speech import Clip
 
 
 def recording_ids(clips: Sequence[Clip]) -> list[str]:
-    """The first 12 hex of the SHA-256 of each clip's bytes."""
+    """Return the first 12 hex digits of the SHA-256 of each clip's bytes."""
     return [digest(clip.path.read_bytes(), 12) for clip in clips]
 
 
 def overlapping_speakers(model: Path, clips: Sequence[Clip], recordings: Sequence[str]) -> set[str]:
-    """The speakers of `clips` that the model in the folder `model` was trained on, by a recording or by their label."""
+    """Return the speakers of `clips` in the training set of the folder `model`, by a recording or by their label."""
     seen, known = training_set.read(model), training_set.read_speakers(model)
     return {
         clip.speaker
@@ -26,7 +26,7 @@ def overlapping_speakers(model: Path, clips: Sequence[Clip], recordings: Sequenc
 
 
 def write_without_speakers(speakers: Collection[str], folder: Path, out: Path) -> Path:
-    """A `labels.csv` in `out` of the clips in `folder` of other speakers; its paths are absolute, nothing is copied."""
+    """Write a `labels.csv` into `out` of the clips of other speakers in `folder`; its paths are absolute."""
     rows = csv.DictReader(io.StringIO((folder / "labels.csv").read_text(encoding="utf-8-sig"), newline=""), restval="")
     columns = list(dict.fromkeys([*(rows.fieldnames or []), "corpus"]))
     with (out / "labels.csv").open("w", newline="", encoding="utf-8") as file:

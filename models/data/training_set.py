@@ -1,4 +1,4 @@
-"""What a model was trained on, by hashes in its folder, so that no evaluation counts as unseen what it has heard.
+"""Training set of a model, as hashes in its folder, so that no evaluation counts seen speakers as unseen.
 
 `trained_on.txt`, a line a recording: the first 12 hex of the SHA-256 of the file's bytes. `trained_on_speakers.txt`, a
 line a speaker: the same of the label in labels.csv, so that other recordings of a voice are known too.
@@ -14,27 +14,27 @@ _RECORDINGS, _SPEAKERS = "trained_on.txt", "trained_on_speakers.txt"
 
 
 def write(folder: Path, recordings: Iterable[str]) -> None:
-    """Sorted, each once."""
+    """Write the recordings, sorted, each once."""
     _write(folder / _RECORDINGS, recordings)
 
 
 def read(folder: Path) -> frozenset[str]:
-    """The recordings; none where the folder names none."""
+    """Return the recordings; none where the folder names none."""
     return _read(folder / _RECORDINGS)
 
 
 def write_speakers(folder: Path, labels: Iterable[str]) -> None:
-    """The hashes of the speakers' labels, sorted, each once."""
+    """Write the hashes of the speakers' labels, sorted, each once."""
     _write(folder / _SPEAKERS, map(speaker_hash, labels))
 
 
 def read_speakers(folder: Path) -> frozenset[str]:
-    """The hashes of the speakers' labels; none where the folder names none."""
+    """Return the hashes of the speakers' labels; none where the folder names none."""
     return _read(folder / _SPEAKERS)
 
 
 def exists(folder: Path) -> bool:
-    """Whether the folder says what the model was trained on."""
+    """Return whether the folder names the model's training recordings."""
     return (folder / _RECORDINGS).is_file()
 
 
@@ -43,7 +43,7 @@ def speaker_hash(label: str) -> str:
 
 
 def seen_speakers(speech: Iterable[Speech], trained_on: frozenset[str]) -> set[str]:
-    """The speakers of whom training had any recording: their other clips are not of unheard speakers either."""
+    """Return the speakers of whom training had any recording; their other clips are not unseen either."""
     return {item.clip.speaker for item in speech if item.recording_id in trained_on}
 
 

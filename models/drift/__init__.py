@@ -1,1 +1,1 @@
-"""Drift: distances between distributions."""
+"""Drift: histograms, and distances between distributions."""

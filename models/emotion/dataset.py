@@ -16,14 +16,14 @@ from features.dsp.gemaps import EGEMAPS_NAMES, egemaps_and_lld
 from features.dsp.suprasegmentals import SUPRASEGMENTAL_NAMES, suprasegmental
 from features.extraction.config import FeatureConfig
 from models.data.augmentation import rerecord
-from models.data.codecs import CODECS, through
+from models.data.codecs import CODECS, transcode
 from models.data.emotion_labels import emotion_named
 from models.data.labelled_speech import Speech, manifest_digest, read_labels, read_speech
 
 FEATURE_NAMES: tuple[str, ...] = (*EGEMAPS_NAMES, *SUPRASEGMENTAL_NAMES)
 _BATCH_SAMPLES = 60 * SAMPLE_RATE
-_SPEED = 0.08  # faster or slower by, at most
-_SPED, _CODED = 0.5, 0.35  # of the copies
+_MAX_SPEED_CHANGE = 0.08  # faster or slower by, at most
+_SPED_SHARE, _CODED_SHARE = 0.5, 0.35  # of the copies
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def build_table(speech: Sequence[Speech], classes: Sequence[str], *, n_copies: i
     random = np.random.default_rng(seed)
     generator = torch.Generator().manual_seed(seed)
     waveforms = [item.waveform for item in speech]
-    copies = (emotion_features(_copies(waveforms, random, generator)) for _ in range(n_copies))
+    copies = (emotion_features(_augment(waveforms, random, generator)) for _ in range(n_copies))
     corpora = sorted({item.clip.corpus for item in speech})
     return Table(
         classes=tuple(classes),
@@ -108,25 +108,25 @@ def emotion_features(waveforms: Sequence[np.ndarray]) -> Tensor:
     return values
 
 
-def _copies(
+def _augment(
     waveforms: Sequence[np.ndarray], random: np.random.Generator, generator: torch.Generator
 ) -> list[np.ndarray]:
     """Each clip once more: some at another speed, in another room at another level, some through a codec."""
-    sped = [_at_another_speed(waveform, random) if random.random() < _SPED else waveform for waveform in waveforms]
+    sped = [_change_speed(waveform, random) if random.random() < _SPED_SHARE else waveform for waveform in waveforms]
     copies: list[np.ndarray] = [np.empty(0)] * len(sped)
     for batch in sorted_batches([len(waveform) for waveform in sped], max_samples=_BATCH_SAMPLES):
         waveform, lengths = pad_batch([sped[index] for index in batch], torch.device("cpu"))
         heard = rerecord(waveform, generator).numpy()
         for index, row, length in zip(batch, heard, lengths.tolist(), strict=True):
             copies[index] = row[:length]
-    names = list(CODECS)
+    codecs = list(CODECS.values())
     for index, copy in enumerate(copies):
-        if random.random() < _CODED:
-            copies[index] = through(copy, names[random.integers(len(names))])
+        if random.random() < _CODED_SHARE:
+            copies[index] = transcode(copy, codecs[random.integers(len(codecs))])
     return copies
 
 
-def _at_another_speed(waveform: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    speed = random.uniform(1 - _SPEED, 1 + _SPEED)
+def _change_speed(waveform: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    speed = random.uniform(1 - _MAX_SPEED_CHANGE, 1 + _MAX_SPEED_CHANGE)
     changed = soxr.resample(waveform, SAMPLE_RATE * speed, SAMPLE_RATE, quality="LQ")
     return np.asarray(changed, np.float32)

@@ -19,7 +19,7 @@ from models.data.emotion_labels import emotion_named
 from models.data.labelled_speech import Speech
 from models.data.training_set import seen_speakers
 from models.emotion.dataset import Table, build_table, read_emotional_speech
-from models.emotion.fitting import Recipe, fit
+from models.emotion.fitting import EmotionRecipe, fit
 from models.emotion.model import EmotionModel
 from models.emotion.training import predict_adapted_logits, predict_logits, speaker_folds
 from models.metrics.bootstrap import interval_by_speaker
@@ -28,7 +28,7 @@ from models.speaker.linking import Decision, link_speakers
 from models.speaker.protocol import SpeakerEncoder
 from models.speaker.trials import embed_all
 
-_LEAVE_ONE_OUT = 10  # speakers: with more, four folds
+_MAX_LEAVE_ONE_OUT = 10  # speakers: with more, four folds
 
 
 @dataclass(frozen=True)
@@ -61,12 +61,12 @@ def evaluate_emotion(
         return _metrics(judged, table) | {
             "n_seen_in_training": 0,
             "protocol": f"the model as it is, on {len(table)} clips of speakers that it was not trained on",
-            "by_corpus": _by_corpus(judged, table),
+            "by_corpus": _metrics_by_corpus(judged, table),
         }
     classes = sorted({emotion_named(item.clip.emotion) for item in every})
     wide = build_table(every, classes, n_copies=recipe.n_copies, seed=seed)
     found = pipeline_speakers(speaker, every)
-    table, names = wide.with_classes(model.classes), found[np.isin(wide.labels, _indices(model.classes, wide))]
+    table, names = wide.with_classes(model.classes), found[np.isin(wide.labels, _class_indices(model.classes, wide))]
     seen = np.isin(table.speakers, list(heard))
     judged = score_clips(model, table, names)
     again = score_by_folds(table, names, recipe.folds, like=model, recipe=recipe, seed=seed)
@@ -79,7 +79,7 @@ def evaluate_emotion(
             f"same recipe, trained on other speakers of this folder ({recipe.folds} folds of speakers), so that every "
             "figure is of speakers not heard"
         ),
-        "by_corpus": _by_corpus(judged, table),
+        "by_corpus": _metrics_by_corpus(judged, table),
         "cross_validation": cross_validate(wide, found, model, recipe=recipe, seed=seed),
     }
 
@@ -95,24 +95,26 @@ def score_clips(model: EmotionModel, table: Table, found: np.ndarray) -> ClipPos
 
 
 def score_by_folds(
-    table: Table, found: np.ndarray, n_folds: int, *, like: EmotionModel, recipe: Recipe, seed: int
+    table: Table, found: np.ndarray, n_folds: int, *, like: EmotionModel, recipe: EmotionRecipe, seed: int
 ) -> ClipPosteriors:
     """The same by models that have not heard the clip's speaker."""
     folds = speaker_folds(table.speakers, n_folds)
     whole = ClipPosteriors(*(np.zeros((len(table), len(table.classes))) for _ in range(3)))
     for fold in np.unique(folds):
         held = folds == fold
-        model = _fitted(table.rows(~held), like, recipe=recipe, seed=seed)
+        model = _fit_like(table.rows(~held), like, recipe=recipe, seed=seed)
         part = score_clips(model, table.rows(held), found[held])
         for all_rows, rows in zip(vars(whole).values(), vars(part).values(), strict=True):
             all_rows[held] = rows
     return whole
 
 
-def cross_validate(wide: Table, found: np.ndarray, model: EmotionModel, *, recipe: Recipe, seed: int) -> dict[str, Any]:
+def cross_validate(
+    wide: Table, found: np.ndarray, model: EmotionModel, *, recipe: EmotionRecipe, seed: int
+) -> dict[str, Any]:
     """The recipe's figures within each corpus, with the model's classes and with all of its own, and across corpora."""
     result: dict[str, Any] = {}
-    chosen = np.isin(wide.labels, _indices(model.classes, wide))
+    chosen = np.isin(wide.labels, _class_indices(model.classes, wide))
     table, names = wide.with_classes(model.classes), found[chosen]
     corpora = [str(name) for name in np.unique(table.corpora)]
     options: dict[str, Any] = {"like": model, "recipe": recipe, "seed": seed}
@@ -124,7 +126,7 @@ def cross_validate(wide: Table, found: np.ndarray, model: EmotionModel, *, recip
             variants[f"{corpus}, {len(own)} classes"] = (wide.rows(there).with_classes(own), found[there])
         for label, (part, speakers) in variants.items():
             n_speakers = len(np.unique(part.speakers))
-            n_folds = n_speakers if n_speakers <= _LEAVE_ONE_OUT else 4
+            n_folds = n_speakers if n_speakers <= _MAX_LEAVE_ONE_OUT else 4
             how = "leave one speaker out" if n_folds == n_speakers else f"{n_folds} folds of speakers"
             result[label] = _metrics(score_by_folds(part, speakers, n_folds, **options), part) | {
                 "protocol": f"{how}, trained and tested within {corpus}"
@@ -132,7 +134,7 @@ def cross_validate(wide: Table, found: np.ndarray, model: EmotionModel, *, recip
     for corpus in corpora if len(corpora) > 1 else []:
         held = table.corpora == corpus
         others = "+".join(other for other in corpora if other != corpus)
-        trained = _fitted(table.rows(~held), model, recipe=recipe, seed=seed)
+        trained = _fit_like(table.rows(~held), model, recipe=recipe, seed=seed)
         result[f"{others}->{corpus}"] = _metrics(
             score_clips(trained, table.rows(held), names[held]), table.rows(held)
         ) | {"protocol": f"trained on all of {others}, tested on all of {corpus}"}
@@ -162,18 +164,18 @@ def pipeline_speakers(model: SpeakerEncoder | None, speech: Sequence[Speech]) ->
     return names.astype(str)
 
 
-def _recipe_of(model: EmotionModel) -> Recipe:
-    return Recipe(**model.training.get("recipe", {}))
+def _recipe_of(model: EmotionModel) -> EmotionRecipe:
+    return EmotionRecipe(**model.training.get("recipe", {}))
 
 
-def _fitted(table: Table, like: EmotionModel, *, recipe: Recipe, seed: int) -> EmotionModel:
+def _fit_like(table: Table, like: EmotionModel, *, recipe: EmotionRecipe, seed: int) -> EmotionModel:
     """A model of the table, as sure of itself as another."""
     model = fit(table, recipe=recipe, seed=seed)
     model.temperature, model.adapted_temperature = like.temperature, like.adapted_temperature
     return model
 
 
-def _indices(classes: Sequence[str], wide: Table) -> list[int]:
+def _class_indices(classes: Sequence[str], wide: Table) -> list[int]:
     return [wide.classes.index(name) for name in classes if name in wide.classes]
 
 
@@ -190,7 +192,7 @@ def _metrics(judged: ClipPosteriors, table: Table) -> dict[str, Any]:
     return result | {"n_speakers": len(np.unique(table.speakers))}
 
 
-def _by_corpus(judged: ClipPosteriors, table: Table) -> dict[str, Any]:
+def _metrics_by_corpus(judged: ClipPosteriors, table: Table) -> dict[str, Any]:
     result = {}
     for name in np.unique(table.corpora):
         here = table.corpora == name

@@ -15,11 +15,11 @@ from models.emotion.dataset import FEATURE_NAMES, Table, current_fingerprints
 from models.emotion.model import EmotionModel, Member, clip_features, compress, standardise
 from models.emotion.variance_components import VarianceComponents, decompose_variance
 
-_UNSURE = 0.6  # temperature before one is fitted: smoothed labels make timid logits
+_INITIAL_TEMPERATURE = 0.6  # temperature before one is fitted: smoothed labels make timid logits
 
 
 @dataclass(frozen=True)
-class Recipe:
+class EmotionRecipe:
     """How the model is fitted. Every clip counts as it is, and in `n_copies` as other rooms and lines would give it."""
 
     n_copies: int = 6
@@ -40,12 +40,12 @@ class Recipe:
     folds: int = 5  # of speakers, for the temperature
 
 
-def fit(table: Table, *, recipe: Recipe, seed: int) -> EmotionModel:
+def fit(table: Table, *, recipe: EmotionRecipe, seed: int) -> EmotionModel:
     """A model of the clips in `table`; classes and corpora count alike however often they occur."""
     mean, scale = _scale(table)
     values = standardise(table.values, mean, scale)
-    known = [_taken_apart(copy, table) for copy in values]
-    shown = _Shown(values, known, table, recipe)
+    known = [_decompose(copy, table) for copy in values]
+    shown = _ExampleSampler(values, known, table, recipe)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         members = _fit_members(shown, recipe, len(table.classes))
@@ -58,8 +58,8 @@ def fit(table: Table, *, recipe: Recipe, seed: int) -> EmotionModel:
         feature_names=FEATURE_NAMES,
         features=current_fingerprints(),
         classes=table.classes,
-        temperature=_UNSURE,
-        adapted_temperature=_UNSURE,
+        temperature=_INITIAL_TEMPERATURE,
+        adapted_temperature=_INITIAL_TEMPERATURE,
     )
 
 
@@ -69,19 +69,21 @@ def _scale(table: Table) -> tuple[Tensor, Tensor]:
     mean, rough = values[0].mean(0), values[0].std(0).clamp_min(1e-6)
     rest = []
     for copy in (values - mean) / rough:
-        found = _taken_apart(copy, table)
+        found = _decompose(copy, table)
         rest.append(copy - found.corpora - found.speakers)
     return mean, rough * torch.cat(rest).square().mean(0).sqrt().clamp_min(1e-3)
 
 
-def _taken_apart(copy: Tensor, table: Table) -> VarianceComponents:
+def _decompose(copy: Tensor, table: Table) -> VarianceComponents:
     return decompose_variance(copy, table.labels, table.speakers, table.corpora, n_classes=len(table.classes))
 
 
-class _Shown:
+class _ExampleSampler:
     """Draws what the networks are shown: a class of a corpus as often as any other, offsets taken away or not."""
 
-    def __init__(self, values: Tensor, known: Sequence[VarianceComponents], table: Table, recipe: Recipe) -> None:
+    def __init__(
+        self, values: Tensor, known: Sequence[VarianceComponents], table: Table, recipe: EmotionRecipe
+    ) -> None:
         self.recipe = recipe
         self.values = values.flatten(0, 1)
         self.corpora = torch.cat([parts.corpora for parts in known])
@@ -109,7 +111,7 @@ class _Shown:
         return features, self.labels[drawn], self.has[self.corpus[drawn]]
 
 
-def _fit_members(shown: _Shown, recipe: Recipe, n_classes: int) -> list[Member]:
+def _fit_members(shown: _ExampleSampler, recipe: EmotionRecipe, n_classes: int) -> list[Member]:
     n_features = shown.values.shape[1]
     hidden = [recipe.hidden] * recipe.n_networks + [0] * recipe.n_linear
     members = nn.ModuleList(Member(n_features, n_classes, hidden=n, dropout=recipe.dropout) for n in hidden)
@@ -129,7 +131,7 @@ def _fit_members(shown: _Shown, recipe: Recipe, n_classes: int) -> list[Member]:
     return list(members.eval())  # type: ignore[arg-type]
 
 
-def _fit_linear(shown: _Shown, n: int, recipe: Recipe, n_classes: int) -> Member:
+def _fit_linear(shown: _ExampleSampler, n: int, recipe: EmotionRecipe, n_classes: int) -> Member:
     """Ridge logistic regression on the `n` clips as they are, all offsets taken away; classes count alike."""
     features = clip_features((shown.values - shown.corpora - shown.speakers)[:n])
     labels, has = shown.labels[:n], shown.has[shown.corpus[:n]]

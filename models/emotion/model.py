@@ -24,9 +24,9 @@ from models.emotion import speaker_adaptation
 from models.emotion.speaker_adaptation import Prior
 
 CLASSES = ("anger", "happiness", "neutral", "sadness")
-_FARTHEST = 10.0  # deviations that a raw feature is taken for at most, so that no speaker's mean hangs on one
-_TOLD = 4.0  # deviations beyond which a feature says no more
-_LINEAR = 0.6  # its share of the logits, where offsets are known
+_MAX_DEVIATIONS = 10.0  # deviations that a raw feature is taken for at most, so that no speaker's mean hangs on one
+_MAX_INPUT = 4.0  # deviations beyond which a feature says no more
+_LINEAR_SHARE = 0.6  # its share of the logits, where offsets are known
 
 
 class Member(nn.Module):
@@ -101,7 +101,7 @@ class EmotionModel:
         """What the networks say together."""
         shown = clip_features(standardised)
         logits = torch.stack([member(shown) for member in self.members]).mean(0)
-        return (1 - _LINEAR) * logits + _LINEAR * self.linear(shown) if adapted else logits
+        return (1 - _LINEAR_SHARE) * logits + _LINEAR_SHARE * self.linear(shown) if adapted else logits
 
     def probabilities(self, standardised: Tensor, *, adapted: bool) -> Tensor:
         """(n, n_features) to (n, n_classes) float64, each row sums to one."""
@@ -162,7 +162,7 @@ class EmotionModel:
             state = {k: v.float() for k, v in parse((folder / "weights.safetensors").read_bytes()).items()}
             mean, scale = state.pop("mean"), state.pop("scale")
             prior = Prior(**{field.name: state.pop(f"prior.{field.name}") for field in fields(Prior)})
-            members = _members_for(state)
+            members = _build_members(state)
             linear = Member(len(mean), len(stored["classes"]), hidden=0)
             nn.ModuleDict({"members": nn.ModuleList(members), "linear": linear}).load_state_dict(state)
             return cls(
@@ -188,7 +188,7 @@ class EmotionModel:
 
 def clip_features(standardised: Tensor) -> Tensor:
     """What the networks are told: four deviations at most."""
-    return standardised.clamp(-_TOLD, _TOLD)
+    return standardised.clamp(-_MAX_INPUT, _MAX_INPUT)
 
 
 def compress(features: Tensor) -> Tensor:
@@ -198,10 +198,10 @@ def compress(features: Tensor) -> Tensor:
 
 def standardise(features: Tensor, mean: Tensor, scale: Tensor) -> Tensor:
     """(…, n_features), compressed, in deviations from the mean, ten at most; 0 where a feature is not finite."""
-    return ((compress(features) - mean) / scale).nan_to_num(0.0, 0.0, 0.0).clamp(-_FARTHEST, _FARTHEST)
+    return ((compress(features) - mean) / scale).nan_to_num(0.0, 0.0, 0.0).clamp(-_MAX_DEVIATIONS, _MAX_DEVIATIONS)
 
 
-def _members_for(state: dict[str, Tensor]) -> list[Member]:
+def _build_members(state: dict[str, Tensor]) -> list[Member]:
     members = []
     for index in range(len({name.split(".")[1] for name in state if name.startswith("members.")})):
         n_classes, width = state[f"members.{index}.outer.weight"].shape

@@ -21,9 +21,9 @@ import torch
 from torch import Tensor
 
 ROUNDS = 2  # of beliefs from offsets, and offsets from beliefs
-_FULL_S = 2.0  # of speech: shorter utterances weigh less
-_TRUST = 0.3  # of the between-speaker variance, where a speaker's moods are not mixed: beliefs err
-_MIXED = 0.7  # of the greatest entropy: from here on a speaker's moods begin to count as mixed
+_FULL_WEIGHT_S = 2.0  # of speech: shorter utterances weigh less
+_MIN_BETWEEN_SHARE = 0.3  # of the between-speaker variance, where a speaker's moods are not mixed: beliefs err
+_MIXED_ENTROPY = 0.7  # of the greatest entropy: from here on a speaker's moods begin to count as mixed
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,13 @@ class Sums:
     def from_utterances(cls, speakers: Sequence[str], weight: Tensor, features: Tensor, posteriors: Tensor) -> Self:
         """Of m utterances: (m,), (m, n_features), (m, n_classes)."""
         weight = weight.double()[:, None]
-        names, (total, seen, believed) = _added(speakers, weight, features * weight, posteriors * weight)
+        names, (total, seen, believed) = _sum_by_name(speakers, weight, features * weight, posteriors * weight)
         return cls(names, total[:, 0], seen, believed)
 
     @classmethod
     def merge(cls, parts: Sequence[Self]) -> Self:
         """The sums of all parts, each of some of the speakers."""
-        names, (weight, features, posteriors) = _added(
+        names, (weight, features, posteriors) = _sum_by_name(
             [name for part in parts for name in part.speakers],
             torch.cat([part.weight for part in parts])[:, None],
             torch.cat([part.features for part in parts]),
@@ -66,7 +66,7 @@ class Sums:
 
 def utterance_weight(seconds: Tensor) -> Tensor:
     """How much an utterance says of its speaker, 0 to 1: in full from two seconds of speech on."""
-    return (seconds / _FULL_S).clamp(0, 1)
+    return (seconds / _FULL_WEIGHT_S).clamp(0, 1)
 
 
 def corpus_offset(sums: Sums, prior: Prior) -> Tensor:
@@ -85,7 +85,7 @@ def speaker_offsets(sums: Sums, prior: Prior) -> Tensor:
     corpus, mixed = corpus_offset(sums, prior), mixedness(sums.posteriors)[:, None]
     unusual = sums.posteriors / n - sums.posteriors.sum(0) / sums.weight.sum().clamp_min(1e-9)
     own = sums.features / n - corpus - (1 - mixed) * (unusual @ prior.class_means.double())
-    between = (_TRUST + (1 - _TRUST) * mixed) * prior.between
+    between = (_MIN_BETWEEN_SHARE + (1 - _MIN_BETWEEN_SHARE) * mixed) * prior.between
     return corpus + own * (n * between / (n * between + prior.within))
 
 
@@ -103,7 +103,7 @@ def mixedness(
     n, n_classes = posteriors.sum(-1), posteriors.shape[-1]
     share = posteriors / n[..., None].clamp_min(1e-9)
     entropy = -torch.xlogy(share, share).sum(-1) / math.log(max(2, n_classes))
-    return ((entropy - _MIXED) / (1 - _MIXED)).clamp(0, 1).square() * n / (n + n_classes)
+    return ((entropy - _MIXED_ENTROPY) / (1 - _MIXED_ENTROPY)).clamp(0, 1).square() * n / (n + n_classes)
 
 
 def adapt(
@@ -127,7 +127,7 @@ def adapt(
     return features - offset
 
 
-def _added(names: Sequence[str], *values: Tensor) -> tuple[tuple[str, ...], list[Tensor]]:
+def _sum_by_name(names: Sequence[str], *values: Tensor) -> tuple[tuple[str, ...], list[Tensor]]:
     """The names, sorted, each once, and the sums of each one's rows, in float64."""
     known = sorted(set(names))
     row = {name: index for index, name in enumerate(known)}

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from data_contracts.errors import UsageError
 from models.emotion.dataset import Table, build_table, read_emotional_speech
-from models.emotion.fitting import Recipe, fit
+from models.emotion.fitting import EmotionRecipe, fit
 from models.emotion.model import CLASSES, EmotionModel
 from models.metrics.bootstrap import interval_by_speaker
 from models.metrics.classification import classification_metrics, uar
@@ -28,7 +28,7 @@ def train_emotion(
     *,
     seed: int = 0,
     classes: Sequence[str] = CLASSES,
-    recipe: Recipe = Recipe(),
+    recipe: EmotionRecipe = EmotionRecipe(),
 ) -> dict[str, Any]:
     """Trains on the clips of `corpora` that are labelled with one of `classes`, and writes the model to `out`.
 
@@ -70,7 +70,7 @@ class ClipLogits:
     adapted: Tensor  # with its corpus and, as labelled, its speaker
 
 
-def predict_out_of_fold(table: Table, folds: np.ndarray, *, recipe: Recipe, seed: int) -> ClipLogits:
+def predict_out_of_fold(table: Table, folds: np.ndarray, *, recipe: EmotionRecipe, seed: int) -> ClipLogits:
     """What models say that have heard nobody of a clip's fold."""
     alone = torch.zeros(len(table), len(table.classes))
     adapted = alone.clone()

@@ -9,8 +9,8 @@ from torch import Tensor
 from models.emotion.speaker_adaptation import Prior
 
 _ROUNDS = 4
-_LEAST = 1e-3  # variance, where a feature never moves
-_CORPORA = 4.0  # times the speakers' variance: corpora lie at least so far apart, when one or two are known
+_MIN_VARIANCE = 1e-3  # variance, where a feature never moves
+_MIN_CORPUS_RATIO = 4.0  # times the speakers' variance: corpora lie at least so far apart, when one or two are known
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,12 @@ def decompose_variance(
         found = of_class.means(values - corpus - speaker)
         means[torch.from_numpy(of_class.names.astype(int))] = found - found.mean(0)
         rest = values - corpus - speaker - means[torch.from_numpy(labels)]
-        within = rest.var(0).clamp_min(_LEAST)
-        between = own.var(0, correction=0).clamp_min(_LEAST)
+        within = rest.var(0).clamp_min(_MIN_VARIANCE)
+        between = own.var(0, correction=0).clamp_min(_MIN_VARIANCE)
     apart = corpus_means.var(0, correction=0) if len(corpus_means) > 1 else torch.zeros_like(between)
-    prior = Prior(between.float(), within.float(), torch.maximum(apart, _CORPORA * between).float(), means.float())
+    prior = Prior(
+        between.float(), within.float(), torch.maximum(apart, _MIN_CORPUS_RATIO * between).float(), means.float()
+    )
     return VarianceComponents(corpus.float(), speaker.float(), means.float(), prior)
 
 

@@ -1,4 +1,4 @@
-"""How sure is a figure? Intervals over speakers: clips of one voice are no independent witnesses."""
+"""Bootstrap intervals over speakers: clips of one voice are not independent observations."""
 
 from collections.abc import Callable, Sequence
 
@@ -14,18 +14,18 @@ def interval_by_speaker(
     n: int = 1000,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """The 95% percentile interval of `statistic(rows)` when whole speakers are drawn again with replacement.
+    """Return the 95% percentile interval of `statistic(rows)`, whole speakers resampled with replacement.
 
-    `rows` are indices of clips, a speaker's as often as they were drawn. With one speaker there is nothing to draw:
-    (nan, nan). Efron and Tibshirani, An Introduction to the Bootstrap, 1993.
+    `rows` are indices of clips, a speaker's as often as the speaker was resampled. (nan, nan) with a single
+    speaker. Efron and Tibshirani, An Introduction to the Bootstrap, 1993.
     """
-    names, owner = np.unique(np.asarray(speakers), return_inverse=True)
+    names, speaker_index = np.unique(np.asarray(speakers), return_inverse=True)
     if len(names) < 2:
         return float("nan"), float("nan")
-    clips = [np.flatnonzero(owner == index) for index in range(len(names))]
+    clips = [np.flatnonzero(speaker_index == index) for index in range(len(names))]
     random = np.random.default_rng(seed)
-    drawn = [
+    resampled = [
         statistic(np.concatenate([clips[i] for i in random.integers(len(names), size=len(names))])) for _ in range(n)
     ]
-    low, high = np.nanquantile(drawn, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
+    low, high = np.nanquantile(resampled, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
     return float(low), float(high)

@@ -1,4 +1,4 @@
-"""The figures that models are judged by: their names, and how people and MLflow are told them."""
+"""Names of the models' metrics, and their format for people and for MLflow."""
 
 import math
 import re
@@ -21,13 +21,13 @@ FIGURES: dict[str, dict[str, str]] = {
         "false_rejects": "rejected",
     },
 }
-"""By model, and what tables call them."""
+"""Headings of the metrics, by model."""
 
 _NOT_IN_MLFLOW = re.compile(r"[^\w\-. :/]", re.ASCII)
 
 
 def format_figure(section: Mapping[str, Any], key: str) -> str:
-    """A figure with its interval, for people; empty where there is none.
+    """Return a metric with its interval, for people; empty where there is none.
 
     >>> format_figure({"uar": 0.7, "uar_interval": [0.6, 0.8]}, "uar")
     '0.700 [0.600, 0.800]'
@@ -40,7 +40,7 @@ def format_figure(section: Mapping[str, Any], key: str) -> str:
 
 
 def sections(name: str, figures: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The figures over everything, then of each part that has some of its own: by corpus, by length, …"""
+    """Yield the metrics over everything, then those of each part: by corpus, by length, …"""
     if any(key in figures for key in FIGURES[name]):
         yield "all", figures
     for by, parts in figures.items():
@@ -54,7 +54,7 @@ def sections(name: str, figures: Mapping[str, Any]) -> Iterator[tuple[str, Mappi
 
 
 def flatten(values: Any, name: str = "") -> dict[str, Any]:
-    """Nested values under one name each, as MLflow spells names; an item of a list has its place for a name.
+    """Return nested values under one name each, as MLflow spells names; an item of a list is named by its index.
 
     >>> flatten({"uar": 0.5, "by_corpus": {"lab & street": {"n": 3}}, "uar_interval": [0.4, 0.6]})
     {'uar': 0.5, 'by_corpus/lab _ street/n': 3, 'uar_interval/0': 0.4, 'uar_interval/1': 0.6}
@@ -68,6 +68,6 @@ def flatten(values: Any, name: str = "") -> dict[str, Any]:
 
 
 def finite_numbers(values: Mapping[str, Any]) -> dict[str, float]:
-    """Those of `flatten` that are finite numbers."""
+    """Return the finite numbers among the flattened values."""
     found = {key: value for key, value in flatten(values).items() if isinstance(value, int | float)}
     return {key: float(value) for key, value in found.items() if math.isfinite(value)}

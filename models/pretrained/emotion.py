@@ -23,7 +23,7 @@ from models.pretrained.extractor import Extractor
 
 FEATURE_SET = "emotion_embeddings"
 DIMENSIONS = ("arousal", "valence", "dominance")
-_one_at_a_time = threading.Lock()  # transformers builds networks under global switches
+_build_lock = threading.Lock()  # transformers builds networks under global switches
 _EXTRACTOR, _HEAD = "extractor.safetensors", "head.safetensors"
 
 
@@ -51,7 +51,7 @@ class PretrainedEmotion:
     @cached_property
     def extractor(self) -> Extractor:
         try:
-            with _one_at_a_time:
+            with _build_lock:
                 return Extractor(self.config["extractor"], load_file(self.folder / _EXTRACTOR))
         except (OSError, SafetensorError) as error:
             raise ModelError(f"expected {_EXTRACTOR} in {self.folder}: {error}") from error

@@ -17,7 +17,9 @@ from data_contracts.errors import ModelError
 from models.speechbrain_compat import speechbrain_importable
 
 SAMPLE_RATE = 16_000
-_LEAST = 1_600  # samples: a shorter utterance is followed by silence, or the first convolutions find no frame in it
+_MIN_SAMPLES = (
+    1_600  # samples: a shorter utterance is followed by silence, or the first convolutions find no frame in it
+)
 
 
 class Extractor:
@@ -56,7 +58,7 @@ class Extractor:
         return torch.stack(rows)
 
     def _one(self, samples: Tensor) -> Tensor:  # (time,) to (dim,)
-        samples = F.pad(samples, (0, max(0, _LEAST - len(samples))))
+        samples = F.pad(samples, (0, max(0, _MIN_SAMPLES - len(samples))))
         shown = self._shown(samples)
         found = self.network(shown)
         if self.spec["shape"] == "classifier":

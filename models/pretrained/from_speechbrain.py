@@ -54,7 +54,7 @@ def convert_speaker(folder: Path, *, training: dict[str, Any]) -> PretrainedSpea
         from speechbrain.inference.classifiers import EncoderClassifier
         from speechbrain.utils.fetching import LocalStrategy
     with tempfile.TemporaryDirectory() as place:
-        clean = _clean(folder, Path(place) / "clean")
+        clean = _copy_without_code(folder, Path(place) / "clean")
         here = {"pretrained_path": str(clean)} if "pretrained_path" in values else {}
         try:
             model = EncoderClassifier.from_hparams(
@@ -92,9 +92,9 @@ def convert_emotion(
         raise ModelError(f"expected avg_pool with return_std: False in {folder / _YAML}: only means are read")
     with tempfile.TemporaryDirectory() as place:
         state = checkpoint.read(folder / f"{_ENCODER}.ckpt")
-        config, shown = _encoder(folder, values, state, Path(place) / "hub", encoder_from)
+        config, shown = _encoder_config(folder, values, state, Path(place) / "hub", encoder_from)
         norm_output = bool(values.get(_ENCODER, {}).get("output_norm", False))
-        weights, norm_input = _through_speechbrain(folder, config, shown, Path(place), norm_output=norm_output)
+        weights, norm_input = _load_encoder(folder, config, shown, Path(place), norm_output=norm_output)
     head = checkpoint.read(folder / "model.ckpt")
     weight = [value for name, value in head.items() if name.endswith("weight")]
     bias = [value for name, value in head.items() if name.endswith("bias")]
@@ -118,7 +118,7 @@ def convert_emotion(
     )
 
 
-def _through_speechbrain(
+def _load_encoder(
     folder: Path, config: dict[str, Any], shown: dict[str, Any], place: Path, *, norm_output: bool
 ) -> tuple[dict[str, Tensor], bool]:
     """The encoder's weights as SpeechBrain's wrapper holds them, and whether it levels what it hears."""
@@ -141,7 +141,7 @@ def _through_speechbrain(
         return weights, bool(wrapper.normalize_wav)
 
 
-def _encoder(
+def _encoder_config(
     folder: Path,
     values: dict[str, Any],
     state: dict[str, Tensor],
@@ -188,7 +188,7 @@ def _arguments(values: dict[str, Any], name: str) -> dict[str, Any]:
     return {key: value for key, value in found.items() if key != "device"}
 
 
-def _clean(folder: Path, to: Path) -> Path:
+def _copy_without_code(folder: Path, to: Path) -> Path:
     to.mkdir()
     shutil.copy(folder / _YAML, to)
     for path in folder.glob("*.ckpt"):

@@ -30,7 +30,7 @@ def is_transformers(folder: Path) -> bool:
 
 def convert_emotion(folder: Path, into: Path, *, training: dict[str, Any]) -> None:
     """Writes a folder for `PretrainedEmotion`. Raises ModelError for an architecture that is no audio classifier."""
-    values = _config(folder)
+    values = _read_config(folder)
     with import_transformers() as transformers:
         known = set(transformers.models.auto.modeling_auto.MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES.values())
     named = (values.get("architectures") or [""])[0]
@@ -41,8 +41,8 @@ def convert_emotion(folder: Path, into: Path, *, training: dict[str, Any]) -> No
             f"expected an audio-classification model in {folder}: one of {', '.join(sorted(known))}, or "
             f"Wav2Vec2ForSpeechClassification with classifier.dense and classifier.out_proj; found {named or 'none'}"
         )
-    taken = _from_speech_head if own_head else _from_classifier
-    spec, weights, head = taken(values, state, _shown(folder, values))
+    taken = _split_speech_head if own_head else _split_classifier
+    spec, weights, head = taken(values, state, _preprocessor_config(folder, values))
     labels = output_labels(values, n=_n_outputs(head))
     emotion.write_pretrained_emotion(
         into,
@@ -79,19 +79,19 @@ def output_labels(values: Mapping[str, Any], *, n: int) -> list[tuple[str, str]]
 Head = Sequence[tuple[Tensor, Tensor | None] | str]
 
 
-def _from_classifier(
+def _split_classifier(
     values: dict[str, Any], state: dict[str, Tensor], shown: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Tensor], Head]:
     with import_transformers() as transformers:
-        network = _loaded(transformers.AutoModelForAudioClassification, values, state)
+        network = _load_network(transformers.AutoModelForAudioClassification, values, state)
     name, layer = _last_layer(network, shown)
     network.set_submodule(name, nn.Identity())
-    spec = {"shape": "classifier", "head": name, "transformers": _plain(network.config), "preprocessor": shown}
+    spec = {"shape": "classifier", "head": name, "transformers": _config_values(network.config), "preprocessor": shown}
     bias = None if layer.bias is None else layer.bias.data
     return spec, dict(network.state_dict()), [(layer.weight.data, bias)]
 
 
-def _from_speech_head(
+def _split_speech_head(
     values: dict[str, Any], state: dict[str, Tensor], shown: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Tensor], Head]:
     pooling = values.get("pooling_mode", "mean")
@@ -100,15 +100,15 @@ def _from_speech_head(
     head = {key: value for key, value in state.items() if key.startswith("classifier.")}
     with import_transformers() as transformers:
         encoder = {key: value for key, value in state.items() if key not in head}
-        network = _loaded(transformers.AutoModel, values, encoder)
-    spec = {"shape": "encoder", "transformers": _plain(network.config), "preprocessor": shown}
+        network = _load_network(transformers.AutoModel, values, encoder)
+    spec = {"shape": "encoder", "transformers": _config_values(network.config), "preprocessor": shown}
     layers = [
         (head[f"classifier.{name}.weight"], head.get(f"classifier.{name}.bias")) for name in ("dense", "out_proj")
     ]
     return spec, dict(network.state_dict()), [layers[0], "tanh", layers[1]]
 
 
-def _loaded(kind: Any, values: dict[str, Any], state: dict[str, Tensor]) -> nn.Module:
+def _load_network(kind: Any, values: dict[str, Any], state: dict[str, Tensor]) -> nn.Module:
     """Through the library's own loader, which knows the names of older versions, from tensors alone."""
     with tempfile.TemporaryDirectory() as place:
         save_file(
@@ -160,7 +160,7 @@ def _last_layer(network: Any, shown: dict[str, Any]) -> tuple[str, nn.Linear]:
     return found[-1], linear[found[-1]]
 
 
-def _shown(folder: Path, values: dict[str, Any]) -> dict[str, Any]:
+def _preprocessor_config(folder: Path, values: dict[str, Any]) -> dict[str, Any]:
     """The plain values of the folder's feature extractor; where a model of waveforms has none, the usual ones."""
     path = folder / "preprocessor_config.json"
     try:
@@ -176,7 +176,7 @@ def _shown(folder: Path, values: dict[str, Any]) -> dict[str, Any]:
     return json.loads(json.dumps({key: value for key, value in plain.items() if key not in {"mel_filters", "window"}}))  # type: ignore[no-any-return]
 
 
-def _config(folder: Path) -> dict[str, Any]:
+def _read_config(folder: Path) -> dict[str, Any]:
     try:
         values = json.loads((folder / "config.json").read_text())
     except (OSError, ValueError) as error:
@@ -186,7 +186,7 @@ def _config(folder: Path) -> dict[str, Any]:
     return values
 
 
-def _plain(config: Any) -> dict[str, Any]:
+def _config_values(config: Any) -> dict[str, Any]:
     values = json.loads(config.to_json_string(use_diff=False))
     return {key: value for key, value in values.items() if key not in {"dtype", "torch_dtype", "_name_or_path"}}
 

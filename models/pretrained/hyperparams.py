@@ -11,7 +11,7 @@ import yaml
 
 from data_contracts.errors import ModelError
 
-_BUILT = {
+_ALLOWED_CLASSES = {
     "speechbrain.dataio.encoder.CategoricalEncoder",
     "speechbrain.lobes.features.Fbank",
     "speechbrain.lobes.models.ECAPA_TDNN.Classifier",
@@ -22,7 +22,7 @@ _BUILT = {
     "speechbrain.utils.parameter_transfer.Pretrainer",
     "torch.nn.ModuleList",
 }
-_VALUES = {"!ref", "!tuple", "!copy", "!PLACEHOLDER"}  # HyperPyYAML's own, which build nothing
+_VALUE_TAGS = {"!ref", "!tuple", "!copy", "!PLACEHOLDER"}  # HyperPyYAML's own, which build nothing
 _REFERENCE = re.compile(r"<([^<>]+)>")
 
 
@@ -33,11 +33,16 @@ def check(path: Path) -> None:
         raise ModelError(f"expected no YAML directive in {path}, found one: it could rename the tags that are checked")
     for tag in _tags(path, text):
         kind, _, target = tag.partition(":")
-        if tag in _VALUES or (kind == "!new" and target in _BUILT) or tag.startswith("tag:yaml.org,2002:str"):
+        if (
+            tag in _VALUE_TAGS
+            or (kind == "!new" and target in _ALLOWED_CLASSES)
+            or tag.startswith("tag:yaml.org,2002:str")
+        ):
             continue
         raise ModelError(
             f"{path} asks for {tag!r}, which would run code that its folder chooses; allowed are !ref and !new of "
-            f"{', '.join(sorted(_BUILT))}. If you trust it, load it yourself and train a head on what it computes"
+            f"{', '.join(sorted(_ALLOWED_CLASSES))}. If you trust it, load it yourself and train a head on what it "
+            "computes"
         )
 
 
@@ -47,19 +52,19 @@ def read_values(path: Path) -> dict[str, Any]:
     Raises ModelError where it is no YAML of names and values.
     """
     try:
-        found = yaml.load(_text(path), Loader=_Plain)
+        found = yaml.load(_text(path), Loader=_ValueLoader)
     except yaml.YAMLError as error:
         raise ModelError(f"{path} cannot be read as YAML: {error}") from error
     if not isinstance(found, dict):
         raise ModelError(f"expected names and values in {path}, found {type(found).__name__}")
-    return {key: _resolved(value, found, depth=0) for key, value in found.items()}
+    return {key: _resolve(value, found, depth=0) for key, value in found.items()}
 
 
-class _Plain(yaml.SafeLoader):  # type: ignore[misc]
+class _ValueLoader(yaml.SafeLoader):  # type: ignore[misc]
     """Every tag of HyperPyYAML is the data behind it."""
 
 
-def _data(loader: yaml.SafeLoader, _suffix: str, node: yaml.Node) -> Any:
+def _construct_data(loader: yaml.SafeLoader, _suffix: str, node: yaml.Node) -> Any:
     if isinstance(node, yaml.MappingNode):
         return loader.construct_mapping(node, deep=True)
     if isinstance(node, yaml.SequenceNode):
@@ -67,20 +72,20 @@ def _data(loader: yaml.SafeLoader, _suffix: str, node: yaml.Node) -> Any:
     return loader.construct_scalar(node) or {}  # an object without arguments
 
 
-_Plain.add_multi_constructor("!", _data)
+_ValueLoader.add_multi_constructor("!", _construct_data)
 
 
-def _resolved(value: Any, known: dict[str, Any], *, depth: int) -> Any:
+def _resolve(value: Any, known: dict[str, Any], *, depth: int) -> Any:
     if isinstance(value, dict):
-        return {key: _resolved(item, known, depth=depth) for key, item in value.items()}
+        return {key: _resolve(item, known, depth=depth) for key, item in value.items()}
     if isinstance(value, list):
-        return [_resolved(item, known, depth=depth) for item in value]
+        return [_resolve(item, known, depth=depth) for item in value]
     if not isinstance(value, str) or depth > 9:
         return value
     whole = _REFERENCE.fullmatch(value.strip())
     if whole and whole[1] in known:
-        return _resolved(known[whole[1]], known, depth=depth + 1)
-    return _REFERENCE.sub(lambda found: str(_resolved(known.get(found[1], found[0]), known, depth=depth + 1)), value)
+        return _resolve(known[whole[1]], known, depth=depth + 1)
+    return _REFERENCE.sub(lambda found: str(_resolve(known.get(found[1], found[0]), known, depth=depth + 1)), value)
 
 
 def _tags(path: Path, text: str) -> list[str]:

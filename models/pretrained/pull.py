@@ -14,7 +14,7 @@ from models.pretrained.source import Origin, fetch_configuration, fetch_source
 from models.pretrained.speaker import PretrainedSpeaker
 from models.speaker import trials
 
-Name = Literal["emotion", "speaker"]
+ModelName = Literal["emotion", "speaker"]
 FALSE_ACCEPT_RATE = 0.01  # at which a threshold is chosen on labelled speech
 
 
@@ -22,20 +22,20 @@ FALSE_ACCEPT_RATE = 0.01  # at which a threshold is chosen on labelled speech
 class PulledModel:
     """A folder that can be registered, what it holds, where it came from, and what the user should know of it."""
 
-    name: Name
+    name: ModelName
     folder: Path
     origin: Origin
     remarks: list[str] = field(default_factory=list)
     metrics: dict[str, Any] = field(default_factory=dict)
 
 
-def pull(
+def pull_model(
     source: str,
     work: Path,
     *,
     place: str | None = None,
     revision: str | None = None,
-    wanted: Name | None = None,
+    wanted: ModelName | None = None,
     corpora: Sequence[Path] = (),
 ) -> PulledModel:
     """Brings `source` in, takes it apart and writes the result below `work`.
@@ -45,25 +45,25 @@ def pull(
     """
     folder, into = work / "source", work / "model"
     origin = fetch_source(source, place=place, revision=revision, into=folder)
-    name = _kind(folder, source)
+    name = _detect_name(folder, source)
     if wanted and wanted != name:
         raise ModelError(f"expected a model for {wanted} at {origin.place}, found one for {name}: leave --as out")
     training = {"pulled": origin.record() | {"code_version": version("undertone")}}
     if name == "speaker":
         model = from_speechbrain.convert_speaker(folder, training=training)
-        remarks, metrics = _calibrated(model, corpora)
+        remarks, metrics = _calibrate(model, corpora)
         model.save(into)
     elif corpora:
         raise UsageError("--corpus calibrates a speaker model's threshold; an emotion model is pulled without one")
     else:
         remarks, metrics = [], {}
-        _emotion(folder, into, training=training, on_hub=place is None)
+        _convert_emotion(folder, into, training=training, on_hub=place is None)
     pulled = PulledModel(name, into, origin, remarks, metrics)
     (into / "README.md").write_text(model_card(pulled), encoding="utf-8")
     return pulled
 
 
-def _kind(folder: Path, source: str) -> Name:
+def _detect_name(folder: Path, source: str) -> ModelName:
     if from_speechbrain.is_speechbrain(folder):
         return "speaker" if from_speechbrain.detect_name(folder) == "speaker" else "emotion"
     if from_transformers.is_transformers(folder):
@@ -72,7 +72,7 @@ def _kind(folder: Path, source: str) -> Name:
     raise ModelError(f"expected hyperparams.yaml (SpeechBrain) or config.json (transformers) in {source}, found {held}")
 
 
-def _emotion(folder: Path, into: Path, *, training: dict[str, Any], on_hub: bool) -> None:
+def _convert_emotion(folder: Path, into: Path, *, training: dict[str, Any], on_hub: bool) -> None:
     if not from_speechbrain.is_speechbrain(folder):
         from_transformers.convert_emotion(folder, into, training=training)
         return
@@ -84,7 +84,7 @@ def _emotion(folder: Path, into: Path, *, training: dict[str, Any], on_hub: bool
     from_speechbrain.convert_emotion(folder, into, training=training, encoder_from=encoder_from if on_hub else None)
 
 
-def _calibrated(model: PretrainedSpeaker, corpora: Sequence[Path]) -> tuple[list[str], dict[str, Any]]:
+def _calibrate(model: PretrainedSpeaker, corpora: Sequence[Path]) -> tuple[list[str], dict[str, Any]]:
     """Sets threshold and calibration from labelled speech, where there is some."""
     if not corpora:
         slope, offset = model.calibration
@@ -114,7 +114,7 @@ def model_card(pulled: PulledModel) -> str:
         f"# {pulled.name.capitalize()}: {origin.source}, pulled with `undertone models pull`",
         f"**From** {origin.place}, {commit}.",
         f"**Licence: {origin.licence}**, as its source states it. The weights are the source's, in another format.",
-        _stored(config),
+        _content_paragraph(config),
     ]
     if "labels" in config:
         words = ", ".join(f"`{theirs}` as `{ours}`" for theirs, ours in config["labels"].items())
@@ -129,7 +129,7 @@ def model_card(pulled: PulledModel) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _stored(config: dict[str, Any]) -> str:
+def _content_paragraph(config: dict[str, Any]) -> str:
     n = config.get("feature_dim", config.get("dim"))
     where = f"the feature set `{config['feature_set']}`" if "feature_set" in config else "`embeddings`"
     return (

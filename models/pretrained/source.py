@@ -12,8 +12,8 @@ import yaml
 
 from data_contracts.errors import ModelError, UsageError
 
-_WANTED = ("*.json", "*.yaml", "*.txt", "*.ckpt", "*.safetensors", "pytorch_model*.bin", "README.md")
-_CODE = {".py", ".pyc", ".so", ".sh"}  # never brought along: nothing from there is run
+_PATTERNS = ("*.json", "*.yaml", "*.txt", "*.ckpt", "*.safetensors", "pytorch_model*.bin", "README.md")
+_CODE_SUFFIXES = {".py", ".pyc", ".so", ".sh"}  # never brought along: nothing from there is run
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def fetch_source(source: str, *, place: str | None, revision: str | None, into: 
         return Origin(source, sha, "the hub", _licence(into))
     if revision is not None:
         raise UsageError("--revision names a commit of the hub, and --from a folder has none: give one of the two")
-    _copy(place, into)
+    _copy_files(place, into)
     return Origin(source, None, place, _licence(into))
 
 
@@ -50,12 +50,12 @@ def fetch_configuration(source: str, into: Path) -> str:
     return _from_hub(source, None, into, ("*config.json",))
 
 
-def _from_hub(source: str, revision: str | None, into: Path, wanted: tuple[str, ...] = _WANTED) -> str:
+def _from_hub(source: str, revision: str | None, into: Path, wanted: tuple[str, ...] = _PATTERNS) -> str:
     from huggingface_hub import HfApi, snapshot_download
 
     endpoint = os.environ.get("HF_ENDPOINT")
     try:
-        with _online():
+        with _allow_network():
             sha = HfApi(endpoint=endpoint).model_info(source, revision=revision).sha
             if not sha:
                 raise ModelError(f"the hub names no commit for {source} at {revision or 'its newest'}; give --revision")
@@ -74,7 +74,7 @@ def _from_hub(source: str, revision: str | None, into: Path, wanted: tuple[str, 
 
 
 @contextmanager
-def _online() -> Iterator[None]:
+def _allow_network() -> Iterator[None]:
     """Everything else in Undertone keeps off the network; who pulls without --from asks for it."""
     from huggingface_hub import constants
 
@@ -86,7 +86,7 @@ def _online() -> Iterator[None]:
         constants.HF_HUB_OFFLINE = before
 
 
-def _copy(place: str, into: Path) -> None:
+def _copy_files(place: str, into: Path) -> None:
     try:
         fs, root = fsspec.core.url_to_fs(place)
         files = fs.find(root)
@@ -94,7 +94,9 @@ def _copy(place: str, into: Path) -> None:
         raise ModelError(f"expected a model's folder at {place}: {error}") from error
     root = root.rstrip("/")
     names = [name.removeprefix(root).lstrip("/") for name in files]
-    wanted = [name for name in names if name and ".." not in Path(name).parts and Path(name).suffix not in _CODE]
+    wanted = [
+        name for name in names if name and ".." not in Path(name).parts and Path(name).suffix not in _CODE_SUFFIXES
+    ]
     if not wanted:
         raise ModelError(f"expected a model's files at {place}, found none; is it the folder that holds its config?")
     for name in wanted:

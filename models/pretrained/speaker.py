@@ -21,7 +21,7 @@ from models.speaker.sliding import sliding_embeddings
 from models.speechbrain_compat import speechbrain_importable
 
 KIND = "speechbrain-ecapa"
-_LEAST = 1_600  # samples: less has too few frames for the network's context
+_MIN_SAMPLES = 1_600  # samples: less has too few frames for the network's context
 _CHUNK_S = 2.0  # heard at once along an utterance
 _WEIGHTS = "weights.safetensors"
 
@@ -141,7 +141,7 @@ class PretrainedSpeaker:
             ) from error
 
     def _one(self, samples: Tensor) -> Tensor:  # (time,) to (dim,)
-        samples = F.pad(samples, (0, max(0, _LEAST - len(samples))))
+        samples = F.pad(samples, (0, max(0, _MIN_SAMPLES - len(samples))))
         whole = torch.ones(1, device=samples.device)
         found: Tensor = self.network(self._shown(samples[None]), whole)[0, 0]
         return found

@@ -11,7 +11,7 @@ from torch import Tensor
 from data_contracts.errors import ModelError
 
 _KERNELS, _STRIDES = [10, 3, 3, 3, 3, 2, 2], [5, 2, 2, 2, 2, 2, 2]
-_HEAD = 64  # wide, in every published size
+_HEAD_SIZE = 64  # wide, in every published size
 
 
 def infer_config(state: dict[str, Tensor]) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def infer_config(state: dict[str, Tensor]) -> dict[str, Any]:
         inner = state["encoder.layers.0.feed_forward.intermediate_dense.weight"].shape[0]
     except KeyError as error:
         raise ModelError(f"expected the weights of a wav2vec2 encoder, found none for {error}") from error
-    if [item.shape[2] for item in convolutions] != _KERNELS or hidden % _HEAD:
+    if [item.shape[2] for item in convolutions] != _KERNELS or hidden % _HEAD_SIZE:
         raise ModelError(
             "expected a wav2vec2 of a published size; the shapes are others, so put the encoder's config.json beside "
             "the checkpoint, as wav2vec2/config.json"
@@ -37,7 +37,7 @@ def infer_config(state: dict[str, Tensor]) -> dict[str, Any]:
         "model_type": "wav2vec2",
         "hidden_size": int(hidden),
         "num_hidden_layers": len({name.split(".")[2] for name in state if name.startswith("encoder.layers.")}),
-        "num_attention_heads": int(hidden) // _HEAD,
+        "num_attention_heads": int(hidden) // _HEAD_SIZE,
         "intermediate_size": int(inner),
         "conv_dim": [int(item.shape[0]) for item in convolutions],
         "conv_kernel": _KERNELS,

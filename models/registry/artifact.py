@@ -12,15 +12,15 @@ MODEL_NAMES = ("emotion", "speaker")
 """The models that there are."""
 
 EMOTION_LOADER = "models.emotion_pyfunc"
-_LOADERS = {"emotion": EMOTION_LOADER, "speaker": "models.speaker"}
-_PULLED = {name: f"models.pulled_{name}" for name in _LOADERS}
-SELF_CONTAINED_LOADERS = frozenset(_LOADERS.values())  # loaders that hold all of a model once they have read it
-LOADERS = SELF_CONTAINED_LOADERS | frozenset(_PULLED.values())
+_OWN_LOADERS = {"emotion": EMOTION_LOADER, "speaker": "models.speaker"}
+_PRETRAINED_LOADERS = {name: f"models.pulled_{name}" for name in _OWN_LOADERS}
+SELF_CONTAINED_LOADERS = frozenset(_OWN_LOADERS.values())  # loaders that hold all of a model once they have read it
+LOADERS = SELF_CONTAINED_LOADERS | frozenset(_PRETRAINED_LOADERS.values())
 
 
 def loader_module(name: str, config: Mapping[str, Any]) -> str:
     """The module by whose `_load_pyfunc` MLflow loads it."""
-    return _PULLED[name] if "kind" in config else _LOADERS[name]
+    return _PRETRAINED_LOADERS[name] if "kind" in config else _OWN_LOADERS[name]
 
 
 def version_metadata(name: str, config: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,19 +13,19 @@ from models.metrics.names import FIGURES, format_figure, sections
 from models.registry.compatibility import expected_fingerprints
 from models.registry.licences import combined_licence
 
-Name = Literal["emotion", "speaker"]
-_WHAT = {
+ModelName = Literal["emotion", "speaker"]
+_SUMMARIES = {
     "emotion": "From the stored features of an utterance to a probability for each of {classes}, when all are as "
     "likely before.",
     "speaker": "From an utterance at 16 kHz to a vector of {dim} numbers of unit length; the cosine of two says how "
     "alike the voices are. Above {threshold:.3f} two voices count as the same.",
 }
-_WORDS = {
+_METRIC_NOTES = {
     "emotion": "UAR is the mean recall of the classes that occur; chance is {chance:.2f}. ",
     "speaker": "EER: equal error rate. Accepted, rejected: other voices taken for the same and same voices taken for "
     "others, at the threshold. ",
 }
-_USE = {
+_LIMITS = {
     "emotion": """\
 For trends over many utterances of speech like that of the training. Not for decisions about a person: acted emotions
 are louder and clearer than those of daily life, and somebody's resting voice can look like a mood.
@@ -45,7 +45,7 @@ For grouping the utterances of a corpus by voice and for finding enrolled voices
 }
 
 
-def write_card(folder: Path, *, name: Name, metrics: Mapping[str, Any]) -> None:
+def write_card(folder: Path, *, name: ModelName, metrics: Mapping[str, Any]) -> None:
     """Writes `README.md` beside `config.json`, of `metrics` as `models.metrics.classification` or an evaluation gives
     them.
 
@@ -57,15 +57,15 @@ def write_card(folder: Path, *, name: Name, metrics: Mapping[str, Any]) -> None:
     figures = metrics or training.get("out_of_fold") or training.get("held_out") or {}
     parts = [
         f"# {name.capitalize()}, trained with `undertone models train {name}`",
-        f"**What.** {_what(name, config, folder)}",
-        *_data(training),
+        f"**What.** {_summary(name, config, folder)}",
+        *_data_section(training),
         f"**Licence: {licence}.** The weights' licence follows that of their data.",
         "## Measured",
-        *_measured(name, config, training, figures),
+        *_results_section(name, config, training, figures),
         "## Use, and limits",
-        _USE[name],
+        _LIMITS[name],
         "## Made with",
-        _made_with(config, training),
+        _origin_table(config, training),
     ]
     (folder / "README.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
@@ -77,13 +77,15 @@ def training_licences(training: Mapping[str, Any]) -> list[str]:
     return [licence for items in held.values() for licence in ([items] if isinstance(items, str) else items or [""])]
 
 
-def _what(name: Name, config: Mapping[str, Any], folder: Path) -> str:
+def _summary(name: ModelName, config: Mapping[str, Any], folder: Path) -> str:
     said = {"classes": ", ".join(config.get("classes", ["?"])), "dim": config.get("dim", "?")}
     n_bytes = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
-    return _WHAT[name].format(**said, threshold=config.get("threshold", float("nan"))) + f" {n_bytes / 1e6:.1f} MB."
+    return (
+        _SUMMARIES[name].format(**said, threshold=config.get("threshold", float("nan"))) + f" {n_bytes / 1e6:.1f} MB."
+    )
 
 
-def _data(training: Mapping[str, Any]) -> Iterator[str]:
+def _data_section(training: Mapping[str, Any]) -> Iterator[str]:
     corpora, licensed = training.get("corpora") or {}, training.get("licences") or {}
     counted = corpora if isinstance(corpora, dict) else dict.fromkeys(corpora)
     rows: Mapping[str, Any] = training.get("data") or {
@@ -96,14 +98,14 @@ def _data(training: Mapping[str, Any]) -> Iterator[str]:
     yield f"**Trained on** {n_clips} clips, {n_speakers} speakers. `trained_on.txt` lists the recordings by hash."
     if rows:
         cells = [
-            (name, item.get("clips"), item.get("speakers"), _joined(item.get("licences")))
+            (name, item.get("clips"), item.get("speakers"), _join_licences(item.get("licences")))
             for name, item in rows.items()
         ]
         yield _table(("corpus", "clips", "speakers", "licence"), cells)
 
 
-def _measured(
-    name: Name, config: Mapping[str, Any], training: Mapping[str, Any], figures: Mapping[str, Any]
+def _results_section(
+    name: ModelName, config: Mapping[str, Any], training: Mapping[str, Any], figures: Mapping[str, Any]
 ) -> Iterator[str]:
     held = "speakers that the judged model had not heard: " + (
         "the recipe, trained on the others in turn"
@@ -127,7 +129,10 @@ def _measured(
         for label, section in measured.items()
     ]
     chance = 1 / max(1, len(config.get("classes", [0])))
-    yield _WORDS[name].format(chance=chance) + "In brackets: the 95% interval over speakers, where it was computed."
+    yield (
+        _METRIC_NOTES[name].format(chance=chance)
+        + "In brackets: the 95% interval over speakers, where it was computed."
+    )
     yield _table(head, rows)
     if figures.get("per_class"):
         yield "Recall: " + ", ".join(f"{label} {value:.2f}" for label, value in figures["per_class"].items()) + "."
@@ -138,7 +143,7 @@ def _measured(
         yield _table(("", *guesses), rows)
 
 
-def _made_with(config: Mapping[str, Any], training: Mapping[str, Any]) -> str:
+def _origin_table(config: Mapping[str, Any], training: Mapping[str, Any]) -> str:
     features = ", ".join(f"{name} `{value}`" for name, value in expected_fingerprints(config).items())
     rows = [
         ("Undertone", training.get("code_version", version("undertone"))),
@@ -159,6 +164,6 @@ def _cell(value: Any) -> str:
     return "" if value is None else " ".join(str(value).replace("|", "\\|").split())
 
 
-def _joined(named: Any) -> str:
+def _join_licences(named: Any) -> str:
     items = [named] if isinstance(named, str) else named or []
     return ", ".join(item or "not said" for item in items) or "not said"

@@ -22,7 +22,7 @@ def record_promotion(
 ) -> None:
     """Notes that `ref` took the place of `replaced`; `evaluation` holds the figures of both."""
     tags = {
-        "promoted_at": _spelt(now),
+        "promoted_at": _timestamp(now),
         "replaced": replaced.label if replaced else "nothing",
         "evaluation": json.dumps(evaluation),
         "forced": str(forced).lower(),
@@ -36,11 +36,11 @@ def record_promotion(
 def record_rollback(registry: Registry, ref: ModelRef, replaced: ModelRef, *, reason: str, now: dt.datetime) -> None:
     """Notes that `replaced` made way for `ref`, the champion before it."""
     told = {"reason": reason or "none given"}
-    back = {"promoted_at": _spelt(now), "replaced": replaced.label, "forced": "false", **told}
-    left = {"rolled_back_at": _spelt(now), "rolled_back_to": ref.label, **told}
+    back = {"promoted_at": _timestamp(now), "replaced": replaced.label, "forced": "false", **told}
+    left = {"rolled_back_at": _timestamp(now), "rolled_back_to": ref.label, **told}
     for version, tags in ((ref.version, back), (replaced.version, left)):
         registry.tag(ref.name, version, {f"undertone.{key}": value for key, value in tags.items()})
-    change = {"what": "rolled back", "version": ref.label, "at": _spelt(now), "replaced": replaced.label, **told}
+    change = {"what": "rolled back", "version": ref.label, "at": _timestamp(now), "replaced": replaced.label, **told}
     _note(registry, ref.name, change, now)
 
 
@@ -54,5 +54,5 @@ def _note(registry: Registry, name: str, change: dict[str, Any], now: dt.datetim
     registry.note(name, f"{_CHANGE}{now:%Y%m%dT%H%M%S.%f}Z", json.dumps(change))
 
 
-def _spelt(now: dt.datetime) -> str:
+def _timestamp(now: dt.datetime) -> str:
     return now.isoformat(timespec="seconds")

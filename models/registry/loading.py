@@ -16,7 +16,7 @@ from models.registry.mlflow_api import MlflowException, Model, mlflow, use_serve
 
 _PICKLES = (".pkl", ".pickle", ".cloudpickle", ".joblib", ".pt", ".pth")
 
-_one_at_a_time = threading.Lock()  # threads of one worker would load the same model beside each other
+_load_lock = threading.Lock()  # threads of one worker would load the same model beside each other
 
 
 def load(ref: ModelRef) -> Any:
@@ -26,7 +26,7 @@ def load(ref: ModelRef) -> Any:
     """
     check_features(ref)
     try:
-        with _one_at_a_time:
+        with _load_lock:
             return _load(ref.uri, ref.metadata.get("registry"))
     except (MlflowException, OSError, ImportError, ModelError) as error:
         raise ModelError(f"{ref.label} cannot be loaded from {ref.uri}: {error}") from error
@@ -44,7 +44,7 @@ def predict(ref: ModelRef, data: Any) -> Any:
 
 def weights_folder(ref: ModelRef) -> Path:
     """The version's weights and configuration, on this machine. Raises ModelError where they are not to be had."""
-    folders = [path.parent for path in (_fetched(ref) / "data").rglob("config.json")]
+    folders = [path.parent for path in (_fetch(ref) / "data").rglob("config.json")]
     if not folders:
         raise ModelError(f"{ref.label} holds no config.json: it is not one of Undertone's own models")
     return folders[0]
@@ -52,14 +52,14 @@ def weights_folder(ref: ModelRef) -> Path:
 
 def read_card(ref: ModelRef) -> str | None:
     """The version's model card; none where nobody wrote one. Raises ModelError where the artifacts are gone."""
-    found = sorted(_fetched(ref).rglob("README.md"), key=lambda path: len(path.parts))
+    found = sorted(_fetch(ref).rglob("README.md"), key=lambda path: len(path.parts))
     return found[0].read_text(encoding="utf-8") if found else None
 
 
 @functools.lru_cache(maxsize=8)
 def _load(uri: str, registry: str | None) -> Any:
     folder = _download(uri, registry)
-    pickled = [name for flavour in Model.load(folder).flavors.values() for name in _pickled(flavour)]
+    pickled = [name for flavour in Model.load(folder).flavors.values() for name in _pickle_files(flavour)]
     if pickled:
         raise ModelError(
             f"it is a pickle ({', '.join(pickled)}), and loading one runs whatever code it holds; register safetensors "
@@ -68,12 +68,12 @@ def _load(uri: str, registry: str | None) -> Any:
     return mlflow.pyfunc.load_model(folder)
 
 
-def _pickled(flavour: Mapping[str, Any]) -> list[str]:
+def _pickle_files(flavour: Mapping[str, Any]) -> list[str]:
     """The files of a flavour that are pickles, by their names."""
     return [value for value in flavour.values() if isinstance(value, str) and value.endswith(_PICKLES)]
 
 
-def _fetched(ref: ModelRef) -> Path:
+def _fetch(ref: ModelRef) -> Path:
     try:
         return Path(_download(ref.uri, ref.metadata.get("registry")))
     except (MlflowException, OSError) as error:

@@ -29,12 +29,12 @@ from models.registry.signature import signature_of
 CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous", "challenger"
 _EXPERIMENT = "undertone"
 _SHIPPED = WEIGHTS
-_AS_SHIPPED = "shipped with Undertone"
-_AT_ONCE = 1000  # metrics that MLflow takes in one call
+_SHIPPED_DESCRIPTION = "shipped with Undertone"
+_MAX_METRICS_PER_CALL = 1000  # metrics that MLflow takes in one call
 
 
 @dataclass(frozen=True)
-class Version:
+class ModelVersion:
     """A registered version as `undertone models list` shows it."""
 
     name: str
@@ -66,16 +66,16 @@ class Registry:
             found = self._client.get_model_version_by_alias(name, CHAMPION)
         except MlflowException as error:
             if error.error_code not in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
-                raise self._translated(error) from error
-            if self._has(name):
+                raise self._translate_error(error) from error
+            if self._has_versions(name):
                 raise ModelError(
                     f"{name!r} has versions but no @champion in {self.uri}; run `undertone models promote {name} N`"
                 ) from error
-            return self.register(name, _SHIPPED / name, alias=CHAMPION, description=_AS_SHIPPED)
+            return self.register(name, _SHIPPED / name, alias=CHAMPION, description=_SHIPPED_DESCRIPTION)
         ref = self._ref(name, found.version)
-        if found.description == _AS_SHIPPED and self._is_outdated(ref):
+        if found.description == _SHIPPED_DESCRIPTION and self._is_outdated(ref):
             self._client.set_registered_model_alias(name, PREVIOUS, ref.version)
-            return self.register(name, _SHIPPED / name, alias=CHAMPION, description=_AS_SHIPPED)
+            return self.register(name, _SHIPPED / name, alias=CHAMPION, description=_SHIPPED_DESCRIPTION)
         return ref
 
     def version(self, name: str, version: str) -> ModelRef:
@@ -88,13 +88,13 @@ class Registry:
             known = ", ".join(item.version for item in self.versions(name)) or "none"
             raise ModelError(f"{name} has no version {version!r} in {self.uri}; found versions: {known}") from error
 
-    def versions(self, name: str) -> list[Version]:
+    def versions(self, name: str) -> list[ModelVersion]:
         """All versions, newest first."""
         found = self._client.search_model_versions(f"name='{name}'")
         aliases = self._client.get_registered_model(name).aliases if found else {}
         return sorted(
             (
-                Version(
+                ModelVersion(
                     name,
                     str(item.version),
                     tuple(sorted(alias for alias, version in aliases.items() if str(version) == str(item.version))),
@@ -121,8 +121,8 @@ class Registry:
             figures = [
                 *finite_numbers(metrics or training.get("out_of_fold") or training.get("held_out") or {}).items()
             ]
-            for first in range(0, len(figures), _AT_ONCE):
-                mlflow.log_metrics(dict(figures[first : first + _AT_ONCE]))
+            for first in range(0, len(figures), _MAX_METRICS_PER_CALL):
+                mlflow.log_metrics(dict(figures[first : first + _MAX_METRICS_PER_CALL]))
             if (folder / "README.md").exists():
                 mlflow.log_artifact(str(folder / "README.md"), "card")
             logged = mlflow.pyfunc.log_model(
@@ -146,15 +146,15 @@ class Registry:
 
     def promote(self, name: str, version: str) -> ModelRef:
         """Moves `@champion` to a version and keeps the one before as `@previous`."""
-        chosen = self.version(name, version)
+        version_ref = self.version(name, version)
         try:
             before = self._client.get_model_version_by_alias(name, CHAMPION).version
         except MlflowException:
             before = None
-        if before is not None and str(before) != chosen.version:
+        if before is not None and str(before) != version_ref.version:
             self._client.set_registered_model_alias(name, PREVIOUS, str(before))
-        self._client.set_registered_model_alias(name, CHAMPION, chosen.version)
-        return chosen
+        self._client.set_registered_model_alias(name, CHAMPION, version_ref.version)
+        return version_ref
 
     def rollback(self, name: str) -> ModelRef:
         """Makes `@previous` the champion, and the champion `@previous`: twice is as before. Raises ModelError."""
@@ -172,7 +172,7 @@ class Registry:
     def notes(self, name: str) -> dict[str, str]:
         return dict(self._client.get_registered_model(name).tags)
 
-    def measured(self, ref: ModelRef) -> tuple[dict[str, float], str | None]:
+    def metrics_and_card(self, ref: ModelRef) -> tuple[dict[str, float], str | None]:
         """The figures of the version's MLflow run, and where its card is."""
         run_id = self._client.get_model_version(ref.name, ref.version).run_id
         if not run_id:
@@ -188,7 +188,7 @@ class Registry:
             return False
         return artifact.content_digest(_SHIPPED / ref.name) not in {item.digest for item in self.versions(ref.name)}
 
-    def _has(self, name: str) -> bool:
+    def _has_versions(self, name: str) -> bool:
         return bool(self._client.search_model_versions(f"name='{name}'", max_results=1))
 
     def _experiment(self) -> str:
@@ -212,7 +212,7 @@ class Registry:
         content = metadata.get("digest") or digest(str(model.model_uuid or uri).encode())
         return ModelRef(name, str(version), uri, content, metadata)
 
-    def _translated(self, error: MlflowException) -> Exception:
+    def _translate_error(self, error: MlflowException) -> Exception:
         if error.error_code in {"TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR"}:
             return TransientError(f"the model registry {self.uri} does not answer: {error}")
         return ModelError(f"the model registry {self.uri}: {error}; check UNDERTONE_REGISTRY")

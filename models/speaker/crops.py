@@ -1,4 +1,4 @@
-"""What the speaker encoder learns from: crops of two seconds or less, of copies of every clip in several voices."""
+"""Training examples of the speaker encoder: crops of up to two seconds of every clip, in several voices."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from features.decode.config import SAMPLE_RATE
 from models.data.codecs import Codec, transcode
 from models.data.labelled_speech import Speech
 from models.data.pitch_shift import change_voice, vary_pitch
-from models.speaker.recipe import Recipe
+from models.speaker.recipe import SpeakerRecipe
 
 _CODECS = (
     Codec(8_000, "WAV", "GSM610"),
@@ -22,27 +22,27 @@ _CODECS = (
 
 
 class Crops:
-    """Draws crops at random: a speaker, a speed, one of their clips' copies, then a place and a length.
+    """Draw crops at random: a speaker, a speed, a copy of one of the speaker's clips, then a place and a length.
 
     Every copy of every clip is made once and kept as int16: minutes of speech · speeds · copies · 2 MB.
     """
 
-    def __init__(self, speech: Sequence[Speech], *, recipe: Recipe, window: int, seed: int) -> None:
+    def __init__(self, speech: Sequence[Speech], *, recipe: SpeakerRecipe, window: int, seed: int) -> None:
         self.recipe, self.window = recipe, window
         self.random = np.random.default_rng(seed)
         self.speakers = sorted({item.clip.speaker for item in speech})
         clips = [[item.waveform for item in speech if item.clip.speaker == name] for name in self.speakers]
-        seconds = np.array([sum(map(len, own)) for own in clips], float) / SAMPLE_RATE
+        seconds = np.array([sum(map(len, waveforms)) for waveforms in clips], float) / SAMPLE_RATE
         self.chance = seconds**recipe.favour / (seconds**recipe.favour).sum()
         self.copies = [
-            make_copies(own, speed, recipe=recipe, random=np.random.default_rng([seed, who, index]))
+            make_copies(waveforms, speed, recipe=recipe, random=np.random.default_rng([seed, speaker, index]))
             for index, speed in enumerate(recipe.speeds)
-            for who, own in enumerate(clips)
+            for speaker, waveforms in enumerate(clips)
         ]
         self.n_classes = len(self.copies)
 
     def draw(self, n: int) -> tuple[Tensor, Tensor]:
-        """(n, window) samples, (n,) classes."""
+        """Return (n, window) samples and (n,) classes."""
         speakers = self.random.choice(len(self.speakers), size=n, p=self.chance)
         speeds = self.random.integers(len(self.recipe.speeds), size=n)
         classes = speeds * len(self.speakers) + speakers
@@ -53,30 +53,30 @@ class Crops:
         lengths = np.array([len(copy) for copy in copies], float)
         copy = copies[self.random.choice(len(copies), p=lengths / lengths.sum())]
         shortest = round(self.recipe.shortest_s * SAMPLE_RATE)
-        short = self.random.random() < self.recipe.short
-        wanted = int(self.random.integers(shortest, self.window)) if short else self.window
-        start = int(self.random.integers(max(1, len(copy) - wanted + 1)))
-        return np.resize(copy[start : start + wanted], self.window)
+        is_short = self.random.random() < self.recipe.short
+        length = int(self.random.integers(shortest, self.window)) if is_short else self.window
+        start = int(self.random.integers(max(1, len(copy) - length + 1)))
+        return np.resize(copy[start : start + length], self.window)
 
 
 def make_copies(
-    clips: Sequence[np.ndarray], speed: float, *, recipe: Recipe, random: np.random.Generator
+    clips: Sequence[np.ndarray], speed: float, *, recipe: SpeakerRecipe, random: np.random.Generator
 ) -> list[np.ndarray]:
-    """int16: of each clip one at its own pitch, the others at pitches drawn for every few seconds; some coded."""
-    made = []
+    """Return int16 copies of each clip: one at its own pitch, the others at pitches that vary; some through a codec."""
+    copies = []
     for clip in clips:
         for copy in range(recipe.copies):
-            plain = copy == 0
-            heard = (
+            is_plain = copy == 0
+            waveform = (
                 change_voice(clip, speed=speed)
-                if plain
+                if is_plain
                 else vary_pitch(clip, random, speed=speed, octaves=recipe.octaves)
             )
-            if not plain and random.random() < recipe.coded:
-                heard = transcode(_at_peak(heard, 0.7), _CODECS[random.integers(len(_CODECS))])
-            made.append(np.round(_at_peak(heard, 0.9) * 2**15).astype(np.int16))
-    return made
+            if not is_plain and random.random() < recipe.coded:
+                waveform = transcode(_scale_to_peak(waveform, 0.7), _CODECS[random.integers(len(_CODECS))])
+            copies.append(np.round(_scale_to_peak(waveform, 0.9) * 2**15).astype(np.int16))
+    return copies
 
 
-def _at_peak(waveform: np.ndarray, peak: float) -> np.ndarray:
+def _scale_to_peak(waveform: np.ndarray, peak: float) -> np.ndarray:
     return waveform * (peak / max(1e-6, float(np.abs(waveform).max(initial=0.0))))

@@ -1,6 +1,6 @@
-"""The speaker encoder's network, and what it is shown: windows of two seconds as log-mel, each band's mean taken away.
+"""Network of the speaker encoder, and its input: log-mel spectrograms of two-second windows, less each band's mean.
 
-ECAPA-TDNN (Desplanques et al., Interspeech 2020) as SpeechBrain builds it, small. It only ever sees whole windows, so
+ECAPA-TDNN (Desplanques et al., Interspeech 2020) as SpeechBrain builds it, small. It sees whole windows only, so
 that padding, batch and neighbours change nothing.
 """
 
@@ -14,13 +14,13 @@ from features.dsp.mel import MelConfig, log_mel
 from models.speechbrain_compat import speechbrain_importable
 
 SAMPLE_RATE = 16_000
-_LEVEL = 0.05  # root mean square that every window is brought to: how loud somebody is says little of who it is
-_MEAN_BAND = -10.0  # about the mean of speech at that level, so that what is kept of it lies around zero
+_RMS_LEVEL = 0.05  # that every window is brought to: loudness says little about the speaker
+_MEAN_BAND = -10.0  # about the mean of speech at that level, so that the input lies around zero
 
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """The network's size, and what it is shown: `window_s` of log-mel frames.
+    """Size of the network, and its input: `window_s` of log-mel frames.
 
     Its name and those of its fields are part of the feature version (`data_contracts.fingerprint`).
     """
@@ -35,19 +35,19 @@ class EncoderConfig:
 
     @property
     def window(self) -> int:
-        """Samples."""
+        """Length of a window in samples."""
         return round(self.window_s * SAMPLE_RATE)
 
 
 def import_network_class() -> Any:
-    """Imports what `build_network` is built of, SpeechBrain's class; a second the first time."""
+    """Import and return SpeechBrain's network class; a second the first time."""
     with speechbrain_importable():
         from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN
     return ECAPA_TDNN
 
 
 def build_network(config: EncoderConfig) -> nn.Module:
-    """An untrained encoder: (batch, frames, n_mels) to (batch, 1, dim)."""
+    """Return an untrained encoder, from (batch, frames, n_mels) to (batch, 1, dim)."""
     built: nn.Module = import_network_class()(
         config.mel.n_mels,
         lin_neurons=config.dim,
@@ -63,8 +63,8 @@ def cut_windows(
     lengths: Tensor,  # (batch,), valid samples
     *,
     size: int,
-) -> tuple[Tensor, Tensor, Tensor]:  # (n, size), (n,) the row that each window is of, (n,) the sample it begins at
-    """Cuts each row into as many evenly spaced windows as cover it; a shorter row is repeated until it fills one."""
+) -> tuple[Tensor, Tensor, Tensor]:  # (n, size), (n,) row of each window, (n,) its first sample
+    """Cut each row into as many evenly spaced windows as cover it; a shorter row is repeated until it fills one."""
     lengths = lengths.long()
     counts = ((lengths + size - 1) // size).clamp_min(1)
     row = torch.repeat_interleave(torch.arange(len(lengths), device=waveform.device), counts)
@@ -80,8 +80,8 @@ def spectrogram(
     cut: Tensor,  # (n, window) samples
     config: EncoderConfig,
 ) -> Tensor:  # (n, frames, n_mels)
-    """What the network sees: log-mel of the window at a fixed level, each band's mean over the window taken away."""
+    """Return the network's input: log-mel of the window at a fixed level, less each band's mean over the window."""
     level = cut.square().mean(1, keepdim=True).sqrt().clamp_min(1e-5)
     lengths = torch.full((len(cut),), cut.shape[1], device=cut.device)
-    bands, _ = log_mel(cut * (_LEVEL / level), lengths, config=config.mel, sample_rate=SAMPLE_RATE)
+    bands, _ = log_mel(cut * (_RMS_LEVEL / level), lengths, config=config.mel, sample_rate=SAMPLE_RATE)
     return bands - (1 - config.mean_kept) * bands.mean(1, keepdim=True) - config.mean_kept * _MEAN_BAND

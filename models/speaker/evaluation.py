@@ -1,8 +1,7 @@
-"""How good the speaker encoder is on a labelled folder, on voices that its training never heard.
+"""Evaluation of a speaker encoder on a labelled folder, on voices outside its training set.
 
 Pairs of utterances (EER, min DCF, the model's own threshold and probability), closed and open sets of enrolled voices;
-by corpus, by length, across emotions; plain numbers for JSON, and one sentence, `protocol`, that says how they came
-about.
+by corpus, by length, across emotions. Plain numbers for JSON, and one sentence, `protocol`, on how they were measured.
 """
 
 from collections.abc import Sequence
@@ -30,29 +29,29 @@ LENGTHS_S = (1, 2, 4, 8)
 
 
 def evaluate_speaker(model: SpeakerEncoder, folder: Path) -> dict[str, Any]:
-    """Judges the encoder on pairs of the speech in `folder`, voices that it was trained on left out.
+    """Evaluate the encoder on pairs of the speech in `folder`, without voices that it was trained on.
 
-    At the model's own threshold: the share of others accepted, and of same voices rejected. Raises UsageError where
-    too little is left.
+    At the model's own threshold: the share of other voices accepted, and of same voices rejected. Raises UsageError
+    where too little speech is left.
     """
     speech = list(read_speech([clip for clip in read_labels([folder]) if clip.speaker]))
-    heard = seen_speakers(speech, model.trained_on)
-    unheard = [item for item in speech if item.clip.speaker not in heard]
-    if not unheard:
+    seen = seen_speakers(speech, model.trained_on)
+    unseen = [item for item in speech if item.clip.speaker not in seen]
+    if not unseen:
         raise UsageError(
             f"expected speech that the model was not trained on; found {len(speech)} clips in {folder}, none of them "
             "new to it: evaluate on other recordings"
         )
-    utterances = embed_speech(model, halve_single_clips(unheard))
-    n_seen = len(speech) - len(unheard)
+    utterances = embed_speech(model, halve_single_clips(unseen))
+    n_seen = len(speech) - len(unseen)
     return evaluate_utterances(model, utterances) | {
-        "n": len(unheard),
+        "n": len(unseen),
         "n_seen_in_training": n_seen,
         "by_corpus": {name: evaluate_utterances(model, part) for name, part in utterances.by_corpus().items()},
-        "by_length": evaluate_by_length(model, unheard),
+        "by_length": evaluate_by_length(model, unseen),
         "across_emotions": evaluate_across_emotions(model, utterances),
         "scores": "adaptive s-norm" if model.normalised else "cosine",
-        "cosine": _of_cosines(model, utterances),
+        "cosine": _evaluate_cosines(model, utterances),
         "protocol": (
             f"{'scores against the cohort of training voices' if model.normalised else 'cosines'} (`cosine`: cosines, "
             "which link the voices of a night); every pair of clips within each corpus, corpora weighted alike, "
@@ -65,7 +64,7 @@ def evaluate_speaker(model: SpeakerEncoder, folder: Path) -> dict[str, Any]:
 
 
 def evaluate_utterances(model: SpeakerEncoder, utterances: Utterances) -> dict[str, Any]:
-    """The figures of all pairs, of the model's threshold and probability, and of enrolled voices."""
+    """Return the metrics of all pairs, of the model's threshold and calibration, and of enrolled voices."""
     trials = pair_trials(utterances, model.scores)
     threshold, calibration = model.decision
     return {
@@ -86,7 +85,7 @@ def evaluate_utterances(model: SpeakerEncoder, utterances: Utterances) -> dict[s
 def evaluate_by_length(
     model: SpeakerEncoder, speech: Sequence[Speech], lengths_s: Sequence[float] = LENGTHS_S
 ) -> dict[str, Any]:
-    """Pairs of utterances of the same length, in seconds; None where the speech does not suffice for pairs."""
+    """Return the metrics of pairs of one length, by seconds; None where the speech does not suffice for pairs."""
     found: dict[str, Any] = {}
     for seconds in lengths_s:
         cut = cut_to_length(speech, seconds)
@@ -103,22 +102,23 @@ def evaluate_by_length(
 
 
 def evaluate_across_emotions(model: SpeakerEncoder, utterances: Utterances) -> dict[str, Any] | None:
-    """Same-voice pairs in the same and in different emotions, each against all pairs of other voices of their corpora.
+    """Return the metrics of same-voice pairs in the same and in different emotions.
 
+    Each is set against all pairs of different voices of their corpora.
     None where no corpus has labelled emotions of both kinds.
     """
     labelled = utterances.rows(utterances.emotions != "")
-    same_mood, other_mood = [], []
+    same_emotion, other_emotion = [], []
     for part in labelled.by_corpus().values():
         first, second = utterance_pairs(part)
         alike = part.emotions[first] == part.emotions[second]
         trials = pair_trials(part, model.scores)
         if (trials.same & alike).any() and (trials.same & ~alike).any():
-            same_mood.append(trials.only(alike | ~trials.same))
-            other_mood.append(trials.only(~alike | ~trials.same))
-    if not same_mood:
+            same_emotion.append(trials.select(alike | ~trials.same))
+            other_emotion.append(trials.select(~alike | ~trials.same))
+    if not same_emotion:
         return None
-    pooled = {"same_emotion": Trials.pooled(same_mood), "different_emotions": Trials.pooled(other_mood)}
+    pooled = {"same_emotion": Trials.pool(same_emotion), "different_emotions": Trials.pool(other_emotion)}
     return {name: trials.metrics() | _rates(trials, model.decision[0]) for name, trials in pooled.items()}
 
 
@@ -127,8 +127,8 @@ def _rates(trials: Trials, threshold: float) -> dict[str, float]:
     return {"false_accepts": round(accepted, 4), "false_rejects": round(rejected, 4)}
 
 
-def _of_cosines(model: SpeakerEncoder, utterances: Utterances) -> dict[str, Any]:
-    """The same pairs by their cosines, as voices are linked in a night."""
+def _evaluate_cosines(model: SpeakerEncoder, utterances: Utterances) -> dict[str, Any]:
+    """Return the metrics of the same pairs by their cosines, as voices are linked in a night."""
     trials = pair_trials(utterances)
     corpora = {name: round(pair_trials(part).eer(), 4) for name, part in utterances.by_corpus().items()}
     return trials.metrics() | _rates(trials, model.threshold) | {"eer_by_corpus": corpora}

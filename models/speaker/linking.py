@@ -1,8 +1,8 @@
-"""Stage 4: who is it? Embeddings against the speakers already known; who is not known founds a speaker.
+"""Speaker linking (stage 4): match voices to the known speakers, and found a speaker for each group of the others.
 
-One reduce step a date, over sets and never in the order in which shards come, so that shards, workers and their order
-change nothing. A found speaker keeps the centroid it was founded with, and a voice is named once all the night's
-speakers are founded: identifying a night again gives the same answer.
+One reduce step a date, over sets and never in the order in which shards arrive, so that shards, workers and their order
+change nothing. A founded speaker keeps the centroid it was founded with, and voices are named once all speakers of the
+night are founded: linking a night again gives the same answer.
 """
 
 import hashlib
@@ -17,13 +17,13 @@ from data_contracts.records import ModelRef
 
 T = TypeVar("T")
 Key = tuple[str, int, int]  # recording_id, channel, segment
-MIN_VOICE_S = 1.0  # of speech: less is no voice of its own beside others, and founds last
-_MOST_AT_ONCE = 2_000  # utterances or voices clustered together; memory grows with the square
+MIN_VOICE_S = 1.0  # of speech; a shorter voice joins a longer one of its recording, and founds a speaker last
+_MAX_CLUSTERED = 2_000  # utterances or voices at a time; memory grows with the square
 
 
 @dataclass(frozen=True)
 class Voiceprint:
-    """A voice to compare with: `centroid` (dim,) L2-normalised; `known` where its speaker has a name.
+    """Reference voice of a speaker: `centroid` (dim,) L2-normalised; `known` where the speaker has a name.
 
     A speaker has several where voices were merged.
     """
@@ -35,7 +35,7 @@ class Voiceprint:
 
 @dataclass(frozen=True)
 class Decision:
-    """When two voices are one: a cosine of at least `threshold`; its probability is sigmoid(slope·cos + offset)."""
+    """Decision rule: the same voice from a cosine of `threshold` on, with probability sigmoid(slope·cos + offset)."""
 
     threshold: float
     slope: float
@@ -43,22 +43,22 @@ class Decision:
 
     @classmethod
     def from_model(cls, model: ModelRef) -> Self:
-        """How a speaker model's cosines are read."""
+        """Return the decision rule of a speaker model's cosines."""
         return cls(float(model.metadata["threshold"]), *map(float, model.metadata["calibration"]))
 
     def probability(self, cosine: np.ndarray) -> np.ndarray:
-        """(…) cosines to (…) probabilities in [0, 1]."""
+        """Return the probabilities, in [0, 1], of (…) cosines."""
         return 1.0 / (1.0 + np.exp(-np.clip(self.slope * cosine + self.offset, -60.0, 60.0)))
 
     @property
     def recording_threshold(self) -> float:
-        """The cosine that joins utterances of one recording, where few speak: even odds, at most `threshold`."""
+        """Cosine that joins utterances of one recording, where few people speak: even odds, at most `threshold`."""
         return min(self.threshold, -self.offset / self.slope) if self.slope > 0 else self.threshold
 
 
 @dataclass
 class Identities:
-    """The answer, row for row with the keys asked, and the speakers that were founded on the way."""
+    """Speakers of utterances, row for row with their keys, and the speakers newly founded."""
 
     speaker_ids: list[str]
     scores: np.ndarray  # (n,) probability that the utterance is its speaker's
@@ -84,21 +84,23 @@ def link_speakers(
     *,
     decision: Decision,
     pseudonym_key: str,
-    taken: Collection[str] = (),  # names that nobody new may get
+    reserved_names: Collection[str] = (),  # that no new speaker may get
 ) -> Identities:
-    """Names every utterance's speaker.
+    """Assign a speaker to every utterance.
 
-    Utterances of one recording are first joined into voices, because a voice of several utterances is surer than one.
-    Voices far from every speaker are clustered over the whole night, and each cluster founds a speaker; then each voice
-    takes the nearest, the known before the found. Both clusterings are agglomerative, by the average cosine.
+    Utterances of one recording are first joined into voices: a centroid of several utterances is more reliable than
+    one. Voices far from every speaker are clustered over the whole night, and each cluster founds a speaker; then each
+    voice takes the nearest speaker, known ones before founded ones. Both clusterings are agglomerative, by the average
+    cosine.
     """
-    embeddings = _normalised(np.asarray(embeddings, np.float32))
+    embeddings = _normalise(np.asarray(embeddings, np.float32))
     answer = Identities([""] * len(keys), np.zeros(len(keys)), [False] * len(keys))
-    voices = _voices(keys, embeddings, np.asarray(seconds, np.float64), decision.recording_threshold)
-    gallery = _Gallery(speakers, decision.threshold, dim=embeddings.shape[1], taken=taken)
+    voices = _join_voices(keys, embeddings, np.asarray(seconds, np.float64), decision.recording_threshold)
+    gallery = _Gallery(speakers, decision.threshold, dim=embeddings.shape[1], reserved_names=reserved_names)
     n_before = len(speakers)
     for short in (False, True):
-        _found([voice for voice in voices if (voice.speech_s < MIN_VOICE_S) is short], gallery, pseudonym_key)
+        part = [voice for voice in voices if (voice.speech_s < MIN_VOICE_S) is short]
+        _found_speakers(part, gallery, pseudonym_key)
     founded = gallery.speakers[n_before:]
     gallery.sort()
     for voice in voices:
@@ -106,13 +108,13 @@ def link_speakers(
         answer.scores[voice.members] = decision.probability(embeddings[voice.members] @ speaker.centroid)
         for index in voice.members:
             answer.speaker_ids[index], answer.known[index] = speaker.speaker_id, speaker.known
-    heard = set(answer.speaker_ids)
-    answer.founded = [speaker for speaker in founded if speaker.speaker_id in heard]
+    assigned = set(answer.speaker_ids)
+    answer.founded = [speaker for speaker in founded if speaker.speaker_id in assigned]
     return answer
 
 
 def pseudonym(key: Key, secret: str) -> str:
-    """A stable name for a voice first heard in this utterance; a keyed hash, so that it tells nothing of the recording.
+    """Return a stable name for a voice first heard in this utterance: a keyed hash, which reveals no recording.
 
     >>> pseudonym(("ab", 0, 1), "k") == pseudonym(("ab", 0, 1), "k") != pseudonym(("ab", 0, 1), "other")
     True
@@ -121,77 +123,77 @@ def pseudonym(key: Key, secret: str) -> str:
     return "spk_" + hmac.new(secret.encode(), text, hashlib.sha256).hexdigest()[:12]
 
 
-def _found(voices: list[_Voice], gallery: "_Gallery", secret: str) -> None:
-    """Founds speakers until every voice is near one, so that the same voices, asked again, found nobody."""
+def _found_speakers(voices: list[_Voice], gallery: "_Gallery", secret: str) -> None:
+    """Found speakers until every voice is near one, so that linking the same voices again founds none."""
     waiting = gallery.strangers(voices)
     while waiting:
         clusters = [
             cluster
-            for start in range(0, len(waiting), _MOST_AT_ONCE)
-            for cluster in _clusters(waiting[start : start + _MOST_AT_ONCE], gallery.threshold)
+            for start in range(0, len(waiting), _MAX_CLUSTERED)
+            for cluster in _cluster_voices(waiting[start : start + _MAX_CLUSTERED], gallery.threshold)
         ]
         gallery.add(clusters, secret)
-        still = gallery.strangers(waiting)
-        if len(still) == len(waiting):  # no member is near its cluster's centroid: each for itself
+        remaining = gallery.strangers(waiting)
+        if len(remaining) == len(waiting):  # no member is near its cluster's centroid: a speaker each
             gallery.add([[voice] for voice in waiting], secret)
             return
-        waiting = still
+        waiting = remaining
 
 
 class _Gallery:
-    """Voiceprints in one matrix, so that a comparison is one product."""
+    """Voiceprints as one matrix, so that a comparison is one product."""
 
     def __init__(
-        self, speakers: Sequence[Voiceprint], threshold: float, *, dim: int, taken: Collection[str] = ()
+        self, speakers: Sequence[Voiceprint], threshold: float, *, dim: int, reserved_names: Collection[str] = ()
     ) -> None:
         self.threshold = threshold
         self.speakers = list(speakers)
-        self.names = {speaker.speaker_id for speaker in speakers} | set(taken)
+        self.names = {speaker.speaker_id for speaker in speakers} | set(reserved_names)
         self.matrix = np.zeros((0, dim), np.float32)
         self.sort()
 
     def sort(self) -> None:
-        """The known first, then by name: of two equally near, the first is taken."""
+        """Sort known speakers first, then by name: the first of two equally near speakers wins."""
         self.speakers.sort(key=lambda speaker: (not speaker.known, speaker.speaker_id, speaker.centroid.tobytes()))
         rows = [speaker.centroid for speaker in self.speakers]
-        self.matrix = _normalised(np.reshape(np.asarray(rows, np.float32), (-1, self.matrix.shape[1])))
+        self.matrix = _normalise(np.reshape(np.asarray(rows, np.float32), (-1, self.matrix.shape[1])))
         self.known = np.array([speaker.known for speaker in self.speakers], bool)
 
     def strangers(self, voices: list[_Voice]) -> list[_Voice]:
-        """Those to whom nobody is near enough."""
+        """Return the voices that no speaker is near enough to."""
         found: list[_Voice] = []
-        for start in range(0, len(voices), _MOST_AT_ONCE):
-            part = voices[start : start + _MOST_AT_ONCE]
+        for start in range(0, len(voices), _MAX_CLUSTERED):
+            part = voices[start : start + _MAX_CLUSTERED]
             cosines = np.stack([voice.centroid for voice in part]) @ self.matrix.T
             near = cosines.max(1, initial=-1.0) >= self.threshold
             found += [voice for voice, is_near in zip(part, near, strict=True) if not is_near]
         return found
 
     def nearest(self, centroid: np.ndarray) -> Voiceprint:
-        """The most similar of the known who are near enough, before all found ones: a name beats a pseudonym."""
+        """Return the most similar known speaker near enough, else the most similar one: a name beats a pseudonym."""
         cosines = self.matrix @ centroid
         near = np.where(self.known & (cosines >= self.threshold), cosines, -np.inf)
         return self.speakers[int(np.argmax(near if np.isfinite(near).any() else cosines))]
 
     def add(self, clusters: list[list[_Voice]], secret: str) -> None:
-        """A speaker a cluster, named by the first utterance."""
+        """Add a speaker for each cluster, named by the first utterance."""
         for cluster in clusters:
             name = self._new_name(cluster[0].first, secret)
             self.names.add(name)
-            self.speakers.append(Voiceprint(name, _mean(cluster), known=False))
+            self.speakers.append(Voiceprint(name, _mean_centroid(cluster), known=False))
         added = [speaker.centroid for speaker in self.speakers[len(self.matrix) :]]
         self.matrix = np.concatenate([self.matrix, np.stack(added)])
 
     def _new_name(self, key: Key, secret: str) -> str:
-        """The pseudonym, or the next where it is taken: other features may put another voice into the same segment."""
+        """Return the pseudonym, or the next free one: other features may put another voice into the same segment."""
         n, name = 0, pseudonym(key, secret)
         while name in self.names:
             n, name = n + 1, pseudonym(key, f"{secret}/{n + 1}")
         return name
 
 
-def _voices(keys: Sequence[Key], embeddings: np.ndarray, seconds: np.ndarray, threshold: float) -> list[_Voice]:
-    """The voices of each recording, in the order of their first keys."""
+def _join_voices(keys: Sequence[Key], embeddings: np.ndarray, seconds: np.ndarray, threshold: float) -> list[_Voice]:
+    """Join the utterances of each recording into voices, in the order of their first keys."""
     recordings: dict[str, list[int]] = {}
     for index in sorted(range(len(keys)), key=keys.__getitem__):
         recordings.setdefault(keys[index][0], []).append(index)
@@ -199,19 +201,19 @@ def _voices(keys: Sequence[Key], embeddings: np.ndarray, seconds: np.ndarray, th
     def voice(members: list[int]) -> _Voice:
         members = sorted(members, key=keys.__getitem__)
         mean = np.average(embeddings[members], axis=0, weights=seconds[members] + 1e-3)
-        return _Voice(members, keys[members[0]], float(seconds[members].sum()), _normalised(mean[None])[0])
+        return _Voice(members, keys[members[0]], float(seconds[members].sum()), _normalise(mean[None])[0])
 
     found: list[_Voice] = []
     for members in recordings.values():
-        for start in range(0, len(members), _MOST_AT_ONCE):
-            part = members[start : start + _MOST_AT_ONCE]
-            groups = _grouped(part, embeddings[part], threshold)
-            found += [voice(group) for group in _with_the_short([voice(group) for group in groups])]
+        for start in range(0, len(members), _MAX_CLUSTERED):
+            part = members[start : start + _MAX_CLUSTERED]
+            groups = _cluster(part, embeddings[part], threshold)
+            found += [voice(group) for group in _assign_short_voices([voice(group) for group in groups])]
     return found
 
 
-def _with_the_short(voices: list[_Voice]) -> list[list[int]]:
-    """Members by voice; one of less than a second goes to the nearest of the longer, as small clusters in pyannote."""
+def _assign_short_voices(voices: list[_Voice]) -> list[list[int]]:
+    """Return members by voice; a short voice joins the nearest long one, as small clusters do in pyannote."""
     long = [voice for voice in voices if voice.speech_s >= MIN_VOICE_S]
     if not long:
         return [voice.members for voice in voices]
@@ -223,19 +225,19 @@ def _with_the_short(voices: list[_Voice]) -> list[list[int]]:
     return groups
 
 
-def _clusters(voices: list[_Voice], threshold: float) -> list[list[_Voice]]:
-    return _grouped(voices, np.stack([voice.centroid for voice in voices]), threshold)
+def _cluster_voices(voices: list[_Voice], threshold: float) -> list[list[_Voice]]:
+    return _cluster(voices, np.stack([voice.centroid for voice in voices]), threshold)
 
 
-def _mean(voices: list[_Voice]) -> np.ndarray:
-    """(dim,): more speech counts for more."""
+def _mean_centroid(voices: list[_Voice]) -> np.ndarray:
+    """Return the mean centroid (dim,), weighted by speech."""
     weights = [voice.speech_s + 1e-3 for voice in voices]
     mean = np.average([voice.centroid for voice in voices], axis=0, weights=weights)
-    return np.asarray(_normalised(mean[None])[0])
+    return np.asarray(_normalise(mean[None])[0])
 
 
-def _grouped(items: Sequence[T], vectors: np.ndarray, threshold: float) -> list[list[T]]:
-    """Agglomerative clustering, average linkage: groups by their first items, whose average cosine is `threshold`."""
+def _cluster(items: Sequence[T], vectors: np.ndarray, threshold: float) -> list[list[T]]:
+    """Cluster agglomeratively, by average linkage, down to an average cosine of `threshold`; groups by first item."""
     if len(items) == 1:
         return [list(items)]
     from scipy.cluster.hierarchy import fcluster, linkage
@@ -248,5 +250,5 @@ def _grouped(items: Sequence[T], vectors: np.ndarray, threshold: float) -> list[
     return list(groups.values())
 
 
-def _normalised(rows: np.ndarray) -> np.ndarray:
+def _normalise(rows: np.ndarray) -> np.ndarray:
     return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9), np.float32)

@@ -1,4 +1,4 @@
-"""Who speaks: a small ECAPA-TDNN that turns an utterance into a unit vector, near for the same voice, far for others.
+"""Speaker model: a small ECAPA-TDNN from an utterance to a unit vector, close for one voice, distant for others.
 
 Utterance -> windows of two seconds -> the encoder (`models.speaker.encoder`) -> their mean, of unit length.
 """
@@ -28,17 +28,16 @@ from models.speaker.score_norm import Cohort, cosines
 from models.speaker.sliding import sliding_embeddings
 
 _COHORT = "cohort"  # beside the encoder's weights, in one file
-_WINDOWS_AT_ONCE = {"cpu": 64, "cuda": 1024}  # bounds the memory of a long utterance
+_WINDOWS_PER_BATCH = {"cpu": 64, "cuda": 1024}  # bounds the memory of a long utterance
 
 
 class SpeakerModel:
-    """An encoder and how to read its cosines.
+    """Speaker encoder with the threshold and calibration of its scores.
 
     `threshold`: the cosine above which two voices are the same. `calibration` (slope, offset): the probability that
-    they are is sigmoid(slope * cosine + offset). `cohort`: strangers that `scores` may be relative to, and are where
-    `normalised`. `extractor_digest` names the encoder alone: with another threshold
-    the embeddings, and so the stored features, stay the same. `trained_on` holds the first 12 hex of the SHA-256 of
-    every training recording.
+    they are is sigmoid(slope * cosine + offset). `cohort`: the strangers that `scores` are relative to where
+    `normalised`. `extractor_digest` names the encoder alone: with another threshold the embeddings, and so the stored
+    features, stay the same. `trained_on` holds the first 12 hex digits of the SHA-256 of every training recording.
     """
 
     def __init__(
@@ -67,11 +66,11 @@ class SpeakerModel:
         waveform: Tensor,  # (batch, time), float32 at 16 kHz
         lengths: Tensor,  # (batch,), valid samples
     ) -> Tensor:  # (batch, dim), float32 of unit length, on the waveform's device
-        """One voice a row. Rows of different lengths may share a batch; what lies beyond `lengths` is not looked at."""
+        """Return an embedding a row. Rows of any lengths may share a batch; samples beyond `lengths` are ignored."""
         self.encoder.to(waveform.device)
         cut, row, _ = cut_windows(waveform, lengths, size=self.config.window)
         total = waveform.new_zeros(len(waveform), self.dim)
-        step = chunk_size(_WINDOWS_AT_ONCE, waveform.device)
+        step = chunk_size(_WINDOWS_PER_BATCH, waveform.device)
         for part in (slice(first, first + step) for first in range(0, len(row), step)):
             vectors = self.encoder(spectrogram(cut[part], self.config)).squeeze(1)
             total.index_add_(0, row[part], nn.functional.normalize(vectors))
@@ -83,33 +82,35 @@ class SpeakerModel:
         lengths: Tensor,  # (batch,), valid samples
         windows_s: Sequence[float],
         hop_s: float,
-    ) -> list[list[Tensor]]:  # a row, and of it a length of window: (n_windows, dim), of unit length
-        """Who speaks, window by window (`models.speaker.sliding`)."""
+    ) -> list[list[Tensor]]:  # [row][window length]: (n_windows, dim), of unit length
+        """Return embeddings of sliding windows (`models.speaker.sliding`)."""
         self.encoder.to(waveform.device)
-        shown = partial(spectrogram, config=self.config)
+        to_spectrogram = partial(spectrogram, config=self.config)
         chunk = self.config.window
-        return sliding_embeddings(self.encoder, shown, waveform, lengths, chunk=chunk, windows_s=windows_s, hop_s=hop_s)
+        return sliding_embeddings(
+            self.encoder, to_spectrogram, waveform, lengths, chunk=chunk, windows_s=windows_s, hop_s=hop_s
+        )
 
     def scores(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        """Embeddings (n, dim) and (m, dim) to (n, m), higher is more alike: cosines, or their adaptive s-norm.
+        """Return scores (n, m) of embeddings (n, dim) and (m, dim): cosines, or their adaptive s-norm.
 
-        `decision` reads them; `threshold` and `calibration` are of cosines.
+        Higher is more alike. `decision` is the rule for them; `threshold` and `calibration` are those of cosines.
         """
         return self.cohort.scores(first, second) if self.normalised and self.cohort else cosines(first, second)
 
     @property
     def decision(self) -> tuple[float, tuple[float, float]]:
-        """Threshold and (slope, offset) of what `scores` returns."""
-        chosen = self.cohort if self.normalised and self.cohort else self
-        return chosen.threshold, chosen.calibration
+        """Threshold and (slope, offset) of the scores that `scores` returns."""
+        source = self.cohort if self.normalised and self.cohort else self
+        return source.threshold, source.calibration
 
     @cached_property
     def extractor_digest(self) -> str:
-        """12 hex of SHA-256 over the encoder's weights and its configuration; thresholds and cohort do not count."""
+        """12 hex digits of SHA-256 over the encoder's weights and configuration, without thresholds and cohort."""
         return digest(fingerprint(self.config).encode() + serialise(self._weights()), 12)
 
     def save(self, folder: Path) -> None:
-        """Writes `weights.safetensors` (matrices as float16), `config.json` and `trained_on.txt`."""
+        """Write `weights.safetensors` (matrices as float16), `config.json` and `trained_on.txt`."""
         folder.mkdir(parents=True, exist_ok=True)
         strangers = {_COHORT: torch.from_numpy(self.cohort.vectors).half()} if self.cohort else {}
         (folder / "weights.safetensors").write_bytes(serialise(self._weights() | strangers))
@@ -133,7 +134,7 @@ class SpeakerModel:
 
     @classmethod
     def load(cls, folder: Path) -> "SpeakerModel":
-        """Reads what `save` wrote. Raises ModelError where it is missing or does not fit."""
+        """Read a folder that `save` wrote. Raises ModelError where it is missing or does not fit."""
         folder = Path(folder)
         try:
             stored = json.loads((folder / "config.json").read_text())
@@ -141,7 +142,7 @@ class SpeakerModel:
             config = EncoderConfig(**{**stored["encoder"], "mel": MelConfig(**stored["encoder"]["mel"])})
             encoder = build_network(config)
             strangers = weights.pop(_COHORT, None)
-            encoder.load_state_dict({name: _widened(value) for name, value in weights.items()})
+            encoder.load_state_dict({name: _widen(value) for name, value in weights.items()})
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
             raise ModelError(
                 f"expected a speaker model (config.json, weights.safetensors) in {folder}: {error}; "
@@ -160,7 +161,7 @@ class SpeakerModel:
         )
 
     def _weights(self) -> dict[str, Tensor]:
-        return {name: _narrowed(value.cpu()).contiguous() for name, value in self.encoder.state_dict().items()}
+        return {name: _narrow(value.cpu()).contiguous() for name, value in self.encoder.state_dict().items()}
 
 
 def _cohort(strangers: Tensor, stored: dict[str, Any]) -> Cohort:
@@ -168,11 +169,11 @@ def _cohort(strangers: Tensor, stored: dict[str, Any]) -> Cohort:
     return Cohort(strangers.float().numpy(), stored["nearest"], stored["threshold"], (slope, offset))
 
 
-def _narrowed(value: Tensor) -> Tensor:
+def _narrow(value: Tensor) -> Tensor:
     return value.half() if value.ndim > 1 else value  # the norms' running statistics keep their precision
 
 
-def _widened(value: Tensor) -> Tensor:
+def _widen(value: Tensor) -> Tensor:
     return value.float() if value.is_floating_point() else value
 
 

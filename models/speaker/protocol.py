@@ -1,4 +1,4 @@
-"""Interface of a speaker encoder, ours or a pulled one: embeddings of utterances, and how to read their scores."""
+"""Interface of a speaker encoder, our own or a pretrained one: embeddings, their scores and the decision rule."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -8,10 +8,10 @@ from torch import Tensor
 
 
 class SpeakerEncoder(Protocol):
-    """A speaker model on tensors; what it returns stays on the waveform's device.
+    """A speaker model on tensors; its results stay on the waveform's device.
 
-    `threshold` and `calibration` are of cosines, `decision` of what `scores` returns. `trained_on` holds the first 12
-    hex of the SHA-256 of every training recording, as far as they are known.
+    `threshold` and `calibration` are those of cosines, `decision` that of `scores`. `trained_on` holds the first 12 hex
+    digits of the SHA-256 of every training recording, as far as they are known.
     """
 
     threshold: float
@@ -25,20 +25,20 @@ class SpeakerEncoder(Protocol):
         waveform: Tensor,  # (batch, time), float32 at 16 kHz
         lengths: Tensor,  # (batch,), valid samples
     ) -> Tensor:  # (batch, dim), float32 of unit length
-        """One voice a row."""
+        """Return an embedding a row."""
 
     def sliding_embeddings(
         self, waveform: Tensor, lengths: Tensor, windows_s: Sequence[float], hop_s: float
-    ) -> list[list[Tensor]]:  # a row, and of it a length of window: (n_windows, dim), of unit length
-        """Embeddings of windows that slide along each row."""
+    ) -> list[list[Tensor]]:  # [row][window length]: (n_windows, dim), of unit length
+        """Return embeddings of windows that slide along each row."""
 
     def scores(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        """Embeddings (n, dim) and (m, dim) to (n, m), higher is more alike."""
+        """Return scores (n, m) of embeddings (n, dim) and (m, dim), higher is more alike."""
 
     @property
     def decision(self) -> tuple[float, tuple[float, float]]:
-        """Threshold and (slope, offset) of what `scores` returns."""
+        """Threshold and (slope, offset) of the scores that `scores` returns."""
 
     @property
     def extractor_digest(self) -> str:
-        """12 hex that name the embeddings' space."""
+        """12 hex digits that name the embeddings' space."""

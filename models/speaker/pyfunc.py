@@ -1,4 +1,4 @@
-"""Speaker encoders as MLflow serves them: waveforms in, embeddings out."""
+"""Speaker encoders behind MLflow's pyfunc interface: waveforms in, embeddings out."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from models.speaker.protocol import SpeakerEncoder
 
 
 class SpeakerPyfunc:
-    """A speaker encoder behind MLflow's loader_module protocol: tensors on any device in, arrays out."""
+    """A speaker encoder for MLflow's loader_module protocol: tensors on any device in, arrays out."""
 
     def __init__(self, model: SpeakerEncoder) -> None:
         self.model = model
@@ -23,14 +23,14 @@ class SpeakerPyfunc:
         model_input: dict[str, np.ndarray],  # waveform (n, time) float32 at 16 kHz, lengths (n,)
         params: dict[str, Any] | None = None,  # noqa: ARG002 - MLflow passes it
     ) -> np.ndarray:  # (n, dim) float32
-        """Embeddings, computed where the machine is fastest."""
+        """Return embeddings, computed on a GPU where there is one."""
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         waveform = torch.as_tensor(np.asarray(model_input["waveform"], np.float32), device=device)
         lengths = torch.as_tensor(np.asarray(model_input["lengths"], np.int64), device=device)
         return self.embed(waveform, lengths)
 
     def get_raw_model(self) -> "SpeakerPyfunc":
-        """This: the pipeline asks it for embeddings of tensors, and of windows along an utterance."""
+        """Return this object: the pipeline embeds tensors, and sliding windows of them."""
         return self
 
     def embed(
@@ -38,7 +38,7 @@ class SpeakerPyfunc:
         waveform: Tensor,  # (batch, time), float32 at 16 kHz
         lengths: Tensor,  # (batch,)
     ) -> np.ndarray:  # (batch, dim) float32
-        """`predict` of what is in tensors already, computed where the waveform is."""
+        """Return embeddings of tensors, computed on the waveform's device."""
         embedded: np.ndarray = self.model.embed(waveform, lengths).cpu().numpy()
         return embedded
 
@@ -48,7 +48,7 @@ class SpeakerPyfunc:
         lengths: Tensor,  # (batch,)
         windows_s: Sequence[float],
         hop_s: float,
-    ) -> list[list[np.ndarray]]:  # a row, and of it a length of window: (n_windows, dim) float32
-        """Embeddings of windows that slide along each row, computed where the waveform is."""
-        found = self.model.sliding_embeddings(waveform, lengths, windows_s, hop_s)
-        return [[vectors.numpy() for vectors in row] for row in found]
+    ) -> list[list[np.ndarray]]:  # [row][window length]: (n_windows, dim) float32
+        """Return embeddings of windows that slide along each row, computed on the waveform's device."""
+        rows = self.model.sliding_embeddings(waveform, lengths, windows_s, hop_s)
+        return [[vectors.numpy() for vectors in row] for row in rows]

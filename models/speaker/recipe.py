@@ -1,11 +1,14 @@
-"""The speaker encoder's training in numbers: the defaults are those of the shipped weights."""
+"""Hyperparameters of the speaker encoder's training; the defaults are those of the shipped weights."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How the encoder is fitted. Each speed makes another voice of every speaker: its pitch and formants move."""
+class SpeakerRecipe:
+    """Hyperparameters. Each speed makes another voice of every speaker: its pitch and formants move.
+
+    The names of the fields are stored in `config.json`.
+    """
 
     steps: int = 7_500
     batch: int = 64
@@ -21,9 +24,9 @@ class Recipe:
     weight_decay: float = 0.05
     average: float = 0.998  # of the weights that are kept, the share of a step ago
     half_precision: bool = True  # bfloat16 in the encoder's products
-    short: float = 0.4  # of the crops, and how short those are at least
+    short: float = 0.4  # of the crops, down to `shortest_s`
     shortest_s: float = 0.4
-    least_speech_s: float = 1.0  # of clips; with less there is no voice to learn
+    least_speech_s: float = 1.0  # of clips; less is no voice to learn
     held_out: float = 0.13  # of each corpus's speakers, rounded up, two at least
     lengths_s: tuple[float, ...] = (1.0, 2.0, 4.0)  # that every second held-out clip is cut to for the threshold
     false_accept_rate: float = 0.01  # at the threshold

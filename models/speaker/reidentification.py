@@ -1,4 +1,4 @@
-"""Under another encoder voices are found anew: whose are they, by what was published of the same utterances?"""
+"""Match speakers across encoders: new speakers take over the names published for the same utterances."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -9,14 +9,14 @@ from models.speaker.linking import Identities, Voiceprint
 
 
 def matching_speakers(
-    found: Sequence[str],  # (n,) who an utterance's voice is under the new encoder
-    before: Sequence[str | None],  # (n,) who it was published as under another; None where it was not
+    found: Sequence[str],  # (n,) speaker of each utterance under the new encoder
+    before: Sequence[str | None],  # (n,) speaker published under another encoder; None without one
     seconds: np.ndarray,  # (n,) speech
 ) -> dict[str, str]:
-    """Found speakers by the earlier speaker whose name they carry on, one to one.
+    """Return the earlier speaker that each new speaker matches, one to one.
 
-    A found speaker carries on the earlier one that more than half of its speech was published as; of several that would
-    carry on the same one, the one with the most of that speech does.
+    A new speaker matches the earlier one that more than half of its speech was published as; of several that match the
+    same one, the one with the most of that speech does.
     """
     speech_s: dict[str, float] = {}
     shared_s: dict[tuple[str, str], float] = {}
@@ -24,20 +24,20 @@ def matching_speakers(
         speech_s[now] = speech_s.get(now, 0.0) + float(length)
         if then is not None:
             shared_s[now, then] = shared_s.get((now, then), 0.0) + float(length)
-    carried: dict[str, str] = {}
+    matches: dict[str, str] = {}
     for (now, then), length in sorted(shared_s.items(), key=lambda item: (-item[1], item[0])):
-        if length > speech_s[now] / 2 and then not in carried.values():
-            carried[now] = then
-    return carried
+        if length > speech_s[now] / 2 and then not in matches.values():
+            matches[now] = then
+    return matches
 
 
 def match_across_encoders(
     answer: Identities,
-    before: Sequence[str | None],  # (n,) who each utterance was published as
+    before: Sequence[str | None],  # (n,) published speaker of each utterance
     seconds: np.ndarray,  # (n,) speech
-    known: Mapping[str, bool],  # the earlier speakers who may be carried on: whether by name
+    known: Mapping[str, bool],  # earlier speakers that may be matched, and whether they have a name
 ) -> Identities:
-    """The answer, in which speakers that were founded go by the names of the earlier ones whose voices they are."""
+    """Return the identities with newly founded speakers renamed to the earlier speakers that they match."""
     founded = {voice.speaker_id for voice in answer.founded}
     rows = [index for index, name in enumerate(answer.speaker_ids) if name in founded]
     then = [before[index] if before[index] in known else None for index in rows]
@@ -52,8 +52,8 @@ def match_across_encoders(
         answer,
         speaker_ids=[names.get(name, name) for name in answer.speaker_ids],
         known=[
-            known[names[name]] if name in names else was
-            for name, was in zip(answer.speaker_ids, answer.known, strict=True)
+            known[names[name]] if name in names else is_known
+            for name, is_known in zip(answer.speaker_ids, answer.known, strict=True)
         ],
         founded=voices,
     )

@@ -1,7 +1,7 @@
-"""Training the speaker encoder: crops of two seconds, disturbed in many ways, told apart by voice.
+"""Training of the speaker encoder: classify augmented two-second crops by voice.
 
 Read the speech, hold some voices out, fit the encoder on the others with an additive angular margin (Deng et al., CVPR
-2019), then find the threshold and the calibration on the voices that it has never heard.
+2019), then find the threshold and the calibration on the held-out voices.
 """
 
 import dataclasses
@@ -22,14 +22,14 @@ from models.speaker.crops import Crops
 from models.speaker.encoder import SAMPLE_RATE, EncoderConfig, build_network, spectrogram
 from models.speaker.identification import closed_set
 from models.speaker.model import SpeakerModel
-from models.speaker.recipe import Recipe
+from models.speaker.recipe import SpeakerRecipe
 from models.speaker.score_norm import Cohort, speaker_means
 from models.speaker.trials import embed_speech, halve_single_clips, pair_trials, shorten_every_second
 from models.speechbrain_compat import speechbrain_importable
 
-_RECIPE, _ENCODER = Recipe(), EncoderConfig()
+_RECIPE, _ENCODER = SpeakerRecipe(), EncoderConfig()
 Progress = Callable[[int, float, nn.Module], None]
-"""Told the step, its loss, and the encoder so far (averaged over the steps before)."""
+"""Callback with the step, its loss, and the encoder averaged over the steps so far."""
 
 
 def train_speaker(
@@ -37,46 +37,46 @@ def train_speaker(
     out: Path,
     *,
     seed: int = 0,
-    recipe: Recipe = _RECIPE,
+    recipe: SpeakerRecipe = _RECIPE,
     encoder: EncoderConfig = _ENCODER,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Trains on the labelled speech of `corpora`, writes the model to `out`, and returns the held-out voices' metrics.
+    """Train on the labelled speech of `corpora`, write the model to `out`, and return the held-out voices' metrics.
 
     Raises UsageError where there are too few speakers to hold any out.
     """
     clips = [clip for clip in read_labels(corpora) if clip.speaker]
     speech = [item for item in read_speech(clips) if len(item.waveform) >= recipe.least_speech_s * SAMPLE_RATE]
-    held = held_out_speakers(speech, share=recipe.held_out, seed=seed)
-    training = [item for item in speech if item.clip.speaker not in held]
-    unheard = [item for item in speech if item.clip.speaker in held]
-    fitted = fit(training, recipe=recipe, config=encoder, seed=seed, progress=progress)
-    SpeakerModel(fitted, encoder, threshold=0.0, calibration=(1.0, 0.0)).save(out)
-    model = SpeakerModel.load(out)  # with the precision that it is stored in
-    metrics = calibrate_and_measure(model, training, unheard, recipe=recipe, seed=seed)
+    held_out = held_out_speakers(speech, share=recipe.held_out, seed=seed)
+    training = [item for item in speech if item.clip.speaker not in held_out]
+    unseen = [item for item in speech if item.clip.speaker in held_out]
+    network = fit(training, recipe=recipe, config=encoder, seed=seed, progress=progress)
+    SpeakerModel(network, encoder, threshold=0.0, calibration=(1.0, 0.0)).save(out)
+    model = SpeakerModel.load(out)  # in the stored precision
+    metrics = calibrate_and_measure(model, training, unseen, recipe=recipe, seed=seed)
     model.save(out)
     return metrics
 
 
 def calibrate_and_measure(
-    model: SpeakerModel, training: Sequence[Speech], unheard: Sequence[Speech], *, recipe: Recipe, seed: int
+    model: SpeakerModel, training: Sequence[Speech], unseen: Sequence[Speech], *, recipe: SpeakerRecipe, seed: int
 ) -> dict[str, Any]:
-    """Gives the encoder its threshold, calibration, cohort and record, and returns the held-out voices' metrics.
+    """Set the model's threshold, calibration, cohort and training record; return the held-out voices' metrics.
 
-    The threshold and the calibration are of pairs of mixed lengths, as in a night: some clips whole, others cut.
+    The threshold and the calibration come from pairs of mixed lengths, as in a night: some clips whole, others cut.
     """
-    mixed = shorten_every_second(halve_single_clips(unheard), lengths_s=recipe.lengths_s, seed=seed)
-    nights = embed_speech(model, mixed)
-    trials = pair_trials(nights)
+    mixed = shorten_every_second(halve_single_clips(unseen), lengths_s=recipe.lengths_s, seed=seed)
+    mixed_utterances = embed_speech(model, mixed)
+    trials = pair_trials(mixed_utterances)
     model.threshold, model.calibration = trials.threshold(recipe.false_accept_rate), trials.calibration()
-    heard = embed_speech(model, training)
-    cohort = Cohort(speaker_means(heard.vectors, heard.speakers), recipe.cohort_nearest)
-    trials = pair_trials(nights, cohort.scores)
+    seen = embed_speech(model, training)
+    cohort = Cohort(speaker_means(seen.vectors, seen.speakers), recipe.cohort_nearest)
+    trials = pair_trials(mixed_utterances, cohort.scores)
     model.cohort = dataclasses.replace(
         cohort, threshold=trials.threshold(recipe.false_accept_rate), calibration=trials.calibration()
     )
     model.normalised = recipe.normalised
-    utterances = embed_speech(model, halve_single_clips(unheard))
+    utterances = embed_speech(model, halve_single_clips(unseen))
     metrics = pair_trials(utterances, model.scores).metrics()
     metrics["top1"] = round(closed_set(utterances, model.scores), 4)
     model.training = {
@@ -91,7 +91,7 @@ def calibrate_and_measure(
             for corpus in sorted({item.clip.corpus for item in training})
         },
         "manifest": manifest_digest(training),
-        "held_out_speakers": sorted({item.clip.speaker for item in unheard}),
+        "held_out_speakers": sorted({item.clip.speaker for item in unseen}),
         "held_out": metrics,
         "false_accept_rate": recipe.false_accept_rate,
     }
@@ -100,8 +100,8 @@ def calibrate_and_measure(
 
 
 def held_out_speakers(speech: Sequence[Speech], *, share: float, seed: int) -> set[str]:
-    """The speakers that training never hears: `share` of each corpus, two at least."""
-    held: set[str] = set()
+    """Return the speakers to hold out of training: `share` of each corpus, at least two."""
+    held_out: set[str] = set()
     for corpus in sorted({item.clip.corpus for item in speech}):
         names = sorted({item.clip.speaker for item in speech if item.clip.corpus == corpus})
         n = max(2, math.ceil(share * len(names)))
@@ -111,14 +111,19 @@ def held_out_speakers(speech: Sequence[Speech], *, share: float, seed: int) -> s
                 f"found {len(names)}: add speakers, or leave that corpus out"
             )
         order = np.random.default_rng([seed, len(names)]).permutation(len(names))
-        held |= {names[index] for index in order[:n]}
-    return held
+        held_out |= {names[index] for index in order[:n]}
+    return held_out
 
 
 def fit(
-    speech: Sequence[Speech], *, recipe: Recipe, config: EncoderConfig, seed: int, progress: Progress | None = None
+    speech: Sequence[Speech],
+    *,
+    recipe: SpeakerRecipe,
+    config: EncoderConfig,
+    seed: int,
+    progress: Progress | None = None,
 ) -> nn.Module:
-    """An encoder that tells the speakers of `speech` apart."""
+    """Return an encoder trained to tell the speakers of `speech` apart."""
     torch.manual_seed(seed)
     encoder = build_network(config)
     with speechbrain_importable():
@@ -136,9 +141,9 @@ def fit(
     encoder.train()
     for step in range(recipe.steps):
         waveform, speaker = crops.draw(recipe.batch)
-        shown = mask_bands(spectrogram(disturb(recolour(waveform, noise), noise), config), noise)
+        bands = mask_bands(spectrogram(disturb(recolour(waveform, noise), noise), config), noise)
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=recipe.half_precision):
-            voices = encoder(shown)
+            voices = encoder(bands)
         margin = recipe.margin * min(1.0, step / max(1.0, recipe.margin_from * recipe.steps))
         loss_of = LogSoftmaxWrapper(AdditiveAngularMargin(margin, recipe.scale))
         loss = loss_of(classifier(voices.float()), speaker[:, None])
@@ -150,5 +155,5 @@ def fit(
         averaged.update_parameters(encoder)
         if progress:
             progress(step, float(loss.detach()), averaged.module)
-    kept: nn.Module = averaged.module
-    return kept.eval()
+    module: nn.Module = averaged.module
+    return module.eval()

@@ -1,4 +1,4 @@
-"""Are two utterances of the same voice? Scores of labelled pairs, and what they say about an encoder."""
+"""Speaker verification metrics of labelled pairs: EER, min DCF, Cllr, threshold and calibration."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -9,8 +9,8 @@ import numpy as np
 from models.metrics.bootstrap import interval_by_speaker
 
 _P_TARGET = 0.01  # of min DCF, NIST SRE's: one trial in a hundred is of the same voice, both errors cost 1
-_LEAST_SPEAKERS = 5  # of an interval; fewer drawn again say nothing
-_BINS = 500  # of the scores when speakers are drawn again
+_MIN_SPEAKERS = 5  # of an interval; resampling fewer says nothing
+_N_SCORE_BINS = 500  # of the scores, for the intervals
 _N_PROBABILITY_BINS = 10  # of the calibration error
 
 
@@ -21,24 +21,24 @@ class Trials:
     scores: np.ndarray  # (n,) float64, higher is more alike
     same: np.ndarray  # (n,) bool
     weights: np.ndarray  # (n,) float64
-    speakers: np.ndarray  # (n, 2), whose the two are
+    speakers: np.ndarray  # (n, 2), of the two utterances
 
     @classmethod
-    def pooled(cls, parts: "list[Trials]") -> "Trials":
-        """All of them, each part counting alike, however many pairs it has."""
+    def pool(cls, parts: "list[Trials]") -> "Trials":
+        """Return all trials, each part counting alike, however many pairs it has."""
         joined = (np.concatenate([getattr(part, name) for part in parts]) for name in ("scores", "same", "weights"))
         scores, same, weights = joined
         return cls(scores, same, weights / len(parts), np.concatenate([part.speakers for part in parts]))
 
-    def only(self, chosen: np.ndarray) -> "Trials":
-        """The (n,) chosen pairs, weighted anew."""
-        kept = replace(self, scores=self.scores[chosen], same=self.same[chosen], speakers=self.speakers[chosen])
-        weights = self.weights[chosen]
+    def select(self, mask: np.ndarray) -> "Trials":
+        """Return the pairs of the (n,) mask, weighted anew."""
+        kept = replace(self, scores=self.scores[mask], same=self.same[mask], speakers=self.speakers[mask])
+        weights = self.weights[mask]
         totals = np.where(kept.same, weights[kept.same].sum(), weights[~kept.same].sum())
         return replace(kept, weights=weights / totals)
 
     @cached_property
-    def errors(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def error_rates(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Thresholds, falling, with the false-accept and the false-reject rate of "same from here up"."""
         order = np.argsort(-self.scores, kind="stable")
         scores, same, weights = self.scores[order], self.same[order], self.weights[order]
@@ -48,18 +48,18 @@ class Trials:
         return scores[last], accepted[last], rejected[last].clip(0.0)
 
     def eer(self) -> float:
-        """Equal error rate: where as many others are accepted as same voices are rejected."""
-        _, accepted, rejected = self.errors
-        return _crossing(accepted, rejected)
+        """Return the equal error rate, at which as many others are accepted as same voices are rejected."""
+        _, accepted, rejected = self.error_rates
+        return _equal_error_rate(accepted, rejected)
 
     def min_dcf(self) -> float:
-        """The least detection cost over all thresholds, of that of always saying no; between 0 and 1."""
-        _, accepted, rejected = self.errors
-        return _least_cost(accepted, rejected)
+        """Return the least detection cost over all thresholds, relative to always saying no; from 0 to 1."""
+        _, accepted, rejected = self.error_rates
+        return _min_cost(accepted, rejected)
 
     def threshold(self, false_accept_rate: float) -> float:
-        """The lowest score from which on at most that share of the others is accepted."""
-        scores, accepted, _ = self.errors
+        """Return the lowest score from which on at most that share of the others is accepted."""
+        scores, accepted, _ = self.error_rates
         within = accepted <= false_accept_rate + 1e-12
         if not within.any():
             return float(np.nextafter(scores[0], 2.0))
@@ -68,12 +68,12 @@ class Trials:
         return float((scores[lowest] + next_down) / 2)
 
     def rates_at(self, threshold: float) -> tuple[float, float]:
-        """The share of others accepted, and of same voices rejected."""
+        """Return the share of others accepted, and of same voices rejected."""
         accepted = self.scores >= threshold
         return float(self.weights[accepted & ~self.same].sum()), float(self.weights[~accepted & self.same].sum())
 
     def calibration(self) -> tuple[float, float]:
-        """(slope, offset) of the logistic curve from score to probability, when either answer is as likely before."""
+        """Return (slope, offset) of the logistic curve from score to probability, at even prior odds."""
         design = np.stack([self.scores, np.ones_like(self.scores)], axis=1)
         line = np.zeros(2)
         for _ in range(100):  # Newton's method, with a little ridge where the two never overlap
@@ -87,46 +87,47 @@ class Trials:
         return float(line[0]), float(line[1])
 
     def calibration_error(self, calibration: tuple[float, float]) -> float:
-        """How far the probability and the share of same voices are apart, on average over bins of probability."""
+        """Return the gap of the probability and the share of same voices, averaged over bins of probability."""
         probability = _sigmoid(calibration[0] * self.scores + calibration[1])
         place = np.minimum((probability * _N_PROBABILITY_BINS).astype(int), _N_PROBABILITY_BINS - 1)
         gap = np.bincount(place, self.weights * (probability - self.same), minlength=_N_PROBABILITY_BINS)
         return float(np.abs(gap).sum() / self.weights.sum())
 
     def log_cost(self, calibration: tuple[float, float]) -> float:
-        """Cllr in bits (Brümmer and du Preez, 2006): 0 for one who knows, 1 for one who says nothing."""
+        """Return Cllr in bits (Brümmer and du Preez, 2006): 0 for perfect scores, 1 for uninformative ones."""
         evidence = np.clip(calibration[0] * self.scores + calibration[1], -60, 60)
         cost = np.log2(1 + np.exp(np.where(self.same, -evidence, evidence)))
         return float((self.weights * cost).sum() / 2)
 
     def intervals(self) -> dict[str, list[float] | None]:
-        """95% of `eer` and `min_dcf` when speakers are drawn again; None with fewer than five."""
+        """Return the 95% intervals of `eer` and `min_dcf`, speakers resampled; None with fewer than five."""
         names, codes = np.unique(self.speakers, return_inverse=True)
-        if len(names) < _LEAST_SPEAKERS:
+        if len(names) < _MIN_SPEAKERS:
             return {"eer": None, "min_dcf": None}
         one, other = codes.reshape(-1, 2).T
-        edges = np.quantile(self.scores, np.linspace(0, 1, _BINS + 1)[1:-1])
-        place = _BINS - 1 - np.searchsorted(edges, self.scores)  # falling, as in `errors`
+        edges = np.quantile(self.scores, np.linspace(0, 1, _N_SCORE_BINS + 1)[1:-1])
+        place = _N_SCORE_BINS - 1 - np.searchsorted(edges, self.scores)  # falling, as in `error_rates`
         pair = np.minimum(one, other) * len(names) + np.maximum(one, other)
-        table = np.zeros((len(names) ** 2, _BINS))
+        table = np.zeros((len(names) ** 2, _N_SCORE_BINS))
         np.add.at(table, (pair, place), self.weights)
         first, second = np.divmod(np.arange(len(table)), len(names))
 
         def rates(drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            often = np.bincount(drawn, minlength=len(names)).astype(float)
-            others, own = (often[first] * often[second] * (first != second)) @ table, often @ table[first == second]
-            if not others.any() or not own.any():
+            counts = np.bincount(drawn, minlength=len(names)).astype(float)
+            others, same = (counts[first] * counts[second] * (first != second)) @ table, counts @ table[first == second]
+            if not others.any() or not same.any():
                 return np.array([np.nan]), np.array([np.nan])
-            return np.cumsum(others) / others.sum(), (1 - np.cumsum(own) / own.sum()).clip(0)
+            return np.cumsum(others) / others.sum(), (1 - np.cumsum(same) / same.sum()).clip(0)
 
         speakers = np.arange(len(names)).astype(str)
         spans = {
-            "eer": interval_by_speaker(lambda drawn: _crossing(*rates(drawn)), speakers, n=400),
-            "min_dcf": interval_by_speaker(lambda drawn: _least_cost(*rates(drawn)), speakers, n=400),
+            "eer": interval_by_speaker(lambda drawn: _equal_error_rate(*rates(drawn)), speakers, n=400),
+            "min_dcf": interval_by_speaker(lambda drawn: _min_cost(*rates(drawn)), speakers, n=400),
         }
         return {name: [round(low, 4), round(high, 4)] for name, (low, high) in spans.items()}
 
     def metrics(self) -> dict[str, Any]:
+        """Return plain numbers for JSON."""
         return {
             "eer": round(self.eer(), 4),
             "min_dcf": round(self.min_dcf(), 4),
@@ -135,7 +136,7 @@ class Trials:
         }
 
 
-def _crossing(accepted: np.ndarray, rejected: np.ndarray) -> float:
+def _equal_error_rate(accepted: np.ndarray, rejected: np.ndarray) -> float:
     accepted, rejected = np.append(0.0, accepted), np.append(1.0, rejected)
     if np.isnan(accepted).any():
         return float("nan")
@@ -145,7 +146,7 @@ def _crossing(accepted: np.ndarray, rejected: np.ndarray) -> float:
     return float(accepted[after - 1] + share * (accepted[after] - accepted[after - 1]))
 
 
-def _least_cost(accepted: np.ndarray, rejected: np.ndarray) -> float:
+def _min_cost(accepted: np.ndarray, rejected: np.ndarray) -> float:
     cost = rejected + accepted * (1 - _P_TARGET) / _P_TARGET
     return float(min(1.0, cost.min()))
 

@@ -58,9 +58,9 @@ def _rows(history: History, judged: pl.Series, config: DriftConfig) -> Iterator[
         if samples is None:
             continue
         verdict: tuple[float | bool | None, ...] = (None, None, None)
-        if is_enough(*samples, config, of_recordings=history.of_recordings):
+        if is_enough(*samples, config, counts_recordings=history.of_recordings):
             found = compare(history.method, *samples, config, n_measures=N_MEASURES)
-            verdict = (found.value, found.threshold, found.over)
+            verdict = (found.value, found.threshold, found.is_over)
         sizes = [sample.n_recordings if history.of_recordings else sample.n_utterances for sample in samples]
         yield date, history.measure, history.method, *verdict, *sizes
 

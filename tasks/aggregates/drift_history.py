@@ -34,7 +34,7 @@ class History:
         day, before = self._sample(gap == 0), self._sample((gap > 0) & (gap <= days))
         if self.in_order and before.n_days:
             bins = deciles(before.values)
-            day, before = day.binned(bins), before.binned(bins)
+            day, before = day.merge_bins(bins), before.merge_bins(bins)
         return day, before
 
     def _sample(self, rows: np.ndarray) -> Sample:

@@ -40,7 +40,7 @@ def identify(run: Run, waiting: PendingRecordings) -> Identification:
             memory.voiceprints,
             decision=Decision.from_model(run.speaker),
             pseudonym_key=f"{run.pseudonym_key}/{extractor}",  # another encoder hears other voices in the same segments
-            taken=memory.people["speaker_id"].to_list(),
+            reserved_names=memory.people["speaker_id"].to_list(),
         )
         answer = memory.learn(answer, memory.published_as(run.lake, date, heard), seconds)
         frames.append(

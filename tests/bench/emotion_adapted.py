@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from models.emotion.dataset import Table, build_table, read_emotional_speech
-from models.emotion.fitting import Recipe, fit
+from models.emotion.fitting import EmotionRecipe, fit
 from models.emotion.model import CLASSES, EmotionModel
 from models.emotion.training import predict_logits, speaker_folds
 from models.metrics.classification import uar
@@ -24,7 +24,7 @@ Judge = Callable[[EmotionModel, Table, np.ndarray], np.ndarray]
 
 
 def main() -> None:
-    table, recipe = build_table(read_emotional_speech([Path(sys.argv[1])], CLASSES), CLASSES), Recipe(n_copies=0)
+    table, recipe = build_table(read_emotional_speech([Path(sys.argv[1])], CLASSES), CLASSES), EmotionRecipe(n_copies=0)
     folds = speaker_folds(table.speakers, recipe.folds)
     models = [fit(table.rows(folds != fold), recipe=recipe, seed=0) for fold in range(recipe.folds)]
     one = np.zeros(len(table), int)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from models.emotion.dataset import FEATURE_NAMES, build_table, emotion_features, read_emotional_speech
-from models.emotion.fitting import Recipe, fit
+from models.emotion.fitting import EmotionRecipe, fit
 from models.emotion.model import CLASSES
 from models.emotion.training import speaker_folds
 from models.metrics.classification import uar
@@ -26,7 +26,7 @@ EDGES_S = (0.0, 0.15, 0.25, 0.35, 0.5, 0.8, 1.2, 60.0)
 
 def main() -> None:
     speech = read_emotional_speech([Path(sys.argv[1])], CLASSES)
-    table, recipe = build_table(speech, CLASSES), Recipe(n_copies=0)
+    table, recipe = build_table(speech, CLASSES), EmotionRecipe(n_copies=0)
     folds = speaker_folds(table.speakers, recipe.folds)
     models = [fit(table.rows(folds != fold), recipe=recipe, seed=0) for fold in range(recipe.folds)]
     voiced_s, guessed = [], []

@@ -14,13 +14,13 @@ from flows.cli.main import app
 from flows.train import train
 from models.data import training_set
 from models.emotion import training as train_emotion
-from models.emotion.fitting import Recipe
+from models.emotion.fitting import EmotionRecipe
 from models.registry import loading
 from models.registry.mlflow_registry import Registry
 
 pytestmark = pytest.mark.usefixtures("_prefect")
 MOODS = ("anger", "happiness", "neutral", "sadness")
-FAST = Recipe(n_copies=0, n_networks=1, n_linear=1, hidden=4, steps=5, batch=8, folds=2)
+FAST = EmotionRecipe(n_copies=0, n_networks=1, n_linear=1, hidden=4, steps=5, batch=8, folds=2)
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_a_training_leaves_a_challenger_with_its_card(tmp_path, labelled):
     training = json.loads((loading.weights_folder(ref) / "config.json").read_text())["training"]
     assert f"| manifest of the data | {training['manifest']} |" in card
     assert training_set.speaker_hash("voice-a") in training_set.read_speakers(loading.weights_folder(ref))
-    figures, place = registry.measured(ref)
+    figures, place = registry.metrics_and_card(ref)
     assert {"uar", "uar_interval/0", "confusion/anger/anger", "per_class/sadness"} <= figures.keys()
     assert Path(place).read_text() == card
 

@@ -35,7 +35,7 @@ assert "mlflow" not in sys.modules, "nobody asked it"
 
 @pytest.fixture(autouse=True)
 def _as_in_a_new_process():
-    for cached in (serving._raw, serving._emotion_model):
+    for cached in (serving._load_own, serving._emotion_model):
         cached.cache_clear()
 
 

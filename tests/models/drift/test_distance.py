@@ -61,11 +61,11 @@ def test_chance_takes_days_of_one_population_over_the_threshold_as_rarely_as_is_
     eager = DriftConfig(psi=1e-9, share=1e-9, cosine=1e-9)
     reference = _sample(random.multinomial(5600, np.full(10, 0.1)), 5600)
     days = random.multinomial(200, np.full(10, 0.1), n_days)
-    n_over = sum(compare("psi", _sample(day, 200), reference, eager, n_measures=1).over for day in days)
+    n_over = sum(compare("psi", _sample(day, 200), reference, eager, n_measures=1).is_over for day in days)
     assert 1 <= n_over <= 2 * 0.01 * n_days
     before = _sample([560, 5600], 5600)
     shares = (_sample([n, 200], 200) for n in random.binomial(200, 0.1, n_days))
-    assert sum(compare("share", day, before, eager, n_measures=1).over for day in shares) <= 2 * 0.01 * n_days
+    assert sum(compare("share", day, before, eager, n_measures=1).is_over for day in shares) <= 2 * 0.01 * n_days
 
 
 def test_voices_of_one_crowd_are_near_and_of_another_far():
@@ -78,16 +78,18 @@ def test_voices_of_one_crowd_are_near_and_of_another_far():
 
     before = crowd(3000, here)
     eager = DriftConfig(cosine=1e-9)
-    assert not any(compare("cosine", crowd(n, here), before, eager, n_measures=92).over for n in [20, 100, 1000] * 30)
+    assert not any(
+        compare("cosine", crowd(n, here), before, eager, n_measures=92).is_over for n in [20, 100, 1000] * 30
+    )
     found = compare("cosine", crowd(500, there), before, CONFIG, n_measures=92)
-    assert found.over
+    assert found.is_over
     assert found.value == pytest.approx(1 - here @ there / np.linalg.norm(here) / np.linalg.norm(there), abs=0.1)
 
 
 def test_shares_differ_by_their_difference():
     found = compare("share", _sample([40, 100]), _sample([100, 1000]), CONFIG, n_measures=92)
-    assert (found.value, found.over) == (pytest.approx(0.3), True)
-    assert not compare("share", _sample([15, 100]), _sample([100, 1000]), CONFIG, n_measures=92).over
+    assert (found.value, found.is_over) == (pytest.approx(0.3), True)
+    assert not compare("share", _sample([15, 100]), _sample([100, 1000]), CONFIG, n_measures=92).is_over
     nothing = compare("share", _sample([0, 100]), _sample([0, 1000]), CONFIG, n_measures=92)
     assert (nothing.value, nothing.threshold, nothing.over) == (0, CONFIG.share, False)
 
@@ -110,4 +112,4 @@ def test_few_recordings_raise_the_threshold():
     ],
 )
 def test_too_little_says_nothing(day, before, of_recordings, enough):
-    assert is_enough(day, before, CONFIG, of_recordings=of_recordings) is enough
+    assert is_enough(day, before, CONFIG, counts_recordings=of_recordings) is enough

@@ -9,14 +9,14 @@ import torch
 from data_contracts.errors import UsageError
 from models.emotion.dataset import Table, build_table, read_emotional_speech
 from models.emotion.evaluation import evaluate_emotion, pipeline_speakers
-from models.emotion.fitting import Recipe, fit
+from models.emotion.fitting import EmotionRecipe, fit
 from models.emotion.model import CLASSES, EmotionModel
 from models.speaker.encoder import EncoderConfig, build_network
 from models.speaker.model import SpeakerModel
 
 pytestmark = pytest.mark.usefixtures("_all_is_speech")
 
-FAST = Recipe(n_copies=0, n_networks=1, n_linear=0, hidden=4, steps=40, batch=32, folds=2)
+FAST = EmotionRecipe(n_copies=0, n_networks=1, n_linear=0, hidden=4, steps=40, batch=32, folds=2)
 TINY = EncoderConfig(dim=16, channels=16, merged_channels=24, attention_channels=8, window_s=0.5)
 
 

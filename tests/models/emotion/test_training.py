@@ -9,7 +9,7 @@ import torch
 
 from data_contracts.errors import UsageError
 from models.emotion import training as emotion
-from models.emotion.fitting import Recipe as EmotionRecipe
+from models.emotion.fitting import EmotionRecipe
 from models.emotion.model import CLASSES, EmotionModel
 
 pytestmark = pytest.mark.usefixtures("_all_is_speech")

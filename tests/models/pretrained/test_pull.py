@@ -14,7 +14,7 @@ from data_contracts.errors import ModelError, UsageError
 from models import promotion, serving
 from models.pretrained.emotion import PretrainedEmotion
 from models.pretrained.kind import is_pretrained, load_speaker
-from models.pretrained.pull import pull
+from models.pretrained.pull import pull_model
 from models.registry import loading
 from models.registry.mlflow_registry import Registry
 
@@ -26,7 +26,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Registry:
 
 
 def test_a_speaker_encoder_is_registered_with_speechbrains_threshold(ecapa, models, tmp_path):
-    pulled = pull("speechbrain/spkrec-ecapa-voxceleb", tmp_path, place=str(ecapa))
+    pulled = pull_model("speechbrain/spkrec-ecapa-voxceleb", tmp_path, place=str(ecapa))
     assert (pulled.name, pulled.origin.licence) == ("speaker", "apache-2.0")
     assert "0.25" in pulled.remarks[0]
     assert "measured on nothing" in pulled.remarks[0]
@@ -49,7 +49,7 @@ def test_a_speaker_encoder_is_registered_with_speechbrains_threshold(ecapa, mode
 
 @pytest.mark.usefixtures("_all_is_speech")
 def test_labelled_speech_sets_threshold_and_calibration(ecapa, corpus, tmp_path):
-    pulled = pull("it", tmp_path, place=str(ecapa), corpora=[corpus])
+    pulled = pull_model("it", tmp_path, place=str(ecapa), corpora=[corpus])
     model = load_speaker(pulled.folder)
     assert model.threshold != 0.25
     assert model.calibration[0] > 0
@@ -62,7 +62,9 @@ def test_labelled_speech_sets_threshold_and_calibration(ecapa, corpus, tmp_path)
 
 @pytest.mark.usefixtures("_all_is_speech")
 def test_an_emotion_model_is_registered_and_judged_as_it_is(iemocap, corpus, models, tmp_path):
-    pulled = pull("speechbrain/emotion-recognition-wav2vec2-IEMOCAP", tmp_path, place=str(iemocap), wanted="emotion")
+    pulled = pull_model(
+        "speechbrain/emotion-recognition-wav2vec2-IEMOCAP", tmp_path, place=str(iemocap), wanted="emotion"
+    )
     ref = models.register("emotion", pulled.folder, alias="challenger", description="pulled")
     assert ref.metadata["classes"] == ["neutral", "anger", "happiness", "sadness"]
     assert (ref.metadata["feature_set"], ref.metadata["feature_dim"]) == ("emotion_embeddings", 64)
@@ -84,30 +86,30 @@ def test_an_emotion_model_is_registered_and_judged_as_it_is(iemocap, corpus, mod
 
 
 def test_another_extractor_has_another_digest_and_another_head_has_not(iemocap, tmp_path):
-    first = json.loads((pull("it", tmp_path / "1", place=str(iemocap)).folder / "config.json").read_text())
+    first = json.loads((pull_model("it", tmp_path / "1", place=str(iemocap)).folder / "config.json").read_text())
     other = tmp_path / "other"
     shutil.copytree(iemocap, other)
     torch.save({"0.w.weight": torch.ones(4, 64)}, other / "model.ckpt")
-    again = json.loads((pull("it", tmp_path / "2", place=str(other)).folder / "config.json").read_text())
+    again = json.loads((pull_model("it", tmp_path / "2", place=str(other)).folder / "config.json").read_text())
     assert first["extractor_digest"] == again["extractor_digest"]
     state = torch.load(other / "wav2vec2.ckpt")
     torch.save({name: value * 1.5 for name, value in state.items()}, other / "wav2vec2.ckpt")
-    third = json.loads((pull("it", tmp_path / "3", place=str(other)).folder / "config.json").read_text())
+    third = json.loads((pull_model("it", tmp_path / "3", place=str(other)).folder / "config.json").read_text())
     assert third["extractor_digest"] != first["extractor_digest"]
 
 
 def test_what_cannot_be_pulled_is_refused(iemocap, ecapa, tmp_path):
     with pytest.raises(ModelError, match=r"expected a model for speaker .* found one for emotion"):
-        pull("it", tmp_path / "1", place=str(iemocap), wanted="speaker")
+        pull_model("it", tmp_path / "1", place=str(iemocap), wanted="speaker")
     with pytest.raises(UsageError, match="--corpus"):
-        pull("it", tmp_path / "2", place=str(iemocap), corpora=[tmp_path])
+        pull_model("it", tmp_path / "2", place=str(iemocap), corpora=[tmp_path])
     (tmp_path / "odd").mkdir()
     (tmp_path / "odd" / "notes.txt").write_text("x")
     with pytest.raises(ModelError, match=r"expected hyperparams.yaml .* or config.json .*, found notes.txt"):
-        pull("it", tmp_path / "3", place=str(tmp_path / "odd"))
+        pull_model("it", tmp_path / "3", place=str(tmp_path / "odd"))
     (tmp_path / "odd" / "hyperparams.yaml").write_text("a: 1")
     with pytest.raises(ModelError, match=r"found no .ckpt"):
-        pull("it", tmp_path / "4", place=str(tmp_path / "odd"))
+        pull_model("it", tmp_path / "4", place=str(tmp_path / "odd"))
 
 
 def test_undertones_own_folders_are_none_of_these():
@@ -118,4 +120,4 @@ def test_undertones_own_folders_are_none_of_these():
 def test_without_transformers_it_says_what_to_install(iemocap, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(ModelError, match=r"pip install 'undertone\[hub\]'"):
-        pull("it", tmp_path, place=str(iemocap))
+        pull_model("it", tmp_path, place=str(iemocap))

@@ -282,7 +282,7 @@ def test_the_run_tells_data_recipe_and_every_figure(models, tmp_path):
     ref = models.register("emotion", folder, alias="challenger", description="", metrics=metrics)
     (version,) = models.versions("emotion")
     assert version.tags["undertone.licence"] == "CC BY 4.0"
-    figures, card = models.measured(ref)
+    figures, card = models.metrics_and_card(ref)
     assert figures == {"uar": 0.5, "uar_interval/0": 0.4, "by_corpus/a lab _ co/n": 3.0}
     assert Path(card).read_text() == "A card.\n" == loading.read_card(ref)
     run = MlflowClient(models.uri).search_runs([models._experiment()])[0]

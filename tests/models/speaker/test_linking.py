@@ -178,7 +178,7 @@ def test_a_name_of_the_table_is_not_given_again():
     embeddings, seconds = _heard(voice), np.array([2.0])
     options = {"decision": DECISION, "pseudonym_key": "k"}
     first = link_speakers([key], embeddings, seconds, [], **options).speaker_ids
-    second = link_speakers([key], embeddings, seconds, [], taken=first, **options).speaker_ids
+    second = link_speakers([key], embeddings, seconds, [], reserved_names=first, **options).speaker_ids
     assert first != second
 
 

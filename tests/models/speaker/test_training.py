@@ -12,17 +12,17 @@ from models.speaker import training as speaker
 from models.speaker.crops import Crops
 from models.speaker.encoder import EncoderConfig
 from models.speaker.model import SpeakerModel
-from models.speaker.recipe import Recipe
+from models.speaker.recipe import SpeakerRecipe
 
 pytestmark = pytest.mark.usefixtures("_all_is_speech")
 
 TINY = EncoderConfig(dim=16, channels=16, merged_channels=24, attention_channels=8, window_s=0.5)
-FAST = Recipe(steps=8, batch=12, speeds=(0.9, 1.0), copies=2, shortest_s=0.3, average=0.5)
+FAST = SpeakerRecipe(steps=8, batch=12, speeds=(0.9, 1.0), copies=2, shortest_s=0.3, average=0.5)
 
 
 def test_training_learns_and_holds_voices_out(corpus: Path, tmp_path: Path) -> None:
     losses: list[float] = []
-    recipe = Recipe(
+    recipe = SpeakerRecipe(
         steps=25, batch=16, speeds=(0.9, 1.0, 1.1), copies=2, margin=0.0, shortest_s=0.3, held_out=0.5, average=0.5
     )
     metrics = speaker.train_speaker(
@@ -53,7 +53,7 @@ def test_training_is_reproducible(corpus: Path, tmp_path: Path) -> None:
 
 
 def test_too_few_speakers_are_refused(corpus: Path, tmp_path: Path) -> None:
-    recipe = Recipe(steps=1, held_out=0.75)
+    recipe = SpeakerRecipe(steps=1, held_out=0.75)
     with pytest.raises(UsageError, match=r"at least 5 speakers in the corpus 'lab'.*found 4"):
         speaker.train_speaker([corpus], tmp_path, recipe=recipe, encoder=TINY)
 
@@ -71,7 +71,7 @@ def test_held_out_share_is_rounded_up_in_each_corpus(spoken: Callable[..., Speec
 
 def test_a_crop_is_its_speakers_and_short_ones_are_repeated(spoken: Callable[..., Speech]) -> None:
     speech = [spoken(np.full(4_000, level, np.float32), speaker=who) for level, who in ((0.5, "a"), (-0.5, "b"))]
-    crops = Crops(speech, recipe=Recipe(speeds=(1.0,), copies=1), window=8_000, seed=0)
+    crops = Crops(speech, recipe=SpeakerRecipe(speeds=(1.0,), copies=1), window=8_000, seed=0)
     waveform, classes = crops.draw(20)
     assert waveform.shape == (20, 8_000)
     assert set(classes.tolist()) == {0, 1}
@@ -86,7 +86,7 @@ def test_every_speed_is_another_voice_and_much_speech_is_drawn_often(spoken: Cal
     ]
     crops = Crops(
         speech,
-        recipe=Recipe(speeds=(0.8, 1.0, 1.25), copies=2, favour=0.5, coded=1.0, shortest_s=0.1),
+        recipe=SpeakerRecipe(speeds=(0.8, 1.0, 1.25), copies=2, favour=0.5, coded=1.0, shortest_s=0.1),
         window=4_000,
         seed=0,
     )

@@ -67,10 +67,10 @@ def test_rates_at_a_threshold() -> None:
 
 
 def test_pooled_parts_count_alike_and_chosen_pairs_are_weighted_anew() -> None:
-    pooled = Trials.pooled([_trials([0.9], [0.1]), _trials([0.2] * 9, [0.6] * 9)])
+    pooled = Trials.pool([_trials([0.9], [0.1]), _trials([0.2] * 9, [0.6] * 9)])
     assert pooled.weights[pooled.same].sum() == pytest.approx(1)
     assert pooled.rates_at(0.5) == pytest.approx((0.5, 0.5))
-    chosen = pooled.only(pooled.scores != 0.2)
+    chosen = pooled.select(pooled.scores != 0.2)
     assert chosen.rates_at(0.5) == pytest.approx((0.5, 0.0))
     assert chosen.weights[~chosen.same].sum() == pytest.approx(1)
 

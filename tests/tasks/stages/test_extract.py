@@ -58,7 +58,7 @@ def test_the_shipped_model_tells_of_its_frames(ref):
 
 
 def test_a_model_without_frames_hears_each_window(ref, monkeypatch):
-    monkeypatch.setattr(serving, "_raw", lambda *_: None)
+    monkeypatch.setattr(serving, "_load_own", lambda *_: None)
     monkeypatch.setattr(loading, "load", lambda _: _Deaf())
     ((long, short),) = sliding_embedder(ref)(
         torch.ones(1, 3 * SAMPLE_RATE), torch.tensor([3 * SAMPLE_RATE]), WINDOWS_S, HOP_S
