@@ -60,7 +60,7 @@ def test_a_classifier_of_one_s_own_is_a_challenger_that_can_be_judged(lake, labe
     assert 0 <= said["uar"] <= 1
     challenger, champion = registry.version("emotion", "challenger"), registry.champion("emotion")
     assert challenger.version == said["challenger"].version != champion.version
-    figures, _ = registry.measured(challenger)
+    figures, _ = registry.metrics_and_card(challenger)
     assert figures["uar"] == pytest.approx(said["uar"])
     verdict = judge_challenger(challenger, champion, acted, voices=registry.champion("speaker"))
     assert verdict.metric == "uar_adaptive", verdict.reason
