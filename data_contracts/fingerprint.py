@@ -21,11 +21,11 @@ def fingerprint(*parts: Any, length: int = 12) -> str:
     >>> fingerprint({"b": 1, "a": 2.5}) == fingerprint({"a": 2.5, "b": 1})
     True
     """
-    text = json.dumps(parts, default=_plain, sort_keys=True, separators=(",", ":"))
+    text = json.dumps(parts, default=_encode, sort_keys=True, separators=(",", ":"))
     return digest(text.encode(), length)
 
 
-def _plain(part: Any) -> Any:
+def _encode(part: Any) -> Any:
     if dataclasses.is_dataclass(part) and not isinstance(part, type):
         # A class or field renamed is another feature version: all audio is read again, the shipped models do not fit.
         # To move it changes nothing. tests/flows/test_lake_of_earlier_version.py holds the versions of commit 417aaf7.

@@ -41,7 +41,7 @@ class Reject:
     seconds: float | None = None
 
 
-class Unscored(StrEnum):
+class UnscoredReason(StrEnum):
     """Why an utterance has no emotion."""
 
     TOO_LITTLE_SPEECH = "too_little_speech"  # hardly any voiced sound

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from data_contracts.errors import UsageError
 from data_contracts.object_store.retry import RetryPolicy
 
-_LEAST_MB = 1_100  # what Python, torch, the models, one batch and a decoder take before the first recording is held
-_SECOND_BYTES = 16_000 * 4
-_GPU_FIRST_BLOCK_S, _GPU_MOST_BLOCK_S = 900.0, 3_600.0  # a GPU takes nearly as long for a minute as for ten
+_BASE_MB = 1_100  # what Python, torch, the models, one batch and a decoder take before the first recording is held
+_BYTES_PER_SECOND = 16_000 * 4
+_GPU_FIRST_BLOCK_S, _GPU_MAX_BLOCK_S = 900.0, 3_600.0  # a GPU takes nearly as long for a minute as for ten
 
 
 @dataclass(frozen=True)
@@ -17,24 +17,24 @@ class Resources:
 
     n_readers: int = 16  # objects that are read at a time
     n_ahead: int = 512  # that are read and decoded ahead, where they are small: else bytes and seconds bound it
-    n_decoders: int = 1  # processes that decode, beside the worker; 0: as many as suit it, see `settled`
+    n_decoders: int = 1  # processes that decode, beside the worker; 0: as many as suit it, see `fit_to_machine`
     first_block_s: float = 45.0  # of a shard's audio are computed first, while what follows is being decoded
-    most_block_s: float = 900.0  # and together at most, where memory has room for them; for both see `settled`
+    most_block_s: float = 900.0  # and together at most, where memory has room for them; for both see `fit_to_machine`
     decode_timeout_s: int = 60  # without a sign of life from a decoder, until its file is given up
     memory_mb: int = 2_000  # that a worker and its decoders may take together
     long_s: float = 1_800.0  # recordings longer than this are split over tasks by time
     retry_policy: RetryPolicy = RetryPolicy()  # with the store of the audio
 
     def __post_init__(self) -> None:
-        if self.memory_mb < _LEAST_MB + 200:
-            raise UsageError(f"memory_mb: expected {_LEAST_MB + 200} or more, found {self.memory_mb}")
+        if self.memory_mb < _BASE_MB + 200:
+            raise UsageError(f"memory_mb: expected {_BASE_MB + 200} or more, found {self.memory_mb}")
         if self.long_s < 60 or self.decode_timeout_s < 1:
             raise UsageError(
                 f"expected long_s of 60 or more and decode_timeout_s of 1 or more, found {self.long_s:g} and "
                 f"{self.decode_timeout_s:g}"
             )
 
-    def settled(self) -> "Resources":
+    def fit_to_machine(self) -> "Resources":
         """With a number of decoders for the machine that it is asked on, and enough readers to feed them.
 
         One beside a worker on a core; beside a GPU, which decodes nothing, as many as there are cores to each GPU. What
@@ -43,37 +43,37 @@ class Resources:
         import torch
 
         n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        n_decoders = self.n_decoders or decoders_beside(n_gpus)
+        n_decoders = self.n_decoders or count_decoders(n_gpus)
         return replace(
             self,
             n_decoders=n_decoders,
             n_readers=self.n_readers if self.n_decoders else max(self.n_readers, 2 * n_decoders),
             first_block_s=max(self.first_block_s, _GPU_FIRST_BLOCK_S) if n_gpus else self.first_block_s,
-            most_block_s=max(self.most_block_s, _GPU_MOST_BLOCK_S) if n_gpus else self.most_block_s,
+            most_block_s=max(self.most_block_s, _GPU_MAX_BLOCK_S) if n_gpus else self.most_block_s,
         )
 
     @property
     def block_s(self) -> float:
         """Seconds of decoded audio that are computed together; as many are decoded ahead of them."""
-        return min(self.most_block_s, (self.memory_mb - _LEAST_MB) * 1e6 / 8 / _SECOND_BYTES)
+        return min(self.most_block_s, (self.memory_mb - _BASE_MB) * 1e6 / 8 / _BYTES_PER_SECOND)
 
     @property
-    def freed_bytes(self) -> int:
+    def allocator_cache_bytes(self) -> int:
         """That a worker keeps for its next batch when they are free, instead of giving them back."""
-        return min(512_000_000, (self.memory_mb - _LEAST_MB) * 1_000_000 // 4)
+        return min(512_000_000, (self.memory_mb - _BASE_MB) * 1_000_000 // 4)
 
     @property
-    def bytes_ahead(self) -> int:
+    def read_ahead_bytes(self) -> int:
         """Of objects that are read, and not yet decoded."""
-        return min(64_000_000, (self.memory_mb - _LEAST_MB) * 1_000_000 // 8)
+        return min(64_000_000, (self.memory_mb - _BASE_MB) * 1_000_000 // 8)
 
     @property
     def decoder_bytes(self) -> int:
         """That a decoder may allocate."""
-        return max(400_000_000, (self.memory_mb - _LEAST_MB) * 1_000_000 // 2)
+        return max(400_000_000, (self.memory_mb - _BASE_MB) * 1_000_000 // 2)
 
 
-def decoders_beside(n_gpus: int) -> int:
+def count_decoders(n_gpus: int) -> int:
     """Of a worker on this machine. Workers of Dask-CUDA see all GPUs, each another one first."""
     n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, n_cores // n_gpus - 1) if n_gpus else 1

@@ -140,7 +140,7 @@ def _check_stored(run: Run) -> None:
         versions = ", ".join(run.lake.names("features/recordings")) or "none"
         raise LakeError(
             f"expected features of version {run.feature_version} ({_extractor_labels(run)}) "
-            f"in {run.lake.at('features')}; found {versions}; run `undertone backfill` without --stage score: "
+            f"in {run.lake.uri_of('features')}; found {versions}; run `undertone backfill` without --stage score: "
             "the audio has to be read"
         )
 

@@ -36,7 +36,7 @@ def store_time(lake: Lake) -> dt.datetime:
     probe = f"staging/clock-{uuid.uuid4().hex}"
     lake.write(probe, b"")
     now: dt.datetime = lake.retry_policy.call(
-        f"looking at {lake.at(probe)}", lambda: lake.fs.modified(f"{lake.path}/{probe}").astimezone(dt.UTC)
+        f"looking at {lake.uri_of(probe)}", lambda: lake.fs.modified(f"{lake.path}/{probe}").astimezone(dt.UTC)
     )
     lake.remove(probe)
     own = dt.datetime.now(dt.UTC)
@@ -52,7 +52,7 @@ def files_below(lake: Lake, folder: str) -> FileStats:
     """Everything in a folder and in those below it."""
     try:
         infos = lake.retry_policy.call(
-            f"listing {lake.at(folder)}", lambda: lake.fs.find(f"{lake.path}/{folder}", detail=True)
+            f"listing {lake.uri_of(folder)}", lambda: lake.fs.find(f"{lake.path}/{folder}", detail=True)
         )
     except FileNotFoundError:
         return {}

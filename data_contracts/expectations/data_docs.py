@@ -35,14 +35,16 @@ body:has(#option2:checked) .hide-succeeded-validation-target,
 body:has(#option2:checked) .ge-section:has(.hide-succeeded-validations-column-section-target-child) { display: none; }
 @media (max-width: 700px) { .container-fluid > .row:has(> .col-md-10) { grid-template-columns: minmax(0, 1fr); } }
 """
-_LOADED = re.compile(r"<script\b.*?</script>|<style\b.*?</style>|<link\b[^>]*>|<img\b[^>]*>|<footer>.*?</footer>", re.S)
-_CALLS = re.compile(r'\sonclick="[^"]*"')
-_SUITES = re.compile(r'<a href="[^"]*expectations/[^"]*"\s*>(.*?)</a>', re.S)  # whose pages are not written
-_BLANK = re.compile(r"[ \t]*\n(?:[ \t]*\n)+[ \t]*")
+_REMOTE_PARTS = re.compile(
+    r"<script\b.*?</script>|<style\b.*?</style>|<link\b[^>]*>|<img\b[^>]*>|<footer>.*?</footer>", re.S
+)
+_ONCLICK = re.compile(r'\sonclick="[^"]*"')
+_SUITE_LINKS = re.compile(r'<a href="[^"]*expectations/[^"]*"\s*>(.*?)</a>', re.S)  # whose pages are not written
+_BLANK_LINES = re.compile(r"[ \t]*\n(?:[ \t]*\n)+[ \t]*")
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckedTable:
     """One table's result on the start page."""
 
     table: str
@@ -50,31 +52,31 @@ class Checked:
     failures: Sequence[str]  # in words
 
 
-def stand_alone(
+def make_stand_alone(
     pages: Mapping[str, bytes],  # of Great Expectations, by path
-    checked: Sequence[Checked],
+    checked: Sequence[CheckedTable],
     *,
     run_id: str,
 ) -> dict[str, bytes]:
     """The start page, `index.html`, the page of each table, and the style sheet that they share."""
     details = {path: page for path, page in pages.items() if path.startswith("validations/") and path.endswith(".html")}
-    written = {path: _detail(path, page.decode()) for path, page in details.items()}
+    written = {path: _table_page(path, page.decode()) for path, page in details.items()}
     found = {table.table: path for table in checked for path in details if path.split("/")[1] == table.table}
     return {
-        "index.html": _index(checked, found, run_id).encode(),
+        "index.html": _start_page(checked, found, run_id).encode(),
         STYLE: _CSS.encode(),
         **{path: page.encode() for path, page in written.items()},
     }
 
 
-def _detail(path: str, page: str) -> str:
-    for pattern, instead in ((_LOADED, ""), (_CALLS, ""), (_SUITES, r"\1"), (_BLANK, "\n")):
+def _table_page(path: str, page: str) -> str:
+    for pattern, instead in ((_REMOTE_PARTS, ""), (_ONCLICK, ""), (_SUITE_LINKS, r"\1"), (_BLANK_LINES, "\n")):
         page = pattern.sub(instead, page)
     up = "../" * path.count("/")
     return page.replace("</head>", f'<link rel="stylesheet" href="{up}{STYLE}">\n</head>', 1)
 
 
-def _index(checked: Sequence[Checked], found: Mapping[str, str], run_id: str) -> str:
+def _start_page(checked: Sequence[CheckedTable], found: Mapping[str, str], run_id: str) -> str:
     rows = "\n".join(_row(table, found.get(table.table)) for table in checked)
     title = f"Validation of run {escape(run_id)}"
     return f"""<!DOCTYPE html>
@@ -93,7 +95,7 @@ def _index(checked: Sequence[Checked], found: Mapping[str, str], run_id: str) ->
 """
 
 
-def _row(table: Checked, page: str | None) -> str:
+def _row(table: CheckedTable, page: str | None) -> str:
     name = escape(table.table)
     link = f'<a href="{escape(page)}">{name}</a>' if page else name
     kind, mark = ("bad", f"✗ {len(table.failures)}") if table.failures else ("good", "✓ none")

@@ -3,23 +3,24 @@
 Some expectations read columns that the audit adds beside the published ones: `recording_s` (the recording's length,
 null where the utterance has no recording), `score_sum`, `unscored` (1 where emotion, scores, dimensions and reason
 do not go together), and the one-row frame `run` (what was counted against what is staged, and how the night compares
-with the nights before). An expectation costs about 50 ms with its page, so `COUNTED` tables have none of their own.
+with the nights before). An expectation costs about 50 ms with its page, so `TABLES_WITHOUT_SUITE` have none of their
+own.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
-from data_contracts.rejects import Reason, Unscored
+from data_contracts.rejects import Reason, UnscoredReason
 from data_contracts.schema.tables import TABLE_KEYS
 
 ROUNDING_S = 0.04  # one VAD chunk: a segment's end may round past the last sample
-LOST_WARNING = 0.1  # utterances that go, against those that are staged or go
-VOLUME_WARNING = (0.2, 5.0)  # a day's utterances against the mean of the days before
+MAX_LOST_SHARE = 0.1  # utterances that go, against those that are staged or go
+VOLUME_RANGE = (0.2, 5.0)  # a day's utterances against the mean of the days before
 
-DRIFTED = "drifted"
+DRIFTED_COLUMN = "drifted"
 """Column of the suite `run` that holds the measures which drifted, in words."""
 
-COUNTED = ("quality_daily", "rejects_daily", "feature_daily", "drift")
+TABLES_WITHOUT_SUITE = ("quality_daily", "rejects_daily", "feature_daily", "drift")
 """Their keys, never null and never twice, are counted in `run` instead (`daily_keys_broken`)."""
 
 
@@ -77,7 +78,7 @@ def suites(classes: Sequence[str]) -> dict[str, list[Any]]:
             at_least("recording_s_rounded", "end_s", or_equal=True),
             *(between(score, 0, 1) for score in scores),
             *([between("score_sum", 0.999, 1.001), one_of("emotion", classes)] if classes else []),
-            one_of("emotion_reason", [str(reason) for reason in Unscored]),
+            one_of("emotion_reason", [str(reason) for reason in UnscoredReason]),
             between("unscored", 0, 0),
             between("speaker_score", 0, 1),
         ],
@@ -104,10 +105,10 @@ def suites(classes: Sequence[str]) -> dict[str, list[Any]]:
             warning(
                 "ColumnValuesToBeBetween",
                 column="volume_ratio",
-                min_value=VOLUME_WARNING[0],
-                max_value=VOLUME_WARNING[1],
+                min_value=VOLUME_RANGE[0],
+                max_value=VOLUME_RANGE[1],
             ),
-            warning("ColumnValuesToBeBetween", column="lost_share", min_value=0, max_value=LOST_WARNING),
-            warning("ColumnValuesToBeNull", column=DRIFTED),
+            warning("ColumnValuesToBeBetween", column="lost_share", min_value=0, max_value=MAX_LOST_SHARE),
+            warning("ColumnValuesToBeNull", column=DRIFTED_COLUMN),
         ],
     }

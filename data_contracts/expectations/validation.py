@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from data_contracts.expectations.data_docs import Checked, stand_alone
-from data_contracts.expectations.suites import DRIFTED, suites
+from data_contracts.expectations.data_docs import CheckedTable, make_stand_alone
+from data_contracts.expectations.suites import DRIFTED_COLUMN, suites
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Failure:
     @property
     def is_drift(self) -> bool:
         """Whether it warns of drift."""
-        return self.columns == DRIFTED
+        return self.columns == DRIFTED_COLUMN
 
     def __str__(self) -> str:
         return f"{self.table}: {self.expectation}({self.columns}): {self.found}"
@@ -76,13 +76,13 @@ def validate(frames: Mapping[str, Any], classes: list[str], *, run_id: str) -> V
             # BASIC: counts and examples, and not where each of them stands, which takes a third of the time.
             results[table] = check.run(batch_parameters={"dataframe": frame}, run_id=name, result_format="BASIC")
         context.build_data_docs()
-        pages = _pages(Path(folder))
+        pages = _read_pages(Path(folder))
     failures = {table: _failures(table, result) for table, result in results.items()}
     checked = [
-        Checked(table, len(result.results), [f"{failure.severity}: {failure}" for failure in failures[table]])
+        CheckedTable(table, len(result.results), [f"{failure.severity}: {failure}" for failure in failures[table]])
         for table, result in results.items()
     ]
-    docs = stand_alone(pages, checked, run_id=run_id)
+    docs = make_stand_alone(pages, checked, run_id=run_id)
     return Verdict(sum(table.n_expectations for table in checked), [*itertools.chain(*failures.values())], docs)
 
 
@@ -101,7 +101,7 @@ def _failures(table: str, result: Any) -> list[Failure]:
             expectation=item.expectation_config.type,
             columns=_columns(item.expectation_config.kwargs),
             severity=str(getattr(item.expectation_config.severity, "value", item.expectation_config.severity)),
-            found=_found(item),
+            found=_finding(item),
         )
         for item in result.results
         if not item.success
@@ -113,14 +113,14 @@ def _columns(arguments: Mapping[str, Any]) -> str:
     return ", ".join([name for name in names if name] or arguments.get("column_list", []))
 
 
-def _found(item: Any) -> str:
+def _finding(item: Any) -> str:
     failed = [info["exception_message"] for info in _exceptions(item.exception_info or {})]
     if failed:
         return str(failed[0])
     values = item.result or {}
     if "unexpected_count" not in values:
         return f"observed {values.get('observed_value')}"
-    examples = ", ".join(_word(value) for value in values.get("partial_unexpected_list", [])[:3])
+    examples = ", ".join(_format_value(value) for value in values.get("partial_unexpected_list", [])[:3])
     return f"{values['unexpected_count']} of {values['element_count']} rows; for example {examples}"
 
 
@@ -129,9 +129,9 @@ def _exceptions(info: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [each for each in (info, *info.values()) if isinstance(each, Mapping) and each.get("exception_message")]
 
 
-def _word(value: Any) -> str:
+def _format_value(value: Any) -> str:
     if isinstance(value, tuple):
-        return f"({', '.join(map(_word, value))})"
+        return f"({', '.join(map(_format_value, value))})"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
@@ -152,5 +152,5 @@ def _context(folder: str) -> Any:
     return gx.get_context(mode="ephemeral", project_config=config)
 
 
-def _pages(folder: Path) -> dict[str, bytes]:
+def _read_pages(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.html")}

@@ -10,25 +10,25 @@ from concurrent.futures import ThreadPoolExecutor
 from data_contracts.errors import LakeError
 from data_contracts.lake.tables import Tables
 
-_proven: set[tuple[str, str]] = set()
-_N_AT_ONCE, _N_ROUNDS = 8, 4
+_checked: set[tuple[str, str]] = set()
+_N_WRITERS, _N_ROUNDS = 8, 4
 
 
 def require_conditional_writes(lake: Tables) -> None:
     """Tries it out, once a process and lake. Raises LakeError where a store is not to be published to."""
     endpoint = lake.storage_options.get("aws_endpoint_url", "")
-    if lake.is_local or (lake.uri, endpoint) in _proven:  # a folder's files are created by hard links
+    if lake.is_local or (lake.uri, endpoint) in _checked:  # a folder's files are created by hard links
         return
-    found = broken_condition(lake)
+    found = find_broken_condition(lake)
     if found is not None:
         raise LakeError(
             "expected a store where one of those who create a file at the same time succeeds (If-None-Match); found "
             f"{found} at {lake.uri} {endpoint}: publishing there could lose rows; move the lake to another store"
         )
-    _proven.add((lake.uri, endpoint))
+    _checked.add((lake.uri, endpoint))
 
 
-def broken_condition(lake: Tables) -> str | None:
+def find_broken_condition(lake: Tables) -> str | None:
     """What was seen of a store that does not keep its conditions; None where all was well. Leaves nothing behind."""
     folder = f"staging/conditions-{uuid.uuid4().hex[:12]}"
     try:
@@ -38,7 +38,7 @@ def broken_condition(lake: Tables) -> str | None:
         for turn in range(_N_ROUNDS):
             winners = _race(lake, f"{folder}/{turn}")
             if len(winners) != 1 or lake.read(f"{folder}/{turn}") != winners[0]:
-                return f"one that looks first and writes then ({len(winners)} of {_N_AT_ONCE} created the same file)"
+                return f"one that looks first and writes then ({len(winners)} of {_N_WRITERS} created the same file)"
     finally:
         lake.remove(folder)
     return None
@@ -46,12 +46,12 @@ def broken_condition(lake: Tables) -> str | None:
 
 def _race(lake: Tables, path: str) -> list[bytes]:
     """Many create one file at the same time, each with other bytes; those of whom the store said that they did."""
-    start = threading.Barrier(_N_AT_ONCE)
+    start = threading.Barrier(_N_WRITERS)
 
     def create(who: int) -> bytes | None:
         data = f"{who} {uuid.uuid4().hex}".encode()
         start.wait()
         return data if lake.create(path, data) else None
 
-    with ThreadPoolExecutor(_N_AT_ONCE) as pool:
-        return [data for data in pool.map(create, range(_N_AT_ONCE)) if data is not None]
+    with ThreadPoolExecutor(_N_WRITERS) as pool:
+        return [data for data in pool.map(create, range(_N_WRITERS)) if data is not None]

@@ -13,8 +13,8 @@ from data_contracts.errors import UsageError
 from data_contracts.lake.pack_index import is_pack, read_footer, row_ranges
 from data_contracts.lake.tables import Tables
 
-_LOOKS = 5  # a packer takes away what was listed
-_AT_ONCE = 16
+_MAX_ATTEMPTS = 5  # a packer takes away what was listed
+_N_THREADS = 16
 
 
 @dataclass(frozen=True)
@@ -28,28 +28,28 @@ class FeatureFile:
 
 def feature_files(lake: Tables, feature_set: str) -> list[FeatureFile]:
     """All there are now, of every version and date. Raises UsageError where there is none yet."""
-    for attempt in range(1, _LOOKS + 1):
+    for attempt in range(1, _MAX_ATTEMPTS + 1):
         try:
-            found = _look(lake, feature_set)
+            found = _list_files(lake, feature_set)
         except FileNotFoundError:
-            if attempt == _LOOKS:
+            if attempt == _MAX_ATTEMPTS:
                 raise
             continue
         break
     if not found:
-        raise UsageError(f"{lake.at('features', feature_set)} holds nothing yet; run `undertone backfill`")
+        raise UsageError(f"{lake.uri_of('features', feature_set)} holds nothing yet; run `undertone backfill`")
     return found
 
 
-def _look(lake: Tables, feature_set: str) -> list[FeatureFile]:
+def _list_files(lake: Tables, feature_set: str) -> list[FeatureFile]:
     """Raises FileNotFoundError where a pack went away meanwhile."""
     folders = defaultdict[str, dict[str, int]](dict)
     for path, n_bytes in lake.sizes(f"features/{feature_set}").items():
         folder, _, name = path.rpartition("/")
         if name.endswith(".parquet") and not name.startswith("."):
             folders[folder][name] = n_bytes
-    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="footer") as pool:
-        hidden = dict(pool.map(lambda folder: (folder, _hidden(lake, folder, folders[folder])), folders))
+    with ThreadPoolExecutor(_N_THREADS, thread_name_prefix="footer") as pool:
+        hidden = dict(pool.map(lambda folder: (folder, _hidden_rows(lake, folder, folders[folder])), folders))
     return [
         FeatureFile(f"{folder}/{name}", n_bytes, hidden[folder].get(name, ()))
         for folder, files in folders.items()
@@ -57,7 +57,7 @@ def _look(lake: Tables, feature_set: str) -> list[FeatureFile]:
     ]
 
 
-def _hidden(lake: Tables, folder: str, names: Iterable[str]) -> dict[str, tuple[tuple[int, int], ...]]:
+def _hidden_rows(lake: Tables, folder: str, names: Iterable[str]) -> dict[str, tuple[tuple[int, int], ...]]:
     """By pack, the rows that a file beside it holds; only where there is one are the footers read."""
     packs, loose = [name for name in names if is_pack(name)], [name for name in names if not is_pack(name)]
     if len(packs) + len(loose) < 2:

@@ -29,7 +29,7 @@ def read_footer(uri: str, path: str) -> pq.FileMetaData:
     """
     lake = Tables(uri)
     n_bytes = lake.retry_policy.call(
-        f"looking at {lake.at(path)}", lambda: int(lake.fs.info(f"{lake.path}/{path}")["size"])
+        f"looking at {lake.uri_of(path)}", lambda: int(lake.fs.info(f"{lake.path}/{path}")["size"])
     )
     tail = lake.read_range(path, max(0, n_bytes - _TAIL_BYTES), n_bytes)
     n_footer = int.from_bytes(tail[-8:-4], "little") + 8  # the Parquet format: thrift, its length, PAR1

@@ -12,7 +12,7 @@ from data_contracts.lake.time_travel import snapshot_as_of as tables_of
 from data_contracts.schema.feature_sets import FEATURE_SETS
 from data_contracts.schema.tables import TABLE_KEYS
 
-_ROW = "row number in the pack"
+_ROW_NUMBER = "row number in the pack"
 
 
 def scan(lake: Tables, name: str, *, as_of: str | None = None) -> pl.LazyFrame:
@@ -29,23 +29,23 @@ def scan(lake: Tables, name: str, *, as_of: str | None = None) -> pl.LazyFrame:
     frames = []
     for file in feature_files(lake, name):
         if file.hidden:
-            frames.append(_visible(lake, file))
+            frames.append(_scan_visible(lake, file))
         else:
             whole[file.path.rpartition("/date=")[0]].append(file)
-    frames += [_parquet(lake, files) for files in whole.values()]
+    frames += [_scan_parquet(lake, files) for files in whole.values()]
     return pl.concat(frames, how="diagonal_relaxed") if len(frames) > 1 else frames[0]
 
 
-def _parquet(lake: Tables, files: list[FeatureFile], row: str | None = None) -> pl.LazyFrame:
+def _scan_parquet(lake: Tables, files: list[FeatureFile], row: str | None = None) -> pl.LazyFrame:
     """Files of one feature version, which have the same columns."""
     return pl.scan_parquet(
-        [lake.at(file.path) for file in files],
+        [lake.uri_of(file.path) for file in files],
         storage_options=lake.polars_options or None,
         hive_partitioning=True,
         row_index_name=row,
     )
 
 
-def _visible(lake: Tables, file: FeatureFile) -> pl.LazyFrame:
-    hidden = [pl.col(_ROW).is_between(first, end, closed="left") for first, end in file.hidden]
-    return _parquet(lake, [file], _ROW).filter(~pl.any_horizontal(hidden)).drop(_ROW)
+def _scan_visible(lake: Tables, file: FeatureFile) -> pl.LazyFrame:
+    hidden = [pl.col(_ROW_NUMBER).is_between(first, end, closed="left") for first, end in file.hidden]
+    return _scan_parquet(lake, [file], _ROW_NUMBER).filter(~pl.any_horizontal(hidden)).drop(_ROW_NUMBER)

@@ -41,7 +41,7 @@ class Snapshot:
         found = self.delta(table)
         if found is None:
             when = "yet; run `undertone backfill`" if self.run_id is None else f"by {self.run_id} or before"
-            raise UsageError(f"{self.lake.at('analytics', table)} has nothing published {when}")
+            raise UsageError(f"{self.lake.uri_of('analytics', table)} has nothing published {when}")
         return pl.scan_delta(found, storage_options=self.lake.polars_options)
 
 

@@ -54,7 +54,7 @@ class Storage:
     def __reduce__(self) -> tuple[Any, ...]:
         return (type(self), (self.uri, self.retry_policy))
 
-    def at(self, *parts: str) -> str:
+    def uri_of(self, *parts: str) -> str:
         """The full URI of a path below the root."""
         return "/".join((self.uri, *parts))
 
@@ -70,7 +70,7 @@ class Storage:
     def polars_options(self) -> dict[str, Any]:
         return storage_options(self.uri) | polars_retry_options(self.uri, self.retry_policy)
 
-    def _full(self, path: str) -> str:
+    def _full_path(self, path: str) -> str:
         return f"{self.path}/{path}"
 
     def _retry(self, doing: str, act: Callable[[], T]) -> T:
@@ -81,12 +81,12 @@ class Storage:
 
         def put() -> None:
             if self.protocol in _ATOMIC_PUT:
-                self.fs.pipe_file(self._full(path), data)
+                self.fs.pipe_file(self._full_path(path), data)
                 return
             with self._draft(path, data) as (draft, target):
                 draft.replace(target)
 
-        self._retry(f"writing {self.at(path)}", put)
+        self._retry(f"writing {self.uri_of(path)}", put)
 
     def create(self, path: str, data: bytes) -> bool:
         """Writes the file only where there is none; False where there is one. Atomic: of many at once, one creates.
@@ -99,10 +99,10 @@ class Storage:
             try:
                 self._put_new(path, data)
             except FileExistsError:
-                return bool(data) and self._holds(path, data)
+                return bool(data) and self._has_content(path, data)
             return True
 
-        return self._retry(f"creating {self.at(path)}", put)
+        return self._retry(f"creating {self.uri_of(path)}", put)
 
     def _put_new(self, path: str, data: bytes) -> None:
         """Raises FileExistsError."""
@@ -111,22 +111,22 @@ class Storage:
                 target.hardlink_to(draft)  # fsspec asks first and writes then, and two may do so at once
             return
         try:
-            self.fs.pipe_file(self._full(path), data, mode="create")
+            self.fs.pipe_file(self._full_path(path), data, mode="create")
         except OSError as error:
             if error_code(error) in {"PreconditionFailed", "412"}:  # which s3fs tells from others on AWS alone
                 raise FileExistsError(path) from error
             raise
 
-    def _holds(self, path: str, data: bytes) -> bool:
+    def _has_content(self, path: str, data: bytes) -> bool:
         try:
-            return bytes(self.fs.cat_file(self._full(path))) == data
+            return bytes(self.fs.cat_file(self._full_path(path))) == data
         except FileNotFoundError:  # and gone again: whoever took it away knew of it
             return False
 
     @contextlib.contextmanager
     def _draft(self, path: str, data: bytes) -> Iterator[tuple[Path, Path]]:
         """A hidden file beside the one to be, and that one; what is left of the draft goes."""
-        target = Path(self._full(path))
+        target = Path(self._full_path(path))
         target.parent.mkdir(parents=True, exist_ok=True)
         draft = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
         try:
@@ -137,18 +137,20 @@ class Storage:
 
     def read(self, path: str) -> bytes:
         """The file's bytes. Raises FileNotFoundError."""
-        return self._retry(f"reading {self.at(path)}", lambda: bytes(self.fs.cat_file(self._full(path))))
+        return self._retry(f"reading {self.uri_of(path)}", lambda: bytes(self.fs.cat_file(self._full_path(path))))
 
     def read_range(self, path: str, start: int, end: int) -> bytes:
         """The file's bytes from `start` to before `end`. Raises FileNotFoundError."""
         return self._retry(
-            f"reading {self.at(path)}", lambda: bytes(self.fs.cat_file(self._full(path), start=start, end=end))
+            f"reading {self.uri_of(path)}", lambda: bytes(self.fs.cat_file(self._full_path(path), start=start, end=end))
         )
 
     def sizes(self, folder: str) -> dict[str, int]:
         """Bytes of every file in `folder` and those below it, by path below the root; empty where there is none."""
         try:
-            found = self._retry(f"listing {self.at(folder)}", lambda: self.fs.find(self._full(folder), detail=True))
+            found = self._retry(
+                f"listing {self.uri_of(folder)}", lambda: self.fs.find(self._full_path(folder), detail=True)
+            )
         except FileNotFoundError:
             return {}
         return {name.removeprefix(f"{self.path}/"): int(info["size"]) for name, info in sorted(found.items())}
@@ -157,18 +159,18 @@ class Storage:
         """Names of what stands directly in `folder`, sorted; empty where there is none."""
         try:
             entries = self._retry(
-                f"listing {self.at(folder)}", lambda: list(self.fs.ls(self._full(folder), detail=False))
+                f"listing {self.uri_of(folder)}", lambda: list(self.fs.ls(self._full_path(folder), detail=False))
             )
         except FileNotFoundError:
             return []
         return sorted(name for entry in entries if not (name := entry.rstrip("/").rsplit("/", 1)[-1]).startswith("."))
 
     def exists(self, path: str) -> bool:
-        return self._retry(f"looking for {self.at(path)}", lambda: bool(self.fs.exists(self._full(path))))
+        return self._retry(f"looking for {self.uri_of(path)}", lambda: bool(self.fs.exists(self._full_path(path))))
 
     def age_s(self, path: str) -> float:
         """Seconds since the file was written, by the store's clock alone. Raises FileNotFoundError."""
-        return self._retry(f"looking at {self.at(path)}", lambda: self._age_s(self._full(path)))
+        return self._retry(f"looking at {self.uri_of(path)}", lambda: self._age_s(self._full_path(path)))
 
     def _age_s(self, full: str) -> float:
         if self.is_local:
@@ -187,7 +189,7 @@ class Storage:
     def remove(self, folder: str) -> None:
         """Takes a folder away, if it is there."""
         with contextlib.suppress(FileNotFoundError):
-            self._retry(f"removing {self.at(folder)}", lambda: self.fs.rm(self._full(folder), recursive=True))
+            self._retry(f"removing {self.uri_of(folder)}", lambda: self.fs.rm(self._full_path(folder), recursive=True))
 
     def write_json(self, path: str, value: Any) -> None:
         self.write(path, json.dumps(value, indent=2, default=str).encode())
@@ -219,11 +221,11 @@ class Storage:
         """
         found = self._retry(
             f"reading {len(paths)} files below {self.uri}",
-            lambda: dict(self.fs.cat([self._full(path) for path in paths])),
+            lambda: dict(self.fs.cat([self._full_path(path) for path in paths])),
         )
         return pl.concat(
-            pl.read_parquet(io.BytesIO(found[self.fs._strip_protocol(self._full(path))]), columns=columns).with_columns(
-                path=pl.lit(path)
-            )
+            pl.read_parquet(
+                io.BytesIO(found[self.fs._strip_protocol(self._full_path(path))]), columns=columns
+            ).with_columns(path=pl.lit(path))
             for path in paths
         )

@@ -16,7 +16,7 @@ class Tables(Storage):
         # (the demo's, the tests') could never answer it.
         if not any(name.endswith(".json") for name in self.names(f"analytics/{table}/_delta_log")):
             return None
-        uri = self.at("analytics", table)
+        uri = self.uri_of("analytics", table)
         return self._retry(
             f"opening {uri}", lambda: DeltaTable(uri, version=version, storage_options=self.storage_options)
         )

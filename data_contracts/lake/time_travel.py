@@ -20,7 +20,7 @@ from data_contracts.lake.snapshot import Snapshot, snapshot
 from data_contracts.lake.tables import Tables
 from data_contracts.schema.tables import RUNS
 
-_ASK = "ask for a later one (`undertone runs` lists them)"
+_ADVICE = "ask for a later one (`undertone runs` lists them)"
 
 
 def snapshot_as_of(lake: Tables, when: str, tables: Collection[str]) -> Snapshot:
@@ -31,13 +31,13 @@ def snapshot_as_of(lake: Tables, when: str, tables: Collection[str]) -> Snapshot
     now = snapshot(lake)
     if when == now.run_id:
         return now  # which `maintain` keeps, and may have brought to versions that say the same
-    found = _at_version(int(when), lake, tables) if when.isdecimal() else _at_run(now, when)
+    found = _snapshot_at_version(int(when), lake, tables) if when.isdecimal() else _snapshot_of_run(now, when)
     for table in tables:
-        _check(found, table)
+        _require_available(found, table)
     return found
 
 
-def _at_version(version: int, lake: Tables, tables: Collection[str]) -> Snapshot:
+def _snapshot_at_version(version: int, lake: Tables, tables: Collection[str]) -> Snapshot:
     if len(tables) != 1:
         raise UsageError(
             f"a Delta version, {version}, is of one table; found {', '.join(sorted(tables)) or 'none'}; for several "
@@ -51,12 +51,12 @@ def _at_version(version: int, lake: Tables, tables: Collection[str]) -> Snapshot
     return Snapshot(lake, f"version {version}", {table: version})
 
 
-def _run_of(ledger: pl.DataFrame, when: str) -> str:
+def _find_run(ledger: pl.DataFrame, when: str) -> str:
     """The id of the run that is meant by a run's id or a time."""
     if when in ledger["run_id"]:
         return when
     try:
-        moment = _moment(when)
+        moment = _parse_time(when)
     except ValueError:
         newest = ", ".join(ledger["run_id"].tail(3).to_list()) or "none yet"
         raise UsageError(
@@ -70,10 +70,10 @@ def _run_of(ledger: pl.DataFrame, when: str) -> str:
     return str(before["run_id"][-1])
 
 
-def _moment(when: str) -> dt.datetime:
+def _parse_time(when: str) -> dt.datetime:
     """Raises ValueError.
 
-    >>> str(_moment("2026-11-21")), str(_moment("2026-11-21T03:00"))
+    >>> str(_parse_time("2026-11-21")), str(_moment("2026-11-21T03:00"))
     ('2026-11-21 23:59:59.999999+00:00', '2026-11-21 03:00:00+00:00')
     """
     try:
@@ -83,7 +83,7 @@ def _moment(when: str) -> dt.datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
 
-def _ledger(now: Snapshot) -> pl.DataFrame:
+def _published_runs(now: Snapshot) -> pl.DataFrame:
     """`run_id`, `finished` and `versions` of all that was published, in the order in which it was."""
     runs = now.delta("runs")
     if runs is None:
@@ -92,9 +92,9 @@ def _ledger(now: Snapshot) -> pl.DataFrame:
     return told.filter(pl.col("versions").is_not_null()).sort("finished").collect()
 
 
-def _at_run(now: Snapshot, when: str) -> Snapshot:
-    ledger = _ledger(now)
-    run_id = _run_of(ledger, when)
+def _snapshot_of_run(now: Snapshot, when: str) -> Snapshot:
+    ledger = _published_runs(now)
+    run_id = _find_run(ledger, when)
     if run_id == now.run_id:
         return now
     (told,) = ledger.filter(run_id=run_id)["versions"]
@@ -103,14 +103,14 @@ def _at_run(now: Snapshot, when: str) -> Snapshot:
     return Snapshot(now.lake, run_id, versions | {"runs": versions.get("runs", -1) + 1})
 
 
-def _check(found: Snapshot, table: str) -> None:
+def _require_available(found: Snapshot, table: str) -> None:
     """Raises UsageError where what a table was is not all there any more."""
     lake, version = found.lake, found.versions.get(table)
     if version is None:
         return
     gone = (
         f"expected {table} at version {version}, as of {found.run_id}; it was removed: `undertone maintain` keeps "
-        f"older versions for keep_versions_days; {_ASK}"
+        f"older versions for keep_versions_days; {_ADVICE}"
     )
     try:
         delta = found.delta(table)

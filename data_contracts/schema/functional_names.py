@@ -25,7 +25,7 @@ _FORMANTS = {
     "bandwidth": ("width of formant {}", "Hz"),
     "amplitudeLogRelF0": ("formant {} against the pitch's harmonic", "dB"),
 }
-_TAKEN = {
+_STATISTICS = {
     "amean": "mean",
     "stddevNorm": "standard deviation, of the mean",
     "percentile20.0": "20th percentile",
@@ -37,7 +37,7 @@ _TAKEN = {
     "meanFallingSlope": "mean slope where it falls, a second",
     "stddevFallingSlope": "standard deviation of the slope where it falls, a second",
 }
-_WHERE = {"V": ", voiced frames", "UV": ", unvoiced frames", "": ""}
+_REGIONS = {"V": ", voiced frames", "UV": ", unvoiced frames", "": ""}
 _TIMING: dict[str, tuple[str, str]] = {
     "loudnessPeaksPerSec": ("peaks of loudness a second", "1/s"),
     "VoicedSegmentsPerSec": ("voiced stretches a second", "1/s"),
@@ -49,10 +49,10 @@ _TIMING: dict[str, tuple[str, str]] = {
 }
 
 
-def functional(name: str) -> tuple[str, str]:
+def functional_doc(name: str) -> tuple[str, str]:
     """What it measures, and the unit. Raises KeyError where the name is none of eGeMAPS'.
 
-    >>> functional("slopeUV0-500_sma3nz_amean")
+    >>> functional_doc("slopeUV0-500_sma3nz_amean")
     ('slope of the spectrum, 0 to 500 Hz, unvoiced frames: mean', '')
     """
     if name in _TIMING:
@@ -61,7 +61,7 @@ def functional(name: str) -> tuple[str, str]:
     if parts is None:
         raise KeyError(name)
     measured, unit = _descriptor(parts[1])
-    taken = _TAKEN[parts[2]]
+    taken = _STATISTICS[parts[2]]
     return f"{measured}: {taken}", "" if parts[2] == "stddevNorm" else unit
 
 
@@ -72,11 +72,11 @@ def _descriptor(name: str) -> tuple[str, str]:
         return measured.format(formant[1]), unit
     cepstral = re.fullmatch(r"mfcc([1-4])(V?)", name)
     if cepstral:
-        return f"mel-cepstral coefficient {cepstral[1]}{_WHERE[cepstral[2]]}", ""
+        return f"mel-cepstral coefficient {cepstral[1]}{_REGIONS[cepstral[2]]}", ""
     if name in _DESCRIPTORS:
         return _DESCRIPTORS[name]
     where = re.fullmatch(r"(\D+?)(UV|V)(\d.*)?", name)
     if where is None:
         raise KeyError(name)
     measured, unit = _DESCRIPTORS[where[1] + (where[3] or "")]
-    return measured + _WHERE[where[2]], unit
+    return measured + _REGIONS[where[2]], unit

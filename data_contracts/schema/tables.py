@@ -25,7 +25,7 @@ _DATE = pa.field("date", pa.date32(), nullable=False)
 PLAN = pa.schema([*OBJECT_FIELDS, pa.field("read_after", pa.timestamp("us", tz="UTC"))])
 
 _SOURCE = pa.field("source", pa.string(), nullable=False)  # of which part of the corpus; see `features.corpus.sources`
-UNKNOWN = "unknown"
+UNKNOWN_SOURCE = "unknown"
 """The source of utterances that no recording is listed for."""
 
 RECORDINGS = pa.schema(
@@ -63,7 +63,7 @@ def utterances_schema(classes: Sequence[str], dimensions: Sequence[str] = ()) ->
     )
 
 
-FORGOTTEN = "forgotten"
+FORGOTTEN_ID = "forgotten"
 """The speaker_id of utterances whose speaker was forgotten."""
 
 SPEAKERS = pa.schema(
@@ -95,7 +95,7 @@ REJECTS = pa.schema(
     ]
 )
 
-_TALLY = [pa.field("n_utterances", pa.int64(), nullable=False), pa.field("speech_s", pa.float64(), nullable=False)]
+_TOTALS = [pa.field("n_utterances", pa.int64(), nullable=False), pa.field("speech_s", pa.float64(), nullable=False)]
 _EMOTION = pa.field("emotion", pa.string(), nullable=False)
 EMOTION_DAILY = pa.schema(
     [
@@ -103,13 +103,13 @@ EMOTION_DAILY = pa.schema(
         _SOURCE,
         pa.field("speaker_kind", pa.string(), nullable=False),  # enrolled | found | forgotten
         _EMOTION,
-        *_TALLY,
+        *_TOTALS,
         pa.field("mean_score", pa.float64()),
         pa.field("score_low", pa.float64()),  # 95 % interval of the mean, recordings as clusters; null of one recording
         pa.field("score_high", pa.float64()),
     ]
 )
-SPEAKER_DAILY = pa.schema([_DATE, pa.field("speaker_id", pa.string(), nullable=False), _EMOTION, *_TALLY])
+SPEAKER_DAILY = pa.schema([_DATE, pa.field("speaker_id", pa.string(), nullable=False), _EMOTION, *_TOTALS])
 
 QUALITY_MEASURES = ("loudness_lufs", "snr_db", "bandwidth_hz")
 QUALITY_DAILY = pa.schema(
@@ -214,11 +214,11 @@ TABLE_KEYS: dict[str, tuple[str, ...]] = {
 What `recordings` holds is taken as published, so it follows what it vouches for; `runs`, the ledger, comes last.
 """
 
-BY_DAY = ("emotion_daily", "speaker_daily", "quality_daily", "rejects_daily", "feature_daily", "drift")
+DAILY_TABLES = ("emotion_daily", "speaker_daily", "quality_daily", "rejects_daily", "feature_daily", "drift")
 """Tables that are replaced a date at a time, whole."""
 
-PARTITIONED = ("utterances", "recordings", "feature_daily")
+PARTITIONED_TABLES = ("utterances", "recordings", "feature_daily")
 """Tables whose files lie by date: a publication opens those of its dates, a query those that it asks for."""
 
-PUBLISHED = tuple(table for table in TABLE_KEYS if table != "runs")
+STAGED_TABLES = tuple(table for table in TABLE_KEYS if table != "runs")
 """What a run stages and publishes before its own row."""

@@ -68,5 +68,5 @@ DECODERS = (
 )
 """By FFmpeg's names of its decoders."""
 
-CHECKED = frozenset({"ac3", "alac", "ape", "eac3", "flac", "mlp", "shorten", "tak", "truehd", "tta", "wavpack"})
+CHECKSUMMED = frozenset({"ac3", "alac", "ape", "eac3", "flac", "mlp", "shorten", "tak", "truehd", "tta", "wavpack"})
 """Decoders whose frames carry checksums or sizes that a damaged frame fails; of these FFmpeg is told to report it."""

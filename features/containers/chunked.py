@@ -31,7 +31,7 @@ def mp4(data: Content) -> str | None:
             n_bytes = struct.unpack_from(">Q", data, at + 8)[0]
         return int(n_bytes) if n_bytes else len(data) - at  # 0 means to the end of the file
 
-    found = _last(data, 0, 8, size, "box")
+    found = _follow_chain(data, 0, 8, size, "box")
     if not found and b"moov" not in names and {b"mdat", b"ftyp"} & names:
         return "expected a moov box, which says where the samples are, found the end of the file"
     return found
@@ -51,7 +51,7 @@ def matroska(data: Content) -> str | None:
             return n_name + n_size if beyond <= 0 else n_name + n_size + n_bytes
         return 0 if unknown else n_name + n_size + n_bytes
 
-    return _last(data, 0, 2, size, "element")
+    return _follow_chain(data, 0, 2, size, "element")
 
 
 def asf(data: Content) -> str | None:
@@ -67,7 +67,7 @@ def amr(data: Content) -> str | None:
     """Frames of RFC 4867, 5.3."""
     wide = data[:9] == b"#!AMR-WB\n"
     sizes = _AMR_WB_BYTES if wide else _AMR_BYTES
-    return _last(data, 9 if wide else 6, 1, lambda at: sizes[data[at] >> 3 & 15], "frame")
+    return _follow_chain(data, 9 if wide else 6, 1, lambda at: sizes[data[at] >> 3 & 15], "frame")
 
 
 def flv(data: Content) -> str | None:
@@ -78,13 +78,13 @@ def flv(data: Content) -> str | None:
         word: int = struct.unpack_from(">I", data, at)[0]
         return 15 + (word & 0xFF_FFFF) if word >> 24 & 0x1F in _FLV_TAGS else 0
 
-    return _last(data, start, 4, size, "tag")
+    return _follow_chain(data, start, 4, size, "tag")
 
 
 def wavpack(data: Content) -> str | None:
     """Blocks of the WavPack 4 and 5 file format."""
-    return _last(
-        data, 0, 8, lambda at: _named(data, at, b"wvpk") and struct.unpack_from("<I", data, at + 4)[0] + 8, "block"
+    return _follow_chain(
+        data, 0, 8, lambda at: _has_name(data, at, b"wvpk") and struct.unpack_from("<I", data, at + 4)[0] + 8, "block"
     )
 
 
@@ -92,7 +92,7 @@ def realmedia(data: Content) -> str | None:
     """Chunks; that of the data is of size 0 where it was written live."""
     if data[:4] != b".RMF":
         return None
-    return _last(data, 0, 8, lambda at: struct.unpack_from(">I", data, at + 4)[0], "chunk", _RM_SLACK)
+    return _follow_chain(data, 0, 8, lambda at: struct.unpack_from(">I", data, at + 4)[0], "chunk", _RM_SLACK)
 
 
 def caf(data: Content) -> str | None:
@@ -102,7 +102,7 @@ def caf(data: Content) -> str | None:
         n_bytes: int = struct.unpack_from(">q", data, at + 4)[0]
         return n_bytes + 12 if n_bytes >= 0 else 0
 
-    return _last(data, 8, 12, size, "chunk")
+    return _follow_chain(data, 8, 12, size, "chunk")
 
 
 def musepack(data: Content) -> str | None:
@@ -119,11 +119,11 @@ def musepack(data: Content) -> str | None:
                 break
         return n_bytes if names[-1] != b"SE" else 0
 
-    found = _last(data, 4, 3, size, "packet")
+    found = _follow_chain(data, 4, 3, size, "packet")
     return found or (None if names and names[-1] == b"SE" else "expected a packet that ends the stream, found none")
 
 
-def _last(
+def _follow_chain(
     data: Content, start: int, n_header: int, size: Callable[[int], int], unit: str, slack: int = 0
 ) -> str | None:
     """Follows units whose headers take `n_header` bytes, to the last; a size of less than a header ends the chain."""
@@ -144,7 +144,7 @@ def _last(
     return None
 
 
-def _named(data: Content, at: int, name: bytes) -> bool:
+def _has_name(data: Content, at: int, name: bytes) -> bool:
     return data[at : at + len(name)] == name
 
 

@@ -14,21 +14,21 @@ _FRAMED = ("aac", "loas", "mp2", "ac3", "eac3", "dts")
 _TS_PACKETS = (188, 192, 204)
 
 
-def missing(data: Content, container: str) -> str | None:
+def find_missing(data: Content, container: str) -> str | None:
     """What the file's own sizes promise beyond its last byte, in words; None where nothing is known to be missing.
 
     A stream of frames (mp3, aac, ac3, amr …) does not say how many it has: only a last frame that is cut is noticed.
     Of voc, dss, shorten and tak no size is read. FLAC has none: see `flac_is_cut`.
     """
     try:
-        return _JUDGES[container](data) if container in _JUDGES else None
+        return _CHECKS[container](data) if container in _CHECKS else None
     except (struct.error, IndexError):
         return "the header is incomplete"
 
 
-def is_judged(container: str) -> bool:
+def detects_any_cut(container: str) -> bool:
     """Whether a cut anywhere in the file would have been noticed: what is missing all the same is a hole."""
-    return container in _JUDGES and container not in _FRAMED
+    return container in _CHECKS and container not in _FRAMED
 
 
 def flac_is_cut(data: Content) -> bool:
@@ -38,17 +38,17 @@ def flac_is_cut(data: Content) -> bool:
     return not any(_crc16(tail[at:]) == 0 for at in syncs[-8:])
 
 
-def _compared(promised: int, data: Content, slack: int = 0) -> str | None:
+def _compare_sizes(promised: int, data: Content, slack: int = 0) -> str | None:
     if promised > len(data) + slack:
         return f"the header promises {promised} bytes, found {len(data)}"
     return None
 
 
-def _form(data: Content, chunk: bytes) -> str | None:
+def _riff_or_form(data: Content, chunk: bytes) -> str | None:
     """RIFF, RIFX and FORM: the chunk with the samples, and then the whole."""
     order = "<" if data[:4] == b"RIFF" else ">"
-    whole = _known(struct.unpack_from(order + "I", data, 4)[0]) + 8
-    return _compared(_chunk_end(data, chunk, order), data) or _compared(whole, data, _FORM_SLACK)
+    whole = _known_size(struct.unpack_from(order + "I", data, 4)[0]) + 8
+    return _compare_sizes(_chunk_end(data, chunk, order), data) or _compare_sizes(whole, data, _FORM_SLACK)
 
 
 def _chunk_end(data: Content, wanted: bytes, order: str) -> int:
@@ -60,24 +60,24 @@ def _chunk_end(data: Content, wanted: bytes, order: str) -> int:
     while at + 8 <= len(data):
         size: int = struct.unpack_from(order + "I", data, at + 4)[0]
         if data[at : at + 4] == wanted:
-            return at + 8 + _known(size)
+            return at + 8 + _known_size(size)
         at += 8 + size + size % 2
     return at if at > len(data) + 1 else 0  # the byte that pads the last may be lacking
 
 
-def _known(size: int) -> int:
+def _known_size(size: int) -> int:
     return 0 if size >= _UNKNOWN_SIZE else size
 
 
 def _rf64(data: Content) -> str | None:
     """EBU Tech 3306: sizes of 64 bits in its first chunk, and of 32 where these do."""
     whole: int = struct.unpack_from("<Q", data, 20)[0] + 8
-    return _compared(whole, data) or _compared(_chunk_end(data, b"data", "<"), data)
+    return _compare_sizes(whole, data) or _compare_sizes(_chunk_end(data, b"data", "<"), data)
 
 
 def _au(data: Content) -> str | None:
     header, size = struct.unpack_from(">II", data, 4)
-    return _compared(header + _known(size), data)
+    return _compare_sizes(header + _known_size(size), data)
 
 
 def _ogg(data: Content) -> str | None:
@@ -98,7 +98,7 @@ def _nist(data: Content) -> str | None:
     if not size or len(fields) < 3 or "embedded" in head:
         return None
     samples = int(fields["sample_count"]) * int(fields["sample_n_bytes"]) * int(fields["channel_count"])
-    return _compared(int(size[1]) + samples, data)
+    return _compare_sizes(int(size[1]) + samples, data)
 
 
 def _tta(data: Content) -> str | None:
@@ -106,8 +106,8 @@ def _tta(data: Content) -> str | None:
     rate_hz, n_samples = struct.unpack_from("<II", data, 10)
     n_frames = -(-n_samples * 245 // (256 * rate_hz)) if rate_hz else 0
     if 22 + 4 * n_frames > len(data):
-        return _compared(22 + 4 * n_frames, data)
-    return _compared(26 + 4 * n_frames + sum(struct.unpack_from(f"<{n_frames}I", data, 22)), data)
+        return _compare_sizes(22 + 4 * n_frames, data)
+    return _compare_sizes(26 + 4 * n_frames + sum(struct.unpack_from(f"<{n_frames}I", data, 22)), data)
 
 
 def _ape(data: Content) -> str | None:
@@ -115,7 +115,7 @@ def _ape(data: Content) -> str | None:
     if struct.unpack_from("<H", data, 4)[0] < 3980:
         return None
     descriptor, header, seeks, wav, low, high, end = struct.unpack_from("<7I", data, 8)
-    return _compared(descriptor + header + seeks + wav + (high << 32 | low) + end, data)
+    return _compare_sizes(descriptor + header + seeks + wav + (high << 32 | low) + end, data)
 
 
 def _transport_stream(data: Content) -> str | None:
@@ -127,9 +127,9 @@ def _transport_stream(data: Content) -> str | None:
     return None
 
 
-def _frames(kind: str) -> Callable[[Content], str | None]:
+def _frame_check(kind: str) -> Callable[[Content], str | None]:
     def judge(data: Content) -> str | None:
-        n_lacking = framed.n_lacking(data, kind, sniff.audio_start(data))
+        n_lacking = framed.n_missing_bytes(data, kind, sniff.audio_start(data))
         return f"the last frame lacks {n_lacking} bytes" if n_lacking else None
 
     return judge
@@ -150,14 +150,14 @@ def _crc16_table() -> list[int]:
     return table
 
 
-_JUDGES: dict[str, Callable[[Content], str | None]] = {
-    "wav": lambda data: _form(data, b"data"),
-    "qcp": lambda data: _form(data, b"data"),
-    "avi": lambda data: _form(data, b"idx1"),
-    "aiff": lambda data: _form(data, b"SSND"),
+_CHECKS: dict[str, Callable[[Content], str | None]] = {
+    "wav": lambda data: _riff_or_form(data, b"data"),
+    "qcp": lambda data: _riff_or_form(data, b"data"),
+    "avi": lambda data: _riff_or_form(data, b"idx1"),
+    "aiff": lambda data: _riff_or_form(data, b"SSND"),
     "rf64": _rf64,
-    "w64": lambda data: _compared(struct.unpack_from("<Q", data, 16)[0], data),
-    "dsf": lambda data: _compared(struct.unpack_from("<Q", data, 12)[0], data),
+    "w64": lambda data: _compare_sizes(struct.unpack_from("<Q", data, 16)[0], data),
+    "dsf": lambda data: _compare_sizes(struct.unpack_from("<Q", data, 12)[0], data),
     "au": _au,
     "ogg": _ogg,
     "nist": _nist,
@@ -174,5 +174,5 @@ _JUDGES: dict[str, Callable[[Content], str | None]] = {
     "realmedia": chunked.realmedia,
     "musepack": chunked.musepack,
     "mpegts": _transport_stream,
-    **{kind: _frames(kind) for kind in _FRAMED},
+    **{kind: _frame_check(kind) for kind in _FRAMED},
 }

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_MOST_HELD = 16_000_000  # bytes of a mapped file
+_MAX_RESIDENT_BYTES = 16_000_000  # bytes of a mapped file
 
 Content = bytes | mmap.mmap
 """Bytes that can be sliced and searched; of a mapped file only what is looked at comes into memory."""
 
 
 @contextmanager
-def mapped(path: Path) -> Iterator[Content]:
+def map_file(path: Path) -> Iterator[Content]:
     """A file as content. Raises OSError."""
     with path.open("rb") as file:
         if not os.fstat(file.fileno()).st_size:
@@ -34,7 +34,7 @@ class View(io.RawIOBase):
         super().__init__()
         self._content, self._start, self._prefix = content, start, prefix
         self._size = len(prefix) + max(0, len(content) - start)
-        self._at = self._n_held = 0
+        self._offset = self._n_resident = 0
 
     def readable(self) -> bool:
         return True
@@ -43,12 +43,12 @@ class View(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        return self._at
+        return self._offset
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        target = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        self._at = target if target >= 0 else self._at
-        return self._at
+        target = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._offset, io.SEEK_END: self._size}[whence]
+        self._offset = target if target >= 0 else self._offset
+        return self._offset
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         data = self._slice(len(buffer))
@@ -59,19 +59,19 @@ class View(io.RawIOBase):
         return self._slice(self._size if size < 0 else size)
 
     def _slice(self, size: int) -> bytes:
-        at, n_before = self._at, len(self._prefix)
+        at, n_before = self._offset, len(self._prefix)
         data = self._prefix[at : at + size]
         if len(data) < size:
             first = self._start + max(0, at - n_before)
             data += self._content[first : first + size - len(data)]
-        self._at = at + len(data)
-        self._let_go(len(data))
+        self._offset = at + len(data)
+        self._release_pages(len(data))
         return data
 
-    def _let_go(self, n_read: int) -> None:
+    def _release_pages(self, n_read: int) -> None:
         """Of a mapped file, what was read stays in memory while nobody else needs it: give it back now and then."""
-        self._n_held += n_read
-        if self._n_held >= _MOST_HELD and isinstance(self._content, mmap.mmap):
-            self._n_held = 0
+        self._n_resident += n_read
+        if self._n_resident >= _MAX_RESIDENT_BYTES and isinstance(self._content, mmap.mmap):
+            self._n_resident = 0
             if hasattr(mmap, "MADV_DONTNEED"):
                 self._content.madvise(mmap.MADV_DONTNEED)

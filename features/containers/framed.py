@@ -15,11 +15,11 @@ _MPEG_2_KBPS = {
 }
 _AC3_KBPS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640)
 _HEADER_BYTES = 8
-_SEARCHED = 65_536  # bytes in which the first frame is looked for, behind whatever was cut or left there
-_CHAIN = 4  # frames that follow each other are no accident
+_SEARCH_BYTES = 65_536  # bytes in which the first frame is looked for, behind whatever was cut or left there
+_MIN_CHAIN = 4  # frames that follow each other are no accident
 
 
-def kind_at(data: Content, at: int) -> str | None:
+def frame_kind(data: Content, at: int) -> str | None:
     """The kind of the frame whose header stands there."""
     return next((kind for kind in KINDS if _size(data, at, kind)), None)
 
@@ -29,14 +29,14 @@ def first_frame(data: Content, start: int) -> tuple[str, int] | None:
     return next(_chains(data, start, tuple(KINDS)), None)
 
 
-def n_lacking(data: Content, kind: str, start: int) -> int:
+def n_missing_bytes(data: Content, kind: str, start: int) -> int:
     """How many bytes the last frame lacks, of frames that begin at `start`; 0 where it is whole, or not at the end.
 
     Only the end is looked at. A stream that ends between two frames is whole, as far as it says.
     """
     at = start
-    if len(data) - start > _SEARCHED:
-        found = next(_chains(data, len(data) - _SEARCHED, (kind,)), None)
+    if len(data) - start > _SEARCH_BYTES:
+        found = next(_chains(data, len(data) - _SEARCH_BYTES, (kind,)), None)
         if not found:
             return 0
         at = found[1]
@@ -49,15 +49,15 @@ def n_lacking(data: Content, kind: str, start: int) -> int:
 
 
 def _chains(data: Content, start: int, kinds: tuple[str, ...]) -> Iterator[tuple[str, int]]:
-    """Kinds and places of frames that others follow, in the `_SEARCHED` bytes from `start` on."""
-    window = data[start : start + _SEARCHED]
+    """Kinds and places of frames that others follow, in the `_SEARCH_BYTES` bytes from `start` on."""
+    window = data[start : start + _SEARCH_BYTES]
     syncs = re.compile(b"[" + re.escape(bytes({_SYNCS[kind] for kind in kinds})) + b"]")
     for match in syncs.finditer(window):
         for kind in kinds:
             at, n_frames = start + match.start(), 0
-            while n_frames < _CHAIN and (size := _size(data, at, kind)):
+            while n_frames < _MIN_CHAIN and (size := _size(data, at, kind)):
                 n_frames, at = n_frames + 1, at + size
-            if n_frames == _CHAIN:
+            if n_frames == _MIN_CHAIN:
                 yield kind, start + match.start()
 
 

@@ -43,8 +43,8 @@ _SIGNATURES: tuple[tuple[str, dict[int, bytes]], ...] = (
     ("adif", {0: b"ADIF"}),
     ("midi", {0: b"MThd"}),
 )
-_FAST = ("wav", "rf64", "w64", "aiff", "au", "caf", "flac", "ogg", "mp3", "nist", "voc")
-READ = (*_FAST, *sorted(allowed.DEMUXERS.keys() - set(_FAST)))
+_LIBSNDFILE = ("wav", "rf64", "w64", "aiff", "au", "caf", "flac", "ogg", "mp3", "nist", "voc")
+READABLE = (*_LIBSNDFILE, *sorted(allowed.DEMUXERS.keys() - set(_LIBSNDFILE)))
 """The containers that we read; `sniff` knows others by name, so that they are refused as what they are."""
 
 _TS_PACKETS = (
@@ -54,13 +54,13 @@ _TS_PACKETS = (
 )  # MPEG-TS, as discs hold it, with Reed-Solomon bytes; where the sync stands
 
 
-def by_libsndfile(container: str) -> bool:
+def is_libsndfile_container(container: str) -> bool:
     """Whether libsndfile is asked first."""
-    return container in _FAST
+    return container in _LIBSNDFILE
 
 
 def sniff(data: Content) -> str | None:
-    """The container's name, in `READ` or not; None where the bytes begin like no audio file that we know.
+    """The container's name, in `READABLE` or not; None where the bytes begin like no audio file that we know.
 
     >>> sniff(b"fLaC"), sniff(b"Dear Sir or Madam")
     ('flac', None)
@@ -74,7 +74,7 @@ def sniff(data: Content) -> str | None:
         return "mpeg"
     if _is_transport_stream(data):
         return "mpegts"
-    kind = framed.kind_at(data, start)
+    kind = framed.frame_kind(data, start)
     if kind:
         return kind
     first = framed.first_frame(data, start)
@@ -86,7 +86,7 @@ def sniff(data: Content) -> str | None:
 def audio_start(data: Content) -> int:
     """Where the frames of a stream without a container begin, behind tags and what was left of a cut."""
     start = _after_id3(data)
-    if framed.kind_at(data, start):
+    if framed.frame_kind(data, start):
         return start
     first = framed.first_frame(data, start)
     return first[1] if first else start

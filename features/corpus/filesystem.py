@@ -9,21 +9,21 @@ from data_contracts.errors import CorpusError, UsageError
 from data_contracts.object_store.client_options import s3fs_options
 from data_contracts.object_store.retry import RetryPolicy
 from data_contracts.records import AudioObject
-from features.corpus.names import as_on_disk, as_text, is_url
+from features.corpus.names import is_url, to_disk_name, to_text
 
 _STAMPS = ("LastModified", "last_modified", "mtime", "updated", "created")
 
 
-def look_at(uri: str, date: dt.date | None, retry_policy: RetryPolicy = RetryPolicy()) -> AudioObject:
+def stat_object(uri: str, date: dt.date | None, retry_policy: RetryPolicy = RetryPolicy()) -> AudioObject:
     """One object, as a listing would show it. Raises FileNotFoundError, or CorpusError where it cannot be looked at."""
     fs, path = connect(uri, retry_policy)
     entry = retry_policy.call(f"looking at {uri}", lambda: fs.info(path), CorpusError)
-    when = modified(entry)
-    uri = as_text(entry["name"]) if is_local(fs) else str(fs.unstrip_protocol(entry["name"]))
+    when = modified_at(entry)
+    uri = to_text(entry["name"]) if is_local(fs) else str(fs.unstrip_protocol(entry["name"]))
     return AudioObject(uri, etag(entry), size(entry), date or when.date(), when)
 
 
-def modified(entry: dict[str, Any]) -> dt.datetime:
+def modified_at(entry: dict[str, Any]) -> dt.datetime:
     """When a listing's entry was changed last, in UTC; the epoch where its store does not say."""
     for stamp in (entry[key] for key in _STAMPS if entry.get(key) is not None):
         if isinstance(stamp, dt.datetime):
@@ -40,7 +40,7 @@ def size(entry: dict[str, Any]) -> int:
 def etag(entry: dict[str, Any]) -> str:
     """What changes with an entry's content; of its time and size where the store has no such thing."""
     told = str(entry.get("ETag") or entry.get("etag") or entry.get("md5") or "").strip('"')
-    return told or f"{int(modified(entry).timestamp() * 1e6):x}-{size(entry):x}"
+    return told or f"{int(modified_at(entry).timestamp() * 1e6):x}-{size(entry):x}"
 
 
 def open_root(root: str, retry_policy: RetryPolicy) -> tuple[Any, str]:
@@ -69,7 +69,7 @@ def connect(uri: str, retry_policy: RetryPolicy = RetryPolicy()) -> tuple[Any, s
             from features.corpus.s3_keys import S3Keys
 
             return S3Keys(**s3fs_options(retry_policy) | options), path
-        return fsspec.filesystem(protocol, **options), as_on_disk(path) if protocol == "file" else path
+        return fsspec.filesystem(protocol, **options), to_disk_name(path) if protocol == "file" else path
     except (ValueError, ImportError) as error:
         raise UsageError(f"expected a path or a URL that fsspec knows; found {uri!r} ({error})") from error
 

@@ -38,8 +38,8 @@ def date_in_path(uri: str, layout: str, root: str) -> dt.date | None:
     >>> date_in_path("s3://calls/2026/11/21/a.flac", DEFAULT_LAYOUT, "s3://calls")
     datetime.date(2026, 11, 21)
     """
-    pattern = _pattern(layout, without_protocol(root.rstrip("/")))
-    found = re.search(pattern, without_protocol(uri)) if pattern else None
+    pattern = _pattern(layout, strip_protocol(root.rstrip("/")))
+    found = re.search(pattern, strip_protocol(uri)) if pattern else None
     if not found:
         return None
     try:
@@ -48,13 +48,13 @@ def date_in_path(uri: str, layout: str, root: str) -> dt.date | None:
         return None
 
 
-def around_the_date(uri: str, layout: str, date: dt.date) -> tuple[str, str] | None:
+def split_at_date(uri: str, layout: str, date: dt.date) -> tuple[str, str] | None:
     """What stands before and behind the folder that `layout` gives a date, wherever the corpus' root is.
 
-    >>> around_the_date("s3://calls/2026/11/21/support/a.flac", DEFAULT_LAYOUT, dt.date(2026, 11, 21))
+    >>> split_at_date("s3://calls/2026/11/21/support/a.flac", DEFAULT_LAYOUT, dt.date(2026, 11, 21))
     ('calls', 'support/a.flac')
     """
-    pattern, path = _pattern(layout, ""), without_protocol(uri)
+    pattern, path = _pattern(layout, ""), strip_protocol(uri)
     day = (f"{date.year:04}", f"{date.month:02}", f"{date.day:02}")
     for found in re.finditer(pattern, path) if pattern else ():
         if found.group("Y", "m", "d") == day:
@@ -67,7 +67,7 @@ def _pattern(layout: str, root: str) -> str | None:
     """A regular expression for the folder that `layout` names; None where that is not one of a root and a day."""
     pattern = ""
     try:
-        for text, name, style, _ in string.Formatter().parse(without_protocol(layout).rstrip("/") + "/"):
+        for text, name, style, _ in string.Formatter().parse(strip_protocol(layout).rstrip("/") + "/"):
             pattern += re.escape(text)
             if name == "root":
                 pattern += re.escape(root)
@@ -85,6 +85,6 @@ def _pattern(layout: str, root: str) -> str | None:
     return pattern
 
 
-def without_protocol(uri: str) -> str:
+def strip_protocol(uri: str) -> str:
     """s3 and s3a, file and none, are the same place."""
     return re.sub(r"^[a-z0-9+.-]+://", "", uri)

@@ -17,12 +17,14 @@ from data_contracts.object_store.error_translation import translate_errors
 from data_contracts.object_store.retry import RetryPolicy
 from data_contracts.records import AudioObject
 from features.corpus import object_frames
-from features.corpus.filesystem import etag, is_local, modified, open_root, size
+from features.corpus.filesystem import etag, is_local, modified_at, open_root, size
 from features.corpus.layout import Corpus, date_in_path
 from features.corpus.manifest import manifest_pages
-from features.corpus.names import HIDDEN, as_text, is_hidden
+from features.corpus.names import HIDDEN, is_hidden, to_text
 
-LISTED = {name: object_frames.SCHEMA[name] for name in ("uri", "etag", "bytes", "modified", "attributes", "date")}
+LISTING_SCHEMA = {
+    name: object_frames.SCHEMA[name] for name in ("uri", "etag", "bytes", "modified", "attributes", "date")
+}
 
 
 def list_pages(corpus: Corpus, dates: Sequence[dt.date] | None) -> Iterator[pl.DataFrame]:
@@ -34,28 +36,28 @@ def list_pages(corpus: Corpus, dates: Sequence[dt.date] | None) -> Iterator[pl.D
     """
     if corpus.manifest:
         pages = manifest_pages(corpus.manifest, dates, layout=corpus.layout, root=corpus.root)
-        yield from (page.select(LISTED.keys()) for page in pages)
+        yield from (page.select(LISTING_SCHEMA.keys()) for page in pages)
         return
     fs, root = open_root(corpus.root, corpus.retry_policy)
-    if by_folder(corpus, dates):
+    if is_grouped_by_date(corpus, dates):
         for date in dates or ():
             prefix = corpus.layout.format(root=corpus.root.rstrip("/"), date=date)
             yield from (
-                page.with_columns(date=pl.lit(date)).select(LISTED.keys())
+                page.with_columns(date=pl.lit(date)).select(LISTING_SCHEMA.keys())
                 for page in _pages(fs, prefix, corpus.retry_policy)
             )
         return
     for page in _pages(fs, corpus.root, corpus.retry_policy):
-        dated = _dated(page, corpus.layout, as_text(root)).select(LISTED.keys())
+        dated = _add_dates(page, corpus.layout, to_text(root)).select(LISTING_SCHEMA.keys())
         yield dated if dates is None else dated.filter(pl.col("date").is_in(list(dates)))
 
 
 def list_objects(corpus: Corpus, dates: Sequence[dt.date] | None) -> Iterator[AudioObject]:
     """The same, one by one: for a look at a few."""
-    return (item for page in list_pages(corpus, dates) for item in object_frames.objects(page))
+    return (item for page in list_pages(corpus, dates) for item in object_frames.to_objects(page))
 
 
-def by_folder(corpus: Corpus, dates: Sequence[dt.date] | None) -> bool:
+def is_grouped_by_date(corpus: Corpus, dates: Sequence[dt.date] | None) -> bool:
     """Whether the pages of a date follow each other."""
     return dates is not None and corpus.layout != "modified" and not corpus.manifest
 
@@ -67,11 +69,11 @@ def _pages(fs: Any, prefix: str, retry_policy: RetryPolicy) -> Iterator[pl.DataF
         if hasattr(fs, "call_s3"):
             pages = _s3_pages(fs, path, retry_policy)
         else:
-            pages = map(_frame, _local_folders(path)) if is_local(fs) else _folders(fs, path)
+            pages = map(_to_frame, _local_folders(path)) if is_local(fs) else _folders(fs, path)
         yield from (page.sort("uri") for page in pages if not page.is_empty())
 
 
-def _dated(page: pl.DataFrame, layout: str, root: str) -> pl.DataFrame:
+def _add_dates(page: pl.DataFrame, layout: str, root: str) -> pl.DataFrame:
     """Its dates from the folders, each looked at once."""
     folder = pl.col("uri").str.extract("(?s)^(.*/)")
     folders = page.select(folder.unique()).to_series().drop_nulls().to_list()
@@ -80,16 +82,16 @@ def _dated(page: pl.DataFrame, layout: str, root: str) -> pl.DataFrame:
     return page.with_columns(date=pl.coalesce(told, pl.col("modified").dt.date()))
 
 
-def _frame(entries: list[dict[str, Any]]) -> pl.DataFrame:
+def _to_frame(entries: list[dict[str, Any]]) -> pl.DataFrame:
     """Of a file system's entries, whose names are URIs."""
     told = {
         "uri": [entry["name"] for entry in entries],
         "etag": [etag(entry) for entry in entries],
         "bytes": [size(entry) for entry in entries],
-        "modified": [modified(entry) for entry in entries],
+        "modified": [modified_at(entry) for entry in entries],
         "attributes": None,
     }
-    return pl.DataFrame(told, schema={name: LISTED[name] for name in told})
+    return pl.DataFrame(told, schema={name: LISTING_SCHEMA[name] for name in told})
 
 
 def _s3_pages(fs: Any, path: str, retry_policy: RetryPolicy) -> Iterator[pl.DataFrame]:
@@ -106,11 +108,11 @@ def _s3_pages(fs: Any, path: str, retry_policy: RetryPolicy) -> Iterator[pl.Data
             "uri": [item["Key"] for item in held],
             "etag": [item.get("ETag") or etag({**item, "size": item["Size"]}) for item in held],
             "bytes": [item["Size"] for item in held],
-            "modified": [modified(item) for item in held],
+            "modified": [modified_at(item) for item in held],
             "attributes": None,
         }
         named = pl.col("uri")
-        page = pl.DataFrame(told, schema={name: LISTED[name] for name in told}).filter(
+        page = pl.DataFrame(told, schema={name: LISTING_SCHEMA[name] for name in told}).filter(
             ~named.str.ends_with("/"), ~named.str.strip_prefix(prefix).str.contains(HIDDEN)
         )
         yield page.with_columns(uri=pl.lit(whole) + named, etag=pl.col("etag").str.strip_chars('"'))
@@ -129,9 +131,9 @@ def _local_folders(path: str, above: tuple[str, ...] = ()) -> Iterator[list[dict
             entries = sorted((item for item in listing if not is_hidden(item.name)), key=lambda item: item.name)
     except (FileNotFoundError, NotADirectoryError):
         return
-    found = [(item.path, _status(item)) for item in entries if not item.is_dir()]
+    found = [(item.path, _stat(item)) for item in entries if not item.is_dir()]
     yield [
-        {"name": as_text(name), "size": status.st_size, "mtime": status.st_mtime}
+        {"name": to_text(name), "size": status.st_size, "mtime": status.st_mtime}
         for name, status in found
         if stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode)
     ]
@@ -140,7 +142,7 @@ def _local_folders(path: str, above: tuple[str, ...] = ()) -> Iterator[list[dict
             yield from _local_folders(item.path, (*above, place))
 
 
-def _status(item: "os.DirEntry[str]") -> os.stat_result:
+def _stat(item: "os.DirEntry[str]") -> os.stat_result:
     """A link that leads nowhere is listed as it is: reading it will say so."""
     try:
         return item.stat()
@@ -153,4 +155,4 @@ def _folders(fs: Any, path: str) -> Iterator[pl.DataFrame]:
         for name in [name for name in folders if is_hidden(name)]:
             del folders[name]
         shown = [entry for name, entry in files.items() if name and not is_hidden(name)]
-        yield _frame([{**entry, "name": str(fs.unstrip_protocol(entry["name"]))} for entry in shown])
+        yield _to_frame([{**entry, "name": str(fs.unstrip_protocol(entry["name"]))} for entry in shown])

@@ -13,13 +13,13 @@ from data_contracts.channel_names import channel_names
 from data_contracts.errors import CorpusError, UsageError
 from data_contracts.object_store.client_options import storage_options
 from data_contracts.records import AudioObject
-from features.corpus.filesystem import look_at
+from features.corpus.filesystem import stat_object
 from features.corpus.layout import date_in_path
 from features.corpus.names import is_url
-from features.corpus.object_frames import of_objects
+from features.corpus.object_frames import from_objects
 
-_OURS = {"uri", "date"}
-_BATCH = 1_000
+_RESERVED_COLUMNS = {"uri", "date"}
+_BATCH_ROWS = 1_000
 
 
 def manifest_pages(manifest: str, dates: Sequence[dt.date] | None, *, layout: str, root: str) -> Iterator[pl.DataFrame]:
@@ -42,12 +42,12 @@ def manifest_pages(manifest: str, dates: Sequence[dt.date] | None, *, layout: st
     with ThreadPoolExecutor(16, thread_name_prefix="stat") as pool:
         for batch in _batches(rows, manifest):
             found = pool.map(lambda row: _object(row, layout=layout, root=root), batch.iter_rows(named=True))
-            yield of_objects(item for item in found if wanted is None or item.date in wanted)
+            yield from_objects(item for item in found if wanted is None or item.date in wanted)
 
 
 def _batches(rows: pl.LazyFrame, manifest: str) -> Iterator[pl.DataFrame]:
     try:
-        yield from rows.collect_batches(chunk_size=_BATCH, maintain_order=True)
+        yield from rows.collect_batches(chunk_size=_BATCH_ROWS, maintain_order=True)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise CorpusError(f"the manifest {manifest} cannot be read: {error}") from error
 
@@ -77,11 +77,11 @@ def _object(row: dict[str, Any], *, layout: str, root: str) -> AudioObject:
     if not is_url(uri) and not uri.startswith("/"):
         uri = f"{root.rstrip('/')}/{uri}" if root else uri
     date = row.get("date") or date_in_path(uri, layout, root)
-    attributes = {name: value for name, value in row.items() if name not in _OURS and value is not None}
+    attributes = {name: value for name, value in row.items() if name not in _RESERVED_COLUMNS and value is not None}
     _check_channel_names(uri, attributes.get("channel_names", ""))
     packed = json.dumps(attributes, default=str, sort_keys=True) if attributes else None
     try:
-        return replace(look_at(uri, date), attributes=packed)
+        return replace(stat_object(uri, date), attributes=packed)
     except (FileNotFoundError, CorpusError):
         epoch = dt.datetime.fromtimestamp(0, dt.UTC)
         return AudioObject(uri, "missing", 0, date or epoch.date(), epoch, packed)

@@ -21,13 +21,13 @@ def is_hidden(path: str) -> bool:
     return re.search(HIDDEN, path) is not None
 
 
-def as_text(name: str) -> str:
+def to_text(name: str) -> str:
     r"""A file's name that is not UTF-8, as tables can hold it: `\xe9` for a byte that is no text."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def as_on_disk(path: str) -> str:
-    """Back from `as_text`, where there is no file of the very name."""
+def to_disk_name(path: str) -> str:
+    """Back from `to_text`, where there is no file of the very name."""
     if "\\x" not in path or os.path.lexists(path):
         return path
     raw = re.sub(rb"\\x([89a-f][0-9a-f])", lambda found: bytes.fromhex(found[1].decode()), os.fsencode(path))

@@ -9,7 +9,7 @@ from functools import partial
 from data_contracts.object_store.retry import RetryPolicy
 from data_contracts.records import AudioObject
 from data_contracts.rejects import Reject
-from features.corpus.objects import Held, hold, read_object
+from features.corpus.objects import FetchedObject, fetch, read_object
 
 _Key = tuple[str, str]  # (uri, etag)
 
@@ -21,12 +21,12 @@ class ObjectCache:
     """
 
     def __init__(self) -> None:
-        self._kept: dict[_Key, tuple[Held, int]] = {}
+        self._kept: dict[_Key, tuple[FetchedObject, int]] = {}
         self._lock = threading.Lock()
 
     @contextmanager
-    def hold(self, item: AudioObject, retry_policy: RetryPolicy) -> Iterator[Held | Reject]:
-        """`objects.hold`, by way of the cache."""
+    def fetch(self, item: AudioObject, retry_policy: RetryPolicy) -> Iterator[FetchedObject | Reject]:
+        """`objects.fetch`, by way of the cache."""
         found, key = self._acquire(item, retry_policy), _key(item)
         try:
             yield found
@@ -34,34 +34,36 @@ class ObjectCache:
             with self._lock:
                 if (kept := self._kept.get(key)) and kept[0] is found:
                     self._kept[key] = (kept[0], kept[1] - 1)
-                elif isinstance(found, Held):
+                elif isinstance(found, FetchedObject):
                     found.close()
 
-    def drop_unused(self) -> None:
+    def evict_unused(self) -> None:
         """Closes the copies that no task uses."""
         for key in [key for key, (_, n_users) in self._kept.items() if not n_users]:
             self._kept.pop(key)[0].close()
 
-    def _acquire(self, item: AudioObject, retry_policy: RetryPolicy) -> Held | Reject:
+    def _acquire(self, item: AudioObject, retry_policy: RetryPolicy) -> FetchedObject | Reject:
         with self._lock:  # while the object is read, too: others that want the same one wait for it
             kept = self._kept.get(_key(item))
             if kept is None:
-                self.drop_unused()
-                found = hold(item, partial(read_object, retry_policy=retry_policy), retry_policy)
-                if isinstance(found, Reject) or not found.is_ours:
+                self.evict_unused()
+                found = fetch(item, partial(read_object, retry_policy=retry_policy), retry_policy)
+                if isinstance(found, Reject) or not found.is_temporary:
                     return found
                 kept = (found, 0)
             self._kept[_key(item)] = (kept[0], kept[1] + 1)
             return kept[0]
 
 
-_of_this_process = ObjectCache()
-atexit.register(_of_this_process.drop_unused)
+_process_cache = ObjectCache()
+atexit.register(_process_cache.evict_unused)
 
 
-def shared(item: AudioObject, retry_policy: RetryPolicy = RetryPolicy()) -> AbstractContextManager[Held | Reject]:
-    """`objects.hold`, for tasks of this process that want the same object."""
-    return _of_this_process.hold(item, retry_policy)
+def fetch_shared(
+    item: AudioObject, retry_policy: RetryPolicy = RetryPolicy()
+) -> AbstractContextManager[FetchedObject | Reject]:
+    """`objects.fetch`, for tasks of this process that want the same object."""
+    return _process_cache.fetch(item, retry_policy)
 
 
 def _key(item: AudioObject) -> _Key:

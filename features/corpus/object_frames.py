@@ -9,17 +9,17 @@ import pyarrow as pa
 from data_contracts.records import AudioObject
 from data_contracts.schema.tables import PLAN
 
-KEY = ["uri", "etag"]
+OBJECT_KEY = ["uri", "etag"]
 """A content: what is read once."""
 
 SCHEMA: dict[str, Any] = {**pl.DataFrame(PLAN.empty_table()).schema, "date": pl.Date}
 
 
-def of_objects(items: Iterable[AudioObject]) -> pl.DataFrame:
+def from_objects(items: Iterable[AudioObject]) -> pl.DataFrame:
     return pl.DataFrame([[getattr(item, name) for name in SCHEMA] for item in items], schema=SCHEMA, orient="row")
 
 
-def objects(rows: pl.DataFrame) -> Iterator[AudioObject]:
+def to_objects(rows: pl.DataFrame) -> Iterator[AudioObject]:
     """The rows one by one; those of a listing have no tries yet."""
     return (AudioObject(**row) for row in rows.iter_rows(named=True))
 

@@ -16,26 +16,26 @@ from data_contracts.object_store.error_translation import BUSY, error_code, is_d
 from data_contracts.object_store.retry import RetryPolicy
 from data_contracts.records import AudioObject
 from data_contracts.rejects import Reason, Reject
-from features.corpus.filesystem import connect, is_local, look_at
+from features.corpus.filesystem import connect, is_local, stat_object
 
 T = TypeVar("T")
 
-LARGE = 32_000_000  # bytes: larger objects are held in a file
-_CHUNK = 8_000_000
-_TRIES = 6  # that failed while the store answered others
-_NOT_THERE = "missing"  # the etag of what a manifest names and the store did not have
+LARGE_BYTES = 32_000_000  # bytes: larger objects are held in a file
+_CHUNK_BYTES = 8_000_000
+_MAX_TRIES = 6  # that failed while the store answered others
+_MISSING_ETAG = "missing"  # the etag of what a manifest names and the store did not have
 
 
 @dataclass(frozen=True)
-class Held:
+class FetchedObject:
     """An object that was read: `content` is its bytes or the file that they lie in; `close` takes that away."""
 
     content: bytes | Path
     sha256: str  # the first 32 hex digits: the recording_id
-    is_ours: bool = False
+    is_temporary: bool = False
 
     def close(self) -> None:
-        if self.is_ours and isinstance(self.content, Path):
+        if self.is_temporary and isinstance(self.content, Path):
             self.content.unlink(missing_ok=True)
 
 
@@ -43,22 +43,26 @@ class Overwritten(Exception):  # noqa: N818 - it says what happened
     """The content under a name is not the one that was listed."""
 
 
-def hold(item: AudioObject, read: Callable[[str, str], bytes], retry_policy: RetryPolicy) -> Held | Reject:
+def fetch(item: AudioObject, read: Callable[[str, str], bytes], retry_policy: RetryPolicy) -> FetchedObject | Reject:
     """Reads an object; what is wrong with it for good becomes a Reject.
 
     Raises TransientError where its store does not answer for as long as `retry_policy` says, and CredentialsError.
     """
-    if item.bytes <= LARGE:
-        data = patiently(item.uri, lambda: read(item.uri, item.etag), retry_policy)
+    if item.bytes <= LARGE_BYTES:
+        data = fetch_or_reject(item.uri, lambda: read(item.uri, item.etag), retry_policy)
         if isinstance(data, Reject):
             return data
-        return _as_listed(item, Held(data, _name(hashlib.sha256(data))), len(data))
+        return _require_listed_size(item, FetchedObject(data, _recording_id(hashlib.sha256(data))), len(data))
     fs, path = connect(item.uri, retry_policy)
     if is_local(fs):
-        found = patiently(item.uri, lambda: _digest(item.uri, Path(path), item.etag), retry_policy)
-        return found if isinstance(found, Reject) else _as_listed(item, Held(Path(path), found[0]), found[1])
-    copied = patiently(item.uri, lambda: _copy(fs, path, item), retry_policy)
-    return copied if isinstance(copied, Reject) else _as_listed(item, copied[0], copied[1])
+        found = fetch_or_reject(item.uri, lambda: _digest(item.uri, Path(path), item.etag), retry_policy)
+        return (
+            found
+            if isinstance(found, Reject)
+            else _require_listed_size(item, FetchedObject(Path(path), found[0]), found[1])
+        )
+    copied = fetch_or_reject(item.uri, lambda: _copy(fs, path, item), retry_policy)
+    return copied if isinstance(copied, Reject) else _require_listed_size(item, copied[0], copied[1])
 
 
 def read_object(uri: str, etag: str | None = None, retry_policy: RetryPolicy = RetryPolicy()) -> bytes:
@@ -66,14 +70,14 @@ def read_object(uri: str, etag: str | None = None, retry_policy: RetryPolicy = R
     fs, path = connect(uri, retry_policy)
     if hasattr(fs, "content"):
         data, found = fs.content(path)
-        _check(etag, found)
+        _require_etag(etag, found)
         return bytes(data)
     data = bytes(fs.cat_file(path))
-    _check_again(uri, etag)
+    _require_current_etag(uri, etag)
     return data
 
 
-def patiently(uri: str, read: Callable[[], T], retry_policy: RetryPolicy) -> T | Reject:
+def fetch_or_reject(uri: str, read: Callable[[], T], retry_policy: RetryPolicy) -> T | Reject:
     """What `read` returns. What its store refuses, or fails at again and again while it answers others, is a Reject."""
     n_failed, last = 0, Exception()
     for _ in retry_policy.attempts():
@@ -92,16 +96,16 @@ def patiently(uri: str, read: Callable[[], T], retry_policy: RetryPolicy) -> T |
             ) from last
         if isinstance(cause, PermissionError):
             return Reject(Reason.ACCESS_DENIED, f"{cause or 'access denied'}; grant this run read access to it")
-        its_own_fault = error_code(cause) not in BUSY and _answers(uri, retry_policy)
-        n_failed += its_own_fault
-        if n_failed == _TRIES:
-            return Reject(Reason.UNREADABLE, f"{type(cause).__name__}: {cause} (tried {_TRIES} times)")
+        is_file_fault = error_code(cause) not in BUSY and _store_answers(uri, retry_policy)
+        n_failed += is_file_fault
+        if n_failed == _MAX_TRIES:
+            return Reject(Reason.UNREADABLE, f"{type(cause).__name__}: {cause} (tried {_MAX_TRIES} times)")
     raise TransientError(
         f"{last}; its store did not answer for {retry_policy.total_s:.0f} s: run again when it does"
     ) from last
 
 
-def _answers(uri: str, retry_policy: RetryPolicy) -> bool:
+def _store_answers(uri: str, retry_policy: RetryPolicy) -> bool:
     """Whether the store says anything at all, if only that we may not ask."""
     fs, path = connect(uri, retry_policy)
     if is_local(fs):
@@ -116,18 +120,18 @@ def _answers(uri: str, retry_policy: RetryPolicy) -> bool:
     return True
 
 
-def _check(listed: str | None, found: str) -> None:
-    if listed not in (None, _NOT_THERE, found):
+def _require_etag(listed: str | None, found: str) -> None:
+    if listed not in (None, _MISSING_ETAG, found):
         raise Overwritten
 
 
-def _check_again(uri: str, etag: str | None) -> None:
+def _require_current_etag(uri: str, etag: str | None) -> None:
     """For stores that hand out bytes without their etag: the object is looked at once more, when they were read."""
     if etag is not None:
-        _check(etag, look_at(uri, None).etag)
+        _require_etag(etag, stat_object(uri, None).etag)
 
 
-def _as_listed(item: AudioObject, held: Held, n_bytes: int) -> Held | Reject:
+def _require_listed_size(item: AudioObject, held: FetchedObject, n_bytes: int) -> FetchedObject | Reject:
     if n_bytes == item.bytes:
         return held
     held.close()
@@ -137,14 +141,14 @@ def _as_listed(item: AudioObject, held: Held, n_bytes: int) -> Held | Reject:
 def _digest(uri: str, path: Path, etag: str) -> tuple[str, int]:
     digest, n_bytes = hashlib.sha256(), 0
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
+        while chunk := file.read(_CHUNK_BYTES):
             digest.update(chunk)
             n_bytes += len(chunk)
-    _check_again(uri, etag)
-    return _name(digest), n_bytes
+    _require_current_etag(uri, etag)
+    return _recording_id(digest), n_bytes
 
 
-def _copy(fs: Any, path: str, item: AudioObject) -> tuple[Held, int]:
+def _copy(fs: Any, path: str, item: AudioObject) -> tuple[FetchedObject, int]:
     """Into a file of ours, a chunk at a time."""
     digest, n_bytes = hashlib.sha256(), 0
     descriptor, name = tempfile.mkstemp(prefix="undertone-")
@@ -158,27 +162,27 @@ def _copy(fs: Any, path: str, item: AudioObject) -> tuple[Held, int]:
     except BaseException:
         copy.unlink(missing_ok=True)
         raise
-    return Held(copy, _name(digest), is_ours=True), n_bytes
+    return FetchedObject(copy, _recording_id(digest), is_temporary=True), n_bytes
 
 
 def _chunks(fs: Any, path: str, item: AudioObject) -> Iterator[bytes]:
     """All of one content, that which was listed."""
     if hasattr(fs, "content"):
-        for start in range(0, item.bytes, _CHUNK):
+        for start in range(0, item.bytes, _CHUNK_BYTES):
             try:
-                data, found = fs.content(path, start, min(start + _CHUNK, item.bytes))
+                data, found = fs.content(path, start, min(start + _CHUNK_BYTES, item.bytes))
             except OSError as error:
                 if error_code(error) == "InvalidRange":
                     raise Overwritten from error
                 raise
-            _check(item.etag, found)
+            _require_etag(item.etag, found)
             yield data
         return
-    with fs.open(path, "rb", block_size=_CHUNK, cache_type="readahead") as source:
-        while chunk := source.read(_CHUNK):
+    with fs.open(path, "rb", block_size=_CHUNK_BYTES, cache_type="readahead") as source:
+        while chunk := source.read(_CHUNK_BYTES):
             yield chunk
-    _check_again(item.uri, item.etag)
+    _require_current_etag(item.uri, item.etag)
 
 
-def _name(digest: Any) -> str:
+def _recording_id(digest: Any) -> str:
     return str(digest.hexdigest()[:32])

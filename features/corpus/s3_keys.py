@@ -23,20 +23,20 @@ class S3Keys(S3):
         return bucket, key + slashes, None
 
     async def set_session(self, refresh: bool = False, kwargs: dict[str, Any] | None = None) -> Any:
-        """With `as_time`: of what a listed object costs, reading its time as botocore does was four fifths."""
+        """With `parse_time`: of what a listed object costs, reading its time as botocore does was four fifths."""
         if getattr(self, "session", None) is None:
             session = AioSession(**self.kwargs)
-            session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=as_time)
+            session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=parse_time)
             self.session, self._session_is_owned = session, True
         return await super().set_session(refresh, kwargs or {})
 
 
-def as_time(stamp: Any) -> dt.datetime:
+def parse_time(stamp: Any) -> dt.datetime:
     """A time as S3 writes it, in a listing or in a header; in any other form as botocore reads it.
 
-    >>> as_time("2026-11-21T10:00:11.000Z").isoformat()
+    >>> parse_time("2026-11-21T10:00:11.000Z").isoformat()
     '2026-11-21T10:00:11+00:00'
-    >>> as_time("Sat, 21 Nov 2026 10:00:11 GMT").isoformat()
+    >>> parse_time("Sat, 21 Nov 2026 10:00:11 GMT").isoformat()
     '2026-11-21T10:00:11+00:00'
     """
     if isinstance(stamp, str):

@@ -11,11 +11,11 @@ import pyarrow as pa
 from data_contracts.lake import Lake
 from data_contracts.records import SHARD_BYTES, AudioObject, ShardRef
 from features.corpus import object_frames
-from features.corpus.object_frames import KEY
+from features.corpus.object_frames import OBJECT_KEY
 
-_SMALLEST = 4_000_000
-_SHARDS_A_WORKER = 3
-_WRITERS = 8
+_MIN_SHARD_BYTES = 4_000_000
+_SHARDS_PER_WORKER = 3
+_N_WRITERS = 8
 
 
 def shard_bytes(total_bytes: int, *, n_workers: int, most: int = SHARD_BYTES) -> int:
@@ -24,15 +24,15 @@ def shard_bytes(total_bytes: int, *, n_workers: int, most: int = SHARD_BYTES) ->
     >>> shard_bytes(10**12, n_workers=8), shard_bytes(60_000_000, n_workers=2)
     (256000000, 10000000)
     """
-    return max(min(most, _SMALLEST), min(most, -(-total_bytes // (_SHARDS_A_WORKER * max(1, n_workers)))))
+    return max(min(most, _MIN_SHARD_BYTES), min(most, -(-total_bytes // (_SHARDS_PER_WORKER * max(1, n_workers)))))
 
 
-def pack(sizes: np.ndarray, *, most_bytes: int) -> np.ndarray:
+def shard_ends(sizes: np.ndarray, *, most_bytes: int) -> np.ndarray:
     """Where shards end, of objects in the order of URIs: (objects,) bytes to (shards,) ends, the last `len(sizes)`.
 
     Only a single object may exceed `most_bytes`.
 
-    >>> pack(np.array([3, 3, 3, 9, 1, 0]), most_bytes=6).tolist()
+    >>> shard_ends(np.array([3, 3, 3, 9, 1, 0]), most_bytes=6).tolist()
     [2, 3, 4, 6]
     """
     up_to = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
@@ -43,15 +43,15 @@ def pack(sizes: np.ndarray, *, most_bytes: int) -> np.ndarray:
     return np.array(ends, np.int64)
 
 
-def packed(parts: Iterable[pl.DataFrame], *, most_bytes: int) -> Iterator[tuple[pl.DataFrame, np.ndarray]]:
-    """`pack` over parts that continue each other in the order of (uri, etag): rows, and where shards end in them.
+def split_shards(parts: Iterable[pl.DataFrame], *, most_bytes: int) -> Iterator[tuple[pl.DataFrame, np.ndarray]]:
+    """`shard_ends` over parts that continue each other in the order of (uri, etag): rows, and where shards end in them.
 
     A shard may begin in one part and end in the next; in memory are a part and what is left of the one before.
     """
     left: pl.DataFrame | None = None
     for part in parts:
         objects = part if left is None else pl.concat([left, part])
-        ends = pack(objects["bytes"].to_numpy(), most_bytes=most_bytes)
+        ends = shard_ends(objects["bytes"].to_numpy(), most_bytes=most_bytes)
         full = int(ends[-2]) if len(ends) > 1 else 0
         left = objects[full:]
         if full:
@@ -64,7 +64,7 @@ def shard_ids(objects: pl.DataFrame, ends: np.ndarray, version: str) -> list[str
     """The names of the shards that end at `ends`: the hash of what each holds, in the order of (uri, etag), and of the
     feature version; the same wherever and whenever it is planned.
     """
-    told = [pl.col(name).cast(pl.String) for name in (*KEY, "tries")]
+    told = [pl.col(name).cast(pl.String) for name in (*OBJECT_KEY, "tries")]
     sized = [part for name in told for part in (name.str.len_bytes().cast(pl.String), pl.lit(":"), name)]  # netstrings
     names = objects.select(pl.concat_str(sized)).to_series().rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
     _, offsets, data = names.buffers()
@@ -78,7 +78,7 @@ def shard_ids(objects: pl.DataFrame, ends: np.ndarray, version: str) -> list[str
 
 def shard_id(members: Sequence[AudioObject], version: str) -> str:
     """The name of one shard, its members in any order."""
-    objects = object_frames.of_objects(members).sort(*KEY, "tries")
+    objects = object_frames.from_objects(members).sort(*OBJECT_KEY, "tries")
     return shard_ids(objects, np.array([objects.height]), version)[0]
 
 
@@ -95,14 +95,14 @@ def write_plans(lake: Lake, folder: str, objects: pl.DataFrame, ends: np.ndarray
     def write(ref: ShardRef, start: int) -> None:
         lake.write_parquet(ref.plan, table.slice(start, ref.n_objects))
 
-    with ThreadPoolExecutor(_WRITERS, thread_name_prefix="plan") as pool:
+    with ThreadPoolExecutor(_N_WRITERS, thread_name_prefix="plan") as pool:
         list(pool.map(write, refs, starts[:-1]))
     return refs
 
 
 def write_plan(lake: Lake, folder: str, members: Sequence[AudioObject], *, shard: str) -> ShardRef:
     """Writes down a shard's members and returns the reference that travels in their place."""
-    (ref,) = write_plans(lake, folder, object_frames.of_objects(members), np.array([len(members)]), [shard])
+    (ref,) = write_plans(lake, folder, object_frames.from_objects(members), np.array([len(members)]), [shard])
     return ref
 
 

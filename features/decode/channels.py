@@ -6,29 +6,29 @@ import numpy as np
 
 from data_contracts.errors import UsageError
 
-MOST = 32  # channels that are analysed each for itself
+MAX_CHANNELS = 32  # channels that are analysed each for itself
 _WORDS = {"left": 0, "right": 1}
 
 
-def check(wanted: str) -> None:
+def check_selection(wanted: str) -> None:
     """Raises UsageError where `wanted` is none of mix, each, left, right or a channel's number from 0."""
     if wanted not in {"mix", "each", *_WORDS} and not re.fullmatch(r"\d{1,2}", wanted):
         raise UsageError(f"channels: expected mix, each, left, right or a channel's number from 0; found {wanted!r}")
 
 
-def chosen(wanted: str, n_channels: int) -> list[int] | str:
+def select(wanted: str, n_channels: int) -> list[int] | str:
     """The numbers of the channels to analyse (0 for a mix), or in words why they cannot be had.
 
-    >>> chosen("mix", 2), chosen("each", 2), chosen("right", 2)
+    >>> select("mix", 2), chosen("each", 2), chosen("right", 2)
     ([0], [0, 1], [1])
-    >>> chosen("right", 1)
+    >>> select("right", 1)
     'expected a channel 1 (right), found 1 channel: channel 0'
     """
     if wanted == "mix":
         return [0]
     if wanted == "each":
-        if n_channels > MOST:
-            return f"expected at most {MOST} channels to analyse each for itself, found {n_channels}"
+        if n_channels > MAX_CHANNELS:
+            return f"expected at most {MAX_CHANNELS} channels to analyse each for itself, found {n_channels}"
         return list(range(n_channels))
     number = _WORDS[wanted] if wanted in _WORDS else int(wanted)
     if number >= n_channels:

@@ -17,47 +17,47 @@ if TYPE_CHECKING:
     from features.quality.meter import Meter
 
 _RATES_HZ = (4_000, 768_000)
-_MOST_SAMPLES_A_SECOND = 800_000  # of all analysed channels together: each is held for half a minute
-_LOUDEST = 16.0  # floats may pass full scale; samples far beyond are integers in disguise, or rubbish
+_MAX_SAMPLES_PER_SECOND = 800_000  # of all analysed channels together: each is held for half a minute
+_MAX_AMPLITUDE = 16.0  # floats may pass full scale; samples far beyond are integers in disguise, or rubbish
 
 
-def header(said: Header, config: AudioConfig) -> list[int]:
+def require_supported(said: Header, config: AudioConfig) -> list[int]:
     """The channels to analyse. Raises Unusable."""
     if not _RATES_HZ[0] <= said.sample_rate_hz <= _RATES_HZ[1]:
         found = said.sample_rate_hz
         raise Unusable(Reason.UNSUPPORTED, f"expected {_RATES_HZ[0]} to {_RATES_HZ[1]} Hz, found {found} Hz")
     if said.gap and not config.keep_truncated:
         raise Unusable(Reason.TRUNCATED, said.gap)
-    length(said.n_promised or 0, said.sample_rate_hz, config)
-    numbers = channels.chosen(config.channels, said.n_channels)
+    require_length(said.n_promised or 0, said.sample_rate_hz, config)
+    numbers = channels.select(config.channels, said.n_channels)
     if isinstance(numbers, str):
         raise Unusable(Reason.UNSUPPORTED, numbers)
-    if len(numbers) * said.sample_rate_hz > _MOST_SAMPLES_A_SECOND:
+    if len(numbers) * said.sample_rate_hz > _MAX_SAMPLES_PER_SECOND:
         held = f"found {len(numbers)} channels at {said.sample_rate_hz} Hz"
         raise Unusable(
             Reason.UNSUPPORTED,
-            f"expected at most {_MOST_SAMPLES_A_SECOND} samples a second to analyse channel by channel, {held}",
+            f"expected at most {_MAX_SAMPLES_PER_SECOND} samples a second to analyse channel by channel, {held}",
         )
     return numbers
 
 
-def length(n_frames: int, rate_hz: int, config: AudioConfig) -> None:
+def require_length(n_frames: int, rate_hz: int, config: AudioConfig) -> None:
     """Raises Unusable for a recording that is, or says that it is, too long."""
     if n_frames > config.max_s * rate_hz:
         found = f"expected {config.max_s:g} s or less, found {n_frames / rate_hz:.0f} s"
         raise Unusable(Reason.TOO_LONG, found, n_frames=n_frames)
 
 
-def block(samples: np.ndarray) -> None:
+def require_valid_samples(samples: np.ndarray) -> None:
     """(frames, channels), one frame at least. Raises Unusable for what are no samples."""
     peak = max(float(samples.max()), -float(samples.min()))  # NaN where there is one
     if not np.isfinite(peak):
         raise Unusable(Reason.NON_FINITE, "expected finite samples, found NaN or infinity")
-    if peak > _LOUDEST:
+    if peak > _MAX_AMPLITUDE:
         raise Unusable(Reason.UNSUPPORTED, f"expected samples within -1 to 1, found a peak of {peak:g}")
 
 
-def whole(meter: "Meter", said: Header, flaw: str | None, config: AudioConfig) -> str | None:
+def require_usable(meter: "Meter", said: Header, flaw: str | None, config: AudioConfig) -> str | None:
     """What is missing, where that is to be kept. Raises Unusable."""
     n_frames, seconds = meter.n_frames, meter.n_frames / said.sample_rate_hz
     if said.n_promised is not None and n_frames < said.n_promised and not flaw:
@@ -72,8 +72,8 @@ def whole(meter: "Meter", said: Header, flaw: str | None, config: AudioConfig) -
     if seconds < config.min_s:
         error = f"expected {config.min_s:g} s or more, found {seconds:.3f} s"
         raise Unusable(Reason.TOO_SHORT, error, n_frames=n_frames)
-    if db(meter.chosen_peak) <= config.silence_db:
+    if db(meter.analysed_peak) <= config.silence_db:
         what = "the mix" if config.channels == "mix" else f"channels {config.channels}"
-        found = f"found {db(meter.chosen_peak):.0f} in {what}"
+        found = f"found {db(meter.analysed_peak):.0f} in {what}"
         raise Unusable(Reason.SILENT, f"expected a peak above {config.silence_db:g} dBFS, {found}", n_frames=n_frames)
     return flaw

@@ -20,14 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from data_contracts.rejects import Reason, Reject
-from features.containers.content import Content, mapped
+from features.containers.content import Content, map_file
 from features.decode.config import AudioConfig
-from features.decode.recording import windows
+from features.decode.recording import decode_windows
 from features.decode.stream import one_line
 from features.decode.windows import Window
 from features.quality.measures import Measures
 
-_TELLS_S = 1.0
+_ALIVE_EVERY_S = 1.0
 
 
 def main(fd: int) -> None:
@@ -43,7 +43,7 @@ def main(fd: int) -> None:
         except (EOFError, OSError):
             return
         try:
-            with _content(connection, request) as content:
+            with _open_content(connection, request) as content:
                 _answer(connection, request, content)
         except (EOFError, BrokenPipeError, ConnectionResetError):
             return
@@ -53,29 +53,29 @@ def main(fd: int) -> None:
 
 
 @contextmanager
-def _content(connection: Connection, request: dict[str, Any]) -> Iterator[Content]:
+def _open_content(connection: Connection, request: dict[str, Any]) -> Iterator[Content]:
     if request["path"] is None:
         yield connection.recv_bytes()
         return
-    with mapped(Path(request["path"])) as content:
+    with map_file(Path(request["path"])) as content:
         yield content
 
 
 def _answer(connection: Connection, request: dict[str, Any], content: Content) -> None:
-    _bound(request["most_bytes"])
+    _limit_memory(request["most_bytes"])
     limit_s, said_s = request["timeout_s"], time.monotonic()
 
     def alive() -> None:
         """A block is decoded: the next has its time, and who waits is told once a second."""
         nonlocal said_s
-        if time.monotonic() - said_s > _TELLS_S:
+        if time.monotonic() - said_s > _ALIVE_EVERY_S:
             signal.alarm(0)
             connection.send_bytes(_message("alive", {}))
             said_s = time.monotonic()
         signal.alarm(limit_s)
 
     gains_db = request["gains_db"]
-    found = windows(
+    found = decode_windows(
         content,
         config=AudioConfig(**request["config"]),
         only=tuple(request["only"]),
@@ -83,7 +83,7 @@ def _answer(connection: Connection, request: dict[str, Any], content: Content) -
         tick=alive,
     )
     signal.alarm(limit_s)
-    for item in _surviving(found):
+    for item in _reject_on_failure(found):
         signal.alarm(0)  # who listens may take as long as it likes
         if isinstance(item, Window):
             connection.send_bytes(_message("window", {"channel": item.channel, "start": item.start}))
@@ -96,7 +96,7 @@ def _answer(connection: Connection, request: dict[str, Any], content: Content) -
     connection.send_bytes(_message("end", {}))
 
 
-def _surviving(items: Iterator[Window | Measures | Reject]) -> Iterator[Window | Measures | Reject]:
+def _reject_on_failure(items: Iterator[Window | Measures | Reject]) -> Iterator[Window | Measures | Reject]:
     """A file that asks for too much, or finds a mistake of ours, is a reject that says so."""
     try:
         yield from items
@@ -106,7 +106,7 @@ def _surviving(items: Iterator[Window | Measures | Reject]) -> Iterator[Window |
         yield Reject(Reason.CORRUPT, f"expected a file that decodes; {one_line(error)} (please report this file)")
 
 
-def _bound(n_bytes: int) -> None:
+def _limit_memory(n_bytes: int) -> None:
     """The soft limit: a hard one could never be raised for the next file."""
     hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
     soft = n_bytes if hard == resource.RLIM_INFINITY else min(hard, n_bytes)

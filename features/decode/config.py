@@ -33,7 +33,7 @@ class AudioConfig:
     level_lufs: float | None = None
 
     def __post_init__(self) -> None:
-        channels.check(self.channels)
+        channels.check_selection(self.channels)
         if self.level_lufs is not None and not -70 < self.level_lufs <= 0:
             raise UsageError(f"level_lufs: expected more than -70 and at most 0 LUFS, found {self.level_lufs:g}")
 

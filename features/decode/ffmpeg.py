@@ -10,7 +10,7 @@ from data_contracts.rejects import Reason
 from features.containers import allowed, completeness, framed, sniff
 from features.containers.content import Content, View
 from features.decode import ffmpeg_tracks
-from features.decode.stream import BLOCK_SAMPLES, Header, Tick, Unusable, one_line, still
+from features.decode.stream import BLOCK_SAMPLES, Header, Tick, Unusable, no_tick, one_line
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
@@ -29,13 +29,13 @@ _DTYPES: dict[str, Any] = {
     "dbl": np.float64,
 }
 _OPTIONS = {
-    "protocol_whitelist": "none",  # and `_refuse`: whatever a file refers to stays closed
+    "protocol_whitelist": "none",  # and `_refuse_open`: whatever a file refers to stays closed
     "codec_whitelist": ",".join(allowed.DECODERS),  # no video decoder runs, not even to learn a picture's size
     "max_streams": "64",
 }
-_JOINED = {"aac", "loas", "ac3", "eac3", "dts", "mpegts", "mpeg"}  # may begin in the middle of a broadcast
-_MAX_LATE = 16  # packets that may fail before the first that decodes, in these
-_UNBELIEVED_S = 0.25  # a stated length may count delay and padding, and be rounded
+_BROADCAST = {"aac", "loas", "ac3", "eac3", "dts", "mpegts", "mpeg"}  # may begin in the middle of a broadcast
+_MAX_LEADING_FAILURES = 16  # packets that may fail before the first that decodes, in these
+_LENGTH_SLACK_S = 0.25  # a stated length may count delay and padding, and be rounded
 
 
 class FfmpegStream:
@@ -48,28 +48,28 @@ class FfmpegStream:
     def __init__(self, container: "InputContainer", content: Content, name: str, gap: str | None) -> None:
         self._stream = ffmpeg_tracks.choose(container, content, name)
         self._name, self._gap = name, gap
-        self._codec = _codec(name, self._stream)
+        self._codec = _codec_name(name, self._stream)
         self._error: Unusable | None = None
         self._n_decoded = self._n_to_drop = 0
-        self._tick: Tick = still
+        self._tick: Tick = no_tick
         self._end_s = 0.0  # of what was decoded, by the container's clock
         self._frames = self._decode(container)
         self._first = next(self._frames, None)
         if self._first is None:
-            raise self._error or self._empty()
-        self._format = rate_hz, n_channels = _format(self._first)
+            raise self._error or self._no_samples()
+        self._format = rate_hz, n_channels = _frame_format(self._first)
         if not 0 < n_channels <= _MAX_CHANNELS or rate_hz <= 0:
             error = f"expected 1 to {_MAX_CHANNELS} channels, found {n_channels} at {rate_hz} Hz"
             raise Unusable(Reason.UNSUPPORTED, error, self._codec)
         seconds = ffmpeg_tracks.promised_s(container, self._stream, name)
         self._promised_s, self._promised_end_s = seconds, ffmpeg_tracks.promised_end_s(self._stream, name, seconds)
-        exact = seconds is not None and name in ffmpeg_tracks.COUNTED
+        exact = seconds is not None and name in ffmpeg_tracks.CLOCKLESS
         self.header = Header(
             name,
             self._codec,
             rate_hz,
             n_channels,
-            n_promised=max(0, int(((seconds or 0.0) - _UNBELIEVED_S) * rate_hz)) if exact else None,
+            n_promised=max(0, int(((seconds or 0.0) - _LENGTH_SLACK_S) * rate_hz)) if exact else None,
             bit_rate_bps=ffmpeg_tracks.bit_rate_bps(container, self._stream, len(content), seconds),
             gap=gap,
             tags=ffmpeg_tracks.tags(container, self._stream),
@@ -89,9 +89,9 @@ class FfmpegStream:
             yield np.concatenate(held)
         if self._error and not self._is_whole(0.0):
             raise self._error  # behind the promised end, a damaged tag may stand
-        if self._promised_s is not None and not self._is_whole(_UNBELIEVED_S):
+        if self._promised_s is not None and not self._is_whole(_LENGTH_SLACK_S):
             found = f"decoded {self._n_decoded / self.header.sample_rate_hz:.2f} s, to {self._end_s:.2f} s"
-            hole = not self._gap and completeness.is_judged(self._name)
+            hole = not self._gap and completeness.detects_any_cut(self._name)
             error = f"the header promises {self._promised_s:.2f} s, {found}"
             raise Unusable(Reason.CORRUPT if hole else Reason.TRUNCATED, error, self._codec)
 
@@ -102,14 +102,14 @@ class FfmpegStream:
         reached = self._n_decoded / self.header.sample_rate_hz >= self._promised_s - slack_s
         return reached or self._end_s >= self._promised_end_s - slack_s
 
-    def skip(self, n_frames: int, tick: Tick = still) -> None:
+    def skip(self, n_frames: int, tick: Tick = no_tick) -> None:
         """Decodes and drops: AAC, AMR, AC-3 and others carry state from frame to frame."""
         self._n_to_drop += n_frames
         self._tick = tick
 
     def _samples(self) -> Iterator[np.ndarray]:
         """Each frame's, as (frames, channels) float32."""
-        convert = _interleaved if self.header.n_channels <= _MAX_PLANES else _by_swresample()
+        convert = _interleave if self.header.n_channels <= _MAX_PLANES else _swresample_converter()
         frame, self._first = self._first, None
         while frame is not None:
             n_drop = min(self._n_to_drop, frame.samples)
@@ -118,9 +118,9 @@ class FfmpegStream:
                 self._tick()
             if n_drop < frame.samples:
                 try:
-                    samples = self._finite(convert(frame)[n_drop:])
-                except _foreign() as error:
-                    self._error = self._translated(error)
+                    samples = self._require_finite(convert(frame)[n_drop:])
+                except _decoder_errors() as error:
+                    self._error = self._to_unusable(error)
                     return
                 yield samples
             frame = next(self._frames, None)
@@ -132,15 +132,15 @@ class FfmpegStream:
             for packet in container.demux(self._stream):
                 try:
                     frames = packet.decode()
-                except _foreign():
+                except _decoder_errors():
                     n_late += 1
-                    if self._n_decoded or self._name not in _JOINED or n_late > _MAX_LATE:
+                    if self._n_decoded or self._name not in _BROADCAST or n_late > _MAX_LEADING_FAILURES:
                         raise
                     continue
                 for frame in frames:
                     if not frame.samples:
                         continue
-                    self._check(frame)
+                    self._require_same_format(frame)
                     self._n_decoded += frame.samples
                     if frame.time is not None:
                         self._end_s = frame.time + frame.samples / frame.sample_rate
@@ -149,29 +149,29 @@ class FfmpegStream:
                     raise ValueError("a packet is incomplete, or follows a lost one")
         except Unusable as error:
             self._error = error
-        except _foreign() as error:
-            self._error = self._translated(error)
+        except _decoder_errors() as error:
+            self._error = self._to_unusable(error)
 
-    def _check(self, frame: "AudioFrame") -> None:
+    def _require_same_format(self, frame: "AudioFrame") -> None:
         if frame.is_corrupt:
             raise ValueError("a frame is damaged")
-        if self._n_decoded and _format(frame) != self._format:
+        if self._n_decoded and _frame_format(frame) != self._format:
             rate_hz, n_channels = self._format
             at_s = self._n_decoded / rate_hz
             found = f"found {frame.sample_rate} Hz, {frame.layout.nb_channels} channels after {at_s:.1f} s"
             error = f"expected {rate_hz} Hz, {n_channels} channels throughout, {found}"
             raise Unusable(Reason.UNSUPPORTED, error, self._codec)
 
-    def _finite(self, samples: np.ndarray) -> np.ndarray:
+    def _require_finite(self, samples: np.ndarray) -> np.ndarray:
         """Floats in a file may be anything, and are the reader's to judge; that a codec makes NaN is damage."""
         if "pcm_f" not in self._codec and not np.isfinite(samples).all():
             raise ValueError("a frame decodes to NaN or infinity")
         return samples
 
-    def _translated(self, error: Exception) -> Unusable:
-        return _translated(error, self._codec, self._gap, begun=self._n_decoded > 0)
+    def _to_unusable(self, error: Exception) -> Unusable:
+        return _to_unusable(error, self._codec, self._gap, begun=self._n_decoded > 0)
 
-    def _empty(self) -> Unusable:
+    def _no_samples(self) -> Unusable:
         if self._gap:
             return Unusable(Reason.TRUNCATED, self._gap, self._codec)
         return Unusable(Reason.EMPTY, "expected samples, found a header alone", self._codec)
@@ -182,7 +182,7 @@ def open_stream(content: Content, container: str) -> Iterator[FfmpegStream]:
     """`container` is what `containers.sniff` said: its demuxer alone is asked. Raises Unusable."""
     import av
 
-    gap = completeness.missing(content, container)
+    gap = completeness.find_missing(content, container)
     start = sniff.audio_start(content) if container in framed.KINDS else 0
     demuxer = allowed.DEMUXERS[container]
     options = {**_OPTIONS, "format_whitelist": demuxer}
@@ -192,31 +192,31 @@ def open_stream(content: Content, container: str) -> Iterator[FfmpegStream]:
             format=demuxer,
             container_options=options,
             metadata_errors="replace",
-            io_open=_refuse,
+            io_open=_refuse_open,
         )
-    except _foreign() as error:
-        raise _translated(error, container, gap) from error
+    except _decoder_errors() as error:
+        raise _to_unusable(error, container, gap) from error
     with file:
         try:
             stream = FfmpegStream(cast("InputContainer", file), content, container, gap)
-        except _foreign() as error:
-            raise _translated(error, container, gap) from error
+        except _decoder_errors() as error:
+            raise _to_unusable(error, container, gap) from error
         yield stream
 
 
-class _ElsewhereError(OSError):
+class _ExternalReferenceError(OSError):
     """The file refers to another."""
 
 
-def _refuse(*_: object) -> NoReturn:
-    raise _ElsewhereError("it refers to another, which is not opened")
+def _refuse_open(*_: object) -> NoReturn:
+    raise _ExternalReferenceError("it refers to another, which is not opened")
 
 
-def _format(frame: "AudioFrame") -> tuple[int, int]:
+def _frame_format(frame: "AudioFrame") -> tuple[int, int]:
     return frame.sample_rate, frame.layout.nb_channels
 
 
-def _interleaved(frame: "AudioFrame") -> np.ndarray:
+def _interleave(frame: "AudioFrame") -> np.ndarray:
     """(frames, channels) float32, full scale at 1."""
     sample, n_channels = frame.format.name.removesuffix("p"), frame.layout.nb_channels
     planes: list[Any] = list(frame.planes)
@@ -230,7 +230,7 @@ def _interleaved(frame: "AudioFrame") -> np.ndarray:
     return scaled - 1 if sample == "u8" else scaled
 
 
-def _by_swresample() -> Callable[["AudioFrame"], np.ndarray]:
+def _swresample_converter() -> Callable[["AudioFrame"], np.ndarray]:
     """The same, for more channels than PyAV can count the planes of: libswresample interleaves them."""
     import av
 
@@ -238,35 +238,35 @@ def _by_swresample() -> Callable[["AudioFrame"], np.ndarray]:
 
     def convert(frame: "AudioFrame") -> np.ndarray:
         if not frame.format.is_planar:
-            return _interleaved(frame)
+            return _interleave(frame)
         frame.pts = None
-        return np.concatenate([_interleaved(converted) for converted in resampler.resample(frame)])
+        return np.concatenate([_interleave(converted) for converted in resampler.resample(frame)])
 
     return convert
 
 
-def _words(error: Exception) -> str:
+def _message(error: Exception) -> str:
     return getattr(error, "strerror", None) or one_line(error)
 
 
-def _codec(name: str, stream: "AudioStream") -> str:
+def _codec_name(name: str, stream: "AudioStream") -> str:
     codec = stream.codec_context.codec.canonical_name
     return name if name == codec else f"{name}/{codec}"
 
 
-def _foreign() -> tuple[type[Exception], ...]:
+def _decoder_errors() -> tuple[type[Exception], ...]:
     import av
 
     return (av.FFmpegError, RuntimeError, ValueError, ArithmeticError, LookupError, MemoryError, OSError, EOFError)
 
 
-def _translated(error: Exception, codec: str, gap: str | None, *, begun: bool = False) -> Unusable:
+def _to_unusable(error: Exception, codec: str, gap: str | None, *, begun: bool = False) -> Unusable:
     import av
 
     if gap:
-        return Unusable(Reason.TRUNCATED, f"{gap} (FFmpeg: {_words(error)})", codec)
-    if isinstance(error, _ElsewhereError):
+        return Unusable(Reason.TRUNCATED, f"{gap} (FFmpeg: {_message(error)})", codec)
+    if isinstance(error, _ExternalReferenceError):
         return Unusable(Reason.UNSUPPORTED, f"expected a file that holds its own audio: {error}", codec)
     if not begun and isinstance(error, av.error.LookupError | av.error.PatchWelcomeError | NotImplementedError):
-        return Unusable(Reason.UNSUPPORTED, f"expected a {codec} file that FFmpeg reads: {_words(error)}", codec)
-    return Unusable(Reason.CORRUPT, f"expected a {codec} file that decodes: {_words(error)}", codec)
+        return Unusable(Reason.UNSUPPORTED, f"expected a {codec} file that FFmpeg reads: {_message(error)}", codec)
+    return Unusable(Reason.CORRUPT, f"expected a {codec} file that decodes: {_message(error)}", codec)

@@ -12,11 +12,15 @@ if TYPE_CHECKING:
     from av.codec import CodecContext
     from av.container import InputContainer
 
-COUNTED = frozenset({"tta", "wavpack", "dsf", "ape", "musepack", "musepack7", "aiff", "caf", "ogg"})
+CLOCKLESS = frozenset({"tta", "wavpack", "dsf", "ape", "musepack", "musepack7", "aiff", "caf", "ogg"})
 """Containers without a clock of their own: how long they are is how many samples they hold."""
 
-_BELIEVED = COUNTED | {"mp4", "quicktime"}
-_BELIEVED_WHOLE = {"asf", "flv", "matroska"}  # these say where the file ends, which is where its longest track does
+_TRUSTED_LENGTHS = CLOCKLESS | {"mp4", "quicktime"}
+_TRUSTED_FILE_LENGTHS = {
+    "asf",
+    "flv",
+    "matroska",
+}  # these say where the file ends, which is where its longest track does
 _PROTECTED_TAGS = {"enca", "drms", "drmi", "encv"}
 _ASF_ENCRYPTION = (  # the Content Encryption objects of the ASF specification, 3.14 and 3.15
     bytes.fromhex("fbb31122 23bd d211 b4b7 00a0c955fc6e".replace(" ", "")),
@@ -53,7 +57,7 @@ def choose(container: "InputContainer", content: Content, name: str) -> "AudioSt
     for other in container.streams:
         if other is not stream:
             other.discard = Discard.all
-    if context.codec.name in allowed.CHECKED:
+    if context.codec.name in allowed.CHECKSUMMED:
         context.options = {"err_detect": "crccheck+explode"}
     context.thread_count = 1
     return stream
@@ -61,9 +65,9 @@ def choose(container: "InputContainer", content: Content, name: str) -> "AudioSt
 
 def promised_s(container: "InputContainer", stream: "AudioStream", name: str) -> float | None:
     """The track's length as the file states it; None where FFmpeg only estimates it, from bit rate and size."""
-    if name in _BELIEVED and stream.duration and stream.time_base:
+    if name in _TRUSTED_LENGTHS and stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
-    if name not in _BELIEVED_WHOLE:
+    if name not in _TRUSTED_FILE_LENGTHS:
         return None
     tagged = _clock_s(stream.metadata.get("DURATION", ""))  # as mkvmerge and FFmpeg write it for each track
     if tagged is None and len(container.streams) == 1 and container.duration:
@@ -73,7 +77,7 @@ def promised_s(container: "InputContainer", stream: "AudioStream", name: str) ->
 
 def promised_end_s(stream: "AudioStream", name: str, seconds: float | None) -> float | None:
     """Where on the container's clock the promised length ends."""
-    if seconds is None or name in _BELIEVED_WHOLE or stream.start_time is None or not stream.time_base:
+    if seconds is None or name in _TRUSTED_FILE_LENGTHS or stream.start_time is None or not stream.time_base:
         return seconds
     return seconds + float(stream.start_time * stream.time_base)
 

@@ -14,20 +14,20 @@ def open_stream(content: Content) -> Iterator[Stream]:
     """The decoder for what the bytes are, whatever the file is called. Raises Unusable, and nothing else.
 
     libsndfile where it knows the container, FFmpeg for the rest and for the codecs that libsndfile does not have.
-    Truncation is found by the file's own sizes (see `completeness.missing`), in flac by its last frame, in mp3 by its
-    Xing or Info frame. An mp3 without one does not say how long it was: a part of it is a shorter recording.
+    Truncation is found by the file's own sizes (see `completeness.find_missing`), in flac by its last frame, in mp3 by
+    its Xing or Info frame. An mp3 without one does not say how long it was: a part of it is a shorter recording.
     """
     container = sniff.sniff(content)
-    if container not in sniff.READ:
-        raise refused(content, container)
+    if container not in sniff.READABLE:
+        raise refusal(content, container)
     with ExitStack() as stack:
-        yield _opened(stack, content, container)
+        yield _open(stack, content, container)
 
 
-def _opened(stack: ExitStack, content: Content, container: str) -> Stream:
+def _open(stack: ExitStack, content: Content, container: str) -> Stream:
     from features.decode import ffmpeg, sndfile
 
-    if not sniff.by_libsndfile(container):
+    if not sniff.is_libsndfile_container(container):
         return stack.enter_context(ffmpeg.open_stream(content, container))
     try:
         return stack.enter_context(sndfile.open_stream(content, container))
@@ -41,7 +41,7 @@ def _opened(stack: ExitStack, content: Content, container: str) -> Stream:
         raise (error if error.reason == Reason.UNSUPPORTED else first) from first
 
 
-def refused(content: Content, container: str | None) -> Unusable:
+def refusal(content: Content, container: str | None) -> Unusable:
     """Why no decoder is asked."""
     expected = "expected audio (wav, flac, mp3, ogg, m4a, webm, amr, wma or another format that FFmpeg decodes)"
     if not len(content):

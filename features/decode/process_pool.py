@@ -20,14 +20,14 @@ import numpy as np
 from data_contracts.errors import ComputeError
 from data_contracts.rejects import Reason, Reject
 from features.decode.config import AudioConfig
-from features.decode.recording import WHOLE, Decoded, gathered
+from features.decode.recording import WHOLE_RECORDING, Decoded, gather
 from features.decode.windows import Window
 from features.quality.measures import Measures
 from features.resources import Resources
 
 _GRACE_S = 15.0  # beyond its own limit, before a silent process is ended from here
 _START_S = 120.0
-_FROM_OUTSIDE = {-signal.SIGKILL, -signal.SIGINT, -signal.SIGTERM}
+_KILL_SIGNALS = {-signal.SIGKILL, -signal.SIGINT, -signal.SIGTERM}
 _ROOT = str(Path(__file__).parents[2])
 
 
@@ -35,21 +35,21 @@ def decode(
     content: bytes | Path, *, config: AudioConfig = AudioConfig(), resources: Resources = Resources()
 ) -> Decoded | Reject:
     """As `features.decode.recording.decode`, in another process."""
-    return gathered(windows(content, config=config, resources=resources))
+    return gather(decode_windows(content, config=config, resources=resources))
 
 
-def windows(
+def decode_windows(
     content: bytes | Path,
     *,
     config: AudioConfig,
     resources: Resources,
-    only: tuple[int, int] = WHOLE,
+    only: tuple[int, int] = WHOLE_RECORDING,
     gains_db: Mapping[int, float] | None = None,
 ) -> Generator[Window | Measures | Reject, None, None]:
-    """As `features.decode.recording.windows`, in another process; a decoder that crashes, hangs or wants too much is a
-    Reject.
+    """Run `features.decode.recording.decode_windows` in another process.
 
-    Who stops before the end ends the process.
+    A decoder that crashes, hangs or asks for too much memory yields a Reject. A caller that stops before the end ends
+    the process.
     """
     request = {
         "path": None if isinstance(content, bytes) else str(content),
@@ -59,7 +59,7 @@ def windows(
         "timeout_s": resources.decode_timeout_s,
         "most_bytes": resources.decoder_bytes,
     }
-    with _borrowed() as process:
+    with _borrow() as process:
         try:
             process.connection.send_bytes(json.dumps(request).encode())
             if isinstance(content, bytes):
@@ -67,7 +67,7 @@ def windows(
             while isinstance(item := process.next(resources.decode_timeout_s + _GRACE_S), Window):
                 yield item
         except (EOFError, OSError):  # a time-out and an end in the middle of a message among them
-            yield process.obituary(resources)
+            yield process.exit_reject(resources)
             return
         process.is_idle = True
         if item is not None:
@@ -117,13 +117,13 @@ class _Process:
             return Measures(**{**message, **lists, "gains_db": gains_db})
         return Reject(**{**message, "reason": Reason(message["reason"])}) if kind == "reject" else None
 
-    def obituary(self, resources: Resources) -> Reject:
+    def exit_reject(self, resources: Resources) -> Reject:
         """Why it died, as the reject of the file that it died over."""
         try:
             code = self.child.wait(timeout=1.0)
         except subprocess.TimeoutExpired:
             code = -signal.SIGALRM
-        if code in _FROM_OUTSIDE:
+        if code in _KILL_SIGNALS:
             killed = f"its decoder was ended from outside, by {signal.Signals(-code).name}: too little memory, perhaps"
             return Reject(Reason.UNREADABLE, f"expected a file that decodes; {killed}")
         if code == -signal.SIGALRM:
@@ -145,7 +145,7 @@ _lock = threading.Lock()
 
 
 @contextmanager
-def _borrowed() -> Iterator[_Process]:
+def _borrow() -> Iterator[_Process]:
     with _lock:
         process = _idle.pop() if _idle else None
     if process is None or process.child.poll() is not None:

@@ -16,14 +16,14 @@ from features.decode import channels, checks
 from features.decode.config import AudioConfig
 from features.decode.open import open_stream
 from features.decode.stream import Header, Stream, Unusable
-from features.decode.windows import WINDOW_S, Window, Windower, first_frame, joined
+from features.decode.windows import WINDOW_S, Window, Windower, concatenate, first_frame
 from features.quality.measures import Measures, db
 
 if TYPE_CHECKING:
     from features.quality.meter import Meter
 
-_MOST_GAIN_DB = 40.0
-WHOLE = (0, 1 << 40)
+_MAX_GAIN_DB = 40.0
+WHOLE_RECORDING = (0, 1 << 40)
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,11 @@ class Decoded:
 
 def decode(data: Content, *, config: AudioConfig = AudioConfig()) -> Decoded | Reject:
     """A file's bytes to checked waveforms, all in memory; never raises, whatever the bytes."""
-    return gathered(windows(data, config=config))
+    return gather(decode_windows(data, config=config))
 
 
-def gathered(items: "Iterator[Window | Measures | Reject]") -> Decoded | Reject:
-    """What `windows` gives of a whole recording, together."""
+def gather(items: "Iterator[Window | Measures | Reject]") -> Decoded | Reject:
+    """What `decode_windows` gives of a whole recording, together."""
     found: dict[int, list[Window]] = {}
     for item in items:
         if isinstance(item, Window):
@@ -57,15 +57,15 @@ def gathered(items: "Iterator[Window | Measures | Reject]") -> Decoded | Reject:
         elif isinstance(item, Reject):
             return item
         else:
-            return Decoded({channel: joined(found[channel]) for channel in item.channels}, item)
+            return Decoded({channel: concatenate(found[channel]) for channel in item.channels}, item)
     raise AssertionError("unreachable: whole recordings end with their measures or a reject")
 
 
-def windows(
+def decode_windows(
     content: Content,
     *,
     config: AudioConfig,
-    only: tuple[int, int] = WHOLE,
+    only: tuple[int, int] = WHOLE_RECORDING,
     gains_db: Mapping[int, float] | None = None,
     tick: Callable[[], None] = lambda: None,
 ) -> Iterator[Window | Measures | Reject]:
@@ -77,35 +77,35 @@ def windows(
     header: list[Header] = []
     try:
         if config.level_lufs is not None and gains_db is None:
-            gains_db = _gains(content, config, header, tick)
+            gains_db = _measure_gains(content, config, header, tick)
         with open_stream(content) as stream:
             header.append(stream.header)
-            yield from _windows(stream, config, only, gains_db or {}, tick)
+            yield from _decode_stream(stream, config, only, gains_db or {}, tick)
     except Unusable as error:
         known = header[-1:]
         codec = known[0].codec if known else error.codec
-        yield _reject(known[0] if known else None, error.reason, error.error, error.n_frames, codec)
+        yield _make_reject(known[0] if known else None, error.reason, error.error, error.n_frames, codec)
 
 
-def _windows(
+def _decode_stream(
     stream: Stream, config: AudioConfig, only: tuple[int, int], gains_db: Mapping[int, float], tick: Callable[[], None]
 ) -> Iterator[Window | Measures]:
-    header, whole = stream.header, only == WHOLE
-    numbers = checks.header(header, config)
+    header, whole = stream.header, only == WHOLE_RECORDING
+    numbers = checks.require_supported(header, config)
     rate_hz, (first, last) = header.sample_rate_hz, only
     windowers = [
         Windower(number, rate_hz, config, first=first, gain_db=gains_db.get(number, 0.0)) for number in numbers
     ]
-    meter = _meter(header) if whole else None
+    meter = _make_meter(header) if whole else None
     stream.skip(first_frame(first, rate_hz), tick)
     flaw, end = header.gap, last * WINDOW_S * config.sample_rate
     try:
         for block in stream.blocks():
             signals = channels.signals(block, config.channels, numbers)
             if meter:
-                checks.block(block)
+                checks.require_valid_samples(block)
                 meter.add(block, signals, signals[0] if config.channels == "mix" else channels.mix(block))
-                checks.length(meter.n_frames, rate_hz, config)
+                checks.require_length(meter.n_frames, rate_hz, config)
             tick()
             ready = [
                 window for windower, signal in zip(windowers, signals, strict=True) for window in windower.push(signal)
@@ -118,33 +118,35 @@ def _windows(
             raise
         flaw = error.error
     if meter:
-        flaw = checks.whole(meter, header, flaw, config)
+        flaw = checks.require_usable(meter, header, flaw, config)
     for windower in windowers:
         yield from (window for window in windower.finish() if window.start < end)
     if meter:
-        yield _measures(meter, header, numbers, gains_db, flaw)
+        yield _to_measures(meter, header, numbers, gains_db, flaw)
 
 
-def _meter(header: Header) -> "Meter":
+def _make_meter(header: Header) -> "Meter":
     from features.quality.meter import Meter  # scipy: who only configures does not wait for it
 
     return Meter(header.sample_rate_hz, header.n_channels)
 
 
-def _gains(content: Content, config: AudioConfig, header: list[Header], tick: Callable[[], None]) -> dict[int, float]:
+def _measure_gains(
+    content: Content, config: AudioConfig, header: list[Header], tick: Callable[[], None]
+) -> dict[int, float]:
     """By how much each analysed channel has to be louder (dB): a first pass, where loudness is to be levelled."""
     from features.quality.loudness import LoudnessMeter
 
     with open_stream(content) as stream:
         header.append(stream.header)
-        numbers, n_frames = checks.header(stream.header, config), 0
+        numbers, n_frames = checks.require_supported(stream.header, config), 0
         rate_hz = stream.header.sample_rate_hz
         meters = [LoudnessMeter(rate_hz, 1) for _ in numbers]
         try:
             for block in stream.blocks():
-                checks.block(block)
+                checks.require_valid_samples(block)
                 n_frames += len(block)
-                checks.length(n_frames, rate_hz, config)
+                checks.require_length(n_frames, rate_hz, config)
                 for meter, signal in zip(meters, channels.signals(block, config.channels, numbers), strict=True):
                     meter.add(signal[:, None])
                 tick()
@@ -154,13 +156,13 @@ def _gains(content: Content, config: AudioConfig, header: list[Header], tick: Ca
     found = [meter.integrated_lufs() for meter in meters]
     target = config.level_lufs or 0.0
     return {
-        number: float(np.clip(target - lufs, -_MOST_GAIN_DB, _MOST_GAIN_DB))
+        number: float(np.clip(target - lufs, -_MAX_GAIN_DB, _MAX_GAIN_DB))
         for number, lufs in zip(numbers, found, strict=True)
         if lufs is not None
     }
 
 
-def _measures(
+def _to_measures(
     meter: "Meter", header: Header, numbers: Sequence[int], gains_db: Mapping[int, float], flaw: str | None
 ) -> Measures:
     same = len(numbers) > 1 and meter.is_dual_mono
@@ -182,7 +184,7 @@ def _measures(
     )
 
 
-def _reject(header: Header | None, reason: Reason, error: str, n_frames: int | None, codec: str | None) -> Reject:
+def _make_reject(header: Header | None, reason: Reason, error: str, n_frames: int | None, codec: str | None) -> Reject:
     found = Reject(reason, error, codec)
     if header is None:
         return found

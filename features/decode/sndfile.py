@@ -9,24 +9,24 @@ import soundfile as sf
 from data_contracts.rejects import Reason
 from features.containers import completeness, mp3
 from features.containers.content import Content, View
-from features.decode.stream import BLOCK_SAMPLES, Header, Tick, Unusable, one_line, still
+from features.decode.stream import BLOCK_SAMPLES, Header, Tick, Unusable, no_tick, one_line
 
 _LENGTH_UNKNOWN = 1 << 60  # libsndfile's way of saying so is a length near 2**63
 _EXACT_LENGTHS = {"flac", "mp3", "ogg"}  # of the others only the size in bytes is exact; a wav may hold mp3
 _UNSUPPORTED_CODES = {4, 18, 33}  # libsndfile: unsupported encoding, unimplemented format, over 1024 channels
-_SEEKS_EXACTLY = {"flac", "wav", "rf64", "w64", "aiff", "au", "caf"}  # while each frame stands by itself: see `skip`
-_SALVAGED = 512  # frames at a time, where a file breaks off
-_BY_FRAME = ("pcm", "float", "double", "ulaw", "alaw")
-_FOREIGN = (sf.SoundFileError, RuntimeError, ValueError, OverflowError, MemoryError, OSError)
+_EXACT_SEEK = {"flac", "wav", "rf64", "w64", "aiff", "au", "caf"}  # while each frame stands by itself: see `skip`
+_SALVAGE_FRAMES = 512  # frames at a time, where a file breaks off
+_FRAMEWISE_CODECS = ("pcm", "float", "double", "ulaw", "alaw")
+_DECODER_ERRORS = (sf.SoundFileError, RuntimeError, ValueError, OverflowError, MemoryError, OSError)
 _TAGS = ("title", "copyright", "software", "artist", "comment", "date", "album", "license", "tracknumber", "genre")
 
 
 class SndfileStream:
     """A `streams.Stream` of an open libsndfile file."""
 
-    def __init__(self, file: "_Forward", header: Header, content: Content) -> None:
+    def __init__(self, file: "_ForwardOnlyFile", header: Header, content: Content) -> None:
         self.header = header
-        self._file, self._content, self._n_skipped, self._tick = file, content, 0, still
+        self._file, self._content, self._n_skipped, self._tick = file, content, 0, no_tick
 
     def blocks(self) -> Iterator[np.ndarray]:
         most, n_read = max(1, BLOCK_SAMPLES // self.header.n_channels), self._n_skipped
@@ -36,14 +36,14 @@ class SndfileStream:
                 asked = min(most - n_read % most, self._likely_left(n_read, most))
                 block = self._file.read(asked, dtype="float32", always_2d=True)
             except sf.LibsndfileError as error:
-                found = _translated(error, self._content, self.header.container, self.header.gap)
-                if found.reason == Reason.TRUNCATED and most > _SALVAGED:
-                    most = _SALVAGED  # the block is lost with the error: what decodes of it is got in small ones
-                    self._begin_again(n_read, self._tick)
+                found = _to_unusable(error, self._content, self.header.container, self.header.gap)
+                if found.reason == Reason.TRUNCATED and most > _SALVAGE_FRAMES:
+                    most = _SALVAGE_FRAMES  # the block is lost with the error: what decodes of it is got in small ones
+                    self._reopen(n_read, self._tick)
                     continue
                 raise found from error
-            except _FOREIGN as error:
-                raise _corrupt(error, self.header.container) from error
+            except _DECODER_ERRORS as error:
+                raise _corrupt_file(error, self.header.container) from error
             if not len(block):
                 return
             n_read += len(block)
@@ -54,23 +54,23 @@ class SndfileStream:
         n_left: int = self._file.frames - n_read
         if n_left < 0:
             return most
-        return n_left or _SALVAGED
+        return n_left or _SALVAGE_FRAMES
 
-    def skip(self, n_frames: int, tick: Tick = still) -> None:
+    def skip(self, n_frames: int, tick: Tick = no_tick) -> None:
         if not n_frames:
             return  # even a seek to where one is may fail, in a file that is cut
         self._n_skipped, self._tick = n_frames, tick
         codec, whole = self.header.codec.rpartition("/")[2], self.header.gap is None  # else offsets may be wrong
-        if whole and self.header.container in _SEEKS_EXACTLY and (codec == "flac" or codec.startswith(_BY_FRAME)):
+        if whole and self.header.container in _EXACT_SEEK and (codec == "flac" or codec.startswith(_FRAMEWISE_CODECS)):
             try:
                 self._file.seek(n_frames)
             except sf.LibsndfileError:  # of a file that is cut
-                self._begin_again(n_frames, tick)
+                self._reopen(n_frames, tick)
         else:
             self._discard(n_frames, tick)  # mp3 and opus carry state: only decoding leads to the same samples
 
-    def _begin_again(self, n_frames: int, tick: Tick) -> None:
-        self._file = _Forward(_view(self._content, self.header.container))
+    def _reopen(self, n_frames: int, tick: Tick) -> None:
+        self._file = _ForwardOnlyFile(_view(self._content, self.header.container))
         self._discard(n_frames, tick)
 
     def _discard(self, n_frames: int, tick: Tick) -> None:
@@ -80,10 +80,10 @@ class SndfileStream:
                 n_frames -= n
                 tick()
         except sf.LibsndfileError as error:
-            raise _translated(error, self._content, self.header.container, self.header.gap) from error
+            raise _to_unusable(error, self._content, self.header.container, self.header.gap) from error
 
 
-class _Forward(sf.SoundFile):  # type: ignore[misc]
+class _ForwardOnlyFile(sf.SoundFile):  # type: ignore[misc]
     """Reads from front to back: soundfile would seek after each block, where mp3 and opus decoders lose their state."""
 
     def seekable(self) -> bool:
@@ -93,13 +93,13 @@ class _Forward(sf.SoundFile):  # type: ignore[misc]
 @contextmanager
 def open_stream(content: Content, container: str) -> Iterator[SndfileStream]:
     """`container` is what `containers.sniff` said. Raises Unusable."""
-    gap = completeness.missing(content, container)
+    gap = completeness.find_missing(content, container)
     try:
-        file = _Forward(_view(content, container))
+        file = _ForwardOnlyFile(_view(content, container))
     except sf.LibsndfileError as error:
-        raise _translated(error, content, container, gap) from error
-    except _FOREIGN as error:
-        raise _corrupt(error, container) from error
+        raise _to_unusable(error, content, container, gap) from error
+    except _DECODER_ERRORS as error:
+        raise _corrupt_file(error, container) from error
     with file:
         known = container in _EXACT_LENGTHS and file.frames < _LENGTH_UNKNOWN
         known = known and not (container == "mp3" and mp3.lacks_length(content))
@@ -136,7 +136,7 @@ def _codec(file: sf.SoundFile) -> str:
     return container if container in {"flac", "mp3"} else f"{container}/{codec}"
 
 
-def _translated(error: sf.LibsndfileError, content: Content, container: str, gap: str | None) -> Unusable:
+def _to_unusable(error: sf.LibsndfileError, content: Content, container: str, gap: str | None) -> Unusable:
     message = " ".join(error.error_string.split())
     if not gap and container == "flac" and completeness.flac_is_cut(content):
         gap = "the last FLAC frame is incomplete"
@@ -146,5 +146,5 @@ def _translated(error: sf.LibsndfileError, content: Content, container: str, gap
     return Unusable(reason, f"expected a {container} file that decodes: {message}", container)
 
 
-def _corrupt(error: Exception, container: str) -> Unusable:
+def _corrupt_file(error: Exception, container: str) -> Unusable:
     return Unusable(Reason.CORRUPT, f"expected a {container} file that decodes: {one_line(error)}", container)

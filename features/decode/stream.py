@@ -13,7 +13,7 @@ BLOCK_SAMPLES = 1 << 20  # decoded at a time, all channels together: bounds memo
 Tick = Callable[[], None]
 
 
-def still() -> None:
+def no_tick() -> None:
     """Nobody waits for a sign of life."""
 
 
@@ -40,7 +40,7 @@ class Stream(Protocol):
         """(frames, channels) float32, full scale at 1, `BLOCK_SAMPLES` at most in each and at least one frame."""
         ...
 
-    def skip(self, n_frames: int, tick: Tick = still) -> None:
+    def skip(self, n_frames: int, tick: Tick = no_tick) -> None:
         """Before the first block: leaves out so many frames. What follows is the same, bit for bit, as without.
 
         `tick` is called now and then while that takes its time.

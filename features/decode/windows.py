@@ -59,14 +59,14 @@ class Windower:
         rate_hz, out_hz = self._rate_hz, self._config.sample_rate
         begin = self._next * WINDOW_S * rate_hz
         context = self._held[: end - self._at + CONTEXT_S * rate_hz]
-        samples = self._prepared(context, n_before=begin - self._at, n_frames=end - begin)
+        samples = self._prepare(context, n_before=begin - self._at, n_frames=end - begin)
         window = Window(self._channel, self._next * WINDOW_S * out_hz, samples)
         self._next += 1
         kept = first_frame(self._next, rate_hz)
         self._held, self._at = self._held[kept - self._at :], kept
         return window
 
-    def _prepared(self, samples: np.ndarray, *, n_before: int, n_frames: int) -> np.ndarray:
+    def _prepare(self, samples: np.ndarray, *, n_before: int, n_frames: int) -> np.ndarray:
         config, rate_hz, out_hz = self._config, self._rate_hz, self._config.sample_rate
         if config.dc == "high_pass":
             from features.decode.conditioning import remove_dc
@@ -90,6 +90,6 @@ def first_frame(window: int, rate_hz: int) -> int:
     return max(0, (window * WINDOW_S - CONTEXT_S) * rate_hz)
 
 
-def joined(windows: list[Window]) -> np.ndarray:
+def concatenate(windows: list[Window]) -> np.ndarray:
     """(time,) of consecutive windows of one channel."""
     return windows[0].samples if len(windows) == 1 else np.concatenate([window.samples for window in windows])

@@ -19,7 +19,7 @@ from data_contracts.records import Counts, ShardRef
 from data_contracts.rejects import Reason, Reject
 from data_contracts.schema.feature_sets import RECORDING_FEATURES
 from features.corpus import shard_plan
-from features.corpus.object_cache import shared
+from features.corpus.object_cache import fetch_shared
 from features.decode import process_pool
 from features.decode.config import SAMPLE_RATE
 from features.decode.windows import Window
@@ -53,7 +53,7 @@ def survey(
     started = time.perf_counter()
     recording_id: str | None = None
     speech: dict[int, ChannelSpeech] = {}
-    with shared(item, resources.retry_policy) as fetched:
+    with fetch_shared(item, resources.retry_policy) as fetched:
         measures: Measures | Reject
         if isinstance(fetched, Reject):
             measures = fetched
@@ -90,14 +90,14 @@ def extract_range(
         if in_range == number
     ]
     (item,), device = shard_plan.read_plan(lake, ref.shard), best_device()
-    with shared(item, resources.retry_policy) as fetched:
+    with fetch_shared(item, resources.retry_policy) as fetched:
         if isinstance(fetched, Reject):
             return reject_range(lake, ref, number, fetched)
         if fetched.sha256 != recording_id:
             return reject_range(
                 lake, ref, number, Reject(Reason.VANISHED, "it was overwritten while it was being read")
             )
-        items = process_pool.windows(
+        items = process_pool.decode_windows(
             fetched.content,
             config=config.audio,
             resources=resources,
@@ -144,7 +144,7 @@ def _detect_speech(
     content: bytes | Path, *, config: FeatureConfig, resources: Resources
 ) -> tuple[Measures | Reject, dict[int, ChannelSpeech]]:
     detectors: dict[int, StreamingDetector] = {}
-    with closing(process_pool.windows(content, config=config.audio, resources=resources)) as items:
+    with closing(process_pool.decode_windows(content, config=config.audio, resources=resources)) as items:
         for item in items:
             if isinstance(item, Window):
                 detectors.setdefault(item.channel, StreamingDetector(config.vad, best_device())).add(item.samples)

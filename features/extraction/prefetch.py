@@ -10,10 +10,10 @@ from functools import partial
 
 from data_contracts.records import AudioObject
 from data_contracts.rejects import Reject
-from features.corpus.objects import Held, hold, read_object
+from features.corpus.objects import FetchedObject, fetch, read_object
 from features.decode import process_pool
 from features.decode.config import SAMPLE_RATE, AudioConfig
-from features.decode.recording import Decoded, gathered
+from features.decode.recording import Decoded, gather
 from features.decode.windows import Window
 from features.quality.measures import Measures
 from features.resources import Resources
@@ -49,14 +49,14 @@ def fetch_ahead(
 
     Raises TransientError where the store does not answer, CredentialsError where the credentials have expired.
     """
-    resources = resources.settled()  # a no-op if the caller did so
-    waiting: deque[tuple[int, Future[DecodedObject], Future[Held | Reject]]] = deque()
+    resources = resources.fit_to_machine()  # a no-op if the caller did so
+    waiting: deque[tuple[int, Future[DecodedObject], Future[FetchedObject | Reject]]] = deque()
     in_flight, budget = 0, _DecodedBudget(resources.block_s)
     read = read or partial(read_object, retry_policy=resources.retry_policy)
     readers = ThreadPoolExecutor(resources.n_readers, thread_name_prefix="read")
     pool = ThreadPoolExecutor(resources.n_decoders, thread_name_prefix="decode")
 
-    def decode(number: int, item: AudioObject, reading: "Future[Held | Reject]") -> DecodedObject:
+    def decode(number: int, item: AudioObject, reading: "Future[FetchedObject | Reject]") -> DecodedObject:
         found = reading.result()
         budget.wait(number)
         decoded = _decode(item, found, config=config, resources=resources)
@@ -70,10 +70,12 @@ def fetch_ahead(
 
     try:
         for number, item in enumerate(items):
-            while waiting and (len(waiting) >= resources.n_ahead or in_flight + item.bytes > resources.bytes_ahead):
+            while waiting and (
+                len(waiting) >= resources.n_ahead or in_flight + item.bytes > resources.read_ahead_bytes
+            ):
                 in_flight -= waiting[0][0]
                 yield take_next()
-            reading = readers.submit(hold, item, read, resources.retry_policy)
+            reading = readers.submit(fetch, item, read, resources.retry_policy)
             waiting.append((item.bytes, pool.submit(decode, number, item, reading), reading))
             in_flight += item.bytes
         while waiting:
@@ -83,7 +85,11 @@ def fetch_ahead(
         for threads in (readers, pool):
             threads.shutdown(cancel_futures=True)
         for *_, reading in waiting:  # fetched and never decoded: its copy must not stay
-            if not reading.cancelled() and not reading.exception() and isinstance(found := reading.result(), Held):
+            if (
+                not reading.cancelled()
+                and not reading.exception()
+                and isinstance(found := reading.result(), FetchedObject)
+            ):
                 found.close()
 
 
@@ -114,11 +120,13 @@ class _DecodedBudget:
             self._changed.notify_all()
 
 
-def _decode(item: AudioObject, found: Held | Reject, *, config: AudioConfig, resources: Resources) -> DecodedObject:
+def _decode(
+    item: AudioObject, found: FetchedObject | Reject, *, config: AudioConfig, resources: Resources
+) -> DecodedObject:
     if isinstance(found, Reject):
         return DecodedObject(item, None, found)
     try:
-        with closing(process_pool.windows(found.content, config=config, resources=resources)) as windows:
+        with closing(process_pool.decode_windows(found.content, config=config, resources=resources)) as windows:
             return DecodedObject(
                 item, found.sha256, _gather_unless_long(windows, min(resources.long_s, 2 * resources.block_s))
             )
@@ -137,4 +145,4 @@ def _gather_unless_long(
             if n_samples > max_s * SAMPLE_RATE:
                 return LongRecording()
         kept.append(item)
-    return gathered(iter(kept))
+    return gather(iter(kept))

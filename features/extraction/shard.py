@@ -50,7 +50,7 @@ def extract_shard(
     are left out (`features.extraction.long_recording`). A shard that another run finished meanwhile stays as it is,
     unless it is to be replaced.
     """
-    extraction, tables, resources = ShardExtraction(), empty_tables(embedders, config), resources.settled()
+    extraction, tables, resources = ShardExtraction(), empty_tables(embedders, config), resources.fit_to_machine()
     device, members = best_device(), shard_plan.read_plan(lake, shard)
     quality: dict[str, dict[str, object]] = {}  # by content
     for block in _blocks(
@@ -115,7 +115,7 @@ def write_tables(
     shard_files.write_shard(lake, tables, version=version, date=shard.date, shard=shard.id, configuration=repr(config))
     if replace:
         for feature_set in tables:
-            packs.take_apart(lake, shard_files.folder(feature_set, version, shard.date), shard.id)
+            packs.unpack(lake, shard_files.folder(feature_set, version, shard.date), shard.id)
 
 
 def empty_tables(embedders: Embedders, config: FeatureConfig) -> ShardTables:

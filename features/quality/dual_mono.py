@@ -12,14 +12,14 @@ from data_contracts.errors import UsageError
 
 VERSION = "dual-mono-1"
 _FRAME_S = 0.032
-_STEP = 8  # frames over which a difference is averaged
+_STEP_FRAMES = 8  # frames over which a difference is averaged
 _BAND_HZ = (60.0, 3_000.0)
-_SAME_DB = -25.0  # AAC, Opus, WMA and AC-3 at low rates leave -30 dB or less of dual mono, MP3 nothing
-_MOST_CHANNELS = 32  # more are no call: they are not compared, which bounds memory
-_LOUDEST = 16.0  # louder samples are clipped: no power overflows
+_MAX_DIFFERENCE_DB = -25.0  # AAC, Opus, WMA and AC-3 at low rates leave -30 dB or less of dual mono, MP3 nothing
+_MAX_CHANNELS = 32  # more are no call: they are not compared, which bounds memory
+_MAX_AMPLITUDE = 16.0  # louder samples are clipped: no power overflows
 
 
-class DualMono:
+class DualMonoDetector:
     """Compares the channels. Cuts into blocks change nothing; memory is constant, a quarter of a second."""
 
     def __init__(self, rate_hz: int, n_channels: int) -> None:
@@ -30,22 +30,25 @@ class DualMono:
         self._window = np.hanning(n).astype(np.float32)
         low, high = (round(hz * n / rate_hz) for hz in _BAND_HZ)
         self._bins = slice(low, high)
-        self._n_channels, self._compares = n_channels, 1 < n_channels <= _MOST_CHANNELS
-        self._waiting, self._n_waiting = np.zeros((n_channels if self._compares else 1, _STEP * n), np.float32), 0
+        self._n_channels, self._compares = n_channels, 1 < n_channels <= _MAX_CHANNELS
+        self._buffer, self._n_buffered = (
+            np.zeros((n_channels if self._compares else 1, _STEP_FRAMES * n), np.float32),
+            0,
+        )
         self._power, self._n_steps = 0.0, 0  # of the first channel, summed
-        self._largest = 0.0  # difference of any channel from it in any step
+        self._largest_difference = 0.0  # difference of any channel from it in any step
 
     def add(self, block: np.ndarray) -> None:  # (frames, channels) float32, full scale 1
         """Takes the next samples of a recording."""
         while len(block) and self._compares:
-            taken = block[: self._waiting.shape[1] - self._n_waiting]
-            self._waiting[:, self._n_waiting : self._n_waiting + len(taken)] = taken.T
-            self._n_waiting += len(taken)
+            taken = block[: self._buffer.shape[1] - self._n_buffered]
+            self._buffer[:, self._n_buffered : self._n_buffered + len(taken)] = taken.T
+            self._n_buffered += len(taken)
             block = block[len(taken) :]
-            if self._n_waiting == self._waiting.shape[1]:
+            if self._n_buffered == self._buffer.shape[1]:
                 power, difference = self._powers()
                 self._power, self._n_steps = self._power + power, self._n_steps + 1
-                self._largest, self._n_waiting = max(self._largest, difference), 0
+                self._largest_difference, self._n_buffered = max(self._largest_difference, difference), 0
 
     def is_dual_mono(self) -> bool:
         """True where no channel is ever off the first by more than -25 dB of its mean power; so in silence.
@@ -54,17 +57,17 @@ class DualMono:
         """
         if not self._compares:
             return False
-        self._waiting[:, self._n_waiting :] = 0.0
+        self._buffer[:, self._n_buffered :] = 0.0
         power, difference = self._powers()
-        n_steps = self._n_steps + self._n_waiting / self._waiting.shape[1]
+        n_steps = self._n_steps + self._n_buffered / self._buffer.shape[1]
         mean_power = (self._power + power) / max(n_steps, 1e-9)
-        return bool(max(self._largest, difference) <= 10 ** (_SAME_DB / 10) * mean_power)
+        return bool(max(self._largest_difference, difference) <= 10 ** (_MAX_DIFFERENCE_DB / 10) * mean_power)
 
     def _powers(self) -> tuple[float, float]:
         """Of what waits, in the band: the first channel's, and the largest of any other's difference from it."""
-        signals = self._waiting.clip(-_LOUDEST, _LOUDEST)
+        signals = self._buffer.clip(-_MAX_AMPLITUDE, _MAX_AMPLITUDE)
         signals[1:] -= signals[0]
-        frames = signals.reshape(self._n_channels, _STEP, -1) * self._window
+        frames = signals.reshape(self._n_channels, _STEP_FRAMES, -1) * self._window
         spectrum = rfft(frames, axis=2)[:, :, self._bins]
         power = (spectrum.real**2 + spectrum.imag**2).sum(axis=(1, 2), dtype=np.float64)
         return float(power[0]), float(power[1:].max(initial=0.0))

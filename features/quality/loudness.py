@@ -23,18 +23,18 @@ _SHELF = (  # the standard's tables 1 and 2, at 48 kHz: numerator, denominator
     (1.0, -1.69065929318241, 0.73248077421585),
 )
 _HIGH_PASS = ((1.0, -2.0, 1.0), (1.0, -1.99004745483398, 0.99007225036621))
-_LOWEST_HZ = 4_000  # the shelf rises up to 2 kHz
+_MIN_RATE_HZ = 4_000  # the shelf rises up to 2 kHz
 _SURROUND = 1.41
 _WEIGHTS = {  # of other numbers of channels each weighs 1; orders as in WAV files, the LFE left out
     5: (1.0, 1.0, 1.0, _SURROUND, _SURROUND),
     6: (1.0, 1.0, 1.0, 0.0, _SURROUND, _SURROUND),
     8: (1.0, 1.0, 1.0, 0.0, 1.0, 1.0, _SURROUND, _SURROUND),
 }
-_STEPS = 4  # in a gating block of 400 ms: an overlap of 75 %
+_STEPS_PER_BLOCK = 4  # in a gating block of 400 ms: an overlap of 75 %
 _STEPS_AT_ONCE = 16  # filtered: what fits a core's cache
 _OFFSET_DB = -0.691
 _ABSOLUTE_LUFS, _RELATIVE_LU = -70.0, -10.0
-_VANISHED = 1e-100  # a filter's state below is set to 0: denormal numbers would make silence slow
+_MIN_STATE = 1e-100  # a filter's state below is set to 0: denormal numbers would make silence slow
 
 
 class LoudnessMeter:
@@ -52,13 +52,13 @@ class LoudnessMeter:
         self._weights = np.array(_WEIGHTS.get(n_channels, (1.0,) * n_channels))
         self._step = round(rate_hz / 10)  # samples
         self._steps = array("d")  # the weighted sum of squares in each 100 ms
-        self._begun, self._n_begun = 0.0, 0  # the same of the step that is not yet full, and its samples
+        self._partial, self._n_partial = 0.0, 0  # the same of the step that is not yet full, and its samples
 
     def add(self, block: np.ndarray) -> None:  # (frames, channels) float32, full scale 1
         """Takes the next samples of a recording."""
         first = 0
         while first < len(block):
-            end = first + _STEPS_AT_ONCE * self._step - self._n_begun
+            end = first + _STEPS_AT_ONCE * self._step - self._n_partial
             self._add(block[first:end])
             first = end
 
@@ -68,11 +68,13 @@ class LoudnessMeter:
         A recording of less than 400 ms is measured as one block over what there is of it.
         """
         steps = np.array(self._steps)
-        if len(steps) < _STEPS:
-            n_samples = len(steps) * self._step + self._n_begun
-            powers = np.array([(steps.sum() + self._begun) / max(1, n_samples)])
+        if len(steps) < _STEPS_PER_BLOCK:
+            n_samples = len(steps) * self._step + self._n_partial
+            powers = np.array([(steps.sum() + self._partial) / max(1, n_samples)])
         else:
-            powers = np.lib.stride_tricks.sliding_window_view(steps, _STEPS).sum(axis=1) / (_STEPS * self._step)
+            powers = np.lib.stride_tricks.sliding_window_view(steps, _STEPS_PER_BLOCK).sum(axis=1) / (
+                _STEPS_PER_BLOCK * self._step
+            )
         powers = powers[powers > _power(_ABSOLUTE_LUFS)]
         if not len(powers):
             return None
@@ -82,8 +84,8 @@ class LoudnessMeter:
         """At most as many samples as fill `_STEPS_AT_ONCE` steps."""
         samples = np.ascontiguousarray(block.T, dtype=np.float64)
         weighted, self._state = sosfilt(self._sos, samples, axis=1, zi=self._state)
-        self._state[np.abs(self._state) < _VANISHED] = 0.0
-        missing = self._step - self._n_begun
+        self._state[np.abs(self._state) < _MIN_STATE] = 0.0
+        missing = self._step - self._n_partial
         self._count(weighted[:, :missing])
         weighted = weighted[:, missing:]
         n_steps = weighted.shape[1] // self._step
@@ -93,11 +95,11 @@ class LoudnessMeter:
 
     def _count(self, weighted: np.ndarray) -> None:
         """Adds to the step that is not yet full."""
-        self._begun += float(self._weights @ np.vecdot(weighted, weighted))
-        self._n_begun += weighted.shape[1]
-        if self._n_begun == self._step:
-            self._steps.append(self._begun)
-            self._begun, self._n_begun = 0.0, 0
+        self._partial += float(self._weights @ np.vecdot(weighted, weighted))
+        self._n_partial += weighted.shape[1]
+        if self._n_partial == self._step:
+            self._steps.append(self._partial)
+            self._partial, self._n_partial = 0.0, 0
 
 
 def k_weighting(rate_hz: float) -> np.ndarray:  # (2, 6)
@@ -106,8 +108,8 @@ def k_weighting(rate_hz: float) -> np.ndarray:  # (2, 6)
     >>> k_weighting(48_000)[0].round(6).tolist()
     [1.535125, -2.691696, 1.198393, 1.0, -1.690659, 0.732481]
     """
-    if rate_hz < _LOWEST_HZ:
-        raise UsageError(f"expected a rate of {_LOWEST_HZ} Hz or more, found {rate_hz}")
+    if rate_hz < _MIN_RATE_HZ:
+        raise UsageError(f"expected a rate of {_MIN_RATE_HZ} Hz or more, found {rate_hz}")
     return np.array([_at_rate(*_SHELF, 1_000.0, rate_hz), _at_rate(*_HIGH_PASS, 40.0, rate_hz)])
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from features.quality.bandwidth import BandwidthMeter
-from features.quality.dual_mono import DualMono
+from features.quality.dual_mono import DualMonoDetector
 from features.quality.loudness import LoudnessMeter
 from features.quality.measures import db
 
@@ -21,18 +21,18 @@ class Meter:
     n_channels: int
     n_frames: int = 0
     peak: float = 0.0
-    chosen_peak: float = 0.0
+    analysed_peak: float = 0.0
     _n_clipped: int = 0
     _energy: float = 0.0
     _n_signals: int = 1
     _loudness: LoudnessMeter = field(init=False)
     _bandwidth: BandwidthMeter = field(init=False)
-    _dual: DualMono = field(init=False)
+    _dual: DualMonoDetector = field(init=False)
 
     def __post_init__(self) -> None:
         self._loudness = LoudnessMeter(self.sample_rate_hz, self.n_channels)
         self._bandwidth = BandwidthMeter(self.sample_rate_hz)
-        self._dual = DualMono(self.sample_rate_hz, self.n_channels)
+        self._dual = DualMonoDetector(self.sample_rate_hz, self.n_channels)
 
     def add(self, block: np.ndarray, signals: Sequence[np.ndarray], mixed: np.ndarray) -> None:
         """A block of (frames, channels), the (frames,) signals analysed of it, and its (frames,) mix."""
@@ -42,7 +42,7 @@ class Meter:
         if self.peak >= _CLIPPED:
             self._n_clipped += int((np.abs(block) >= _CLIPPED).sum())
         for signal in signals:
-            self.chosen_peak = max(self.chosen_peak, _peak(signal))
+            self.analysed_peak = max(self.analysed_peak, _peak(signal))
             self._energy += float(np.square(signal, dtype=np.float64).sum())
         self._loudness.add(block)
         self._bandwidth.add(mixed)

@@ -8,8 +8,8 @@ of Martin (IEEE Trans. Speech and Audio Processing 9(5), 2001) are.
 import numpy as np
 
 VERSION = "snr-1"
-_LEAST_PAUSE = 15  # chunks, half a second: fewer are not trusted
-_QUIETEST = 0.1  # of all chunks: where pauses are missing
+_MIN_PAUSE_CHUNKS = 15  # chunks, half a second: fewer are not trusted
+_QUIETEST_SHARE = 0.1  # of all chunks: where pauses are missing
 _RANGE_DB = (-20.0, 100.0)
 
 
@@ -26,11 +26,11 @@ def snr_db(
         return None
     heard = power > 0
     pauses = np.sort(power[heard & ~speech])
-    if len(pauses) >= _LEAST_PAUSE:
+    if len(pauses) >= _MIN_PAUSE_CHUNKS:
         noise = pauses[len(pauses) // 4 : -(len(pauses) // 4)].mean()
     else:
         quietest = np.sort(power[heard])
-        noise = quietest[: max(1, round(_QUIETEST * len(quietest)))].mean()
+        noise = quietest[: max(1, round(_QUIETEST_SHARE * len(quietest)))].mean()
     above = power[speech].mean() - noise
     lowest, highest = (10 ** (db / 10) for db in _RANGE_DB)
     return float(10 * np.log10(np.clip(above / noise, lowest, highest)))

@@ -18,7 +18,7 @@ from features.store import packs, shard_files
 from features.store.packs import Packer
 
 TARGET_BYTES = 128_000_000
-MOST_SHARDS = 200  # in a pack: who reads one shard fetches the footer of all
+MAX_SHARDS = 200  # in a pack: who reads one shard fetches the footer of all
 
 Files = dict[str, tuple[int, Any]]
 """Size and stamp by file name; a file that is written again gets another stamp."""
@@ -48,9 +48,9 @@ def compact(
     What is written again meanwhile stays beside the pack and wins over it, until the next time.
     """
     sets = sorted(lake.names("features"), key=lambda name: name == "recordings")
-    held = {name: files for name in sets if (files := _list(lake, shard_files.folder(name, version, date)))}
+    held = {name: files for name in sets if (files := _list_files(lake, shard_files.folder(name, version, date)))}
     if all(is_pack(file) for files in held.values() for file in files):
-        return {name: _as_it_was(files) for name, files in held.items()}
+        return {name: _unchanged(files) for name, files in held.items()}
     done = frozenset(shard_files.shards(lake, version, date))
     return {
         name: _compact(lake, shard_files.folder(name, version, date), files, done, target_bytes, dry_run=dry_run)
@@ -59,27 +59,27 @@ def compact(
 
 
 def _compact(lake: Lake, folder: str, files: Files, done: frozenset[str], target_bytes: int, *, dry_run: bool) -> Tally:
-    started, tally = time.perf_counter(), _as_it_was(files)
-    chosen = _chosen(lake, folder, files, done, target_bytes)
+    started, tally = time.perf_counter(), _unchanged(files)
+    chosen = _select_files(lake, folder, files, done, target_bytes)
     if chosen and dry_run:
         n_packs = -(-sum(files[name][0] for name in chosen) // target_bytes)
         tally.n_files_after = len(files) - len(chosen) + n_packs
     elif chosen:
         _pack(lake, folder, files, chosen, target_bytes)
-        after = _list(lake, folder)
-        tally.n_files_after, tally.n_bytes_after = len(after), _bytes(after)
+        after = _list_files(lake, folder)
+        tally.n_files_after, tally.n_bytes_after = len(after), _total_bytes(after)
     tally.seconds = time.perf_counter() - started
     return tally
 
 
-def _as_it_was(files: Files) -> Tally:
-    return Tally(len(files), _bytes(files), len(files), _bytes(files))
+def _unchanged(files: Files) -> Tally:
+    return Tally(len(files), _total_bytes(files), len(files), _total_bytes(files))
 
 
-def _list(lake: Lake, folder: str) -> Files:
+def _list_files(lake: Lake, folder: str) -> Files:
     try:
         found = lake.retry_policy.call(
-            f"listing {lake.at(folder)}", lambda: lake.fs.ls(f"{lake.path}/{folder}", detail=True)
+            f"listing {lake.uri_of(folder)}", lambda: lake.fs.ls(f"{lake.path}/{folder}", detail=True)
         )
     except FileNotFoundError:
         return {}
@@ -91,21 +91,21 @@ def _list(lake: Lake, folder: str) -> Files:
     }
 
 
-def _bytes(files: Files) -> int:
+def _total_bytes(files: Files) -> int:
     return sum(n_bytes for n_bytes, _ in files.values())
 
 
-def _chosen(lake: Lake, folder: str, files: Files, done: frozenset[str], target_bytes: int) -> list[str]:
+def _select_files(lake: Lake, folder: str, files: Files, done: frozenset[str], target_bytes: int) -> list[str]:
     """The small files, where packing them leaves fewer, and the packs that hold what another file holds too."""
-    loose = {_shard(name): name for name in files if not is_pack(name)}
+    loose = {_shard_id(name): name for name in files if not is_pack(name)}
     if not loose:
         return []  # what is packed and left is done
     seen, small, outdated = set(loose), set[str](), set[str]()
     for name in filter(is_pack, files):
-        held = set(packs.shards(lake, f"{folder}/{name}"))
+        held = set(packs.list_shards(lake, f"{folder}/{name}"))
         if held & seen:
             outdated.add(name)
-        elif files[name][0] < target_bytes / 2 and len(held) < MOST_SHARDS / 2:
+        elif files[name][0] < target_bytes / 2 and len(held) < MAX_SHARDS / 2:
             small.add(name)
         seen |= held
     small |= {name for shard, name in loose.items() if shard in done and files[name][0] < target_bytes / 2}
@@ -119,7 +119,7 @@ def _pack(lake: Lake, folder: str, files: Files, chosen: list[str], target_bytes
         if len(packer.shards) == 1 and loose:
             continue  # unlike all the others: it stays as it is
         name, data = packer.finish()
-        now = _list(lake, folder)
+        now = _list_files(lake, folder)
         if any(now.get(other) != files[other] for other in chosen):
             return  # another writes here: the next time
         if name not in files:
@@ -127,8 +127,8 @@ def _pack(lake: Lake, folder: str, files: Files, chosen: list[str], target_bytes
         made[name] = packer.shards
     _remove(lake, [f"{folder}/{name}" for name in chosen if is_pack(name) and name not in made])
     packed = {shard for shards in made.values() for shard in shards}
-    now = _list(lake, folder)
-    gone = [name for name in chosen if _shard(name) in packed and now.get(name) == files[name]]
+    now = _list_files(lake, folder)
+    gone = [name for name in chosen if _shard_id(name) in packed and now.get(name) == files[name]]
     _remove(lake, [f"{folder}/{name}" for name in gone])
 
 
@@ -139,19 +139,19 @@ def _packers(lake: Lake, folder: str, files: Files, chosen: list[str], target_by
         kind = table.schema.serialize().to_pybytes()
         packer = filling.setdefault(kind, Packer(table.schema))
         packer.add(shard, table)
-        if packer.n_bytes >= target_bytes or len(packer.shards) >= MOST_SHARDS:
+        if packer.n_bytes >= target_bytes or len(packer.shards) >= MAX_SHARDS:
             yield filling.pop(kind)
     yield from filling.values()
 
 
 def _tables(lake: Lake, folder: str, files: Files, chosen: list[str]) -> Iterator[tuple[str, pa.Table]]:
     """Each shard of the chosen files once, and none that a file beside them holds."""
-    seen = {_shard(name) for name in files if not is_pack(name)}
+    seen = {_shard_id(name) for name in files if not is_pack(name)}
     for name in filter(is_pack, set(files) - set(chosen)):
-        seen |= set(packs.shards(lake, f"{folder}/{name}"))
+        seen |= set(packs.list_shards(lake, f"{folder}/{name}"))
     for name in chosen:
         if not is_pack(name):
-            yield _shard(name), lake.read_parquet(f"{folder}/{name}")
+            yield _shard_id(name), lake.read_parquet(f"{folder}/{name}")
             continue
         for shard, table in packs.tables(lake, f"{folder}/{name}"):
             if shard not in seen:
@@ -159,7 +159,7 @@ def _tables(lake: Lake, folder: str, files: Files, chosen: list[str]) -> Iterato
                 yield shard, table
 
 
-def _shard(name: str) -> str:
+def _shard_id(name: str) -> str:
     return name.removesuffix(".parquet")
 
 

@@ -12,23 +12,23 @@ from data_contracts.lake import Lake
 from data_contracts.rejects import MAX_TRIES, RETRYABLE
 from features.store.shard_files import rows
 
-_ATTEMPTED = ["uri", "etag", "tries", "status", "reason", "read_at"]
-_PASSED = pl.col("reason").is_in([str(reason) for reason in RETRYABLE]).fill_null(False)
+_ATTEMPT_COLUMNS = ["uri", "etag", "tries", "status", "reason", "read_at"]
+_IS_RETRYABLE = pl.col("reason").is_in([str(reason) for reason in RETRYABLE]).fill_null(False)
 
 
 def recordings(lake: Lake, version: str, date: dt.date) -> pl.LazyFrame:
-    """A date's objects as they were read last, with `shard` and `date`; see `last_read`."""
-    return rows(lake, version, date).lazy().with_columns(date=pl.lit(date)).pipe(last_read)
+    """A date's objects as they were read last, with `shard` and `date`; see `latest_per_uri`."""
+    return rows(lake, version, date).lazy().with_columns(date=pl.lit(date)).pipe(latest_per_uri)
 
 
-def last_read(recordings: pl.LazyFrame) -> pl.LazyFrame:
+def latest_per_uri(recordings: pl.LazyFrame) -> pl.LazyFrame:
     """One row a URI: the newest of what was found in its bytes.
 
     A read that failed for a reason that passes never hides one that went well: nothing good is lost to a bad night. It
     follows a rejection that was tried again, for then the file may be gone.
     """
     order = ["read_at", "tries", "shard"]
-    newest = recordings.with_columns(passing=_PASSED).sort(
+    newest = recordings.with_columns(passing=_IS_RETRYABLE).sort(
         "uri", "passing", *order, descending=[False, False, True, True, False]
     )
     found = {name: pl.col(name).first().over("uri") for name in ("passing", "status", "etag", "tries")}
@@ -68,21 +68,21 @@ def history(lake: Lake, version: str, date: dt.date) -> pl.DataFrame:
 
     A try that two runs made at the same time counts once. In memory: six columns of the date's rows.
     """
-    tried = rows(lake, version, date, _ATTEMPTED)
+    tried = rows(lake, version, date, _ATTEMPT_COLUMNS)
     key = ["uri", "etag"]
     often = pl.col("tries").n_unique() >= MAX_TRIES
     worn_out = tried.drop_nulls("reason").group_by(*key, "reason").agg(often=often).filter("often").sort("reason")
     contents = tried.group_by(key).agg(
         pl.col("tries").max(),
         is_read=(pl.col("status") == "ok").any(),
-        is_settled=~_PASSED.all(),
+        is_settled=~_IS_RETRYABLE.all(),
         read_after=pl.col("read_at").max(),
     )
     worn_out = worn_out.unique(key, keep="first", maintain_order=True).select(*key, worn_out="reason")
     return contents.join(worn_out, on=key, how="left").with_columns(pl.col("read_after").max().over("uri"))
 
 
-def members(lake: Lake, version: str, date: dt.date) -> pl.DataFrame:
+def shard_members(lake: Lake, version: str, date: dt.date) -> pl.DataFrame:
     """Which `shard` holds (uri, etag): a forced run writes the same shards again instead of packing new ones beside."""
-    tried = rows(lake, version, date, _ATTEMPTED).lazy()
-    return last_read(tried).select("uri", "etag", "shard").collect()
+    tried = rows(lake, version, date, _ATTEMPT_COLUMNS).lazy()
+    return latest_per_uri(tried).select("uri", "etag", "shard").collect()

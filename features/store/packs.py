@@ -48,25 +48,25 @@ class Packer:
         return f"{PREFIX}{digest(data)}.parquet", data
 
 
-def names(lake: Lake, folder: str) -> list[str]:
+def list_packs(lake: Lake, folder: str) -> list[str]:
     """The packs in a folder; an object store is asked for them alone, not for all that lies there."""
     if lake.is_local:
         return [name for name in lake.names(folder) if is_pack(name)]
     found = lake.retry_policy.call(
-        f"listing {lake.at(folder)}", lambda: lake.fs.find(f"{lake.path}/{folder}", prefix=PREFIX)
+        f"listing {lake.uri_of(folder)}", lambda: lake.fs.find(f"{lake.path}/{folder}", prefix=PREFIX)
     )
     return sorted(path.rsplit("/", 1)[-1] for path in found)
 
 
-def shards(lake: Lake, path: str) -> list[str]:
+def list_shards(lake: Lake, path: str) -> list[str]:
     """The shards that a pack holds. Raises FileNotFoundError."""
     return list(row_groups(read_footer(lake.uri, path)))
 
 
-def find(lake: Lake, folder: str, shard: str) -> str | None:
+def find_pack(lake: Lake, folder: str, shard: str) -> str | None:
     """The path of the pack that holds a shard; None where there is none."""
-    paths = (f"{folder}/{name}" for name in names(lake, folder))
-    return next((path for path in paths if shard in shards(lake, path)), None)
+    paths = (f"{folder}/{name}" for name in list_packs(lake, folder))
+    return next((path for path in paths if shard in list_shards(lake, path)), None)
 
 
 def read(lake: Lake, folder: str, shard: str, columns: list[str] | None = None) -> pa.Table:
@@ -74,20 +74,20 @@ def read(lake: Lake, folder: str, shard: str, columns: list[str] | None = None) 
 
     Raises FileNotFoundError.
     """
-    path = find(lake, folder, shard)
+    path = find_pack(lake, folder, shard)
     if path is None:
-        raise FileNotFoundError(lake.at(folder, f"{shard}.parquet"))
+        raise FileNotFoundError(lake.uri_of(folder, f"{shard}.parquet"))
     end = read_footer(lake.uri, path)
     number = row_groups(end)[shard]
     if number is None:
-        return _plain(pq.ParquetFile(_Part(0, b""), metadata=end).schema_arrow.empty_table(), columns)
+        return _without_index(pq.ParquetFile(_FileSlice(0, b""), metadata=end).schema_arrow.empty_table(), columns)
     group = end.row_group(number)
     chunks = [group.column(place) for place in range(group.num_columns)]
     starts = [chunk.dictionary_page_offset or chunk.data_page_offset for chunk in chunks]
     ends = [start + chunk.total_compressed_size for start, chunk in zip(starts, chunks, strict=True)]
     data = lake.read_range(path, min(starts), max(ends))
-    file = pq.ParquetFile(_Part(min(starts), data), metadata=end, pre_buffer=False)
-    return _plain(file.read_row_group(number, columns, use_threads=False), columns)
+    file = pq.ParquetFile(_FileSlice(min(starts), data), metadata=end, pre_buffer=False)
+    return _without_index(file.read_row_group(number, columns, use_threads=False), columns)
 
 
 def tables(lake: Lake, path: str, columns: list[str] | None = None) -> Iterator[tuple[str, pa.Table]]:
@@ -95,18 +95,18 @@ def tables(lake: Lake, path: str, columns: list[str] | None = None) -> Iterator[
     file = pq.ParquetFile(pa.BufferReader(lake.read(path)))
     for shard, number in row_groups(file.metadata).items():
         table = file.schema_arrow.empty_table() if number is None else file.read_row_group(number, columns)
-        yield shard, _plain(table, columns)
+        yield shard, _without_index(table, columns)
 
 
-def take_apart(lake: Lake, folder: str, shard: str) -> None:
+def unpack(lake: Lake, folder: str, shard: str) -> None:
     """Makes loose files of the packs that hold a shard which was written anew: plain readers would see it twice.
 
     Of many that do so at once, none writes over a file that is there.
     """
-    for name in names(lake, folder):
+    for name in list_packs(lake, folder):
         path = f"{folder}/{name}"
         try:
-            if shard not in shards(lake, path):
+            if shard not in list_shards(lake, path):
                 continue
             for other, table in tables(lake, path):
                 sink = io.BytesIO()
@@ -117,13 +117,13 @@ def take_apart(lake: Lake, folder: str, shard: str) -> None:
         lake.remove(path)
 
 
-def _plain(table: pa.Table, columns: Iterable[str] | None) -> pa.Table:
+def _without_index(table: pa.Table, columns: Iterable[str] | None) -> pa.Table:
     """With the metadata that the shard's own file had."""
     metadata = {key: value for key, value in (table.schema.metadata or {}).items() if key != INDEX}
     return (table if columns is None else table.select(columns)).replace_schema_metadata(metadata)
 
 
-class _Part(io.RawIOBase):
+class _FileSlice(io.RawIOBase):
     """A stretch of a file that stands for the whole: nobody reads beside it."""
 
     def __init__(self, start: int, data: bytes) -> None:

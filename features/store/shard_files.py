@@ -20,8 +20,8 @@ from data_contracts.lake.pack_index import is_pack
 from data_contracts.schema.feature_sets import RECORDING_FEATURES
 from features.store import packs
 
-_FILES_AT_A_TIME = 256
-_LOOKS = 8  # a packer takes loose files away, which are then in a pack, and a forced run takes packs apart
+_BATCH_FILES = 256
+_MAX_ATTEMPTS = 8  # a packer takes loose files away, which are then in a pack, and a forced run takes packs apart
 _PAUSE_S = 0.02  # after the first look, and longer after each that follows
 T = TypeVar("T")
 
@@ -45,12 +45,15 @@ def write_shard(
 
 def shards(lake: Lake, version: str, date: dt.date) -> list[str]:
     """The ids of a date's finished shards."""
-    return sorted(_look_again(lambda: _places(lake, version, date)))
+    return sorted(_retry_vanished(lambda: _locate_shards(lake, version, date)))
 
 
 def is_done(lake: Lake, version: str, date: dt.date, shard: str) -> bool:
     place = folder("recordings", version, date)
-    return lake.exists(f"{place}/{shard}.parquet") or _look_again(lambda: packs.find(lake, place, shard)) is not None
+    return (
+        lake.exists(f"{place}/{shard}.parquet")
+        or _retry_vanished(lambda: packs.find_pack(lake, place, shard)) is not None
+    )
 
 
 def versions(lake: Lake, feature_set: str = "recordings") -> list[str]:
@@ -67,7 +70,7 @@ def dates(lake: Lake, version: str) -> list[dt.date]:
 
 def rows(lake: Lake, version: str, date: dt.date, columns: list[str] | None = None) -> pl.DataFrame:
     """Every row of a date's `recordings`, all tries, with the `shard` of each; of a shard written twice, the newer."""
-    return _look_again(lambda: _rows(lake, version, date, columns))
+    return _retry_vanished(lambda: _read_rows(lake, version, date, columns))
 
 
 def read(
@@ -82,26 +85,26 @@ def read(
         except FileNotFoundError:
             return packs.read(lake, place, shard, columns)
 
-    return _look_again(loose_or_packed)
+    return _retry_vanished(loose_or_packed)
 
 
-def _places(lake: Lake, version: str, date: dt.date) -> dict[str, str | None]:
+def _locate_shards(lake: Lake, version: str, date: dt.date) -> dict[str, str | None]:
     """A date's shards, and the pack that holds each; None where it has a file of its own, which wins over any pack."""
     place = folder("recordings", version, date)
     names = lake.names(place)  # loose files sort before packs, and are listed before them
     found: dict[str, str | None] = {}
     for name in filter(is_pack, names):
-        found |= dict.fromkeys(packs.shards(lake, f"{place}/{name}"), f"{place}/{name}")
+        found |= dict.fromkeys(packs.list_shards(lake, f"{place}/{name}"), f"{place}/{name}")
     return found | {name.removesuffix(".parquet"): None for name in names if not is_pack(name)}
 
 
-def _rows(lake: Lake, version: str, date: dt.date, columns: list[str] | None) -> pl.DataFrame:
+def _read_rows(lake: Lake, version: str, date: dt.date, columns: list[str] | None) -> pl.DataFrame:
     wanted = columns or RECORDING_FEATURES.names
-    places = _places(lake, version, date)
+    places = _locate_shards(lake, version, date)
     frames = [pl.DataFrame(RECORDING_FEATURES.empty_table()).with_columns(shard=pl.lit("", pl.String))]
     loose = [path("recordings", version, date, shard) for shard, pack in sorted(places.items()) if pack is None]
-    for first in range(0, len(loose), _FILES_AT_A_TIME):
-        found = lake.read_files(loose[first : first + _FILES_AT_A_TIME], columns)
+    for first in range(0, len(loose), _BATCH_FILES):
+        found = lake.read_files(loose[first : first + _BATCH_FILES], columns)
         frames.append(found.with_columns(shard=pl.col("path").str.extract(r"([0-9a-f]+)\.parquet$")).drop("path"))
     for pack in sorted({pack for pack in places.values() if pack}):
         for shard, table in packs.tables(lake, pack, wanted):
@@ -110,9 +113,9 @@ def _rows(lake: Lake, version: str, date: dt.date, columns: list[str] | None) ->
     return pl.concat(frame.select(*wanted, "shard") for frame in frames)
 
 
-def _look_again(look: Callable[[], T]) -> T:
+def _retry_vanished(look: Callable[[], T]) -> T:
     """What a look at the store found; again where a file that was listed went into a pack before it was read."""
-    for number in range(1, _LOOKS):
+    for number in range(1, _MAX_ATTEMPTS):
         with contextlib.suppress(FileNotFoundError):
             return look()
         time.sleep(_PAUSE_S * number)

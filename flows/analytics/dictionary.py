@@ -10,7 +10,7 @@ from rich.table import Table
 
 from data_contracts.errors import UsageError
 from data_contracts.schema import dictionary, feature_sets, tables
-from data_contracts.schema.tables import PARTITIONED, TABLE_KEYS, UTTERANCE_KEY
+from data_contracts.schema.tables import PARTITIONED_TABLES, TABLE_KEYS, UTTERANCE_KEY
 from flows.analytics.sql import FEATURE_SET_VIEWS
 from flows.terminal.summary import rich_table
 
@@ -64,8 +64,8 @@ def _table(name: str) -> Entry:
     schema = (
         tables.utterances_schema(["<class>"], _DIMENSIONS) if name == "utterances" else getattr(tables, name.upper())
     )
-    key, partition = TABLE_KEYS[name], ("date",) if name in PARTITIONED else ()
-    return Entry(name, "table", dictionary.TABLES[name], key, partition, _columns(name, schema, key))
+    key, partition = TABLE_KEYS[name], ("date",) if name in PARTITIONED_TABLES else ()
+    return Entry(name, "table", dictionary.TABLE_DOCS[name], key, partition, _columns(name, schema, key))
 
 
 def _feature_set(name: str) -> Entry:
@@ -73,7 +73,9 @@ def _feature_set(name: str) -> Entry:
     key = ("uri", "etag", "tries") if feature_set == "recordings" else UTTERANCE_KEY
     schema = pa.schema([*feature_schema(feature_set), *_HIVE])
     columns = _columns(feature_set, schema, (*key, "version"))
-    return Entry(name, "feature set", dictionary.SETS[feature_set], (*key, "version"), ("version", "date"), columns)
+    return Entry(
+        name, "feature set", dictionary.FEATURE_SET_DOCS[feature_set], (*key, "version"), ("version", "date"), columns
+    )
 
 
 def feature_schema(feature_set: str) -> pa.Schema:
@@ -98,7 +100,7 @@ def _columns(name: str, schema: pa.Schema, key: Iterable[str]) -> tuple[Column, 
     return tuple(
         Column(field.name, _kind(field.type), word.unit, word.meaning, field.name in key, field.nullable)
         for field in schema
-        for word in [dictionary.word(name, field.name)]
+        for word in [dictionary.column_doc(name, field.name)]
     )
 
 

@@ -95,7 +95,7 @@ def _unpublished_ledgers(lake: Lake) -> list[tuple[Ledger, dict[str, Any]]]:
             continue
         except (ValueError, KeyError, TypeError) as error:
             raise LakeError(
-                f"expected a run's ledger in {lake.at(path)}, and its sign of life beside it, found something else "
+                f"expected a run's ledger in {lake.uri_of(path)}, and its sign of life beside it, found something else "
                 f"({error!r}): remove that folder"
             ) from error
     return found

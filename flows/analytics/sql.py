@@ -93,6 +93,6 @@ def _translate_error(lake: Lake, error: duckdb.Error, failure: Exception | None)
         return LakeError(f"a file below {lake.uri} was packed or removed while it was read: ask again ({words[-200:]})")
     missing = re.match(r"Catalog Error: Table with name (\w+) does not exist", words)
     if missing and missing[1].lower() in FEATURE_SET_VIEWS:
-        place = lake.at("features", FEATURE_SET_VIEWS[missing[1].lower()])
+        place = lake.uri_of("features", FEATURE_SET_VIEWS[missing[1].lower()])
         return UsageError(f"{place} holds nothing yet; run `undertone backfill`")
     return UsageError(f"{words}\nTables: {', '.join([*TABLE_KEYS, *FEATURE_SET_VIEWS])}")

@@ -83,7 +83,7 @@ class Views:
         return [file.path for file in files]
 
     def _quoted(self, path: str) -> str:
-        return _sql_string(f"{PROTOCOL}://{path}" if self.known is not None else self.lake.at(path))
+        return _sql_string(f"{PROTOCOL}://{path}" if self.known is not None else self.lake.uri_of(path))
 
 
 def _schema(table: str) -> pa.Schema:

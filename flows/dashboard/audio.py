@@ -12,7 +12,7 @@ from data_contracts.errors import CorpusError
 from data_contracts.rejects import Reject
 from features.corpus import objects
 from features.decode.config import SAMPLE_RATE
-from features.decode.recording import windows
+from features.decode.recording import decode_windows
 from features.decode.windows import WINDOW_S, Window
 from features.segmentation.cutting import cut_span, window_range
 from features.segmentation.segments import Span
@@ -54,7 +54,7 @@ def read_span(
         config = replace(config, channels="each")
     first, last = window_range([span])
     found: list[np.ndarray] = []
-    for item in windows(content, config=config, only=(first, last)):
+    for item in decode_windows(content, config=config, only=(first, last)):
         if isinstance(item, Reject):
             raise CorpusError(f"{recording.uri} does not decode: {item.error}; was it overwritten since it was read?")
         if isinstance(item, Window) and item.channel == channel:

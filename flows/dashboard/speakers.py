@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from data_contracts.lake import Lake
-from data_contracts.schema.tables import FORGOTTEN
+from data_contracts.schema.tables import FORGOTTEN_ID
 from flows.dashboard.filters import IN_DAYS, Filters, ask
 
 _MAX_VOICES = 500  # on the map
@@ -68,4 +68,4 @@ def principal_plane(vectors: np.ndarray) -> np.ndarray:  # (n, dim) -> (n, 2)
     return places * np.where(furthest < 0, -1.0, 1.0)
 
 
-_KIND = f"CASE WHEN d.speaker_id = '{FORGOTTEN}' THEN '{FORGOTTEN}' ELSE coalesce(any_value(s.kind), 'found') END"
+_KIND = f"CASE WHEN d.speaker_id = '{FORGOTTEN_ID}' THEN '{FORGOTTEN_ID}' ELSE coalesce(any_value(s.kind), 'found') END"

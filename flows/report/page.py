@@ -82,7 +82,7 @@ def _verdict(facts: Facts) -> Html:
 
 def _docs(facts: Facts) -> list[Html]:
     """Return the link to the Data Docs beside the report."""
-    docs, folder = facts.run["validation"] or "", facts.lake.at(facts.folder) + "/"
+    docs, folder = facts.run["validation"] or "", facts.lake.uri_of(facts.folder) + "/"
     return (
         [join(" (", element("a", "Data Docs", href=docs.removeprefix(folder)), ")")] if docs.startswith(folder) else []
     )

@@ -12,7 +12,7 @@ def write_report(lake: Lake, run: Mapping[str, Any]) -> str:
     """Write the page and return its path; `run` is a row of `flows.analytics.runs.HISTORY`."""
     path = f"{validation_folder(run['run_id'])}/report.html"
     lake.write(path, render_report(lake, run).encode())
-    return lake.at(path)
+    return lake.uri_of(path)
 
 
 def render_report(lake: Lake, run: Mapping[str, Any]) -> str:

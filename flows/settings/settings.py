@@ -163,7 +163,7 @@ class Settings(NotificationSettings):
         """Open the model registry of `lake`."""
         from models.registry.mlflow_registry import Registry
 
-        return Registry(self.registry_uri(lake), lake.at("registry", "artifacts"))
+        return Registry(self.registry_uri(lake), lake.uri_of("registry", "artifacts"))
 
     def registry_uri(self, lake: "Lake") -> str:
         """Return MLflow's address: as set, beside a local lake, or one for each lake in the user's state folder."""
@@ -171,7 +171,7 @@ class Settings(NotificationSettings):
         if chosen:
             return chosen
         if lake.is_local:
-            return f"sqlite:///{lake.at('registry', 'mlflow.db')}"
+            return f"sqlite:///{lake.uri_of('registry', 'mlflow.db')}"
         name = hashlib.sha256(lake.uri.encode()).hexdigest()[:12]
         state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
         return f"sqlite:///{state / 'undertone' / name / 'mlflow.db'}"

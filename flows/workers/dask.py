@@ -76,7 +76,7 @@ def start_cluster(settings: Settings) -> RunningCluster:
         )
     client = Client(local, set_as_default=False)
     if kind == "processes":
-        client.register_plugin(KeepMemory(resources.freed_bytes))
+        client.register_plugin(KeepMemory(resources.allocator_cache_bytes))
 
     def close() -> None:
         client.close()

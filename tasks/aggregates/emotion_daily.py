@@ -2,15 +2,15 @@
 
 import polars as pl
 
-from data_contracts.schema.tables import FORGOTTEN, UTTERANCE_KEY
+from data_contracts.schema.tables import FORGOTTEN_ID, UTTERANCE_KEY
 from tasks.aggregates.intervals import mean_by
 
 _SPEECH_S = (pl.col("end_s") - pl.col("start_s")).sort_by(UTTERANCE_KEY).sum()  # in one order: float sums stay the same
 _TOTALS = {"n_utterances": pl.len().cast(pl.Int64), "speech_s": _SPEECH_S}
 _HAS_EMOTION = pl.col("emotion").is_not_null()
 _SPEAKER_KIND = (
-    pl.when(pl.col("speaker_id") == FORGOTTEN)
-    .then(pl.lit(FORGOTTEN))
+    pl.when(pl.col("speaker_id") == FORGOTTEN_ID)
+    .then(pl.lit(FORGOTTEN_ID))
     .when("speaker_known")
     .then(pl.lit("enrolled"))
     .otherwise(pl.lit("found"))

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from data_contracts.rejects import Unscored
+from data_contracts.rejects import UnscoredReason
 from data_contracts.schema.tables import QUALITY_MEASURES
 
 _BY = ["date", "source"]
@@ -33,7 +33,7 @@ def quality_daily(recordings: pl.DataFrame, utterances: pl.DataFrame) -> pl.Data
             **spread,
         )
     )
-    little = pl.col("emotion_reason") == str(Unscored.TOO_LITTLE_SPEECH)
+    little = pl.col("emotion_reason") == str(UnscoredReason.TOO_LITTLE_SPEECH)
     said = utterances.group_by(_BY).agg(n_utterances=pl.len().cast(pl.Int64), n_abstained=little.sum().cast(pl.Int64))
     counts = ("n_recordings", "n_ok", "n_rejected", "seconds", "speech_s", "n_utterances", "n_abstained")
     return (

@@ -5,8 +5,8 @@ from typing import Any
 
 import polars as pl
 
-from data_contracts.expectations.suites import COUNTED, DRIFTED, ROUNDING_S
-from data_contracts.rejects import Unscored
+from data_contracts.expectations.suites import DRIFTED_COLUMN, ROUNDING_S, TABLES_WITHOUT_SUITE
+from data_contracts.rejects import UnscoredReason
 from data_contracts.schema.tables import EMOTION_DAILY, PLAN, TABLE_KEYS
 from features.store import shard_files
 from tasks.aggregates.drift import drift_message
@@ -30,7 +30,7 @@ def _touched_dates(run: Run) -> list[dt.date]:
 def count_broken_keys(tables: dict[str, pl.DataFrame]) -> int:
     """Rows of `COUNTED` tables whose key is null in part, or another's too."""
     broken = 0
-    for table in COUNTED:
+    for table in TABLES_WITHOUT_SUITE:
         keys = tables[table].select(TABLE_KEYS[table])
         broken += int(keys.select(pl.any_horizontal(pl.all().is_null()).sum()).item())
         broken += int(keys.is_duplicated().sum())
@@ -52,7 +52,7 @@ def with_recording_lengths(run: Run, utterances: pl.DataFrame) -> pl.DataFrame:
     explained = pl.col("emotion_reason").is_not_null()
     right = pl.when(explained).then(~pl.any_horizontal(scored)).otherwise(pl.all_horizontal(scored))
     told = [pl.col(name).is_finite().fill_null(False) for name in run.dimensions]
-    little = (pl.col("emotion_reason") == str(Unscored.TOO_LITTLE_SPEECH)).fill_null(False)
+    little = (pl.col("emotion_reason") == str(UnscoredReason.TOO_LITTLE_SPEECH)).fill_null(False)
     if told:
         right &= pl.when(little).then(~pl.any_horizontal(told)).otherwise(pl.all_horizontal(told))
     return utterances.join(lengths, on="recording_id", how="left").with_columns(
@@ -83,7 +83,7 @@ def reconcile(
         "utterances_missing": int(counted["n_segments"].sum() or 0) - utterances.height,
         "daily_utterances_missing": int((own["len"] > own["n_utterances"].fill_null(0)).sum()),
         "daily_keys_broken": count_broken_keys(tables),
-        DRIFTED: drift_message(tables["drift"], _touched_dates(run)),
+        DRIFTED_COLUMN: drift_message(tables["drift"], _touched_dates(run)),
         "volume_ratio": _utterances_a_day(daily) / past_volume if past_volume and daily.height else None,
         "lost_share": lost / max(1, lost + utterances.height),
     }

@@ -12,7 +12,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 from data_contracts.errors import LakeError, TransientError, UndertoneError
 from data_contracts.lake import Lake
 from data_contracts.object_store.error_translation import translate_errors
-from data_contracts.schema.tables import PARTITIONED, TABLE_KEYS
+from data_contracts.schema.tables import PARTITIONED_TABLES, TABLE_KEYS
 
 RUN_ID, ATTEMPT = "undertone.run_id", "undertone.attempt"
 _HARMLESS = ("OPTIMIZE", "VACUUM")  # they change no row
@@ -43,7 +43,7 @@ def commit(lake: Lake, change: Change, stamp: dict[str, str], *, since: int | No
     if target is not None and is_stamped(target, stamp, since):
         return
     try:
-        with translate_errors(doing := f"publishing {lake.at('analytics', change.table)}"):
+        with translate_errors(doing := f"publishing {lake.uri_of('analytics', change.table)}"):
             _write(lake, target, change, CommitProperties(custom_metadata=stamp, max_commit_retries=100))
     except (DeltaError, UndertoneError) as error:
         there = lake.delta(change.table)
@@ -71,10 +71,10 @@ def _write(lake: Lake, target: DeltaTable | None, change: Change, properties: Co
     rows = _nullable(change.rows)
     if target is None:
         write_deltalake(
-            lake.at("analytics", change.table),
+            lake.uri_of("analytics", change.table),
             rows,
             mode="error",
-            partition_by=["date"] if change.table in PARTITIONED else None,
+            partition_by=["date"] if change.table in PARTITIONED_TABLES else None,
             storage_options=lake.storage_options,
             commit_properties=properties,
         )

@@ -41,7 +41,7 @@ def compact_table(lake: Lake, table: str, delta: DeltaTable, keep_days: int, *, 
             _shorten_log(lake, table, delta)
     except DeltaError as error:
         raise LakeError(
-            f"maintaining {lake.at('analytics', table)}: {error}; what was done stays, run it again"
+            f"maintaining {lake.uri_of('analytics', table)}: {error}; what was done stays, run it again"
         ) from error
     did = [] if len(before) == len(after) else ["would be compacted" if dry_run else "compacted"]
     if n_gone:

@@ -42,7 +42,7 @@ class HeldLock:
         if newest != [self.number]:
             raise PublishConflict(
                 f"run {self.holder} gave no sign of life for {_STALE_S:.0f} s (its machine slept, or did not reach the "
-                f"lake) and lost {self.lake.at(paths.PUBLISH_LOCK)}; nothing is lost: run again"
+                f"lake) and lost {self.lake.uri_of(paths.PUBLISH_LOCK)}; nothing is lost: run again"
             )
 
 
@@ -84,8 +84,8 @@ def _acquire(lake: Lake, holder: str, patience_s: float) -> HeldLock:
             _own_tokens.discard(held.token)
         elif now - began >= patience_s:
             raise LakeError(
-                f"{lake.at(paths.lock_file(newest))}: run {claim['holder']} publishes since {claim['since']}, by the "
-                f"clock of {claim['place']['host']}; wait for it, or end it"
+                f"{lake.uri_of(paths.lock_file(newest))}: run {claim['holder']} publishes since {claim['since']}, by "
+                f"the clock of {claim['place']['host']}; wait for it, or end it"
             )
         else:
             time.sleep(_POLL_S)

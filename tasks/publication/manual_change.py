@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from data_contracts.lake import Lake
 from data_contracts.lake.snapshot import newest_versions
-from data_contracts.schema.tables import BY_DAY
+from data_contracts.schema.tables import DAILY_TABLES
 from tasks.publication.publish import publish_lock, publish_staged
 from tasks.publication.roll_forward import roll_forward_dead_runs
 from tasks.run import staging_paths as paths
@@ -52,7 +52,7 @@ def publish_manual_change(lake: Lake, flow: str, make: Callable[[str], ManualCha
 
 def _where(change: ManualChange) -> dict[str, list[str]]:
     """The dates of utterances that a person changes: they stay on them."""
-    places = {table: list(change.days) for table in BY_DAY if table in change.tables}
+    places = {table: list(change.days) for table in DAILY_TABLES if table in change.tables}
     rows = change.tables.get("utterances")
     if rows is not None:
         places["utterances"] = rows["date"].to_pylist()

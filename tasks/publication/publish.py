@@ -10,7 +10,7 @@ from data_contracts.errors import PublishConflict
 from data_contracts.lake import Lake
 from data_contracts.lake.conditional_writes import require_conditional_writes
 from data_contracts.lake.snapshot import move_pointer, newest_versions
-from data_contracts.schema.tables import BY_DAY, PUBLISHED, RUNS
+from data_contracts.schema.tables import DAILY_TABLES, RUNS, STAGED_TABLES
 from tasks.publication.commit import ATTEMPT, RUN_ID, Change, commit, commits
 from tasks.publication.lock import HeldLock, hold_lock
 from tasks.run import staging_paths as paths
@@ -32,7 +32,7 @@ def publish_staged(held: HeldLock, ledger: Ledger, base: dict[str, int], *, is_l
     lake = held.lake
     with ledger.timed("publish"):
         dates = _staged_dates(lake, ledger.run_id)
-        for table in PUBLISHED:
+        for table in STAGED_TABLES:
             if lake.exists(paths.table(ledger.run_id, table)):  # an amendment stages what it changes
                 change = _staged_change(lake, ledger.run_id, table, dates.get(table))
                 held.check()
@@ -42,7 +42,7 @@ def publish_staged(held: HeldLock, ledger: Ledger, base: dict[str, int], *, is_l
 
 def _staged_change(lake: Lake, run_id: str, table: str, dates: list[dt.date] | None) -> Change:
     rows = lake.read_parquet(paths.table(run_id, table))
-    if table in BY_DAY:
+    if table in DAILY_TABLES:
         return Change(table, rows, dates=dates or _legacy_dates(lake, run_id), replace=True)
     gone = paths.deletes(run_id, table)
     return Change(table, rows, gone=lake.read_parquet(gone) if lake.exists(gone) else None, dates=dates)

@@ -42,6 +42,6 @@ def _roll_forward_run(held: HeldLock, run_id: str) -> bool:
     except LakeError as error:
         raise LakeError(
             f"finishing run {run_id}, which died publishing: {error}; to go on without it, move "
-            f"{lake.at(paths.folder(run_id))} away"
+            f"{lake.uri_of(paths.folder(run_id))} away"
         ) from error
     return True

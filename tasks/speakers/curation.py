@@ -16,7 +16,7 @@ from data_contracts.expectations.validation import validate
 from data_contracts.lake import Lake
 from data_contracts.schema.tables import (
     EMOTION_DAILY,
-    FORGOTTEN,
+    FORGOTTEN_ID,
     RECORDINGS,
     SPEAKER_DAILY,
     SPEAKERS,
@@ -122,7 +122,7 @@ def forget(lake: Lake, who: str) -> Row:
         people = load_speakers(lake)
         row = find_speaker(people, who, merged=True)
         ids = [row["speaker_id"], *people.filter(pl.col("merged_into") == row["speaker_id"])["speaker_id"]]
-        of_nobody = _now(ids, FORGOTTEN, known=False)
+        of_nobody = _now(ids, FORGOTTEN_ID, known=False)
         said = _said_by(lake, ids).with_columns(speaker_score=pl.lit(0.0), **of_nobody).collect()
         changed.update(speaker_id=row["speaker_id"], n_voices=len(ids), n_utterances=len(said))
         change = _with_days(lake, {"speakers": _table([])}, said, _published(lake).with_columns(**of_nobody))

@@ -8,7 +8,7 @@ import polars as pl
 
 from data_contracts.errors import UsageError
 from data_contracts.lake import Lake
-from data_contracts.schema.tables import FORGOTTEN, SPEAKERS
+from data_contracts.schema.tables import FORGOTTEN_ID, SPEAKERS
 
 Row = dict[str, Any]
 
@@ -70,7 +70,7 @@ def slug(name: str) -> str:
     speaker_id = re.sub(r"[\W_]+", "-", name.casefold()).strip("-")
     if not speaker_id:
         raise UsageError(f"a speaker's name needs a letter or a digit; found {name!r}")
-    if speaker_id == FORGOTTEN:
+    if speaker_id == FORGOTTEN_ID:
         raise UsageError(f"{name!r} stands for speakers who were forgotten; choose another name")
     return speaker_id
 

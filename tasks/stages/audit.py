@@ -2,9 +2,9 @@
 
 import polars as pl
 
-from data_contracts.expectations.suites import COUNTED
+from data_contracts.expectations.suites import TABLES_WITHOUT_SUITE
 from data_contracts.expectations.validation import Verdict, validate
-from data_contracts.schema.tables import PUBLISHED
+from data_contracts.schema.tables import STAGED_TABLES
 from tasks.aggregates.reconciliation import reconcile, with_recording_lengths, with_unexplained
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
@@ -18,8 +18,8 @@ def audit(run: Run, waiting: PendingRecordings, n_uncounted: int) -> Verdict:
 
     `n_uncounted` are planned objects that no worker has counted.
     """
-    tables = {table: pl.DataFrame(run.lake.read_parquet(paths.table(run.id, table))) for table in PUBLISHED}
-    frames = {name: frame.to_pandas() for name, frame in tables.items() if name not in COUNTED}
+    tables = {table: pl.DataFrame(run.lake.read_parquet(paths.table(run.id, table))) for table in STAGED_TABLES}
+    frames = {name: frame.to_pandas() for name, frame in tables.items() if name not in TABLES_WITHOUT_SUITE}
     frames["recordings"] = with_unexplained(tables["recordings"]).to_pandas()
     frames["utterances"] = with_recording_lengths(run, tables["utterances"]).to_pandas()
     frames["run"] = pl.DataFrame([reconcile(run, waiting, n_uncounted, tables)]).to_pandas()
@@ -37,4 +37,4 @@ def audit(run: Run, waiting: PendingRecordings, n_uncounted: int) -> Verdict:
 
 def docs_uri(run: Run) -> str:
     """Where a person opens the Data Docs."""
-    return run.lake.at(run.validation, "docs", "index.html")
+    return run.lake.uri_of(run.validation, "docs", "index.html")

@@ -7,7 +7,7 @@ import polars as pl
 
 from data_contracts.errors import UsageError
 from features.corpus.layout import Corpus
-from features.corpus.listing import by_folder, list_pages
+from features.corpus.listing import is_grouped_by_date, list_pages
 from features.store import history as store_history
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
@@ -41,7 +41,7 @@ def discover(run: Run) -> Discovery:
 
 def listed(run: Run, corpus: Corpus) -> Iterator[tuple[dt.date, Iterator[pl.DataFrame]]]:
     """Every date's objects, in parts; where pages are of many dates, or a date is large, they wait in staging."""
-    spool, in_turn = DateSpool(run.lake, paths.listed(run.id)), by_folder(corpus, run.dates)
+    spool, in_turn = DateSpool(run.lake, paths.listed(run.id)), is_grouped_by_date(corpus, run.dates)
     for page in list_pages(corpus, run.dates):
         if in_turn and spool.dates not in ([], [page["date"][0]]):
             yield from spool.take_all()

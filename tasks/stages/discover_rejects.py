@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import polars as pl
 
 from data_contracts.errors import UsageError
-from features.corpus.object_frames import of_objects
+from features.corpus.object_frames import from_objects
 from features.store import history
 from tasks.run.context import Run
 from tasks.stages.stage import stage_named
@@ -26,7 +26,7 @@ def discover_rejects(run: Run) -> Discovery:
         raise UsageError("a retry needs a corpus, and a choice among the rejects")
     rows = matching_rejects(run.lake, run.retry, run.dates)
     with ThreadPoolExecutor(16, thread_name_prefix="stat") as pool:
-        items = of_objects(pool.map(refresh_object, rows, [run.corpus] * len(rows)))
+        items = from_objects(pool.map(refresh_object, rows, [run.corpus] * len(rows)))
     writer, left_alone, n_again = FoundWriter(run), Counter[str](), 0
     for (date,), own in items.partition_by("date", as_dict=True).items():
         known = join_history(own.lazy(), history.history(run.lake, run.feature_version, date)).collect()

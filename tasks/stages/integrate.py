@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from data_contracts.schema.tables import BY_DAY, UTTERANCE_KEY
+from data_contracts.schema.tables import DAILY_TABLES, UTTERANCE_KEY
 from tasks.aggregates.daily import daily_tables
 from tasks.aggregates.speaker_totals import update_speaker_totals
 from tasks.run import staging_paths as paths
@@ -52,7 +52,12 @@ def integrate(run: Run, waiting: PendingRecordings) -> StagedCounts:
         run.lake.write_parquet(paths.table(run.id, table), cast_to_schema(frame, table, run).to_arrow())
     for table, frame in deletes.items():
         run.lake.write_parquet(paths.deletes(run.id, table), frame.to_arrow())
-    places = {"utterances": said_on, "recordings": read_on, **dict.fromkeys(BY_DAY, days), "drift": compared.to_frame()}
+    places = {
+        "utterances": said_on,
+        "recordings": read_on,
+        **dict.fromkeys(DAILY_TABLES, days),
+        "drift": compared.to_frame(),
+    }
     run.lake.write_json(
         paths.dates(run.id),
         {table: [day.isoformat() for day in sorted(set(rows["date"]))] for table, rows in places.items()},

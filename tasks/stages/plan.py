@@ -7,7 +7,7 @@ import polars as pl
 
 from data_contracts.records import ShardRef
 from features.corpus import shard_plan
-from features.corpus.object_frames import KEY
+from features.corpus.object_frames import OBJECT_KEY
 from features.store import history
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
@@ -29,7 +29,7 @@ def plan(run: Run, found: Discovery, *, n_workers: int) -> list[ShardRef]:
             whole, rest = _split_complete_shards(run, date, pl.concat(parts))
             refs += _rewrite_plans(run, folder, whole)
             parts = iter([rest])
-        for objects, ends in shard_plan.packed(parts, most_bytes=most):
+        for objects, ends in shard_plan.split_shards(parts, most_bytes=most):
             ids = shard_plan.shard_ids(objects, ends, run.feature_version)
             refs += shard_plan.write_plans(run.lake, folder, objects, ends, ids)
     return refs
@@ -40,10 +40,12 @@ def _split_complete_shards(run: Run, date: dt.date, objects: pl.DataFrame) -> tu
 
     Returns the objects of such shards, with `shard`, and the others.
     """
-    home = history.members(run.lake, run.feature_version, date)
-    gone = home.join(objects, on=KEY, how="anti").select("shard").unique()
+    home = history.shard_members(run.lake, run.feature_version, date)
+    gone = home.join(objects, on=OBJECT_KEY, how="anti").select("shard").unique()
     whole = home.join(gone, on="shard", how="anti")
-    return objects.join(whole, on=KEY, how="inner").sort("shard", *KEY), objects.join(whole, on=KEY, how="anti")
+    return objects.join(whole, on=OBJECT_KEY, how="inner").sort("shard", *OBJECT_KEY), objects.join(
+        whole, on=OBJECT_KEY, how="anti"
+    )
 
 
 def _rewrite_plans(run: Run, folder: str, whole: pl.DataFrame) -> list[ShardRef]:

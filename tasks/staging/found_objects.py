@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from features.corpus import object_frames
-from features.corpus.object_frames import KEY
+from features.corpus.object_frames import OBJECT_KEY
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
 
@@ -43,7 +43,7 @@ class FoundWriter:
     def write(self, date: dt.date, objects: pl.DataFrame) -> None:
         if objects.is_empty():
             return
-        once = objects.unique(KEY, keep="last").sort(KEY)
+        once = objects.unique(OBJECT_KEY, keep="last").sort(OBJECT_KEY)
         number = self.parts.get(date, 0)
         self._run.lake.write_parquet(paths.found(self._run.id, date, number), object_frames.to_arrow(once))
         self.parts[date] = number + 1
@@ -58,14 +58,16 @@ def read_found(run: Run, found: Discovery, date: dt.date) -> Iterator[pl.DataFra
     parts = (_read_part(run, date, number) for number in range(found.parts[date]))
     if _in_order(run, found, date):
         return parts
-    return iter([pl.concat(parts).unique(KEY, keep="last").sort(KEY)])
+    return iter([pl.concat(parts).unique(OBJECT_KEY, keep="last").sort(OBJECT_KEY)])
 
 
 def _in_order(run: Run, found: Discovery, date: dt.date) -> bool:
     if found.parts[date] == 1:
         return True
-    tables = (run.lake.read_parquet(paths.found(run.id, date, number), KEY) for number in range(found.parts[date]))
-    bounds = [tuple(table[name][place].as_py() for name in KEY) for table in tables for place in (0, -1)]
+    tables = (
+        run.lake.read_parquet(paths.found(run.id, date, number), OBJECT_KEY) for number in range(found.parts[date])
+    )
+    bounds = [tuple(table[name][place].as_py() for name in OBJECT_KEY) for table in tables for place in (0, -1)]
     return all(last < first for last, first in zip(bounds[1::2], bounds[2::2], strict=False))
 
 

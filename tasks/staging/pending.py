@@ -40,7 +40,7 @@ def take_dates(run: Run, rest: list[dt.date]) -> pl.DataFrame:
             break
         frames.append(following)
         rest.pop(0)
-    return history.last_read(pl.concat(frames).lazy()).collect()
+    return history.latest_per_uri(pl.concat(frames).lazy()).collect()
 
 
 def shards_by_date(pending: pl.DataFrame) -> dict[dt.date, list[str]]:

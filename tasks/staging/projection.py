@@ -40,7 +40,7 @@ def recordings(lake: Lake, days: pl.Series, staged: pl.DataFrame, sources: Sourc
 def recordings_with_sources(recordings: pl.DataFrame, sources: Sources) -> pl.DataFrame:
     """`source` where a row has none yet; needs uri, date and attributes."""
     rows = recordings.select("uri", "date", "attributes").iter_rows()
-    named = pl.Series("source", [sources.of(*row) for row in rows], pl.String)
+    named = pl.Series("source", [sources.source_of(*row) for row in rows], pl.String)
     if "source" not in recordings.columns:
         return recordings.with_columns(named)
     return recordings.with_columns(source=pl.col("source").fill_null(named))
@@ -63,7 +63,7 @@ def utterances_with_sources(
     any_of_them = elsewhere.unique("recording_id", keep="first").select("recording_id", other="source")
     return (
         found.join(any_of_them, on="recording_id", how="left")
-        .with_columns(source=pl.coalesce("source", "other", pl.lit(tables.UNKNOWN)))
+        .with_columns(source=pl.coalesce("source", "other", pl.lit(tables.UNKNOWN_SOURCE)))
         .drop("other")
     )
 

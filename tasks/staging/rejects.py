@@ -10,7 +10,7 @@ from data_contracts.errors import CorpusError, UsageError
 from data_contracts.lake import Lake
 from data_contracts.records import AudioObject
 from data_contracts.schema import tables
-from features.corpus.filesystem import look_at
+from features.corpus.filesystem import stat_object
 from features.corpus.layout import Corpus, date_in_path
 from tasks.run.context import RejectFilter
 
@@ -42,7 +42,7 @@ def refresh_object(row: dict[str, Any], corpus: Corpus) -> AudioObject:
     One that has not changed keeps its date, under which its history lies.
     """
     try:
-        item = look_at(row["uri"], row["date"], corpus.retry_policy)
+        item = stat_object(row["uri"], row["date"], corpus.retry_policy)
     except (FileNotFoundError, CorpusError):
         modified = row["modified"] or dt.datetime.fromtimestamp(0, dt.UTC)
         item = AudioObject(row["uri"], row["etag"], row["bytes"] or 0, row["date"], modified)

@@ -3,7 +3,7 @@
 import polars as pl
 
 from features.corpus import object_frames
-from features.corpus.object_frames import KEY
+from features.corpus.object_frames import OBJECT_KEY
 
 
 def select_unread(
@@ -34,7 +34,7 @@ def join_history(objects: pl.LazyFrame, history: pl.DataFrame) -> pl.LazyFrame:
     last = history.lazy().group_by("uri").agg(read_before=pl.col("read_after").first())
     told = history.lazy().drop("read_after").rename({"tries": "tries_before"})
     return (
-        objects.join(told, on=KEY, how="left", maintain_order="left")
+        objects.join(told, on=OBJECT_KEY, how="left", maintain_order="left")
         .join(last, on="uri", how="left", maintain_order="left")
         .with_columns(read_after=pl.max_horizontal("read_after", "read_before"))
     )

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from data_contracts.errors import ModelError
-from data_contracts.rejects import Unscored
+from data_contracts.rejects import UnscoredReason
 from data_contracts.schema.tables import UTTERANCE_KEY
 from features.dsp.gemaps import EGEMAPS_NAMES
 from models import serving
@@ -50,7 +50,7 @@ def score_one(run: Run, date: dt.date, shard: str) -> int:
     rows, scores = _scores(run, date, shard)
     names = [*(f"score_{label}" for label in run.classes), *run.dimensions]
     columns = {name: pl.Series(scores[:, index]) for index, name in enumerate(names)}
-    unnamed = pl.lit(None if run.classes else str(Unscored.NO_CLASSES), pl.String)
+    unnamed = pl.lit(None if run.classes else str(UnscoredReason.NO_CLASSES), pl.String)
     enough = pl.col("voiced_s") >= MIN_VOICED_S
     table = (
         rows.with_columns(**columns)
@@ -58,7 +58,7 @@ def score_one(run: Run, date: dt.date, shard: str) -> int:
         .select(
             *UTTERANCE_KEY,
             *(pl.when(enough).then(pl.col(name)).alias(name) for name in columns),
-            emotion_reason=pl.when(~enough).then(pl.lit(str(Unscored.TOO_LITTLE_SPEECH))).otherwise(unnamed),
+            emotion_reason=pl.when(~enough).then(pl.lit(str(UnscoredReason.TOO_LITTLE_SPEECH))).otherwise(unnamed),
         )
     )
     run.lake.write_parquet(paths.scores(run.id, date, shard), table.to_arrow())

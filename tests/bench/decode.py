@@ -32,10 +32,10 @@ from end_to_end import ROOT, SAMPLE, SHARED, machine
 from data_contracts.lake import Lake
 from data_contracts.rejects import Reject
 from features.corpus import shard_plan
-from features.corpus.filesystem import look_at
+from features.corpus.filesystem import stat_object
 from features.decode.config import AudioConfig
 from features.decode.open import open_stream
-from features.decode.recording import windows
+from features.decode.recording import decode_windows
 from features.extraction.config import FeatureConfig
 from features.extraction.shard import extract_shard
 from features.extraction.utterances import Embedder
@@ -145,7 +145,7 @@ def _decoded(data: bytes, _: Path) -> str | None:
 
 
 def _prepared(data: bytes, _: Path) -> str | None:
-    *_windows, last = windows(data, config=AudioConfig())
+    *_windows, last = decode_windows(data, config=AudioConfig())
     return f"rejected: {last.reason}" if isinstance(last, Reject) else None
 
 
@@ -183,7 +183,7 @@ def _extracted(name: str, files: list[bytes]) -> None:
         for number, piece in enumerate(files):
             path = Path(folder) / f"{number}.bin"
             path.write_bytes(piece)
-            items.append(look_at(str(path), None))
+            items.append(stat_object(str(path), None))
         lake = Lake(f"{folder}/lake")
         embedders = {"embeddings": _speaker()}
         for version in ("warm", "measured"):

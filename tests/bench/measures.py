@@ -17,7 +17,7 @@ from end_to_end import machine
 
 from features.decode.conditioning import DenoiseConfig, denoise, remove_dc
 from features.quality.bandwidth import BandwidthMeter
-from features.quality.dual_mono import DualMono
+from features.quality.dual_mono import DualMonoDetector
 from features.quality.loudness import LoudnessMeter
 from features.segmentation.energy_vad import energy_probabilities
 from features.segmentation.silero_vad import speech_probabilities
@@ -65,7 +65,7 @@ def bandwidth(samples: np.ndarray, rate: int) -> None:
 
 
 def dual_mono(samples: np.ndarray, rate: int) -> None:
-    meter = DualMono(rate, samples.shape[1])
+    meter = DualMonoDetector(rate, samples.shape[1])
     for block in blocks(samples):
         meter.add(block)
     meter.is_dual_mono()

@@ -66,7 +66,7 @@ def measure(lake: Lake, dates: tuple[dt.date, ...], n_objects: int, a_date: int,
     tasks.stages.discover.select_unread = clock.timed("anti-join", tasks.stages.discover.to_read)
     FoundWriter.write = clock.timed("write down what is fresh", FoundWriter.write)
     tasks.plan.read_found = clock.ticking("read what is fresh", tasks.plan.read_found)
-    shard_plan.pack = clock.timed("pack", shard_plan.pack)
+    shard_plan.shard_ends = clock.timed("pack", shard_plan.shard_ends)
     shard_plan.shard_ids = clock.timed("ids", shard_plan.shard_ids)
     shard_plan.write_plans = clock.timed("write plans", shard_plan.write_plans)
     nobody = ModelRef("none", "1", "", "0" * 8)
@@ -138,7 +138,7 @@ class Made:
         started = time.perf_counter()
         for place, date in enumerate(dates):
             if place > 1:
-                shutil.rmtree(self.lake.at(shard_files.folder("recordings", VERSION, dates[place - 2])))
+                shutil.rmtree(self.lake.uri_of(shard_files.folder("recordings", VERSION, dates[place - 2])))
             objects = self.objects(date, place * self.a_date, min(self.n_objects, (place + 1) * self.a_date))
             self.write_history(date, objects.gather_every(2))
             yield from objects.iter_slices(PAGE)

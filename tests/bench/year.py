@@ -164,7 +164,7 @@ def commit(
     lake: Lake, tables: dict[str, DeltaTable], name: str, rows: pl.DataFrame, by: list[str] | None = None
 ) -> None:
     if name not in tables:
-        uri, options = lake.at("analytics", name), lake.storage_options
+        uri, options = lake.uri_of("analytics", name), lake.storage_options
         write_deltalake(uri, rows.to_arrow(), partition_by=by, storage_options=options)
         tables[name] = DeltaTable(uri, storage_options=options)
     else:
@@ -190,7 +190,7 @@ class Query:
 
 def queries(lake: Lake, nights: int) -> dict[str, Query]:
     day = FIRST + dt.timedelta(nights // 2)
-    egemaps = lake.at("features", "egemaps", "*", "*", "*.parquet")
+    egemaps = lake.uri_of("features", "egemaps", "*", "*", "*.parquet")
     loudness = "loudness_sma3_amean"
     said = {
         "a day's utterances": ("utterances", f"SELECT * FROM utterances WHERE date = DATE '{day}'"),

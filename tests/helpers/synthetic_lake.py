@@ -233,10 +233,10 @@ def _write(lake: Lake, table: str, rows: pl.DataFrame, instead_of: dt.date | Non
         for name in schema
     ]
     made = pa.table(columns, schema=pa.schema([field.with_nullable(True) for field in schema]))
-    partition = ["date"] if table in tables.PARTITIONED else None
+    partition = ["date"] if table in tables.PARTITIONED_TABLES else None
     how = {"mode": "append"} if instead_of is None else {"mode": "overwrite", "predicate": f"date = '{instead_of}'"}
     write_deltalake(
-        lake.at("analytics", table), made, partition_by=partition, storage_options=lake.storage_options, **how
+        lake.uri_of("analytics", table), made, partition_by=partition, storage_options=lake.storage_options, **how
     )
 
 

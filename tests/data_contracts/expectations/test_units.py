@@ -5,7 +5,7 @@ import re
 import pytest
 
 from data_contracts.expectations.suites import suites
-from data_contracts.schema.dictionary import word
+from data_contracts.schema.dictionary import column_doc
 from data_contracts.schema.tables import RECORDINGS, utterances_schema
 
 CLASSES = ("anger", "neutral")
@@ -27,9 +27,9 @@ def _audited() -> list[tuple[str, str, float, float]]:
 
 @pytest.mark.parametrize(("table", "column", "low", "high"), _audited(), ids=str)
 def test_a_range_that_is_audited_is_the_dictionary_s(table, column, low, high):
-    stated = _RANGE.fullmatch(word(table, column).unit)
+    stated = _RANGE.fullmatch(column_doc(table, column).unit)
     assert stated, (
-        f"{table}.{column}: expected a unit of the form '{low} to {high}', found {word(table, column).unit!r}"
+        f"{table}.{column}: expected a unit of the form '{low} to {high}', found {column_doc(table, column).unit!r}"
     )
     assert (float(stated[1]), float(stated[2])) == (low, high)
 

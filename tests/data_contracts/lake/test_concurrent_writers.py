@@ -32,7 +32,7 @@ acknowledged = []
 for n in range(8):
     row, patient = pa.table({{"who": [who], "n": [n]}}), CommitProperties(max_commit_retries=100)
     where = dict(storage_options=lake.storage_options, commit_properties=patient)
-    write_deltalake(lake.at("analytics", "runs"), row, mode="append", **where)
+    write_deltalake(lake.uri_of("analytics", "runs"), row, mode="append", **where)
     acknowledged.append([who, n])
 print(json.dumps(acknowledged))
 """
@@ -72,7 +72,7 @@ def test_of_many_writers_at_once_no_acknowledged_row_is_lost(s3, at_once):
     """Stores that ignore If-None-Match, and one that was not atomic, lost a tenth of the rows without an error."""
     lake = lakes.open(f"s3://{s3}/lake")
     nobody = pa.schema([("who", pa.int64()), ("n", pa.int64())]).empty_table()  # delta-rs stops some who create at once
-    write_deltalake(lake.at("analytics", "runs"), nobody, storage_options=lake.storage_options)
+    write_deltalake(lake.uri_of("analytics", "runs"), nobody, storage_options=lake.storage_options)
     acknowledged = [tuple(row) for rows in at_once(_APPEND, 3) for row in rows]
     rows = lake.scan("runs").select("who", "n").collect().rows()
     assert sorted(rows) == sorted(acknowledged)

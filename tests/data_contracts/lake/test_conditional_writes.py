@@ -6,12 +6,12 @@ from helpers.faulty_s3 import Fault
 from data_contracts import lake as lakes
 from data_contracts.errors import LakeError
 from data_contracts.lake import conditional_writes
-from data_contracts.lake.conditional_writes import broken_condition, require_conditional_writes
+from data_contracts.lake.conditional_writes import find_broken_condition, require_conditional_writes
 
 
 @pytest.fixture
 def lake(s3, faulty, monkeypatch):
-    monkeypatch.setattr(conditional_writes, "_proven", set())
+    monkeypatch.setattr(conditional_writes, "_checked", set())
     return lakes.open(f"s3://{s3}/lake")
 
 
@@ -45,7 +45,7 @@ def test_one_that_looks_first_and_writes_then_is_refused(lake, faulty):
 
 def test_a_store_that_hiccups_is_not_taken_for_one(lake, faulty):
     faulty.do(Fault("any", share=0.2, kinds=("slow_down", "internal_error", "reset", "reset_after", "truncate")))
-    assert broken_condition(lake) is None
+    assert find_broken_condition(lake) is None
     assert {"slow_down", "reset_after"} <= {done for _, done in faulty.log}
 
 

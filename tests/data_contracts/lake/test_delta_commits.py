@@ -26,12 +26,12 @@ ROWS = pa.table({"k": [2, 3], "v": ["B", "c"]})
 @pytest.fixture
 def lake(s3, faulty):
     made = lakes.open(f"s3://{s3}/lake", RetryPolicy(total_s=20.0, timeout_s=5.0))
-    write_deltalake(made.at("t"), pa.table({"k": [1, 2], "v": ["a", "b"]}), storage_options=made.storage_options)
+    write_deltalake(made.uri_of("t"), pa.table({"k": [1, 2], "v": ["a", "b"]}), storage_options=made.storage_options)
     return made
 
 
 def _table(lake, name="t"):
-    return DeltaTable(lake.at(name), storage_options=lake.storage_options)
+    return DeltaTable(lake.uri_of(name), storage_options=lake.storage_options)
 
 
 def _rows(lake, name="t"):
@@ -66,7 +66,7 @@ def test_an_append_and_a_creation_are_committed_twice_and_their_rows_are_there_o
     """
     faulty.do(Fault("truncate", on="PUT .*_delta_log", times=1))
     options = {"storage_options": lake.storage_options, "commit_properties": STAMP}
-    write_deltalake(lake.at(name), ROWS, mode=mode, **options)
+    write_deltalake(lake.uri_of(name), ROWS, mode=mode, **options)
     assert _rows(lake, name) == keys
     assert (
         pl.scan_delta(_table(lake, name), storage_options=lake.polars_options).collect()["k"].sort().to_list() == keys
@@ -77,7 +77,7 @@ def test_an_append_and_a_creation_are_committed_twice_and_their_rows_are_there_o
 @pytest.mark.parametrize("kind", LOST)
 def test_a_table_created_empty_and_merged_into_is_right(lake, faulty, kind):
     faulty.do(Fault(kind, on="PUT .*_delta_log", times=1))
-    uri, options = lake.at("new"), lake.storage_options
+    uri, options = lake.uri_of("new"), lake.storage_options
     lake.retry_policy.call(
         "creating new", lambda: DeltaTable.create(uri, ROWS.schema, mode="ignore", storage_options=options)
     )

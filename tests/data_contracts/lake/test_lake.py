@@ -158,7 +158,7 @@ def test_a_folder_may_be_written_in_many_ways(tmp_path, form):
     lake = lakes.open(form.format(tmp_path / "lake"))
     assert lake.is_local
     assert lake.uri == str(tmp_path / "lake")
-    assert lake.at("a", "b") == str(tmp_path / "lake" / "a" / "b")
+    assert lake.uri_of("a", "b") == str(tmp_path / "lake" / "a" / "b")
 
 
 def test_a_relative_folder_becomes_absolute(tmp_path):
@@ -181,7 +181,7 @@ def test_an_address_that_delta_and_polars_spell_differently_is_refused(tmp_path,
 
 def test_an_address_may_hold_what_the_message_says(tmp_path):
     lake = lakes.open(str(tmp_path / "aZ9._-+=@,~"))
-    write_deltalake(lake.at("analytics", "runs"), pa.table({"run_id": ["a"]}))
+    write_deltalake(lake.uri_of("analytics", "runs"), pa.table({"run_id": ["a"]}))
     assert lake.scan("runs").collect().height == 1
 
 
@@ -191,7 +191,9 @@ def test_a_table_is_empty_before_it_is_published_and_scanned_after(lake):
     assert lake.frame("recordings", schema).collect().schema == {"uri": pl.String}
     with pytest.raises(UsageError, match="nothing published yet; run `undertone backfill`"):
         lake.scan("recordings")
-    write_deltalake(lake.at("analytics", "recordings"), pa.table({"uri": ["a"]}), storage_options=lake.storage_options)
+    write_deltalake(
+        lake.uri_of("analytics", "recordings"), pa.table({"uri": ["a"]}), storage_options=lake.storage_options
+    )
     delta = lake.delta("recordings")
     assert delta is not None
     assert delta.version() == 0
@@ -233,7 +235,7 @@ def disturbed(s3, faulty):
 @pytest.mark.parametrize("kind", TRANSIENT)
 def test_every_operation_outlives_a_fault(disturbed, faulty, kind):
     """The first request of each operation fails; reset, four times: more often than it is tried again at once."""
-    table, data = disturbed.at("analytics", "runs"), b"12"
+    table, data = disturbed.uri_of("analytics", "runs"), b"12"
     write_deltalake(table, pa.table({"run_id": ["a"]}), storage_options=disturbed.storage_options)
 
     def broken(operation, *, on: str = ""):
@@ -272,7 +274,7 @@ def test_empty_files_are_nobodys(lake):
 
 def test_credentials_that_ran_out_are_said_to_have(disturbed, faulty):
     disturbed.write("a", b"1")
-    write_deltalake(disturbed.at("analytics/runs"), ROWS, storage_options=disturbed.storage_options)
+    write_deltalake(disturbed.uri_of("analytics/runs"), ROWS, storage_options=disturbed.storage_options)
     frame = disturbed.scan("runs")
     faulty.do(Fault("expired"))
     says = "ExpiredToken.*expected credentials that the store takes; renew them .* and run again"

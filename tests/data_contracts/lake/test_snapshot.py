@@ -47,4 +47,4 @@ def test_versions_count_from_the_first_publication(lake):
 
 
 def _write(lake, table, n):
-    write_deltalake(lake.at("analytics", table), pa.table({"n": [n]}), mode="overwrite")
+    write_deltalake(lake.uri_of("analytics", table), pa.table({"n": [n]}), mode="overwrite")

@@ -70,7 +70,7 @@ def test_a_film_that_was_never_finished_is_truncated():
     """A recorder that loses its power has written the samples, and not where they are."""
     data = encoded(voice(1.0), KINDS["mp4/aac"])
     at = data.index(b"moov") - 4
-    assert completeness.missing(data[:at], "mp4").startswith("expected a moov box")
+    assert completeness.find_missing(data[:at], "mp4").startswith("expected a moov box")
     unfinished = bytearray(data[:at])
     struct.pack_into(">I", unfinished, data.index(b"mdat") - 4, 0)  # to the end of the file, for the time being
     assert verdict(data[:at]) == verdict(bytes(unfinished)) == Reason.TRUNCATED
@@ -96,7 +96,7 @@ def test_a_live_recording_of_unknown_size_is_whole_at_the_end_of_a_block():
 def test_a_tag_or_zeros_behind_the_end_are_nothing_missing(codec):
     data = encoded(voice(1.0, KINDS[codec].rate), KINDS[codec])
     for tail in (b"TAG" + bytes(125), bytes(3)):
-        assert completeness.missing(data + tail, codec.partition("/")[0]) is None
+        assert completeness.find_missing(data + tail, codec.partition("/")[0]) is None
 
 
 @pytest.mark.parametrize("codec", ["flac", "ogg/vorbis", "ogg/opus"])
@@ -125,18 +125,20 @@ def test_a_riff_size_that_counts_its_own_header_is_no_truncation():
 
 def test_dsd_and_monkeys_audio_say_how_long_they_are():
     data = dsf(voice(0.05, 44_100)[:, 0])
-    assert completeness.missing(data, "dsf") is None
-    assert completeness.missing(data[:-1], "dsf") == f"the header promises {len(data)} bytes, found {len(data) - 1}"
+    assert completeness.find_missing(data, "dsf") is None
+    assert (
+        completeness.find_missing(data[:-1], "dsf") == f"the header promises {len(data)} bytes, found {len(data) - 1}"
+    )
     ape = b"MAC " + struct.pack("<HH7I", 3990, 0, 52, 24, 40, 44, 1000, 0, 8) + bytes(16)
-    assert completeness.missing(ape.ljust(52 + 24 + 40 + 44 + 1000 + 8), "ape") is None
-    assert completeness.missing(ape.ljust(52 + 24 + 40 + 44 + 1000 + 7), "ape")
+    assert completeness.find_missing(ape.ljust(52 + 24 + 40 + 44 + 1000 + 8), "ape") is None
+    assert completeness.find_missing(ape.ljust(52 + 24 + 40 + 44 + 1000 + 7), "ape")
 
 
 def test_musepack_ends_with_a_packet_that_says_so():
     packets = b"MPCK" + b"SH\x0a" + bytes(7) + b"AP\x85\x08" + bytes(5 * 128 + 8 - 4)
-    assert completeness.missing(packets + b"SE\x03", "musepack") is None
-    assert completeness.missing(packets, "musepack")
-    assert completeness.missing(packets[:-1], "musepack")
+    assert completeness.find_missing(packets + b"SE\x03", "musepack") is None
+    assert completeness.find_missing(packets, "musepack")
+    assert completeness.find_missing(packets[:-1], "musepack")
 
 
 def test_half_a_header_is_truncated():

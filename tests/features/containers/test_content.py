@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.containers.content import View, mapped
+from features.containers.content import View, map_file
 
 
 @given(
@@ -47,17 +47,17 @@ def test_readinto_fills_what_there_is():
 def test_a_file_is_mapped(tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
     (tmp_path / "empty").touch()
-    with mapped(tmp_path / "a") as content:
+    with map_file(tmp_path / "a") as content:
         assert (content[:2], len(content), content.rfind(b"c")) == (b"ab", 3, 2)
         assert View(content).read() == b"abc"
-    with mapped(tmp_path / "empty") as content:
+    with map_file(tmp_path / "empty") as content:
         assert content == b""
-    with pytest.raises(FileNotFoundError), mapped(tmp_path / "none"):
+    with pytest.raises(FileNotFoundError), map_file(tmp_path / "none"):
         pass
 
 
 def test_what_was_read_of_a_mapped_file_is_given_back(tmp_path, monkeypatch):
-    monkeypatch.setattr("features.containers.content._MOST_HELD", 1 << 20)
+    monkeypatch.setattr("features.containers.content._MAX_RESIDENT_BYTES", 1 << 20)
     data = bytes(range(256)) * (16 << 12)  # 16 MB
     (tmp_path / "a").write_bytes(data)
 
@@ -67,7 +67,7 @@ def test_what_was_read_of_a_mapped_file_is_given_back(tmp_path, monkeypatch):
 
     if not Path("/proc/self/smaps").exists():
         pytest.skip("only Linux tells what is resident of a mapping")
-    with mapped(tmp_path / "a") as content:
+    with map_file(tmp_path / "a") as content:
         view = View(content)
         assert b"".join(iter(lambda: view.read(100_000), b"")) == data
         assert resident_mb() < 4

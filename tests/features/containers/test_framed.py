@@ -19,7 +19,7 @@ def test_each_frame_leads_to_the_next(codec):
     data, kind = made(codec), codec.partition("/")[0]
     at = n_frames = 0
     while at < len(data):
-        assert framed.kind_at(data, at) == kind
+        assert framed.frame_kind(data, at) == kind
         at += framed.KINDS[kind](data[at : at + 8])
         n_frames += 1
     assert at == len(data)
@@ -40,26 +40,26 @@ def test_mpeg_audio_at_every_rate(rate):
 @pytest.mark.parametrize("n_cut", [1, 3, 60])
 def test_what_the_last_frame_lacks(codec, n_cut):
     data, kind = made(codec), codec.partition("/")[0]
-    assert framed.n_lacking(data, kind, 0) == 0
+    assert framed.n_missing_bytes(data, kind, 0) == 0
     middle = len(data) // 2
     whole = next(
         at
         for at in range(middle, len(data))
-        if framed.kind_at(data, at) == kind and framed.first_frame(data, at) == (kind, at)
+        if framed.frame_kind(data, at) == kind and framed.first_frame(data, at) == (kind, at)
     )
     size = framed.KINDS[kind](data[whole : whole + 8])
-    assert framed.n_lacking(data[: whole + size - n_cut], kind, 0) == n_cut
+    assert framed.n_missing_bytes(data[: whole + size - n_cut], kind, 0) == n_cut
 
 
 def test_only_the_end_of_a_long_stream_is_looked_at():
     data = made("ac3")
-    n = 10 * framed._SEARCHED // len(data)
-    assert framed.n_lacking(data * n, "ac3", 0) == 0
-    assert framed.n_lacking((data * n)[:-7], "ac3", 0) == 7
+    n = 10 * framed._SEARCH_BYTES // len(data)
+    assert framed.n_missing_bytes(data * n, "ac3", 0) == 0
+    assert framed.n_missing_bytes((data * n)[:-7], "ac3", 0) == 7
 
 
 def test_what_follows_the_last_frame_is_not_judged():
     data = made("aac")
-    assert framed.n_lacking(data + b"TAG" + bytes(125), "aac", 0) == 0
-    assert framed.kind_at(b"", 0) is None
+    assert framed.n_missing_bytes(data + b"TAG" + bytes(125), "aac", 0) == 0
+    assert framed.frame_kind(b"", 0) is None
     assert framed.first_frame(b"\xff" * 1000, 0) is None

@@ -10,7 +10,7 @@ import pytest
 from helpers.raw_keys import put_as_named
 
 from data_contracts.errors import CorpusError, UsageError
-from features.corpus.filesystem import look_at
+from features.corpus.filesystem import stat_object
 from features.corpus.layout import DEFAULT_LAYOUT, Corpus, date_in_path
 from features.corpus.listing import list_objects
 from features.extraction.prefetch import read_object
@@ -241,7 +241,7 @@ def test_a_key_is_a_string_and_no_path(s3):
     assert sorted(names) == sorted(keys[:5])
     assert [read_object(item.uri).decode() for item in found] == names
     listed = [replace(item, modified=item.modified.replace(microsecond=0)) for item in found]  # some list milliseconds
-    assert [look_at(item.uri, DAY) for item in found] == listed
+    assert [stat_object(item.uri, DAY) for item in found] == listed
 
 
 def test_a_changed_file_has_another_etag(tmp_path):

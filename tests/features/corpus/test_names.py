@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from features.corpus.names import as_on_disk, as_text, is_hidden, is_url
+from features.corpus.names import is_hidden, is_url, to_disk_name, to_text
 
 BYTES = st.lists(st.integers(1, 255).filter(lambda byte: byte != ord("/")), min_size=1, max_size=40).map(bytes)
 
@@ -16,18 +16,18 @@ BYTES = st.lists(st.integers(1, 255).filter(lambda byte: byte != ord("/")), min_
 def test_whatever_the_bytes_the_file_is_found(raw):
     name = os.fsdecode(raw)
     assume(name not in {".", ".."})
-    assume("\\x" not in name or name == as_text(name))  # the escape and the byte that it stands for, in one name
-    as_text(name).encode()  # is text
+    assume("\\x" not in name or name == to_text(name))  # the escape and the byte that it stands for, in one name
+    to_text(name).encode()  # is text
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / name).write_bytes(raw)
-        assert Path(as_on_disk(f"{folder}/{as_text(name)}")).read_bytes() == raw
+        assert Path(to_disk_name(f"{folder}/{to_text(name)}")).read_bytes() == raw
 
 
 def test_the_very_name_goes_first(tmp_path):
     for name in (os.fsdecode(b"a\xe9"), "a\\xe9"):
         (tmp_path / name).touch()
-    assert as_on_disk(f"{tmp_path}/a\\xe9") == f"{tmp_path}/a\\xe9"
-    assert as_on_disk(f"{tmp_path}/b\\xe9") == f"{tmp_path}/b\\xe9"
+    assert to_disk_name(f"{tmp_path}/a\\xe9") == f"{tmp_path}/a\\xe9"
+    assert to_disk_name(f"{tmp_path}/b\\xe9") == f"{tmp_path}/b\\xe9"
 
 
 def test_what_is_hidden():

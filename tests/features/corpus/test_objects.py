@@ -18,9 +18,9 @@ from data_contracts.object_store.retry import RetryPolicy
 from data_contracts.records import AudioObject
 from data_contracts.rejects import Reason, Reject
 from features.corpus import objects
-from features.corpus.filesystem import look_at
-from features.corpus.object_cache import shared
-from features.corpus.objects import Held, hold, read_object
+from features.corpus.filesystem import stat_object
+from features.corpus.object_cache import fetch_shared
+from features.corpus.objects import FetchedObject, fetch, read_object
 
 DAY = dt.date(2026, 11, 21)
 DATA = bytes(range(256)) * 40
@@ -28,21 +28,21 @@ HASTE = RetryPolicy(total_s=2.0, timeout_s=1.0)
 
 
 def _item(uri: str) -> AudioObject:
-    return look_at(uri, DAY)
+    return stat_object(uri, DAY)
 
 
 @contextmanager
-def held(item: AudioObject) -> Iterator[Held | Reject]:
-    found = hold(item, partial(read_object, retry_policy=HASTE), HASTE)
+def held(item: AudioObject) -> Iterator[FetchedObject | Reject]:
+    found = fetch(item, partial(read_object, retry_policy=HASTE), HASTE)
     yield found
-    if isinstance(found, Held):
+    if isinstance(found, FetchedObject):
         found.close()
 
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(objects, "LARGE", 1_000)
-    monkeypatch.setattr(objects, "_CHUNK", 700)
+    monkeypatch.setattr(objects, "LARGE_BYTES", 1_000)
+    monkeypatch.setattr(objects, "_CHUNK_BYTES", 700)
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
 
@@ -54,20 +54,20 @@ def _named(data: bytes) -> str:
 def test_a_small_object_is_held_in_memory(tmp_path):
     (tmp_path / "a").write_bytes(DATA[:900])
     with held(_item(str(tmp_path / "a"))) as found:
-        assert found == Held(DATA[:900], _named(DATA[:900]))
+        assert found == FetchedObject(DATA[:900], _named(DATA[:900]))
 
 
 def test_a_large_file_is_read_where_it_lies(tmp_path):
     (tmp_path / "a").write_bytes(DATA)
     with held(_item(str(tmp_path / "a"))) as found:
-        assert found == Held(tmp_path / "a", _named(DATA))
+        assert found == FetchedObject(tmp_path / "a", _named(DATA))
     assert (tmp_path / "a").exists()
 
 
 def test_a_large_object_of_a_store_is_copied_and_the_copy_goes(s3, tmp_path):
     boto3.client("s3").put_object(Bucket=s3, Key="2026/11/21/a b.m4a", Body=DATA)
     with held(_item(f"s3://{s3}/2026/11/21/a b.m4a")) as found:
-        assert isinstance(found, Held)
+        assert isinstance(found, FetchedObject)
         assert isinstance(found.content, Path)
         assert (found.content.read_bytes(), found.sha256) == (DATA, _named(DATA))
         assert list((tmp_path / "temporary").iterdir()) == [found.content]
@@ -107,14 +107,14 @@ def test_what_several_tasks_want_is_copied_once_and_goes_when_another_is_wanted(
     copies = []
     copy = objects._copy
     monkeypatch.setattr(objects, "_copy", lambda fs, path, item: copies.append(path) or copy(fs, path, item))
-    with shared(_item(f"s3://{s3}/a")) as first:
+    with fetch_shared(_item(f"s3://{s3}/a")) as first:
         pass
-    with shared(_item(f"s3://{s3}/a")) as again:
+    with fetch_shared(_item(f"s3://{s3}/a")) as again:
         assert again == first
-        with shared(_item(f"s3://{s3}/b")) as other:
+        with fetch_shared(_item(f"s3://{s3}/b")) as other:
             assert again.content.read_bytes() == other.content.read_bytes() == DATA  # still in use
-    with shared(_item(f"s3://{s3}/b")):
+    with fetch_shared(_item(f"s3://{s3}/b")):
         assert len(copies) == 2
-    with shared(replace(_item(f"s3://{s3}/b"), uri=f"s3://{s3}/c")) as missing:
+    with fetch_shared(replace(_item(f"s3://{s3}/b"), uri=f"s3://{s3}/c")) as missing:
         assert missing.reason is Reason.VANISHED
     assert not list((tmp_path / "temporary").iterdir())

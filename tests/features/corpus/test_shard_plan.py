@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from data_contracts.records import AudioObject
 from features.corpus import object_frames
-from features.corpus.object_frames import KEY
-from features.corpus.shard_plan import pack, packed, read_plan, shard_bytes, shard_id, shard_ids, write_plan
+from features.corpus.object_frames import OBJECT_KEY
+from features.corpus.shard_plan import read_plan, shard_bytes, shard_ends, shard_id, shard_ids, split_shards, write_plan
 
 DAY = dt.date(2026, 11, 21)
 NOW = dt.datetime(2026, 11, 21, 23, 59, 59, 123456, dt.UTC)
@@ -30,8 +30,8 @@ objects = st.dictionaries(names, st.integers(0, 12), max_size=30).map(
 def _packed(items: list[AudioObject], most: int) -> list[list[AudioObject]]:
     """A date's shards, of one part."""
     found = []
-    for part, ends in packed([object_frames.of_objects(items).sort(KEY)], most_bytes=most):
-        members = list(object_frames.objects(part))
+    for part, ends in split_shards([object_frames.from_objects(items).sort(OBJECT_KEY)], most_bytes=most):
+        members = list(object_frames.to_objects(part))
         found += [members[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
     return found
 
@@ -49,16 +49,16 @@ def _one_by_one(sizes: list[int], most: int) -> list[int]:
 
 @given(st.lists(st.integers(0, 12), max_size=60), st.integers(1, 20))
 def test_packing_is_that_of_one_object_after_the_other(sizes, most):
-    assert pack(np.array(sizes, np.int64), most_bytes=most).tolist() == _one_by_one(sizes, most)
+    assert shard_ends(np.array(sizes, np.int64), most_bytes=most).tolist() == _one_by_one(sizes, most)
 
 
 @given(objects, st.integers(1, 20), st.lists(st.integers(0, 30), max_size=4))
 def test_the_parts_that_a_date_comes_in_do_not_matter(items, most, cuts):
     """A shard may begin in one part and go on in the next."""
-    whole = object_frames.of_objects(items).sort(KEY)
+    whole = object_frames.from_objects(items).sort(OBJECT_KEY)
     bounds = [0, *sorted(min(cut, whole.height) for cut in cuts), whole.height]
     parts = [whole[start:end] for start, end in itertools.pairwise(bounds) if end > start]
-    found = [part["uri"].to_list() for part in _shards(packed(parts, most_bytes=most))]
+    found = [part["uri"].to_list() for part in _shards(split_shards(parts, most_bytes=most))]
     assert found == [[item.uri for item in shard] for shard in _packed(items, most)]
 
 
@@ -92,7 +92,7 @@ def test_an_id_is_that_of_the_members_and_the_version(items, most, random):
     shards = _packed(items, most)
     ids = [
         name
-        for part in packed([object_frames.of_objects(items).sort(KEY)], most_bytes=most)
+        for part in split_shards([object_frames.from_objects(items).sort(OBJECT_KEY)], most_bytes=most)
         for name in shard_ids(*part, "v1")
     ]
     assert len(ids) == len(set(ids))

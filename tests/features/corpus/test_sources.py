@@ -29,13 +29,13 @@ DAY = dt.date(2026, 11, 21)
     ],
 )
 def test_a_folder_or_the_corpus_names_it(uri, root, layout, source):
-    assert Sources(root, layout).of(uri, DAY) == source
+    assert Sources(root, layout).source_of(uri, DAY) == source
 
 
 def test_a_manifest_knows_better():
     sources = Sources("s3://calls")
     uri = "s3://calls/2026/11/21/support/a.flac"
-    assert sources.of(uri, DAY, json.dumps({"source": "hotline"})) == "hotline"
-    assert sources.of(uri, DAY, json.dumps({"source": 7})) == "7"
-    assert sources.of(uri, DAY, json.dumps({"source": " "})) == "support"
-    assert sources.of(uri, DAY, json.dumps({"note": 'no "source" here'})) == "support"
+    assert sources.source_of(uri, DAY, json.dumps({"source": "hotline"})) == "hotline"
+    assert sources.source_of(uri, DAY, json.dumps({"source": 7})) == "7"
+    assert sources.source_of(uri, DAY, json.dumps({"source": " "})) == "support"
+    assert sources.source_of(uri, DAY, json.dumps({"note": 'no "source" here'})) == "support"

@@ -20,17 +20,17 @@ BLOCK = np.array([[0.5, 0.1, -0.3], [1.0, 0.0, 0.2]], np.float32)
     ],
 )
 def test_signals_are_those_that_are_asked_for(wanted, numbers, signals):
-    assert channels.chosen(wanted, 3) == numbers
+    assert channels.select(wanted, 3) == numbers
     found = channels.signals(BLOCK, wanted, numbers)
     np.testing.assert_allclose(found, signals, atol=1e-7)
 
 
 def test_a_channel_that_is_not_there_is_said_in_words():
-    assert "found 3 channels: 0 to 2" in channels.chosen("3", 3)
-    assert "at most 32" in channels.chosen("each", 33)
+    assert "found 3 channels: 0 to 2" in channels.select("3", 3)
+    assert "at most 32" in channels.select("each", 33)
 
 
 @pytest.mark.parametrize("wanted", ["", "both", "-1", "100", "Left"])
 def test_other_words_are_refused(wanted):
     with pytest.raises(UsageError, match="expected mix, each, left, right"):
-        channels.check(wanted)
+        channels.check_selection(wanted)

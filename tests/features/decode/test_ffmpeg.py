@@ -293,7 +293,7 @@ def test_what_a_container_refers_to_is_refused():
     from features.decode import ffmpeg
 
     with pytest.raises(OSError, match="refers to another"):
-        ffmpeg._refuse("file:///etc/passwd", 1, {})
+        ffmpeg._refuse_open("file:///etc/passwd", 1, {})
     with av.open(streams.__file__, format="data"):  # it does open files, where it is let
         pass
 

@@ -10,7 +10,7 @@ from helpers.audio_files import FAST, KINDS, encoded, likeness, read, verdict, v
 
 from data_contracts.rejects import Reason
 from features.containers import allowed, sniff
-from features.containers.content import mapped
+from features.containers.content import map_file
 from features.decode import ffmpeg, sndfile
 from features.decode.open import open_stream
 from features.decode.stream import Header, Unusable
@@ -98,19 +98,21 @@ def test_a_mapped_file_reads_as_its_bytes(codec, tmp_path):
     path = tmp_path / "wrong.txt"
     path.write_bytes(data)
     header, whole = read(data)
-    with mapped(path) as content, open_stream(content) as stream:
+    with map_file(path) as content, open_stream(content) as stream:
         assert stream.header == header
         assert np.array_equal(np.concatenate(list(stream.blocks())), whole)
 
 
 def test_libsndfile_is_asked_for_what_the_header_promises_and_a_little(monkeypatch):
     """It clears as much memory as it is asked for, and the files are many and short."""
-    asked, read = [], sndfile._Forward.read
-    monkeypatch.setattr(sndfile._Forward, "read", lambda file, n, **how: asked.append(n) or read(file, n, **how))
+    asked, read = [], sndfile._ForwardOnlyFile.read
+    monkeypatch.setattr(
+        sndfile._ForwardOnlyFile, "read", lambda file, n, **how: asked.append(n) or read(file, n, **how)
+    )
     with open_stream(written(voice(0.5), "wav/pcm_16")) as stream:
         blocks = list(stream.blocks())
     assert [len(block) for block in blocks] == [8_000]
-    assert asked == [8_000, sndfile._SALVAGED]
+    assert asked == [8_000, sndfile._SALVAGE_FRAMES]
 
 
 def test_header_of_a_tagged_flac():

@@ -66,7 +66,7 @@ def test_a_hostile_file_is_a_reject_and_the_next_one_decodes(evil_files, body, s
 
 
 def test_a_slow_listener_is_no_hanging_decoder():
-    items = process_pool.windows(_wav(100.0), config=AudioConfig(), resources=QUICK)
+    items = process_pool.decode_windows(_wav(100.0), config=AudioConfig(), resources=QUICK)
     next(items)
     time.sleep(3.5)
     assert not any(isinstance(item, Reject) for item in items)
@@ -100,7 +100,7 @@ def test_many_blocks_may_take_longer_than_one(evil_files, monkeypatch, config):
     monkeypatch.setattr(process_pool, "_GRACE_S", 0.0)
     seconds, only = (40.0, (1, 2)) if config.level_lufs is None else (12.0, process_pool.WHOLE)
     resources = Resources(decode_timeout_s=3)
-    items = list(process_pool.windows(b"EVIL" + _wav(seconds), config=config, resources=resources, only=only))
+    items = list(process_pool.decode_windows(b"EVIL" + _wav(seconds), config=config, resources=resources, only=only))
     assert not any(isinstance(item, Reject) for item in items), items
     assert items
 
@@ -125,7 +125,7 @@ def test_another_bound_of_memory_is_taken_by_a_decoder_that_runs():
 
 
 def test_who_stops_early_leaves_no_process_behind():
-    items = process_pool.windows(_wav(100.0), config=AudioConfig(), resources=QUICK)
+    items = process_pool.decode_windows(_wav(100.0), config=AudioConfig(), resources=QUICK)
     next(items)
     process = items.gi_frame.f_locals["process"].child
     items.close()

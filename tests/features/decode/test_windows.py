@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.decode.config import AudioConfig
-from features.decode.recording import Window, windows
-from features.decode.windows import CONTEXT_S, WINDOW_S, Windower, first_frame, joined
+from features.decode.recording import Window, decode_windows
+from features.decode.windows import CONTEXT_S, WINDOW_S, Windower, concatenate, first_frame
 
 
 def _noise(seconds: float, rate_hz: int) -> np.ndarray:
@@ -38,9 +38,9 @@ def _windows(
 )
 def test_blocks_change_nothing(rate_hz, seconds, blocks):
     samples = _noise(seconds, rate_hz)
-    whole = joined(_windows(samples, rate_hz, AudioConfig(), blocks=[]))
+    whole = concatenate(_windows(samples, rate_hz, AudioConfig(), blocks=[]))
     cut = _windows(samples, rate_hz, AudioConfig(), blocks=blocks)
-    assert np.array_equal(joined(cut), whole)
+    assert np.array_equal(concatenate(cut), whole)
     assert len(whole) == pytest.approx(len(samples) * 16_000 / rate_hz, abs=1)
     assert [window.start for window in cut] == [n * WINDOW_S * 16_000 for n in range(len(cut))]
 
@@ -61,7 +61,7 @@ def test_a_window_from_the_middle_is_the_same(rate_hz, config):
 def test_a_seam_between_windows_is_not_heard():
     """Resampled window by window, as if it had been resampled whole: to the noise of 16 bits."""
     samples = _noise(70.0, 44_100)
-    found = joined(_windows(samples, 44_100, AudioConfig(), blocks=[]))
+    found = concatenate(_windows(samples, 44_100, AudioConfig(), blocks=[]))
     whole = soxr.resample(samples, 44_100, 16_000)
     assert np.abs(found - whole[: len(found)]).max() < 2**-14
     assert CONTEXT_S * 16_000 > 4_000  # the resampler's memory
@@ -88,9 +88,11 @@ def test_windows_of_a_range_are_those_of_the_whole(kind, rate_hz):
     """Whether the decoder can be led to a sample (flac, pcm) or has to decode what comes before (mp3, opus)."""
     data, config = _wav(np.stack([_noise(70.0, rate_hz)] * 2, axis=1), rate_hz, **kind), AudioConfig(channels="each")
     whole = {
-        (item.channel, item.start): item.samples for item in windows(data, config=config) if isinstance(item, Window)
+        (item.channel, item.start): item.samples
+        for item in decode_windows(data, config=config)
+        if isinstance(item, Window)
     }
-    part = list(windows(data, config=config, only=(1, 2)))
+    part = list(decode_windows(data, config=config, only=(1, 2)))
     assert [(item.channel, item.start) for item in part] == [(0, 512_000), (1, 512_000)]
     for item in part:
         assert np.array_equal(item.samples, whole[item.channel, item.start])
@@ -100,7 +102,7 @@ def test_windows_of_a_range_are_those_of_the_whole(kind, rate_hz):
 def test_the_last_window_of_a_cut_file_is_the_same_from_the_middle(share):
     data, config = _wav(_noise(200.0, 16_000), 16_000, format="FLAC"), AudioConfig(keep_truncated=True)
     data = data[: round(share * len(data))]
-    whole = [item for item in windows(data, config=config) if isinstance(item, Window)]
-    (last,) = windows(data, config=config, only=(len(whole) - 1, len(whole)))
+    whole = [item for item in decode_windows(data, config=config) if isinstance(item, Window)]
+    (last,) = decode_windows(data, config=config, only=(len(whole) - 1, len(whole)))
     assert isinstance(last, Window)
     assert np.array_equal(last.samples, whole[-1].samples)

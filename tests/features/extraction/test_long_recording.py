@@ -14,7 +14,7 @@ from polars.testing import assert_frame_equal
 from data_contracts.lake import Lake
 from data_contracts.records import Counts, ShardRef
 from features.corpus import shard_plan
-from features.corpus.filesystem import look_at
+from features.corpus.filesystem import stat_object
 from features.decode.config import AudioConfig
 from features.decode.recording import decode
 from features.extraction.config import FeatureConfig
@@ -50,7 +50,7 @@ def _call(sample: Path, seconds: float, rate_hz: int, **kind: str) -> bytes:
 
 def _plan(lake: Lake, path: Path, shard: str) -> ShardRef:
     modified = dt.datetime(2026, 11, 19, tzinfo=dt.UTC)
-    item = replace(look_at(str(path), DAY), modified=modified, read_after=AHEAD)
+    item = replace(stat_object(str(path), DAY), modified=modified, read_after=AHEAD)
     return shard_plan.write_plan(lake, "staging/plan", [item], shard=shard)
 
 
@@ -98,7 +98,7 @@ def test_it_is_stored_as_if_it_had_been_read_whole(lake, sample, tmp_path, confi
 def test_a_shard_hands_its_long_members_on(lake, sample, tmp_path):
     (tmp_path / "long").write_bytes(_call(sample, 70.0, 16_000))
     paths = [*sorted(sample.glob("2026/11/19/*.flac"))[:2], tmp_path / "long"]
-    members = [look_at(str(path), DAY) for path in paths]
+    members = [stat_object(str(path), DAY) for path in paths]
     ref = shard_plan.write_plan(lake, "staging/plan", members, shard="0b")
     done = extract_shard(lake, ref, version="v", config=FeatureConfig(), embedders=EMBEDDERS, resources=LONG)
     assert [item.uri for item in done.long] == [str(tmp_path / "long")]

@@ -17,7 +17,7 @@ from data_contracts.fingerprint import digest
 from data_contracts.object_store.retry import RetryPolicy
 from data_contracts.records import AudioObject
 from data_contracts.rejects import Reason, Reject
-from features.corpus.filesystem import look_at
+from features.corpus.filesystem import stat_object
 from features.corpus.layout import Corpus
 from features.corpus.listing import list_objects
 from features.decode import process_pool
@@ -84,14 +84,14 @@ def test_no_more_are_in_flight_than_allowed():
 
 
 def test_bytes_in_flight_are_bounded_and_one_too_large_goes_alone(monkeypatch):
-    monkeypatch.setattr(Resources, "bytes_ahead", 2 * len(WAV))
+    monkeypatch.setattr(Resources, "read_ahead_bytes", 2 * len(WAV))
     reader = CountingReader()
     for _ in fetch_ahead(
         (_item(str(n)) for n in range(20)), config=CONFIG, resources=Resources(n_readers=8), read=reader
     ):
         reader.n_taken += 1
     assert reader.most_ahead <= 2 + 1
-    monkeypatch.setattr(Resources, "bytes_ahead", 1)
+    monkeypatch.setattr(Resources, "read_ahead_bytes", 1)
     reader = CountingReader()
     for _ in fetch_ahead(
         (_item(str(n)) for n in range(5)), config=CONFIG, resources=Resources(n_readers=8), read=reader
@@ -127,14 +127,14 @@ N_DECODED = {"n": 0}
 
 def test_decoded_time_ahead_is_bounded(monkeypatch):
     """A few megabytes of a low bit rate are hours: what bounds bytes bounds no memory."""
-    wav, real = _wav(2.0), process_pool.windows
+    wav, real = _wav(2.0), process_pool.decode_windows
     items = [_item(str(n), len(wav)) for n in range(20)]
 
     def counted(*args, **more):
         N_DECODED["n"] += 1
         return real(*args, **more)
 
-    monkeypatch.setattr(process_pool, "windows", counted)
+    monkeypatch.setattr(process_pool, "decode_windows", counted)
     monkeypatch.setattr(Resources, "block_s", 6.0)
     N_DECODED["n"] = 0
     assert _seconds_ahead(fetch_ahead(items, config=CONFIG, read=lambda *_: wav)) <= 6.0 + 2.0
@@ -261,11 +261,11 @@ def test_s3_is_read(s3):
 
 
 def test_who_stops_early_leaves_no_copies(s3, tmp_path, monkeypatch):
-    monkeypatch.setattr("features.corpus.objects.LARGE", 100)
+    monkeypatch.setattr("features.corpus.objects.LARGE_BYTES", 100)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     for number in range(8):
         boto3.client("s3").put_object(Bucket=s3, Key=f"{number}.wav", Body=WAV)
-    fetched = fetch_ahead([look_at(f"s3://{s3}/{number}.wav", DAY) for number in range(8)], config=CONFIG)
+    fetched = fetch_ahead([stat_object(f"s3://{s3}/{number}.wav", DAY) for number in range(8)], config=CONFIG)
     assert isinstance(next(fetched).audio, Decoded)
     fetched.close()
     assert not list(tmp_path.glob("undertone-*"))

@@ -14,7 +14,7 @@ from data_contracts.fingerprint import digest
 from data_contracts.lake import Lake
 from data_contracts.records import Counts
 from data_contracts.schema import feature_sets
-from features.corpus.filesystem import look_at
+from features.corpus.filesystem import stat_object
 from features.corpus.shard_plan import write_plan
 from features.decode.config import SAMPLE_RATE
 from features.decode.recording import Decoded, decode
@@ -30,7 +30,7 @@ SHARD = "0f"
 
 def _extract(lake: Lake, sample: Path, config: FeatureConfig, **more: Embedder) -> Counts:
     files = sorted(sample.glob("2026/11/19/*.flac"))[:3]
-    members = [look_at(str(path), DAY) for path in files]
+    members = [stat_object(str(path), DAY) for path in files]
     done = extract_shard(
         lake,
         write_plan(lake, "staging/plan", members, shard=SHARD),
@@ -75,7 +75,7 @@ def test_descriptors_are_kept_on_request_frame_by_frame(lake, sample):
 
 def test_duckdb_reads_names_and_frames(lake, sample):
     _extract(lake, sample, FeatureConfig(lld=True))
-    files = lake.at("features", "{}", "**", "*.parquet")
+    files = lake.uri_of("features", "{}", "**", "*.parquet")
     loudness = f"SELECT avg(\"F0semitoneFrom27.5Hz_sma3nz_amean\") FROM read_parquet('{files.format('egemaps')}')"
     assert 5 < duckdb.sql(loudness).fetchall()[0][0] < 60  # semitones above 27.5 Hz
     frames = f"SELECT min(len(lld) = n_frames * n_descriptors) FROM read_parquet('{files.format('lld')}')"
@@ -131,7 +131,7 @@ def test_a_segment_is_cut_where_another_voice_begins_and_each_piece_has_its_own_
 
     found = {}
     for version, listener in (("deaf", None), ("heard", embed_sliding)):
-        members = [look_at(str(two), DAY)]
+        members = [stat_object(str(two), DAY)]
         shard = write_plan(lake, "staging/plan", members, shard=SHARD)
         embedders = {"embeddings": Embedder(seconds, 1, listener)}
         extract_shard(lake, shard, version=version, config=FeatureConfig(), embedders=embedders)

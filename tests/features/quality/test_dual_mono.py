@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.signal import lfilter
 
 from data_contracts.errors import UsageError
-from features.quality.dual_mono import DualMono
+from features.quality.dual_mono import DualMonoDetector
 
 RATE = 48_000
 
@@ -49,7 +49,7 @@ def coded(samples, codec, container, bit_rate, rate=RATE):
 
 
 def is_dual_mono(samples, rate=RATE):
-    meter = DualMono(rate, samples.shape[1])
+    meter = DualMonoDetector(rate, samples.shape[1])
     meter.add(samples.astype(np.float32))
     return meter.is_dual_mono()
 
@@ -111,7 +111,7 @@ def test_what_is_and_is_not_the_same(twice):
 
 
 def test_thousands_of_channels_take_no_memory():
-    meter = DualMono(RATE, 10_000)
+    meter = DualMonoDetector(RATE, 10_000)
     meter.add(np.zeros((100, 10_000), np.float32))
     assert not meter.is_dual_mono()
     assert meter._waiting.nbytes < 100_000
@@ -120,8 +120,8 @@ def test_thousands_of_channels_take_no_memory():
 def test_silence_and_constant():
     assert is_dual_mono(np.zeros((RATE, 2)))
     assert is_dual_mono(np.full((RATE, 2), 0.5))
-    assert DualMono(RATE, 2).is_dual_mono()
-    assert not DualMono(RATE, 1).is_dual_mono()
+    assert DualMonoDetector(RATE, 2).is_dual_mono()
+    assert not DualMonoDetector(RATE, 1).is_dual_mono()
 
 
 @pytest.mark.parametrize("n", [1, 7, 5_000])
@@ -136,12 +136,12 @@ def test_cuts_change_nothing(cuts, difference_db, asked_between):
     rng = np.random.default_rng(0)
     one = rng.normal(0, 0.1, 30_000)
     samples = np.stack([one, one + rng.normal(0, 0.1, 30_000) * 10 ** (difference_db / 20)], axis=1).astype(np.float32)
-    meter = DualMono(16_000, 2)
+    meter = DualMonoDetector(16_000, 2)
     for piece in np.split(samples, sorted(cuts)):
         meter.add(piece)
         if asked_between:
             meter.is_dual_mono()
-    whole = DualMono(16_000, 2)
+    whole = DualMonoDetector(16_000, 2)
     whole.add(samples)
     assert meter.is_dual_mono() == whole.is_dual_mono()
     assert (meter._largest, meter._power) == (whole._largest, whole._power)
@@ -149,4 +149,4 @@ def test_cuts_change_nothing(cuts, difference_db, asked_between):
 
 def test_wrong_arguments_are_named():
     with pytest.raises(UsageError, match="channel"):
-        DualMono(16_000, 0)
+        DualMonoDetector(16_000, 0)

@@ -58,7 +58,7 @@ def _said(lake: Lake) -> dict[str, Any]:
         "dates": shard_files.dates(lake, "v1"),
         "recordings": history.recordings(lake, "v1", DAY).collect().to_dicts(),
         "attempts": history.attempts(lake, "v1", DAY),
-        "members": sorted(history.members(lake, "v1", DAY).rows()),
+        "members": sorted(history.shard_members(lake, "v1", DAY).rows()),
         "rows": {
             (name, shard): _exactly(shard_files.read(lake, name, "v1", DAY, shard)) for name in SETS for shard in ids
         },
@@ -71,7 +71,7 @@ def _exactly(table: pa.Table) -> tuple[pa.Schema, dict[bytes, bytes], list[dict[
 
 def _plainly(lake: Lake, feature_set: str) -> tuple[list[tuple[Any, ...]], pl.DataFrame, int]:
     """What readers that know nothing of packs see: DuckDB's columns, Polars' rows, DuckDB's count."""
-    files = lake.at("features", feature_set, "version=*", "date=*", "*.parquet")
+    files = lake.uri_of("features", feature_set, "version=*", "date=*", "*.parquet")
     duck = duckdb.sql(f"SELECT * FROM read_parquet('{files}', hive_partitioning = true)")
     columns = list(zip(duck.columns, map(str, duck.types), strict=True))
     frame = pl.scan_parquet(files, hive_partitioning=True).collect()
@@ -114,7 +114,11 @@ def test_what_came_later_joins_the_pack(lake):
     assert before["shards"] == ["0a", "0b", "0c"]
     compact(lake, "v1", DAY)
     (pack,) = _files(lake)
-    assert sorted(packs.shards(lake, f"{shard_files.folder('recordings', 'v1', DAY)}/{pack}")) == ["0a", "0b", "0c"]
+    assert sorted(packs.list_shards(lake, f"{shard_files.folder('recordings', 'v1', DAY)}/{pack}")) == [
+        "0a",
+        "0b",
+        "0c",
+    ]
     assert _said(lake) == before
 
 
@@ -134,7 +138,7 @@ def test_large_files_stay(lake):
 
 
 def test_packs_are_no_larger_than_asked(lake, monkeypatch):
-    monkeypatch.setattr(compaction, "MOST_SHARDS", 3)
+    monkeypatch.setattr(compaction, "MAX_SHARDS", 3)
     for place in range(7):
         _write(lake, f"0{place}")
     before = _said(lake)
@@ -193,7 +197,7 @@ def test_what_is_written_again_is_taken_out_of_the_pack(lake):
     _write(lake, "0b", n_rows=1)
     before = _said(lake)
     for name in SETS:
-        packs.take_apart(lake, shard_files.folder(name, "v1", DAY), "0b")
+        packs.unpack(lake, shard_files.folder(name, "v1", DAY), "0b")
     assert _files(lake) == ["0a.parquet", "0b.parquet", "0c.parquet"]
     assert _said(lake) == before
     assert _plainly(lake, "segments")[2] == 3 + 1 + 3
@@ -269,7 +273,7 @@ def test_readers_meanwhile_see_one_day_only(lake):
         for _ in range(6):
             compact(lake, "v1", DAY)
             for name in reversed(SETS):
-                packs.take_apart(lake, shard_files.folder(name, "v1", DAY), "00")
+                packs.unpack(lake, shard_files.folder(name, "v1", DAY), "00")
     finally:
         over.set()
         reader.join()
@@ -328,6 +332,6 @@ def test_on_s3(s3):
     assert _said(lake) == before
     _write(lake, "01", n_rows=1)
     for name in SETS:
-        packs.take_apart(lake, shard_files.folder(name, "v1", DAY), "01")
+        packs.unpack(lake, shard_files.folder(name, "v1", DAY), "01")
     assert _files(lake) == ["00.parquet", "01.parquet", "02.parquet"]
     assert shard_files.read(lake, "segments", "v1", DAY, "01").num_rows == 1

@@ -103,7 +103,7 @@ def test_an_empty_date_has_the_columns_of_a_full_one(lake):
 def test_a_row_says_its_shard_and_date(lake):
     _write(lake, "0123456789abcdef", _row("a"))
     assert [(row["shard"], row["date"]) for row in _current(lake)] == [("0123456789abcdef", DAY)]
-    assert history.members(lake, "v1", DAY).rows() == [("a", "e1", "0123456789abcdef")]
+    assert history.shard_members(lake, "v1", DAY).rows() == [("a", "e1", "0123456789abcdef")]
 
 
 def test_the_newest_content_of_a_uri_counts(lake):
@@ -203,7 +203,7 @@ def test_when_a_uri_was_last_read_is_that_of_all_its_contents(lake):
 
 
 def test_history_that_lies_in_more_files_than_are_read_at_a_time(lake, monkeypatch):
-    monkeypatch.setattr(shard_files, "_FILES_AT_A_TIME", 2)
+    monkeypatch.setattr(shard_files, "_BATCH_FILES", 2)
     for tries in (1, 2, 3):
         _write(lake, f"0{tries}", _row("a", tries=tries, reason="vanished"))
     assert history.attempts(lake, "v1", DAY) == {("a", "e1"): Attempts(3, False, False, "vanished")}
@@ -227,10 +227,10 @@ def test_how_attempts_lie_in_shards_changes_nothing(rows, random):
         for place, (reason, etag, tries, hour) in enumerate(rows)
     ]
     frame = pl.from_dicts(made, infer_schema_length=None).cast({"reason": pl.String})
-    (shown,) = history.last_read(frame.lazy()).collect().to_dicts()
+    (shown,) = history.latest_per_uri(frame.lazy()).collect().to_dicts()
     random.shuffle(made)
     shuffled = pl.from_dicts(made, infer_schema_length=None).cast({"reason": pl.String})
-    assert history.last_read(shuffled.lazy()).collect().to_dicts() == [shown]
+    assert history.latest_per_uri(shuffled.lazy()).collect().to_dicts() == [shown]
     if shown["reason"] in RETRYABLE:
         settled = [row for row in made if row["reason"] not in RETRYABLE]
         newest = max(settled, key=lambda row: row["read_at"], default=None)

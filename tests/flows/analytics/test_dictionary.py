@@ -25,8 +25,8 @@ def _tables(*arguments: str) -> str:
 
 def test_every_table_and_set_is_there():
     assert [*TABLE_KEYS, *("features_recordings" if n == "recordings" else n for n in FEATURE_SETS)] == NAMES
-    assert dictionary.TABLES.keys() == TABLE_KEYS.keys()
-    assert dictionary.SETS.keys() == set(FEATURE_SETS)
+    assert dictionary.TABLE_DOCS.keys() == TABLE_KEYS.keys()
+    assert dictionary.FEATURE_SET_DOCS.keys() == set(FEATURE_SETS)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -38,12 +38,12 @@ def test_every_column_has_a_word_of_its_own(name):
 
 
 def test_every_functional_is_told_apart():
-    words = [dictionary.word("egemaps", name).meaning for name in EGEMAPS_NAMES]
+    words = [dictionary.column_doc("egemaps", name).meaning for name in EGEMAPS_NAMES]
     assert len(set(words)) == len(EGEMAPS_NAMES) == 88
 
 
 def test_no_word_is_about_a_column_that_is_gone():
-    own = {(table, column) for table, columns in dictionary._OWN.items() for column in columns}
+    own = {(table, column) for table, columns in dictionary._BY_TABLE.items() for column in columns}
     held = {(each.name.removeprefix("features_"), column.name) for each in entries() for column in each.columns}
     assert own - held == set()
     assert dictionary._COMMON.keys() - {column for _, column in held} == set()
@@ -51,9 +51,9 @@ def test_no_word_is_about_a_column_that_is_gone():
 
 def test_a_column_that_nobody_described_is_no_silence():
     with pytest.raises(KeyError):
-        dictionary.word("utterances", "mood")
+        dictionary.column_doc("utterances", "mood")
     with pytest.raises(KeyError):
-        dictionary.word("egemaps", "F4frequency_sma3nz_amean")
+        dictionary.column_doc("egemaps", "F4frequency_sma3nz_amean")
 
 
 def test_the_document_is_what_the_command_prints():

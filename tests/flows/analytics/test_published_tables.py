@@ -95,7 +95,7 @@ def _as_before(lake):
     for table, rows in before.items():
         lake.remove(f"analytics/{table}")
         parts = ["date"] if table == "recordings" else None
-        write_deltalake(lake.at("analytics", table), rows.to_arrow(), partition_by=parts)
+        write_deltalake(lake.uri_of("analytics", table), rows.to_arrow(), partition_by=parts)
     for table in NEW:
         lake.remove(f"analytics/{table}")
     (run_id,) = lake.scan("runs").collect()["run_id"]

@@ -73,9 +73,9 @@ def test_a_filter_opens_the_files_of_its_date_alone_and_reads_what_is_asked(lake
 
 
 def test_row_groups_that_cannot_match_are_left(lake):
-    path = lake.at("features", "segments", "version=v1", "date=2026-11-25", "aa.parquet")
+    path = lake.uri_of("features", "segments", "version=v1", "date=2026-11-25", "aa.parquet")
     table = pq.read_table(
-        lake.at("features", "segments", "version=v1", "date=2026-11-20", "20a.parquet"), partitioning=None
+        lake.uri_of("features", "segments", "version=v1", "date=2026-11-20", "20a.parquet"), partitioning=None
     )
     many = pa.concat_tables([table] * 400).set_column(3, "start_s", pa.array([float(row) for row in range(1200)]))
     Path(path).parent.mkdir()
@@ -138,7 +138,7 @@ def test_as_of_on_the_command_line(lake):
 def test_files_written_without_a_column_are_read_beside_those_with_it(tmp_path):
     """A model with more classes adds a column to the table; DuckDB is not to open every file to find that out."""
     lake = make_lake(tmp_path)
-    place = lake.at("analytics", "utterances")
+    place = lake.uri_of("analytics", "utterances")
     old, new = pa.table({"date": [DAYS[0]], "score_calm": [0.5]}), pa.table({"date": [DAYS[1]], "score_fear": [0.25]})
     for table in (old, new):
         write_deltalake(place, table, mode="append", schema_mode="merge", partition_by=["date"])

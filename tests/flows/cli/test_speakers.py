@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal
 from typer.testing import CliRunner
 
 from data_contracts.lake import Lake
-from data_contracts.schema.tables import FORGOTTEN
+from data_contracts.schema.tables import FORGOTTEN_ID
 from flows.analytics.sql import query
 from flows.backfill import backfill
 from flows.cli.doctor import examine
@@ -90,10 +90,10 @@ def test_merged_stays_merged_and_forgotten_is_founded_again(settings, contents, 
     assert _who(lake) == who
     assert_frame_equal(contents(lake.uri)["speakers"], people, **FLOAT)
     row = curation.forget(lake, keep)
-    assert lake.scan("utterances").filter(speaker_id=FORGOTTEN).collect().height == row["n_utterances"]
+    assert lake.scan("utterances").filter(speaker_id=FORGOTTEN_ID).collect().height == row["n_utterances"]
     assert lake.scan("speakers").collect()["speaker_id"].is_in([keep, gone]).sum() == 0
     backfill(stage="score", force=True, settings=settings)
-    assert lake.scan("utterances").filter(speaker_id=FORGOTTEN).collect().height == 0
+    assert lake.scan("utterances").filter(speaker_id=FORGOTTEN_ID).collect().height == 0
     total = lake.scan("utterances").collect().height
     assert lake.scan("speakers").collect()["n_utterances"].sum() == total
 
@@ -175,7 +175,7 @@ def test_the_commands(settings, published):
     assert answer.exit_code == 0
     for words in (f"{first} is forgotten", "3 row(s)", "Older versions of the tables were removed", "embeddings"):
         assert words in answer.output
-    assert lake.scan("utterances").filter(speaker_id=FORGOTTEN).collect().height == merged["n_utterances"]
+    assert lake.scan("utterances").filter(speaker_id=FORGOTTEN_ID).collect().height == merged["n_utterances"]
     assert {row["flow"] for row in _json("runs", *at)} == {
         "backfill",
         "speakers rename",

@@ -71,7 +71,7 @@ def test_scores_that_do_not_sum_to_one_stop_the_publication(settings, broken, pu
     assert _bytes(settings["lake"]) == before
     lake = Lake(settings["lake"])
     (run,) = [name for name in lake.names("validation") if name != f"run={published.run_id}"]
-    pages = [path for path in Path(lake.at("validation", run, "docs")).rglob("*.html") if "utterances" in str(path)]
+    pages = [path for path in Path(lake.uri_of("validation", run, "docs")).rglob("*.html") if "utterances" in str(path)]
     assert any("score_sum" in page.read_text() for page in pages), "the Data Docs name what failed"
     failures = lake.read_json(f"validation/{run}/verdict.json")["failures"]
     assert [(item["table"], item["columns"]) for item in failures if item["severity"] == "critical"] == [

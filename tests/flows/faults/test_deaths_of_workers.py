@@ -37,7 +37,7 @@ def over(item):
     if {name!r} in item.uri:
         {deed}
 
-reads, holds = prefetch.fetch_ahead, object_cache.shared
+reads, holds = prefetch.fetch_ahead, object_cache.fetch_shared
 
 def fetched(items, **options):
     for found in reads(items, **options):
@@ -48,7 +48,7 @@ def held(item, *arguments):
     over(item)
     return holds(item, *arguments)
 
-shard.fetch_ahead, long_recording.shared = fetched, held
+shard.fetch_ahead, long_recording.fetch_shared = fetched, held
 """
 
 

@@ -49,5 +49,5 @@ def _mtime(lake):
     import datetime as dt
     from pathlib import Path
 
-    log = Path(lake.at("analytics", "runs", "_delta_log", f"{0:020d}.json"))
+    log = Path(lake.uri_of("analytics", "runs", "_delta_log", f"{0:020d}.json"))
     return dt.datetime.fromtimestamp(log.stat().st_mtime, dt.UTC)

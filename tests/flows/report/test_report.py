@@ -88,7 +88,7 @@ def test_it_has_a_picture_a_question(report, lake):
 
 def test_the_newest_run_or_a_file_or_one_by_name(lake, tmp_path):
     told = CliRunner().invoke(app, ["report", "--lake", lake.uri], catch_exceptions=False).stdout.strip()
-    assert told == lake.at("validation", f"run={RUN}", "report.html")
+    assert told == lake.uri_of("validation", f"run={RUN}", "report.html")
     assert RUN in lake.read(f"validation/run={RUN}/report.html").decode()
     other = CliRunner().invoke(app, ["report", RUN, "--lake", lake.uri, "--output", str(tmp_path / "a.html")])
     assert other.stdout.strip() == str(tmp_path / "a.html")
@@ -106,7 +106,7 @@ def test_who_stopped_says_why(tmp_path):
     stopped = Ledger(
         RUN, "nightly", NOW, status="stopped", finished=NOW, stage="audit", verdict="stopped", error="E: <b>"
     )
-    stopped.validation = lake.at("validation", f"run={RUN}", "part=1", "docs", "index.html")
+    stopped.validation = lake.uri_of("validation", f"run={RUN}", "part=1", "docs", "index.html")
     failure = {
         "severity": "critical",
         "table": "utterances",

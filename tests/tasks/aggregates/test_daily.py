@@ -10,7 +10,7 @@ from deltalake import write_deltalake
 from polars.testing import assert_frame_equal
 
 from data_contracts.schema import tables
-from data_contracts.schema.tables import FORGOTTEN
+from data_contracts.schema.tables import FORGOTTEN_ID
 from features.corpus.sources import Sources
 from tasks.aggregates.emotion_daily import emotion_daily, speaker_daily
 from tasks.aggregates.quality_daily import quality_daily, rejects_daily
@@ -70,7 +70,7 @@ def utterances(recordings: pl.DataFrame) -> pl.DataFrame:
                 {
                     "recording_id": recording["recording_id"], "channel": 0, "segment": segment,
                     "start_s": 0.0, "end_s": random.uniform(0.5, 5), "date": recording["date"],
-                    "speaker_id": [FORGOTTEN, "ada", "spk_1", "spk_2"][who], "speaker_known": who == 1, **told,
+                    "speaker_id": [FORGOTTEN_ID, "ada", "spk_1", "spk_2"][who], "speaker_known": who == 1, **told,
                 }
             )  # fmt: skip
     return pl.DataFrame(rows, schema=UTTERANCES)
@@ -149,8 +149,8 @@ def test_nothing_has_no_days(recordings, said):
 @pytest.fixture
 def lake(lake, recordings, utterances):
     """Published, the recordings by a version that knew of no sources."""
-    write_deltalake(lake.at("analytics", "utterances"), utterances.to_arrow())
-    write_deltalake(lake.at("analytics", "recordings"), recordings.drop("source").to_arrow())
+    write_deltalake(lake.uri_of("analytics", "utterances"), utterances.to_arrow())
+    write_deltalake(lake.uri_of("analytics", "recordings"), recordings.drop("source").to_arrow())
     return lake
 
 
@@ -188,4 +188,4 @@ def test_an_utterance_whose_name_went_to_another_content_is_from_where_it_is_lis
     assert source == "calls"
     stranger = utterances[:1].with_columns(recording_id=pl.lit("f" * 32))
     (source,) = projection.utterances_with_sources(lake, stranger, nothing, Sources())["source"]
-    assert source == tables.UNKNOWN
+    assert source == tables.UNKNOWN_SOURCE

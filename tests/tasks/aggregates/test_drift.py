@@ -10,11 +10,11 @@ from deltalake import write_deltalake
 from helpers.runs import make_run
 from polars.testing import assert_frame_equal
 
-from data_contracts.expectations.suites import COUNTED
+from data_contracts.expectations.suites import TABLES_WITHOUT_SUITE
 from data_contracts.lake import Lake
 from data_contracts.schema import feature_sets
 from data_contracts.schema import tables as table_schemas
-from data_contracts.schema.tables import BY_DAY, EMBEDDING, RECORDINGS, TABLE_KEYS, utterances_schema
+from data_contracts.schema.tables import DAILY_TABLES, EMBEDDING, RECORDINGS, TABLE_KEYS, utterances_schema
 from features.dsp.gemaps import EGEMAPS_NAMES
 from features.store import shard_files
 from tasks.aggregates import feature_daily
@@ -104,7 +104,7 @@ def _publish(lake, nights, version="v1"):
     recordings, utterances = (pl.concat([night[part] for night in nights.values()]) for part in (0, 1))
     days = pl.Series("date", list(nights), pl.Date)
     tables, judged = daily_tables(make_run(lake, feature_version=version), days, recordings, utterances)
-    for table in BY_DAY:
+    for table in DAILY_TABLES:
         dates = judged if table == "drift" else days
         schema = pl.DataFrame(getattr(table_schemas, table.upper()).empty_table()).schema
         rows = tables[table].select(pl.col(name).cast(kind) for name, kind in schema.items())
@@ -149,7 +149,9 @@ def test_the_audit_says_it_in_words_of_the_touched_dates_alone(month):
 
 
 def test_the_audit_counts_keys_that_are_null_or_twice():
-    tables = {table: pl.DataFrame(getattr(table_schemas, table.upper()).empty_table()) for table in COUNTED}
+    tables = {
+        table: pl.DataFrame(getattr(table_schemas, table.upper()).empty_table()) for table in TABLES_WITHOUT_SUITE
+    }
     assert count_broken_keys(tables) == 0
     rows = [{"date": DAYS[0], "measure": name} for name in ("a", "b", "b", None)]
     tables["drift"] = pl.DataFrame(rows, schema=tables["drift"].schema)
@@ -169,7 +171,7 @@ def test_every_measure_of_every_day_has_a_row_and_the_first_week_no_verdict(mont
 def test_features_of_a_day_are_those_of_its_shards(month):
     """Against Polars over the store: how many, the median to the sketch's accuracy, and the sum of the embeddings."""
     date, name = DAYS[3], EGEMAPS_NAMES[5]
-    files = month.at(*shard_files.folder("egemaps", "v1", date).split("/"), "*.parquet")
+    files = month.uri_of(*shard_files.folder("egemaps", "v1", date).split("/"), "*.parquet")
     values = pl.read_parquet(files)[name]
     rows = month.scan("feature_daily").filter(pl.col("date") == date).collect()
     (row,) = rows.filter(pl.col("feature") == name).iter_rows(named=True)
@@ -189,7 +191,7 @@ def test_features_of_a_day_are_those_of_its_shards(month):
 def test_a_night_touches_its_own_date_and_reads_no_features_of_another(lake, monkeypatch):
     read = []
     _publish(lake, _month(lake, *DAYS[:9]))
-    before = {table: lake.scan(table).collect() for table in BY_DAY}
+    before = {table: lake.scan(table).collect() for table in DAILY_TABLES}
     files = set(lake.delta("feature_daily").file_uris())
     monkeypatch.setattr(
         feature_daily.shard_files,
@@ -199,7 +201,7 @@ def test_a_night_touches_its_own_date_and_reads_no_features_of_another(lake, mon
     _publish(lake, _month(lake, DAYS[9], louder=12.0))
     assert read == [DAYS[9]] * 4, "two shards, features and embeddings of each"
     assert files < set(lake.delta("feature_daily").file_uris())
-    for table in BY_DAY:
+    for table in DAILY_TABLES:
         rows = lake.scan(table).collect()
         assert DAYS[9] in rows["date"]
         key = list(TABLE_KEYS[table])
@@ -249,7 +251,7 @@ def test_a_lake_of_before_has_emotions_by_day_and_nothing_to_compare_with(lake):
     old = [
         {"date": day, "emotion": "anger", "n_utterances": 900, "speech_s": 1.0, "mean_score": 0.5} for day in DAYS[:9]
     ]
-    write_deltalake(lake.at("analytics", "emotion_daily"), pa.Table.from_pylist(old))
+    write_deltalake(lake.uri_of("analytics", "emotion_daily"), pa.Table.from_pylist(old))
     tables = _publish(lake, _month(lake, DAYS[9]))
     assert tables["drift"].height == N_MEASURES
     assert tables["drift"]["over"].null_count() == N_MEASURES
@@ -259,5 +261,5 @@ def test_a_date_that_lost_everything_is_told_no_more(lake):
     _publish(lake, _month(lake, *DAYS[:2]))
     recordings, utterances = _night(lake, DAYS[0])
     _publish(lake, {DAYS[0]: (recordings.clear(), utterances.clear())})
-    for table in BY_DAY:
+    for table in DAILY_TABLES:
         assert set(lake.scan(table).collect()["date"]) == {DAYS[1]}

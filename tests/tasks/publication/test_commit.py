@@ -69,7 +69,7 @@ def test_compaction_changes_no_row(lake):
     for n in range(3):
         commit(lake, _change([(f"b{n}", DAYS[0])], dates=DAYS[:1]), {RUN_ID: f"b{n}"}, since=None)
     n_commits = len(commits(lake.delta("utterances"), base))
-    DeltaTable(lake.at("analytics", "utterances")).optimize.compact()
+    DeltaTable(lake.uri_of("analytics", "utterances")).optimize.compact()
     assert lake.delta("utterances").version() > base + n_commits, "there was something to compact"
     assert len(commits(lake.delta("utterances"), base)) == n_commits == 3
 

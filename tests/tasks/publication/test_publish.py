@@ -68,7 +68,7 @@ def test_a_daily_table_of_before_gets_the_new_columns_on_the_days_that_are_touch
     columns = ("date", "emotion", "n_utterances", "speech_s", "mean_score")
     before = [{**_said_in_a_day(day, "anger"), "mean_score": 0.5} for day in (DAY, NEXT)]
     held = pa.Table.from_pylist(before).select(columns)
-    write_deltalake(lake.at("analytics", "emotion_daily"), held)
+    write_deltalake(lake.uri_of("analytics", "emotion_daily"), held)
     assert lake.frame("emotion_daily", tables.EMOTION_DAILY).collect()["source"].to_list() == [None, None]
     _publish(lake, "r1", [], daily=[_said_in_a_day(DAY, "neutral")], dates=[DAY])
     asked = query(lake, "SELECT date, source, speaker_kind, emotion, mean_score FROM emotion_daily ORDER BY date")
@@ -112,7 +112,7 @@ def test_a_table_of_before_gets_the_new_column(lake):
     """The names of channels came later: what was published without them has none, what is published now may."""
     before = pa.Table.from_pylist([_utterance("a", 0) | {"run_id": "r0"}], schema=tables.utterances_schema(CLASSES))
     before = before.drop_columns("channel_name")
-    write_deltalake(lake.at("analytics", "utterances"), before.cast(_nullable(before.schema)))
+    write_deltalake(lake.uri_of("analytics", "utterances"), before.cast(_nullable(before.schema)))
     held = lake.frame("utterances", tables.utterances_schema(CLASSES)).collect()
     assert held["channel_name"].to_list() == [None]
     _publish(lake, "r1", [_utterance("b", 0) | {"channel_name": "agent"}, _utterance("c", 0)])

@@ -86,7 +86,7 @@ def test_three_minutes_of_silence_by_the_stores_clock(lake, ledger, monkeypatch)
 def test_age_is_what_the_store_says(lake):
     lake.write("old", b"")
     if lake.is_local:
-        os.utime(lake.at("old"), (time.time() - 500, time.time() - 500))
+        os.utime(lake.uri_of("old"), (time.time() - 500, time.time() - 500))
         assert 499 < lake.age_s("old") < 600
     else:
         assert 0 <= lake.age_s("old") < 300

@@ -11,7 +11,14 @@ import tasks.publication.publish
 from data_contracts.errors import UsageError
 from data_contracts.lake import Lake
 from data_contracts.lake.snapshot import newest_versions
-from data_contracts.schema.tables import EMOTION_DAILY, FORGOTTEN, RECORDINGS, SPEAKERS, TABLE_KEYS, utterances_schema
+from data_contracts.schema.tables import (
+    EMOTION_DAILY,
+    FORGOTTEN_ID,
+    RECORDINGS,
+    SPEAKERS,
+    TABLE_KEYS,
+    utterances_schema,
+)
 from tasks.aggregates.emotion_daily import emotion_daily, speaker_daily, speaker_sums
 from tasks.publication.manual_change import ManualChange, publish_manual_change
 from tasks.speakers import curation
@@ -145,7 +152,7 @@ def test_of_the_forgotten_nothing_stays_but_what_was_said(lake):
     assert (row["n_voices"], row["n_utterances"]) == (2, 3)
     assert lake.scan("speakers").collect()["speaker_id"].to_list() == ["ada-lovelace"]
     said = lake.scan("utterances").sort("recording_id", "segment").collect()
-    assert said["speaker_id"].to_list() == ["ada-lovelace", FORGOTTEN, FORGOTTEN, FORGOTTEN]
+    assert said["speaker_id"].to_list() == ["ada-lovelace", FORGOTTEN_ID, FORGOTTEN_ID, FORGOTTEN_ID]
     assert said["speaker_known"].to_list() == [True, False, False, False]
     assert said["start_s"].null_count() == 0
     runs = lake.scan("runs").filter(flow="speakers forget").collect()
@@ -247,7 +254,7 @@ def _consistent(lake):
     sums = speaker_sums(said).sort("speaker_id").collect()
     people = lake.scan("speakers").filter(pl.col("n_utterances") > 0).sort("speaker_id").collect()
     columns = ["speaker_id", "first_seen", "last_seen", "n_utterances", "speech_s"]
-    assert people.select(columns).rows() == sums.filter(pl.col("speaker_id") != FORGOTTEN).select(columns).rows()
+    assert people.select(columns).rows() == sums.filter(pl.col("speaker_id") != FORGOTTEN_ID).select(columns).rows()
     daily = lake.scan("speaker_daily").sort("date", "speaker_id", "emotion").collect()
     assert daily.rows() == speaker_daily(said).collect().rows()
     emotions = lake.scan("emotion_daily").sort(TABLE_KEYS["emotion_daily"]).collect()

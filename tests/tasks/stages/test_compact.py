@@ -36,12 +36,12 @@ def _nights(lake: Lake, n: int = 6, table: str = "speaker_daily") -> pl.DataFram
     for night in range(n):
         row = {"date": DAY + dt.timedelta(night), "speaker_id": "s", "emotion": "joy", "n_utterances": night}
         rows = pa.Table.from_pylist([row | {"speech_s": 1.0}], schema=SPEAKER_DAILY)
-        write_deltalake(lake.at("analytics", table), rows, mode="append", storage_options=lake.storage_options)
+        write_deltalake(lake.uri_of("analytics", table), rows, mode="append", storage_options=lake.storage_options)
     return _rows(lake, table)
 
 
 def _rows(lake: Lake, table: str = "speaker_daily", version: int | None = None) -> pl.DataFrame:
-    delta = DeltaTable(lake.at("analytics", table), version=version, storage_options=lake.storage_options)
+    delta = DeltaTable(lake.uri_of("analytics", table), version=version, storage_options=lake.storage_options)
     return pl.scan_delta(delta, storage_options=lake.polars_options).collect().sort("date")
 
 
@@ -83,7 +83,7 @@ def test_only_files_of_one_partition_are_joined(lake):
         for night in range(2):
             row = {"uri": f"{tries}", "etag": "e", "date": DAY + dt.timedelta(night), "reason": "corrupt"}
             rows = pa.Table.from_pylist([row | {"tries": 1, "run_id": "r"}], schema=REJECTS)
-            write_deltalake(lake.at("analytics", "rejects"), rows, mode="append", partition_by=["date"])
+            write_deltalake(lake.uri_of("analytics", "rejects"), rows, mode="append", partition_by=["date"])
     told = _tidy(lake, dry_run=True)["analytics/rejects"]
     done = _tidy(lake)["analytics/rejects"]
     assert (done.files_before, done.files_after) == (told.files_before, told.files_after) == (6, 2)

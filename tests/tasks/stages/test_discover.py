@@ -21,7 +21,7 @@ from data_contracts.schema.feature_sets import RECORDING_FEATURES
 from data_contracts.schema.tables import RECORDINGS
 from features.corpus import object_frames
 from features.corpus.layout import Corpus
-from features.corpus.listing import LISTED, list_objects
+from features.corpus.listing import LISTING_SCHEMA, list_objects
 from features.extraction.tables import object_columns
 from features.store import history as store_history
 from features.store import shard_files
@@ -77,7 +77,7 @@ def test_it_also_comes_after_what_the_tables_show_of_another_date_or_version(lak
     uri = f"{corpus.root}/2026/11/21/b"
     row = {"uri": uri, "etag": "old", "bytes": 1, "modified": NOON, "tries": 1, "status": "ok", "read_at": NEXT_YEAR}
     shown = pa.Table.from_pylist([row | {"date": OTHER} | VERSIONS], schema=RECORDINGS)
-    write_deltalake(lake.at("analytics", "recordings"), shown)
+    write_deltalake(lake.uri_of("analytics", "recordings"), shown)
     run = make_run(lake, corpus=corpus)
     planned = _planned(run, discover.fn(run), DAY, OTHER)
     assert {name: planned[name]["read_after"] for name in "abc"} == {"a": None, "b": NEXT_YEAR, "c": None}
@@ -132,13 +132,13 @@ def test_what_is_to_be_read_is_as_the_attempts_say(attempts, force):
         },
     ).unique(["uri", "etag"], keep="last")
     history = history.with_columns(read_after=pl.lit(NOON).cast(pl.Datetime("us", "UTC")))
-    listed = object_frames.of_objects(AudioObject(uri, etag, 1, DAY, NOON) for uri in "abc" for etag in "ef")
+    listed = object_frames.from_objects(AudioObject(uri, etag, 1, DAY, NOON) for uri in "abc" for etag in "ef")
     nothing = pl.DataFrame(schema={"uri": pl.String, "read_after": pl.Datetime("us", "UTC")})
-    found = select_unread(listed.select(LISTED.keys()), history, nothing, force=force)
+    found = select_unread(listed.select(LISTING_SCHEMA.keys()), history, nothing, force=force)
     known = {(uri, etag): tries for uri, etag, tries in history.select("uri", "etag", "tries").iter_rows()}
     expected = [
         (item.uri, item.etag, known.get((item.uri, item.etag), int(force)) - int(force))
-        for item in object_frames.objects(listed)
+        for item in object_frames.to_objects(listed)
         if force or known.get((item.uri, item.etag), 0) < 3
     ]
     assert found.select("uri", "etag", "tries").rows() == expected

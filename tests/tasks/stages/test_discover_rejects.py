@@ -61,7 +61,9 @@ def _failed(lake: Lake, corpus: Corpus, *attempts: dict[str, str]) -> None:
         shard_files.write_shard(lake, tables, version="v1", date=DAY, shard=f"0{place}", configuration="")
     published = [row for row in shown.values() if row["reason"]]
     for table, schema in (("rejects", REJECTS), ("recordings", RECORDINGS)):
-        write_deltalake(lake.at("analytics", table), pa.Table.from_pylist(published, schema=schema), mode="overwrite")
+        write_deltalake(
+            lake.uri_of("analytics", table), pa.Table.from_pylist(published, schema=schema), mode="overwrite"
+        )
 
 
 def _planned(run: Any, found: Discovery, *dates: dt.date) -> dict[str, int]:

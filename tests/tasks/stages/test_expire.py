@@ -74,7 +74,7 @@ def _version(lake: Lake, version: str, days: float, *, published: bool = False) 
         row |= {"bytes": 1, "modified": dt.datetime.now(dt.UTC), "read_at": dt.datetime.now(dt.UTC), "tries": 1}
         row |= {"status": "ok", "date": DAY, "feature_version": version}
         rows = pa.Table.from_pylist([row], schema=RECORDINGS)
-        write_deltalake(lake.at("analytics", "recordings"), rows, mode="append")
+        write_deltalake(lake.uri_of("analytics", "recordings"), rows, mode="append")
 
 
 def test_features_that_nothing_needs_are_listed_and_dropped_only_when_told(lake):

@@ -10,7 +10,7 @@ import torch
 from helpers.paths import SHARED_CORPORA, WEIGHTS
 
 from data_contracts.records import ModelRef
-from features.corpus.filesystem import look_at
+from features.corpus.filesystem import stat_object
 from features.corpus.shard_plan import write_plan
 from features.decode.config import SAMPLE_RATE
 from features.extraction.config import FeatureConfig
@@ -89,7 +89,7 @@ def test_two_real_voices_in_one_channel_are_told_apart(ref, turn, tmp_path, spea
     first, second = map(turn, speakers)
     path = tmp_path / "call.flac"
     soundfile.write(path, np.concatenate([first, np.zeros(SAMPLE_RATE // 10), second]), SAMPLE_RATE)
-    members = [look_at(str(path), DAY)]
+    members = [stat_object(str(path), DAY)]
     embedder = Embedder(speaker_embedder(ref), int(ref.metadata["dim"]), sliding_embedder(ref))
     segments = {}
     for enabled in (False, True):

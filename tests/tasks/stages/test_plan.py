@@ -23,7 +23,7 @@ def _found(run: Any, *parts: str, date: dt.date = DAY, etag: str = "e") -> Disco
     """Objects of a byte each, named by a letter."""
     writer = FoundWriter(run)
     for part in parts:
-        writer.write(date, object_frames.of_objects(AudioObject(name, etag, 1, date, NOON) for name in part))
+        writer.write(date, object_frames.from_objects(AudioObject(name, etag, 1, date, NOON) for name in part))
     return Discovery(0, 0, writer.parts, writer.n_bytes)
 
 
@@ -49,7 +49,7 @@ def test_a_content_twice_in_a_part_is_as_the_last_row_says(lake):
     run = make_run(lake, shard_bytes=3)
     writer = FoundWriter(run)
     twice = [AudioObject("a", "e", 1, DAY, NOON, attributes) for attributes in ('"first"', '"last"')]
-    writer.write(DAY, object_frames.of_objects(twice))
+    writer.write(DAY, object_frames.from_objects(twice))
     (ref,) = plan.fn(run, Discovery(2, 0, writer.parts, writer.n_bytes), n_workers=1)
     assert [item.attributes for item in read_plan(lake, ref)] == ['"last"']
     assert writer.n_bytes == ref.n_bytes == 1

@@ -146,7 +146,7 @@ def test_what_comes_late_is_adapted_with_who_was_there_before(lake, features, mo
         "feature_version": ["v1"] * 6,
     }
     table = pl.DataFrame(rows).cast({"channel": pl.Int16, "segment": pl.Int32}).to_arrow()
-    write_deltalake(lake.at("analytics", "utterances"), table)
+    write_deltalake(lake.uri_of("analytics", "utterances"), table)
     found = _scored(lake, features, {"00": published, "01": list(range(6, N))}, waiting=list(range(6, N)))
     expected = _expected(model, features, list(range(N)))[6:-1]
     np.testing.assert_allclose(found.select("score_anger", "score_neutral").to_numpy()[:-1], expected, atol=1e-5)
