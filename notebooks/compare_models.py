@@ -15,7 +15,7 @@ with app.setup:
     import undertone as ut
 
     def stop(when: bool, words: str) -> None:
-        """Goes no further, and says what to run instead."""
+        """Stop here, and print what to run instead."""
         if when and mo.app_meta().mode == "script":
             sys.exit(words)
         mo.stop(when, mo.callout(mo.md(words), "warn"))
@@ -26,8 +26,8 @@ def _():
     mo.md("""
     # Two models on the same utterances
 
-    What changed when a new model was promoted and `undertone backfill --stage score` scored again: the table as one run
-    left it, against the table as another did. Delta keeps both, as long as `undertone maintain` does (a week).
+    The changes after a new model was promoted and `undertone backfill --stage score` scored again: the table after one
+    run against the table after another. Delta keeps both until `undertone maintain` removes them (after a week).
 
         marimo edit notebooks/compare_models.py -- --lake demo-lake --before RUN --after RUN
     """)
@@ -52,14 +52,14 @@ def _(runs):
     _labels = {f"{run_id} · {model}": run_id for run_id, model in runs.select("run_id", "emotion_model").iter_rows()}
     _newest = runs["emotion_model"][-1]
     _others = runs.filter(pl.col("emotion_model") != _newest)["run_id"].to_list()
-    _chosen = {
+    _selected = {
         "after": mo.cli_args().get("after") or runs["run_id"][-1],
         "before": mo.cli_args().get("before") or (_others or runs["run_id"].to_list()[:-1])[-1],
     }
     _label_of = {run_id: label for label, run_id in _labels.items()}
-    stop(not {*_chosen.values()} <= {*_label_of}, f"Expected runs of {', '.join(_label_of)}; see `undertone runs`.")
-    before = mo.ui.dropdown(_labels, value=_label_of[_chosen["before"]], label="before")
-    after = mo.ui.dropdown(_labels, value=_label_of[_chosen["after"]], label="after")
+    stop(not {*_selected.values()} <= {*_label_of}, f"Expected runs of {', '.join(_label_of)}; see `undertone runs`.")
+    before = mo.ui.dropdown(_labels, value=_label_of[_selected["before"]], label="before")
+    after = mo.ui.dropdown(_labels, value=_label_of[_selected["after"]], label="after")
     mo.hstack([before, after], justify="start", wrap=True)
     return after, before
 
@@ -74,16 +74,16 @@ def _(after, before, lake):
         FROM old JOIN new USING (recording_id, channel, segment)
         ORDER BY ALL
     """).pl()
-    stop(both.is_empty(), "They have no utterance in common: other features cut others.")
+    stop(both.is_empty(), "They have no utterance in common: their features were extracted with different settings.")
     return both, new, old
 
 
 @app.cell(hide_code=True)
 def _():
     mo.md("""
-    ## How far they agree
+    ## Agreement
 
-    Cohen's kappa is agreement beyond chance: 1 where they always agree, 0 where they agree as two who guess would.
+    Cohen's kappa is agreement beyond chance: 1 for full agreement, 0 for that of two independent guesses.
     """)
 
 
@@ -124,7 +124,7 @@ def _(both):
 @app.cell(hide_code=True)
 def _():
     mo.md("""
-    ## Where they differ
+    ## Differences
 
     By speaker, and then one by one, the longest first.
     """)

@@ -15,14 +15,14 @@ with app.setup:
     import undertone as ut
 
     def colours(emotions: pl.Series) -> alt.Scale:
-        """Okabe and Ito's, which colour-blind people tell apart too; the usual emotions have the same everywhere."""
+        """Return Okabe and Ito's colours, which colour-blind people can tell apart, the same everywhere."""
         usual = {"anger": "#D55E00", "happiness": "#E69F00", "neutral": "#999999", "sadness": "#0072B2"}
         others = cycle(("#009E73", "#CC79A7", "#56B4E9", "#F0E442"))
         names = emotions.unique().sort().to_list()
         return alt.Scale(domain=names, range=[usual.get(name) or next(others) for name in names])
 
     def stop(when: bool, words: str) -> None:
-        """Goes no further, and says what to run instead."""
+        """Stop here, and print what to run instead."""
         if when and mo.app_meta().mode == "script":
             sys.exit(words)
         mo.stop(when, mo.callout(mo.md(words), "warn"))
@@ -33,8 +33,8 @@ def _():
     mo.md("""
     # A first look
 
-    Who spoke, and with what emotion: the tables of a lake, with Polars, DuckDB and Altair. `lake.scan(TABLE)` is a
-    Polars LazyFrame, `lake.sql(…)` the answer of DuckDB. Every cell can be copied as it stands.
+    Speakers and their emotions: the tables of a lake, with Polars, DuckDB and Altair. `lake.scan(TABLE)` is a
+    Polars LazyFrame, `lake.sql(…)` runs DuckDB. Every cell can be copied as it is.
 
         marimo edit notebooks/first_look.py -- --lake demo-lake
         python notebooks/first_look.py -- --lake demo-lake --picture first_look.png
@@ -63,13 +63,13 @@ def _(lake, recordings, utterances):
 @app.cell(hide_code=True)
 def _():
     mo.md("""
-    ## Who spoke, and how much
+    ## Speech by speaker
     """)
 
 
 @app.cell
 def _(lake):
-    who = lake.sql("""
+    by_speaker = lake.sql("""
         SELECT coalesce(name, speaker_id) AS speaker,
                count(*) AS utterances,
                round(sum(end_s - start_s), 1) AS speech_s,
@@ -78,8 +78,8 @@ def _(lake):
         FROM utterances LEFT JOIN speakers USING (speaker_id)
         GROUP BY ALL ORDER BY utterances DESC, speaker
     """)
-    mo.ui.table(who, selection=None)
-    return (who,)
+    mo.ui.table(by_speaker, selection=None)
+    return (by_speaker,)
 
 
 @app.cell(hide_code=True)
@@ -98,10 +98,10 @@ def _(recordings, speakers, utterances):
         .group_by("recording_id")
         .agg(pl.col("uri").min(), pl.col("seconds").first())
     )
-    _shown = utterances.select("date", "recording_id").unique().join(_files, on="recording_id")
-    _shown = _shown.sort("date", "uri", "recording_id").head(16)
+    _first = utterances.select("date", "recording_id").unique().join(_files, on="recording_id")
+    _first = _first.sort("date", "uri", "recording_id").head(16)
     timeline = (
-        utterances.join(_shown.select("recording_id", "date", "uri", "seconds"), on=["recording_id", "date"])
+        utterances.join(_first.select("recording_id", "date", "uri", "seconds"), on=["recording_id", "date"])
         .join(speakers.select("speaker_id", "name"), on="speaker_id", how="left")
         .sort("date", "uri", "start_s")
         .with_columns(
@@ -136,12 +136,12 @@ def _(timeline):
 
 
 @app.cell(hide_code=True)
-def _(chart, who):
+def _(by_speaker, chart):
     picture = mo.cli_args().get("picture")
     if picture:
         chart.save(str(picture), scale_factor=1.5)
     if mo.app_meta().mode == "script":
-        print(who)
+        print(by_speaker)
 
 
 if __name__ == "__main__":

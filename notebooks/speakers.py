@@ -17,14 +17,14 @@ with app.setup:
     import undertone as ut
 
     def colours(emotions: pl.Series) -> alt.Scale:
-        """Okabe and Ito's, which colour-blind people tell apart too; the usual emotions have the same everywhere."""
+        """Return Okabe and Ito's colours, which colour-blind people can tell apart, the same everywhere."""
         usual = {"anger": "#D55E00", "happiness": "#E69F00", "neutral": "#999999", "sadness": "#0072B2"}
         others = cycle(("#009E73", "#CC79A7", "#56B4E9", "#F0E442"))
         names = emotions.unique().sort().to_list()
         return alt.Scale(domain=names, range=[usual.get(name) or next(others) for name in names])
 
     def stop(when: bool, words: str) -> None:
-        """Goes no further, and says what to run instead."""
+        """Stop here, and print what to run instead."""
         if when and mo.app_meta().mode == "script":
             sys.exit(words)
         mo.stop(when, mo.callout(mo.md(words), "warn"))
@@ -35,8 +35,7 @@ def _():
     mo.md("""
     # Speakers
 
-    Who speaks when and how much, in what mood, and whose voices are near each other. The charts show the twenty who
-    speak most.
+    Amounts and dates of speech, emotions, and similar voices. The charts show the twenty speakers with most speech.
 
         marimo edit notebooks/speakers.py -- --lake demo-lake
     """)
@@ -64,23 +63,23 @@ def _(speakers, utterances):
                min(date) AS first_seen, max(date) AS last_seen
         FROM spoken GROUP BY ALL ORDER BY speech_s DESC, speaker
     """).pl()
-    most = totals.head(20)["speaker"].to_list()
-    shown = spoken.filter(pl.col("speaker").is_in(most))
-    return most, shown, totals
+    top = totals.head(20)["speaker"].to_list()
+    top_speech = spoken.filter(pl.col("speaker").is_in(top))
+    return top, top_speech, totals
 
 
 @app.cell(hide_code=True)
 def _():
     mo.md("""
-    ## How much
+    ## Amount of speech
     """)
 
 
 @app.cell
-def _(most, totals):
-    alt.Chart(totals.filter(pl.col("speaker").is_in(most))).mark_bar().encode(
+def _(top, totals):
+    alt.Chart(totals.filter(pl.col("speaker").is_in(top))).mark_bar().encode(
         alt.X("speech_s:Q", title="speech (s)"),
-        alt.Y("speaker:N", sort=most, title=None),
+        alt.Y("speaker:N", sort=top, title=None),
         alt.Color(
             "kind:N",
             scale=alt.Scale(domain=["enrolled", "found", "forgotten"], range=["#009E73", "#0072B2", "#999999"]),
@@ -93,16 +92,16 @@ def _(most, totals):
 @app.cell(hide_code=True)
 def _():
     mo.md("""
-    ## When
+    ## Dates
     """)
 
 
 @app.cell
-def _(most, shown):
-    _days = shown.group_by("speaker", "date").agg(pl.col("utterances", "speech_s").sum()).sort("date", "speaker")
+def _(top, top_speech):
+    _days = top_speech.group_by("speaker", "date").agg(pl.col("utterances", "speech_s").sum()).sort("date", "speaker")
     alt.Chart(_days).mark_circle(color="#0072B2", opacity=0.9).encode(
         alt.X("yearmonthdate(date):O", title="date", axis=alt.Axis(labelAngle=0, labelOverlap=True)),
-        alt.Y("speaker:N", sort=most, title=None),
+        alt.Y("speaker:N", sort=top, title=None),
         alt.Size("speech_s:Q", title="speech (s)", scale=alt.Scale(range=[20, 400])),
         tooltip=["speaker", "date", "utterances", alt.Tooltip("speech_s", format=",.1f")],
     ).properties(width="container", height=alt.Step(24))
@@ -111,35 +110,37 @@ def _(most, shown):
 @app.cell(hide_code=True)
 def _():
     mo.md("""
-    ## In what mood
+    ## Emotions
 
-    Shares of each one's speech. Of somebody who said little, a share says little.
+    Shares of each speaker's speech. For a speaker with little speech, the shares are uncertain.
     """)
 
 
 @app.cell
-def _(most, shown):
-    moods = shown.group_by("speaker", "emotion").agg(pl.col("utterances", "speech_s").sum()).sort("speaker", "emotion")
-    alt.Chart(moods).mark_bar().encode(
+def _(top, top_speech):
+    shares = (
+        top_speech.group_by("speaker", "emotion").agg(pl.col("utterances", "speech_s").sum()).sort("speaker", "emotion")
+    )
+    alt.Chart(shares).mark_bar().encode(
         alt.X("speech_s:Q", stack="normalize", title="share of speech (%)", axis=alt.Axis(format="%")),
-        alt.Y("speaker:N", sort=most, title=None),
+        alt.Y("speaker:N", sort=top, title=None),
         alt.Color(
             "emotion:N",
-            scale=colours(moods["emotion"]),
+            scale=colours(shares["emotion"]),
             legend=alt.Legend(orient="bottom", title=None),
         ),
         tooltip=["speaker", "emotion", "utterances", alt.Tooltip("speech_s", format=",.1f")],
     ).properties(width="container", height=alt.Step(20))
-    return (moods,)
+    return (shares,)
 
 
 @app.cell(hide_code=True)
 def _():
     mo.md("""
-    ## Whose voices are near
+    ## Similar voices
 
-    The cosine of the angle between two voices' centroids: 1 is the same direction. Two that are near and should be one
-    person become one by `undertone speakers merge`. Only voices that the newest encoder has heard can be compared.
+    The cosine of the angle between two voices' centroids: 1 is the same direction. If two similar voices are one
+    person, merge them with `undertone speakers merge`. Only voices embedded by the newest encoder can be compared.
     """)
 
 
@@ -170,11 +171,11 @@ def _(speakers):
 
 
 @app.cell
-def _(most, pairs):
-    _few = pairs.filter(pl.col("voice").is_in(most), pl.col("other").is_in(most))
+def _(pairs, top):
+    _few = pairs.filter(pl.col("voice").is_in(top), pl.col("other").is_in(top))
     alt.Chart(_few).mark_rect().encode(
-        alt.X("other:N", sort=most, title=None, axis=alt.Axis(labelAngle=-45)),
-        alt.Y("voice:N", sort=most, title=None),
+        alt.X("other:N", sort=top, title=None, axis=alt.Axis(labelAngle=-45)),
+        alt.Y("voice:N", sort=top, title=None),
         alt.Color("cosine:Q", title="cosine", scale=alt.Scale(scheme="cividis", domain=[0, 1], clamp=True)),
         tooltip=["voice", "other", alt.Tooltip("cosine", format=".2f")],
     ).properties(width=alt.Step(32), height=alt.Step(32))

@@ -22,7 +22,7 @@ with app.setup:
     KEY = ["recording_id", "channel", "segment"]
 
     def stop(when: bool, words: str) -> None:
-        """Goes no further, and says what to run instead."""
+        """Stop here, and print what to run instead."""
         if when and mo.app_meta().mode == "script":
             sys.exit(words)
         mo.stop(when, mo.callout(mo.md(words), "warn"))
@@ -34,8 +34,8 @@ def _():
     # Train your own
 
     A classifier of emotion from the features that the lake holds already: no audio is read. Labels come from a CSV with
-    the columns `path, speaker, emotion`; without one, the names that the champion gave stand in for labels, which shows
-    how it goes and teaches nothing new.
+    the columns `path, speaker, emotion`; without one, the champion's emotions stand in for labels, which shows the
+    steps and improves nothing.
 
         marimo edit notebooks/train_your_own.py -- --lake demo-lake --labels labels.csv
         python notebooks/train_your_own.py -- --lake demo-lake --labels labels.csv --register
@@ -55,11 +55,11 @@ def _():
 @app.cell
 def _(labels, recordings, utterances):
     if labels:
-        _told = pl.read_csv(labels).filter(pl.col("emotion").str.len_chars() > 0)
+        _labels = pl.read_csv(labels).filter(pl.col("emotion").str.len_chars() > 0)
         _files = recordings.select("recording_id", file=pl.col("uri").str.extract(r"([^/]+)$"))
-        _told = _told.with_columns(file=pl.col("path").str.extract(r"([^/]+)$")).join(_files, on="file")
+        _labels = _labels.with_columns(file=pl.col("path").str.extract(r"([^/]+)$")).join(_files, on="file")
         labelled = utterances.select(*KEY, "feature_version").join(
-            _told.select("recording_id", "speaker", "emotion").unique("recording_id"), on="recording_id"
+            _labels.select("recording_id", "speaker", "emotion").unique("recording_id"), on="recording_id"
         )
     else:
         labelled = utterances.select(*KEY, "feature_version", "emotion", speaker="speaker_id").drop_nulls("emotion")
@@ -78,18 +78,24 @@ def _(labelled):
 
     {len(labelled):,} labelled utterances of {labelled["speaker"].n_unique():,} speakers:
     {", ".join(f"{n:,} {emotion}" for emotion, n in _n.iter_rows())}. A speaker's utterances are all in one fold, so
-    each is judged by a classifier that has not heard the voice.
+    each is classified without the speaker in the training data.
     """)
 
 
 @app.cell
 def _(labelled, lake):
-    def stored(name: str) -> pl.LazyFrame:
-        """A feature set, of the version that the tables were made from."""
+    def feature_set(name: str) -> pl.LazyFrame:
+        """Return a feature set, in the version that the tables were made from."""
         version = labelled["feature_version"].mode().sort().last()
         return lake.scan(name).filter(version=version).drop("version", "date").unique(KEY)
 
-    rows = labelled.lazy().join(stored("egemaps"), on=KEY).join(stored("suprasegmental"), on=KEY).sort(KEY).collect()
+    rows = (
+        labelled.lazy()
+        .join(feature_set("egemaps"), on=KEY)
+        .join(feature_set("suprasegmental"), on=KEY)
+        .sort(KEY)
+        .collect()
+    )
     egemaps = rows.drop(*KEY, "feature_version", "speaker", "emotion", "suprasegmental").to_numpy()
     features = np.hstack([egemaps, rows["suprasegmental"].to_numpy()]).astype(np.float32)
     return features, rows
@@ -105,16 +111,16 @@ def _(features, rows):
         LogisticRegression(C=0.003, class_weight="balanced", max_iter=1_000),
     )
     folds = GroupKFold(min(5, len(set(speakers))))
-    said = cross_val_predict(pipeline, compressed, emotions, groups=speakers, cv=folds)
-    uar = float(recall_score(emotions, said, average="macro"))
-    return compressed, emotions, pipeline, said, speakers, uar
+    predicted = cross_val_predict(pipeline, compressed, emotions, groups=speakers, cv=folds)
+    uar = float(recall_score(emotions, predicted, average="macro"))
+    return compressed, emotions, pipeline, predicted, speakers, uar
 
 
 @app.cell(hide_code=True)
 def _(emotions, uar):
     mo.hstack(
         [
-            mo.stat(f"{uar:.2f}", label="UAR", caption="unweighted average recall, of voices not heard"),
+            mo.stat(f"{uar:.2f}", label="UAR", caption="unweighted average recall, of unseen speakers"),
             mo.stat(f"{1 / len(set(emotions)):.2f}", label="chance"),
         ],
         justify="start",
@@ -122,15 +128,15 @@ def _(emotions, uar):
 
 
 @app.cell
-def _(emotions, said):
+def _(emotions, predicted):
     confusion = (
-        pl.DataFrame({"label": emotions, "said": said})
-        .group_by("label", "said")
+        pl.DataFrame({"label": emotions, "predicted": predicted})
+        .group_by("label", "predicted")
         .len("utterances")
-        .sort("label", "said")
+        .sort("label", "predicted")
     )
     _cells = alt.Chart(confusion).encode(
-        alt.X("said:N", title="said", axis=alt.Axis(labelAngle=0)), alt.Y("label:N", title="label")
+        alt.X("predicted:N", title="predicted", axis=alt.Axis(labelAngle=0)), alt.Y("label:N", title="label")
     )
     _dark = alt.datum.utterances < confusion["utterances"].max() * 0.55
     (
@@ -147,7 +153,7 @@ def _():
     mo.md("""
     ## A challenger
 
-    Registered, it stands beside the champion and changes nothing. `undertone models promote emotion challenger --corpus
+    Registering it changes no score. `undertone models promote emotion challenger --corpus
     DIR` judges both on labelled speech that neither was trained on, and lets the better one score from then on.
     """)
 
@@ -182,7 +188,7 @@ def _(compressed, emotions, lake, pipeline, register, rows, speakers, uar):
 @app.cell(hide_code=True)
 def _(confusion, uar):
     if mo.app_meta().mode == "script":
-        print(f"UAR of voices not heard: {uar:.2f}", confusion, sep="\n")
+        print(f"UAR of unseen speakers: {uar:.2f}", confusion, sep="\n")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from data_contracts.errors import (
     UndertoneError,
     UsageError,
 )
-from undertone._lake import Lake, open  # noqa: A004 - `ut.open(URI)` is how people say it
+from undertone._lake import Lake, open  # noqa: A004 - shadows the built-in for the sake of `ut.open(URI)`
 
 if TYPE_CHECKING:
     from undertone._audio import (
@@ -40,14 +40,14 @@ if TYPE_CHECKING:
 else:
 
     def __getattr__(name: str) -> object:
-        """Imports on first use. Type checkers do not see it, so that a misspelt name is an error for them too."""
+        """Import a name on first use. Type checkers do not see this function, so they report a misspelt name."""
         if name not in __all__:
             raise AttributeError(f"module 'undertone' has no attribute {name!r}")
         from importlib import import_module
 
         home = "undertone._classifier" if name == "register_emotion_classifier" else "undertone._audio"
-        found = globals()[name] = getattr(import_module(home), name)
-        return found
+        value = globals()[name] = getattr(import_module(home), name)
+        return value
 
     def __dir__() -> list[str]:
         return sorted({*globals(), *__all__})

@@ -1,4 +1,4 @@
-"""`python -m undertone` is `undertone`."""
+"""Entry point of `python -m undertone`, the same as the command `undertone`."""
 
 from flows.__main__ import run
 

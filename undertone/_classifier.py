@@ -20,12 +20,12 @@ def register_emotion_classifier(
     mean: np.ndarray,  # (n_features,), of sign(x) log(1 + |x|)
     scale: np.ndarray,  # (n_features,)
     classes: Sequence[str],
-    recordings: Iterable[str],  # recording_id of all that it was trained on
-    speakers: Iterable[str],  # the label of each speaker whom it was trained on
+    recordings: Iterable[str],  # recording_id of each recording in the training set
+    speakers: Iterable[str],  # label of each speaker in the training set
     metrics: Mapping[str, float] | None = None,
     description: str = "linear classifier",
 ) -> ModelRef:
-    """Registers a new version of the emotion model as `@challenger`, in the lake's registry; returns what it is called.
+    """Register a new version of the emotion model as `@challenger` in the lake's registry, and return its reference.
 
     The features are the columns of `egemaps` and then of `suprasegmental`, each x as sign(x) log(1 + |x|), less `mean`,
     over `scale`, clipped at 4: notebooks/train_your_own.py fits one. No run scores with it before `undertone models
@@ -41,7 +41,9 @@ def register_emotion_classifier(
         recordings=recordings,
     )
     registry = lake._settings.open_registry(lake._lake)
-    registry.champion("emotion")  # registers the shipped one where there is none: a challenger needs somebody to beat
+    registry.champion(
+        "emotion"
+    )  # registers the shipped model if there is no champion: a challenger needs one to be compared with
     with tempfile.TemporaryDirectory() as folder:
         model.save(Path(folder))
         training_set.write_speakers(Path(folder), speakers)

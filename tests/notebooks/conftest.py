@@ -1,4 +1,4 @@
-"""One small lake a session, and the notebooks as modules that run in this process."""
+"""Fixtures for notebooks: one small lake a session, and a runner of notebooks in this process."""
 
 import csv
 import importlib.util
@@ -16,12 +16,12 @@ from flows.backfill import backfill
 from models.registry.mlflow_registry import Registry
 
 NOTEBOOKS = ROOT / "notebooks"
-MOODS = ("anger", "happiness", "neutral", "sadness")
+EMOTIONS = ("anger", "happiness", "neutral", "sadness")
 
 
 @pytest.fixture(scope="session")
 def lake(sample: Path, _prefect: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two nights of four voices, and a file that is rejected; a copy of this process's own."""
+    """Lake of two nights of four voices, and a rejected file; a copy for this process alone."""
 
     def make(folder: Path) -> Path:
         for path in sorted(sample.rglob("call-*")):
@@ -30,31 +30,33 @@ def lake(sample: Path, _prefect: None, tmp_path_factory: pytest.TempPathFactory)
                 place.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(path, place)
         settings = {"corpus": str(folder / "corpus"), "lake": str(folder / "lake"), "cluster": "threads"}
-        settings["registry"] = f"sqlite:///{folder / 'lake' / 'registry' / 'mlflow.db'}"  # not one that was set
+        settings["registry"] = (
+            f"sqlite:///{folder / 'lake' / 'registry' / 'mlflow.db'}"  # whatever the environment sets
+        )
         backfill(settings=settings)
         return folder
 
-    made = make_once(tmp_path_factory, "notebooks", make)
-    return shutil.copytree(made, tmp_path_factory.mktemp("notebooks") / "own") / "lake"
+    folder = make_once(tmp_path_factory, "notebooks", make)
+    return shutil.copytree(folder, tmp_path_factory.mktemp("notebooks") / "own") / "lake"
 
 
 @pytest.fixture(scope="session")
 def labels(lake: Path) -> Path:
-    """The lake's voices, with moods of our own."""
-    return _labelled(lake.parent / "corpus", lake.parent)
+    """Labels of the lake's recordings, with made-up emotions."""
+    return _write_labels(lake.parent / "corpus", lake.parent)
 
 
 @pytest.fixture
 def acted(sample: Path, tmp_path: Path) -> Path:
-    """Two voices that are not in the lake, labelled, in a folder."""
+    """Folder of labelled recordings of two voices that are not in the lake."""
     for path in sorted(sample.rglob("call-*-voice-[ef].flac"))[:6]:
         shutil.copy(path, tmp_path / path.name)
-    return _labelled(tmp_path, tmp_path).parent
+    return _write_labels(tmp_path, tmp_path).parent
 
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
-    """Runs a notebook with a command's arguments; returns what its cells defined."""
+    """Runner of a notebook with a command's arguments; returns the names that its cells define."""
 
     def with_arguments(name: str, *arguments: object) -> dict[str, Any]:
         path = NOTEBOOKS / f"{name}.py"
@@ -74,9 +76,9 @@ def registry(lake: Path) -> Registry:
     return Registry(f"sqlite:///{lake / 'registry' / 'mlflow.db'}")
 
 
-def _labelled(folder: Path, into: Path) -> Path:
+def _write_labels(folder: Path, into: Path) -> Path:
     files = [path for path in sorted(folder.rglob("call-*-voice-*")) if path.stat().st_size]
-    rows = [(path.relative_to(folder), path.stem[10:17], MOODS[n % 4]) for n, path in enumerate(files)]
+    rows = [(path.relative_to(folder), path.stem[10:17], EMOTIONS[n % 4]) for n, path in enumerate(files)]
     with (into / "labels.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("path", "speaker", "emotion"), *rows])
     return into / "labels.csv"

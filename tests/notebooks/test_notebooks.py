@@ -1,4 +1,4 @@
-"""Each notebook runs on a small lake, says what DuckDB says, and the same over S3; on an empty one, what to run."""
+"""Notebooks on a small lake, local and on S3: their results are DuckDB's; on an empty lake they tell what to run."""
 
 import ast
 import os
@@ -18,50 +18,50 @@ from models.emotion.model import EmotionModel
 from models.promotion import judge_challenger
 from models.registry import loading
 
-pytestmark = pytest.mark.slow  # the lake takes its time
+pytestmark = pytest.mark.slow  # making the lake takes long
 NOTEBOOKS = ROOT / "notebooks"
 INTERNAL = {"data_contracts", "features", "models", "tasks", "flows"}
 NAMES = ("first_look", "speakers", "compare_models", "train_your_own")
 
 
-def _asked(lake, sql):
+def _query(lake, sql):
     return pl.DataFrame(query(Lake(str(lake)), sql))
 
 
-def test_first_look_counts_what_duckdb_counts_and_draws_the_readme_s_picture(lake, run, tmp_path):
-    said = run("first_look", "--lake", lake, "--picture", tmp_path / "look.png")
-    wanted = "SELECT name AS speaker, n_utterances AS utterances, round(speech_s, 1) AS speech_s FROM speakers"
+def test_first_look_agrees_with_duckdb_and_draws_the_picture_of_the_readme(lake, run, tmp_path):
+    cells = run("first_look", "--lake", lake, "--picture", tmp_path / "look.png")
+    select = "SELECT name AS speaker, n_utterances AS utterances, round(speech_s, 1) AS speech_s FROM speakers"
     assert (
-        said["who"]
+        cells["by_speaker"]
         .select("speaker", "utterances", "speech_s")
         .sort("speaker")
-        .equals(_asked(lake, f"{wanted} ORDER BY 1"))
+        .equals(_query(lake, f"{select} ORDER BY 1"))
     )
-    assert said["timeline"].height == _asked(lake, "SELECT * FROM utterances").height
+    assert cells["timeline"].height == _query(lake, "SELECT * FROM utterances").height
     assert (tmp_path / "look.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_speakers_adds_up_to_the_tables(lake, run):
-    said = run("speakers", "--lake", lake)
-    daily = _asked(lake, "SELECT speaker_id AS speaker, sum(n_utterances)::BIGINT AS n FROM speaker_daily GROUP BY 1")
-    assert said["totals"].select("speaker", n="utterances").sort("speaker").equals(daily.sort("speaker"))
-    assert said["moods"]["utterances"].sum() == daily["n"].sum()
-    cosines = _asked(
+def test_speakers_agrees_with_the_published_tables(lake, run):
+    cells = run("speakers", "--lake", lake)
+    daily = _query(lake, "SELECT speaker_id AS speaker, sum(n_utterances)::BIGINT AS n FROM speaker_daily GROUP BY 1")
+    assert cells["totals"].select("speaker", n="utterances").sort("speaker").equals(daily.sort("speaker"))
+    assert cells["shares"]["utterances"].sum() == daily["n"].sum()
+    cosines = _query(
         lake,
         """SELECT a.name AS voice, max(list_cosine_similarity(a.centroid, b.centroid)) AS cosine
         FROM speakers a JOIN speakers b ON a.speaker_id <> b.speaker_id GROUP BY 1 ORDER BY 1""",
     )
-    assert said["nearest"].sort("voice")["cosine"].to_list() == pytest.approx(cosines["cosine"].to_list(), abs=1e-5)
+    assert cells["nearest"].sort("voice")["cosine"].to_list() == pytest.approx(cosines["cosine"].to_list(), abs=1e-5)
 
 
-def test_a_classifier_of_one_s_own_is_a_challenger_that_can_be_judged(lake, labels, run, registry, acted):
-    said = run("train_your_own", "--lake", lake, "--labels", labels, "--register")
-    assert said["rows"].height == _asked(lake, "SELECT * FROM utterances").height
-    assert 0 <= said["uar"] <= 1
+def test_a_trained_classifier_becomes_a_challenger_that_can_be_judged(lake, labels, run, registry, acted):
+    cells = run("train_your_own", "--lake", lake, "--labels", labels, "--register")
+    assert cells["rows"].height == _query(lake, "SELECT * FROM utterances").height
+    assert 0 <= cells["uar"] <= 1
     challenger, champion = registry.version("emotion", "challenger"), registry.champion("emotion")
-    assert challenger.version == said["challenger"].version != champion.version
+    assert challenger.version == cells["challenger"].version != champion.version
     figures, _ = registry.metrics_and_card(challenger)
-    assert figures["uar"] == pytest.approx(said["uar"])
+    assert figures["uar"] == pytest.approx(cells["uar"])
     verdict = judge_challenger(challenger, champion, acted, voices=registry.champion("speaker"))
     assert verdict.metric == "uar_adaptive", verdict.reason
     assert challenger.label in verdict.reason
@@ -71,7 +71,7 @@ def test_a_classifier_of_one_s_own_is_a_challenger_that_can_be_judged(lake, labe
 
 @pytest.fixture(scope="session")
 def scored_twice(lake, registry):
-    """The lake scored once more, by a model that hears more anger than the champion."""
+    """The lake scored once more, by a model that predicts more anger than the champion."""
     model = EmotionModel.load(loading.weights_folder(registry.champion("emotion")))
     model.linear.outer.bias.data[0] += 2.0
     folder = lake.parent / "angrier"
@@ -81,22 +81,22 @@ def scored_twice(lake, registry):
     return lake
 
 
-def test_two_models_are_compared_as_their_runs_left_them(scored_twice, run):
-    said = run("compare_models", "--lake", scored_twice)
-    assert said["both"].height == _asked(scored_twice, "SELECT * FROM utterances").height
-    now = _asked(scored_twice, "SELECT recording_id, segment, coalesce(emotion, 'none') AS after FROM utterances")
-    assert said["both"].select(now.columns).sort(pl.all()).equals(now.sort(pl.all()))
-    angry = (said["both"].select((pl.col(name) == "anger").sum()).item() for name in ("before", "after"))
+def test_comparison_reads_the_tables_as_of_both_runs(scored_twice, run):
+    cells = run("compare_models", "--lake", scored_twice)
+    assert cells["both"].height == _query(scored_twice, "SELECT * FROM utterances").height
+    now = _query(scored_twice, "SELECT recording_id, segment, coalesce(emotion, 'none') AS after FROM utterances")
+    assert cells["both"].select(now.columns).sort(pl.all()).equals(now.sort(pl.all()))
+    angry = (cells["both"].select((pl.col(name) == "anger").sum()).item() for name in ("before", "after"))
     assert next(angry) < next(angry), "before is the champion's, after the angrier one's"
-    assert 0 < said["agreement"] < 1
-    assert said["differences"].height == (~said["both"]["same"]).sum()
-    both = {name: said["both"][name].to_list() for name in ("before", "after")}
+    assert 0 < cells["agreement"] < 1
+    assert cells["differences"].height == (~cells["both"]["same"]).sum()
+    both = {name: cells["both"][name].to_list() for name in ("before", "after")}
     from sklearn.metrics import cohen_kappa_score
 
-    assert said["kappa"] == pytest.approx(cohen_kappa_score(both["before"], both["after"]))
+    assert cells["kappa"] == pytest.approx(cohen_kappa_score(both["before"], both["after"]))
 
 
-def test_the_same_over_s3(scored_twice, run, s3):
+def test_results_are_the_same_over_s3(scored_twice, run, s3):
     upload(scored_twice, s3, "lake/")
     for name in NAMES:
         here, there = run(name, "--lake", scored_twice), run(name, "--lake", f"s3://{s3}/lake")
@@ -107,7 +107,7 @@ def test_the_same_over_s3(scored_twice, run, s3):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_of_ours_it_imports_undertone_alone(name):
+def test_imports_no_internal_package(name):
     tree = ast.walk(ast.parse((NOTEBOOKS / f"{name}.py").read_text()))
     imports = [node for node in tree if isinstance(node, ast.Import | ast.ImportFrom)]
     names = [getattr(node, "module", None) or node.names[0].name for node in imports]
@@ -116,12 +116,12 @@ def test_of_ours_it_imports_undertone_alone(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_empty_lake_is_told_what_to_run(name, run, tmp_path):
+def test_an_empty_lake_stops_with_the_command_to_run(name, run, tmp_path):
     with pytest.raises(SystemExit, match="run `undertone backfill"):
         run(name, "--lake", tmp_path)
 
 
-def test_it_runs_as_a_script_with_the_lake_from_the_environment(lake):
+def test_runs_as_a_script_with_the_lake_from_the_environment(lake):
     script = subprocess.run(
         [sys.executable, "-W", "ignore", str(NOTEBOOKS / "speakers.py")],
         env={**os.environ, "UNDERTONE_LAKE": str(lake)},

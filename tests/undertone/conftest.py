@@ -1,4 +1,4 @@
-"""A lake of two nights in the folder of the moment, as `ut.open("demo-lake")` finds it."""
+"""Lake of two nights as `./demo-lake`, the folder that `ut.open("demo-lake")` opens."""
 
 import datetime as dt
 import shutil
@@ -13,7 +13,7 @@ RUNS = ("20261119T030000Z-000001", "20261120T030000Z-000002")
 
 
 @pytest.fixture(scope="session")
-def _made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def _published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lake = lakes.open(str(tmp_path_factory.mktemp("face") / "demo-lake"))
     for run_id, day in zip(RUNS, (19, 20), strict=True):
         date = dt.date(2026, 11, day)
@@ -23,6 +23,6 @@ def _made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def demo_lake(_made: Path, tmp_path: Path) -> Path:
-    """A copy in the working folder, to be read or written."""
-    return Path(shutil.copytree(_made, tmp_path / "demo-lake"))
+def demo_lake(_published: Path, tmp_path: Path) -> Path:
+    """Copy in the working folder, to be read or written."""
+    return Path(shutil.copytree(_published, tmp_path / "demo-lake"))

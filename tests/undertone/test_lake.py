@@ -1,4 +1,4 @@
-"""Reading through the public face: tables, feature sets and SQL, now and as of any run, here and over S3."""
+"""Reading a lake by the public API: tables, feature sets and SQL, now and as of any run, local and on S3."""
 
 import datetime as dt
 import doctest
@@ -17,7 +17,7 @@ RUNS = ("20261119T030000Z-000001", "20261120T030000Z-000002")
 
 
 @pytest.mark.parametrize("module", [ut, _lake], ids=["undertone", "lake"])
-def test_its_examples_run(demo_lake, module):
+def test_docstring_examples_run(demo_lake, module):
     found = doctest.testmod(module)
     assert found.attempted > 1
     assert not found.failed
@@ -35,12 +35,12 @@ def lake(request, demo_lake) -> ut.Lake:
 def test_a_table_is_a_lazy_frame_and_sql_gives_the_same_rows(lake):
     scanned = lake.scan("utterances")
     assert isinstance(scanned, pl.LazyFrame)
-    asked = lake.sql("SELECT * FROM utterances ORDER BY recording_id")
-    assert isinstance(asked, pl.DataFrame)
-    assert_frame_equal(asked, scanned.sort("recording_id").collect(), check_column_order=False)
+    answer = lake.sql("SELECT * FROM utterances ORDER BY recording_id")
+    assert isinstance(answer, pl.DataFrame)
+    assert_frame_equal(answer, scanned.sort("recording_id").collect(), check_column_order=False)
 
 
-def test_what_tables_names_can_be_scanned_and_asked(lake):
+def test_every_name_of_tables_can_be_scanned_and_queried(lake):
     assert lake.tables() == ["utterances", "runs", "segments", "embeddings"]
     for name in lake.tables():
         n_rows = lake.scan(name).select(pl.len()).collect().item()
@@ -49,20 +49,20 @@ def test_what_tables_names_can_be_scanned_and_asked(lake):
 
 def test_as_of_is_a_run_a_version_a_time_or_a_date(lake):
     finished = lake.scan("runs").filter(run_id=RUNS[0]).collect()["finished"].item()
-    for then in (RUNS[0], 0, "0", finished, finished.isoformat()):
-        assert lake.scan("utterances", as_of=then).collect()["recording_id"].to_list() == ["recording of 19"]
-        assert lake.sql("SELECT count(*) FROM utterances", as_of=then).item() == 1
+    for as_of in (RUNS[0], 0, "0", finished, finished.isoformat()):
+        assert lake.scan("utterances", as_of=as_of).collect()["recording_id"].to_list() == ["recording of 19"]
+        assert lake.sql("SELECT count(*) FROM utterances", as_of=as_of).item() == 1
     assert lake.scan("utterances", as_of=dt.datetime.now(dt.UTC).date()).collect().height == 2
     with pytest.raises(ut.UsageError, match=r"expected a run that has published.*found 'Tuesday'"):
         lake.scan("utterances", as_of="Tuesday")
 
 
-def test_rows_of_a_feature_set_say_version_and_date(lake):
+def test_rows_of_a_feature_set_carry_version_and_date(lake):
     segments = lake.scan("segments").filter(version="v1", date=dt.date(2026, 11, 20)).collect()
     assert segments["recording_id"].unique().to_list() == ["20"]
 
 
-def test_what_is_not_there_is_named(lake):
+def test_a_missing_table_is_named_in_the_error(lake):
     with pytest.raises(ut.UsageError, match=r"expected one of utterances.*found 'uterances'"):
         lake.scan("uterances")
     with pytest.raises(ut.UsageError, match=r"rejects has nothing published by .*or before"):
@@ -73,7 +73,7 @@ def test_what_is_not_there_is_named(lake):
         lake.sql("SELEC 1")
 
 
-def test_a_lake_can_be_pickled_and_says_how_it_was_opened(lake):
+def test_a_lake_can_be_pickled_and_its_repr_opens_it(lake):
     again = pickle.loads(pickle.dumps(lake))
     assert again.tables() == lake.tables()
     assert repr(again) == f"undertone.open({lake.uri!r})"
@@ -87,7 +87,7 @@ def test_an_empty_folder_is_a_lake_without_tables(tmp_path):
     assert not Path(lake.uri).exists(), "reading makes nothing"
 
 
-def test_without_an_address_the_settings_say_where(demo_lake, monkeypatch):
+def test_without_a_root_the_settings_give_it(demo_lake, monkeypatch):
     with pytest.raises(ut.UsageError, match=r"Found none; give undertone.open\(DIR_OR_URL\) or set UNDERTONE_LAKE"):
         ut.open()
     monkeypatch.setenv("UNDERTONE_LAKE", "demo-lake")
@@ -98,7 +98,7 @@ def test_without_an_address_the_settings_say_where(demo_lake, monkeypatch):
     assert ut.open("elsewhere").uri == str(demo_lake.with_name("elsewhere"))
 
 
-def test_an_address_that_can_be_no_lake_is_refused(monkeypatch):
+def test_a_root_that_cannot_be_a_lake_is_refused(monkeypatch):
     with pytest.raises(ut.UsageError, match=r"must be a folder or an s3://.*found 'https://example.org/lake'"):
         ut.open("https://example.org/lake")
     monkeypatch.setenv("UNDERTONE_STORE_TIMEOUT_S", "never")

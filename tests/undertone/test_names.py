@@ -1,4 +1,4 @@
-"""What `import undertone` costs and gives: no library before it is needed, and every name in `__all__`."""
+"""Names of `undertone` and the cost of importing it: no library before it is needed, every name in `__all__`."""
 
 import os
 import subprocess
@@ -27,18 +27,18 @@ assert lake.scan("utterances").collect().height == 2
 assert lake.sql("SELECT count(*) FROM utterances").item() == 2
 loaded = sys.modules.keys() & {"torch", "prefect", "dask", "distributed", "mlflow", "great_expectations", "scipy"}
 assert not loaded, f"reading a lake loads {sorted(loaded)}"
-assert os.environ["HF_HUB_OFFLINE"] == "0", "whoever reads a lake may still download models"
+assert os.environ["HF_HUB_OFFLINE"] == "0", "reading a lake must not forbid downloads"
 """
 
 
 def _run(code: str) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}  # which `flows` set
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    process = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
 
 
-def test_importing_it_loads_no_library():
+def test_import_loads_no_library():
     _run(_LIBRARIES)
 
 
@@ -46,7 +46,7 @@ def test_reading_a_lake_needs_neither_torch_nor_prefect(demo_lake):
     _run(_READING)
 
 
-def test_every_name_is_there_and_has_its_words():
+def test_every_name_exists_and_has_a_docstring():
     for name in ut.__all__:
         assert getattr(ut, name) is not None
         if callable(getattr(ut, name)):
@@ -55,7 +55,7 @@ def test_every_name_is_there_and_has_its_words():
         ut.egemap  # noqa: B018
 
 
-def test_the_version_is_the_distribution_s():
+def test_version_is_that_of_the_distribution():
     assert ut.__version__ == metadata.version("undertone")
 
 
@@ -70,7 +70,7 @@ def test_the_audio_functions_take_a_batch():
     assert ut.formant_track(waveform, lengths).frequency_hz.shape[0] == 2
 
 
-def test_it_is_the_command_too():
-    done = subprocess.run([sys.executable, "-m", "undertone", "--help"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "Usage: python -m undertone" in done.stdout
+def test_python_m_undertone_is_the_command():
+    process = subprocess.run([sys.executable, "-m", "undertone", "--help"], capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
+    assert "Usage: python -m undertone" in process.stdout

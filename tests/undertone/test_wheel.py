@@ -1,4 +1,4 @@
-"""The wheel holds every module and file that the repository's packages do, and all of it can be imported."""
+"""The built wheel: it holds every module and file of the repository's packages, and all of it can be imported."""
 
 import os
 import shutil
@@ -29,7 +29,7 @@ for name in set(sys.modules) - {"__main__"}:
 
 
 def _files(root: Path) -> set[str]:
-    """All but the README's picture."""
+    """Files of the packages, without the README's picture."""
     return {
         path.relative_to(root).as_posix()
         for package in PACKAGES
@@ -40,7 +40,7 @@ def _files(root: Path) -> set[str]:
 
 @pytest.fixture(scope="module")
 def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built by setuptools from a copy of the sources: `build/` of the checkout may hold yesterday's."""
+    """The wheel, built from a copy of the sources, since `build/` of the checkout may be outdated."""
     folder = tmp_path_factory.mktemp("wheel")
     for package in PACKAGES:
         ignored = shutil.ignore_patterns("__pycache__", "__marimo__")
@@ -55,16 +55,16 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "unpacked"
 
 
-def test_it_holds_every_file(unpacked):
+def test_wheel_holds_every_file(unpacked):
     assert _files(unpacked) == _files(ROOT)
     for name in ("models/weights/emotion/weights.safetensors", "flows/report/report.css", "undertone/py.typed"):
         assert (unpacked / name).is_file()
 
 
 @pytest.mark.slow
-def test_every_module_of_it_can_be_imported(unpacked, tmp_path):
+def test_every_module_in_the_wheel_can_be_imported(unpacked, tmp_path):
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-P", "-c", _IMPORT_ALL, str(unpacked), *PACKAGES],
         cwd=tmp_path,
         env=environment,
@@ -72,4 +72,4 @@ def test_every_module_of_it_can_be_imported(unpacked, tmp_path):
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
+    assert process.returncode == 0, process.stderr
