@@ -48,8 +48,8 @@ def fit(
         from models.emotion.model import CLASSES
         from models.emotion.training import train_emotion
 
-        wanted = [emotion_named(label) for label in classes or CLASSES]
-        metrics = train_emotion(corpora, out, classes=wanted, seed=seed)
+        emotions = [emotion_named(label) for label in classes or CLASSES]
+        metrics = train_emotion(corpora, out, classes=emotions, seed=seed)
     else:
         from models.speaker.training import train_speaker
 

@@ -84,7 +84,7 @@ def feature_schema(feature_set: str) -> pa.Schema:
         from features.dsp.gemaps import EGEMAPS_NAMES
 
         return feature_sets.egemaps_schema(EGEMAPS_NAMES)
-    made = {
+    schemas = {
         "recordings": feature_sets.RECORDING_FEATURES,
         "segments": feature_sets.SEGMENTS,
         "suprasegmental": feature_sets.suprasegmental_schema(-1),
@@ -93,7 +93,7 @@ def feature_schema(feature_set: str) -> pa.Schema:
         "logmel": feature_sets.LOGMEL,
         "lld": feature_sets.LLD,
     }
-    return made[feature_set]
+    return schemas[feature_set]
 
 
 def _columns(name: str, schema: pa.Schema, key: Iterable[str]) -> tuple[Column, ...]:

@@ -30,16 +30,16 @@ def connect(lake: Lake, sql: str, *, as_of: str | None = None) -> duckdb.DuckDBP
     return _connect(lake, sql, as_of, None if lake.is_local else KnownFiles(lake))
 
 
-def _connect(lake: Lake, sql: str, as_of: str | None, known: KnownFiles | None) -> duckdb.DuckDBPyConnection:
+def _connect(lake: Lake, sql: str, as_of: str | None, known_files: KnownFiles | None) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
-    if known is not None:
-        connection.register_filesystem(known)
+    if known_files is not None:
+        connection.register_filesystem(known_files)
         connection.register_filesystem(lake.fs)
-    views, words = Views(lake, connection, known), set(re.findall(r"[a-z_]+", sql.lower()))
-    named = [table for table in TABLE_KEYS if table in words]
-    tables = snapshot(lake) if as_of is None else tables_of(lake, as_of, named)
-    for table in named:
+    views, words = Views(lake, connection, known_files), set(re.findall(r"[a-z_]+", sql.lower()))
+    table_names = [table for table in TABLE_KEYS if table in words]
+    tables = snapshot(lake) if as_of is None else tables_of(lake, as_of, table_names)
+    for table in table_names:
         views.table(table, tables.delta(table))
     stored_sets = lake.names("features") if words & FEATURE_SET_VIEWS.keys() else []
     for name in words & FEATURE_SET_VIEWS.keys():
@@ -60,13 +60,13 @@ def query(lake: Lake, sql: str, *, as_of: str | None = None) -> pa.Table:
 @contextmanager
 def stream_query(lake: Lake, sql: str, *, as_of: str | None = None) -> Iterator[pa.RecordBatchReader]:
     """Yield the answer in batches, for answers larger than memory. Raises as `query` does."""
-    known = None if lake.is_local else KnownFiles(lake)
+    known_files = None if lake.is_local else KnownFiles(lake)
     try:
-        with _connect(lake, sql, as_of, known) as connection:
+        with _connect(lake, sql, as_of, known_files) as connection:
             answer = connection.sql(sql)
             yield pa.table({}).to_reader() if answer is None else _cast_unsupported(answer).to_arrow_reader(_BATCH_ROWS)
     except duckdb.Error as error:
-        raise _translate_error(lake, error, known.failure if known is not None else None) from error
+        raise _translate_error(lake, error, known_files.failure if known_files is not None else None) from error
 
 
 def _cast_unsupported(answer: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:

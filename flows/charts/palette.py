@@ -18,7 +18,7 @@ EMOTIONS = {
     "sadness": BLUE,
     "surprise": YELLOW,
 }
-"""An emotion has the same colour wherever it is drawn; a model's other classes take what is left of the palette."""
+"""Colours of the emotions in every chart; a model's other classes take unused colours of the palette."""
 
 VERDICTS = {"done": GREEN, "running": SKY, "stopped": ORANGE, "failed": VERMILLION, "dead": PINK}
 KINDS = {"enrolled": BLUE, "found": ORANGE, "forgotten": GREY}
@@ -28,7 +28,7 @@ def colour_scale(values: Iterable[str | None], known: dict[str, str] = EMOTIONS)
     """Return a scale with a colour for each value: the known one, or the next unused of the palette."""
     names = [str(value) for value in dict.fromkeys(values) if value is not None]
     names.sort(key=lambda name: [*known, name].index(name))
-    left = [colour for colour in PALETTE if colour not in {known.get(name) for name in names}] or list(PALETTE)
+    unused = [colour for colour in PALETTE if colour not in {known.get(name) for name in names}] or list(PALETTE)
     others = [name for name in names if name not in known]
-    given = known | {name: left[i % len(left)] for i, name in enumerate(others)}
-    return alt.Scale(domain=names, range=[given[name] for name in names])
+    colour_of = known | {name: unused[i % len(unused)] for i, name in enumerate(others)}
+    return alt.Scale(domain=names, range=[colour_of[name] for name in names])

@@ -74,11 +74,11 @@ def _corpus(settings: Settings) -> tuple[State, str]:
     from features.corpus.listing import list_objects
 
     corpus = settings.open_corpus()
-    found = list(itertools.islice(list_objects(corpus, None), 3))
+    objects = list(itertools.islice(list_objects(corpus, None), 3))
     where = corpus.manifest or corpus.root
-    if not found:
+    if not objects:
         return "note", f"{where} can be listed and is empty"
-    return "ok", f"{where}, layout {corpus.layout}; for example {found[0].uri} of {found[0].date}"
+    return "ok", f"{where}, layout {corpus.layout}; for example {objects[0].uri} of {objects[0].date}"
 
 
 def _lake(settings: Settings) -> tuple[State, str]:

@@ -31,8 +31,8 @@ def list_versions(lake: Lake = None, as_json: Json = False) -> None:
     registry = open_registry(lake)
     for name in MODEL_NAMES:
         registry.champion(name)
-    found = [_row(item) for name in MODEL_NAMES for item in registry.versions(name)]
-    print_rows(console, pa.Table.from_pylist(found), style="json" if as_json else "table")
+    versions = [_row(item) for name in MODEL_NAMES for item in registry.versions(name)]
+    print_rows(console, pa.Table.from_pylist(versions), style="json" if as_json else "table")
 
 
 def show(

@@ -17,8 +17,8 @@ def run_command(*, reads_audio: bool = True, **flags: Any) -> Iterator[dict[str,
     """
     from flows.settings import Settings
 
-    given = given_flags(**flags)
-    settings = Settings.load(**given)
+    flags = given_flags(**flags)
+    settings = Settings.load(**flags)
     settings.lake_uri()
     if reads_audio:
         settings.open_corpus()
@@ -32,4 +32,4 @@ def run_command(*, reads_audio: bool = True, **flags: Any) -> Iterator[dict[str,
     import flows.terminal.progress  # noqa: F401
 
     wait_for_server()
-    yield given
+    yield flags

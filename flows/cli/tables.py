@@ -65,11 +65,11 @@ def runs(lake: Lake = None, limit: Limit = 20, as_json: Json = False) -> None:
     """List the runs, newest first, with the failed and the stopped ones."""
     from flows.analytics.runs import recent_runs, terminal_columns
 
-    found = recent_runs(open_lake(lake), limit)
-    if not found.num_rows and not as_json:
+    history = recent_runs(open_lake(lake), limit)
+    if not history.num_rows and not as_json:
         console.print("No run yet. `undertone nightly` or `undertone backfill` makes one.")
         return
-    _show(found if as_json else terminal_columns(found), as_json=as_json)
+    _show(history if as_json else terminal_columns(history), as_json=as_json)
 
 
 def _show(answer: "pa.Table", *, as_json: bool) -> None:

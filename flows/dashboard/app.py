@@ -30,8 +30,8 @@ def _():
 @app.cell
 def _(everything, lake):
     mo.stop(everything is None, components.no_data_advice(lake.uri))
-    _asked = str(mo.query_params().get("view", "")).title()
-    view, show = mo.state(_asked if _asked in VIEWS else VIEWS[0])
+    _view = str(mo.query_params().get("view", "")).title()
+    view, show = mo.state(_view if _view in VIEWS else VIEWS[0])
     _days = (everything.first, everything.last)
     days = mo.ui.date_range(*_days, _days, label="Dates")
     sources = mo.ui.multiselect(everything.sources, everything.sources, label="Sources")
@@ -47,27 +47,27 @@ def _(lake, show):
 
 @app.cell
 def _(days, kinds, sources, view):
-    chosen = filters.Filters(*days.value, tuple(sources.value), tuple(kinds.value))
-    _narrowing = {"Overview": [sources, kinds], "Speakers": [kinds], "Models": []}.get(view(), [sources])
-    components.filter_bar(VIEWS.index(view()), [days, *_narrowing])
-    return (chosen,)
+    selection = filters.Filters(*days.value, tuple(sources.value), tuple(kinds.value))
+    _controls = {"Overview": [sources, kinds], "Speakers": [kinds], "Models": []}.get(view(), [sources])
+    components.filter_bar(VIEWS.index(view()), [days, *_controls])
+    return (selection,)
 
 
 @app.cell
-def _(chosen, lake, view):
+def _(lake, selection, view):
     mo.stop(view() != "Overview")
 
-    def _drawn():
-        return components.cards(overview.cards(overview.figures(lake, chosen)))
+    def _build():
+        return components.cards(overview.cards(overview.figures(lake, selection)))
 
-    components.render_or_warn(_drawn)
+    components.render_or_warn(_build)
 
 
 @app.cell
-def _(chosen, lake, view):
+def _(lake, selection, view):
     mo.stop(view() != "Overview")
 
-    def _drawn():
+    def _build():
         runs = overview.runs(lake)
         timed = runs.filter(runs["rtfx"].is_not_null())
         health = components.table(
@@ -76,36 +76,36 @@ def _(chosen, lake, view):
         return components.column(
             components.warning(overview.failed_run_warnings(runs)),
             components.grid(
-                components.chart_panel("Emotion mix", overview.emotions(lake, chosen), panels.emotions_by_date),
-                components.chart_panel("Audio in", overview.hours(lake, chosen), panels.hours_by_date),
+                components.chart_panel("Emotion mix", overview.emotions(lake, selection), panels.emotions_by_date),
+                components.chart_panel("Audio in", overview.hours(lake, selection), panels.hours_by_date),
                 components.chart_panel("Speed of the last runs", timed, panels.run_speed),
                 components.panel("Health of the last runs", health),
             ),
         )
 
-    components.render_or_warn(_drawn)
+    components.render_or_warn(_build)
 
 
 @app.cell
-def _(chosen, lake, view):
+def _(lake, selection, view):
     mo.stop(view() != "Speakers")
 
-    def _drawn():
-        most, voices = speakers.top_speakers(lake, chosen), speakers.voice_map(lake, chosen)
-        mix = speakers.emotions(lake, chosen, most)
-        note = "Who sounds alike lies near each other: centroids of the voices on their first two principal components."
+    def _build():
+        top, voices = speakers.top_speakers(lake, selection), speakers.voice_map(lake, selection)
+        mix = speakers.emotions(lake, selection, top)
+        note = "Similar voices lie near each other: centroids of the voices on their first two principal components."
         return components.column(
             components.cards(
-                {"Speakers heard": (f"{speakers.n_speakers(lake, chosen):,}", "different voices in these days")}
+                {"Speakers heard": (f"{speakers.n_speakers(lake, selection):,}", "different voices in these days")}
             ),
             components.grid(
-                components.chart_panel("Who spoke most", most, panels.speech_by_speaker),
+                components.chart_panel("Who spoke most", top, panels.speech_by_speaker),
                 components.chart_panel("Emotion by speaker", mix, panels.emotion_by_speaker),
                 components.chart_panel("Map of the voices", voices, panels.voice_map, note, wide=True),
             ),
         )
 
-    components.render_or_warn(_drawn)
+    components.render_or_warn(_build)
 
 
 @app.cell
@@ -116,8 +116,8 @@ def _(view):
 
 
 @app.cell
-def _(chosen, lake, words):
-    _found = {recordings.option_label(row): row for row in recordings.search(lake, chosen, words.value).to_dicts()}
+def _(lake, selection, words):
+    _found = {recordings.option_label(row): row for row in recordings.search(lake, selection, words.value).to_dicts()}
     choice = mo.ui.dropdown(_found, value=next(iter(_found), None), label="Recording", searchable=True, full_width=True)
     return (choice,)
 
@@ -136,13 +136,13 @@ def _(choice, words):
 def _(channel, choice, lake, part, settings):
     mo.stop(choice.value is None, components.warning([components.NO_ROWS]))
 
-    def _drawn():
+    def _build():
         recording = recordings.read_recording(lake, choice.value["recording_id"], choice.value["date"])
         span = audio.stretch(recording.seconds, part.value)
-        samples, own = audio.read_span(recording, span, int(channel.value), settings), recording.within(span)
+        samples, utterances = audio.read_span(recording, span, int(channel.value), settings), recording.within(span)
         wave, f0, loud = (measure(samples, span.start_s) for measure in (audio.envelope, audio.pitch, audio.loudness))
-        played = components.table(
-            ("", "from (s)", "to (s)", "emotion", "score", "speaker"), tables.utterance_rows(recording, own)
+        players = components.table(
+            ("", "from (s)", "to (s)", "emotion", "score", "speaker"), tables.utterance_rows(recording, utterances)
         )
         return components.column(
             components.panel(
@@ -150,27 +150,27 @@ def _(channel, choice, lake, part, settings):
                 components.stack(
                     {
                         "Waveform, of full scale": timelines.waveform(wave, span),
-                        "Emotion": timelines.emotion_bars(own, span),
-                        "Speaker": timelines.speaker_bars(own, span),
+                        "Emotion": timelines.emotion_bars(utterances, span),
+                        "Speaker": timelines.speaker_bars(utterances, span),
                         "Fundamental frequency": timelines.contour(f0, span, "f0_hz", "F0 (Hz)"),
                         "Momentary loudness": timelines.contour(loud, span, "loudness_lufs", "LUFS", GREEN),
                     }
                 ),
             ),
-            components.panel("Listen", played),
+            components.panel("Listen", players),
         )
 
-    components.render_or_warn(_drawn)
+    components.render_or_warn(_build)
 
 
 @app.cell
-def _(chosen, lake, view):
+def _(lake, selection, view):
     mo.stop(view() != "Quality")
 
-    def _drawn():
-        daily, shares = quality.daily(lake, chosen), quality.shares(lake, chosen)
-        spread = "The median of the day's recordings; four of five lie in the band."
-        warned = "Distance of the day from the 28 before, in thresholds; what passes the line is warned of."
+    def _build():
+        daily, shares = quality.daily(lake, selection), quality.shares(lake, selection)
+        spread_note = "The median of the day's recordings; four of five lie in the band."
+        drift_note = "Distance of the day from the 28 before, in thresholds; what passes the line is warned of."
         return components.column(
             components.cards(
                 {
@@ -180,24 +180,27 @@ def _(chosen, lake, view):
                 }
             ),
             components.grid(
-                components.chart_panel("Rejects by reason", quality.rejects(lake, chosen), panels.rejects_by_reason),
+                components.chart_panel("Rejects by reason", quality.rejects(lake, selection), panels.rejects_by_reason),
                 components.panel(
                     "Validation", components.table(("run", "verdict", ""), tables.audit_rows(quality.audits(lake)))
                 ),
                 components.chart_panel(
-                    "Loudness", daily, lambda rows: panels.spread_by_date(rows, "loudness_lufs", "LUFS"), spread
+                    "Loudness", daily, lambda rows: panels.spread_by_date(rows, "loudness_lufs", "LUFS"), spread_note
                 ),
                 components.chart_panel(
-                    "Signal to noise", daily, lambda rows: panels.spread_by_date(rows, "snr_db", "SNR (dB)"), spread
+                    "Signal to noise",
+                    daily,
+                    lambda rows: panels.spread_by_date(rows, "snr_db", "SNR (dB)"),
+                    spread_note,
                 ),
                 components.chart_panel(
-                    "Bandwidth", daily, lambda rows: panels.spread_by_date(rows, "bandwidth_hz", "Hz"), spread
+                    "Bandwidth", daily, lambda rows: panels.spread_by_date(rows, "bandwidth_hz", "Hz"), spread_note
                 ),
-                components.chart_panel("Drift", quality.drift(lake, chosen), panels.drift_by_date, warned),
+                components.chart_panel("Drift", quality.drift(lake, selection), panels.drift_by_date, drift_note),
             ),
         )
 
-    components.render_or_warn(_drawn)
+    components.render_or_warn(_build)
 
 
 @app.cell
@@ -213,26 +216,26 @@ def _(lake, view):
 
 
 @app.cell
-def _(chosen, lake, left, right):
-    def _drawn():
-        found = comparison.compare(lake, chosen, left.value, right.value)
+def _(lake, left, right, selection):
+    def _build():
+        agreement = comparison.compare(lake, selection, left.value, right.value)
         names = left.value.emotion_model, right.value.emotion_model
-        played = components.table(("", *names, "date"), tables.difference_rows(found.differ))
-        share = f"{found.n_same / found.n:.1%}" if found.n else "none"
+        players = components.table(("", *names, "date"), tables.difference_rows(agreement.differ))
+        share = f"{agreement.n_same / agreement.n:.1%}" if agreement.n else "none"
         return components.column(
             components.cards(
                 {
-                    "Scored by both": (f"{found.n:,}", f"utterances, {found.first} to {found.last}"),
+                    "Scored by both": (f"{agreement.n:,}", f"utterances, {agreement.first} to {agreement.last}"),
                     "Agree": (share, "of them have the same emotion"),
                 }
             ),
             components.grid(
-                components.chart_panel("Who says what", found.pairs, lambda rows: panels.confusion(rows, *names)),
-                components.chart_panel("Listen to ten on which they differ", found.differ, lambda _: played),
+                components.chart_panel("Who says what", agreement.pairs, lambda rows: panels.confusion(rows, *names)),
+                components.chart_panel("Listen to ten on which they differ", agreement.differ, lambda _: players),
             ),
         )
 
-    components.render_or_warn(_drawn)
+    components.render_or_warn(_build)
 
 
 if __name__ == "__main__":

@@ -19,10 +19,10 @@ from features.segmentation.segments import Span
 from flows.dashboard.recordings import Recording
 from flows.settings import Settings, configs
 
-STRETCH_S = 64.0  # shown at a time: whole windows, and F0 of it takes a moment, not a minute
+STRETCH_S = 64.0  # shown at a time: whole windows, short enough for F0 in a moment
 _HOP_S = 0.01
 _N_POINTS = 800  # across the page
-_MAX_F0_HZ = 500.0  # a voice that is spoken with, not sung
+_MAX_F0_HZ = 500.0  # of speech, not of singing
 _BLOCK_S = 0.4  # ITU-R BS.1770's block
 
 
@@ -53,15 +53,15 @@ def read_span(
     if len(recording.channels) > 1:
         config = replace(config, channels="each")
     first, last = window_range([span])
-    found: list[np.ndarray] = []
+    pieces: list[np.ndarray] = []
     for item in decode_windows(content, config=config, only=(first, last)):
         if isinstance(item, Reject):
             raise CorpusError(f"{recording.uri} does not decode: {item.error}; was it overwritten since it was read?")
         if isinstance(item, Window) and item.channel == channel:
-            found.append(item.samples)
+            pieces.append(item.samples)
     return (
-        cut_span(np.concatenate(found), span, first_sample=first * WINDOW_S * SAMPLE_RATE)
-        if found
+        cut_span(np.concatenate(pieces), span, first_sample=first * WINDOW_S * SAMPLE_RATE)
+        if pieces
         else np.zeros(0, np.float32)
     )
 

@@ -12,7 +12,7 @@ from data_contracts.lake.snapshot import Snapshot
 from data_contracts.schema.tables import UTTERANCE_KEY
 from flows.dashboard.filters import Filters, ask
 
-MAX_DAYS = 14  # compared at a time, the newest
+MAX_DAYS = 14  # compared at a time: the newest
 
 
 class ScoredVersion(NamedTuple):
@@ -44,26 +44,26 @@ def scored_versions(lake: Lake) -> list[ScoredVersion]:
         lake, "SELECT run_id, emotion_model, versions FROM runs WHERE versions IS NOT NULL ORDER BY started DESC"
     )
     newest: dict[str, ScoredVersion] = {}
-    for run_id, model, told in runs.iter_rows():
-        version = json.loads(told).get("utterances", -1)
+    for run_id, model, versions in runs.iter_rows():
+        version = json.loads(versions).get("utterances", -1)
         if version >= 0:
             newest.setdefault(model, ScoredVersion(model, run_id, version))
     return list(newest.values())
 
 
-def compare(lake: Lake, chosen: Filters, left: ScoredVersion, right: ScoredVersion, limit: int = 10) -> Agreement:
-    """Compare the newest `MAX_DAYS` of the chosen days. Raises UsageError where a version is not kept any more."""
-    first = max(chosen.first, chosen.last - dt.timedelta(days=MAX_DAYS - 1))
-    a, b = (_rows(lake, version, first, chosen.last) for version in (left, right))
+def compare(lake: Lake, selection: Filters, left: ScoredVersion, right: ScoredVersion, limit: int = 10) -> Agreement:
+    """Compare the newest `MAX_DAYS` of the selected days. Raises UsageError where a version is not kept any more."""
+    first = max(selection.first, selection.last - dt.timedelta(days=MAX_DAYS - 1))
+    a, b = (_rows(lake, version, first, selection.last) for version in (left, right))
     both = a.join(b.drop("date", "start_s", "end_s"), on=UTTERANCE_KEY, suffix="_right")
     both = both.rename(
         {"emotion": "left", "emotion_right": "right", "score": "left_score", "score_right": "right_score"}
     )
     pairs = both.group_by("left", "right").agg(n=pl.len().cast(pl.Int64)).sort("left", "right")
-    apart = both.filter(pl.col("left") != pl.col("right"))
-    sure = pl.min_horizontal("left_score", "right_score")
-    differ = apart.sort(sure, *UTTERANCE_KEY, descending=[True, False, False, False]).head(limit)
-    return Agreement(first, chosen.last, both.height, both.height - apart.height, pairs, differ)
+    disagreements = both.filter(pl.col("left") != pl.col("right"))
+    certainty = pl.min_horizontal("left_score", "right_score")
+    differ = disagreements.sort(certainty, *UTTERANCE_KEY, descending=[True, False, False, False]).head(limit)
+    return Agreement(first, selection.last, both.height, both.height - disagreements.height, pairs, differ)
 
 
 def _rows(lake: Lake, version: ScoredVersion, first: dt.date, last: dt.date) -> pl.DataFrame:

@@ -60,12 +60,12 @@ def grid(*panels: mo.Html) -> mo.Html:
 
 def cards(figures: dict[str, tuple[str, str]]) -> mo.Html:
     """Return a card for each figure: its label, the figure, and a word under it."""
-    made = (
+    parts = (
         f'<div class="ut-card"><span>{escape(label)}</span><strong>{escape(figure)}</strong>'
         f"<small>{escape(word)}</small></div>"
         for label, (figure, word) in figures.items()
     )
-    return mo.Html(f'<div class="ut-cards">{"".join(made)}</div>')
+    return mo.Html(f'<div class="ut-cards">{"".join(parts)}</div>')
 
 
 def panel(title: str, inside: Any, note: str = "", *, wide: bool = False) -> mo.Html:
@@ -77,8 +77,8 @@ def panel(title: str, inside: Any, note: str = "", *, wide: bool = False) -> mo.
 
 def stack(charts: Mapping[str, Any]) -> mo.Html:
     """Return charts close under each other, each with its name."""
-    made = (f'<div class="ut-name">{escape(name)}</div>{mo.as_html(chart).text}' for name, chart in charts.items())
-    return mo.Html(f'<div class="ut-stack">{"".join(made)}</div>')
+    parts = (f'<div class="ut-name">{escape(name)}</div>{mo.as_html(chart).text}' for name, chart in charts.items())
+    return mo.Html(f'<div class="ut-stack">{"".join(parts)}</div>')
 
 
 def chart_panel(
@@ -135,9 +135,9 @@ def emotion_dot(name: str) -> str:
 
 def player(recording_id: str, date: object, channel: int, start_s: float, end_s: float) -> str:
     """Return an audio player of a stretch; nothing is decoded before play is pressed."""
-    asked = {"recording": recording_id, "date": date, "channel": channel, "from": start_s, "to": end_s}
+    query = {"recording": recording_id, "date": date, "channel": channel, "from": start_s, "to": end_s}
     label = f"play {start_s:.1f} to {end_s:.1f} s"
-    return f'<audio controls preload="none" aria-label="{label}" src="audio?{escape(urlencode(asked))}"></audio>'
+    return f'<audio controls preload="none" aria-label="{label}" src="audio?{escape(urlencode(query))}"></audio>'
 
 
 def _heading(words: str) -> str:

@@ -41,6 +41,6 @@ def all_choices(lake: Lake) -> Filters | None:
 
 def ask(lake: Lake, sql: str, values: Filters | Mapping[str, Any] | None = None) -> pl.DataFrame:
     """Return DuckDB's answer; `values` fills those `$names` that the SQL holds."""
-    known = values.values() if isinstance(values, Filters) else values or {}
-    own = {name: value for name, value in known.items() if f"${name}" in sql}
-    return pl.DataFrame(connect(lake, sql).sql(sql, params=own).to_arrow_table())
+    parameters = values.values() if isinstance(values, Filters) else values or {}
+    used = {name: value for name, value in parameters.items() if f"${name}" in sql}
+    return pl.DataFrame(connect(lake, sql).sql(sql, params=used).to_arrow_table())

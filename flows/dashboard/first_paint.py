@@ -11,7 +11,7 @@ from data_contracts.errors import UndertoneError
 from data_contracts.lake import Lake
 from flows.dashboard import components, filters, overview
 
-# In the page's place until that shows something. Colours are written out: marimo's are not there yet.
+# Covers the page until that shows something. Colours are literal: marimo's are not loaded yet.
 _STYLE = """
 #ut-first { position: absolute; inset: 0; z-index: 10; pointer-events: none; padding: 3.1rem 5.4rem;
   color-scheme: light dark; background: light-dark(#fff, #181c1a); color: CanvasText;
@@ -59,14 +59,14 @@ class FirstPaint:
     def _html(self, view: str) -> str:
         """Return nothing where nothing was published or can be read: the page itself gives advice."""
         try:
-            chosen = filters.all_choices(self._lake)
-            if chosen is None:
+            selection = filters.all_choices(self._lake)
+            if selection is None:
                 return ""
-            told = overview.cards(overview.figures(self._lake, chosen)) if view == "overview" else {}
+            figures = overview.cards(overview.figures(self._lake, selection)) if view == "overview" else {}
         except (UndertoneError, duckdb.Error):
             return ""
         name = f'<div class="ut-undertone">Undertone</div><span>{escape(self._lake.uri)}</span>'
         style, script = f"<style>{_STYLE}{self._css}</style>", f"<script>{_SCRIPT}</script>"
         loading = '<p class="ut-note">Filters and charts are loading …</p>'
-        inside = f'<header class="ut-head">{name}</header>{loading}{components.cards(told).text}'
+        inside = f'<header class="ut-head">{name}</header>{loading}{components.cards(figures).text}'
         return f'{style}<div id="ut-first" aria-busy="true">{inside}</div>{script}'

@@ -10,31 +10,31 @@ from flows.dashboard.filters import IN_SOURCES, IN_SOURCES_AND_KINDS, Filters, a
 
 
 class Figures(NamedTuple):
-    """Totals of the chosen days, sources and kinds of speaker."""
+    """Totals of the selected days, sources and kinds of speaker."""
 
     audio_h: float
     n_recordings: int
     n_rejected: int
     n_utterances: int  # with an emotion
     speech_h: float
-    n_abstained: int  # too little was said to tell one
+    n_abstained: int  # too little speech to score
 
 
-def figures(lake: Lake, chosen: Filters) -> Figures:
-    came = ask(
+def figures(lake: Lake, selection: Filters) -> Figures:
+    audio = ask(
         lake,
         f"""SELECT coalesce(sum(seconds), 0) / 3600, coalesce(sum(n_recordings), 0)::BIGINT,
             coalesce(sum(n_rejected), 0)::BIGINT, coalesce(sum(n_abstained), 0)::BIGINT
             FROM quality_daily WHERE {IN_SOURCES}""",
-        chosen,
+        selection,
     ).row(0)
-    told = ask(
+    speech = ask(
         lake,
         f"""SELECT coalesce(sum(n_utterances), 0)::BIGINT, coalesce(sum(speech_s), 0) / 3600
             FROM emotion_daily WHERE {IN_SOURCES_AND_KINDS}""",
-        chosen,
+        selection,
     ).row(0)
-    return Figures(came[0], came[1], came[2], told[0], told[1], came[3])
+    return Figures(audio[0], audio[1], audio[2], speech[0], speech[1], audio[3])
 
 
 def cards(figures: Figures) -> dict[str, tuple[str, str]]:
@@ -47,19 +47,19 @@ def cards(figures: Figures) -> dict[str, tuple[str, str]]:
     }
 
 
-def hours(lake: Lake, chosen: Filters) -> pl.DataFrame:
+def hours(lake: Lake, selection: Filters) -> pl.DataFrame:
     """date, source, hours."""
     sql = f"SELECT date, source, seconds / 3600 AS hours FROM quality_daily WHERE {IN_SOURCES} ORDER BY ALL"
-    return ask(lake, sql, chosen)
+    return ask(lake, sql, selection)
 
 
-def emotions(lake: Lake, chosen: Filters) -> pl.DataFrame:
+def emotions(lake: Lake, selection: Filters) -> pl.DataFrame:
     """date, emotion, n_utterances."""
     return ask(
         lake,
         f"""SELECT date, emotion, sum(n_utterances)::BIGINT AS n_utterances
             FROM emotion_daily WHERE {IN_SOURCES_AND_KINDS} GROUP BY ALL ORDER BY ALL""",
-        chosen,
+        selection,
     )
 
 
@@ -70,12 +70,12 @@ def runs(lake: Lake, limit: int = 12) -> pl.DataFrame:
 
 def failed_run_warnings(runs: pl.DataFrame) -> list[str]:
     """Return a sentence for each failed run, unless a later one of the same flow went well."""
-    told, mended = [], set[str]()
+    warnings, recovered = [], set[str]()
     for row in runs.sort("started", descending=True).iter_rows(named=True):
-        if row["status"] in {"dead", "failed", "stopped"} and row["flow"] not in mended:
-            told.append(
+        if row["status"] in {"dead", "failed", "stopped"} and row["flow"] not in recovered:
+            warnings.append(
                 f"{row['run_id']} is {row['status']} in {row['stage'] or 'its beginning'}: {row['error'] or ''}"
             )
         elif row["status"] == "done":
-            mended.add(row["flow"])
-    return told
+            recovered.add(row["flow"])
+    return warnings

@@ -18,23 +18,23 @@ class Audit(NamedTuple):
     validation: str | None
 
 
-def rejects(lake: Lake, chosen: Filters) -> pl.DataFrame:
+def rejects(lake: Lake, selection: Filters) -> pl.DataFrame:
     """reason, n."""
     return ask(
         lake,
         f"""SELECT reason, sum(n)::BIGINT AS n FROM rejects_daily WHERE {IN_SOURCES}
             GROUP BY ALL ORDER BY n DESC, reason""",
-        chosen,
+        selection,
     )
 
 
-def daily(lake: Lake, chosen: Filters) -> pl.DataFrame:
+def daily(lake: Lake, selection: Filters) -> pl.DataFrame:
     """date, source, and of each of `MEASURES` the median, `…_p10` and `…_p90`."""
     columns = ", ".join(f"{name}_p10, {name}, {name}_p90" for name in MEASURES)
-    return ask(lake, f"SELECT date, source, {columns} FROM quality_daily WHERE {IN_SOURCES} ORDER BY ALL", chosen)
+    return ask(lake, f"SELECT date, source, {columns} FROM quality_daily WHERE {IN_SOURCES} ORDER BY ALL", selection)
 
 
-def shares(lake: Lake, chosen: Filters) -> dict[str, Any]:
+def shares(lake: Lake, selection: Filters) -> dict[str, Any]:
     """Return rejected (of recordings), clipped (of samples), abstained (of utterances); None without any."""
     return ask(
         lake,
@@ -42,18 +42,18 @@ def shares(lake: Lake, chosen: Filters) -> dict[str, Any]:
             sum(clipped_share * n_ok) / nullif(sum(n_ok), 0) AS clipped,
             sum(n_abstained) / nullif(sum(n_utterances), 0) AS abstained
             FROM quality_daily WHERE {IN_SOURCES}""",
-        chosen,
+        selection,
     ).row(0, named=True)
 
 
-def drift(lake: Lake, chosen: Filters, limit: int = 6) -> pl.DataFrame:
+def drift(lake: Lake, selection: Filters, limit: int = 6) -> pl.DataFrame:
     """date, measure, value, threshold, over, of the `limit` measures that came nearest to their thresholds, or past."""
     return ask(
         lake,
-        f"""WITH own AS (SELECT * FROM drift WHERE {IN_DAYS} AND value IS NOT NULL),
-            worst AS (SELECT measure FROM own GROUP BY 1 ORDER BY max(value / threshold) DESC, 1 LIMIT $limit)
-            SELECT date, measure, value, threshold, "over" FROM own SEMI JOIN worst USING (measure) ORDER BY ALL""",
-        chosen.values() | {"limit": limit},
+        f"""WITH in_days AS (SELECT * FROM drift WHERE {IN_DAYS} AND value IS NOT NULL),
+            worst AS (SELECT measure FROM in_days GROUP BY 1 ORDER BY max(value / threshold) DESC, 1 LIMIT $limit)
+            SELECT date, measure, value, threshold, "over" FROM in_days SEMI JOIN worst USING (measure) ORDER BY ALL""",
+        selection.values() | {"limit": limit},
     )
 
 

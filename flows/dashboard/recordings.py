@@ -24,7 +24,7 @@ class Recording:
     date: dt.date
     uri: str
     seconds: float
-    channels: tuple[int, ...]  # that were analysed
+    channels: tuple[int, ...]  # the analysed ones
     utterances: pl.DataFrame
 
     @property
@@ -36,15 +36,15 @@ class Recording:
         return self.utterances.filter(pl.col("end_s") > span.start_s, pl.col("start_s") < span.end_s)
 
 
-def search(lake: Lake, chosen: Filters, words: str = "", limit: int = 30) -> pl.DataFrame:
+def search(lake: Lake, selection: Filters, words: str = "", limit: int = 30) -> pl.DataFrame:
     """Return `LIST_COLUMNS` of usable recordings whose URI contains `words`, newest first.
 
-    Looks at the newest days first, then at more and more: a year is only read where nothing newer is called so.
+    Searches the newest days first, then longer and longer spans: a year is read only where newer days have no match.
     """
-    tables, found, last, n_days = snapshot(lake), _no_rows(), chosen.last, 1
-    while found.height < limit and last >= chosen.first:
-        first = max(chosen.first, last - dt.timedelta(days=n_days - 1))
-        found = pl.concat([found, _search_dates(tables, chosen, first, last, words, limit - found.height)])
+    tables, found, last, n_days = snapshot(lake), _no_rows(), selection.last, 1
+    while found.height < limit and last >= selection.first:
+        first = max(selection.first, last - dt.timedelta(days=n_days - 1))
+        found = pl.concat([found, _search_dates(tables, selection, first, last, words, limit - found.height)])
         last, n_days = first - dt.timedelta(days=1), n_days * 4
     return found
 
@@ -57,10 +57,10 @@ def option_label(row: Mapping[str, Any]) -> str:
 def read_recording(lake: Lake, recording_id: str, date: dt.date) -> Recording | None:
     """Return one recording with its utterances, or None; only files of its date are opened."""
     tables = snapshot(lake)
-    own = (pl.col("recording_id") == recording_id) & (pl.col("date") == date)
+    is_wanted = (pl.col("recording_id") == recording_id) & (pl.col("date") == date)
     rows = (
         tables.scan("recordings")
-        .filter(own, pl.col("status") == "ok")
+        .filter(is_wanted, pl.col("status") == "ok")
         .select(LIST_COLUMNS)
         .sort("uri")
         .head(1)
@@ -70,9 +70,9 @@ def read_recording(lake: Lake, recording_id: str, date: dt.date) -> Recording | 
         return None
     row = rows.row(0, named=True)
     speakers = tables.scan("speakers").select("speaker_id", "name")
-    utterances = tables.scan("utterances").filter(own).join(speakers, on="speaker_id", how="left").collect()
+    utterances = tables.scan("utterances").filter(is_wanted).join(speakers, on="speaker_id", how="left").collect()
     scores = [name for name in utterances.columns if name.startswith("score_")]
-    told = utterances.sort("start_s", "channel").select(
+    columns = utterances.sort("start_s", "channel").select(
         "channel",
         "start_s",
         "end_s",
@@ -82,18 +82,18 @@ def read_recording(lake: Lake, recording_id: str, date: dt.date) -> Recording | 
         "speaker_known",
     )
     channels = tuple(row["channels"] or [0])
-    return Recording(recording_id, date, row["uri"], row["seconds"], channels, told)
+    return Recording(recording_id, date, row["uri"], row["seconds"], channels, columns)
 
 
 def _search_dates(
-    tables: Snapshot, chosen: Filters, first: dt.date, last: dt.date, words: str, limit: int
+    tables: Snapshot, selection: Filters, first: dt.date, last: dt.date, words: str, limit: int
 ) -> pl.DataFrame:
     return (
         tables.scan("recordings")
         .filter(
             pl.col("date").is_between(first, last),
             pl.col("status") == "ok",
-            pl.col("source").is_in(chosen.sources),
+            pl.col("source").is_in(selection.sources),
             pl.col("uri").str.to_lowercase().str.contains(words.lower(), literal=True),
         )
         .select(LIST_COLUMNS)

@@ -42,10 +42,10 @@ def make_app(settings: Settings) -> "ASGIApp":
         if ".." in path.parts:
             return PlainTextResponse("no such page", 404)
         try:
-            found = lake.read(str(path))
+            page_bytes = lake.read(str(path))
         except (FileNotFoundError, IsADirectoryError):
             return PlainTextResponse(f"{path} is not in the lake (any more)", 404)
-        return Response(found, media_type=mimetypes.guess_type(path.name)[0])
+        return Response(page_bytes, media_type=mimetypes.guess_type(path.name)[0])
 
     routes = [
         Route("/audio", serve_audio),
@@ -69,15 +69,15 @@ def warm_up(lake: Lake) -> None:
 
 def _stretch_as_wav(settings: Settings, request: Request) -> bytes:
     """Return the WAV that the query names. Raises UsageError, CorpusError."""
-    asked = request.query_params
+    query = request.query_params
     try:
-        date, channel = dt.date.fromisoformat(asked["date"]), int(asked["channel"])
-        span = Span(float(asked["from"]), float(asked["to"]))
+        date, channel = dt.date.fromisoformat(query["date"]), int(query["channel"])
+        span = Span(float(query["from"]), float(query["to"]))
     except (KeyError, ValueError) as error:
-        raise UsageError(f"expected recording, date, channel, from and to; found {asked}") from error
+        raise UsageError(f"expected recording, date, channel, from and to; found {query}") from error
     if not 0 <= span.start_s < span.end_s <= span.start_s + _MAX_S:
         raise UsageError(f"expected a stretch of at most {_MAX_S:g} s; found {span.start_s:g} to {span.end_s:g} s")
-    found = recordings.read_recording(settings.open_lake(), asked.get("recording", ""), date)
-    if found is None:
-        raise UsageError(f"no usable recording {asked.get('recording')!r} on {date}")
-    return audio.as_wav(audio.read_span(found, span, channel, settings))
+    recording = recordings.read_recording(settings.open_lake(), query.get("recording", ""), date)
+    if recording is None:
+        raise UsageError(f"no usable recording {query.get('recording')!r} on {date}")
+    return audio.as_wav(audio.read_span(recording, span, channel, settings))

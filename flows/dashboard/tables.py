@@ -22,10 +22,10 @@ def run_rows(rows: pl.DataFrame) -> Iterator[Cells]:
         yield started, components.dot(VERDICTS.get(row["status"], GREY), status), *counts, speed
 
 
-def audit_rows(found: Sequence[Audit]) -> Iterator[Cells]:
+def audit_rows(audits: Sequence[Audit]) -> Iterator[Cells]:
     """run, verdict, and a link to its Data Docs, which the dashboard's own server shows."""
     colours = {"passed": VERDICTS["done"], "warned": VERDICTS["stopped"], "stopped": VERDICTS["failed"]}
-    for audit in found:
+    for audit in audits:
         _, _, path = (audit.validation or "").rpartition("/validation/")
         docs = components.link(f"validation/{path}", "Data Docs") if path else ""
         yield (
@@ -52,6 +52,6 @@ def utterance_rows(recording: Recording, utterances: pl.DataFrame) -> Iterator[C
 def difference_rows(rows: pl.DataFrame) -> Iterator[Cells]:
     """player, the one model's emotion with its score, the other's, date."""
     for row in rows.iter_rows(named=True):
-        said = (f"{components.emotion_dot(row[side])} {row[f'{side}_score']:.2f}" for side in ("left", "right"))
+        emotions = (f"{components.emotion_dot(row[side])} {row[f'{side}_score']:.2f}" for side in ("left", "right"))
         place = row["recording_id"], row["date"], row["channel"], row["start_s"], row["end_s"]
-        yield components.player(*place), *said, components.escape_text(row["date"])
+        yield components.player(*place), *emotions, components.escape_text(row["date"])

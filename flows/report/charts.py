@@ -44,9 +44,9 @@ def _svg(spec: dict[str, object], label: str, width: int = _WIDTH) -> Html:
     """Return the chart as SVG; size and ink are the page's, and hundredths of a pixel are enough."""
     import vl_convert
 
-    drawn = vl_convert.vegalite_to_svg(spec | {"width": width})
-    size = re.search(r'viewBox="0 0 (\S+) (\S+)"', drawn)
+    svg = vl_convert.vegalite_to_svg(spec | {"width": width})
+    size = re.search(r'viewBox="0 0 (\S+) (\S+)"', svg)
     assert size is not None
     begin = f'<svg role="img" aria-label="{label}" viewBox="0 0 {size[1]} {size[2]}" style="max-width:{size[1]}px">'
-    body = drawn[drawn.index(">") + 1 :].replace(' fill="#000"', "")
+    body = svg[svg.index(">") + 1 :].replace(' fill="#000"', "")
     return Html(begin + _DIGITS.sub(r"\1", body))

@@ -40,8 +40,8 @@ def _header(facts: Facts) -> Html:
     run = facts.run
     status = element("span", run["status"], class_=f"status {_GOOD.get(run['status'], 'bad')}")
     window = f"{run['window_from']} to {run['window_to']}" if run["window_from"] else "all dates"
-    took = f"{_seconds(run)}, " if run["finished"] else ""
-    when = f"{run['flow']} over {window}; {took}started {run['started']:%Y-%m-%d %H:%M} UTC"
+    duration = f"{_seconds(run)}, " if run["finished"] else ""
+    when = f"{run['flow']} over {window}; {duration}started {run['started']:%Y-%m-%d %H:%M} UTC"
     tiles = {
         "audio read": f"{run['audio_hours']:,.2f} h",
         "real time": f"{run['rtfx']:,.0f}x" if run["rtfx"] else "",
@@ -161,9 +161,9 @@ def _quality(facts: Facts) -> Html:
     ]
     listing = table(["source", "recordings", "audio (h)", "rejected", "no emotion told"], rows, numbers=4)
     measures = [
-        charts.measure_chart(held, name, title)
+        charts.measure_chart(values, name, title)
         for name, title in _MEASURES.items()
-        if not (held := daily.filter(pl.col(name).is_not_null())).is_empty()
+        if not (values := daily.filter(pl.col(name).is_not_null())).is_empty()
     ]
     note = f"Of {rows[0][0]}: the day's median, and where four of five recordings lie. " if measures else ""
     return _section(

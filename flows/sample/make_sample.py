@@ -49,12 +49,12 @@ class Clip:
 
 def clips() -> list[Clip]:
     """Return the thirty clips in the order of their numbers."""
-    found = []
+    listed = []
     for number, line in enumerate((HERE / "clips.txt").read_text().splitlines()[1:], start=1):
         date, letter, manner, ending, text = line.split(maxsplit=4)
         path = f"{date}/call-{number:04d}-voice-{letter}{ending}"
-        found.append(Clip(path, f"voice-{letter}", manner, tuple(text.split(PAUSE))))
-    return found
+        listed.append(Clip(path, f"voice-{letter}", manner, tuple(text.split(PAUSE))))
+    return listed
 
 
 def label_rows() -> list[tuple[str, str, str]]:
@@ -72,8 +72,8 @@ def speak(sentence: str, *, voice: str, manner: str) -> NDArray[np.float64]:
         options = ["-v", name, "-p", str(pitch), "-s", str(round(words * speed)), "-a", "60", "-m", "-w", file.name]
         subprocess.run(["espeak-ng", *options, f'<prosody range="{pitch_range}">{sentence}</prosody>'], check=True)
         samples, made_hz = sf.read(file.name)
-    heard = np.flatnonzero(np.abs(samples) > 1e-3)
-    return np.asarray(soxr.resample(samples[heard[0] : heard[-1] + 1], made_hz, RATE_HZ))
+    audible = np.flatnonzero(np.abs(samples) > 1e-3)
+    return np.asarray(soxr.resample(samples[audible[0] : audible[-1] + 1], made_hz, RATE_HZ))
 
 
 def waveform(clip: Clip, *, seed: int) -> NDArray[np.float64]:
@@ -130,8 +130,8 @@ def main() -> None:
     (corpus / TEXT).write_text("Notes for the night shift. This is text, whatever its name says.\n")
     with (HERE / "labels.csv").open("w", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([("path", "speaker", "emotion"), *label_rows()])
-    stated = subprocess.run(["espeak-ng", "--version"], check=True, capture_output=True, text=True).stdout
-    version = stated.split("text-to-speech: ")[1].split()[0]
+    output = subprocess.run(["espeak-ng", "--version"], check=True, capture_output=True, text=True).stdout
+    version = output.split("text-to-speech: ")[1].split()[0]
     readme = HERE / "README.md"
     readme.write_text(re.sub(r"espeak-ng \d[\d.]*\d", f"espeak-ng {version}", readme.read_text()))
 

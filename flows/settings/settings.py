@@ -167,9 +167,9 @@ class Settings(NotificationSettings):
 
     def registry_uri(self, lake: "Lake") -> str:
         """Return MLflow's address: as set, beside a local lake, or one for each lake in the user's state folder."""
-        chosen = self.registry or os.environ.get("MLFLOW_TRACKING_URI")
-        if chosen:
-            return chosen
+        uri = self.registry or os.environ.get("MLFLOW_TRACKING_URI")
+        if uri:
+            return uri
         if lake.is_local:
             return f"sqlite:///{lake.uri_of('registry', 'mlflow.db')}"
         name = hashlib.sha256(lake.uri.encode()).hexdigest()[:12]
