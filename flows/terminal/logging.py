@@ -21,5 +21,5 @@ def quieten(*, debug: bool) -> None:
 
 
 def _is_no_timeout(record: logging.LogRecord) -> bool:
-    """Whether to show it: a cluster that ends beside the driver may time out over a slow worker, with nothing lost."""
+    """Return False for the time-out of a cluster that ends slowly beside the driver: nothing is lost by it."""
     return not (record.exc_info and isinstance(record.exc_info[1], TimeoutError))

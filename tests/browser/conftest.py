@@ -1,4 +1,4 @@
-"""A real Chromium, and the dashboard as a real process over a small lake whose recordings can be heard."""
+"""Fixtures: a real Chromium, and the dashboard as a real process over a small lake with audio."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,7 +34,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory, sample: Path) -> Lake:
 
 @pytest.fixture(scope="session")
 def address(chromium: Browser, lake: Lake) -> Iterator[str]:
-    """Where the dashboard of `lake` is served."""
+    """Address of the dashboard of `lake`."""
     with dashboard(lake.uri) as found:
         yield found
 

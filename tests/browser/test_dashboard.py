@@ -1,4 +1,4 @@
-"""The dashboard as a reader meets it, in a real browser."""
+"""Views of the dashboard in a real browser."""
 
 import re
 
@@ -52,7 +52,7 @@ def test_the_figures_are_what_duckdb_says(page: Page, address, lake):
 
 
 def test_the_figures_are_there_before_marimo_is(chromium, address, lake):
-    """Which takes a browser seconds: they are in the page itself, and give way to those that answer to filters."""
+    """The page itself holds the figures for the seconds that marimo loads, until filtered ones replace them."""
     context = chromium.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(address)

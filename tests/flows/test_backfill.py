@@ -115,7 +115,7 @@ def test_a_manifest_keeps_its_columns(settings, tmp_path, sample):
 
 
 def test_a_channel_has_its_name_and_may_get_another_without_its_audio(settings, tmp_path, sample):
-    """Where a channel is analysed for itself; the names are of the tables alone, so scoring again changes them."""
+    """Channel names exist in the tables alone, so scoring again changes them."""
     corpus = tmp_path / "corpus/2026/11/20"
     corpus.mkdir(parents=True)
     for name in ("call-0014-voice-d-stereo.flac", "call-0015-voice-f.flac"):

@@ -1,4 +1,4 @@
-"""The Python of README and docs/ runs as it stands, page by page, on the demo's lake."""
+"""Python examples of README and docs/, run page by page on the demo's lake."""
 
 import re
 import shutil

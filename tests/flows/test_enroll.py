@@ -1,4 +1,4 @@
-"""A known voice: enrolled once, recognised on every night, by name."""
+"""Enrollment: a voice enrolled once is recognised on every night, by name."""
 
 import pytest
 

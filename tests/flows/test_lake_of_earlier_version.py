@@ -1,4 +1,4 @@
-"""A lake and its registry as commit 417aaf7 published them: today's code reads, knows, scores and maintains them.
+"""A lake and registry published by commit 417aaf7: today's code reads, recognises, scores and maintains them.
 
 What is in them, and how they were made, is in tests/data/lake_417aaf7/README.md.
 """

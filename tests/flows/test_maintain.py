@@ -1,4 +1,4 @@
-"""`undertone maintain`: what a lake says is the same before and after, killed or not, alone or beside a run."""
+"""`undertone maintain`: tables stay equal, killed or not, alone or beside a run."""
 
 import datetime as dt
 import json

@@ -1,4 +1,4 @@
-"""Succession as people and scripts ask for it: judged, refused, forced and noted, taken back."""
+"""Promotion for people and scripts: evaluated, refused, forced and recorded, rolled back."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""A window is published some dates at a time: the tables are those of one publication, and whole at each moment."""
+"""Publication in batches of dates: the same tables as in one, and whole at each moment."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""Rejects are read again when somebody asks, a few times; what turns out well leaves them."""
+"""Retries of rejects: on request, a few times; a successful one leaves the rejects."""
 
 import datetime as dt
 import json
@@ -107,7 +107,7 @@ def test_one_that_is_gone_is_told_so(here, corpus):
 
 
 def test_a_run_that_died_after_reading_is_resumed_by_the_next(here, monkeypatch):
-    """What the retry read is in the store: nothing is read a third time, and it is published."""
+    """The retry's reads are in the store: the next run publishes them without reading."""
     backfill(settings=here)
 
     def dies(*_arguments, **_more):

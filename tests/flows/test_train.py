@@ -1,4 +1,4 @@
-"""A training as the deployment and the command run it: a challenger with its card, its figures and its provenance."""
+"""Training by the deployment and the command: a challenger with card, figures and provenance."""
 
 import csv
 import functools

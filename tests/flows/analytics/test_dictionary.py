@@ -1,4 +1,4 @@
-"""`undertone tables`: no column without a word, no word without a column, and docs/tables.md says the same."""
+"""Data dictionary: every column is described, every description has a column, and docs/tables.md agrees."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What a run leaves for those who read: tables by day, on the dates that it touched, and what is unlike before."""
+"""Published daily tables and drift, on the dates that a run touched."""
 
 import datetime as dt
 from pathlib import Path
@@ -88,7 +88,7 @@ def test_a_lake_of_before_gains_them_on_the_dates_that_are_touched(here):
 
 
 def _as_before(lake):
-    """As version 0.1.0 left it."""
+    """Lake as version 0.1.0 left it."""
     now = {table: lake.scan(table).collect() for table in ("recordings", "emotion_daily")}
     daily = now["emotion_daily"].group_by("date", "emotion").agg(pl.col("n_utterances").sum(), pl.col("speech_s").sum())
     before = {"recordings": now["recordings"].drop("source"), "emotion_daily": daily.with_columns(mean_score=0.5)}

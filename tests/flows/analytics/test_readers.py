@@ -1,4 +1,4 @@
-"""Polars and DuckDB read the lake with nothing of ours: in a process where only they are imported."""
+"""Reading the lake with Polars and DuckDB alone, in a process that imports nothing of ours."""
 
 import json
 import subprocess

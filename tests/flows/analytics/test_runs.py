@@ -1,4 +1,4 @@
-"""`undertone runs`: the living, the dead, and those that failed, by their words and as JSON."""
+"""`undertone runs`: running, dead and failed runs, as text and as JSON."""
 
 import datetime as dt
 import json

@@ -1,4 +1,4 @@
-"""`undertone query`: filters reach the Parquet, here and over S3; every format tells every type; as of then."""
+"""`undertone query`: pushed-down filters, locally and over S3; every output format and type; earlier states."""
 
 import datetime as dt
 import json
@@ -45,14 +45,14 @@ def lake(tmp_path_factory) -> Lake:
 
 
 @pytest.fixture
-def there(lake, s3, faulty) -> Lake:
+def s3_lake(lake, s3, faulty) -> Lake:
     """The same over S3, its requests counted (`faulty.log`)."""
     upload(Path(lake.uri), s3, "lake/")
     return lakes.open(f"s3://{s3}/lake")
 
 
 def _plan(lake: Lake, sql: str) -> str:
-    """What DuckDB did, on one line."""
+    """DuckDB's plan on one line."""
     with connect(lake, sql) as connection:
         ((_, plan),) = connection.sql(f"EXPLAIN (ANALYZE) {sql}").fetchall()
     return re.sub(r"[\s│]+", " ", plan)
@@ -89,31 +89,31 @@ def test_row_groups_that_cannot_match_are_left(lake):
         Path(path).parent.rmdir()
 
 
-def test_over_s3_nothing_else_is_asked_for(there, lake, faulty):
-    assert query(there, ONE_DAY).equals(query(lake, ONE_DAY))
+def test_over_s3_nothing_else_is_asked_for(s3_lake, lake, faulty):
+    assert query(s3_lake, ONE_DAY).equals(query(lake, ONE_DAY))
     data = [target for target, _ in faulty.log if target.endswith(".parquet") and not target.startswith("PUT")]
     assert data
     assert all("GET" in target and "date%3D2026-11-20" in target for target in data), data
     assert len(data) <= 3, "its end, and what is asked for"
 
 
-def test_two_lines_of_python_and_sql_say_the_same_here_and_there(there, lake):
+def test_two_lines_of_python_and_sql_say_the_same_locally_and_on_s3(s3_lake, lake):
     for name in ("utterances", "segments", "embeddings", "runs"):
-        found = [frame.collect() for frame in (lake.scan(name), there.scan(name))]
+        found = [frame.collect() for frame in (lake.scan(name), s3_lake.scan(name))]
         key = [column for column in ("run_id", "recording_id", "segment") if column in found[0].columns]
         left, right = (frame.sort(key) for frame in found)
         assert_frame_equal(left, right)
         sql = f"SELECT * FROM {name} ORDER BY {', '.join(key)}"
-        for place in (lake, there):
+        for place in (lake, s3_lake):
             answer = pl.DataFrame(query(place, sql))
             assert_frame_equal(answer.cast(dict(left.schema)), left, check_column_order=False)
-    assert there.scan("utterances", as_of=RUNS[0]).collect().height == SAID
-    assert query(there, "FROM utterances", as_of=RUNS[0]).num_rows == SAID
+    assert s3_lake.scan("utterances", as_of=RUNS[0]).collect().height == SAID
+    assert query(s3_lake, "FROM utterances", as_of=RUNS[0]).num_rows == SAID
 
 
-def test_a_store_in_trouble_is_not_called_wrong_usage(there, faulty):
-    """Of what a file system raises DuckDB keeps the traceback, as text."""
-    lake = lakes.open(there.uri, RetryPolicy(total_s=0.5, timeout_s=0.5))
+def test_a_store_in_trouble_is_not_called_wrong_usage(s3_lake, faulty):
+    """DuckDB keeps only the traceback, as text, of what a file system raises."""
+    lake = lakes.open(s3_lake.uri, RetryPolicy(total_s=0.5, timeout_s=0.5))
     for fault, kind, words in (
         (Fault("internal_error", on="GET .*parquet"), TransientError, "in vain: run again"),
         (Fault("expired", on="GET .*parquet"), CredentialsError, "renew them"),
@@ -125,12 +125,12 @@ def test_a_store_in_trouble_is_not_called_wrong_usage(there, faulty):
 
 
 def test_as_of_on_the_command_line(lake):
-    def asked_of(when: str, sql: str = "SELECT count(*) AS n FROM utterances"):
+    def query_as_of(when: str, sql: str = "SELECT count(*) AS n FROM utterances"):
         return CliRunner().invoke(app, ["query", sql, "--lake", lake.uri, "--as-of", when, "--format", "csv"])
 
-    assert [asked_of(when).stdout.split()[1] for when in (RUNS[0], "1", RUNS[2])] == ["2000", "4000", "6000"]
-    assert asked_of(RUNS[0], "SELECT count(*) FROM utterances u, runs r").stdout.split()[1] == "2000"
-    answer = asked_of("1", "SELECT count(*) FROM utterances u, runs r")
+    assert [query_as_of(when).stdout.split()[1] for when in (RUNS[0], "1", RUNS[2])] == ["2000", "4000", "6000"]
+    assert query_as_of(RUNS[0], "SELECT count(*) FROM utterances u, runs r").stdout.split()[1] == "2000"
+    answer = query_as_of("1", "SELECT count(*) FROM utterances u, runs r")
     assert isinstance(answer.exception, UsageError)
     assert "is of one table; found runs, utterances" in str(answer.exception)
 
@@ -158,27 +158,27 @@ EVERYTHING = """SELECT * FROM (VALUES
 ) t(i, h, d, s, l, st, m, iv, b, tz, day, tm, nan, flag, deep)"""
 
 
-def _written(lake: Lake, sql: str, style, path: Path) -> str:
+def _output_text(lake: Lake, sql: str, style, path: Path) -> str:
     with stream_query(lake, sql) as answer:
         print_rows(Console(), answer, style=style, output=path)
     return "" if style == "parquet" else path.read_text()
 
 
 def test_every_type_in_every_format(lake, tmp_path):
-    first, nothing = json.loads(_written(lake, EVERYTHING, "json", tmp_path / "a.json"))
+    first, nothing = json.loads(_output_text(lake, EVERYTHING, "json", tmp_path / "a.json"))
     assert set(nothing.values()) == {None}
     assert (first["i"], first["h"], first["d"], first["l"], first["nan"]) == (1, 1, 1.5, [1.5, None], None)
     assert (first["st"], first["m"], first["deep"], first["flag"]) == ({"x": [1, 2]}, {"k": 1}, [[1], None], True)
     assert (first["tz"], first["day"], first["iv"]) == ("2026-11-21T01:00:00+00:00", "2026-11-21", "2 days")
-    lines = _written(lake, EVERYTHING, "csv", tmp_path / "a.csv").splitlines()
+    lines = _output_text(lake, EVERYTHING, "csv", tmp_path / "a.csv").splitlines()
     assert lines[1].startswith(
         '1,1,1.50,"a,""b""","[1.5, null]","{""x"": [1, 2]}","{""k"": 1}",2 days,b,2026-11-21T01:00'
     )
     assert lines[2] == "," * 14
-    _written(lake, EVERYTHING, "parquet", tmp_path / "a.parquet")
+    _output_text(lake, EVERYTHING, "parquet", tmp_path / "a.parquet")
     assert pq.read_table(tmp_path / "a.parquet")["tz"].to_pylist()[0] == dt.datetime(2026, 11, 21, 1, tzinfo=dt.UTC)
     halves = "SELECT embedding FROM embeddings LIMIT 1"
-    assert json.loads(_written(lake, halves, "json", tmp_path / "b.json")) == [{"embedding": [0.5] * 4}]
+    assert json.loads(_output_text(lake, halves, "json", tmp_path / "b.json")) == [{"embedding": [0.5] * 4}]
 
 
 @pytest.mark.parametrize("style", ["csv", "json", "parquet"])
@@ -190,7 +190,7 @@ def test_a_huge_answer_is_never_held_whole(lake, tmp_path, style, monkeypatch):
         flows.terminal.output, "_frames", lambda batches: (held.append(len(f)) or f for f in frames(batches))
     )
     path = tmp_path / "out"
-    said = _written(lake, "SELECT range AS n FROM range(20_000)", style, path)
+    said = _output_text(lake, "SELECT range AS n FROM range(20_000)", style, path)
     if style == "parquet":
         assert pq.ParquetFile(path).num_row_groups > 5
     else:
@@ -201,9 +201,9 @@ def test_a_huge_answer_is_never_held_whole(lake, tmp_path, style, monkeypatch):
 
 def test_no_rows_still_have_columns(lake, tmp_path):
     nobody = "SELECT recording_id, channel FROM utterances WHERE segment < 0"
-    assert _written(lake, nobody, "csv", tmp_path / "a") == "recording_id,channel\n"
-    assert _written(lake, nobody, "json", tmp_path / "b") == "[]\n"
-    _written(lake, nobody, "parquet", tmp_path / "c")
+    assert _output_text(lake, nobody, "csv", tmp_path / "a") == "recording_id,channel\n"
+    assert _output_text(lake, nobody, "json", tmp_path / "b") == "[]\n"
+    _output_text(lake, nobody, "parquet", tmp_path / "c")
     assert pq.read_schema(tmp_path / "c").names == ["recording_id", "channel"]
 
 
@@ -214,5 +214,5 @@ def test_a_table_for_eyes_says_how_much_it_leaves_out(lake):
 
 def test_what_goes_wrong_on_the_way_leaves_no_file(lake, tmp_path):
     with pytest.raises(UsageError, match="Conversion Error"):
-        _written(lake, "SELECT CAST(range || 'x' AS INT) FROM range(9)", "csv", tmp_path / "a.csv")
+        _output_text(lake, "SELECT CAST(range || 'x' AS INT) FROM range(9)", "csv", tmp_path / "a.csv")
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""Colours mean the same everywhere, and every chart is one that Vega draws, with its units."""
+"""Colours with one meaning, and charts that Vega draws with their units."""
 
 import json
 

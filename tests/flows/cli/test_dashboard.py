@@ -1,4 +1,4 @@
-"""`undertone dashboard`: what it says where it cannot begin. That it opens is in tests/browser."""
+"""`undertone dashboard`: its errors at the start; tests/browser opens it."""
 
 import socket
 

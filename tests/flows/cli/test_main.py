@@ -1,4 +1,4 @@
-"""The command as people and scripts use it: help, exit codes, JSON, clear errors."""
+"""The command for people and scripts: help, exit codes, JSON, clear errors."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A pulled emotion model as the champion: vectors are stored, heads score, and scoring again reads no audio."""
+"""A pulled emotion model as champion: vectors are stored, heads score them, and no audio is read again."""
 
 import json
 import shutil

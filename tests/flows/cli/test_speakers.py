@@ -1,4 +1,4 @@
-"""What was said of speakers holds: on the nights after, in backfills, and under another encoder."""
+"""Manual speaker edits hold on later nights, in backfills, and under another encoder."""
 
 import datetime as dt
 import json
@@ -50,8 +50,8 @@ def other_encoder(own_registry, tmp_path):
 
 
 @pytest.fixture
-def told():
-    """What the runs say."""
+def stage_messages():
+    """Output of the runs."""
 
     class Heard(SilentReporter):
         lines: list[str]
@@ -85,9 +85,9 @@ def test_merged_stays_merged_and_forgotten_is_founded_again(settings, contents, 
     people = lake.scan("speakers").sort("n_utterances", descending=True).collect()["speaker_id"].to_list()
     keep, gone = people[:2]
     curation.merge(lake, keep, [gone])
-    who, people = _who(lake), contents(lake.uri)["speakers"]
+    who, people = _speakers_by_utterance(lake), contents(lake.uri)["speakers"]
     backfill(stage="score", force=True, settings=settings)
-    assert _who(lake) == who
+    assert _speakers_by_utterance(lake) == who
     assert_frame_equal(contents(lake.uri)["speakers"], people, **FLOAT)
     row = curation.forget(lake, keep)
     assert lake.scan("utterances").filter(speaker_id=FORGOTTEN_ID).collect().height == row["n_utterances"]
@@ -98,30 +98,30 @@ def test_merged_stays_merged_and_forgotten_is_founded_again(settings, contents, 
     assert lake.scan("speakers").collect()["n_utterances"].sum() == total
 
 
-def test_another_encoder_keeps_names_and_pseudonyms(settings, own_registry, other_encoder, told):
+def test_another_encoder_keeps_names_and_pseudonyms(settings, own_registry, other_encoder, stage_messages):
     here = settings | {"registry": own_registry.uri}
     backfill(settings=here)
     lake = Lake(here["lake"])
     curation.rename(lake, _speaker_of(lake, "call-0002-voice-b"), "Grace")
     enroll(Settings.load(**here), "Ada", [str(Path(here["corpus"]) / NIGHT / "call-0001-voice-a.flac")])
     backfill(stage="score", force=True, settings=here)
-    before = _who(lake)
+    before = _speakers_by_utterance(lake)
     assert set(lake.scan("speakers").filter(kind="enrolled").collect()["name"]) == {"Ada", "Grace"}
     extractor = other_encoder()
     ledger = backfill(settings=here)
     assert ledger.n_new_speakers == 0
-    assert _who(lake) == before
-    assert any("known from another encoder" in line for line in told)
+    assert _speakers_by_utterance(lake) == before
+    assert any("known from another encoder" in line for line in stage_messages)
     people = lake.scan("speakers").collect()
     assert people["extractor"].unique().to_list() == [extractor]
     assert set(people.filter(kind="enrolled")["name"]) == {"Ada", "Grace"}
     assert people["n_utterances"].sum() == len(lake.scan("utterances").collect())
     backfill(force=True, stage="score", settings=here)
-    assert _who(lake) == before
+    assert _speakers_by_utterance(lake) == before
 
 
 def test_where_no_source_can_be_read_the_utterances_tell_who_it_was(
-    settings, own_registry, other_encoder, told, sample, tmp_path
+    settings, own_registry, other_encoder, stage_messages, sample, tmp_path
 ):
     corpus = tmp_path / "corpus"
     shutil.copytree(sample / NIGHT, corpus / NIGHT)
@@ -134,19 +134,21 @@ def test_where_no_source_can_be_read_the_utterances_tell_who_it_was(
         _without(corpus, voice)
     backfill(settings=here)
     lake = Lake(here["lake"])
-    before = _who(lake)
+    before = _speakers_by_utterance(lake)
     assert "ada" in before.values()
     old = lake.scan("speakers").filter(speaker_id="zoe").collect()["extractor"][0]
     extractor = other_encoder()
     backfill(stage="features", settings=here)
     backfill(stage="score", settings=here | {"corpus": ""})
-    assert _who(lake) == before
-    assert any("1 known voice(s) are in the space of another encoder" in line and "Zoe" in line for line in told)
+    assert _speakers_by_utterance(lake) == before
+    assert any(
+        "1 known voice(s) are in the space of another encoder" in line and "Zoe" in line for line in stage_messages
+    )
     spaces = dict(lake.scan("speakers").select("speaker_id", "extractor").collect().iter_rows())
     assert (spaces["ada"], spaces["zoe"]) == (extractor, old)
-    told.clear()
+    stage_messages.clear()
     backfill(force=True, settings=here)
-    assert any("Zoe was enrolled under another encoder" in line and "Zoe.flac" in line for line in told)
+    assert any("Zoe was enrolled under another encoder" in line and "Zoe.flac" in line for line in stage_messages)
     (finding,) = [found for found in examine(here) if found.what == "speakers"]
     assert finding.state == "note"
     assert "1 of 2 known by name" in finding.words
@@ -195,7 +197,7 @@ def _speaker_of(lake: Lake, file: str) -> str:
     return lake.scan("utterances").filter(recording_id=recording).collect()["speaker_id"][0]
 
 
-def _who(lake: Lake) -> dict[tuple[str, int], str]:
+def _speakers_by_utterance(lake: Lake) -> dict[tuple[str, int], str]:
     rows = lake.scan("utterances").select("recording_id", "segment", "speaker_id").collect().iter_rows()
     return {(recording, segment): speaker for recording, segment, speaker in rows}
 

@@ -1,4 +1,4 @@
-"""A corpus as it comes: formats under any name, two-channel calls, long recordings, files that attack their decoder."""
+"""Audio formats end to end: any file name, two-channel calls, long recordings, files that attack their decoder."""
 
 import io
 import json

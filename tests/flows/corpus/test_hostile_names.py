@@ -1,4 +1,4 @@
-"""From a listing to the tables with names that mean something to a shell, a URL, a terminal, or nobody."""
+"""Hostile file names end to end: special to a shell, a URL or a terminal, or undecodable."""
 
 import datetime as dt
 import hashlib
@@ -87,7 +87,7 @@ def _check(here, files: dict[str, bytes]) -> None:
 
 
 def _check_output(here, files: dict[str, bytes]) -> None:
-    """What is printed can be read, and is not obeyed."""
+    """Assert that the printed text is readable and controls no terminal."""
     sql = "SELECT uri FROM recordings ORDER BY uri"
     lake = ["--lake", here["lake"]]
     for command in (["query", sql], ["rejects"]):

@@ -1,4 +1,4 @@
-"""The same flow with corpus and lake in S3, a real server on loopback: the sample, and real speech where it is."""
+"""Corpus and lake in S3, on a real server on loopback: the sample, and real speech where present."""
 
 import csv
 

@@ -1,4 +1,4 @@
-"""The shipped sample corpus is what its script, labels and README say. espeak-ng is not needed here."""
+"""The shipped sample corpus agrees with its script, labels and README; espeak-ng is not needed here."""
 
 import csv
 from collections import Counter, defaultdict

@@ -1,4 +1,4 @@
-"""What the dashboard's views ask, on a local lake and over S3: the same, and what the tables say."""
+"""Queries of the dashboard's views on a local lake and over S3: the same, and equal to the tables."""
 
 from collections.abc import Iterator
 
@@ -35,7 +35,7 @@ def on_s3() -> Iterator[Lake]:
         yield made
 
 
-def _asked(lake: Lake) -> dict[str, pl.DataFrame]:
+def _query_all(lake: Lake) -> dict[str, pl.DataFrame]:
     chosen = filters.all_choices(lake)
     assert chosen is not None
     most, found = speakers.top_speakers(lake, chosen), recordings.search(lake, chosen, "CALL-00000")
@@ -63,7 +63,7 @@ def _asked(lake: Lake) -> dict[str, pl.DataFrame]:
 
 
 def test_the_same_on_a_local_lake_and_over_s3(lake, on_s3):
-    local, remote = _asked(lake), _asked(on_s3)
+    local, remote = _query_all(lake), _query_all(on_s3)
     for name, frame in local.items():
         assert frame.height, name
         assert_frame_equal(frame, remote[name])

@@ -1,4 +1,4 @@
-"""Promise 2: two runs over the same dates at the same time are as if one came after the other."""
+"""Promise 2: two concurrent runs over the same dates publish as if one came after the other."""
 
 import pytest
 from polars.testing import assert_frame_equal

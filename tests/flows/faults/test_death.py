@@ -1,4 +1,4 @@
-"""Promise 1: killed at any point and run again, the tables are those of a run without the death."""
+"""Promise 1: a run killed at any point and run again publishes the tables of an undisturbed run."""
 
 import pytest
 from helpers.explore_profile import unless_exploring

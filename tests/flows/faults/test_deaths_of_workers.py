@@ -1,4 +1,4 @@
-"""Promises 1 and 3 where workers die in earnest: everything else is published as if they had not."""
+"""Promises 1 and 3 with real worker deaths: everything else is published as usual."""
 
 import dask
 import polars as pl

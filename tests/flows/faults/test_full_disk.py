@@ -1,4 +1,4 @@
-"""The lake's disk is full: the run says so, nothing is half visible; with room again, running again completes."""
+"""A full disk under the lake: the run says so, nothing half is visible; with room, the next run completes."""
 
 import errno
 import shutil

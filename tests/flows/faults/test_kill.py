@@ -1,4 +1,4 @@
-"""Promise 1 with real processes: kill -9 at each stage and at any request to the store, then run again."""
+"""Promise 1 with real processes: kill -9 at each stage and at any store request, then a second run."""
 
 import shutil
 
@@ -67,7 +67,7 @@ def test_killed_in_each_stage_one_after_the_other(there, command, faulty, few, c
 
 @pytest.mark.slow
 def test_killed_at_any_request(there, command, faulty, few, contents, tmp_path, undisturbed):
-    """As often as it likes, and what it asked for last is done or is not."""
+    """Kills repeat; each last request is either done or not."""
 
     @hypothesis_settings(max_examples=30 if EXPLORES else 1, suppress_health_check=list(HealthCheck), database=None)
     @given(

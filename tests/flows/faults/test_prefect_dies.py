@@ -1,4 +1,4 @@
-"""Prefect's server is killed in mid-run: one clear sentence, nothing lost; the next run needs no repair."""
+"""Death of Prefect's server during a run: one clear sentence, nothing lost, no repair needed."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""A store that misbehaves in mid-run: the tables are those of an undisturbed run, at once or after the next."""
+"""A store that misbehaves during a run: the tables equal an undisturbed run's, at once or after the next run."""
 
 import io
 import shutil
@@ -107,7 +107,7 @@ def test_credentials_that_run_out_stop_the_run_and_mark_nothing(where, here, fau
 
 
 def _reasons(lake):
-    """Of every row of the feature store."""
+    """Reasons in every row of the feature store."""
     files = lake.fs.find(f"{lake.path}/features/recordings")
     return {reason for file in files for reason in pl.read_parquet(io.BytesIO(lake.fs.cat_file(file)))["reason"]}
 
@@ -128,7 +128,7 @@ def test_one_that_vanishes_before_it_is_read_is_a_reject(here, faulty, contents,
 def test_one_that_is_overwritten_before_it_is_read_is_taken_by_the_next_run(
     source, here, settings, faulty, contents, sample, corpus
 ):
-    """What is stored under an etag came from the content of that etag, and a copy of another file counts once."""
+    """Content stored under an etag is that etag's, and a copy of another file counts once."""
     data = next((sample / "2026/11").glob(f"*/{source}")).read_bytes()
     listed = boto3.client("s3").head_object(Bucket=here["corpus"].split("/")[2], Key=f"calls/{DAY}/{FILES[1]}")["ETag"]
     faulty.do(Fault("put", on=f"{AUDIO}{FILES[1]}", times=1, data=data.hex()))

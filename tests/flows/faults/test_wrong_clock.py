@@ -1,4 +1,4 @@
-"""A machine whose clock is a year off reads; the file is overwritten, and a right one's reading is what counts."""
+"""Reads by a machine whose clock is a year off: after an overwrite, a correct machine's read counts."""
 
 import shutil
 
@@ -45,7 +45,7 @@ def _recordings(lake):
 
 
 def _mtime(lake):
-    """When the first commit was made, by the file system's clock."""
+    """Time of the first commit by the file system's clock."""
     import datetime as dt
     from pathlib import Path
 

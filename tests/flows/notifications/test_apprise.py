@@ -1,4 +1,4 @@
-"""Receivers are told by real protocols on loopback, named without their secrets, and never waited for long."""
+"""Notifications over real protocols on loopback: no secret is shown, and no run waits for long."""
 
 import threading
 

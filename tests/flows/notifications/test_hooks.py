@@ -1,4 +1,4 @@
-"""A run's end is told once, by the flow's own hooks; what the receiver does is nothing to the run."""
+"""Notification hooks: each run's end is sent once, and a receiver's failure does not fail the run."""
 
 import datetime as dt
 import json
@@ -60,9 +60,9 @@ def test_it_says_which_run_and_where_to_look(mailbox, settings, tmp_path):
 def test_drift_is_told_of_a_run_that_went_well(mailbox):
     shift = "run: expect_column_values_to_be_null(drifted): 1 of 1 rows; for example class_mix on 2026-11-20 (psi 2.1)"
     other = "run: expect_column_values_to_be_between(volume_ratio): 1 of 1 rows; for example 9"
-    assert _ends(_ledger([other])).failures == [other]
+    assert _finish(_ledger([other])).failures == [other]
     assert mailbox.taken == []
-    _ends(_ledger([shift, other, shift], drift=[shift]))
+    _finish(_ledger([shift, other, shift], drift=[shift]))
     (told,) = mailbox.taken
     assert (told["title"], told["type"]) == ("Undertone: job found drift", "warning")
     assert told["message"].count("class_mix") == 1
@@ -73,7 +73,7 @@ def test_drift_is_told_of_a_run_that_went_well(mailbox):
 @pytest.mark.parametrize(("end", "n_told"), [(SystemExit("ended"), 1), (KeyboardInterrupt(), 0)], ids=repr)
 def test_a_crash_is_told_and_an_interrupt_at_the_keyboard_is_not(mailbox, end, n_told):
     with pytest.raises(type(end)):
-        _ends(end)
+        _finish(end)
     assert len(mailbox.taken) == n_told
 
 
@@ -123,13 +123,13 @@ def test_a_ledger_that_nobody_can_read_stops_no_run(settings):
 def test_of_what_is_a_setting(mailbox, monkeypatch):
     monkeypatch.setenv("UNDERTONE_NOTIFY_ON", "stopped,drift")
     with pytest.raises(UndertoneError):
-        _ends(UndertoneError("no"))
+        _finish(UndertoneError("no"))
     assert mailbox.taken == []
 
 
 def test_passwords_in_addresses_stay_at_home(mailbox):
     with pytest.raises(UndertoneError):
-        _ends(UndertoneError("the registry https://me:pass-word@models.example.org/x does not answer"))
+        _finish(UndertoneError("the registry https://me:pass-word@models.example.org/x does not answer"))
     (told,) = mailbox.taken
     assert "https://…@models.example.org/x does not answer" in told["message"]
 
@@ -138,7 +138,7 @@ def test_a_receiver_that_is_down_is_named_and_changes_nothing(monkeypatch, capsy
     with webhook() as gone:
         monkeypatch.setenv("UNDERTONE_NOTIFY", f"json://127.0.0.1:{gone.port}/to-ken")
     with pytest.raises(UndertoneError, match="as it was"):
-        _ends(UndertoneError("as it was"))
+        _finish(UndertoneError("as it was"))
     said = capsys.readouterr()
     assert f"JSON at 127.0.0.1:{gone.port} could not be told that job failed" in said.err
     assert "to-ken" not in said.out + said.err
@@ -151,7 +151,7 @@ def test_doctor_shows_who_is_told_and_tries_it(mailbox, settings):
     assert [document["title"] for document in mailbox.taken] == ["Undertone: a trial"]
 
 
-def _ends(end):
+def _finish(end):
     """A flow of our own that ends like that, and what it returned."""
 
     @flow(name="job", **NOTIFY_HOOKS)

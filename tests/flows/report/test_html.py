@@ -1,4 +1,4 @@
-"""What comes from data is text, whatever it holds."""
+"""Data stays text in the HTML, whatever it holds."""
 
 from helpers.html_page import Reported
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""A run's report: its figures are DuckDB's, nothing is fetched for it, names are only names, no run fails for it."""
+"""Report of a run: DuckDB's figures, no outside reference, escaped names, and no run fails for it."""
 
 import datetime as dt
 import re
@@ -154,7 +154,7 @@ def test_a_store_that_is_away_is_not_asked_again(tmp_path, error):
 
 
 def test_what_it_holds_does_not_grow_with_the_lake(lake):
-    """Of days it shows three months, of all else the first ten."""
+    """Days: three months; everything else: the first ten."""
     facts = gather_facts(lake, find_run(lake, RUN))
     assert max(frame.height for frame in facts.frames.values()) <= 28 * 8
     assert isinstance(facts.frames["quality"], pl.DataFrame)

@@ -1,4 +1,4 @@
-"""Settings become what is computed: each has its field, and what is the default here is the default there."""
+"""Configurations from settings: every setting has its field, and the defaults agree."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What libraries say in a terminal: a run that went well ends without a traceback."""
+"""Log output of libraries: a successful run ends without a traceback."""
 
 import logging
 import os

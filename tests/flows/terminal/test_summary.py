@@ -1,4 +1,4 @@
-"""What is printed of words that others wrote: all of it can be seen, and none of it is obeyed."""
+"""Printed text from data: readable in full, and never obeyed by the terminal."""
 
 import io
 import json
@@ -19,7 +19,7 @@ HOSTILE = "[red]x[/nothing] [link=http://x]y \x1b[31m\x1b]0;title\x07 \x9b2J \u2
 
 
 def _printed(thing) -> str:
-    """As a terminal with colours gets it."""
+    """Output that a colour terminal receives."""
     file = io.StringIO()
     Console(file=file, force_terminal=True, color_system="truecolor", width=300).print(
         thing, soft_wrap=True, highlight=False

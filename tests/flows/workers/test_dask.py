@@ -1,4 +1,4 @@
-"""Which cluster a setting means, and how its workers are started."""
+"""Clusters that a setting chooses, and the start of their workers."""
 
 import importlib.util
 import sys

@@ -1,4 +1,4 @@
-"""A real Prefect server on loopback: `prefect deploy --all` succeeds, and a worker carries a run through."""
+"""A real Prefect server on loopback: `prefect deploy --all` succeeds, and a worker completes a run."""
 
 import json
 import shutil

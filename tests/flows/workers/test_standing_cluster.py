@@ -1,4 +1,4 @@
-"""A standing Dask cluster: hosts that share nothing but S3, some with a GPU, and a scheduler that dies."""
+"""A standing Dask cluster: hosts that share only S3, some with a GPU, and a scheduler that dies."""
 
 import contextlib
 import os
@@ -50,7 +50,7 @@ def _host(folder: Path) -> dict[str, str]:
 
 @pytest.mark.slow
 def test_hosts_that_share_nothing_but_s3(settings, corpus, s3, contents, tmp_path):
-    """What computes on waveforms goes to the two workers that offer a GPU; the tables are those of threads."""
+    """Waveform tasks go to the two workers that offer a GPU; the tables equal those of threads."""
     upload(corpus, s3, "calls/")
     del settings["registry"]  # beside each driver's own state; the models' artifacts lie in the lake
     here = settings | {"corpus": f"s3://{s3}/calls", "lake": f"s3://{s3}/here", "shard_bytes": 200_000}
