@@ -36,14 +36,14 @@ def find_run(lake: Lake, run_id: str | None) -> dict[str, Any]:
     if run_id is None:
         newest = recent_runs(lake, 1).to_pylist()
         if not newest:
-            raise UsageError("expected a run; ledgers none yet: `undertone nightly` or `undertone backfill` makes one")
+            raise UsageError("expected a run; found none yet: `undertone nightly` or `undertone backfill` makes one")
         return dict(newest[0])
     rows = {row["run_id"]: row for row in _unpublished(lake)}
     runs = lake.frame("runs", RUNS).filter(pl.col("run_id") == run_id).collect()
     rows |= {row["run_id"]: {**row, "stage": None, "error": None} for row in runs.to_dicts() if _is_final(row)}
     if run_id not in rows:
         raise UsageError(
-            f"expected a run; ledgers {run_id!r}, which the ledger does not know: `undertone runs` lists them"
+            f"expected a run; found {run_id!r}, which the ledger does not know: `undertone runs` lists them"
         )
     return rows[run_id]
 
@@ -95,7 +95,7 @@ def _unpublished_ledgers(lake: Lake) -> list[tuple[Ledger, dict[str, Any]]]:
             continue
         except (ValueError, KeyError, TypeError) as error:
             raise LakeError(
-                f"expected a run's ledger in {lake.uri_of(path)}, and its sign of life beside it, ledgers something else "
+                f"expected a run's ledger in {lake.uri_of(path)}, and its sign of life beside it, found something else "
                 f"({error!r}): remove that folder"
             ) from error
     return ledgers
