@@ -1,4 +1,4 @@
-"""What all tests share: a clean environment, an S3 server on loopback, the sample corpus."""
+"""Fixtures of all tests: a clean environment, an S3 server on loopback, the sample corpus."""
 
 import contextlib
 import os

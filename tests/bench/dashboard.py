@@ -1,4 +1,4 @@
-"""How soon the dashboard shows something, in a real Chromium: on a made-up lake of millions, or pictures of any lake.
+"""Time to first paint of the dashboard in a real Chromium, on a made-up lake of millions; or pictures of any lake.
 
     .venv/bin/python tests/bench/dashboard.py [--utterances 10000000] [--lake DIR]
     .venv/bin/python tests/bench/dashboard.py --pictures docs/pictures --lake demo-lake

@@ -1,4 +1,4 @@
-"""How fast each format is decoded, on one core, beside librosa.load and ffmpeg; and what extraction waits for.
+"""Decoding speed by format on one core, beside librosa.load and ffmpeg; and the waiting time of extraction.
 
     .venv/bin/python tests/bench/decode.py [CORPUS] [--minutes 10]
 

@@ -1,4 +1,4 @@
-"""How well a plain classifier tells emotions by our 88 functionals, beside openSMILE's where there is one.
+"""UAR of a plain emotion classifier on our 88 functionals, beside openSMILE's where it is installed.
 
     .venv/bin/python tests/bench/egemaps_emotion.py CORPORA_DIR [--peer-python PATH]
 

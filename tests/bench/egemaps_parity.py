@@ -1,4 +1,4 @@
-"""How close our 88 functionals are to openSMILE's eGeMAPSv02, feature by feature, and how much faster.
+"""Parity of our 88 functionals with openSMILE's eGeMAPSv02, feature by feature, and the ratio of speeds.
 
     .venv/bin/python tests/bench/egemaps_parity.py CORPUS [--peer-python PATH] [--most N] [--voicing]
 

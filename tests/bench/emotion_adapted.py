@@ -1,4 +1,4 @@
-"""What adaptation to speakers gives, and whether it harms where a speaker is heard little or in one mood only.
+"""Gain of speaker adaptation, and its harm for speakers with little speech or one emotion only.
 
     .venv/bin/python tests/bench/emotion_adapted.py CORPORA_DIR
 

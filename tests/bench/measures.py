@@ -1,4 +1,4 @@
-"""What measuring and conditioning cost: ns a sample of one channel, and times real time, on one core.
+"""Cost of quality measures and conditioning: ns a sample of one channel, and times real time, on one core.
 
     .venv/bin/python tests/bench/measures.py [--seconds 60]
 

@@ -1,4 +1,4 @@
-"""How much memory a run takes where one recording lasts six hours: the driver's, and each worker's with its decoder.
+"""Peak memory of a run over a six-hour recording: the driver's, and each worker's with its decoder.
 
     .venv/bin/python tests/bench/memory.py [CORPUS] [--hours 6] [--memory-mb 2000]
 

@@ -1,4 +1,4 @@
-"""How fast the shipped models are: times real time on one core, part by part.
+"""Speed of the shipped models: times real time on one core, part by part.
 
     .venv/bin/python tests/bench/rtfx.py [--seconds 600]
 

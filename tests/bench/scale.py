@@ -1,4 +1,4 @@
-"""What a recording costs, from a thousand of them to two hundred thousand: seconds, memory, requests, messages.
+"""Cost of a recording in runs of a thousand to two hundred thousand: seconds, memory, requests, messages.
 
     .venv/bin/python tests/bench/scale.py [--objects 1000,10000,50000,200000] [--a-date 5000] [--clips DIR]
 

@@ -1,4 +1,4 @@
-"""How well voices are told apart by our encoder, beside a pretrained d-vector where there is one.
+"""EER of our speaker encoder, beside a pretrained d-vector where it is installed.
 
     .venv/bin/python tests/bench/speaker_peer.py CORPORA_DIR [--model DIR] [--peer-python PATH]
 

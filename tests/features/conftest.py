@@ -1,4 +1,4 @@
-"""What the tests of the DSP share: every device there is, voices whose make is known, a little real speech."""
+"""Fixtures of DSP tests: every device there is, synthetic voices with known parameters, a little real speech."""
 
 import math
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""How much is tried: `HYPOTHESIS_PROFILE=explore` tries everything, `make test` what differs most, within CI's time."""
+"""Choice of cases: all with `HYPOTHESIS_PROFILE=explore`, those that differ most in `make test`, within CI's time."""
 
 import os
 from collections.abc import Sequence

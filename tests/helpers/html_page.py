@@ -1,4 +1,4 @@
-"""What a report's reader sees: its text, its links, and what it would load."""
+"""Visible parts of an HTML page: its text, its links, and what it would load."""
 
 from html.parser import HTMLParser
 
