@@ -1,9 +1,11 @@
 """One model registry and a few published lakes a test run; lakes and corpora of each test's own."""
 
+import datetime as dt
 import itertools
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import dask
 import polars as pl
 import pytest
 from distributed.utils import get_mp_context
+from helpers.corpora import sample_corpus
 from helpers.once import make_once
 from helpers.paths import SHARED_CORPORA
 from helpers.warm_process import Warm, warm
@@ -20,6 +23,7 @@ from prefect.settings import PREFECT_API_URL
 from data_contracts.lake import Lake
 from data_contracts.schema.tables import TABLE_KEYS
 from flows.backfill import backfill
+from flows.nightly import nightly
 from flows.workers import forkserver
 from models.registry.mlflow_registry import Registry
 from tasks.run.ledger import Ledger
@@ -72,21 +76,7 @@ def sample_lake(
     _prefect: None, registry: Registry, sample: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, Ledger]:
     """The lake of a backfill over the sample, to be read alone, and what the run said of itself."""
-    return make_once(tmp_path_factory, "sample", _backfilled(sample, registry))
-
-
-@pytest.fixture(scope="session")
-def few_lake(_prefect: None, registry: Registry, few: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The lake of an undisturbed backfill over `few`, to be read alone."""
-    return make_once(tmp_path_factory, "few-lake", _backfilled(few, registry))[0]
-
-
-def _backfilled(corpus: Path, registry: Registry) -> Callable[[Path], tuple[Path, Ledger]]:
-    def make(folder: Path) -> tuple[Path, Ledger]:
-        where = {"corpus": str(corpus), "lake": str(folder / "lake"), "registry": registry.uri}
-        return folder / "lake", backfill(settings=where | {"cluster": "threads", "workers": 2})
-
-    return make
+    return make_once(tmp_path_factory, "sample-lake", _backfill(sample, registry))
 
 
 @pytest.fixture
@@ -95,6 +85,45 @@ def published(settings: dict[str, Any], sample_lake: tuple[Path, Ledger]) -> Led
     lake, ledger = sample_lake
     shutil.copytree(lake, settings["lake"])
     return ledger
+
+
+@pytest.fixture(scope="session")
+def few_lake(
+    _prefect: None, registry: Registry, few: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Ledger]:
+    """The lake of an undisturbed backfill over `few`, to be read alone, and what the run said of itself."""
+    return make_once(tmp_path_factory, "few-lake", _backfill(few, registry))
+
+
+@pytest.fixture
+def published_few(settings: dict[str, Any], few: Path, few_lake: tuple[Path, Ledger]) -> dict[str, Any]:
+    """Flags whose corpus is `few`, with a lake of the test's own where all of it is published."""
+    shutil.copytree(few_lake[0], settings["lake"])
+    return settings | {"corpus": str(few)}
+
+
+def _backfill(corpus: Path, registry: Registry) -> Callable[[Path], tuple[Path, Ledger]]:
+    def make(folder: Path) -> tuple[Path, Ledger]:
+        where = {"corpus": str(corpus), "lake": str(folder / "lake"), "registry": registry.uri}
+        return folder / "lake", replace(backfill(settings=where | {"cluster": "threads", "workers": 2}))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def nights_lake(
+    _prefect: None, registry: Registry, sample: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    """Flags of a lake to be read alone: the sample's three nights, a publication each, in many small files."""
+
+    def make(folder: Path) -> dict[str, Any]:
+        flags = {"corpus": str(sample), "lake": str(folder / "lake"), "registry": registry.uri, "cluster": "threads"}
+        flags |= {"workers": 1, "shard_bytes": 250_000}
+        for day in (19, 20, 21):
+            nightly(date=dt.date(2026, 11, day), settings=flags | {"look_back_days": 0})
+        return flags
+
+    return make_once(tmp_path_factory, "nights-lake", make)
 
 
 @pytest.fixture(scope="session")
@@ -126,16 +155,10 @@ def undertone(command: Warm, tmp_path: Path) -> Callable[..., "subprocess.Comple
 
 
 @pytest.fixture(scope="session")
-def few(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two days, two voices, three files, one of them empty."""
-
-    def copy(corpus: Path) -> Path:
-        for name in ("19/call-0001-voice-a.flac", "19/call-0032-empty.wav", "20/call-0012-voice-b.flac"):
-            (corpus / "2026" / "11" / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(sample / "2026" / "11" / name, corpus / "2026" / "11" / name)
-        return corpus
-
-    return make_once(tmp_path_factory, "few", copy)
+    files = ("19/call-0001-voice-a.flac", "19/call-0032-empty.wav", "20/call-0012-voice-b.flac")
+    return make_once(tmp_path_factory, "few", lambda folder: sample_corpus(folder, *files))
 
 
 @pytest.fixture(scope="session")

@@ -6,23 +6,20 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from polars.testing import assert_frame_equal
+from helpers.corpora import sample_corpus
+from helpers.tables import assert_same_tables
 
 from data_contracts import lake as lakes
 from data_contracts.lake import Lake
 from flows.backfill import backfill
-from flows.nightly import nightly
 from tasks.publication.commit import RUN_ID
 
 N_OBJECTS, N_CLIPS = 34, 30
 BAD = {"call-0032-empty.wav": "empty", "call-0033-truncated.flac": "truncated", "readme-not-audio.mp3": "not_audio"}
-FLOAT = {"check_exact": False, "abs_tol": 1e-3, "rel_tol": 1e-3}
-"""Scores and centroids come from float16 embeddings and float32 batches of other sizes."""
 
 
-def test_from_audio_to_tables(settings):
-    ledger = backfill(settings=settings)
-    lake = Lake(settings["lake"])
+def test_from_audio_to_tables(settings, published):
+    ledger, lake = published, Lake(settings["lake"])
     assert ledger.n_listed == ledger.extracted.n_objects == N_OBJECTS
     assert ledger.extracted.n_ok + ledger.extracted.n_rejected == N_OBJECTS
     recordings, utterances = lake.scan("recordings").collect(), lake.scan("utterances").collect()
@@ -53,11 +50,11 @@ def test_daily_tables_add_up(settings, published):
     assert speakers["speech_s"].sum() == pytest.approx((utterances["end_s"] - utterances["start_s"]).sum())
 
 
-def test_what_says_too_little_is_published_without_an_emotion(settings, monkeypatch):
+def test_what_says_too_little_is_published_without_an_emotion(settings, published, monkeypatch):
     """Half of the sample's utterances are called too short of voice; the days still add up, and nobody is lost."""
     least_s = 2.0
     monkeypatch.setattr("tasks.workers.score.MIN_VOICED_S", least_s)
-    backfill(settings=settings)
+    backfill(stage="score", force=True, settings=settings)
     lake = lakes.open(settings["lake"])
     utterances = lake.scan("utterances").collect()
     unsaid = pl.col("emotion").is_null()
@@ -78,34 +75,20 @@ def test_one_commit_a_table_with_the_runs_id(settings, published):
         assert commit[RUN_ID] == ledger.run_id
 
 
-def test_shards_and_workers_change_nothing(settings, tmp_path, contents, published):
-    other = settings | {"lake": str(tmp_path / "other"), "shard_bytes": 150_000, "workers": 1}
-    backfill(settings=other)
-    left, right = contents(settings["lake"]), contents(other["lake"])
-    assert left.keys() == right.keys()
-    for table in left:
-        assert_frame_equal(left[table], right[table], **FLOAT)
+def test_nights_one_by_one_are_the_backfill(contents, sample_lake, nights_lake):
+    """In other shards too, and by another number of workers.
+
+    Speakers are remembered from night to night, and found by the same steps in one run over all nights.
+    """
+    assert_same_tables(contents(nights_lake["lake"]), contents(sample_lake[0]))
 
 
-def test_nights_one_by_one_are_the_backfill(settings, tmp_path, contents, sample_lake):
-    """Speakers are remembered from night to night, and found by the same steps in one run over all nights."""
-    other = settings | {"lake": str(tmp_path / "other"), "look_back_days": 0}
-    for day in (19, 20, 21):
-        nightly(date=dt.date(2026, 11, day), settings=other)
-    left, right = contents(sample_lake[0]), contents(other["lake"])
-    for table in left:
-        assert_frame_equal(left[table], right[table], **FLOAT)
+def test_processes_do_the_same(settings, few, contents, few_lake):
+    backfill(settings=settings | {"corpus": str(few), "cluster": "processes"})
+    assert_same_tables(contents(settings["lake"]), contents(few_lake[0]))
 
 
-def test_processes_do_the_same(settings, tmp_path, contents, published):
-    other = settings | {"lake": str(tmp_path / "other"), "cluster": "processes"}
-    backfill(settings=other)
-    left, right = contents(settings["lake"]), contents(other["lake"])
-    for table in left:
-        assert_frame_equal(left[table], right[table], **FLOAT)
-
-
-def test_a_manifest_keeps_its_columns(settings, tmp_path, sample):
+def test_a_manifest_keeps_its_columns(settings, tmp_path):
     manifest = tmp_path / "calls.csv"
     manifest.write_text("uri,agent\n2026/11/19/call-0001-voice-a.flac,ada\n2026/11/20/call-0012-voice-b.flac,ben\n")
     backfill(settings=settings | {"manifest": str(manifest)})
@@ -114,13 +97,10 @@ def test_a_manifest_keeps_its_columns(settings, tmp_path, sample):
     assert rows["date"].to_list() == [dt.date(2026, 11, 19), dt.date(2026, 11, 20)]
 
 
-def test_a_channel_has_its_name_and_may_get_another_without_its_audio(settings, tmp_path, sample):
+def test_a_channel_has_its_name_and_may_get_another_without_its_audio(settings, tmp_path):
     """Channel names exist in the tables alone, so scoring again changes them."""
-    corpus = tmp_path / "corpus/2026/11/20"
-    corpus.mkdir(parents=True)
-    for name in ("call-0014-voice-d-stereo.flac", "call-0015-voice-f.flac"):
-        shutil.copy(sample / "2026/11/20" / name, corpus)
-    here = settings | {"corpus": str(tmp_path / "corpus"), "channel_names": "agent,customer"}
+    corpus = sample_corpus(tmp_path / "corpus", "20/call-0014-voice-d-stereo.flac", "20/call-0015-voice-f.flac")
+    here = settings | {"corpus": str(corpus), "channel_names": "agent,customer"}
     lake = Lake(here["lake"])
 
     def names() -> dict[str, str | None]:

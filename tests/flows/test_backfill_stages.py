@@ -17,32 +17,27 @@ from flows.terminal.summary import print_summary
 from models.emotion.model import EmotionModel
 
 SHIPPED = WEIGHTS / "emotion"
-N_OBJECTS = 34
 
 
-def test_features_alone_publish_nothing(settings):
-    ledger = backfill(stage="features", settings=settings)
-    lake = Lake(settings["lake"])
-    assert ledger.extracted.n_objects == N_OBJECTS
+def test_features_alone_publish_nothing(settings, few):
+    here = settings | {"corpus": str(few)}
+    ledger = backfill(stage="features", settings=here)
+    lake = Lake(here["lake"])
+    assert ledger.extracted.n_objects == 3
     assert lake.delta("utterances") is None
-    assert backfill(stage="score", settings=settings).n_published_recordings == N_OBJECTS
+    assert backfill(stage="score", settings=here).n_published_recordings == 3
 
 
-def test_score_alone_reads_no_audio(settings, tmp_path, sample):
-    corpus = tmp_path / "corpus"
-    shutil.copytree(sample, corpus)
-    here = settings | {"corpus": str(corpus)}
-    backfill(settings=here)
-    shutil.rmtree(corpus)
-    ledger = backfill(stage="score", force=True, settings={**here, "corpus": ""})
+def test_score_alone_reads_no_audio(published_few):
+    ledger = backfill(stage="score", force=True, settings=published_few | {"corpus": ""})
     assert ledger.n_listed == 0
-    assert ledger.n_published_recordings == N_OBJECTS
+    assert ledger.n_published_recordings == 3
 
 
-def test_a_promoted_model_scores_what_is_stored_and_reads_no_audio(settings, own_registry, tmp_path, sample):
+def test_a_promoted_model_scores_what_is_stored_and_reads_no_audio(settings, own_registry, tmp_path, few):
     """The next run after a promotion, with the corpus gone: every row is the new version's, and the ledger says how."""
     corpus = tmp_path / "corpus"
-    shutil.copytree(sample, corpus)
+    shutil.copytree(few, corpus)
     here = settings | {"corpus": str(corpus), "registry": own_registry.uri}
     first = backfill(settings=here)
     assert first.row()["bytes_read"] == sum(path.stat().st_size for path in corpus.rglob("*.*") if path.is_file())

@@ -6,7 +6,7 @@ import shutil
 import threading
 
 import pytest
-from polars.testing import assert_frame_equal
+from helpers.tables import assert_same_tables
 from typer.testing import CliRunner
 
 import features.store.compaction
@@ -20,10 +20,8 @@ from flows.analytics.sql import query
 from flows.backfill import backfill
 from flows.cli.main import app
 from flows.maintain import maintain
-from flows.nightly import nightly
 from tasks.publication.commit import RUN_ID
 
-FLOAT = {"check_exact": False, "abs_tol": 1e-3, "rel_tol": 1e-3}
 DAYS = [dt.date(2026, 11, day) for day in (19, 20, 21)]
 
 
@@ -31,30 +29,14 @@ class Killed(BaseException):
     """Nothing may catch it, as nothing catches a kill."""
 
 
-@pytest.fixture(scope="module")
-def nights(_prefect, registry, sample, tmp_path_factory):
-    """A lake after three nights, a publication each, in many small files; the flags by which it was made."""
-    made = {"corpus": str(sample), "registry": registry.uri, "cluster": "threads", "workers": 2}
-    made |= {"lake": str(tmp_path_factory.mktemp("nights") / "lake"), "shard_bytes": 100_000}
-    for day in DAYS:
-        nightly(date=day, settings=made | {"look_back_days": 0})
-    return made
-
-
 @pytest.fixture
-def settings(nights, tmp_path, monkeypatch):
+def settings(nights_lake, tmp_path, monkeypatch):
     """A copy of that lake. The sample's days are long past for the packer, and so is every run that may write there."""
     pack = flows.maintain.pack_features
     later = dt.datetime(2027, 2, 1, tzinfo=dt.UTC)
     monkeypatch.setattr(flows.maintain, "pack_features", lambda lake, _now, **how: pack(lake, later, **how))
-    shutil.copytree(nights["lake"], tmp_path / "lake")
-    return nights | {"lake": str(tmp_path / "lake")}
-
-
-def _same(left, right):
-    assert left.keys() == right.keys()
-    for table in left:
-        assert_frame_equal(left[table], right[table], **FLOAT)
+    shutil.copytree(nights_lake["lake"], tmp_path / "lake")
+    return nights_lake | {"lake": str(tmp_path / "lake")}
 
 
 def _n_files(lake):
@@ -72,7 +54,7 @@ def test_the_same_tables_in_fewer_files_and_nothing_to_do_after(settings, conten
     done = {line.what: line for line in maintain(settings=settings)}
     assert set(_n_files(lake).values()) == {1}
     assert {line.what: line.files_after for line in told} == {name: line.files_after for name, line in done.items()}
-    _same(contents(settings["lake"]), before)
+    assert_same_tables(contents(settings["lake"]), before)
     assert query(lake, asked).equals(rows)
     versions = {name: lake.delta(name).version() for name in TABLE_KEYS}
     assert {line.files_before - line.files_after for line in maintain(settings=settings)} == {0}
@@ -90,9 +72,9 @@ def test_what_is_packed_is_scored_and_read_again_as_before(settings, contents):
     rows = query(lake, "SELECT count(*) FROM segments")
     maintain(settings=settings)
     assert backfill(stage="score", force=True, settings=settings).n_published_recordings == 34
-    _same(contents(settings["lake"]), before)
+    assert_same_tables(contents(settings["lake"]), before)
     backfill(force=True, settings=settings)
-    _same(contents(settings["lake"]), before)
+    assert_same_tables(contents(settings["lake"]), before)
     assert {day: shard_files.shards(lake, version, day) for day in DAYS} == shards
     assert query(lake, "SELECT count(*) FROM segments").equals(rows), "plain readers see no shard twice"
 
@@ -114,10 +96,10 @@ def test_dead_at_a_step_and_run_again(step, settings, contents, monkeypatch):
         death.setattr(module, name, die)
         with pytest.raises(Killed):
             maintain(settings=settings)
-    _same(contents(settings["lake"]), before)
+    assert_same_tables(contents(settings["lake"]), before)
     maintain(settings=settings)
     assert set(_n_files(lake).values()) == {1}
-    _same(contents(settings["lake"]), before)
+    assert_same_tables(contents(settings["lake"]), before)
 
 
 @pytest.mark.slow
@@ -136,7 +118,7 @@ def test_a_run_that_staged_before_and_publishes_after(settings, contents, monkey
     ledger = backfill(stage="score", force=True, settings=settings)
     assert tries == [ledger.run_id], "nothing is staged again for it"
     assert ledger.n_published_recordings == 34
-    _same(contents(settings["lake"]), before)
+    assert_same_tables(contents(settings["lake"]), before)
     commits = [commit.get(RUN_ID) for commit in Lake(settings["lake"]).delta("utterances").history()]
     assert commits.count(ledger.run_id) == 1
 
@@ -163,7 +145,7 @@ def test_a_backfill_meanwhile(settings, contents):
         tender.join()
     assert not wrong
     maintain(settings=settings)
-    _same(contents(settings["lake"]), before)
+    assert_same_tables(contents(settings["lake"]), before)
     assert set(_n_files(lake).values()) == {1}
     assert query(lake, "SELECT count(*) FROM segments").equals(rows)
 

@@ -53,24 +53,22 @@ def test_drift_is_a_warning_that_stops_nothing(here, monkeypatch):
     assert {"psi", "share"} <= set(rows.filter("over")["method"])
 
 
-def test_every_table_is_there_from_the_first_run_and_two_days_are_too_few_to_judge(here):
-    ledger = backfill(settings=here)
-    lake = Lake(here["lake"])
+def test_every_table_is_there_from_the_first_run_and_two_days_are_too_few_to_judge(published_few, few_lake):
+    ledger, lake = few_lake[1], Lake(published_few["lake"])
     counts = {table: query(lake, f"SELECT count(*) AS n FROM {table}")["n"][0].as_py() for table in TABLE_KEYS}
     assert min(counts.values()) > 0
     assert lake.scan("drift").collect()["over"].null_count() == counts["drift"] == 2 * N_MEASURES
     assert ledger.drift == []
-    source = Path(here["corpus"]).name
+    source = Path(published_few["corpus"]).name
     for table in ("recordings", "emotion_daily", "quality_daily", "rejects_daily"):
         assert set(lake.scan(table).collect()["source"]) == {source}
     read = lake.scan("quality_daily").collect()
     assert (read["n_recordings"].sum(), read["n_rejected"].sum()) == (3, lake.scan("rejects").collect().height)
 
 
-def test_a_lake_of_before_gains_them_on_the_dates_that_are_touched(here):
+def test_a_lake_of_before_gains_them_on_the_dates_that_are_touched(published_few):
     """Published without sources, kinds of speakers, quality and drift: it goes on, is asked, and is maintained."""
-    backfill(settings=here)
-    lake = Lake(here["lake"])
+    here, lake = published_few, Lake(published_few["lake"])
     _as_before(lake)
     assert backfill(settings=here).n_published_recordings == 0, "new columns alone are no reason to publish"
     assert lake.delta("quality_daily") is None

@@ -2,7 +2,7 @@
 
 import pytest
 from helpers.explore_profile import unless_exploring
-from polars.testing import assert_frame_equal
+from helpers.tables import assert_same_tables
 
 import flows.pipeline
 import flows.publish_in_parts
@@ -11,16 +11,9 @@ from data_contracts.lake import Lake
 from data_contracts.schema.tables import TABLE_KEYS
 from flows.backfill import backfill
 
-FLOAT = {"check_exact": False, "abs_tol": 1e-3, "rel_tol": 1e-3}
-
 
 class Killed(BaseException):
     """Nothing may catch it, as nothing catches a kill."""
-
-
-@pytest.fixture(scope="module")
-def undisturbed():
-    return {}
 
 
 @pytest.fixture
@@ -32,8 +25,8 @@ def settings(settings, few):
 STAGES = ["plan", "extract", "select", "identify", "score", "integrate", "audit", "publish"]
 
 
-@pytest.mark.parametrize("stage", unless_exploring(["extract", "identify", "audit", "publish"], STAGES))
-def test_dead_before_a_stage(stage, settings, contents, monkeypatch, tmp_path, undisturbed):
+@pytest.mark.parametrize("stage", unless_exploring(["extract", "identify", "publish"], STAGES))
+def test_dead_before_a_stage(stage, settings, contents, monkeypatch, few_lake):
     def die(*_args, **_kwargs):
         raise Killed
 
@@ -43,11 +36,11 @@ def test_dead_before_a_stage(stage, settings, contents, monkeypatch, tmp_path, u
             backfill(settings=settings)
     assert Lake(settings["lake"]).names("analytics") == [], "nothing is visible before it is published"
     backfill(settings=settings)
-    _same(contents(settings["lake"]), _reference(settings, tmp_path, contents, undisturbed))
+    assert_same_tables(contents(settings["lake"]), contents(few_lake[0]))
 
 
-@pytest.mark.parametrize("table", unless_exploring(["utterances", "drift", "recordings", "runs"], list(TABLE_KEYS)))
-def test_dead_between_two_tables(table, settings, contents, monkeypatch, tmp_path, undisturbed):
+@pytest.mark.parametrize("table", unless_exploring(["utterances", "drift", "runs"], list(TABLE_KEYS)))
+def test_dead_between_two_tables(table, settings, contents, monkeypatch, few_lake):
     """The next run rolls forward what was audited, and finds nothing left to do."""
     commit = tasks.publication.publish.commit
 
@@ -65,17 +58,4 @@ def test_dead_between_two_tables(table, settings, contents, monkeypatch, tmp_pat
     lake = Lake(settings["lake"])
     assert lake.scan("runs").collect().height == 2, "the dead run's row, and this one's"
     assert all(lake.delta(name).version() == 0 for name in TABLE_KEYS if name != "runs")
-    _same(contents(settings["lake"]), _reference(settings, tmp_path, contents, undisturbed))
-
-
-def _reference(settings, tmp_path, contents, undisturbed):
-    if not undisturbed:
-        backfill(settings=settings | {"lake": str(tmp_path / "undisturbed")})
-        undisturbed.update(contents(tmp_path / "undisturbed"))
-    return undisturbed
-
-
-def _same(left, right):
-    assert left.keys() == right.keys()
-    for table in left:
-        assert_frame_equal(left[table], right[table], **FLOAT)
+    assert_same_tables(contents(settings["lake"]), contents(few_lake[0]))

@@ -1,21 +1,18 @@
 """Promise 1 with real processes: kill -9 at each stage and at any store request, then a second run."""
 
-import shutil
-
 import pytest
 from helpers.explore_profile import EXPLORES, unless_exploring
 from helpers.faulty_s3 import Fault
+from helpers.tables import assert_same_tables
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from polars.testing import assert_frame_equal
 
 from data_contracts.lake import Lake
 from flows.analytics.runs import recent_runs
 from flows.backfill import backfill
 from flows.workers.embedded_s3 import upload
 
-FLOAT = {"check_exact": False, "abs_tol": 2e-3, "rel_tol": 2e-3}
 N_REQUESTS = 560  # of a run over the three files, give or take
 
 DEATHS = {
@@ -33,11 +30,6 @@ DEATHS = {
 SEEN = {"extract", "audit", "publish"}  # stages long enough that the word of their beginning has surely arrived
 
 
-@pytest.fixture(scope="module")
-def undisturbed():
-    return {}
-
-
 @pytest.fixture
 def there(settings, faulty, s3, few):
     upload(few, s3, "calls/")
@@ -45,7 +37,7 @@ def there(settings, faulty, s3, few):
 
 
 @pytest.mark.slow
-def test_killed_in_each_stage_one_after_the_other(there, command, faulty, few, contents, tmp_path, undisturbed):
+def test_killed_in_each_stage_one_after_the_other(there, command, faulty, few_lake, contents, tmp_path):
     """Each run goes on from what the one before it left, and dies a stage later."""
     lake = Lake(there["lake"])
     stages = unless_exploring(["plan", "extract", "audit", "publish"], list(DEATHS))
@@ -62,11 +54,11 @@ def test_killed_in_each_stage_one_after_the_other(there, command, faulty, few, c
     backfill(settings=there)
     statuses = [row["status"] for row in recent_runs(lake, 20).to_pylist()]
     assert statuses == ["done", "done", *["dead"] * (len(stages) - 1)], "who died publishing was finished"
-    _same(there, few, contents, tmp_path, undisturbed)
+    _same(there, few_lake, contents)
 
 
 @pytest.mark.slow
-def test_killed_at_any_request(there, command, faulty, few, contents, tmp_path, undisturbed):
+def test_killed_at_any_request(there, command, faulty, few_lake, contents, tmp_path):
     """Kills repeat; each last request is either done or not."""
 
     @hypothesis_settings(max_examples=30 if EXPLORES else 1, suppress_health_check=list(HealthCheck), database=None)
@@ -79,7 +71,7 @@ def test_killed_at_any_request(there, command, faulty, few, contents, tmp_path, 
             assert _killed(command, faulty, there, Fault(do, first=first), tmp_path) in {-9, 0}
         faulty.do()
         backfill(settings=there)
-        _same(there, few, contents, tmp_path, undisturbed)
+        _same(there, few_lake, contents)
 
     property_over_the_time_of_death()
 
@@ -93,17 +85,11 @@ def _killed(command, faulty, there, death, tmp_path):
     return child.wait()
 
 
-def _same(there, few, contents, tmp_path, undisturbed):
+def _same(there, few_lake, contents):
     """The tables are those of a run without a death, and no commit was made twice."""
-    if not undisturbed:
-        alone = {"corpus": str(few), "lake": str(tmp_path / "alone")}
-        backfill(settings=there | alone)
-        undisturbed.update(contents(tmp_path / "alone"))
-        shutil.rmtree(tmp_path / "alone")
     found = contents(there["lake"])
-    assert found.keys() == undisturbed.keys()
+    assert_same_tables(found, contents(few_lake[0]), by=2e-3)
     for table in found:
-        assert_frame_equal(found[table], undisturbed[table], **FLOAT)
         commits = Lake(there["lake"]).delta(table).history()
         stamps = [
             tuple((key, value) for key, value in commit.items() if key.startswith("undertone.")) for commit in commits
