@@ -1,6 +1,7 @@
 """Enrollment: a voice enrolled once is recognised on every night, by name."""
 
 import pytest
+from helpers.corpora import sample_corpus
 
 from data_contracts.errors import CorpusError, UsageError
 from data_contracts.lake import Lake
@@ -9,12 +10,13 @@ from flows.enroll import enroll
 from flows.settings import Settings
 
 
-def test_an_enrolled_voice_is_recognised(settings, sample):
+def test_an_enrolled_voice_is_recognised(settings, sample, tmp_path):
     chosen = Settings.load(**settings)
     night = sample / "2026" / "11" / "19"
     row = enroll(chosen, "Ada Lovelace", [str(night / "call-0001-voice-a.flac"), str(night / "call-0006-voice-a.flac")])
     assert row["speaker_id"] == "ada-lovelace"
-    backfill(settings=settings)
+    three_nights = ("19/call-0001-voice-a.flac", "20/call-0011-voice-a.flac", "21/call-0021-voice-a.flac")
+    backfill(settings=settings | {"corpus": str(sample_corpus(tmp_path, *three_nights, "20/call-0012-voice-b.flac"))})
     lake = Lake(settings["lake"])
     known = lake.scan("utterances").collect().filter(speaker_id="ada-lovelace")
     assert known["speaker_known"].all()

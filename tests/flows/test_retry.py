@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from helpers.corpora import sample_corpus
 from typer.testing import CliRunner
 
 import features.extraction.prefetch
@@ -21,19 +22,37 @@ NIGHT = "2026/11/21"
 RUN = CliRunner()
 
 
-@pytest.fixture
-def corpus(tmp_path, sample) -> Path:
-    """One good call, an empty one, and one that is no audio."""
-    folder = tmp_path / "corpus" / NIGHT
-    folder.mkdir(parents=True)
-    for source in ("21/call-0023-voice-c.flac", "19/call-0032-empty.wav", "21/readme-not-audio.mp3"):
-        shutil.copy(sample / "2026/11" / source, folder)
+FILES = ("21/call-0023-voice-c.flac", "19/call-0032-empty.wav", "21/readme-not-audio.mp3")
+
+
+@pytest.fixture(scope="module")
+def _once(_prefect, registry, tmp_path_factory) -> Path:
+    """A corpus as it was, one that tests may change, and a lake where it is published."""
+    folder = tmp_path_factory.mktemp("retry")
+    sample_corpus(folder / "pristine", *FILES, date=NIGHT)
+    shutil.copytree(folder / "pristine", folder / "corpus")
+    flags = {"corpus": str(folder / "corpus"), "lake": str(folder / "lake"), "registry": registry.uri}
+    backfill(settings=flags | {"cluster": "threads"})
     return folder
+
+
+@pytest.fixture
+def corpus(_once) -> Path:
+    """One good call, an empty one, and one that is no audio; under the same path in each test, with the same times."""
+    shutil.rmtree(_once / "corpus")
+    shutil.copytree(_once / "pristine", _once / "corpus")
+    return _once / "corpus" / NIGHT
 
 
 @pytest.fixture
 def here(settings, corpus):
     return settings | {"corpus": str(corpus.parents[2])}
+
+
+@pytest.fixture
+def published(_once, here):
+    """The rejects of a first run: a lake of the test's own."""
+    shutil.copytree(_once / "lake", here["lake"])
 
 
 def _rejects(here) -> dict[str, tuple[str, int]]:
@@ -67,8 +86,7 @@ def test_one_that_reads_well_now_leaves_and_gets_its_utterances(here, corpus, sa
     assert backfill(settings=here).n_published_recordings == 0
 
 
-def test_one_that_fails_again_is_left_alone_after_three_times(here, corpus):
-    backfill(settings=here)
+def test_one_that_fails_again_is_left_alone_after_three_times(published, here, corpus):
     for tries in (2, 3):
         ledger = retry(reasons=["empty"], settings=here)
         assert (ledger.extracted.n_objects, ledger.left_alone) == (1, {})
@@ -83,8 +101,7 @@ def test_one_that_fails_again_is_left_alone_after_three_times(here, corpus):
     assert _rejects(here)["call-0032-empty.wav"] == ("empty", 3), "by force it was done over, not once more"
 
 
-def test_one_that_was_left_alone_is_read_when_it_has_changed(here, corpus, sample):
-    backfill(settings=here)
+def test_one_that_was_left_alone_is_read_when_it_has_changed(published, here, corpus, sample):
     for _ in range(2):
         retry(reasons=["empty"], settings=here)
     assert retry(reasons=["empty"], settings=here).left_alone == {"empty": 1}
@@ -95,8 +112,7 @@ def test_one_that_was_left_alone_is_read_when_it_has_changed(here, corpus, sampl
     assert Lake(here["lake"]).scan("utterances").collect()["recording_id"].n_unique() == 2
 
 
-def test_one_that_is_gone_is_told_so(here, corpus):
-    backfill(settings=here)
+def test_one_that_is_gone_is_told_so(published, here, corpus):
     (corpus / "readme-not-audio.mp3").unlink()
     ledger = retry(uris=[str(corpus / "readme-not-audio.mp3")], settings=here)
     assert (ledger.n_listed, ledger.extracted.n_rejected) == (1, 1)
@@ -106,9 +122,8 @@ def test_one_that_is_gone_is_told_so(here, corpus):
     assert _rejects(here)["call-0032-empty.wav"] == ("empty", 1)
 
 
-def test_a_run_that_died_after_reading_is_resumed_by_the_next(here, monkeypatch):
+def test_a_run_that_died_after_reading_is_resumed_by_the_next(published, here, monkeypatch):
     """The retry's reads are in the store: the next run publishes them without reading."""
-    backfill(settings=here)
 
     def dies(*_arguments, **_more):
         raise RuntimeError("the power went")
@@ -137,8 +152,7 @@ def test_a_manifest_keeps_what_it_said_of_a_reject(here, corpus, tmp_path):
     assert recordings["attributes"].to_list() == ['{"agent": "ada"}', '{"agent": "ben"}']
 
 
-def test_dates_choose(here):
-    backfill(settings=here)
+def test_dates_choose(published, here):
     assert retry(start=dt.date(2026, 11, 20), end=dt.date(2026, 11, 20), settings=here).n_listed == 0
     assert retry(start=dt.date(2026, 11, 21), end=dt.date(2026, 11, 21), settings=here).n_listed == 2
 
@@ -146,16 +160,14 @@ def test_dates_choose(here):
 @pytest.mark.parametrize(
     ("asked", "words"), [({"uris": ["nowhere.wav"]}, "not among the rejects"), ({"reasons": ["tired"]}, "no_speech")]
 )
-def test_a_wrong_choice_is_wrong_usage(here, asked, words):
-    backfill(settings=here)
+def test_a_wrong_choice_is_wrong_usage(published, here, asked, words):
     with pytest.raises(UsageError, match=words):
         retry(**asked, settings=here)
 
 
-def test_the_command_lists_retries_and_says_what_it_left_alone(here, corpus, registry, monkeypatch):
+def test_the_command_lists_retries_and_says_what_it_left_alone(published, here, corpus, registry, monkeypatch):
     monkeypatch.setenv("UNDERTONE_REGISTRY", registry.uri)
     places = ["--lake", here["lake"], "--corpus", here["corpus"], "--cluster", "threads"]
-    backfill(settings=here)
     bare = RUN.invoke(app, ["rejects", "--lake", here["lake"]])
     assert "not_audio" in bare.output
     assert "undertone rejects retry" in bare.output

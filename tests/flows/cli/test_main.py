@@ -71,8 +71,8 @@ def test_a_corpus_that_is_not_there_is_1(undertone):
     assert "Traceback" not in ended.stderr
 
 
-def test_json_is_all_there_is_on_standard_output(registry, sample, undertone):
-    arguments = ["nightly", "--date", "2026-11-19", "--corpus", str(sample), "--lake", "lake", "--cluster", "threads"]
+def test_json_is_all_there_is_on_standard_output(registry, few, undertone):
+    arguments = ["nightly", "--date", "2026-11-19", "--corpus", str(few), "--lake", "lake", "--cluster", "threads"]
     ended = subprocess.run(
         [sys.executable, "-m", "flows", *arguments, "--json"],
         env={**os.environ, "UNDERTONE_REGISTRY": registry.uri},
@@ -82,7 +82,7 @@ def test_json_is_all_there_is_on_standard_output(registry, sample, undertone):
     )
     assert ended.returncode == 0, ended.stderr
     row = json.loads(ended.stdout)
-    assert (row["status"], row["n_read"], row["n_rejected"]) == ("done", 11, 1)
+    assert (row["status"], row["n_read"], row["n_rejected"]) == ("done", 2, 1)
     for command in ("runs", "rejects", "speakers"):
         assert json.loads(undertone(command, "--lake", "lake", "--json").stdout)
     counted = undertone("query", "SELECT count(*) AS n FROM utterances", "--lake", "lake", "--format", "csv")

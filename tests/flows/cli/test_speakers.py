@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import torch
+from helpers.corpora import sample_corpus
 from polars.testing import assert_frame_equal
 from typer.testing import CliRunner
 
@@ -66,8 +67,9 @@ def stage_messages():
     reporter.reset(token)
 
 
-def test_a_found_voice_that_was_named_is_known_the_next_night(settings):
-    here = settings | {"look_back_days": 0}
+def test_a_found_voice_that_was_named_is_known_the_next_night(settings, tmp_path):
+    nights = ("19/call-0001-voice-a.flac", "19/call-0002-voice-b.flac", "20/call-0011-voice-a.flac")
+    here = settings | {"corpus": str(sample_corpus(tmp_path / "corpus", *nights)), "look_back_days": 0}
     nightly(date=dt.date(2026, 11, 19), settings=here)
     lake = Lake(here["lake"])
     found = _speaker_of(lake, "call-0001-voice-a")
@@ -98,9 +100,8 @@ def test_merged_stays_merged_and_forgotten_is_founded_again(settings, contents, 
     assert lake.scan("speakers").collect()["n_utterances"].sum() == total
 
 
-def test_another_encoder_keeps_names_and_pseudonyms(settings, own_registry, other_encoder, stage_messages):
+def test_another_encoder_keeps_names_and_pseudonyms(settings, published, own_registry, other_encoder, stage_messages):
     here = settings | {"registry": own_registry.uri}
-    backfill(settings=here)
     lake = Lake(here["lake"])
     curation.rename(lake, _speaker_of(lake, "call-0002-voice-b"), "Grace")
     enroll(Settings.load(**here), "Ada", [str(Path(here["corpus"]) / NIGHT / "call-0001-voice-a.flac")])

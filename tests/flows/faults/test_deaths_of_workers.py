@@ -3,6 +3,7 @@
 import dask
 import polars as pl
 import pytest
+from helpers.corpora import sample_corpus
 from helpers.explore_profile import unless_exploring
 from polars.testing import assert_frame_equal
 
@@ -53,14 +54,10 @@ shard.fetch_ahead, long_recording.fetch_shared = fetched, held
 
 
 @pytest.fixture
-def corpus(sample, tmp_path):
+def corpus(tmp_path):
     """Four recordings of one date."""
-    place = tmp_path / "corpus" / "2026" / "11" / "19"
-    place.mkdir(parents=True)
-    usable = sorted(path for path in sample.rglob("*.flac"))[:4]
-    for path in usable:
-        (place / path.name).write_bytes(path.read_bytes())
-    return place
+    names = ("call-0001-voice-a", "call-0002-voice-b", "call-0003-voice-c", "call-0005-voice-e")
+    return sample_corpus(tmp_path / "corpus", *(f"19/{name}.flac" for name in names)) / "2026" / "11" / "19"
 
 
 @pytest.fixture

@@ -1,34 +1,30 @@
 """A store that misbehaves during a run: the tables equal an undisturbed run's, at once or after the next run."""
 
 import io
-import shutil
 
 import boto3
 import polars as pl
 import pytest
+from helpers.corpora import sample_corpus
 from helpers.explore_profile import EXPLORES, unless_exploring
 from helpers.faulty_s3 import TRANSIENT, Fault
-from polars.testing import assert_frame_equal
+from helpers.once import make_once
+from helpers.tables import assert_same_tables
 
 from data_contracts.errors import CredentialsError, TransientError
 from data_contracts.lake import Lake
 from flows.backfill import backfill
 from flows.workers.embedded_s3 import upload
 
-FLOAT = {"check_exact": False, "abs_tol": 1e-3, "rel_tol": 1e-3}
 FILES = ["call-0001-voice-a.flac", "call-0002-voice-b.flac", "call-0005-voice-e.flac", "call-0032-empty.wav"]
 DAY = "2026/11/19"
 AUDIO = f"GET /[^?]*/calls/{DAY}/"
 
 
 @pytest.fixture
-def corpus(sample, tmp_path):
+def corpus(tmp_path):
     """A few files of one day."""
-    folder = tmp_path / "calls" / DAY
-    folder.mkdir(parents=True)
-    for name in FILES:
-        shutil.copy(next((sample / "2026/11").glob(f"*/{name}")), folder)
-    return tmp_path / "calls"
+    return sample_corpus(tmp_path / "calls", *(f"19/{name}" for name in FILES), date=DAY)
 
 
 @pytest.fixture
@@ -39,31 +35,20 @@ def here(settings, corpus, s3, faulty):
     return settings | there | {"store_patience_s": 30.0, "store_timeout_s": 1.0}
 
 
-@pytest.fixture(scope="module")
-def _told():
-    return {}
-
-
 @pytest.fixture
-def undisturbed(settings, corpus, contents, _told):
+def undisturbed(settings, tmp_path_factory, contents):
     """The tables of a run over the same files that nothing befell."""
 
     def read(*, but=()):
-        if but not in _told:
-            for name in but:
-                (corpus / DAY / name).unlink()
-            lake = f"{settings['lake']}-undisturbed-{len(but)}"
-            backfill(settings=settings | {"corpus": str(corpus), "lake": lake})
-            _told[but] = contents(lake)
-        return _told[but]
+        def make(folder):
+            files = [f"19/{name}" for name in FILES if name not in but]
+            corpus = sample_corpus(folder / "calls", *files, date=DAY)
+            backfill(settings=settings | {"corpus": str(corpus), "lake": str(folder / "lake")})
+            return contents(folder / "lake")
+
+        return make_once(tmp_path_factory, f"undisturbed-but-{len(but)}", make)
 
     return read
-
-
-def _same(left, right):
-    assert left.keys() == right.keys()
-    for table in left:
-        assert_frame_equal(left[table], right[table], **FLOAT)
 
 
 @pytest.mark.slow
@@ -75,7 +60,7 @@ def test_one_request_in_twenty_fails(kind, here, faulty, contents, undisturbed):
     faulty.do()
     done = [done for _, done in faulty.log]
     assert len(done) - done.count("pass") > 3, "it was disturbed"
-    _same(contents(here["lake"]), undisturbed())
+    assert_same_tables(contents(here["lake"]), undisturbed())
     assert backfill(settings=here).n_published_recordings == 0
 
 
@@ -91,7 +76,7 @@ def test_an_outage_in_mid_run_is_waited_for(here, faulty, contents, undisturbed)
     faulty.do()
     assert [done for _, done in faulty.log].count("outage") == 2
     assert ledger.extracted.n_rejected == 1, "the empty one"
-    _same(contents(here["lake"]), undisturbed())
+    assert_same_tables(contents(here["lake"]), undisturbed())
 
 
 @pytest.mark.parametrize("where", unless_exploring([AUDIO], [AUDIO, "GET .*/features/", "PUT .*/_delta_log/"]))
@@ -103,7 +88,7 @@ def test_credentials_that_run_out_stop_the_run_and_mark_nothing(where, here, fau
     faulty.do()
     assert _reasons(Lake(here["lake"])) <= {None, "empty"}
     backfill(settings=here)
-    _same(contents(here["lake"]), undisturbed())
+    assert_same_tables(contents(here["lake"]), undisturbed())
 
 
 def _reasons(lake):
@@ -121,7 +106,7 @@ def test_one_that_vanishes_before_it_is_read_is_a_reject(here, faulty, contents,
     assert dict(tables["rejects"].select("file", "reason").rows()) == {FILES[1]: "vanished", FILES[3]: "empty"}
     without = undisturbed(but=(FILES[1],))
     said = ("utterances", "speakers", "emotion_daily", "speaker_daily", "feature_daily")  # others tell of the reject
-    _same(*({name: side[name] for name in said} for side in (tables, without)))
+    assert_same_tables(*({name: side[name] for name in said} for side in (tables, without)))
 
 
 @pytest.mark.parametrize("source", unless_exploring([FILES[2]], [FILES[2], "call-0023-voice-c.flac"]))
@@ -142,7 +127,7 @@ def test_one_that_is_overwritten_before_it_is_read_is_taken_by_the_next_run(
     backfill(settings=settings | {"corpus": str(corpus)})
     (corpus / DAY / FILES[1]).write_bytes(data)
     backfill(settings=settings | {"corpus": str(corpus)})
-    _same(contents(here["lake"]), contents(settings["lake"]))
+    assert_same_tables(contents(here["lake"]), contents(settings["lake"]))
 
 
 def test_a_store_that_stays_away_ends_the_run_and_the_next_goes_on(here, faulty, contents, undisturbed):
@@ -152,4 +137,4 @@ def test_a_store_that_stays_away_ends_the_run_and_the_next_goes_on(here, faulty,
     faulty.do()
     assert _reasons(Lake(here["lake"])) <= {None, "empty"}
     backfill(settings=here)
-    _same(contents(here["lake"]), undisturbed())
+    assert_same_tables(contents(here["lake"]), undisturbed())

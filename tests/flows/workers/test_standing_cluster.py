@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from distributed import Client
 from helpers import standing_cluster
-from polars.testing import assert_frame_equal
+from helpers.corpora import sample_corpus
+from helpers.once import make_once
+from helpers.tables import assert_same_tables
 
 from data_contracts.errors import ComputeError
 from flows.backfill import backfill
@@ -18,26 +20,25 @@ from flows.workers import dask
 from flows.workers.embedded_s3 import upload
 from tasks.compute.cluster import GPU
 
-FLOAT = {"check_exact": False, "abs_tol": 1e-3, "rel_tol": 1e-3}
+NAMES = ("call-0011-voice-a", "call-0012-voice-b", "call-0013-voice-c", "call-0015-voice-f", "call-0033-truncated")
 
 
 @pytest.fixture
-def corpus(sample, tmp_path):
+def corpus(tmp_path):
     """Four recordings of one date, and one that is cut off."""
-    place = tmp_path / "corpus" / "2026" / "11" / "20"
-    place.mkdir(parents=True)
-    found = sorted((sample / "2026" / "11" / "20").glob("*.flac"))
-    for path in [*found[:4], *(path for path in found if "truncated" in path.name)]:
-        (place / path.name).write_bytes(path.read_bytes())
-    return tmp_path / "corpus"
+    return sample_corpus(tmp_path / "corpus", *(f"20/{name}.flac" for name in NAMES))
 
 
-def _same(contents, one, other):
-    left, right = contents(one), contents(other)
-    assert left.keys() == right.keys()
-    assert left["utterances"].height
-    for table in left:
-        assert_frame_equal(left[table], right[table], **FLOAT)
+@pytest.fixture
+def expected(settings, tmp_path_factory, contents):
+    """The tables of a run over the same recordings by threads."""
+
+    def make(folder):
+        corpus = sample_corpus(folder / "corpus", *(f"20/{name}.flac" for name in NAMES))
+        backfill(settings=settings | {"corpus": str(corpus), "lake": str(folder / "lake")})
+        return contents(folder / "lake")
+
+    return make_once(tmp_path_factory, "standing", make)
 
 
 def _host(folder: Path) -> dict[str, str]:
@@ -49,11 +50,11 @@ def _host(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.slow
-def test_hosts_that_share_nothing_but_s3(settings, corpus, s3, contents, tmp_path):
+def test_hosts_that_share_nothing_but_s3(settings, corpus, s3, expected, contents, tmp_path):
     """Waveform tasks go to the two workers that offer a GPU; the tables equal those of threads."""
     upload(corpus, s3, "calls/")
     del settings["registry"]  # beside each driver's own state; the models' artifacts lie in the lake
-    here = settings | {"corpus": f"s3://{s3}/calls", "lake": f"s3://{s3}/here", "shard_bytes": 200_000}
+    here = settings | {"corpus": f"s3://{s3}/calls", "lake": f"s3://{s3}/lake", "shard_bytes": 200_000}
     with ExitStack() as stack:
         address, _ = stack.enter_context(standing_cluster.scheduler(tmp_path / "scheduler"))
         for name, offers in {"one": 1, "two": 1, "three": 0}.items():
@@ -64,19 +65,17 @@ def test_hosts_that_share_nothing_but_s3(settings, corpus, s3, contents, tmp_pat
         watcher.wait_for_workers(3)
         names = watcher.run(lambda dask_worker: dask_worker.name)  # asked of each: the scheduler's own word comes late
         watcher.get_task_stream()  # from now on
-        there = here | {"lake": f"s3://{s3}/there", "cluster": address}
-        ledger = backfill(settings=there)
+        ledger = backfill(settings=here | {"cluster": address})
         done = [(task["key"].split("-")[0], names[task["worker"]]) for task in watcher.get_task_stream()]
     assert (ledger.extracted.n_objects, ledger.extracted.n_rejected) == (5, 1)
     assert {worker for task, worker in done if task == "extract_one"} == {"one", "two"}
     assert {task for task, _ in done} >= {"extract_one", "score_one"}
     left = {path.name for name in ("one", "two") for path in (tmp_path / name).iterdir()}
     assert not {name for name in left if name.endswith(".db") or "mlruns" in name}, "no registry in passing"
-    backfill(settings=here)
-    _same(contents, there["lake"], here["lake"])
+    assert_same_tables(contents(here["lake"]), expected)
 
 
-def test_a_scheduler_killed_in_mid_run(settings, corpus, contents, monkeypatch, tmp_path):
+def test_a_scheduler_killed_in_mid_run(settings, corpus, expected, contents, monkeypatch, tmp_path):
     """The run ends, and says what to do; run again with another scheduler, the tables are those of threads."""
     monkeypatch.setattr(dask, "_CONNECT_TIMEOUT_S", 2)
     there = settings | {"corpus": str(corpus), "lake": str(tmp_path / "there"), "shard_bytes": 100_000}
@@ -91,8 +90,7 @@ def test_a_scheduler_killed_in_mid_run(settings, corpus, contents, monkeypatch, 
         ledger = backfill(settings=there | {"cluster": address})
     assert ledger.n_known > 0
     assert ledger.n_published_recordings == 5
-    backfill(settings=there | {"lake": str(tmp_path / "here")})
-    _same(contents, there["lake"], tmp_path / "here")
+    assert_same_tables(contents(there["lake"]), expected)
 
 
 @contextlib.contextmanager
