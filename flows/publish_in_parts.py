@@ -34,7 +34,7 @@ def publish_pending(run: Run, ledger: Ledger, workers: Workers) -> bool:
             pending = select(run, dates)
         if not pending.n_recordings:
             break
-        before = ledger.staged()
+        before = ledger.staged_fields()
         _stage(run, ledger, pending, workers)
         is_written = not pending.rest
         try:
@@ -44,7 +44,7 @@ def publish_pending(run: Run, ledger: Ledger, workers: Workers) -> bool:
             n_conflicts += 1
             if n_conflicts == _MAX_ATTEMPTS:
                 raise
-            ledger.take_back(before)
+            ledger.restore_fields(before)
             ledger.attempt, is_written = ledger.attempt + 1, False
             reporter.get().say("publish", "another run published first: staging again on top of it")
             continue
@@ -76,7 +76,7 @@ def _stage(run: Run, ledger: Ledger, pending: PendingRecordings, workers: Worker
         f"{identified.n_founded} speakers heard for the first time"
         + (f", {n_kept} known from another encoder" if n_kept else ""),
     )
-    for words in (*enrolled.failed, *identified.left_behind):
+    for words in (*enrolled.failed, *identified.unmatched):
         output.say("", f"[yellow]note[/yellow] {escape_for_console(words)}")
     with ledger.timed("score"):
         n_scored = score(run, pending, workers.client_for(sum(map(len, pending.shards.values()))))

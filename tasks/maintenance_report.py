@@ -1,4 +1,4 @@
-"""What maintenance tells of its work, and by which clock it tells what is old."""
+"""Lines of the maintenance report, file sizes and ages, and the store's clock by which they are judged."""
 
 import datetime as dt
 import uuid
@@ -17,7 +17,7 @@ FileStats = dict[str, tuple[int, dt.datetime]]
 
 @dataclass
 class MaintenanceReport:
-    """A line of the table that `undertone maintain` prints; `seconds` of work, of which some is done side by side."""
+    """A line of the table that `undertone maintain` prints; its `seconds` of work may overlap with other lines'."""
 
     what: str
     did: str
@@ -29,9 +29,9 @@ class MaintenanceReport:
 
 
 def store_time(lake: Lake) -> dt.datetime:
-    """The store's time: what is old goes, and a machine whose clock is wrong would take away what is new.
+    """Return the store's time: a machine whose clock is wrong would remove new files as old ones.
 
-    Raises LakeError where this machine's differs by more than an hour; Delta's files are told old by this one's.
+    Raises LakeError where this machine's clock differs by more than an hour: Delta judges its files by that one.
     """
     probe = f"staging/clock-{uuid.uuid4().hex}"
     lake.write(probe, b"")
@@ -49,26 +49,26 @@ def store_time(lake: Lake) -> dt.datetime:
 
 
 def files_below(lake: Lake, folder: str) -> FileStats:
-    """Everything in a folder and in those below it."""
+    """Return all files in a folder and in those below it."""
     try:
         infos = lake.retry_policy.call(
             f"listing {lake.uri_of(folder)}", lambda: lake.fs.find(f"{lake.path}/{folder}", detail=True)
         )
     except FileNotFoundError:
         return {}
-    return {name.removeprefix(f"{lake.path}/"): (int(info["size"]), _modified(info)) for name, info in infos.items()}
+    return {name.removeprefix(f"{lake.path}/"): (int(info["size"]), _last_change(info)) for name, info in infos.items()}
 
 
-def _modified(info: Mapping[str, Any]) -> dt.datetime:
-    """What the stores call it: S3, Azure, Google's and local folders."""
-    said = next(info[name] for name in ("LastModified", "last_modified", "mtime", "updated") if info.get(name))
-    if isinstance(said, float | int):
-        return dt.datetime.fromtimestamp(said, dt.UTC)
-    return said if isinstance(said, dt.datetime) else dt.datetime.fromisoformat(said)
+def _last_change(info: Mapping[str, Any]) -> dt.datetime:
+    """The last change, under the name that S3, Azure, Google Cloud and local folders give it."""
+    value = next(info[name] for name in ("LastModified", "last_modified", "mtime", "updated") if info.get(name))
+    if isinstance(value, float | int):
+        return dt.datetime.fromtimestamp(value, dt.UTC)
+    return value if isinstance(value, dt.datetime) else dt.datetime.fromisoformat(value)
 
 
 def last_change(files: FileStats) -> dt.datetime:
-    """When one of them changed last; long ago where there is none."""
+    """Return the newest change among the files; `datetime.min` where there is none."""
     return max((changed for _, changed in files.values()), default=dt.datetime.min.replace(tzinfo=dt.UTC))
 
 

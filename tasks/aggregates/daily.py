@@ -1,4 +1,4 @@
-"""The tables by day, of the touched dates alone, as they will stand once what is staged is published."""
+"""Daily tables of the touched dates, as they will stand once the staged rows are published."""
 
 import polars as pl
 
@@ -13,18 +13,18 @@ from tasks.staging import projection
 def daily_tables(
     run: Run, days: pl.Series, recordings: pl.DataFrame, after: pl.DataFrame
 ) -> tuple[dict[str, pl.DataFrame], pl.Series]:
-    """The tables, and the dates that `drift` is told of: the touched `days` and some after them.
+    """Return the tables by name, and the dates that `drift` is judged on: the touched `days` and some after them.
 
-    `recordings` are those that are staged, `after` all utterances of the days as they will stand.
+    `recordings` are the staged ones, `after` all utterances of the days as they will stand.
     """
-    read = projection.recordings(run.lake, days, recordings, run.sources)
-    said = projection.utterances_with_sources(run.lake, after, read, run.sources)
+    recordings_after = projection.recordings(run.lake, days, recordings, run.sources)
+    utterances_after = projection.utterances_with_sources(run.lake, after, recordings_after, run.sources)
     tables = {
-        "emotion_daily": emotion_daily(said),
+        "emotion_daily": emotion_daily(utterances_after),
         "speaker_daily": speaker_daily(after.lazy()).collect(),
-        "quality_daily": quality_daily(read, said),
-        "rejects_daily": rejects_daily(read),
+        "quality_daily": quality_daily(recordings_after, utterances_after),
+        "rejects_daily": rejects_daily(recordings_after),
         "feature_daily": feature_daily(run, days, after),
     }
-    compared = dates_to_judge(run.lake, days, run.drift.days)
-    return tables | {"drift": drift(run.lake, compared, days, tables, run.drift)}, compared
+    judged = dates_to_judge(run.lake, days, run.drift.days)
+    return tables | {"drift": drift(run.lake, judged, days, tables, run.drift)}, judged

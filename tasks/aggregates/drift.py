@@ -1,7 +1,7 @@
-"""Is a date like the weeks before it? Told from the tables by day alone: no feature is read again.
+"""Drift of each date against the weeks before it, from the daily tables alone: no feature is read again.
 
-A verdict is about a date and the dates before it. So those after a touched date are judged again with it, and `drift`
-says the same in whatever order dates are published.
+A verdict is about a date and the dates before it. The dates after a touched one are judged again with it, so `drift`
+comes out the same in whatever order dates are published.
 """
 
 import datetime as dt
@@ -25,10 +25,10 @@ _SOURCE_TABLES = {
 
 
 def dates_to_judge(lake: Lake, touched: pl.Series, days: int) -> pl.Series:
-    """The touched dates, and the published ones that have one of them among the `days` before them."""
+    """Return the touched dates, and the published dates with a touched one among the `days` before them."""
     published = lake.frame("quality_daily", QUALITY_DAILY).select("date").unique().collect()["date"]
-    with_it = {date + dt.timedelta(days=n) for date in touched for n in range(1, days + 1)}
-    return pl.Series("date", sorted({*touched, *(with_it & set(published))}), pl.Date)
+    following = {date + dt.timedelta(days=n) for date in touched for n in range(1, days + 1)}
+    return pl.Series("date", sorted({*touched, *(following & set(published))}), pl.Date)
 
 
 def drift(
@@ -44,7 +44,7 @@ def drift(
 def _projected_table(
     lake: Lake, table: str, judged: pl.Series, touched: pl.Series, staged: pl.DataFrame, days: int
 ) -> pl.DataFrame:
-    """A table by day as it will stand, on the dates that the judged are and are compared with."""
+    """A daily table as it will stand, on the judged dates and those that they are compared with."""
     needed = {date - dt.timedelta(days=n) for date in judged for n in range(days + 1)} - set(touched)
     published = (
         lake.frame(table, _SOURCE_TABLES[table]).select(staged.columns).filter(pl.col("date").is_in(sorted(needed)))
@@ -54,7 +54,7 @@ def _projected_table(
 
 def _rows(history: History, judged: pl.Series, config: DriftConfig) -> Iterator[tuple[object, ...]]:
     for date in judged:
-        samples = history.around(date, config.days)
+        samples = history.samples(date, config.days)
         if samples is None:
             continue
         verdict: tuple[float | bool | None, ...] = (None, None, None)
@@ -66,7 +66,10 @@ def _rows(history: History, judged: pl.Series, config: DriftConfig) -> Iterator[
 
 
 def drift_message(rows: pl.DataFrame, touched: list[dt.date]) -> str | None:
-    """What is over its threshold on the touched dates, the farthest first; those of other dates were told before."""
+    """Return the measures over their threshold on the touched dates, the farthest first; None where there is none.
+
+    Drift of other dates was reported when those were published.
+    """
     over = rows.filter("over", pl.col("date").is_in(touched)).sort(
         pl.col("value") / pl.col("threshold"), descending=True
     )

@@ -1,4 +1,4 @@
-"""What the tables by day hold of each measure of drift, date by date."""
+"""Histories of the drift measures by date, gathered from the daily tables."""
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ _COUNTS = ("n_recordings", "n_ok", "n_rejected", "n_utterances", "n_abstained")
 
 @dataclass(frozen=True)
 class History:
-    """One measure: a row of `values` a date, which add up over dates (see `Sample`)."""
+    """One measure with a row of `values` a date; the rows add up over dates (see `Sample`)."""
 
     measure: str
     method: Method
@@ -23,11 +23,11 @@ class History:
     values: np.ndarray  # (n, width)
     n_recordings: np.ndarray  # (n,)
     n_utterances: np.ndarray  # (n,)
-    of_recordings: bool = False  # what is counted are recordings, not utterances
+    of_recordings: bool = False  # the values count recordings, not utterances
     in_order: bool = False  # the columns are buckets, in rising order
 
-    def around(self, date: dt.date, days: int) -> tuple[Sample, Sample] | None:
-        """The date and the `days` before it; None where the date holds nothing."""
+    def samples(self, date: dt.date, days: int) -> tuple[Sample, Sample] | None:
+        """Return the samples of the date and of the `days` before it; None where the date holds nothing."""
         gap = (np.datetime64(date) - self.dates).astype(int)
         if not (gap == 0).any():
             return None
@@ -44,11 +44,11 @@ class History:
 
 
 def histories(tables: Mapping[str, pl.DataFrame]) -> Iterator[History]:
-    """Of emotion_daily, quality_daily and feature_daily; features of another version make a history of their own."""
+    """Yield the histories in emotion_daily, quality_daily and feature_daily; a feature has one a feature version."""
     quality = tables["quality_daily"].group_by("date").agg(pl.col(_COUNTS).sum()).sort("date")
-    said = quality.filter(pl.col("n_utterances") > 0)
+    with_utterances = quality.filter(pl.col("n_utterances") > 0)
     yield from _class_mix(tables["emotion_daily"], quality)
-    yield _shares("abstained", said, ["n_abstained", "n_utterances"], "n_ok")
+    yield _shares("abstained", with_utterances, ["n_abstained", "n_utterances"], "n_ok")
     yield _shares("rejected", quality, ["n_rejected", "n_recordings"], "n_recordings", of_recordings=True)
     features = tables["feature_daily"].sort("date").partition_by("feature_version", "feature", as_dict=True)
     for (_, feature), rows in sorted(features.items()):

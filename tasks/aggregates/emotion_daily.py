@@ -1,4 +1,4 @@
-"""What utterances add up to: a speaker, and a day by emotion."""
+"""Sums of utterances by speaker, and the tables emotion_daily and speaker_daily."""
 
 import polars as pl
 
@@ -18,27 +18,27 @@ _SPEAKER_KIND = (
 
 
 def speaker_sums(utterances: pl.LazyFrame) -> pl.LazyFrame:
-    """first_seen, last_seen, n_utterances and speech_s by speaker_id."""
+    """Return first_seen, last_seen, n_utterances and speech_s by speaker_id."""
     return utterances.group_by("speaker_id").agg(
         first_seen=pl.col("date").min(), last_seen=pl.col("date").max(), **_TOTALS
     )
 
 
 def emotion_daily(utterances: pl.DataFrame) -> pl.DataFrame:
-    """The rows of the table, of utterances with their `source`; those without an emotion do not count.
+    """Return the rows of the table, from utterances with their `source`; those without an emotion do not count.
 
-    mean_score is the mean of what the model gave the emotion that it told.
+    mean_score is the mean score of the emotion that the model chose.
     """
     by = ["date", "source", "speaker_kind", "emotion"]
     scores = [name for name in utterances.columns if name.startswith("score_")]
     best = pl.max_horizontal(scores) if scores else pl.lit(None, pl.Float64)
-    told = utterances.filter(_HAS_EMOTION).sort(UTTERANCE_KEY).with_columns(speaker_kind=_SPEAKER_KIND, best=best)
-    means = mean_by(told, by, "best", cluster="recording_id")
-    named = means.rename({"mean": "mean_score", "low": "score_low", "high": "score_high"})
-    return told.group_by(by).agg(**_TOTALS).join(named, on=by, how="left").sort(by)
+    labelled = utterances.filter(_HAS_EMOTION).sort(UTTERANCE_KEY).with_columns(speaker_kind=_SPEAKER_KIND, best=best)
+    means = mean_by(labelled, by, "best", cluster="recording_id")
+    scores_by = means.rename({"mean": "mean_score", "low": "score_low", "high": "score_high"})
+    return labelled.group_by(by).agg(**_TOTALS).join(scores_by, on=by, how="left").sort(by)
 
 
 def speaker_daily(utterances: pl.LazyFrame) -> pl.LazyFrame:
-    """The rows of the table; utterances without an emotion do not count."""
+    """Return the rows of the table; utterances without an emotion do not count."""
     by = ["date", "speaker_id", "emotion"]
     return utterances.filter(_HAS_EMOTION).group_by(by).agg(**_TOTALS).sort(by)

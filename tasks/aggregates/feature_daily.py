@@ -1,6 +1,6 @@
-"""How a date's features are distributed, and the sum of its embeddings: by these drift is told, weeks later too.
+"""Histograms of a date's features and the sum of its embeddings: drift is measured on them, weeks later too.
 
-Streamed by shard: in memory are a few shards and one table of counts.
+Shards are streamed: in memory are a few of them and one table of counts.
 """
 
 import datetime as dt
@@ -21,7 +21,7 @@ _EMPTY = pl.DataFrame(FEATURE_DAILY.empty_table())
 
 
 def feature_daily(run: Run, days: pl.Series, after: pl.DataFrame) -> pl.DataFrame:
-    """The rows of the table for `days`: of the utterances in `after` that have the run's own feature version."""
+    """Return the rows of the table for `days`, from the utterances in `after` of the run's own feature version."""
     own = after.filter(pl.col("feature_version") == run.feature_version).select(*UTTERANCE_KEY, "date")
     parts = own.partition_by("date", as_dict=True)
     frames = [_date_rows(run, date, parts[date,].select(UTTERANCE_KEY)) for date in days if (date,) in parts]
@@ -38,8 +38,8 @@ def _date_rows(run: Run, date: dt.date, own: pl.DataFrame) -> pl.DataFrame:
         n_recordings += n_read
     if not n_utterances:
         return _EMPTY
-    held = [histogram.to_sparse(row) for row in counts]
-    columns = {"buckets": [buckets for buckets, _ in held], "counts": [n for _, n in held]}
+    sparse = [histogram.to_sparse(row) for row in counts]
+    columns = {"buckets": [buckets for buckets, _ in sparse], "counts": [n for _, n in sparse]}
     sketches = pl.DataFrame({"feature": EGEMAPS_NAMES, **columns})
     voices = pl.DataFrame({"feature": [EMBEDDING], "total": [total]})
     rows = pl.concat([sketches, voices], how="diagonal").with_columns(
@@ -52,7 +52,7 @@ def _date_rows(run: Run, date: dt.date, own: pl.DataFrame) -> pl.DataFrame:
 
 
 def _iter_shards(run: Run, date: dt.date, own: pl.DataFrame) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
-    """Features (n, 88), embeddings (n, dim) and the number of recordings, shard by shard; an utterance once."""
+    """Yield features (n, 88), embeddings (n, dim) and the number of recordings of each shard; an utterance once."""
     listed = shard_files.rows(run.lake, run.feature_version, date, ["recording_id", "status"])
     places = listed.filter(pl.col("status") == "ok").sort("shard").unique("recording_id", keep="first")
     placed = own.join(places.select("recording_id", "shard"), on="recording_id")

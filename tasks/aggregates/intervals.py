@@ -1,4 +1,4 @@
-"""How sure is a mean over utterances? Those of one recording are no independent witnesses."""
+"""Confidence intervals of means over utterances: those of one recording are not independent of each other."""
 
 from collections.abc import Sequence
 
@@ -9,11 +9,11 @@ LEVEL = 0.95
 
 
 def mean_by(rows: pl.DataFrame, by: Sequence[str], value: str, *, cluster: str) -> pl.DataFrame:
-    """`by`, mean, low and high: the mean of a column and its interval, with `cluster` as the unit that was drawn.
+    """Return `by`, mean, low and high: the mean of a column and its interval, with `cluster` as the sampling unit.
 
     mean ± t · se with G - 1 degrees of freedom for G clusters, se² = G/(G-1) · Σ (total - n · mean)² / N²: the
     linearised variance of a ratio (Cochran, Sampling Techniques, 1977, ch. 6), which is the cluster-robust one of
-    Liang and Zeger (Biometrika 73, 1986). Of one cluster there is no interval: null.
+    Liang and Zeger (Biometrika 73, 1986). One cluster has no interval: null.
     """
     clusters = rows.group_by(*by, cluster).agg(n=pl.len(), total=pl.col(value).sum()).sort(*by, cluster)
     mean = pl.col("total").sum() / pl.col("n").sum()

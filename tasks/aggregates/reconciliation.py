@@ -1,4 +1,4 @@
-"""Reconciliation of what was planned, extracted, staged and published, as the audit's expectations read it."""
+"""Reconciliation of planned, extracted, staged and published counts, as the audit's expectations read it."""
 
 import datetime as dt
 from typing import Any
@@ -18,9 +18,9 @@ _NIGHTS = 28
 
 
 def with_unexplained(recordings: pl.DataFrame) -> pl.DataFrame:
-    """`unexplained` counts rejected recordings without a reason, and usable ones with one."""
-    odd = (pl.col("status") == "rejected") == pl.col("reason").is_null()
-    return recordings.drop("attributes").with_columns(unexplained=odd.cast(pl.Int64))
+    """Add `unexplained`: 1 for a rejected recording without a reason, or a usable one with a reason."""
+    is_unexplained = (pl.col("status") == "rejected") == pl.col("reason").is_null()
+    return recordings.drop("attributes").with_columns(unexplained=is_unexplained.cast(pl.Int64))
 
 
 def _touched_dates(run: Run) -> list[dt.date]:
@@ -28,17 +28,17 @@ def _touched_dates(run: Run) -> list[dt.date]:
 
 
 def count_broken_keys(tables: dict[str, pl.DataFrame]) -> int:
-    """Rows of `COUNTED` tables whose key is null in part, or another's too."""
-    broken = 0
+    """Return how many rows of `TABLES_WITHOUT_SUITE` tables have a key that is null in part, or is not unique."""
+    n_broken = 0
     for table in TABLES_WITHOUT_SUITE:
         keys = tables[table].select(TABLE_KEYS[table])
-        broken += int(keys.select(pl.any_horizontal(pl.all().is_null()).sum()).item())
-        broken += int(keys.is_duplicated().sum())
-    return broken
+        n_broken += int(keys.select(pl.any_horizontal(pl.all().is_null()).sum()).item())
+        n_broken += int(keys.is_duplicated().sum())
+    return n_broken
 
 
 def with_recording_lengths(run: Run, utterances: pl.DataFrame) -> pl.DataFrame:
-    """With the length of each recording, the sum of the scores, and whether `unscored` contradicts what was scored."""
+    """Add the length of each recording, the sum of the scores, and `unscored`: 1 where scores and reason contradict."""
     lengths = (
         read_pending(run)
         .filter(pl.col("status") == "ok")
@@ -48,70 +48,71 @@ def with_recording_lengths(run: Run, utterances: pl.DataFrame) -> pl.DataFrame:
     )
     scores = [f"score_{label}" for label in run.classes]
     total = pl.sum_horizontal(scores, ignore_nulls=False) if scores else pl.lit(None, pl.Float64)
-    scored = [pl.col(name).is_not_null() for name in ("emotion", *scores)]
-    explained = pl.col("emotion_reason").is_not_null()
-    right = pl.when(explained).then(~pl.any_horizontal(scored)).otherwise(pl.all_horizontal(scored))
-    told = [pl.col(name).is_finite().fill_null(False) for name in run.dimensions]
-    little = (pl.col("emotion_reason") == str(UnscoredReason.TOO_LITTLE_SPEECH)).fill_null(False)
-    if told:
-        right &= pl.when(little).then(~pl.any_horizontal(told)).otherwise(pl.all_horizontal(told))
+    has_score = [pl.col(name).is_not_null() for name in ("emotion", *scores)]
+    has_reason = pl.col("emotion_reason").is_not_null()
+    is_consistent = pl.when(has_reason).then(~pl.any_horizontal(has_score)).otherwise(pl.all_horizontal(has_score))
+    has_dimension = [pl.col(name).is_finite().fill_null(False) for name in run.dimensions]
+    is_too_short = (pl.col("emotion_reason") == str(UnscoredReason.TOO_LITTLE_SPEECH)).fill_null(False)
+    if has_dimension:
+        none, every = ~pl.any_horizontal(has_dimension), pl.all_horizontal(has_dimension)
+        is_consistent &= pl.when(is_too_short).then(none).otherwise(every)
     return utterances.join(lengths, on="recording_id", how="left").with_columns(
-        score_sum=total, unscored=(~right).cast(pl.Int64)
+        score_sum=total, unscored=(~is_consistent).cast(pl.Int64)
     )
 
 
 def reconcile(
-    run: Run, waiting: PendingRecordings, n_uncounted: int, tables: dict[str, pl.DataFrame]
+    run: Run, pending: PendingRecordings, n_uncounted: int, tables: dict[str, pl.DataFrame]
 ) -> dict[str, Any]:
-    """What was counted on the way against what is staged, and this run against those before."""
+    """Compare the counts of earlier stages with the staged rows, and this run with those before it."""
     counted = read_pending(run).filter("counted")
-    planned, extracted = _planned_and_extracted(run, waiting)
+    planned, extracted = _planned_and_extracted(run, pending)
     unaccounted = planned.join(extracted, on=["uri", "etag"], how="anti")
     utterances, daily = tables["utterances"], tables["emotion_daily"]
-    own = (
+    by_date = (
         utterances.filter(pl.col("emotion").is_not_null())
         .group_by("date")
         .len()
         .join(daily.group_by("date").agg(pl.col("n_utterances").sum()), on="date", how="left")
     )
     past_volume = None if run.retry else _past_utterances_a_day(run, daily["date"])  # a few files are no night
-    lost = _n_deleted_utterances(run)
+    n_deleted = _n_deleted_utterances(run)
     return {
-        "recordings_missing": abs(waiting.n_recordings - tables["recordings"].height)
+        "recordings_missing": abs(pending.n_recordings - tables["recordings"].height)
         + abs(n_uncounted)
         + unaccounted.height,
         "utterances_missing": int(counted["n_segments"].sum() or 0) - utterances.height,
-        "daily_utterances_missing": int((own["len"] > own["n_utterances"].fill_null(0)).sum()),
+        "daily_utterances_missing": int((by_date["len"] > by_date["n_utterances"].fill_null(0)).sum()),
         "daily_keys_broken": count_broken_keys(tables),
         DRIFTED_COLUMN: drift_message(tables["drift"], _touched_dates(run)),
         "volume_ratio": _utterances_a_day(daily) / past_volume if past_volume and daily.height else None,
-        "lost_share": lost / max(1, lost + utterances.height),
+        "lost_share": n_deleted / max(1, n_deleted + utterances.height),
     }
 
 
-def _planned_and_extracted(run: Run, waiting: PendingRecordings) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The objects, by uri and etag, of this run's own shards: as they were planned, and as the store holds them."""
+def _planned_and_extracted(run: Run, pending: PendingRecordings) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the objects (uri and etag) of this run's own shards: as planned, and as the store holds them."""
     key = ["uri", "etag"]
     nothing = pl.DataFrame(PLAN.empty_table()).select(key)
     planned, extracted = [nothing], [nothing]
-    for date in waiting.dates:
+    for date in pending.dates:
         folder = paths.plan_of_date(run.id, date)
         plans = run.lake.names(folder)
         if plans:
             shards = [name.removesuffix(".parquet") for name in plans]
-            held = shard_files.rows(run.lake, run.feature_version, date, key).filter(pl.col("shard").is_in(shards))
+            stored = shard_files.rows(run.lake, run.feature_version, date, key).filter(pl.col("shard").is_in(shards))
             planned.append(run.lake.read_files([f"{folder}/{name}" for name in plans], key).select(key))
-            extracted.append(held.select(key))
+            extracted.append(stored.select(key))
     return pl.concat(planned), pl.concat(extracted)
 
 
 def _n_deleted_utterances(run: Run) -> int:
-    """Utterances that the tables show, and that this run would take away."""
+    """Published utterances that this run would delete."""
     return int(run.lake.read_parquet(paths.deletes(run.id, "utterances")).num_rows)
 
 
 def _past_utterances_a_day(run: Run, touched: pl.Series) -> float | None:
-    """Mean utterances of the newest published days but those that are `touched`."""
+    """Mean utterances a day of the newest published days, without those that are `touched`."""
     daily = run.lake.frame("emotion_daily", EMOTION_DAILY).select("date", "n_utterances")
     others = daily.filter(~pl.col("date").is_in(touched.implode())).collect()
     newest = others.filter(pl.col("date").is_in(others["date"].unique().sort().tail(_NIGHTS).implode()))
@@ -119,5 +120,5 @@ def _past_utterances_a_day(run: Run, touched: pl.Series) -> float | None:
 
 
 def _utterances_a_day(daily: pl.DataFrame) -> float:
-    """Mean utterances of the days."""
+    """Mean utterances a day."""
     return float(daily["n_utterances"].sum() / daily["date"].n_unique())

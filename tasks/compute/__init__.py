@@ -1,1 +1,1 @@
-"""Spread of work over Dask workers; the only room of tasks that knows Dask."""
+"""Distribution of work over Dask workers; the only subpackage of tasks that imports Dask."""

@@ -1,4 +1,4 @@
-"""What becomes of a shard over which workers die: it is tried in halves, until its culprit stands alone."""
+"""Bisection of a shard that kills workers, until the recording at fault is alone and can be rejected."""
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
@@ -19,19 +19,19 @@ T = TypeVar("T")
 
 
 def bisect_shard(run: Run, embedders: Embedders) -> Fallback[tuple[ShardRef, ShardExtraction]]:
-    """For items (run, shard): halves; one recording alone is tried `shard_tries` times, and then rejected."""
-    alone = reject_after_tries(run, partial(_rejected_shard, embedders))
+    """Return a fallback for items (run, shard): halves; one recording alone is rejected after `shard_tries` tries."""
+    reject = reject_after_tries(run, partial(_rejected_shard, embedders))
 
-    def instead(item: Item, n_deaths: int) -> Replacement[tuple[ShardRef, ShardExtraction]]:
-        sent, ref = item
+    def fallback(item: Item, n_deaths: int) -> Replacement[tuple[ShardRef, ShardExtraction]]:
+        run_for_workers, ref = item
         if ref.n_objects == 1:
-            return alone(item, n_deaths)
+            return reject(item, n_deaths)
         members = shard_plan.read_plan(run.lake, ref)
         middle = len(members) // 2
         halves = {shard_plan.shard_id(half, run.feature_version): half for half in (members[:middle], members[middle:])}
-        return Replacement(items=[(sent, half) for half in replan(run, ref, halves)])
+        return Replacement(items=[(run_for_workers, half) for half in replan(run, ref, halves)])
 
-    return instead
+    return fallback
 
 
 def _rejected_shard(embedders: Embedders, run: Run, reject: Reject, ref: ShardRef) -> tuple[ShardRef, ShardExtraction]:
@@ -39,15 +39,15 @@ def _rejected_shard(embedders: Embedders, run: Run, reject: Reject, ref: ShardRe
     return ref, ShardExtraction(reject_shard(run.lake, ref, reject, **options, replace=run.force))
 
 
-def reject_after_tries(run: Run, rejected: Callable[..., T]) -> Fallback[T]:
-    """For items (run, …) of one recording alone: tried `shard_tries` times, and then `rejected(run, reject, …)`."""
+def reject_after_tries(run: Run, make_result: Callable[..., T]) -> Fallback[T]:
+    """Return a fallback for items (run, …) of one recording: `make_result(run, reject, …)` after all tries."""
 
-    def instead(item: Item, n_deaths: int) -> Replacement[T]:
+    def fallback(item: Item, n_deaths: int) -> Replacement[T]:
         if n_deaths < run.shard_tries:
             return Replacement(items=[item])
-        return Replacement(results=[rejected(run, _worker_death_reject(run, n_deaths), *item[1:])])
+        return Replacement(results=[make_result(run, _worker_death_reject(run, n_deaths), *item[1:])])
 
-    return instead
+    return fallback
 
 
 def _worker_death_reject(run: Run, n_deaths: int) -> Reject:
@@ -59,17 +59,17 @@ def _worker_death_reject(run: Run, n_deaths: int) -> Reject:
 
 
 def replan(run: Run, ref: ShardRef, parts: Mapping[str, Sequence[AudioObject]]) -> list[ShardRef]:
-    """Plans a shard's members anew in its place, as the shards that `parts` names; it may be one of them."""
+    """Replace a shard's plan by plans of `parts`, members by shard id; the shard itself may be one of them."""
     folder = ref.plan.rsplit("/date=", 1)[0]
-    made = [shard_plan.write_plan(run.lake, folder, members, shard=shard) for shard, members in parts.items()]
-    run.lake.write_json(paths.replanned_shard(run.id, ref.id), [asdict(part) for part in made])
+    refs = [shard_plan.write_plan(run.lake, folder, members, shard=shard) for shard, members in parts.items()]
+    run.lake.write_json(paths.replanned_shard(run.id, ref.id), [asdict(part) for part in refs])
     if ref.id not in parts:
         run.lake.remove(ref.plan)
-    return made
+    return refs
 
 
 def replanned_shards(run: Run, refs: Sequence[ShardRef]) -> list[ShardRef]:
-    """The shards that stand in place of `refs`: of those that an attempt before this one replanned, their parts."""
+    """Return `refs` with every shard that an earlier attempt replanned replaced by its parts."""
     names = set(run.lake.names(paths.replanned(run.id)))
     found, waiting = list[ShardRef](), list(reversed(refs))
     while waiting:

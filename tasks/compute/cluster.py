@@ -1,4 +1,4 @@
-"""The Dask cluster as a run sees it: who may take a task, and whether anybody is there at all."""
+"""The Dask cluster of a run: the workers that may take a task, and errors where there are none."""
 
 import importlib.metadata
 import pickle
@@ -15,38 +15,38 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 GPU = "GPU"
-"""The resource of workers that should have what computes on waveforms."""
+"""The resource of workers that should get the tasks that compute on waveforms."""
 
 _REFRESH_S = 10.0
-_ANSWERS_S = 120.0  # a scheduler that says nothing for so long is given up
-_WORKERS_S = 300.0  # without any worker; a cluster that grows when it is asked needs a while
+_ANSWERS_S = 120.0  # a scheduler that does not answer for so long is given up
+_WORKERS_S = 300.0  # without any worker; a cluster that scales up on demand needs a while
 
 
 class OutOfMemory(Exception):  # noqa: N818
-    """A task that its worker's or its device's memory was too small for; the worker lives on."""
+    """A task needed more memory than its worker or device has; the worker lives on."""
 
 
 class Cluster:
-    """A client, and those of its workers that offer `resource`; all workers where none ever did."""
+    """A client and its workers that offer `resource`; all its workers where none ever offered it."""
 
     def __init__(self, client: "Client", resource: str | None = None) -> None:
         self.client, self._resource, self._is_needed = client, resource, False
         self._address = getattr(client.scheduler, "address", "its address")
         self._threads: dict[str, int] = {}
-        self._read_at, self._manned_at = -_REFRESH_S, time.monotonic()
+        self._read_at, self._had_workers_at = -_REFRESH_S, time.monotonic()
         self.present: set[str] = set()  # the addresses of all workers
 
-    def threads(self, *, afresh: bool = False) -> dict[str, int]:
-        """How many tasks each worker runs at a time, by address; ten seconds old at most.
+    def threads(self, *, refresh: bool = False) -> dict[str, int]:
+        """Return the number of tasks that each worker runs at a time, by address; at most ten seconds old.
 
-        Raises ComputeError where the scheduler is gone, or nobody has worked for it for five minutes.
+        Raises ComputeError where the scheduler is gone, or has had no workers for five minutes.
         """
-        if afresh or time.monotonic() - self._read_at > _REFRESH_S:
-            self._look()
+        if refresh or time.monotonic() - self._read_at > _REFRESH_S:
+            self._refresh()
         return self._threads
 
     def submit(self, function: Callable[..., T], item: tuple[Any, ...], *, worker: str | None = None) -> "Future[T]":
-        """One task, on that `worker` alone where one is named."""
+        """Submit one task, to `worker` alone where one is named."""
         return self.client.submit(
             _perform,
             installed_version(),
@@ -58,15 +58,15 @@ class Cluster:
         )
 
     def reconnect(self) -> None:
-        """Waits until the client has its scheduler again. Raises ComputeError where that does not come about."""
+        """Wait until the client has its scheduler again. Raises ComputeError after two minutes."""
         end = time.monotonic() + _ANSWERS_S
         while self.client.status == "connecting" and time.monotonic() < end:
             time.sleep(0.1)
         if self.client.status != "running":
-            raise self._gone("its connection was lost")
-        self._look()
+            raise self._no_scheduler("its connection was lost")
+        self._refresh()
 
-    def _look(self) -> None:
+    def _refresh(self) -> None:
         if self.client.status != "running":
             self.reconnect()
             return
@@ -74,7 +74,7 @@ class Cluster:
             scheduler: Any = self.client.scheduler
             identity = self.client.sync(scheduler.identity, n_workers=-1, callback_timeout=_ANSWERS_S)
         except TimeoutError as error:
-            raise self._gone(f"it said nothing for {_ANSWERS_S:.0f} s") from error
+            raise self._no_scheduler(f"it said nothing for {_ANSWERS_S:.0f} s") from error
         except OSError:  # the connection: the client will notice, and cancel what it waits for
             return
         workers = identity["workers"]
@@ -87,15 +87,15 @@ class Cluster:
         }
         self._read_at = time.monotonic()
         if self._threads:
-            self._manned_at = self._read_at
-        elif self._read_at - self._manned_at > _WORKERS_S:
+            self._had_workers_at = self._read_at
+        elif self._read_at - self._had_workers_at > _WORKERS_S:
             offering = f" that offer the resource {self._resource}" if self._is_needed else ""
             raise ComputeError(
                 f"expected workers{offering} at the Dask scheduler {self._address}; found none for {_WORKERS_S:.0f} s; "
                 "start some (`dask worker ADDRESS`) and run again: what is done stays done"
             )
 
-    def _gone(self, found: str) -> ComputeError:
+    def _no_scheduler(self, found: str) -> ComputeError:
         return ComputeError(
             f"expected the Dask scheduler at {self._address} to go on answering; {found}; start it and its workers "
             "again, and run again: what is done stays done"
@@ -103,36 +103,36 @@ class Cluster:
 
 
 def installed_version() -> str:
-    """The version of Undertone that is installed here; empty where it only lies on the path."""
+    """Return the installed version of Undertone; empty where it is only on the path."""
     try:
         return importlib.metadata.version("undertone")
     except importlib.metadata.PackageNotFoundError:
         return ""
 
 
-def _perform(theirs: str, function: Callable[..., T], item: tuple[Any, ...]) -> T:
-    """What a worker does with a task. Raises OutOfMemory, and ComputeError where another release submitted it."""
-    ours = installed_version()
-    if ours != theirs and ours and theirs:
+def _perform(driver_version: str, function: Callable[..., T], item: tuple[Any, ...]) -> T:
+    """Run a task on a worker. Raises OutOfMemory, and ComputeError where another release submitted it."""
+    version = installed_version()
+    if version != driver_version and version and driver_version:
         raise ComputeError(
-            f"expected workers with Undertone {theirs}, as it was started with; found {ours} on one; install the same "
-            "release everywhere"
+            f"expected workers with Undertone {driver_version}, as it was started with; found {version} on one; "
+            "install the same release everywhere"
         )
     try:
         return function(*item)
     except Exception as error:
         from features.dsp.batching import is_out_of_memory
 
-        told = f"{type(error).__name__}: {error}"
+        message = f"{type(error).__name__}: {error}"
         if is_out_of_memory(error):
-            raise OutOfMemory(told) from None
+            raise OutOfMemory(message) from None
         if not _is_picklable(error):
-            raise ComputeError(told) from None
+            raise ComputeError(message) from None
         raise
 
 
 def _is_picklable(error: Exception) -> bool:
-    """Whether the driver will hear of it: of an error that it cannot make again it would wait for ever."""
+    """Whether the error survives a round trip: the driver would wait for ever for one that it cannot unpickle."""
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:  # noqa: BLE001 - whatever its own code raises

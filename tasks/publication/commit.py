@@ -1,4 +1,4 @@
-"""One staged table into Delta: one commit that carries the run's id, and that is made once whatever happens."""
+"""Idempotent commit of a staged table into Delta, stamped with the run's id."""
 
 import datetime as dt
 from dataclasses import dataclass
@@ -15,29 +15,29 @@ from data_contracts.object_store.error_translation import translate_errors
 from data_contracts.schema.tables import PARTITIONED_TABLES, TABLE_KEYS
 
 RUN_ID, ATTEMPT = "undertone.run_id", "undertone.attempt"
-_HARMLESS = ("OPTIMIZE", "VACUUM")  # they change no row
-_MAX_NAMED_DATES = 400  # dates; more are given as a range
+_MAINTENANCE = ("OPTIMIZE", "VACUUM")  # they change no row
+_MAX_NAMED_DATES = 400  # more are given as a range
 
 
 @dataclass(frozen=True)
 class Change:
-    """Rows to write into a table, keys that it loses, and where both lie."""
+    """Rows to write into a table, keys to delete from it, and the dates of both."""
 
     table: str
     rows: pa.Table
-    gone: pa.Table | None = None
-    dates: list[dt.date] | None = None  # that the rows lie on, before and after; None: anywhere
-    replace: bool = False  # all rows of `dates` by these
+    deletes: pa.Table | None = None
+    dates: list[dt.date] | None = None  # of the rows, before and after; None: any
+    replace: bool = False  # replace all rows of `dates` by these
 
 
 def commit(lake: Lake, change: Change, stamp: dict[str, str], *, since: int | None = None) -> None:
-    """Writes the change, unless the table's history since version `since` shows that it was written.
+    """Write the change, unless the table's history since version `since` shows that it was written.
 
     delta-rs keeps no application transactions: the stamp in the commit stands for one. Raises LakeError, or
     TransientError where trying again may help.
     """
-    n_gone = change.gone.num_rows if change.gone is not None else 0
-    if not change.rows.num_rows and not n_gone and not (change.replace and change.dates):
+    n_deletes = change.deletes.num_rows if change.deletes is not None else 0
+    if not change.rows.num_rows and not n_deletes and not (change.replace and change.dates):
         return
     target = lake.delta(change.table)
     if target is not None and is_stamped(target, stamp, since):
@@ -46,8 +46,8 @@ def commit(lake: Lake, change: Change, stamp: dict[str, str], *, since: int | No
         with translate_errors(doing := f"publishing {lake.uri_of('analytics', change.table)}"):
             _write(lake, target, change, CommitProperties(custom_metadata=stamp, max_commit_retries=100))
     except (DeltaError, UndertoneError) as error:
-        there = lake.delta(change.table)
-        if there is not None and is_stamped(there, stamp, since):
+        newest = lake.delta(change.table)
+        if newest is not None and is_stamped(newest, stamp, since):
             return  # it was written, only the answer was lost
         if isinstance(error, UndertoneError):
             raise
@@ -56,15 +56,15 @@ def commit(lake: Lake, change: Change, stamp: dict[str, str], *, since: int | No
 
 
 def is_stamped(target: DeltaTable, stamp: dict[str, str], since: int | None) -> bool:
-    """Whether a commit of this stamp is in the table's history after version `since`."""
+    """Return whether a commit with this stamp is in the table's history after version `since`."""
     return any(stamp.items() <= entry.items() for entry in commits(target, since))
 
 
 def commits(target: DeltaTable, since: int | None) -> list[dict[str, Any]]:
-    """The commits after version `since` (None: the last hundred) that changed rows, the newest first."""
+    """Return the commits after version `since` (None: the last hundred) that changed rows, the newest first."""
     limit = 100 if since is None else int(target.version()) - since
     found = target.history(limit) if limit > 0 else []
-    return [entry for entry in found if not str(entry.get("operation", "")).startswith(_HARMLESS)]
+    return [entry for entry in found if not str(entry.get("operation", "")).startswith(_MAINTENANCE)]
 
 
 def _write(lake: Lake, target: DeltaTable | None, change: Change, properties: CommitProperties) -> None:
@@ -88,12 +88,12 @@ def _write(lake: Lake, target: DeltaTable | None, change: Change, properties: Co
 
 
 def _nullable(rows: pa.Table) -> pa.Table:
-    """delta-rs 1.6 fails to merge into a widening schema with NOT NULL columns; the audit has looked for nulls."""
+    """delta-rs 1.6 fails to merge into a widening schema with NOT NULL columns; the audit has checked for nulls."""
     return rows.cast(pa.schema([field.with_nullable(True) for field in rows.schema]))
 
 
 def _dates_predicate(dates: list[dt.date], column: str) -> str:
-    """A predicate that names partitions: delta-rs opens no file of another date."""
+    """A predicate on partitions, so that delta-rs opens no file of another date."""
     days = _date_literals(dates)
     if len(days) > _MAX_NAMED_DATES:
         return f"{column} >= {days[0]} AND {column} <= {days[-1]}"
@@ -105,13 +105,13 @@ def _date_literals(dates: list[dt.date]) -> list[str]:
 
 
 def _merge(target: DeltaTable, change: Change, rows: pa.Table, properties: CommitProperties) -> None:
-    """One merge that updates, inserts, and deletes the keys in `gone`."""
+    """Update, insert, and delete the keys in `deletes`, in one merge."""
     for column in pa.schema(target.schema().to_arrow()):
         if column.name not in rows.column_names:  # a score of a taxonomy that this model does not have
             rows = rows.append_column(column, pa.nulls(rows.num_rows, column.type))
     frames = [pl.DataFrame(rows).with_columns(gone_=pl.lit(False))]
-    if change.gone is not None and change.gone.num_rows:
-        frames.append(pl.DataFrame(change.gone).with_columns(gone_=pl.lit(True)))
+    if change.deletes is not None and change.deletes.num_rows:
+        frames.append(pl.DataFrame(change.deletes).with_columns(gone_=pl.lit(True)))
     source: Any = pl.concat(frames, how="diagonal").to_arrow()
     columns = {name: f"s.{name}" for name in rows.column_names}
     where = [_dates_predicate(change.dates, "t.date")] if change.dates else []

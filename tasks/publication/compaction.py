@@ -1,4 +1,4 @@
-"""Compaction of analytics tables: fewer files, no versions but those that readers may still ask for, a short log."""
+"""Compaction of analytics tables: few files, a short log, and only the versions that readers may still ask for."""
 
 import datetime as dt
 import time
@@ -15,12 +15,12 @@ from data_contracts.lake.snapshot import snapshot
 from data_contracts.schema.tables import TABLE_KEYS
 from tasks.maintenance_report import MaintenanceReport, files_below, total_bytes
 
-_TOMBSTONE_DAYS = 7  # Delta remembers for so long which files a version replaced
+_TOMBSTONE_DAYS = 7  # for so long Delta remembers the files that a version replaced
 _DELTA_TARGET_BYTES = 100 << 20  # delta-rs's own
 
 
 def existing_tables(lake: Lake) -> Iterator[tuple[str, DeltaTable]]:
-    """The analytics tables that were written, by name."""
+    """Yield the analytics tables that exist, with their names."""
     for name in TABLE_KEYS:
         delta = lake.delta(name)
         if delta is not None:
@@ -28,7 +28,7 @@ def existing_tables(lake: Lake) -> Iterator[tuple[str, DeltaTable]]:
 
 
 def compact_table(lake: Lake, table: str, delta: DeltaTable, keep_days: int, *, dry_run: bool) -> MaintenanceReport:
-    """Compacts a table, vacuums it, shortens its log. Raises LakeError; the caller holds the publish lock."""
+    """Compact a table, vacuum it, shorten its log. Raises LakeError; the caller holds the publish lock."""
     started, before = time.perf_counter(), _file_sizes(delta)
     try:
         if dry_run:
@@ -36,7 +36,7 @@ def compact_table(lake: Lake, table: str, delta: DeltaTable, keep_days: int, *, 
         else:
             delta.optimize.compact(commit_properties=CommitProperties(custom_metadata={"undertone.flow": "maintain"}))
             after = _file_sizes(delta)["size_bytes"].to_list()
-        n_gone, gone_bytes = _vacuum(lake, table, delta, keep_days, dry_run=dry_run)
+        n_removed, removed_bytes = _vacuum(lake, table, delta, keep_days, dry_run=dry_run)
         if not dry_run:
             _shorten_log(lake, table, delta)
     except DeltaError as error:
@@ -44,8 +44,8 @@ def compact_table(lake: Lake, table: str, delta: DeltaTable, keep_days: int, *, 
             f"maintaining {lake.uri_of('analytics', table)}: {error}; what was done stays, run it again"
         ) from error
     did = [] if len(before) == len(after) else ["would be compacted" if dry_run else "compacted"]
-    if n_gone:
-        did.append(f"{n_gone} old files{' would be' if dry_run else ''} removed ({gone_bytes / 1e6:,.1f} MB)")
+    if n_removed:
+        did.append(f"{n_removed} old files{' would be' if dry_run else ''} removed ({removed_bytes / 1e6:,.1f} MB)")
     counts = (len(before), len(after), sum(before["size_bytes"].to_list()), sum(after))
     return MaintenanceReport(
         f"analytics/{table}", ", ".join(did) or "as it was", *counts, time.perf_counter() - started
@@ -53,13 +53,13 @@ def compact_table(lake: Lake, table: str, delta: DeltaTable, keep_days: int, *, 
 
 
 def _file_sizes(delta: DeltaTable) -> pl.DataFrame:
-    """A row a file of the newest version: its bytes, and its partition."""
+    """The bytes and the partition of each file of the newest version."""
     files = pl.DataFrame(delta.get_add_actions(flatten=True))
     return files.select("size_bytes", *(name for name in files.columns if name.startswith("partition.")))
 
 
 def _estimate_compacted(files: pl.DataFrame) -> list[int]:
-    """About the sizes that compaction would leave: the small files of a partition become few."""
+    """Estimate the file sizes after compaction: the small files of a partition become few."""
     parts = [name for name in files.columns if name != "size_bytes"]
     after: list[int] = []
     groups = files.partition_by(parts) if parts else [files]
@@ -72,28 +72,28 @@ def _estimate_compacted(files: pl.DataFrame) -> list[int]:
 
 
 def _vacuum(lake: Lake, table: str, delta: DeltaTable, keep_days: int, *, dry_run: bool) -> tuple[int, int]:
-    """Removes the files that no version of the last days needs. Returns how many there are, and their bytes.
+    """Remove the files that no version of the last days needs. Returns their number and bytes.
 
-    In full: Delta forgets after a week which files it replaced, and would leave those for ever. It names files that are
-    gone already, and writes down that it removed them again: so it is asked first.
+    The vacuum is full: Delta forgets after a week which files it replaced, and would leave those for ever. It also
+    names files that were removed before, and would log their removal again: so a dry run asks first.
     """
-    how: dict[str, Any] = {
+    options: dict[str, Any] = {
         "retention_hours": keep_days * 24,
         "enforce_retention_duration": False,
         "full": True,
         "keep_versions": _versions_to_keep(lake, table, delta, keep_days),
     }
     folder = f"analytics/{table}"
-    held = files_below(lake, folder)
-    named = {path.rsplit(f"{folder}/", 1)[-1] for path in delta.vacuum(dry_run=True, **how)}
-    gone = {path: held[path] for name in named if (path := f"{folder}/{name}") in held}
-    if gone and not dry_run:
-        delta.vacuum(dry_run=False, **how)
-    return len(gone), total_bytes(gone)
+    existing = files_below(lake, folder)
+    names = {path.rsplit(f"{folder}/", 1)[-1] for path in delta.vacuum(dry_run=True, **options)}
+    removed = {path: existing[path] for name in names if (path := f"{folder}/{name}") in existing}
+    if removed and not dry_run:
+        delta.vacuum(dry_run=False, **options)
+    return len(removed), total_bytes(removed)
 
 
 def _versions_to_keep(lake: Lake, table: str, delta: DeltaTable, keep_days: int) -> list[int] | None:
-    """Versions that stay whatever their age: the pinned one, and all of those days where Delta remembers fewer."""
+    """Versions to keep whatever their age: the pinned one, and all of the last days where Delta remembers fewer."""
     commits = delta.history()
     versions = {int(commit["version"]) for commit in commits}
     kept = set[int]()
@@ -103,12 +103,12 @@ def _versions_to_keep(lake: Lake, table: str, delta: DeltaTable, keep_days: int)
     if keep_days > _TOMBSTONE_DAYS:
         since = (dt.datetime.now(dt.UTC) - dt.timedelta(days=keep_days)).timestamp() * 1000
         young = {int(commit["version"]) for commit in commits if commit["timestamp"] >= since}
-        kept |= young | {max(versions - young, default=-1)}  # the last is what was seen when those days began
+        kept |= young | {max(versions - young, default=-1)}  # the last was current when those days began
     return sorted(kept & versions) or None
 
 
 def _shorten_log(lake: Lake, table: str, delta: DeltaTable) -> None:
-    """A checkpoint at the newest version, where there is none; then the commits before it that are past a month go."""
+    """Write a checkpoint at the newest version where there is none; remove the commits before it older than a month."""
     last = f"analytics/{table}/_delta_log/_last_checkpoint"
     if not lake.exists(last) or lake.read_json(last)["version"] != delta.version():
         delta.create_checkpoint()

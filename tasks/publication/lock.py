@@ -1,10 +1,10 @@
-"""One publisher at a time: a file a holder, numbered; who made the newest holds the lock until it says that it is free.
+"""The publish lock: numbered files, one a holder; the maker of the newest holds it until the file says free.
 
-    staging/publishing/00000041     {"free": true, …}            given back
-    staging/publishing/00000042     {"holder": RUN, "beat": 7}   who publishes
+    staging/publishing/00000041     {"free": true, …}            released
+    staging/publishing/00000042     {"holder": RUN, "beat": 7}   held
 
-Nobody writes or removes another's file while it is the newest, so a holder that slept through its own funeral takes
-nothing from its heir. No clock is compared with another machine's: the living write something new every 20 s.
+No run writes or removes another's file while it is the newest, so a holder that was paused and declared dead cannot
+disturb its successor. No clock is compared with another machine's: a living holder writes something new every 20 s.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from tasks.run.processes import has_ended, this_process
 
 _BEAT_S, _STALE_S = 20.0, 180.0
 _POLL_S = 0.25
-_own_tokens: set[str] = set()  # tokens of what this process holds, or is about to
+_own_tokens: set[str] = set()  # of locks that this process holds, or is about to
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class HeldLock:
     token: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def check(self) -> None:
-        """Raises PublishConflict where another has taken the lock over: this run was silent for too long."""
+        """Raise PublishConflict where another run has taken the lock over: this one was silent for too long."""
         newest = _numbers(self.lake)[-1:]
         if newest != [self.number]:
             raise PublishConflict(
@@ -48,10 +48,10 @@ class HeldLock:
 
 @contextlib.contextmanager
 def hold_lock(lake: Lake, holder: str, *, patience_s: float = 1800.0) -> Iterator[HeldLock]:
-    """Waits for the lock, holds it, gives it back. Raises LakeError where another run keeps it for too long.
+    """Wait for the lock, hold it, release it. Raises LakeError where another run keeps it for too long.
 
-    A holder that changes nothing for three minutes, as the waiter counts them, is dead, and so is one whose process is
-    gone from this machine. Ask the lock to `check` before a commit.
+    A holder that changes nothing for three minutes, as the waiter counts them, is dead, and so is one whose process has
+    ended on this machine. Call `check` of the lock before each commit.
     """
     held = _acquire(lake, holder, patience_s)
     done = threading.Event()
@@ -67,22 +67,22 @@ def hold_lock(lake: Lake, holder: str, *, patience_s: float = 1800.0) -> Iterato
 
 
 def _acquire(lake: Lake, holder: str, patience_s: float) -> HeldLock:
-    began = last = time.monotonic()
-    seen, silent_s = b"", 0.0
+    started = last = time.monotonic()
+    last_claim, silent_s = b"", 0.0
     while True:
         newest = (_numbers(lake) or [0])[-1]
-        said = _read_claim(lake, newest)
+        content = _read_claim(lake, newest)
         now = time.monotonic()
-        silent_s = silent_s + min(now - last, _BEAT_S) if said == seen else 0.0  # a waiter that slept heard nothing
-        seen, last = said, now
-        claim: dict[str, Any] = json.loads(said) if said else {"free": True}
+        silent_s = silent_s + min(now - last, _BEAT_S) if content == last_claim else 0.0  # a paused waiter saw no beat
+        last_claim, last = content, now
+        claim: dict[str, Any] = json.loads(content) if content else {"free": True}
         if claim["free"] or _is_abandoned(claim) or silent_s >= _STALE_S:
             held = HeldLock(lake, newest + 1, holder, since=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
             _own_tokens.add(held.token)
             if _create(held):
                 return held
             _own_tokens.discard(held.token)
-        elif now - began >= patience_s:
+        elif now - started >= patience_s:
             raise LakeError(
                 f"{lake.uri_of(paths.lock_file(newest))}: run {claim['holder']} publishes since {claim['since']}, by "
                 f"the clock of {claim['place']['host']}; wait for it, or end it"
@@ -92,20 +92,20 @@ def _acquire(lake: Lake, holder: str, patience_s: float) -> HeldLock:
 
 
 def _is_abandoned(claim: dict[str, Any]) -> bool:
-    """Whether its process is gone, or is this one, which could not say that it had ended."""
+    """Whether the holder's process has ended, or is this one and could not release the lock."""
     return has_ended(claim["place"]) or (claim["place"] == this_process() and claim.get("token") not in _own_tokens)
 
 
 def _create(held: HeldLock) -> bool:
-    """Whether this one made the newest file; those before it then go."""
+    """Create the lock's file and remove those before it; False where another run made the newest."""
     if not held.lake.create(paths.lock_file(held.number), _encode_claim(held)):
         return False
     *older, newest = _numbers(held.lake)
-    if newest != held.number:  # the number was given and tidied away while this waiter slept
+    if newest != held.number:  # the number was used and removed while this waiter was paused
         held.lake.remove(paths.lock_file(held.number))
         return False
     leftovers = [paths.lock_file(number) for number in older]
-    if not older:  # what earlier versions left
+    if not older:  # earlier versions left these
         leftovers = [
             f"{paths.STAGING}/{name}" for name in held.lake.names(paths.STAGING) if name.startswith("publish.lock")
         ]
@@ -121,20 +121,20 @@ def _beat(held: HeldLock, done: threading.Event) -> None:
 
 
 def _write_claim(held: HeldLock, *, free: bool = False) -> None:
-    """What does not come through is no error: the next may, and of the silent the others take the lock over."""
+    """Write the claim; a failure is no error: the next may come through, and others take over from the silent."""
     with contextlib.suppress(UndertoneError):
         held.lake.write(paths.lock_file(held.number), _encode_claim(held, free=free))
 
 
 def _encode_claim(held: HeldLock, *, free: bool = False) -> bytes:
-    """No two are the same: so the others see that the holder lives."""
+    """No two claims are the same: so the others see that the holder lives."""
     claim = {"holder": held.holder, "since": held.since, "place": this_process(), "free": free}
     claim |= {"token": held.token, "beat": uuid.uuid4().hex}
     return json.dumps(claim).encode()
 
 
 def _read_claim(lake: Lake, number: int) -> bytes:
-    """What the holder said last; nothing where nobody was first, or a newer one tidied it away."""
+    """The holder's last claim; empty before the first holder, and where a newer one removed it."""
     try:
         return lake.read(paths.lock_file(number)) if number else b""
     except FileNotFoundError:

@@ -18,7 +18,7 @@ from tasks.run.ledger import Ledger
 
 @dataclass(frozen=True)
 class ManualChange:
-    """A change to published tables: rows to write, keys to delete, and the days that tables by day are replaced on."""
+    """Rows to write, keys to delete, and the days on which daily tables are replaced."""
 
     tables: dict[str, pa.Table]
     deletes: dict[str, pa.Table] = field(default_factory=dict)
@@ -26,10 +26,10 @@ class ManualChange:
 
 
 def publish_manual_change(lake: Lake, flow: str, make: Callable[[str], ManualChange | None]) -> str | None:
-    """Publishes outside of a run what a person asked for, and writes it into the ledger; None: nothing to change.
+    """Publish a change that a person asked for, with a row in the ledger. Returns its id; None: nothing to change.
 
-    `make` gets the id under which it is published, and sees the tables as they stand under the lock. Killed on the
-    way, the next who publishes finishes it.
+    `make` gets that id, and sees the tables as they stand under the lock. If this process is killed on the way, the
+    next publication finishes the change.
     """
     now = dt.datetime.now(dt.UTC)
     ledger = Ledger(new_id(now), flow, now, verdict="passed")
@@ -43,17 +43,17 @@ def publish_manual_change(lake: Lake, flow: str, make: Callable[[str], ManualCha
             lake.write_parquet(paths.table(ledger.run_id, table), rows)
         for table, keys in change.deletes.items():
             lake.write_parquet(paths.deletes(ledger.run_id, table), keys)
-        lake.write_json(paths.dates(ledger.run_id), _where(change))
+        lake.write_json(paths.dates(ledger.run_id), _dates(change))
         ledger.save(lake)
         lake.write_json(paths.ready(ledger.run_id), {"base": base})
         publish_staged(held, ledger, base)
     return ledger.run_id
 
 
-def _where(change: ManualChange) -> dict[str, list[str]]:
-    """The dates of utterances that a person changes: they stay on them."""
-    places = {table: list(change.days) for table in DAILY_TABLES if table in change.tables}
+def _dates(change: ManualChange) -> dict[str, list[str]]:
+    """The dates of the changed rows, by table; utterances stay on theirs."""
+    dates = {table: list(change.days) for table in DAILY_TABLES if table in change.tables}
     rows = change.tables.get("utterances")
     if rows is not None:
-        places["utterances"] = rows["date"].to_pylist()
-    return {table: sorted({day.isoformat() for day in days}) for table, days in places.items()}
+        dates["utterances"] = rows["date"].to_pylist()
+    return {table: sorted({day.isoformat() for day in days}) for table, days in dates.items()}

@@ -1,4 +1,4 @@
-"""Publication of what is staged: one commit a table, the run's id in each, the ledger and the pointer last."""
+"""Publication of staged tables: one commit a table, the run's id in each, the ledger and the pointer last."""
 
 import datetime as dt
 from collections.abc import Iterator
@@ -16,24 +16,24 @@ from tasks.publication.lock import HeldLock, hold_lock
 from tasks.run import staging_paths as paths
 from tasks.run.ledger import Ledger
 
-_READ = ("utterances", "speakers", "recordings")  # what staging builds upon
+_BASE_TABLES = ("utterances", "speakers", "recordings")  # read by the stages before
 
 
 @contextmanager
 def publish_lock(lake: Lake, holder: str) -> Iterator[HeldLock]:
-    """The lock, where it can be trusted. Raises LakeError where the store does not keep conditions."""
+    """Hold the publish lock. Raises LakeError where the store has no conditional writes, which the lock needs."""
     require_conditional_writes(lake)
     with hold_lock(lake, holder) as held:
         yield held
 
 
 def publish_staged(held: HeldLock, ledger: Ledger, base: dict[str, int], *, is_last: bool = True) -> None:
-    """Merges every staged table once, then the ledger's row. Raises PublishConflict where the lock went to another."""
+    """Merge every staged table once, then the ledger's row. Raises PublishConflict where the lock was lost."""
     lake = held.lake
     with ledger.timed("publish"):
         dates = _staged_dates(lake, ledger.run_id)
         for table in STAGED_TABLES:
-            if lake.exists(paths.table(ledger.run_id, table)):  # an amendment stages what it changes
+            if lake.exists(paths.table(ledger.run_id, table)):  # a manual change stages only some
                 change = _staged_change(lake, ledger.run_id, table, dates.get(table))
                 held.check()
                 commit(lake, change, _stamp(ledger), since=base.get(table))
@@ -44,17 +44,17 @@ def _staged_change(lake: Lake, run_id: str, table: str, dates: list[dt.date] | N
     rows = lake.read_parquet(paths.table(run_id, table))
     if table in DAILY_TABLES:
         return Change(table, rows, dates=dates or _legacy_dates(lake, run_id), replace=True)
-    gone = paths.deletes(run_id, table)
-    return Change(table, rows, gone=lake.read_parquet(gone) if lake.exists(gone) else None, dates=dates)
+    path = paths.deletes(run_id, table)
+    return Change(table, rows, deletes=lake.read_parquet(path) if lake.exists(path) else None, dates=dates)
 
 
 def _legacy_dates(lake: Lake, run_id: str) -> list[dt.date]:
-    """The dates to replace, as an earlier version staged them: the same for every table by day."""
+    """The dates to replace, as an earlier version staged them: the same for every daily table."""
     return list(lake.read_parquet(paths.deleted_dates(run_id))["date"].to_pylist())
 
 
 def _staged_dates(lake: Lake, run_id: str) -> dict[str, list[dt.date]]:
-    """Where the rows of the large tables lie; what an earlier version staged does not say, and looks everywhere."""
+    """The dates of the staged rows by table; empty where an earlier version staged them: all dates are searched."""
     try:
         found = lake.read_json(paths.dates(run_id))
     except FileNotFoundError:
@@ -63,7 +63,10 @@ def _staged_dates(lake: Lake, run_id: str) -> dict[str, list[dt.date]]:
 
 
 def write_ledger(held: HeldLock, ledger: Ledger, *, is_last: bool, since: int | None) -> None:
-    """The run's row, which says that all the others are there; the pointer to all of them; then its staging goes."""
+    """Commit the run's row, move the pointer to the new versions, then remove the staging.
+
+    The row says that all the other tables are published, so it comes after them.
+    """
     lake = held.lake
     held.check()
     ledger.versions = newest_versions(lake)
@@ -79,19 +82,19 @@ def write_ledger(held: HeldLock, ledger: Ledger, *, is_last: bool, since: int | 
 
 
 def clear_staging(lake: Lake, run_id: str) -> None:
-    """The mark first: a staging that is half gone must not look as if it waited."""
+    """Remove a run's staging, the mark first: a half-removed one must not look ready."""
     lake.remove(paths.ready(run_id))
     lake.remove(paths.folder(run_id))
 
 
 def _stamp(ledger: Ledger) -> dict[str, str]:
-    """What a commit's metadata says of whence it came."""
+    """Commit metadata that names the run and its attempt."""
     return {RUN_ID: ledger.run_id, ATTEMPT: str(ledger.attempt)}
 
 
 def check_base(lake: Lake, ledger: Ledger, base: dict[str, int]) -> None:
-    """Raises PublishConflict where a table has moved on since it was read, other than by this very publication."""
-    for table in _READ:
+    """Raise PublishConflict where another run has changed a table since this one read it."""
+    for table in _BASE_TABLES:
         newest = lake.delta(table)
         if newest is None or newest.version() == base[table]:
             continue

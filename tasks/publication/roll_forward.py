@@ -1,6 +1,6 @@
-"""Roll-forward of publications that died between two tables, by the next who holds the lock.
+"""Roll-forward of publications that died between two tables, by the next holder of the lock.
 
-`ready.json` stands only while its run holds the lock: whoever holds the lock and sees one sees a dead run's.
+`ready.json` exists only while its run holds the lock: a run that holds the lock and finds one finds a dead run's.
 """
 
 from typing import Any
@@ -13,16 +13,19 @@ from tasks.run import staging_paths as paths
 from tasks.run.ledger import Ledger
 
 
-def roll_forward_dead_runs(held: HeldLock, *, but: str = "") -> list[str]:
-    """Publishes what dead runs had begun to; the caller holds the lock, under which nothing may stay half published.
+def roll_forward_dead_runs(held: HeldLock, *, except_run: str = "") -> list[str]:
+    """Finish the publications that dead runs had begun. Returns their ids.
 
-    Returns their ids; `but` is the caller's own run, tried again after a hiccup.
+    The caller holds the lock, under which nothing may stay half published; its own run, tried again after a transient
+    error, is left out as `except_run`.
     """
-    return [run_id for run_id in half_published_runs(held.lake) if run_id != but and _roll_forward_run(held, run_id)]
+    return [
+        run_id for run_id in half_published_runs(held.lake) if run_id != except_run and _roll_forward_run(held, run_id)
+    ]
 
 
 def half_published_runs(lake: Lake) -> list[str]:
-    """Runs whose publication has begun and not ended."""
+    """Return the runs whose publication has begun and not ended."""
     return [run_id for run_id in paths.run_ids(lake) if lake.exists(paths.ready(run_id))]
 
 
@@ -32,7 +35,7 @@ def _roll_forward_run(held: HeldLock, run_id: str) -> bool:
     ready: dict[str, Any] = lake.read_json(paths.ready(run_id))
     try:
         check_base(lake, ledger, ready["base"])
-    except PublishConflict:  # others went ahead: what it staged is still in the store, and is staged anew
+    except PublishConflict:  # others went ahead: its recordings are still in the store, and are staged again
         clear_staging(lake, run_id)
         ledger.status, ledger.error = "dead", "it died before it published, and others published first"
         ledger.save(lake)  # `undertone runs` goes on showing it

@@ -1,4 +1,4 @@
-"""What every stage of a run shares: where it works, and with which versions."""
+"""The context of one run, which every stage gets: its lake and corpus, and the versions it computes with."""
 
 import datetime as dt
 import uuid
@@ -14,12 +14,11 @@ from features.corpus.sources import Sources
 from features.extraction.config import FeatureConfig
 from features.resources import Resources
 from models.drift.distance import DriftConfig
-from tasks.run import staging_paths as paths
 
 
 @dataclass(frozen=True)
 class RejectFilter:
-    """Which of the rejects are meant: those of these reasons and URIs; all where none is named."""
+    """Rejects with these reasons and URIs; an empty tuple means any."""
 
     reasons: tuple[str, ...] = ()
     uris: tuple[str, ...] = ()
@@ -27,7 +26,7 @@ class RejectFilter:
 
 @dataclass(frozen=True)
 class Run:
-    """One run, as it is handed from stage to stage. `dates` None means every date there is."""
+    """Context that is handed from stage to stage. `dates` None means every date there is."""
 
     id: str
     flow: str
@@ -47,17 +46,13 @@ class Run:
     shard_tries: int = 3
     force: bool = False
     rescore: bool = False  # also what other model versions have published
-    retry: RejectFilter | None = None  # these rejects are read, and nothing else
-    batch_recordings: int = 50_000  # that are staged, audited and published at a time
-    batch: int = 0  # how many times it has published so far
+    retry: RejectFilter | None = None  # read these rejects, and nothing else
+    batch_recordings: int = 50_000  # staged, audited and published at a time
+    batch: int = 0  # batches published so far
 
     def for_workers(self) -> "Run":
         """Return the run as each task carries it: without what workers never read, and what grows with the run."""
         return replace(self, corpus=None, dates=None, retry=None)
-
-    @property
-    def staging(self) -> str:
-        return paths.folder(self.id)
 
     @property
     def validation(self) -> str:
@@ -69,17 +64,17 @@ class Run:
 
     @property
     def dimensions(self) -> list[str]:
-        """Arousal, valence, dominance: those that the emotion model tells, most none."""
+        """Those of arousal, valence, dominance that the emotion model predicts; most models predict none."""
         return list(self.emotion.metadata.get("dimensions", ()))
 
     @property
     def utterances(self) -> pa.Schema:
-        """The columns of `utterances` as this run writes them."""
+        """The schema of `utterances` as this run writes it."""
         return tables.utterances_schema(self.classes, self.dimensions)
 
 
 def new_id(now: dt.datetime) -> str:
-    """Sorts by time, and no two runs share one.
+    """Return a unique run id that sorts by time.
 
     >>> new_id(dt.datetime(2026, 11, 22, 3, 0, tzinfo=dt.UTC))[:16]
     '20261122T030000Z'

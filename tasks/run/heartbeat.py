@@ -1,6 +1,6 @@
-"""A run's sign of life: `staging/run=…/alive.json` says which stage it is in, and where it works.
+"""Heartbeat of a run: `staging/run=…/alive.json` names its current stage and its process.
 
-How long ago that was is asked of the store, which dates the file by its own clock: those of others may be wrong.
+Its age is asked of the store, which dates the file by its own clock: the clocks of other machines may be wrong.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ _BEAT_S, _STALE_S = 20.0, 180.0
 
 @contextlib.contextmanager
 def heartbeat(lake: Lake, ledger: Ledger) -> Iterator[None]:
-    """Says every 20 s, and at once where a stage begins, that the run lives; takes the word back at the end."""
+    """Write the file every 20 s, and at once where a stage begins; remove it at the end."""
     wake, done = threading.Event(), threading.Event()
     thread = threading.Thread(target=_beat, args=(lake, ledger, wake, done), daemon=True)
     ledger.on_stage = wake.set
@@ -38,29 +38,29 @@ def heartbeat(lake: Lake, ledger: Ledger) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Liveness:
-    """What is known of a run that calls itself running."""
+    """State of a run whose ledger says that it is running."""
 
-    stage: str  # that it is in, or died in; "" where it had begun none
+    stage: str  # current or last; "" before the first
     is_dead: bool
 
 
 def liveness(lake: Lake, ledger: Ledger) -> Liveness:
-    """Dead is whose process is gone from this machine, and who gave no sign of life for three minutes."""
+    """Return whether the run is dead: its process ended on this machine, or its heartbeat is three minutes old."""
     try:
-        said = json.loads(lake.read(paths.sign_of_life(ledger.run_id)))
+        beat = json.loads(lake.read(paths.sign_of_life(ledger.run_id)))
         age_s = lake.age_s(paths.sign_of_life(ledger.run_id))
-    except FileNotFoundError:  # not yet, or no more: the ledger that it saved is a sign too
-        said, age_s = {}, 0.0
+    except FileNotFoundError:  # not yet, or no more: its saved ledger is a sign of life too
+        beat, age_s = {}, 0.0
         with contextlib.suppress(FileNotFoundError):
             age_s = lake.age_s(paths.ledger(ledger.run_id))
-    is_dead = age_s >= _STALE_S or (bool(said) and has_ended(said["place"]))
-    return Liveness(str(said.get("stage", ledger.stage)), is_dead)
+    is_dead = age_s >= _STALE_S or (bool(beat) and has_ended(beat["place"]))
+    return Liveness(str(beat.get("stage", ledger.stage)), is_dead)
 
 
 def _beat(lake: Lake, ledger: Ledger, wake: threading.Event, done: threading.Event) -> None:
     while not done.is_set():
         wake.clear()
-        word = {"stage": ledger.stage, "place": this_process(), "when": dt.datetime.now(dt.UTC)}
+        beat = {"stage": ledger.stage, "place": this_process(), "when": dt.datetime.now(dt.UTC)}
         with contextlib.suppress(UndertoneError):  # the next may come through
-            lake.write_json(paths.sign_of_life(ledger.run_id), word)
+            lake.write_json(paths.sign_of_life(ledger.run_id), beat)
         wake.wait(_BEAT_S)

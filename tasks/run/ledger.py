@@ -1,4 +1,4 @@
-"""What a run did: kept beside its staging while it works, published as its row of `runs`."""
+"""The ledger of a run: counts, times and verdict, kept in its staging folder and published as a row of `runs`."""
 
 import datetime as dt
 import json
@@ -18,12 +18,12 @@ _STAGED_FIELDS = (
     *("n_scored", "n_published_recordings", "n_published_utterances", "n_new_speakers"),
     *("verdict", "validation", "failures", "drift"),
 )
-_DRIFT_IN_WORDS = "(drifted)"  # in the failures of ledgers that were saved without `drift`
+_DRIFT_MARK = "(drifted)"  # in the failures of ledgers that were saved without `drift`
 
 
 @dataclass
 class Ledger:
-    """What a run did, kept in `staging/run=…/run.json` while it works and published as its row of `runs`."""
+    """Counts, times and verdict of a run: `staging/run=…/run.json` while it works, then its row of `runs`."""
 
     run_id: str
     flow: str
@@ -49,18 +49,19 @@ class Ledger:
     verdict: str = "nothing_to_check"
     validation: str | None = None
     failures: list[str] = field(default_factory=list)
-    drift: list[str] = field(default_factory=list)  # those of the failures that warn of drift, each once
+    drift: list[str] = field(default_factory=list)  # the failures that warn of drift, each once
     error: str | None = None
     attempt: int = 0  # of staging: the next dates, or the same again because another run published first
     versions: dict[str, int] = field(default_factory=dict)  # of the tables, as it left them
-    stage: str = ""  # that it is in, or was in last
-    is_watched: bool = False  # by a worker, which tells of its death
+    stage: str = ""  # current or last
+    is_watched: bool = False  # by a Prefect worker, which reports its death
 
     def __post_init__(self) -> None:
         self.on_stage: Callable[[], None] = _ignore  # no field: it is not saved
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
+        """Add the seconds of the block to those of the stage."""
         self.stage, started = stage, time.perf_counter()
         self.on_stage()
         try:
@@ -68,12 +69,12 @@ class Ledger:
         finally:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - started
 
-    def staged(self) -> dict[str, Any]:
-        """What the ledger says of all that was staged so far."""
+    def staged_fields(self) -> dict[str, Any]:
+        """Return the fields about everything staged so far."""
         return {name: getattr(self, name) for name in _STAGED_FIELDS}
 
-    def take_back(self, before: dict[str, Any]) -> None:
-        """What was staged since `before` is not published: others came first."""
+    def restore_fields(self, before: dict[str, Any]) -> None:
+        """Go back to `before`: the rows staged since are not published, another run came first."""
         for name, value in before.items():
             setattr(self, name, value)
 
@@ -82,7 +83,7 @@ class Ledger:
         return ((self.finished or dt.datetime.now(dt.UTC)) - self.started).total_seconds()
 
     def row(self) -> dict[str, Any]:
-        """The row of `runs`."""
+        """Return the row of `runs`."""
         done = self.extracted
         values = asdict(self) | {
             "finished": self.finished or dt.datetime.now(dt.UTC),
@@ -102,9 +103,9 @@ class Ledger:
 
     @classmethod
     def restore(cls, saved: dict[str, Any]) -> Self:
-        """The ledger that `save` wrote, of this version or one that counted other things."""
+        """Make the ledger that `save` wrote, in this version or one with other fields."""
         saved = {f.name: saved[f.name] for f in fields(cls) if f.name in saved}
-        saved.setdefault("drift", [words for words in saved.get("failures", []) if _DRIFT_IN_WORDS in words])
+        saved.setdefault("drift", [words for words in saved.get("failures", []) if _DRIFT_MARK in words])
         times = {name: dt.datetime.fromisoformat(saved[name]) for name in ("started", "finished") if saved.get(name)}
         days = {name: dt.date.fromisoformat(saved[name]) for name in ("window_from", "window_to") if saved.get(name)}
         ledger = cls(**{**saved, **times, **days})
@@ -113,4 +114,4 @@ class Ledger:
 
 
 def _ignore() -> None:
-    """What a new stage means where no heart beats."""
+    """The stage callback without a heartbeat."""

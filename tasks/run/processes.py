@@ -1,4 +1,4 @@
-"""Which process this is, in words that another can check: whether it is gone, where both are on one machine."""
+"""Identity of a process that another process on the machine can check: whether it has ended."""
 
 import os
 import socket
@@ -7,22 +7,22 @@ from typing import TypedDict
 
 
 class ProcessIdentity(TypedDict):
-    """Where a process runs. A number is given again to others, so `born` stands beside it."""
+    """Machine and number of a process. Numbers are reused, so `born` stands beside it."""
 
     host: str
-    machine: str  # of hosts and containers of the same name, this boot of this one
+    machine: str  # tells apart boots, and containers with the same host name
     pid: int
-    born: str  # when it began, in ticks of that boot; empty where the system does not tell
+    born: str  # start in ticks since boot; empty where the system does not tell
 
 
 def this_process() -> ProcessIdentity:
-    """This process."""
+    """Return the identity of this process."""
     pid = os.getpid()
     return {"host": socket.gethostname(), "machine": _machine(), "pid": pid, "born": _start_ticks(pid)}
 
 
 def has_ended(place: ProcessIdentity) -> bool:
-    """True where the process was on this machine and is no more; of other machines nothing is known: False."""
+    """Return whether the process was on this machine and has ended; False for other machines, which cannot be asked."""
     if place["machine"] != _machine():
         return False
     try:
@@ -44,7 +44,7 @@ def _machine() -> str:
 
 
 def _start_ticks(pid: int) -> str:
-    """Field 22 of /proc/PID/stat; a process that ended and still waits to be asked for its status is gone."""
+    """Field 22 of /proc/PID/stat; "gone" for a zombie, which has ended and waits for its parent."""
     try:
         state, *fields = (
             Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()

@@ -1,6 +1,6 @@
 """Paths of all files below `staging/`, relative to the lake's root, with their writers and readers.
 
-Below `staging/run=ID/`; a stage's name stands for the stage and what it calls:
+Below `staging/run=ID/`; a stage's name stands for the stage and the functions that it calls:
 
 | path | written by | read by |
 |---|---|---|
@@ -14,7 +14,7 @@ Below `staging/run=ID/`; a stage's name stands for the stage and what it calls:
 | long/SHARD/… | workers of extract (`features.extraction.long_recording`) | workers of extract |
 | pending.parquet | select | identify, score, integrate, audit |
 | related.parquet | select | integrate |
-| reenrolled.parquet | reenrol | identify |
+| reenrolled.parquet | reenroll | identify |
 | identities.parquet | identify | score, integrate |
 | voices.parquet | identify | integrate |
 | heard/date=D.parquet | score | workers of score |
@@ -28,7 +28,7 @@ Below `staging/run=ID/`; a stage's name stands for the stage and what it calls:
 | ready.json | publish, manual changes | roll-forward |
 
 Beside the runs' folders lie `publishing/NUMBER`, the files of the publish lock, and for a moment `clock-…`,
-`conditions-…` and `doctor-…`: probes of the store that whoever writes them takes away again.
+`conditions-…` and `doctor-…`: probes of the store, removed again by their writers.
 """
 
 import datetime as dt
@@ -44,7 +44,7 @@ def folder(run_id: str) -> str:
 
 
 def run_ids(lake: Lake) -> list[str]:
-    """The runs that have a folder."""
+    """Return the ids of the runs that have a folder."""
     return [name.removeprefix("run=") for name in lake.names(STAGING) if name.startswith("run=")]
 
 
@@ -61,7 +61,7 @@ def notified(run_id: str) -> str:
 
 
 def listed(run_id: str) -> str:
-    """The folder of what was listed and waits for the rest of its date."""
+    """The folder of listed objects that wait for the rest of their date."""
     return f"{folder(run_id)}/listed"
 
 
@@ -79,7 +79,7 @@ def plan_of_date(run_id: str, date: dt.date) -> str:
 
 
 def replanned(run_id: str) -> str:
-    """The folder of what became of shards over which workers died."""
+    """The folder of the shards that replaced others."""
     return f"{folder(run_id)}/replanned"
 
 
@@ -88,7 +88,7 @@ def replanned_shard(run_id: str, shard: str) -> str:
 
 
 def long_recordings(run_id: str) -> str:
-    """The folder of what workers leave each other; `features.extraction.long_recording` names the files."""
+    """The folder of long recordings' parts; `features.extraction.long_recording` names the files."""
     return f"{folder(run_id)}/long"
 
 
@@ -129,17 +129,17 @@ def scores(run_id: str, date: dt.date, shard: str) -> str:
 
 
 def table(run_id: str, name: str) -> str:
-    """Rows that wait for the audit, and then for publication."""
+    """Rows that wait for audit and publication."""
     return f"{folder(run_id)}/tables/{name}.parquet"
 
 
 def deletes(run_id: str, name: str) -> str:
-    """Keys that a table is to lose."""
+    """Keys to delete from a table."""
     return f"{folder(run_id)}/deletes/{name}.parquet"
 
 
 def deleted_dates(run_id: str) -> str:
-    """The dates to replace in the tables by day, as earlier versions staged them."""
+    """The dates to replace in the daily tables, as earlier versions staged them."""
     return deletes(run_id, "dates")
 
 
@@ -149,7 +149,7 @@ def dates(run_id: str) -> str:
 
 
 def ready(run_id: str) -> str:
-    """The mark of what was audited, while it is published."""
+    """The mark of a run whose audited tables are being published."""
     return f"{folder(run_id)}/ready.json"
 
 

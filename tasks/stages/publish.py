@@ -19,7 +19,7 @@ def publish(run: Run, ledger: Ledger, base: dict[str, int], *, is_last: bool) ->
     The ledger's row says that the run is done where this is the last of it.
     """
     with publish_lock(run.lake, run.id) as held:
-        roll_forward_dead_runs(held, but=run.id)
+        roll_forward_dead_runs(held, except_run=run.id)
         check_base(run.lake, ledger, base)
         run.lake.write_json(paths.ready(run.id), {"base": base, "is_last": is_last})
         publish_staged(held, ledger, base, is_last=is_last)

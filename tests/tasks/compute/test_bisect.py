@@ -33,11 +33,11 @@ def _members(n):
 def _planned(run, n):
     members = _members(n)
     shard = shard_plan.shard_id(members, "v1")
-    return shard_plan.write_plan(run.lake, f"{run.staging}/plan", members, shard=shard)
+    return shard_plan.write_plan(run.lake, f"staging/run={run.id}/plan", members, shard=shard)
 
 
 def _plans(run):
-    return run.lake.names(f"{run.staging}/plan/date={DAY}")
+    return run.lake.names(f"staging/run={run.id}/plan/date={DAY}")
 
 
 def test_halves_have_the_name_of_what_they_hold_and_take_the_shards_place(run):
@@ -85,7 +85,7 @@ def test_a_long_recording_ends_as_one_reject_wherever_workers_die_over_it(run, d
     ref = _planned(run, 1)
     if dies == "survey":
         ((long, _),) = reject_after_tries(run, survey_fallback)((run, ref), 3).results
-        assert long == LongRef(ref, f"{run.staging}/long/{ref.id}", 0)
+        assert long == LongRef(ref, f"staging/run={run.id}/long/{ref.id}", 0)
         instead = reject_after_tries(run, assemble_fallback)((run, long), 3)
     else:
         ((long, _),) = reject_after_tries(run, survey_fallback)((run, ref), 3).results  # its row is written over below

@@ -1,8 +1,9 @@
-"""What travels to a worker, and what it does with it there."""
+"""Tasks on their way to a worker and their errors on the way back."""
 
 import datetime as dt
 import pickle
 
+import distributed  # noqa: F401 - first: it teaches pickle the exception classes that exist by then
 import pytest
 from helpers.lakes import make_lake
 from helpers.runs import make_run

@@ -135,7 +135,7 @@ def test_the_pinned_version_stays_readable_however_old(lake, monkeypatch):
     move_pointer(lake, "r", newest_versions(lake))
     pinned = lake.delta("speaker_daily").version()
     with monkeypatch.context() as death:
-        death.setattr(tasks.stages.compact, "point", lambda *_: None)
+        death.setattr(tasks.stages.compact, "move_pointer", lambda *_: None)
         _tidy(lake)
         _age(lake, "analytics/speaker_daily", 12)
         _tidy(lake)

@@ -106,10 +106,10 @@ def _scored(lake: Lake, features: np.ndarray, shards: dict[str, list[int]], *, w
     rows = {shard: [row for row in members if row in waiting] for shard, members in shards.items()}
     places = [(f"{row:032x}", shard, DAY, True) for shard, members in rows.items() for row in members]
     pending = pl.DataFrame(places, schema=["recording_id", "shard", "date", "counted"], orient="row")
-    lake.write_parquet(f"{run.staging}/pending.parquet", pending.to_arrow())
+    lake.write_parquet(f"staging/run={run.id}/pending.parquet", pending.to_arrow())
     who = dict(zip(KEY, _keys(waiting), strict=True)) | {"speaker_id": [SPEAKERS[row] for row in waiting]}
     identities = pl.DataFrame(who).cast({"channel": pl.Int16, "segment": pl.Int32})
-    lake.write_parquet(f"{run.staging}/identities.parquet", identities.to_arrow())
+    lake.write_parquet(f"staging/run={run.id}/identities.parquet", identities.to_arrow())
     to_score = [shard for shard, members in rows.items() if members]
     n = score.fn(run, PendingRecordings(len(waiting), {DAY: to_score}, {}), None)
     assert n == len(waiting)
