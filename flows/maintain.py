@@ -9,8 +9,9 @@ from flows.notifications.hooks import NOTIFY_HOOKS
 from flows.pipeline import extractor_digests
 from flows.settings import Settings, configs
 from tasks.maintenance_report import MaintenanceReport, store_time
-from tasks.stages.compact import pack_features, tidy_tables
+from tasks.stages.compact import tidy_tables
 from tasks.stages.expire import expire_reports, expire_stagings, expire_versions
+from tasks.stages.pack import pack_features
 from tasks.staging.expiry import unpublished_versions
 from tasks.staging.live_runs import live_runs
 

@@ -70,7 +70,7 @@ def _stage(run: Run, ledger: Ledger, pending: PendingRecordings, workers: Worker
         enrolled = reenroll(run)
         identified = identify(run, pending)
     ledger.n_new_speakers += identified.n_founded
-    n_kept = enrolled.n + identified.n_carried
+    n_kept = enrolled.n + identified.n_reidentified
     output.say(
         "identify",
         f"{identified.n_founded} speakers heard for the first time"

@@ -1,1 +1,1 @@
-"""The eight stages as thin Prefect tasks: open what is needed, call the layers below, return counts."""
+"""The eight stages as Prefect tasks, and the rooms below them: staging, aggregates, publication, compute."""

@@ -81,3 +81,14 @@ def replanned_shards(run: Run, refs: Sequence[ShardRef]) -> list[ShardRef]:
         rows: list[dict[str, Any]] = run.lake.read_json(paths.replanned_shard(run.id, ref.id))
         waiting += [ShardRef(**row | {"date": dt.date.fromisoformat(row["date"])}) for row in reversed(rows)]
     return found
+
+
+def split_off_long(run: Run, ref: ShardRef, members: list[AudioObject]) -> list[ShardRef]:
+    """Replan each of a shard's long members as a shard of its own, and the shard without them. Returns the former."""
+    if not members:
+        return []
+    long = {(item.uri, item.etag) for item in members}
+    rest = [item for item in shard_plan.read_plan(run.lake, ref) if (item.uri, item.etag) not in long]
+    own = {shard_plan.shard_id([item], run.feature_version): [item] for item in members}
+    refs = replan(run, ref, ({ref.id: rest} if rest else {}) | own)
+    return [part for part in refs if part.id in own]

@@ -1,4 +1,4 @@
-"""Whom the lake remembers, as a run's encoder hears them; and whom a run adds."""
+"""The speaker gallery: known voiceprints in the space of the current encoder, and those that a run founds."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -16,16 +16,22 @@ from models.speaker.linking import Identities, Voiceprint
 from models.speaker.reidentification import match_across_encoders
 
 _KEY = list(UTTERANCE_KEY)
-_SAME_S = 0.05  # under another encoder an utterance is the same where it begins and ends within this
+_MAX_SHIFT_S = 0.05  # of begin and end of the same utterance under another encoder
+_MAX_NAMED = 5
 
 
-def voiceprints(people: pl.DataFrame, extractor: str, anew: Mapping[str, np.ndarray] | None = None) -> list[Voiceprint]:
-    """Every voice in the space of `extractor`, `anew` before the table; a merged one is its survivor's."""
-    rows: dict[str, dict[str, Any]] = {row["speaker_id"]: row for row in people.iter_rows(named=True)}
+def voiceprints(
+    speakers: pl.DataFrame, extractor: str, reencoded: Mapping[str, np.ndarray] | None = None
+) -> list[Voiceprint]:
+    """Return the voices of the table that are in the space of `extractor`, a merged voice under its survivor's id.
+
+    `reencoded` holds centroids by speaker_id that are used before the table's.
+    """
+    rows: dict[str, dict[str, Any]] = {row["speaker_id"]: row for row in speakers.iter_rows(named=True)}
     found = []
     for speaker_id, row in rows.items():
         owner = rows.get(row["merged_into"] or speaker_id)
-        centroid = (anew or {}).get(speaker_id)
+        centroid = (reencoded or {}).get(speaker_id)
         if centroid is None and row["extractor"] == extractor:
             centroid = np.asarray(row["centroid"], np.float32)
         if owner is not None and centroid is not None:
@@ -35,79 +41,88 @@ def voiceprints(people: pl.DataFrame, extractor: str, anew: Mapping[str, np.ndar
 
 @dataclass
 class Gallery:
-    """Grows from date to date. `earlier`: whom only another encoder knows, and whether by name."""
+    """Speakers that utterances are compared with; grows from date to date.
 
-    people: pl.DataFrame  # the table
+    `previous_space` holds the speakers whose centroid only another encoder made, and whether they are enrolled.
+    """
+
+    speakers: pl.DataFrame  # the published table
     voiceprints: list[Voiceprint]
-    earlier: dict[str, bool]
-    anew: dict[str, np.ndarray]  # centroids for rows of the table
+    previous_space: dict[str, bool]
+    reencoded: dict[str, np.ndarray]  # new centroids for rows of the table
     founded: dict[str, np.ndarray] = field(default_factory=dict)
-    n_carried: int = 0
-    heard_as_s: dict[tuple[str, str], float] = field(default_factory=dict)  # (earlier, now): seconds
+    n_reidentified: int = 0
+    matched_s: dict[tuple[str, str], float] = field(default_factory=dict)  # seconds by (previous id, id)
 
     @classmethod
-    def of(cls, lake: Lake, extractor: str, anew: dict[str, np.ndarray]) -> "Gallery":
-        people = lake.frame("speakers", SPEAKERS).collect()
-        prints = voiceprints(people, extractor, anew)
-        here = {voice.speaker_id for voice in prints}
-        rows = people.filter(pl.col("kind") != "merged").select("speaker_id", "kind").iter_rows()
-        return cls(people, prints, {name: kind == "enrolled" for name, kind in rows if name not in here}, dict(anew))
+    def from_lake(cls, lake: Lake, extractor: str, reencoded: dict[str, np.ndarray]) -> "Gallery":
+        speakers = lake.frame("speakers", SPEAKERS).collect()
+        prints = voiceprints(speakers, extractor, reencoded)
+        current = {voice.speaker_id for voice in prints}
+        rows = speakers.filter(pl.col("kind") != "merged").select("speaker_id", "kind").iter_rows()
+        previous = {name: kind == "enrolled" for name, kind in rows if name not in current}
+        return cls(speakers, prints, previous, dict(reencoded))
 
-    def published_as(self, lake: Lake, date: dt.date, heard: pl.DataFrame) -> list[str | None]:
-        """Who each of a date's utterances was, where one of the `earlier` was heard in it."""
-        if not self.earlier:
-            return [None] * len(heard)
-        before = (
+    def previous_ids(self, lake: Lake, date: dt.date, utterances: pl.DataFrame) -> list[str | None]:
+        """Return the published speaker_id of each of a date's utterances, where it is in `previous_space`."""
+        if not self.previous_space:
+            return [None] * len(utterances)
+        published = (
             lake.frame("utterances", tables.utterances_schema(()))
             .filter(pl.col("date") == date)
-            .join(pl.LazyFrame({"speaker_id": list(self.earlier)}), on="speaker_id", how="semi")
-            .join(heard.lazy().select(_KEY), on=_KEY, how="semi")
-            .select(*_KEY, "speaker_id", was_start_s="start_s", was_end_s="end_s")
+            .join(pl.LazyFrame({"speaker_id": list(self.previous_space)}), on="speaker_id", how="semi")
+            .join(utterances.lazy().select(_KEY), on=_KEY, how="semi")
+            .select(*_KEY, "speaker_id", published_start_s="start_s", published_end_s="end_s")
             .collect()
         )
-        times = [(pl.col(name) - pl.col(f"was_{name}")).abs() < _SAME_S for name in ("start_s", "end_s")]
-        same = heard.join(before, on=_KEY, how="left", maintain_order="left")
-        return same.select(pl.when(*times).then("speaker_id")).to_series().to_list()
+        is_same = [(pl.col(name) - pl.col(f"published_{name}")).abs() < _MAX_SHIFT_S for name in ("start_s", "end_s")]
+        joined = utterances.join(published, on=_KEY, how="left", maintain_order="left")
+        return joined.select(pl.when(*is_same).then("speaker_id")).to_series().to_list()
 
-    def learn(self, answer: Identities, before: list[str | None], seconds: np.ndarray) -> Identities:
-        """Remembers who was founded, under the name of an earlier speaker where it is that one's voice."""
-        answer = match_across_encoders(answer, before, seconds, self.earlier)
-        self.voiceprints += answer.founded
-        for voice in answer.founded:
-            if voice.speaker_id in self.earlier:
-                self.anew[voice.speaker_id] = voice.centroid
-                self.n_carried += 1
-                del self.earlier[voice.speaker_id]
+    def add(self, identities: Identities, previous_ids: list[str | None], seconds: np.ndarray) -> Identities:
+        """Add the founded speakers, under their previous id where they are in `previous_space`. Returns the new ids."""
+        identities = match_across_encoders(identities, previous_ids, seconds, self.previous_space)
+        self.voiceprints += identities.founded
+        for voice in identities.founded:
+            if voice.speaker_id in self.previous_space:
+                self.reencoded[voice.speaker_id] = voice.centroid
+                self.n_reidentified += 1
+                del self.previous_space[voice.speaker_id]
             else:
                 self.founded[voice.speaker_id] = voice.centroid
-        for now, then, length in zip(answer.speaker_ids, before, seconds, strict=True):
-            if then is not None:
-                self.heard_as_s[then, now] = self.heard_as_s.get((then, now), 0.0) + float(length)
-        return answer
+        for speaker_id, previous_id, length in zip(identities.speaker_ids, previous_ids, seconds, strict=True):
+            if previous_id is not None:
+                pair = previous_id, speaker_id
+                self.matched_s[pair] = self.matched_s.get(pair, 0.0) + float(length)
+        return identities
 
-    def table(self) -> pa.Table:
-        """speaker_id and centroid of all that is new."""
-        rows = [{"speaker_id": name, "centroid": row.tolist()} for name, row in {**self.anew, **self.founded}.items()]
+    def new_centroids(self) -> pa.Table:
+        """Return speaker_id and centroid of the speakers that are re-encoded or founded."""
+        rows = [
+            {"speaker_id": name, "centroid": centroid.tolist()}
+            for name, centroid in {**self.reencoded, **self.founded}.items()
+        ]
         return pa.Table.from_pylist(rows, schema=pa.schema([SPEAKERS.field("speaker_id"), SPEAKERS.field("centroid")]))
 
-    def left_behind(self) -> list[str]:
-        """What to tell of those with a name whom this encoder does not know."""
-        names = dict(self.people.select("speaker_id", "name").iter_rows())
-        told, unheard = [], []
-        for earlier in sorted(name for name, known in self.earlier.items() if known):
-            heard = {now: length for (then, now), length in self.heard_as_s.items() if then == earlier}
-            if heard:
-                now = max(heard, key=lambda name: (heard[name], name))
-                told.append(
-                    f"{names[earlier]} is mostly heard as {now} under this encoder: if that is right, "
-                    f"`undertone speakers merge {earlier} {now}` makes the two one"
+    def unmatched(self) -> list[str]:
+        """Return notes about the enrolled speakers that this encoder does not recognise."""
+        names = dict(self.speakers.select("speaker_id", "name").iter_rows())
+        notes, unheard = [], []
+        for previous_id in sorted(name for name, is_enrolled in self.previous_space.items() if is_enrolled):
+            seconds = {now: length for (previous, now), length in self.matched_s.items() if previous == previous_id}
+            if seconds:
+                closest = max(seconds, key=lambda name: (seconds[name], name))
+                notes.append(
+                    f"{names[previous_id]} is mostly heard as {closest} under this encoder: if that is right, "
+                    f"`undertone speakers merge {previous_id} {closest}` makes the two one"
                 )
             else:
-                unheard.append(names[earlier])
+                unheard.append(names[previous_id])
         if unheard:
-            told.append(
+            more = ", …" if len(unheard) > _MAX_NAMED else ""
+            notes.append(
                 f"{len(unheard)} known voice(s) are in the space of another encoder and not recognised: "
-                f"{', '.join(unheard[:5])}{', …' if len(unheard) > 5 else ''}; `undertone enroll` again, or a backfill "
+                f"{', '.join(unheard[:_MAX_NAMED])}{more}; `undertone enroll` again, or a backfill "
                 "over nights on which they spoke, brings them over"
             )
-        return told
+        return notes

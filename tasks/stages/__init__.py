@@ -1,1 +1,1 @@
-"""Prefect tasks, a module a stage; the only room of tasks that knows Prefect."""
+"""Prefect tasks, a module a stage; the only subpackage of tasks that imports Prefect."""

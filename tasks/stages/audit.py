@@ -1,4 +1,4 @@
-"""Stage 7: nothing is published that broke a contract."""
+"""Stage 7: the audit of staged tables; nothing that breaks a contract is published."""
 
 import polars as pl
 
@@ -13,8 +13,8 @@ from tasks.staging.pending import PendingRecordings
 
 
 @stage
-def audit(run: Run, waiting: PendingRecordings, n_uncounted: int) -> Verdict:
-    """Checks every staged table and writes the verdict and the Data Docs to `validation/run=…/`.
+def audit(run: Run, pending: PendingRecordings, n_uncounted: int) -> Verdict:
+    """Check every staged table and write the verdict and the Data Docs to `validation/run=…/`.
 
     `n_uncounted` are planned objects that no worker has counted.
     """
@@ -22,7 +22,7 @@ def audit(run: Run, waiting: PendingRecordings, n_uncounted: int) -> Verdict:
     frames = {name: frame.to_pandas() for name, frame in tables.items() if name not in TABLES_WITHOUT_SUITE}
     frames["recordings"] = with_unexplained(tables["recordings"]).to_pandas()
     frames["utterances"] = with_recording_lengths(run, tables["utterances"]).to_pandas()
-    frames["run"] = pl.DataFrame([reconcile(run, waiting, n_uncounted, tables)]).to_pandas()
+    frames["run"] = pl.DataFrame([reconcile(run, pending, n_uncounted, tables)]).to_pandas()
     verdict = validate(frames, run.classes, run_id=run.id)
     for path, content in verdict.docs.items():
         run.lake.write(f"{run.validation}/docs/{path}", content)
@@ -36,5 +36,5 @@ def audit(run: Run, waiting: PendingRecordings, n_uncounted: int) -> Verdict:
 
 
 def docs_uri(run: Run) -> str:
-    """Where a person opens the Data Docs."""
+    """Return the address of the Data Docs' start page."""
     return run.lake.uri_of(run.validation, "docs", "index.html")

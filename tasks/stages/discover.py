@@ -1,4 +1,4 @@
-"""Stage 1: what is in the corpus that the feature store does not hold yet?"""
+"""Stage 1: objects of the corpus that the feature store does not hold yet."""
 
 import datetime as dt
 from collections.abc import Iterator
@@ -20,30 +20,30 @@ from tasks.staging.unread_objects import select_unread
 
 @stage
 def discover(run: Run) -> Discovery:
-    """Lists the corpus, leaves out what the store holds (same URI and etag), and writes down the rest by date.
+    """List the corpus, leave out what the store holds (same URI and etag), and write the rest to staging by date.
 
-    In memory are the history of one date and a part of what was listed for it, never the window. A forced run does the
-    last attempt over, in its place: it adds none.
+    In memory are the history of one date and a part of its listing, never the whole window. A forced run replaces the
+    last attempt: it adds none.
     """
     if run.corpus is None:
         raise UsageError("this run was opened without a corpus: it can score stored features, and read no audio")
     ahead = reads_ahead_of_clock(run.lake, dt.datetime.now(dt.UTC))
     writer, n_listed, n_known = FoundWriter(run), 0, 0
-    for date, parts in listed(run, run.corpus):
+    for date, parts in list_by_date(run, run.corpus):
         history = store_history.history(run.lake, run.feature_version, date)
         for part in parts:
-            fresh = select_unread(part, history, ahead, force=run.force)
-            writer.write(date, fresh)
+            unread = select_unread(part, history, ahead, force=run.force)
+            writer.write(date, unread)
             n_listed += part.height
-            n_known += part.height - fresh.height
+            n_known += part.height - unread.height
     return Discovery(n_listed, n_known, writer.parts, writer.n_bytes, run.dates)
 
 
-def listed(run: Run, corpus: Corpus) -> Iterator[tuple[dt.date, Iterator[pl.DataFrame]]]:
-    """Every date's objects, in parts; where pages are of many dates, or a date is large, they wait in staging."""
-    spool, in_turn = DateSpool(run.lake, paths.listed(run.id)), is_grouped_by_date(corpus, run.dates)
+def list_by_date(run: Run, corpus: Corpus) -> Iterator[tuple[dt.date, Iterator[pl.DataFrame]]]:
+    """Yield every date's objects, in parts; where pages mix dates, or a date is large, they wait in staging."""
+    spool, is_ordered = DateSpool(run.lake, paths.listed(run.id)), is_grouped_by_date(corpus, run.dates)
     for page in list_pages(corpus, run.dates):
-        if in_turn and spool.dates not in ([], [page["date"][0]]):
+        if is_ordered and spool.dates not in ([], [page["date"][0]]):
             yield from spool.take_all()
         spool.add(page)
     yield from spool.take_all()

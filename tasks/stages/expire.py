@@ -1,4 +1,4 @@
-"""Retention by age: stagings of runs that came to nothing, reports that nobody opens, features that nobody needs."""
+"""Retention by age: staging folders of failed runs, validation reports, and unused feature versions."""
 
 import datetime as dt
 import time
@@ -12,35 +12,35 @@ from tasks.staging.expiry import remove_folders, report_folders, start_time
 
 @stage
 def expire_stagings(lake: Lake, now: dt.datetime, *, older_than_days: int, dry_run: bool) -> MaintenanceReport:
-    """Removes what failed, stopped and dead runs left. Who lives writes there; who is audited waits to be published."""
+    """Remove what failed, stopped and dead runs left. Live runs write there; audited ones wait to be published."""
     started, cutoff = time.perf_counter(), now - dt.timedelta(days=older_than_days)
-    gone: dict[str, FileStats] = {}
+    expired: dict[str, FileStats] = {}
     for run_id in paths.run_ids(lake):
         files = files_below(lake, folder := paths.folder(run_id))
         if paths.ready(run_id) not in files and last_change(files) < cutoff:
-            gone[folder] = files
-    return remove_folders(lake, "staging", gone, older_than_days, started, dry_run=dry_run)
+            expired[folder] = files
+    return remove_folders(lake, "staging", expired, older_than_days, started, dry_run=dry_run)
 
 
 @stage
 def expire_reports(lake: Lake, now: dt.datetime, *, older_than_days: int, dry_run: bool) -> MaintenanceReport:
-    """Removes old validation results and Data Docs; the ledger keeps each run's verdict."""
+    """Remove old validation results and Data Docs; the ledger keeps each run's verdict."""
     started, cutoff = time.perf_counter(), now - dt.timedelta(days=older_than_days)
-    gone: dict[str, FileStats] = {}
+    expired: dict[str, FileStats] = {}
     for folder in report_folders(lake):
         if start_time(folder) >= cutoff:
-            continue  # by its name: a listing saved
+            continue  # by its name, which saves a listing
         files = files_below(lake, folder)
         if last_change(files) < cutoff:
-            gone[folder] = files
-    return remove_folders(lake, "validation", gone, older_than_days, started, dry_run=dry_run)
+            expired[folder] = files
+    return remove_folders(lake, "validation", expired, older_than_days, started, dry_run=dry_run)
 
 
 @stage
 def expire_versions(
     lake: Lake, now: dt.datetime, versions: list[str], *, older_than_days: int, drop: bool
 ) -> list[MaintenanceReport]:
-    """Lists feature versions that nothing needs, unless they are new; takes them away only where it is told to.
+    """Report unused feature versions; remove those that are not new where `drop` is set.
 
     `recordings` goes first: without it a version holds no finished shard, whenever the removal dies.
     """
@@ -54,11 +54,8 @@ def expire_versions(
         for folder in folders:
             for date in lake.names(folder):
                 files = files_below(lake, f"{folder}/{date}")
-                n_files, size, changed = (
-                    n_files + len(files),
-                    size + total_bytes(files),
-                    max(changed, last_change(files)),
-                )
+                n_files, size = n_files + len(files), size + total_bytes(files)
+                changed = max(changed, last_change(files))
         is_new = changed >= cutoff
         if drop and not is_new:
             for folder in folders:

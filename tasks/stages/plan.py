@@ -1,4 +1,4 @@
-"""Stage 2: shards by audio bytes, named by what they hold."""
+"""Stage 2: shards of similar size in audio bytes, named by a digest of their members."""
 
 import datetime as dt
 
@@ -17,7 +17,7 @@ from tasks.staging.found_objects import Discovery, read_found
 
 @stage
 def plan(run: Run, found: Discovery, *, n_workers: int) -> list[ShardRef]:
-    """Packs what was found, date by date, and writes the shards down. What was done before is never packed again.
+    """Pack the discovered objects into shards, date by date, and write their plans; shards done before stay.
 
     In memory are a part of one date's objects, and 200 bytes a shard.
     """
@@ -36,15 +36,15 @@ def plan(run: Run, found: Discovery, *, n_workers: int) -> list[ShardRef]:
 
 
 def _split_complete_shards(run: Run, date: dt.date, objects: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """A forced run writes a shard again in place if all its members are still there; the rest is packed anew.
+    """Split off the objects of shards whose members are all still there: a forced run writes these again in place.
 
-    Returns the objects of such shards, with `shard`, and the others.
+    Returns their objects, with `shard`, and the others, which are packed again.
     """
-    home = history.shard_members(run.lake, run.feature_version, date)
-    gone = home.join(objects, on=OBJECT_KEY, how="anti").select("shard").unique()
-    whole = home.join(gone, on="shard", how="anti")
-    return objects.join(whole, on=OBJECT_KEY, how="inner").sort("shard", *OBJECT_KEY), objects.join(
-        whole, on=OBJECT_KEY, how="anti"
+    members = history.shard_members(run.lake, run.feature_version, date)
+    incomplete = members.join(objects, on=OBJECT_KEY, how="anti").select("shard").unique()
+    complete = members.join(incomplete, on="shard", how="anti")
+    return objects.join(complete, on=OBJECT_KEY, how="inner").sort("shard", *OBJECT_KEY), objects.join(
+        complete, on=OBJECT_KEY, how="anti"
     )
 
 

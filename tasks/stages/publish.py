@@ -1,6 +1,6 @@
-"""Stage 8: staged tables into Delta, one commit a table, the run's id in each, the ledger and the pointer last.
+"""Stage 8: publication of the staged tables in Delta, one commit a table, the ledger and the pointer last.
 
-What was audited leaves `ready.json`; a run that died between two tables' commits is rolled forward by the next.
+An audited run leaves `ready.json`; one that died between two tables' commits is rolled forward by the next.
 """
 
 from data_contracts.lake import Lake
@@ -14,9 +14,9 @@ from tasks.stages.stage import stage
 
 @stage
 def publish(run: Run, ledger: Ledger, base: dict[str, int], *, is_last: bool) -> None:
-    """Publishes what was staged and audited. Raises PublishConflict where another run came first: stage again.
+    """Publish the staged and audited tables. Raises PublishConflict where another run came first: stage again.
 
-    The ledger's row says that the run is done where this is the last of it.
+    The ledger's row says that the run is done where this is its last batch.
     """
     with publish_lock(run.lake, run.id) as held:
         roll_forward_dead_runs(held, except_run=run.id)
@@ -27,7 +27,7 @@ def publish(run: Run, ledger: Ledger, base: dict[str, int], *, is_last: bool) ->
 
 @stage
 def finish(lake: Lake, ledger: Ledger) -> None:
-    """The ledger's row of a run that has nothing (more) to publish."""
+    """Publish the ledger's row of a run that has nothing (more) to publish."""
     with publish_lock(lake, ledger.run_id) as held:
         roll_forward_dead_runs(held)
         write_ledger(held, ledger, is_last=True, since=None)
@@ -35,7 +35,7 @@ def finish(lake: Lake, ledger: Ledger) -> None:
 
 @stage
 def roll_forward(lake: Lake) -> list[str]:
-    """Publishes what runs that died had audited and begun to publish. Returns their ids."""
+    """Finish the publications that dead runs had begun. Returns their ids."""
     if not half_published_runs(lake):
         return []
     with publish_lock(lake, "roll-forward") as held:

@@ -1,4 +1,4 @@
-"""Before stage 4, under another encoder: enrolled voices are heard again, in the recordings of their enrolment."""
+"""Re-enrollment before stage 4, under another encoder: enrolled voices are embedded again from their recordings."""
 
 from dataclasses import dataclass, field
 
@@ -15,7 +15,7 @@ from tasks.stages.stage import stage_named
 
 @dataclass(frozen=True)
 class Reenrollment:
-    """How many enrolled voices are known under this encoder too now, and what to tell of those that are not."""
+    """The number of voices that were enrolled again, and notes about those that could not be."""
 
     n: int
     failed: list[str] = field(default_factory=list)
@@ -23,22 +23,23 @@ class Reenrollment:
 
 @stage_named("reenrol")
 def reenroll(run: Run) -> Reenrollment:
-    """Writes `reenrolled.parquet`: nobody where the run reads no audio, or has published them. A source that is gone
-    stops nothing.
+    """Write `reenrolled.parquet`; empty where the run reads no audio, or published them with an earlier batch.
+
+    A source that cannot be read is noted and stops nothing.
     """
-    people = run.lake.frame("speakers", SPEAKERS).collect()
-    foreign = pl.col("extractor") != run.speaker.metadata["extractor_digest"]
-    waiting = people.filter(foreign, pl.col("sources").list.len() > 0).sort("speaker_id")
+    speakers = run.lake.frame("speakers", SPEAKERS).collect()
+    is_foreign = pl.col("extractor") != run.speaker.metadata["extractor_digest"]
+    outdated = speakers.filter(is_foreign, pl.col("sources").list.len() > 0).sort("speaker_id")
     voices, failed = [], []
-    for row in waiting.iter_rows(named=True) if run.corpus is not None and not run.batch else ():
+    for row in outdated.iter_rows(named=True) if run.corpus is not None and not run.batch else ():
         try:
-            heard = embed_recordings(row["sources"], run.speaker, run.config, retry_policy=run.resources.retry_policy)
+            voice = embed_recordings(row["sources"], run.speaker, run.config, retry_policy=run.resources.retry_policy)
         except TransientError:
             raise
         except UndertoneError as error:
             failed.append(f"{row['name']} was enrolled under another encoder and is not heard again: {error}")
             continue
-        voices.append({"speaker_id": row["speaker_id"], "centroid": heard.centroid.tolist()})
+        voices.append({"speaker_id": row["speaker_id"], "centroid": voice.centroid.tolist()})
     columns = pa.schema([SPEAKERS.field("speaker_id"), SPEAKERS.field("centroid")])
     run.lake.write_parquet(paths.reenrolled(run.id), pa.Table.from_pylist(voices, schema=columns))
     return Reenrollment(len(voices), failed)

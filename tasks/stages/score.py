@@ -1,8 +1,8 @@
-"""Stage 5: the emotion model over the stored features, adapted to the speakers of stage 4; the audio is not touched.
+"""Stage 5: emotion scores from stored features, adapted to the speakers of stage 4; no audio is read.
 
-A date is a corpus of its own: what its utterances have in common, and what each of its speakers has, is found from all
+A date is a corpus of its own: the offsets common to its utterances, and those of each speaker, are estimated from all
 of the date's stored features in a few passes over its shards, of which only sums by speaker come back. So a nightly run
-and a backfill say the same of a date, and what comes late is adapted with those who were there before.
+and a backfill agree about a date, and late recordings are adapted together with those that were there before.
 """
 
 import datetime as dt
@@ -24,32 +24,32 @@ Shards = Mapping[dt.date, Sequence[str]]
 
 
 @stage
-def score(run: Run, waiting: PendingRecordings, client: Any) -> int:
-    """Scores every utterance that waits, a future a shard and pass. Returns how many."""
+def score(run: Run, pending: PendingRecordings, client: Any) -> int:
+    """Score every pending utterance, a future a shard and pass. Returns their number."""
     check_features(run.emotion, run.config, extractor=run.speaker.metadata.get("extractor_digest"))
-    everybody = {date: utterance_features.write_index(run, date) for date in waiting.shards}
+    all_shards = {date: utterance_features.write_index(run, date) for date in pending.shards}
     if uses_speaker_adaptation(run):
-        _adapt(run, everybody, client)
-    return sum(_map_shards(waiting.shards, score_one, run, client))
+        _adapt(run, all_shards, client)
+    return sum(_map_shards(pending.shards, score_one, run, client))
 
 
 def _adapt(run: Run, shards: Shards, client: Any) -> None:
-    """Finds the offsets of each date and of its speakers, and writes them down where workers find them."""
+    """Estimate the offsets of each date and of its speakers, and write them to staging for the workers."""
     prior = serving.emotion_model(run.emotion, run.lake.retry_policy).prior
     _map_shards(shards, sum_features, run, client)
-    sums = {date: adaptation.read_sums(run, date, own) for date, own in shards.items()}
-    for date, of in sums.items():
-        corpus = speaker_adaptation.corpus_offset(of, prior)
-        adaptation.write_offsets(run, date, of.speakers, corpus.expand(len(of.speakers), -1))
+    sums = {date: adaptation.read_sums(run, date, names) for date, names in shards.items()}
+    for date, own in sums.items():
+        corpus = speaker_adaptation.corpus_offset(own, prior)
+        adaptation.write_offsets(run, date, own.speakers, corpus.expand(len(own.speakers), -1))
     for _ in range(speaker_adaptation.ROUNDS):
         _map_shards(shards, sum_posteriors, run, client)
-        for date, of in sums.items():
-            believed = adaptation.read_sums(run, date, shards[date])
-            own = speaker_adaptation.speaker_offsets(replace(of, posteriors=believed.posteriors), prior)
-            adaptation.write_offsets(run, date, of.speakers, own)
+        for date, own in sums.items():
+            posteriors = adaptation.read_sums(run, date, shards[date]).posteriors
+            offsets = speaker_adaptation.speaker_offsets(replace(own, posteriors=posteriors), prior)
+            adaptation.write_offsets(run, date, own.speakers, offsets)
 
 
 def _map_shards(shards: Shards, function: Callable[[Run, dt.date, str], int], run: Run, client: Any) -> list[int]:
-    """A pass over all dates together: each is a round trip to the workers."""
-    items = ((run.for_workers(), date, shard) for date, own in shards.items() for shard in own)
+    """Run one pass over all dates together: each pass is a round trip to the workers."""
+    items = ((run.for_workers(), date, shard) for date, names in shards.items() for shard in names)
     return list(map_on_cluster(client, function, items, tries=run.shard_tries))

@@ -1,1 +1,1 @@
-"""Staging files that stages hand to each other; `paths` names them all."""
+"""Staging files that stages hand to each other; `tasks.run.staging_paths` names them all."""

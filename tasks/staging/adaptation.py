@@ -1,4 +1,4 @@
-"""Sums and offsets by speaker on their way between the workers and the stage: through the lake, never the scheduler."""
+"""Files of the speaker adaptation: sums and offsets by speaker, handed over through the lake, not the scheduler."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -16,16 +16,16 @@ _COLUMNS = ("weight", "features", "posteriors")
 
 
 def write_sums(run: Run, date: dt.date, shard: str, sums: Sums) -> int:
-    """A shard's sums, in place of those of the pass before. Returns of how many speakers they are."""
+    """Write a shard's sums in place of those of the pass before. Returns the number of speakers."""
     columns = {name: getattr(sums, name) for name in _COLUMNS}
-    given = {name: values.numpy() for name, values in columns.items() if values.numel()}
-    table = pl.DataFrame({"speaker_id": list(sums.speakers), **given})
+    non_empty = {name: values.numpy() for name, values in columns.items() if values.numel()}
+    table = pl.DataFrame({"speaker_id": list(sums.speakers), **non_empty})
     run.lake.write_parquet(paths.speaker_sums(run.id, date, shard), table.to_arrow())
     return len(table)
 
 
 def read_sums(run: Run, date: dt.date, shards: Sequence[str]) -> Sums:
-    """The sums of all shards, in the order of their names."""
+    """Return the sums of all shards, merged in the order of their names."""
     parts = []
     for shard in sorted(shards):
         table = pl.DataFrame(run.lake.read_parquet(paths.speaker_sums(run.id, date, shard)))
@@ -40,13 +40,13 @@ def read_sums(run: Run, date: dt.date, shards: Sequence[str]) -> Sums:
 
 
 def write_offsets(run: Run, date: dt.date, speakers: Sequence[str], offsets: Tensor) -> None:
-    """(n_speakers, n_features) what to take from each speaker's utterances."""
+    """Write (n_speakers, n_features) offsets to subtract from each speaker's utterances."""
     table = pl.DataFrame({"speaker_id": list(speakers), "offset": np.ascontiguousarray(offsets.float().numpy())})
     run.lake.write_parquet(paths.speaker_offsets(run.id, date), table.to_arrow())
 
 
 def read_offsets(run: Run, date: dt.date, rows: pl.DataFrame) -> Tensor:
-    """(n, n_features) what to take from each row, by its `speaker_id`."""
-    known = pl.DataFrame(run.lake.read_parquet(paths.speaker_offsets(run.id, date)))
-    own = rows.select("speaker_id").join(known, on="speaker_id", how="left", maintain_order="left")["offset"]
+    """Return (n, n_features) offsets to subtract from each row, by its `speaker_id`."""
+    offsets = pl.DataFrame(run.lake.read_parquet(paths.speaker_offsets(run.id, date)))
+    own = rows.select("speaker_id").join(offsets, on="speaker_id", how="left", maintain_order="left")["offset"]
     return torch.from_numpy(np.array(own.to_numpy(), np.float32))

@@ -1,4 +1,4 @@
-"""Folders of runs by age, their removal, and feature versions that no published row is made of."""
+"""Ages of run folders and their removal, and feature versions without a published row."""
 
 import datetime as dt
 import time
@@ -11,21 +11,21 @@ from tasks.maintenance_report import FileStats, MaintenanceReport, total_bytes
 
 
 def unpublished_versions(lake: Lake) -> list[str]:
-    """Feature versions in the store of which no published row is made."""
+    """Return the feature versions in the store that no published row has."""
     published = set()
     for table, schema in (("recordings", RECORDINGS), ("utterances", tables.utterances_schema(()))):
         published |= set(lake.frame(table, schema).select("feature_version").unique().collect()["feature_version"])
-    held = {version for feature_set in lake.names("features") for version in shard_files.versions(lake, feature_set)}
-    return sorted(held - published)
+    stored = {version for feature_set in lake.names("features") for version in shard_files.versions(lake, feature_set)}
+    return sorted(stored - published)
 
 
 def report_folders(lake: Lake) -> list[str]:
-    """The folders of runs below `validation/`."""
+    """Return the folders of runs below `validation/`."""
     return [f"validation/{name}" for name in lake.names("validation") if name.startswith("run=")]
 
 
 def start_time(folder: str) -> dt.datetime:
-    """When a run began, by its id; long ago where the id does not say.
+    """Return the start of a run from its id; `datetime.min` where the id has none.
 
     >>> start_time("validation/run=20261122T030000Z-0a1b2c").isoformat()
     '2026-11-22T03:00:00+00:00'
@@ -38,14 +38,14 @@ def start_time(folder: str) -> dt.datetime:
 
 
 def remove_folders(
-    lake: Lake, what: str, gone: dict[str, FileStats], older_than_days: int, started: float, *, dry_run: bool
+    lake: Lake, what: str, expired: dict[str, FileStats], older_than_days: int, started: float, *, dry_run: bool
 ) -> MaintenanceReport:
-    """Removes the folders in `gone`, unless it is a dry run, and tells how much that is."""
+    """Remove the `expired` folders, unless it is a dry run, and report their size."""
     if not dry_run:
-        for folder in gone:
+        for folder in expired:
             lake.remove(folder)
-    words = f"{len(gone)} run(s) older than {older_than_days} days {'would be ' if dry_run else ''}removed"
-    did = words if gone else f"nothing older than {older_than_days} days"
-    n_files, size = sum(map(len, gone.values())), sum(map(total_bytes, gone.values()))
+    words = f"{len(expired)} run(s) older than {older_than_days} days {'would be ' if dry_run else ''}removed"
+    did = words if expired else f"nothing older than {older_than_days} days"
+    n_files, size = sum(map(len, expired.values())), sum(map(total_bytes, expired.values()))
     kept = (n_files, size) if dry_run else (0, 0)
     return MaintenanceReport(what, did, n_files, kept[0], size, kept[1], time.perf_counter() - started)

@@ -1,4 +1,4 @@
-"""Objects that are to be read, as discovery writes them down by date and planning reads them."""
+"""Staging files of the objects to read: discovery writes them by date, planning reads them."""
 
 import datetime as dt
 from collections.abc import Iterator
@@ -14,10 +14,10 @@ from tasks.run.context import Run
 
 @dataclass(frozen=True)
 class Discovery:
-    """How many objects were listed, how many of them need no reading, and the dates of the others.
+    """Counts of listed and of known objects, and the staging files of those to read.
 
-    `parts` says how many files a date's are written down in; `window` are the dates that the run is for, None for all;
-    `left_alone` counts, by their reason, the rejects that failed too often to be tried again.
+    `parts` is the number of files of each date; `window` are the run's dates, None for all; `left_alone` counts, by
+    reason, the rejects that failed too often to be tried again.
     """
 
     n_listed: int
@@ -33,7 +33,7 @@ class Discovery:
 
 
 class FoundWriter:
-    """Writes down what is to be read, by date, a content once; counts the files and the bytes."""
+    """Write the objects to read by date, a content once; count files and bytes."""
 
     def __init__(self, run: Run) -> None:
         self._run = run

@@ -1,4 +1,4 @@
-"""Recordings that wait: in the store, and not yet in the tables as they are."""
+"""Pending recordings: in the feature store, and not yet in the tables in their present form."""
 
 import datetime as dt
 from dataclasses import dataclass, field
@@ -13,26 +13,26 @@ from tasks.run.context import Run
 
 @dataclass(frozen=True)
 class PendingRecordings:
-    """How many recordings wait, the shards by date that hold their features, and the tables as they stood.
+    """The number of pending recordings, the shards of their features by date, and the versions of the tables.
 
-    `dates` are those that were looked at, `rest` those that were not yet.
+    `dates` were examined, `rest` were not yet.
     """
 
     n_recordings: int
     shards: dict[dt.date, list[str]]
-    base: dict[str, int]
+    base: dict[str, int]  # versions when the tables were read
     dates: tuple[dt.date, ...] = ()
     rest: tuple[dt.date, ...] = field(default=())
 
 
 def dates_in_store(run: Run) -> tuple[dt.date, ...]:
-    """The dates of the run's window of which the store holds anything, in their order."""
+    """Return the dates of the run's window that the store holds features of, sorted."""
     found = shard_files.dates(run.lake, run.feature_version)
     return tuple(found if run.dates is None else sorted(set(run.dates) & set(found)))
 
 
 def take_dates(run: Run, rest: list[dt.date]) -> pl.DataFrame:
-    """What was read last under each name on the first of these dates, which are taken off."""
+    """Pop the first dates off `rest`, as many as fill a batch, and return the last read of each URI on them."""
     frames = [history.recordings(run.lake, run.feature_version, rest.pop(0)).collect()]
     while rest and sum(map(len, frames)) < run.batch_recordings:
         following = history.recordings(run.lake, run.feature_version, rest[0]).collect()
@@ -44,23 +44,26 @@ def take_dates(run: Run, rest: list[dt.date]) -> pl.DataFrame:
 
 
 def shards_by_date(pending: pl.DataFrame) -> dict[dt.date, list[str]]:
-    """The shards that hold the features of counted recordings."""
+    """Return the shards that hold the features of counted recordings."""
     counted = pending.filter("counted").select("date", "shard").unique().sort("date", "shard")
     return {date: group["shard"].to_list() for (date,), group in counted.group_by("date", maintain_order=True)}
 
 
 def read_pending(run: Run) -> pl.DataFrame:
-    """The rows that `select` wrote."""
+    """Return the rows that `select` wrote."""
     return pl.DataFrame(run.lake.read_parquet(paths.pending(run.id)))
 
 
-def unpublished(run: Run, current: pl.DataFrame, published: pl.DataFrame) -> pl.DataFrame:
-    """Leaves out what is published as it is, contents older than the published, and failed reads of what is shown."""
-    shown = published.select("uri", shown_etag="etag", shown_read_at="read_at", shown_status="status")
-    outdated = (pl.col("shown_etag") != pl.col("etag")) & (pl.col("shown_read_at") > pl.col("read_at"))
-    failed = (pl.col("shown_status") == "ok") & pl.col("reason").is_in([str(reason) for reason in RETRYABLE])
-    current = current.join(shown, on="uri", how="left").filter(~outdated.fill_null(False), ~failed.fill_null(False))
-    current = current.drop("shown_etag", "shown_read_at", "shown_status")
+def drop_published(run: Run, current: pl.DataFrame, published: pl.DataFrame) -> pl.DataFrame:
+    """Drop what is published as it is, contents older than the published, and transient failures of usable ones."""
+    columns = {f"published_{name}": name for name in ("etag", "read_at", "status")}
+    is_outdated = (pl.col("published_etag") != pl.col("etag")) & (pl.col("published_read_at") > pl.col("read_at"))
+    is_failed = (pl.col("published_status") == "ok") & pl.col("reason").is_in([str(reason) for reason in RETRYABLE])
+    current = (
+        current.join(published.select("uri", **columns), on="uri", how="left")
+        .filter(~is_outdated.fill_null(False), ~is_failed.fill_null(False))
+        .drop(*columns)
+    )
     if run.force:
         return current
     labels = {"feature_version": run.feature_version}
@@ -71,7 +74,7 @@ def unpublished(run: Run, current: pl.DataFrame, published: pl.DataFrame) -> pl.
 
 
 def with_counted(pending: pl.DataFrame, related: pl.DataFrame) -> pl.DataFrame:
-    """`counted`: true for the one name of a recording under which its utterances are kept."""
+    """Add `counted`: true for the one URI of a recording under which its utterances are kept."""
     usable = pending.filter(pl.col("status") == "ok").select("recording_id", "date", "uri")
     elsewhere = (
         related.filter(pl.col("status") == "ok")

@@ -1,4 +1,4 @@
-"""The tables of some dates as they will stand once what is staged is published, with the source of every row."""
+"""Projection of tables on some dates: their rows as they will stand after publication, each with its source."""
 
 import polars as pl
 import pyarrow as pa
@@ -15,18 +15,17 @@ _COLUMNS = (
 
 
 def utterances(
-    lake: Lake, schema: pa.Schema, days: pl.Series, staged: pl.DataFrame, gone: pl.DataFrame
+    lake: Lake, schema: pa.Schema, days: pl.Series, staged: pl.DataFrame, deleted: pl.DataFrame
 ) -> pl.DataFrame:
-    """The published utterances of `days` but those that are staged or `gone`, and the staged."""
+    """Return the staged utterances, and the published ones of `days` that are neither staged nor `deleted`."""
     published = lake.frame("utterances", schema).filter(pl.col("date").is_in(days.implode()))
-    kept = published.join(
-        pl.concat([staged.select(UTTERANCE_KEY), gone.select(UTTERANCE_KEY)]).lazy(), on=UTTERANCE_KEY, how="anti"
-    ).collect()
+    replaced = pl.concat([staged.select(UTTERANCE_KEY), deleted.select(UTTERANCE_KEY)])
+    kept = published.join(replaced.lazy(), on=UTTERANCE_KEY, how="anti").collect()
     return pl.concat([kept, staged], how="diagonal")
 
 
 def recordings(lake: Lake, days: pl.Series, staged: pl.DataFrame, sources: Sources) -> pl.DataFrame:
-    """A few columns of the recordings of `days`; what was published before there were sources gets its source."""
+    """Return a few columns of the recordings of `days`; rows of versions without sources get theirs."""
     published = (
         lake.frame("recordings", tables.RECORDINGS).filter(pl.col("date").is_in(days.implode())).select(_COLUMNS)
     )
@@ -38,31 +37,31 @@ def recordings(lake: Lake, days: pl.Series, staged: pl.DataFrame, sources: Sourc
 
 
 def recordings_with_sources(recordings: pl.DataFrame, sources: Sources) -> pl.DataFrame:
-    """`source` where a row has none yet; needs uri, date and attributes."""
+    """Add `source` where a row has none yet, from uri, date and attributes."""
     rows = recordings.select("uri", "date", "attributes").iter_rows()
-    named = pl.Series("source", [sources.source_of(*row) for row in rows], pl.String)
+    source = pl.Series("source", [sources.source_of(*row) for row in rows], pl.String)
     if "source" not in recordings.columns:
-        return recordings.with_columns(named)
-    return recordings.with_columns(source=pl.col("source").fill_null(named))
+        return recordings.with_columns(source)
+    return recordings.with_columns(source=pl.col("source").fill_null(source))
 
 
 def utterances_with_sources(
     lake: Lake, utterances: pl.DataFrame, recordings: pl.DataFrame, sources: Sources
 ) -> pl.DataFrame:
-    """`utterances` with the `source` of the recording under whose name they are kept: its first on their date.
+    """Add the `source` of the recording under whose URI the utterances are kept: its first on their date.
 
-    Where that name went to another content, of any that has theirs; `recordings` are those of the dates.
+    Where that URI got another content, the source of any recording with theirs; `recordings` are those of the dates.
     """
     usable = recordings.filter(pl.col("status") == "ok").select("recording_id", "date", "uri", "source")
     first = usable.sort("uri").unique(["recording_id", "date"], keep="first")
     found = utterances.join(first.drop("uri"), on=["recording_id", "date"], how="left")
-    astray = found.filter(pl.col("source").is_null()).select("recording_id").unique()
-    if astray.is_empty():
+    without_source = found.filter(pl.col("source").is_null()).select("recording_id").unique()
+    if without_source.is_empty():
         return found
-    elsewhere = pl.concat([usable, _published_elsewhere(lake, astray, sources)]).sort("date", "uri")
-    any_of_them = elsewhere.unique("recording_id", keep="first").select("recording_id", other="source")
+    elsewhere = pl.concat([usable, _published_elsewhere(lake, without_source, sources)]).sort("date", "uri")
+    any_source = elsewhere.unique("recording_id", keep="first").select("recording_id", other="source")
     return (
-        found.join(any_of_them, on="recording_id", how="left")
+        found.join(any_source, on="recording_id", how="left")
         .with_columns(source=pl.coalesce("source", "other", pl.lit(tables.UNKNOWN_SOURCE)))
         .drop("other")
     )

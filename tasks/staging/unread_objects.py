@@ -1,4 +1,4 @@
-"""Comparison of listed objects with the history of the feature store: which of them are still to be read."""
+"""Comparison of listed objects with the history of the feature store, to select those that are unread."""
 
 import polars as pl
 
@@ -9,9 +9,9 @@ from features.corpus.object_frames import OBJECT_KEY
 def select_unread(
     listed: pl.DataFrame, history: pl.DataFrame, ahead: pl.DataFrame, *, force: bool = False
 ) -> pl.DataFrame:
-    """Of a date's listed objects those to read (`rows.SCHEMA`), by `store_history.history` and `published_ahead`.
+    """Return the objects of a date to read (`object_frames.SCHEMA`), by its history and `reads_ahead_of_clock`.
 
-    What failed for a reason that passes is read again until it failed too often; by force, everything is.
+    An object that failed for a transient reason is read again until it failed too often; with `force`, all are read.
     """
     done = pl.lit(False) if force else (pl.col("is_settled") | pl.col("worn_out").is_not_null()).fill_null(False)
     return (
@@ -28,13 +28,14 @@ def select_unread(
 
 
 def join_history(objects: pl.LazyFrame, history: pl.DataFrame) -> pl.LazyFrame:
-    """Objects of a date beside earlier attempts at their contents (`store_history.history`; `tries_before`), and
-    `read_after` brought up to when their URI was read last.
+    """Join objects of a date with earlier attempts at their contents (`history.history`, tries as `tries_before`).
+
+    `read_after` is raised to the last read of their URI.
     """
     last = history.lazy().group_by("uri").agg(read_before=pl.col("read_after").first())
-    told = history.lazy().drop("read_after").rename({"tries": "tries_before"})
+    attempts = history.lazy().drop("read_after").rename({"tries": "tries_before"})
     return (
-        objects.join(told, on=OBJECT_KEY, how="left", maintain_order="left")
+        objects.join(attempts, on=OBJECT_KEY, how="left", maintain_order="left")
         .join(last, on="uri", how="left", maintain_order="left")
         .with_columns(read_after=pl.max_horizontal("read_after", "read_before"))
     )

@@ -1,4 +1,4 @@
-"""Segments, identities and scores of the waiting utterances, joined."""
+"""Rows of `utterances` to stage: segments, identities and scores of the pending utterances, joined."""
 
 import contextlib
 import json
@@ -13,14 +13,14 @@ from tasks.run.context import Run
 from tasks.staging.pending import PendingRecordings, read_pending
 
 
-def utterances_with_scores(run: Run, waiting: PendingRecordings) -> pl.DataFrame:
-    """The rows of `utterances`, in the order of their keys, each with every version that made it."""
+def utterances_with_scores(run: Run, pending: PendingRecordings) -> pl.DataFrame:
+    """Return the rows of `utterances` sorted by key, each with every version that made it."""
     schema = run.utterances
-    if not waiting.shards:
+    if not pending.shards:
         return pl.DataFrame(schema.empty_table())
     counted = read_pending(run).filter("counted")
     parts = []
-    for date, shards in waiting.shards.items():
+    for date, shards in pending.shards.items():
         for shard in shards:
             ids = counted.filter(pl.col("date") == date, pl.col("shard") == shard).select("recording_id")
             segments = pl.DataFrame(shard_files.read(run.lake, "segments", run.feature_version, date, shard))
@@ -46,12 +46,12 @@ def utterances_with_scores(run: Run, waiting: PendingRecordings) -> pl.DataFrame
 
 
 def named_channels(run: Run, recordings: pl.DataFrame) -> pl.DataFrame:
-    """recording_id, channel and channel_name of the channels that have one: as the manifest says, else the settings.
+    """Return recording_id, channel and channel_name of the named channels: by the manifest, else by the settings.
 
-    None in a mix of all channels, nor in a recording of one channel where several are named: who it is is not known.
+    No names in a mix of all channels, nor in a recording of one channel where several are named: it may be any of them.
     """
-    mixed = run.config.audio.channels == "mix"
-    rows = [] if mixed else recordings.select("recording_id", "n_channels", "attributes").iter_rows()
+    is_mixed = run.config.audio.channels == "mix"
+    rows = [] if is_mixed else recordings.select("recording_id", "n_channels", "attributes").iter_rows()
     return pl.DataFrame(
         [
             (recording_id, channel, name)
@@ -65,7 +65,7 @@ def named_channels(run: Run, recordings: pl.DataFrame) -> pl.DataFrame:
 
 
 def _channel_names(run: Run, n_channels: int, attributes: str | None) -> tuple[str, ...]:
-    """What a manifest of before said in other words counts as nothing said."""
+    """Names that an older manifest spells in another form count as none."""
     own: tuple[str, ...] = ()
     if attributes and "channel_names" in attributes:
         with contextlib.suppress(ValueError):
@@ -75,7 +75,7 @@ def _channel_names(run: Run, n_channels: int, attributes: str | None) -> tuple[s
 
 
 def _likeliest_emotion(classes: list[str]) -> pl.Expr:
-    """Null where all scores are, and for a model that tells dimensions only."""
+    """Null where all scores are null, and for a model that predicts dimensions only."""
     if not classes:
         return pl.lit(None, pl.String)
     best = pl.concat_list([f"score_{label}" for label in classes]).list.arg_max()

@@ -1,4 +1,4 @@
-"""Voices in staging: embeddings of the utterances that wait, and centroids that were heard anew."""
+"""Voices in staging: embeddings of the pending utterances, and centroids of re-enrolled speakers."""
 
 import datetime as dt
 
@@ -13,7 +13,7 @@ from tasks.run.context import Run
 
 
 def read_voices(run: Run, counted: pl.DataFrame, date: dt.date, shards: list[str]) -> pl.DataFrame:
-    """A date's utterances that wait, with their embeddings and times, in the order of their keys."""
+    """Return a date's pending utterances with their embeddings and times, sorted by key."""
     wanted = counted.filter(pl.col("date") == date).select("recording_id", "shard")
     parts = []
     for shard in shards:
@@ -27,13 +27,13 @@ def read_voices(run: Run, counted: pl.DataFrame, date: dt.date, shards: list[str
 
 
 def no_identities() -> pl.DataFrame:
-    """No rows, with the columns of `identities.parquet`."""
+    """Return no rows, with the columns of `identities.parquet`."""
     schema = utterances_schema(())
     columns = [*UTTERANCE_KEY, "speaker_id", "speaker_score", "speaker_known"]
     return pl.DataFrame(pa.schema([schema.field(name) for name in columns]).empty_table())
 
 
 def read_reenrolled(run: Run) -> dict[str, np.ndarray]:
-    """(dim,) centroids by speaker_id, as `reenrol` wrote them."""
+    """Return centroids, (dim,), by speaker_id, as `reenroll` wrote them."""
     rows = run.lake.read_parquet(paths.reenrolled(run.id)).to_pylist()
     return {row["speaker_id"]: np.asarray(row["centroid"], np.float32) for row in rows}

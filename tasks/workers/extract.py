@@ -1,4 +1,4 @@
-"""Extraction of shards and of long recordings, as workers do it."""
+"""Worker functions of the extraction of shards and of long recordings, with fallbacks that reject."""
 
 from data_contracts.records import Counts, ShardRef
 from data_contracts.rejects import Reject
@@ -19,7 +19,7 @@ from tasks.run.context import Run
 
 
 def extract_one(run: Run, shard: ShardRef) -> tuple[ShardRef, ShardExtraction]:
-    """What a worker does: it opens the encoder and the lake, and returns counts, and what is too long for it."""
+    """Extract a shard. Returns it with its counts and the recordings that are too long for one worker."""
     _set_up_torch()
     return shard, extract_shard(
         run.lake,
@@ -33,7 +33,7 @@ def extract_one(run: Run, shard: ShardRef) -> tuple[ShardRef, ShardExtraction]:
 
 
 def survey_one(run: Run, shard: ShardRef) -> tuple[LongRef, Counts]:
-    """What a worker does with a long recording first."""
+    """Survey a long recording: find its ranges. The first of three steps."""
     _set_up_torch()
     counts = Counts()
     return survey(
@@ -42,36 +42,36 @@ def survey_one(run: Run, shard: ShardRef) -> tuple[LongRef, Counts]:
 
 
 def survey_fallback(run: Run, reject: Reject, shard: ShardRef) -> tuple[LongRef, Counts]:
-    """Instead, where workers die over it."""
+    """Reject a recording whose survey kills workers."""
     return write_survey_reject(run.lake, shard, paths.long_recordings(run.id), reject), Counts()
 
 
 def describe_one(run: Run, ref: LongRef, number: int) -> Counts:
-    """What workers then do, each with a stretch of it."""
+    """Compute the features of one range of a long recording. The second step."""
     _set_up_torch()
     return extract_range(run.lake, ref, number, config=run.config, embedders=embedders(run), resources=run.resources)
 
 
 def describe_fallback(run: Run, reject: Reject, ref: LongRef, number: int) -> Counts:
-    """Instead, where workers die over it."""
+    """Reject a range that kills workers."""
     return reject_range(run.lake, ref, number, reject)
 
 
 def assemble_one(run: Run, ref: LongRef) -> Counts:
-    """What a worker does with it last."""
+    """Assemble the ranges of a long recording into its shard. The last step."""
     return assemble(
         run.lake, ref, version=run.feature_version, config=run.config, embedders=embedders(run), replace=run.force
     )
 
 
 def assemble_fallback(run: Run, reject: Reject, ref: LongRef) -> Counts:
-    """Instead, where workers die over it: nothing but the reject is left to be put together."""
+    """Assemble only the reject of a long recording that kills workers."""
     reject_range(run.lake, ref, 0, reject)
     return assemble_one(run, ref)
 
 
 def _set_up_torch() -> None:
-    """Of torch, where shards are computed: a core a worker, and on a GPU the precision of a core."""
+    """Set torch to one core a worker, and on a GPU to the precision of a CPU."""
     import torch
 
     torch.set_num_threads(1)
@@ -79,13 +79,13 @@ def _set_up_torch() -> None:
 
 
 def embedders(run: Run) -> dict[str, Embedder]:
-    """The models that hear utterances, by the feature set that holds their vectors."""
+    """Return the models that embed utterances, by the feature set of their vectors."""
     speaker, emotion, retry_policy = run.speaker, run.emotion, run.lake.retry_policy
     voices = Embedder(
         speaker_embedder(speaker, retry_policy), int(speaker.metadata["dim"]), sliding_embedder(speaker, retry_policy)
     )
-    heard = {"embeddings": voices}
+    by_feature_set = {"embeddings": voices}
     if "feature_set" in emotion.metadata:
         vectors = Embedder(emotion_embedder(emotion, retry_policy), int(emotion.metadata["feature_dim"]))
-        heard[emotion.metadata["feature_set"]] = vectors
-    return heard
+        by_feature_set[emotion.metadata["feature_set"]] = vectors
+    return by_feature_set

@@ -1,4 +1,4 @@
-"""Scoring of a shard's utterances, pass by pass, as workers do it."""
+"""Worker functions of the scoring of a shard's utterances, one a pass."""
 
 import datetime as dt
 
@@ -19,46 +19,46 @@ from tasks.run import staging_paths as paths
 from tasks.run.context import Run
 from tasks.staging import adaptation, utterance_features
 
-MIN_VOICED_S = 0.25  # of voiced sound; nobody can tell from less
+MIN_VOICED_S = 0.25  # of voiced sound; less is not enough to judge
 
 
 def uses_speaker_adaptation(run: Run) -> bool:
-    """Whether it is one of our own models; another's pyfunc takes eGeMAPS by name, and knows of no speakers."""
+    """Return whether the model is one of ours; a foreign pyfunc takes eGeMAPS by name, and knows no speakers."""
     return "features" in run.emotion.metadata
 
 
 def sum_features(run: Run, date: dt.date, shard: str) -> int:
-    """What a worker does first: adds up the features of each speaker. Returns how many speakers there are."""
-    rows, standardised, _ = _load_standardised(run, date, shard, afresh=True)
-    nothing = torch.zeros(len(rows), len(run.classes))
+    """Add up the features of each speaker, the first pass. Returns the number of speakers."""
+    rows, standardised, _ = _load_standardised(run, date, shard, use_cache=False)
+    no_posteriors = torch.zeros(len(rows), len(run.classes))
     return adaptation.write_sums(
-        run, date, shard, Sums.from_utterances(*_speakers_and_weights(rows), standardised, nothing)
+        run, date, shard, Sums.from_utterances(*_speakers_and_weights(rows), standardised, no_posteriors)
     )
 
 
 def sum_posteriors(run: Run, date: dt.date, shard: str) -> int:
-    """What a worker does then: adds up what the model believes of each speaker's moods."""
+    """Add up the model's class posteriors of each speaker. Returns the number of speakers."""
     rows, standardised, model = _load_standardised(run, date, shard)
-    beliefs = model.class_posteriors(standardised - adaptation.read_offsets(run, date, rows))
+    posteriors = model.class_posteriors(standardised - adaptation.read_offsets(run, date, rows))
     return adaptation.write_sums(
-        run, date, shard, Sums.from_utterances(*_speakers_and_weights(rows), standardised[:, :0], beliefs)
+        run, date, shard, Sums.from_utterances(*_speakers_and_weights(rows), standardised[:, :0], posteriors)
     )
 
 
 def score_one(run: Run, date: dt.date, shard: str) -> int:
-    """What a worker does last: scores of the utterances that wait, or the reason why there are none."""
+    """Write the scores of the pending utterances, or the reason why there are none. The last pass."""
     rows, scores = _scores(run, date, shard)
     names = [*(f"score_{label}" for label in run.classes), *run.dimensions]
     columns = {name: pl.Series(scores[:, index]) for index, name in enumerate(names)}
-    unnamed = pl.lit(None if run.classes else str(UnscoredReason.NO_CLASSES), pl.String)
-    enough = pl.col("voiced_s") >= MIN_VOICED_S
+    no_reason = pl.lit(None if run.classes else str(UnscoredReason.NO_CLASSES), pl.String)
+    is_enough = pl.col("voiced_s") >= MIN_VOICED_S
     table = (
         rows.with_columns(**columns)
         .filter("waits")
         .select(
             *UTTERANCE_KEY,
-            *(pl.when(enough).then(pl.col(name)).alias(name) for name in columns),
-            emotion_reason=pl.when(~enough).then(pl.lit(str(UnscoredReason.TOO_LITTLE_SPEECH))).otherwise(unnamed),
+            *(pl.when(is_enough).then(pl.col(name)).alias(name) for name in columns),
+            emotion_reason=pl.when(~is_enough).then(pl.lit(str(UnscoredReason.TOO_LITTLE_SPEECH))).otherwise(no_reason),
         )
     )
     run.lake.write_parquet(paths.scores(run.id, date, shard), table.to_arrow())
@@ -66,14 +66,14 @@ def score_one(run: Run, date: dt.date, shard: str) -> int:
 
 
 def _scores(run: Run, date: dt.date, shard: str) -> tuple[pl.DataFrame, np.ndarray]:
-    """(n, classes and then dimensions) of a shard's utterances."""
+    """Scores, (n, classes and then dimensions), of a shard's utterances."""
     if "feature_set" in run.emotion.metadata:
-        rows, vectors = utterance_features.load_shard(run, date, shard, afresh=True)
+        rows, vectors = utterance_features.load_shard(run, date, shard, use_cache=False)
         return rows, serving.pretrained_emotion_model(run.emotion, run.lake.retry_policy).scores(vectors).numpy()
     if uses_speaker_adaptation(run):
         rows, standardised, model = _load_standardised(run, date, shard)
         return rows, model.class_posteriors(standardised - adaptation.read_offsets(run, date, rows)).numpy()
-    rows, features = utterance_features.load_shard(run, date, shard, afresh=True)
+    rows, features = utterance_features.load_shard(run, date, shard, use_cache=False)
     from models.registry import loading
 
     frame = pl.DataFrame(features.numpy(), schema=list(EGEMAPS_NAMES)).to_pandas()
@@ -85,15 +85,15 @@ def _scores(run: Run, date: dt.date, shard: str) -> tuple[pl.DataFrame, np.ndarr
 
 
 def _load_standardised(
-    run: Run, date: dt.date, shard: str, *, afresh: bool = False
+    run: Run, date: dt.date, shard: str, *, use_cache: bool = True
 ) -> tuple[pl.DataFrame, Tensor, EmotionModel]:
     model = serving.emotion_model(run.emotion, run.lake.retry_policy)
-    rows, features = utterance_features.load_shard(run, date, shard, afresh=afresh)
+    rows, features = utterance_features.load_shard(run, date, shard, use_cache=use_cache)
     return rows, model.standardise(features), model
 
 
 def _speakers_and_weights(rows: pl.DataFrame) -> tuple[list[str], Tensor]:
-    """Who speaks, and how much each utterance says of them."""
+    """The speaker_id and the weight of each utterance."""
     return rows["speaker_id"].to_list(), speaker_adaptation.utterance_weight(
         torch.from_numpy(np.array(rows["seconds"].to_numpy()))
     )

@@ -32,7 +32,8 @@ from data_contracts.lake import Lake
 from data_contracts.schema import feature_sets
 from features.dsp.gemaps import EGEMAPS_NAMES
 from features.store import shard_files
-from tasks.stages.compact import pack_features, tidy_tables
+from tasks.stages.compact import tidy_tables
+from tasks.stages.pack import pack_features
 
 FIRST = dt.date(2025, 1, 1)
 EMOTIONS = ("anger", "happiness", "neutral", "sadness")

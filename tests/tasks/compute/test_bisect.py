@@ -11,9 +11,8 @@ from features.corpus import shard_plan
 from features.extraction.long_recording import LongRef
 from features.extraction.utterances import Embedder
 from features.store import history, shard_files
-from tasks.compute.bisect import bisect_shard, reject_after_tries, replanned_shards
+from tasks.compute.bisect import bisect_shard, reject_after_tries, replanned_shards, split_off_long
 from tasks.compute.mapping import Replacement
-from tasks.stages.extract import split_off_long
 from tasks.workers.extract import assemble_fallback, describe_fallback, survey_fallback
 
 DAY = dt.date(2026, 11, 21)

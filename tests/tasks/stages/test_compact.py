@@ -1,4 +1,4 @@
-"""Tables: fewer files, the same rows; older versions go when nobody may still read them."""
+"""Compaction of tables: fewer files, the same rows; old versions are removed once no reader may need them."""
 
 import contextlib
 import datetime as dt
@@ -18,7 +18,6 @@ from data_contracts.errors import LakeError
 from data_contracts.lake import Lake
 from data_contracts.lake.snapshot import move_pointer, newest_versions, snapshot
 from data_contracts.schema.tables import REJECTS, SPEAKER_DAILY
-from features.store import shard_files
 from tasks import maintenance_report
 from tasks.stages import compact
 
@@ -233,28 +232,3 @@ def test_a_clock_that_is_wrong_removes_nothing(lake, monkeypatch, days):
     monkeypatch.setattr(type(lake.fs), "modified", lambda self, path: modified)
     with pytest.raises(LakeError, match="set the clock"):
         maintenance_report.store_time(lake)
-
-
-def test_dates_that_a_running_run_writes_are_left_alone(lake):
-    now = dt.datetime.now(dt.UTC)
-    for date in (DAY - dt.timedelta(700), DAY - dt.timedelta(701)):
-        for shard in ("0a", "0b"):
-            path = shard_files.path("recordings", "v1", date, shard)
-            lake.write_parquet(path, pa.table({"uri": [shard]}))
-    lake.write_json("staging/run=r/run.json", {"status": "running", "feature_version": "v1"})
-    lake.write(f"staging/run=r/plan/date={DAY - dt.timedelta(700)}/0a.parquet", b"")
-    (line,) = compact.pack_features.fn(lake, now, older_than_days=7, dry_run=False)
-    assert (line.files_before, line.files_after, line.did) == (2, 1, "packed")
-    later = now + dt.timedelta(days=2)
-    (line,) = compact.pack_features.fn(lake, later, older_than_days=7, dry_run=False)
-    assert (line.files_before, line.files_after) == (3, 2), "a run that is dead keeps nothing from being packed"
-
-
-def test_young_dates_are_left_alone(lake):
-    now = dt.datetime.now(dt.UTC)
-    for days in (7, 8):
-        for shard in ("0a", "0b"):
-            date = now.date() - dt.timedelta(days)
-            lake.write_parquet(shard_files.path("recordings", "v1", date, shard), pa.table({"uri": [shard]}))
-    (line,) = compact.pack_features.fn(lake, now, older_than_days=7, dry_run=False)
-    assert (line.files_before, line.files_after) == (2, 1)

@@ -89,7 +89,7 @@ def test_dates_that_come_mixed_and_wait_on_disk_are_found_as_those_that_come_in_
     first = discover.fn(in_turn)
     assert (first.n_listed, first.n_known, first.dates, first.n_bytes) == (3, 1, (DAY, OTHER), 2)
     planned = _planned(in_turn, first, DAY, OTHER)
-    monkeypatch.setattr(tasks.staging.date_spool.DateSpool.__init__, "__kwdefaults__", {"most_rows": 0})
+    monkeypatch.setattr(tasks.staging.date_spool.DateSpool.__init__, "__kwdefaults__", {"max_rows": 0})
     again = discover.fn(mixed)
     assert (again.n_listed, again.n_known, again.parts, again.window) == (3, 1, {DAY: 1, OTHER: 1}, None)
     assert _planned(mixed, again, DAY, OTHER) == planned

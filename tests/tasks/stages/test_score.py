@@ -27,6 +27,7 @@ from tasks.run.context import Run
 from tasks.stages.score import score
 from tasks.staging import utterance_features
 from tasks.staging.pending import PendingRecordings
+from tasks.staging.shard_cache import MAX_SHARDS
 
 DAY, CLASSES = dt.date(2026, 11, 21), ("anger", "neutral")
 KEY = list(UTTERANCE_KEY)
@@ -170,4 +171,4 @@ def test_the_store_is_asked_for_a_shard_s_features_once(tmp_path, features, mode
     ]
     many = {f"{row:02}": [row] for row in range(N)}
     _scored(Lake(str(tmp_path / "many")), features, many, waiting=list(range(N)))
-    assert len(utterance_features._shards) == utterance_features._KEPT
+    assert len(utterance_features._cache) == MAX_SHARDS

@@ -24,7 +24,7 @@ def _taken(spool: DateSpool) -> dict[int, list[list[str]]]:
 
 
 def test_little_never_sees_the_disk(lake):
-    spool = DateSpool(lake, "staging/listed", most_rows=5)
+    spool = DateSpool(lake, "staging/listed", max_rows=5)
     spool.add(_page(0, 1, 0, 1, 0))
     assert _taken(spool) == {0: [["000", "002", "004"]], 1: [["001", "003"]]}
     assert not Path(lake.uri).exists()
@@ -32,7 +32,7 @@ def test_little_never_sees_the_disk(lake):
 
 
 def test_what_is_too_much_waits_on_disk_and_leaves_nothing_there(lake):
-    spool = DateSpool(lake, "staging/listed", most_rows=2)
+    spool = DateSpool(lake, "staging/listed", max_rows=2)
     spool.add(_page(0, 0, 0))
     spool.add(_page(0, start=3))
     assert lake.names("staging/listed") == ["date=2026-11-21"]
@@ -43,7 +43,7 @@ def test_what_is_too_much_waits_on_disk_and_leaves_nothing_there(lake):
 @settings(max_examples=30)
 @given(st.lists(st.lists(st.integers(0, 3), max_size=6), max_size=8), st.integers(0, 10))
 def test_every_row_comes_back_once_under_its_date_and_in_its_order(tmp_path_factory, days, most):
-    spool = DateSpool(Lake(str(tmp_path_factory.mktemp("lake"))), "listed", most_rows=most)
+    spool = DateSpool(Lake(str(tmp_path_factory.mktemp("lake"))), "listed", max_rows=most)
     expected: dict[int, list[str]] = {}
     for place, page in enumerate(days):
         spool.add(_page(*page, start=10 * place))
