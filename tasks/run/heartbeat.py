@@ -24,7 +24,7 @@ def heartbeat(lake: Lake, ledger: Ledger) -> Iterator[None]:
     """Write the file every 20 s, and at once where a stage begins; remove it at the end."""
     wake, done = threading.Event(), threading.Event()
     thread = threading.Thread(target=_beat, args=(lake, ledger, wake, done), daemon=True)
-    ledger.on_stage = wake.set
+    on_stage, ledger.on_stage = ledger.on_stage, wake.set
     thread.start()
     try:
         yield
@@ -32,6 +32,7 @@ def heartbeat(lake: Lake, ledger: Ledger) -> Iterator[None]:
         done.set()
         wake.set()
         thread.join()
+        ledger.on_stage = on_stage
         with contextlib.suppress(UndertoneError):
             lake.remove(paths.sign_of_life(ledger.run_id))
 

@@ -86,7 +86,7 @@ def test_dead_at_a_step_and_run_again(step, settings, contents, monkeypatch):
 
     before, lake = contents(settings["lake"]), Lake(settings["lake"])
     module, name = {
-        "tidy": (tasks.publication.compaction, "_sizes"),
+        "tidy": (tasks.publication.compaction, "_file_sizes"),
         "vacuum": (tasks.publication.compaction, "_vacuum"),
         "pack": (features.store.compaction, "_packers"),
         "remove": (features.store.compaction, "_remove"),
