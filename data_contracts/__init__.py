@@ -1,1 +1,1 @@
-"""What everything above agrees on: records, schemas, the lake's layout, expectation suites, the error tree."""
+"""Contracts of all layers above: records, schemas, the lake's layout, expectation suites, the error tree."""

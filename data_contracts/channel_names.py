@@ -1,11 +1,11 @@
-"""What the channels of a recording are called, as people write it down."""
+"""Names of a recording's channels, parsed from a manifest or a setting."""
 
 import json
 from typing import Any
 
 
 def channel_names(value: Any) -> tuple[str, ...]:
-    """Names by channel, of a list or of words with commas between; an empty one is a channel without a name.
+    """Parse names by channel from a list or comma-separated words; an empty name is a channel without one.
 
     Raises ValueError for anything else.
 

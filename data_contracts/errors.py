@@ -3,7 +3,7 @@
     UndertoneError
     ├── UsageError             wrong settings or arguments                         exit 2
     ├── ValidationStopped      a critical expectation failed, nothing published    exit 3
-    ├── CorpusError            the audio's place cannot be listed or read          exit 1
+    ├── CorpusError            the corpus cannot be listed or read                 exit 1
     ├── LakeError              the lake cannot be read or written                  exit 1
     │   └── PublishConflict    another run published first: stage again
     ├── CredentialsError       a store does not take the credentials (any more)    exit 1
@@ -43,15 +43,15 @@ class LakeError(UndertoneError):
 
 
 class PublishConflict(LakeError):  # noqa: N818
-    """Another run published between this run's reading and its publishing."""
+    """Another run published after this run had read the tables and before it published."""
 
 
 class CredentialsError(UndertoneError):
-    """A store does not take the credentials, or not any more, or not by this machine's clock: of no file's doing."""
+    """A store refuses the credentials: unknown, expired, or outside its clock. No file is at fault."""
 
 
 class ComputeError(UndertoneError):
-    """A worker died, again and again, over the same shard; or nobody is left who could compute it."""
+    """Workers died again and again over the same shard, or no worker is left to compute it."""
 
 
 class ModelError(UndertoneError):
@@ -59,4 +59,4 @@ class ModelError(UndertoneError):
 
 
 class TransientError(UndertoneError):
-    """Something that trying again may mend: time-outs, resets, throttling."""
+    """A failure that a retry may mend: time-outs, resets, throttling."""

@@ -1,4 +1,4 @@
-"""Short, stable names for content: configurations, shards, weights."""
+"""Content hashes that name configurations, shards and weights."""
 
 import dataclasses
 import hashlib
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def digest(data: bytes, length: int = 32) -> str:
-    """The first `length` hex digits of SHA-256.
+    """Return the first `length` hex digits of the SHA-256 of `data`.
 
     >>> digest(b"")
     'e3b0c44298fc1c149afbf4c8996fb924'
@@ -16,7 +16,7 @@ def digest(data: bytes, length: int = 32) -> str:
 
 
 def fingerprint(*parts: Any, length: int = 12) -> str:
-    """A hash of `parts` (dataclasses, numbers, strings, lists, dicts of them): same content, same name, on any machine.
+    """Hash `parts` (dataclasses, numbers, strings, lists, dicts of them); equal content has one hash on any machine.
 
     >>> fingerprint({"b": 1, "a": 2.5}) == fingerprint({"a": 2.5, "b": 1})
     True

@@ -1,19 +1,19 @@
-"""The small values that stages hand to each other: objects, shards, counts, model references."""
+"""Records that stages hand to each other: objects, shards, model references, counts."""
 
 import datetime as dt
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
 SHARD_BYTES = 256_000_000
-"""Of audio in a shard, at most, unless the settings say otherwise."""
+"""Default maximum of audio bytes in a shard."""
 
 
 @dataclass(frozen=True)
 class AudioObject:
     """One object of the corpus as it was listed. `tries` counts earlier attempts at reading it.
 
-    `read_after` is when its URI was read last, whatever it held; None where it never was. The next read is later than
-    that, even where clocks disagree.
+    `read_after` is the time of the last read of its URI, whatever its content was; None before the first. The next
+    `read_at` is later than that, even where clocks disagree.
     """
 
     uri: str
@@ -28,9 +28,9 @@ class AudioObject:
 
 @dataclass(frozen=True, slots=True)
 class ShardRef:
-    """Where a shard's members are written down; this, never the members, travels through the scheduler.
+    """Reference to a shard's plan; the scheduler carries references, never the members.
 
-    Small, because a driver holds all of a run's: a hundred thousand and more. `folder` is one string for all of them.
+    Small, because a driver holds all references of a run, a hundred thousand and more; they share one `folder` string.
     """
 
     id: str
@@ -41,13 +41,13 @@ class ShardRef:
 
     @property
     def plan(self) -> str:
-        """The Parquet file that lists the members."""
+        """Path of the Parquet file that lists the members."""
         return f"{self.folder}/date={self.date.isoformat()}/{self.id}.parquet"
 
 
 @dataclass(frozen=True)
 class ModelRef:
-    """One registered version of a model, and all that a worker needs to load it."""
+    """One registered version of a model, with all that a worker needs to load it."""
 
     name: str
     version: str
@@ -57,13 +57,13 @@ class ModelRef:
 
     @property
     def label(self) -> str:
-        """What published rows carry: `emotion/3+9f86d081`, unmistakable even between registries."""
+        """Label in published rows, `emotion/3+9f86d081`, unique even between registries."""
         return f"{self.name}/{self.version}+{self.digest[:8]}"
 
 
 @dataclass
 class Counts:
-    """What extraction did, in numbers that add up."""
+    """Counts and times of extraction; counts of shards add up to those of a run."""
 
     n_objects: int = 0
     n_bytes: int = 0

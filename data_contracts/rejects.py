@@ -1,11 +1,11 @@
-"""Rejects of recordings, and the reasons that all tables share: of a reject, and of a missing emotion."""
+"""Rejects of recordings, with the vocabularies of reasons for a reject and for a missing emotion."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """One word a cause; the decoder's or the store's own message goes beside it, in `error`."""
+    """Cause of a reject, in one word; the decoder's or the store's own message is in `Reject.error`."""
 
     EMPTY = "empty"  # no bytes, or a container without one sample
     NOT_AUDIO = "not_audio"  # the content is no audio format, whatever the name says
@@ -23,15 +23,15 @@ class Reason(StrEnum):
 
 
 RETRYABLE = frozenset({Reason.UNREADABLE, Reason.VANISHED, Reason.ACCESS_DENIED})
-"""Reasons that another night may mend: the runs that follow try such a file again by themselves."""
+"""Reasons that may pass by the next night: the following runs read such a file again by themselves."""
 
 MAX_TRIES = 3
-"""What failed so often for one and the same reason is left alone until it changes."""
+"""Attempts that fail for one and the same reason before a content is skipped until it changes."""
 
 
 @dataclass(frozen=True)
 class Reject:
-    """Why a file cannot be used, with what was learnt before that was clear."""
+    """Result of a file that cannot be used: the reason, and the properties read before it was found."""
 
     reason: Reason
     error: str  # one line: what was expected, what was found
@@ -42,7 +42,7 @@ class Reject:
 
 
 class UnscoredReason(StrEnum):
-    """Why an utterance has no emotion."""
+    """Reason for an utterance without an emotion."""
 
     TOO_LITTLE_SPEECH = "too_little_speech"  # hardly any voiced sound
-    NO_CLASSES = "no_classes"  # the model tells dimensions only
+    NO_CLASSES = "no_classes"  # the model predicts dimensions only

@@ -1,7 +1,7 @@
-"""Make the pages of Great Expectations' Data Docs stand alone: nothing is fetched, nothing is run.
+"""Stand-alone pages from Great Expectations' Data Docs: nothing is fetched, nothing is run.
 
-They load Bootstrap, jQuery, Vega and pictures from other people's servers, and the start page is drawn by those scripts
-alone. Here the start page is written as plain HTML, and the tables' pages keep their text under a style sheet of ours.
+The original pages load Bootstrap, jQuery, Vega and pictures from other people's servers, and those scripts alone draw
+the start page. Here the start page is plain HTML, and the tables' pages keep their text under a style sheet of ours.
 """
 
 import re
@@ -58,7 +58,7 @@ def make_stand_alone(
     *,
     run_id: str,
 ) -> dict[str, bytes]:
-    """The start page, `index.html`, the page of each table, and the style sheet that they share."""
+    """Return by path the start page `index.html`, the page of each table, and their style sheet."""
     details = {path: page for path, page in pages.items() if path.startswith("validations/") and path.endswith(".html")}
     written = {path: _table_page(path, page.decode()) for path, page in details.items()}
     found = {table.table: path for table in checked for path in details if path.split("/")[1] == table.table}
@@ -70,8 +70,8 @@ def make_stand_alone(
 
 
 def _table_page(path: str, page: str) -> str:
-    for pattern, instead in ((_REMOTE_PARTS, ""), (_ONCLICK, ""), (_SUITE_LINKS, r"\1"), (_BLANK_LINES, "\n")):
-        page = pattern.sub(instead, page)
+    for pattern, replacement in ((_REMOTE_PARTS, ""), (_ONCLICK, ""), (_SUITE_LINKS, r"\1"), (_BLANK_LINES, "\n")):
+        page = pattern.sub(replacement, page)
     up = "../" * path.count("/")
     return page.replace("</head>", f'<link rel="stylesheet" href="{up}{STYLE}">\n</head>', 1)
 

@@ -1,4 +1,4 @@
-"""What each staged table promises, as Great Expectations suites. A critical one that fails stops the publication.
+"""Great Expectations suites of the staged tables. A critical expectation that fails stops the publication.
 
 Some expectations read columns that the audit adds beside the published ones: `recording_s` (the recording's length,
 null where the utterance has no recording), `score_sum`, `unscored` (1 where emotion, scores, dimensions and reason
@@ -14,18 +14,18 @@ from data_contracts.rejects import Reason, UnscoredReason
 from data_contracts.schema.tables import TABLE_KEYS
 
 ROUNDING_S = 0.04  # one VAD chunk: a segment's end may round past the last sample
-MAX_LOST_SHARE = 0.1  # utterances that go, against those that are staged or go
+MAX_LOST_SHARE = 0.1  # deleted utterances, of those that are staged or deleted
 VOLUME_RANGE = (0.2, 5.0)  # a day's utterances against the mean of the days before
 
 DRIFTED_COLUMN = "drifted"
-"""Column of the suite `run` that holds the measures which drifted, in words."""
+"""Column of the frame `run` that names the measures which drifted."""
 
 TABLES_WITHOUT_SUITE = ("quality_daily", "rejects_daily", "feature_daily", "drift")
-"""Their keys, never null and never twice, are counted in `run` instead (`daily_keys_broken`)."""
+"""Tables whose keys are checked by a count in `run` instead (`daily_keys_broken`): never null, never twice."""
 
 
 def suites(classes: Sequence[str]) -> dict[str, list[Any]]:
-    """The expectations by staged table; `classes` are the emotion model's."""
+    """Return the expectations by staged table; `classes` are the emotion model's."""
     import great_expectations.expectations as gxe
 
     def critical(kind: str, **arguments: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Running the suites with Great Expectations, and writing its Data Docs. The only file that starts it."""
+"""Validation of staged tables with Great Expectations, and its Data Docs. Only this module runs it."""
 
 import datetime as dt
 import itertools
@@ -27,7 +27,7 @@ class Failure:
 
     @property
     def is_drift(self) -> bool:
-        """Whether it warns of drift."""
+        """True for the warning of drift."""
         return self.columns == DRIFTED_COLUMN
 
     def __str__(self) -> str:
@@ -48,12 +48,12 @@ class Verdict:
 
     @property
     def word(self) -> str:
-        """For the ledger: passed, warned or stopped."""
+        """Verdict in one word for the ledger: passed, warned or stopped."""
         return "stopped" if self.critical else "warned" if self.failures else "passed"
 
 
 def validate(frames: Mapping[str, Any], classes: list[str], *, run_id: str) -> Verdict:
-    """Checks staged pandas frames by table name; frames without a suite, or without rows, are left out."""
+    """Validate staged pandas frames by table name; frames without a suite, or without rows, are left out."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         warnings.simplefilter("ignore")  # of Great Expectations' own dependencies
@@ -71,9 +71,9 @@ def validate(frames: Mapping[str, Any], classes: list[str], *, run_id: str) -> V
             suite = context.suites.add(gx.ExpectationSuite(name=table, expectations=expectations))
             batch = source.add_dataframe_asset(name=table).add_batch_definition_whole_dataframe(table)
             check = context.validation_definitions.add(gx.ValidationDefinition(name=table, data=batch, suite=suite))
-            # Without a time Great Expectations reads one out of the name: an id ending in Z-990000 was a time zone.
+            # Without a time Great Expectations parses one from the name: an id that ends in Z-990000 was a time zone.
             name = gx.core.RunIdentifier(run_name=run_id, run_time=dt.datetime.now(dt.UTC))
-            # BASIC: counts and examples, and not where each of them stands, which takes a third of the time.
+            # BASIC: counts and examples, without every row's index, which takes a third of the time.
             results[table] = check.run(batch_parameters={"dataframe": frame}, run_id=name, result_format="BASIC")
         context.build_data_docs()
         pages = _read_pages(Path(folder))
@@ -87,7 +87,7 @@ def validate(frames: Mapping[str, Any], classes: list[str], *, run_id: str) -> V
 
 
 def warm_up() -> None:
-    """Imports Great Expectations, which takes seconds, ahead of `validate`."""
+    """Import Great Expectations, which takes seconds, ahead of `validate`."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -125,7 +125,7 @@ def _finding(item: Any) -> str:
 
 
 def _exceptions(info: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Great Expectations gives one exception as it is, or several by the metric that raised them."""
+    """Return the exceptions of a result: Great Expectations gives one as it is, or several by metric."""
     return [each for each in (info, *info.values()) if isinstance(each, Mapping) and each.get("exception_message")]
 
 
@@ -136,7 +136,7 @@ def _format_value(value: Any) -> str:
 
 
 def _context(folder: str) -> Any:
-    """In memory: one on disk writes its YAML again for all that is added to it. Its Data Docs have a page a table."""
+    """Create a context in memory; one on disk rewrites its YAML for every addition. Its Data Docs: a page a table."""
     import great_expectations as gx
     from great_expectations.data_context.types.base import DataContextConfig, InMemoryStoreBackendDefaults
 

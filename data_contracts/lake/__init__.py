@@ -1,4 +1,4 @@
-"""The lake: one root that holds features, staging, analytics and validation, local or in an object store.
+"""The lake: features, staging, analytics and validation below one root, a folder or an object store.
 
 from data_contracts import lake
 lake.open("s3://bucket/undertone").scan("utterances")      # a polars LazyFrame
@@ -19,7 +19,7 @@ _DELTA_CAN_WRITE = {"file", "local", "s3", "s3a", "gs", "gcs", "az", "abfs"}
 
 
 def open(uri: str, retry_policy: RetryPolicy = RetryPolicy()) -> "Lake":  # noqa: A001 - `lake.open(URI)` is how people say it
-    """The lake at `uri`, a folder or any URL that both fsspec and Delta know. Raises UsageError for other URLs."""
+    """Open the lake at `uri`, a folder or any URL that both fsspec and Delta know. Raises UsageError for other URLs."""
     protocol = fsspec.utils.get_protocol(uri)
     if protocol not in _DELTA_CAN_WRITE:
         raise UsageError(
@@ -39,10 +39,10 @@ class Lake(Tables):
     """Files (`storage`), tables (`tables`) and snapshots below one root."""
 
     def scan(self, name: str, *, as_of: str | None = None) -> pl.LazyFrame:
-        """A table as the newest whole publication left it, or a feature set, by its name.
+        """Scan a table as the newest complete publication left it, or a feature set, by name.
 
-        Tables scanned one after the other may be of two publications, where one comes in between: `snapshot` keeps to
-        one. `as_of` is a run's id, a Delta version, an ISO time or date (`data_contracts.lake.time_travel`). Raises
-        UsageError where there is no such thing (yet).
+        Tables scanned one after the other may belong to two publications; `snapshot` reads all from one. `as_of` is a
+        run's id, a Delta version, an ISO time or date (`data_contracts.lake.time_travel`). Raises UsageError where the
+        table or feature set does not exist (yet).
         """
         return scan(self, name, as_of=as_of)

@@ -1,4 +1,4 @@
-"""Does a store keep its conditions? Where of many who create a file two succeed, a publication may be lost.
+"""Test of a store's conditional writes: where two writers can create the same file, a publication may be lost.
 
 npm's s3rver ignores If-None-Match; Swift's s3api looks first and writes then. Both lost rows that were acknowledged.
 """
@@ -15,7 +15,7 @@ _N_WRITERS, _N_ROUNDS = 8, 4
 
 
 def require_conditional_writes(lake: Tables) -> None:
-    """Tries it out, once a process and lake. Raises LakeError where a store is not to be published to."""
+    """Test a lake's store once in each process. Raises LakeError where publishing to it could lose rows."""
     endpoint = lake.storage_options.get("aws_endpoint_url", "")
     if lake.is_local or (lake.uri, endpoint) in _checked:  # a folder's files are created by hard links
         return
@@ -29,15 +29,15 @@ def require_conditional_writes(lake: Tables) -> None:
 
 
 def find_broken_condition(lake: Tables) -> str | None:
-    """What was seen of a store that does not keep its conditions; None where all was well. Leaves nothing behind."""
+    """Return the violation seen at a store, in words, or None where its conditions hold. Removes its test files."""
     folder = f"staging/conditions-{uuid.uuid4().hex[:12]}"
     try:
         first = lake.create(f"{folder}/twice", b"first")
         if not first or lake.create(f"{folder}/twice", b"second") or lake.read(f"{folder}/twice") != b"first":
             return "one that ignores the condition (a file was created twice)"
-        for turn in range(_N_ROUNDS):
-            winners = _race(lake, f"{folder}/{turn}")
-            if len(winners) != 1 or lake.read(f"{folder}/{turn}") != winners[0]:
+        for round_number in range(_N_ROUNDS):
+            winners = _race(lake, f"{folder}/{round_number}")
+            if len(winners) != 1 or lake.read(f"{folder}/{round_number}") != winners[0]:
                 return f"one that looks first and writes then ({len(winners)} of {_N_WRITERS} created the same file)"
     finally:
         lake.remove(folder)
@@ -45,11 +45,11 @@ def find_broken_condition(lake: Tables) -> str | None:
 
 
 def _race(lake: Tables, path: str) -> list[bytes]:
-    """Many create one file at the same time, each with other bytes; those of whom the store said that they did."""
+    """Create one file from several threads, each with other bytes; return the bytes of the acknowledged writers."""
     start = threading.Barrier(_N_WRITERS)
 
-    def create(who: int) -> bytes | None:
-        data = f"{who} {uuid.uuid4().hex}".encode()
+    def create(writer: int) -> bytes | None:
+        data = f"{writer} {uuid.uuid4().hex}".encode()
         start.wait()
         return data if lake.create(path, data) else None
 

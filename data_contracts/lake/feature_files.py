@@ -1,7 +1,7 @@
-"""The files of a feature set, and which of their rows another file holds too: so that a reader counts each shard once.
+"""Files of a feature set, with the rows to skip because another file holds the same shard.
 
-While `undertone maintain` packs a date, a shard lies in a pack and in a file of its own for a moment; where it died
-there, until it is run again. A loose file wins over a pack (`features.store.packs`).
+While `undertone maintain` packs a date, a shard is in a pack and in a loose file of its own for a moment; after a crash
+there, until maintenance runs again. A loose file takes precedence over a pack (`features.store.packs`).
 """
 
 from collections import defaultdict
@@ -13,13 +13,13 @@ from data_contracts.errors import UsageError
 from data_contracts.lake.pack_index import is_pack, read_footer, row_ranges
 from data_contracts.lake.tables import Tables
 
-_MAX_ATTEMPTS = 5  # a packer takes away what was listed
+_MAX_ATTEMPTS = 5  # a packer removes files after they were listed
 _N_THREADS = 16
 
 
 @dataclass(frozen=True)
 class FeatureFile:
-    """A Parquet file below the lake's root; of its rows those `hidden`, [first, end) each, count elsewhere."""
+    """A Parquet file below the lake's root; its `hidden` rows, [first, end) ranges, are counted in another file."""
 
     path: str
     n_bytes: int
@@ -27,7 +27,7 @@ class FeatureFile:
 
 
 def feature_files(lake: Tables, feature_set: str) -> list[FeatureFile]:
-    """All there are now, of every version and date. Raises UsageError where there is none yet."""
+    """List the files of every version and date. Raises UsageError where there are none yet."""
     for attempt in range(1, _MAX_ATTEMPTS + 1):
         try:
             found = _list_files(lake, feature_set)
@@ -42,7 +42,7 @@ def feature_files(lake: Tables, feature_set: str) -> list[FeatureFile]:
 
 
 def _list_files(lake: Tables, feature_set: str) -> list[FeatureFile]:
-    """Raises FileNotFoundError where a pack went away meanwhile."""
+    """List once. Raises FileNotFoundError where a pack is removed meanwhile."""
     folders = defaultdict[str, dict[str, int]](dict)
     for path, n_bytes in lake.sizes(f"features/{feature_set}").items():
         folder, _, name = path.rpartition("/")
@@ -58,7 +58,7 @@ def _list_files(lake: Tables, feature_set: str) -> list[FeatureFile]:
 
 
 def _hidden_rows(lake: Tables, folder: str, names: Iterable[str]) -> dict[str, tuple[tuple[int, int], ...]]:
-    """By pack, the rows that a file beside it holds; only where there is one are the footers read."""
+    """Return by pack the row ranges that other files hold; footers are read only where there are several files."""
     packs, loose = [name for name in names if is_pack(name)], [name for name in names if not is_pack(name)]
     if len(packs) + len(loose) < 2:
         return {}

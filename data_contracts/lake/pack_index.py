@@ -1,4 +1,4 @@
-"""Which shards lie in a pack, and where: told by the pack's own footer, which is read without the rest.
+"""Index of a pack: its shards and their row groups, read from the Parquet footer alone.
 
 A pack is one Parquet file that holds many shards, a row group each (`features.store.packs` writes them).
 """
@@ -23,7 +23,7 @@ def is_pack(name: str) -> bool:
 
 @functools.lru_cache(maxsize=32)
 def read_footer(uri: str, path: str) -> pq.FileMetaData:
-    """What stands at the end of a pack in the lake at `uri`; kept, for a pack never changes.
+    """Read the footer of a pack in the lake at `uri`; cached, because a pack never changes.
 
     Raises FileNotFoundError.
     """
@@ -38,15 +38,17 @@ def read_footer(uri: str, path: str) -> pq.FileMetaData:
     return pq.read_metadata(pa.BufferReader(tail))
 
 
-def row_groups(found: pq.FileMetaData) -> dict[str, int | None]:
-    """The row group by shard; None where a shard has no rows."""
-    return dict(json.loads(found.metadata[INDEX]))
+def row_groups(metadata: pq.FileMetaData) -> dict[str, int | None]:
+    """Return the row group of each shard; None for a shard without rows."""
+    return dict(json.loads(metadata.metadata[INDEX]))
 
 
-def row_ranges(found: pq.FileMetaData) -> dict[str, tuple[int, int]]:
-    """The first row of each shard, and the one after its last; shards without rows are left out."""
-    sizes = (found.row_group(number).num_rows for number in range(found.num_row_groups))
+def row_ranges(metadata: pq.FileMetaData) -> dict[str, tuple[int, int]]:
+    """Return [first, end) rows of each shard; shards without rows are left out."""
+    sizes = (metadata.row_group(number).num_rows for number in range(metadata.num_row_groups))
     starts = list(itertools.accumulate(sizes, initial=0))
     return {
-        shard: (starts[number], starts[number + 1]) for shard, number in row_groups(found).items() if number is not None
+        shard: (starts[number], starts[number + 1])
+        for shard, number in row_groups(metadata).items()
+        if number is not None
     }

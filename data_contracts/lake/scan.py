@@ -1,4 +1,4 @@
-"""A table or a feature set by its name, as a Polars LazyFrame: what `Lake.scan` does."""
+"""Scan of a table or a feature set by name as a Polars LazyFrame, behind `Lake.scan`."""
 
 from collections import defaultdict
 
@@ -16,7 +16,7 @@ _ROW_NUMBER = "row number in the pack"
 
 
 def scan(lake: Tables, name: str, *, as_of: str | None = None) -> pl.LazyFrame:
-    """See `Lake.scan`. Feature sets are not versioned: whatever `as_of` says, they are as they are now.
+    """Scan as `Lake.scan` says. Feature sets are not versioned: `as_of` does not change them.
 
     Columns that one feature version has and another has not are null; vectors of several sizes become lists.
     """
@@ -25,19 +25,19 @@ def scan(lake: Tables, name: str, *, as_of: str | None = None) -> pl.LazyFrame:
     if name not in FEATURE_SETS:
         known = ", ".join([*TABLE_KEYS, *FEATURE_SETS[1:]])
         raise UsageError(f"expected one of {known}; found {name!r}")
-    whole = defaultdict[str, list[FeatureFile]](list)
+    by_version = defaultdict[str, list[FeatureFile]](list)
     frames = []
     for file in feature_files(lake, name):
         if file.hidden:
             frames.append(_scan_visible(lake, file))
         else:
-            whole[file.path.rpartition("/date=")[0]].append(file)
-    frames += [_scan_parquet(lake, files) for files in whole.values()]
+            by_version[file.path.rpartition("/date=")[0]].append(file)
+    frames += [_scan_parquet(lake, files) for files in by_version.values()]
     return pl.concat(frames, how="diagonal_relaxed") if len(frames) > 1 else frames[0]
 
 
 def _scan_parquet(lake: Tables, files: list[FeatureFile], row: str | None = None) -> pl.LazyFrame:
-    """Files of one feature version, which have the same columns."""
+    """Scan files of one feature version, which have the same columns."""
     return pl.scan_parquet(
         [lake.uri_of(file.path) for file in files],
         storage_options=lake.polars_options or None,

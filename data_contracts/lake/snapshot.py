@@ -1,7 +1,8 @@
-"""Which versions of the tables belong together: a pointer that moves when a publication is whole.
+"""Snapshot of all tables as one run left them, by a pointer that moves when a publication is complete.
 
-A publication commits table by table. Between the first commit and the last, the newest versions are not of one run;
-those that `analytics/published.json` names always are. It holds `{"run_id": …, "versions": {table: Delta version}}`.
+A publication commits table by table. Between the first commit and the last, the newest versions belong to two runs;
+those that `analytics/published.json` names always belong to one. It holds
+`{"run_id": …, "versions": {table: Delta version}}`.
 """
 
 import json
@@ -20,22 +21,23 @@ POINTER = "analytics/published.json"
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The tables as one run left them. Read through it as often as one likes, it says the same: what is published
-    meanwhile is seen by `snapshot` asked again. `undertone maintain` keeps the versions for its retention.
+    """The tables as one run left them; every read through it gives the same rows.
+
+    A later publication is seen by a new `snapshot`. `undertone maintain` keeps the versions for its retention.
     """
 
     lake: Tables
-    run_id: str | None  # None: published before there was a pointer, the newest versions are taken
+    run_id: str | None  # None: published before there was a pointer; the newest versions are read
     versions: Mapping[str, int] = field(default_factory=dict)
 
     def delta(self, table: str) -> DeltaTable | None:
-        """The analytics table at its version; None where it was not published yet."""
+        """Open the analytics table at its version; None before its first publication."""
         if self.run_id is None:
             return self.lake.delta(table)
         return self.lake.delta(table, self.versions[table]) if table in self.versions else None
 
     def scan(self, table: str) -> pl.LazyFrame:
-        """The table, lazily. Raises UsageError where there is no such table (yet)."""
+        """Scan the table lazily. Raises UsageError where it does not exist (yet)."""
         if table not in TABLE_KEYS:
             raise UsageError(f"expected one of {', '.join(TABLE_KEYS)}; found {table!r}")
         found = self.delta(table)
@@ -46,7 +48,7 @@ class Snapshot:
 
 
 def snapshot(lake: Tables) -> Snapshot:
-    """What the newest whole publication left."""
+    """Return the snapshot of the newest complete publication."""
     try:
         pointer = lake.read_json(POINTER)
     except FileNotFoundError:
@@ -55,12 +57,12 @@ def snapshot(lake: Tables) -> Snapshot:
 
 
 def newest_versions(lake: Tables) -> dict[str, int]:
-    """The newest Delta version of every table; -1 before a table's first publication."""
+    """Return the newest Delta version of every table; -1 before a table's first publication."""
     tables = {table: lake.delta(table) for table in TABLE_KEYS}
     return {table: -1 if delta is None else int(delta.version()) for table, delta in tables.items()}
 
 
 def move_pointer(lake: Tables, run_id: str, newest: Mapping[str, int]) -> None:
-    """Moves the pointer to the `newest` versions. The caller holds the lock, and every table is whole."""
+    """Move the pointer to the `newest` versions. The caller holds the lock and has committed every table."""
     found = {table: version for table, version in newest.items() if version >= 0}
     lake.write(POINTER, json.dumps({"run_id": run_id, "versions": found}, indent=2).encode())

@@ -1,4 +1,4 @@
-"""Files below one root, a folder or an object store: each whole or absent."""
+"""Files below one root, a folder or an object store; a write appears whole or not at all."""
 
 import contextlib
 import io
@@ -33,7 +33,7 @@ _ATOMIC_PUT = {"s3", "s3a", "gs", "gcs", "az", "abfs", "memory"}
 class Storage:
     """Paths below one root, atomic writes, and reading by name. Picklable: workers open their own connection.
 
-    Every operation is tried again while its store hiccups, for as long as `retry_policy` says.
+    Every operation is retried while its store has transient errors, within `retry_policy`.
     """
 
     def __init__(self, uri: str, retry_policy: RetryPolicy = RetryPolicy()) -> None:
@@ -55,14 +55,14 @@ class Storage:
         return (type(self), (self.uri, self.retry_policy))
 
     def uri_of(self, *parts: str) -> str:
-        """The full URI of a path below the root."""
+        """Return the full URI of a path below the root."""
         return "/".join((self.uri, *parts))
 
     @property
     def storage_options(self) -> dict[str, str]:
-        """For deltalake, which tries a commit again unseen: one that was done may be reported as failed.
+        """Options for deltalake. It retries a commit unseen, and may report one that was done as failed.
 
-        So ask the history after any error (test_delta_commits.py).
+        So check the history after any error (test_delta_commits.py).
         """
         return storage_options(self.uri) | delta_retry_options(self.uri, self.retry_policy)
 
@@ -73,11 +73,11 @@ class Storage:
     def _full_path(self, path: str) -> str:
         return f"{self.path}/{path}"
 
-    def _retry(self, doing: str, act: Callable[[], T]) -> T:
-        return self.retry_policy.call(doing, act)
+    def _retry(self, action: str, function: Callable[[], T]) -> T:
+        return self.retry_policy.call(action, function)
 
     def write(self, path: str, data: bytes) -> None:
-        """The file appears whole or not at all: object stores put atomically, elsewhere it is renamed into place."""
+        """Write a file that appears whole or not at all: by an atomic put, or renamed into place."""
 
         def put() -> None:
             if self.protocol in _ATOMIC_PUT:
@@ -89,10 +89,10 @@ class Storage:
         self._retry(f"writing {self.uri_of(path)}", put)
 
     def create(self, path: str, data: bytes) -> bool:
-        """Writes the file only where there is none; False where there is one. Atomic: of many at once, one creates.
+        """Create the file; False where it exists already. Atomic: of many concurrent calls, one succeeds.
 
-        An answer may be lost, and a client asks again by itself (aiohttp does): what stands there is ours if it is
-        `data`. So give each who creates bytes of its own; empty ones are nobody's.
+        An answer may be lost, and a client asks again by itself (aiohttp does): a file that holds `data` counts as
+        created here. So give each caller bytes of its own; empty bytes never count.
         """
 
         def put() -> bool:
@@ -105,27 +105,27 @@ class Storage:
         return self._retry(f"creating {self.uri_of(path)}", put)
 
     def _put_new(self, path: str, data: bytes) -> None:
-        """Raises FileExistsError."""
+        """Put a file that is not there yet. Raises FileExistsError."""
         if self.is_local:
             with self._draft(path, data) as (draft, target):
-                target.hardlink_to(draft)  # fsspec asks first and writes then, and two may do so at once
+                target.hardlink_to(draft)  # fsspec checks and then writes: two may pass the check
             return
         try:
             self.fs.pipe_file(self._full_path(path), data, mode="create")
         except OSError as error:
-            if error_code(error) in {"PreconditionFailed", "412"}:  # which s3fs tells from others on AWS alone
+            if error_code(error) in {"PreconditionFailed", "412"}:  # s3fs tells it from others on AWS alone
                 raise FileExistsError(path) from error
             raise
 
     def _has_content(self, path: str, data: bytes) -> bool:
         try:
             return bytes(self.fs.cat_file(self._full_path(path))) == data
-        except FileNotFoundError:  # and gone again: whoever took it away knew of it
+        except FileNotFoundError:  # removed again by somebody who had seen it
             return False
 
     @contextlib.contextmanager
     def _draft(self, path: str, data: bytes) -> Iterator[tuple[Path, Path]]:
-        """A hidden file beside the one to be, and that one; what is left of the draft goes."""
+        """Yield a hidden draft with `data` and its target beside it; remove what is left of the draft."""
         target = Path(self._full_path(path))
         target.parent.mkdir(parents=True, exist_ok=True)
         draft = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
@@ -136,17 +136,17 @@ class Storage:
             draft.unlink(missing_ok=True)
 
     def read(self, path: str) -> bytes:
-        """The file's bytes. Raises FileNotFoundError."""
+        """Read a file's bytes. Raises FileNotFoundError."""
         return self._retry(f"reading {self.uri_of(path)}", lambda: bytes(self.fs.cat_file(self._full_path(path))))
 
     def read_range(self, path: str, start: int, end: int) -> bytes:
-        """The file's bytes from `start` to before `end`. Raises FileNotFoundError."""
+        """Read a file's bytes from `start` to before `end`. Raises FileNotFoundError."""
         return self._retry(
             f"reading {self.uri_of(path)}", lambda: bytes(self.fs.cat_file(self._full_path(path), start=start, end=end))
         )
 
     def sizes(self, folder: str) -> dict[str, int]:
-        """Bytes of every file in `folder` and those below it, by path below the root; empty where there is none."""
+        """Return the size in bytes of every file below `folder`, by path below the root; empty where there is none."""
         try:
             found = self._retry(
                 f"listing {self.uri_of(folder)}", lambda: self.fs.find(self._full_path(folder), detail=True)
@@ -156,7 +156,7 @@ class Storage:
         return {name.removeprefix(f"{self.path}/"): int(info["size"]) for name, info in sorted(found.items())}
 
     def names(self, folder: str) -> list[str]:
-        """Names of what stands directly in `folder`, sorted; empty where there is none."""
+        """List the names directly in `folder`, sorted and without hidden ones; empty where there is none."""
         try:
             entries = self._retry(
                 f"listing {self.uri_of(folder)}", lambda: list(self.fs.ls(self._full_path(folder), detail=False))
@@ -169,13 +169,13 @@ class Storage:
         return self._retry(f"looking for {self.uri_of(path)}", lambda: bool(self.fs.exists(self._full_path(path))))
 
     def age_s(self, path: str) -> float:
-        """Seconds since the file was written, by the store's clock alone. Raises FileNotFoundError."""
+        """Return seconds since the file was written, by the store's clock alone. Raises FileNotFoundError."""
         return self._retry(f"looking at {self.uri_of(path)}", lambda: self._age_s(self._full_path(path)))
 
     def _age_s(self, full: str) -> float:
         if self.is_local:
             return time.time() - Path(full).stat().st_mtime
-        if self.protocol in {"s3", "s3a"}:  # the answer says what time it is there
+        if self.protocol in {"s3", "s3a"}:  # the answer carries the store's time
             bucket, key, _ = self.fs.split_path(full)
             answer = self.fs.call_s3("head_object", Bucket=bucket, Key=key)
             now = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
@@ -187,7 +187,7 @@ class Storage:
         return float((now - self.fs.modified(full)).total_seconds())
 
     def remove(self, folder: str) -> None:
-        """Takes a folder away, if it is there."""
+        """Remove a folder, if it exists."""
         with contextlib.suppress(FileNotFoundError):
             self._retry(f"removing {self.uri_of(folder)}", lambda: self.fs.rm(self._full_path(folder), recursive=True))
 
@@ -198,7 +198,7 @@ class Storage:
         return json.loads(self.read(path))
 
     def write_parquet(self, path: str, table: pa.Table, metadata: Mapping[str, str] | None = None) -> None:
-        """zstd Parquet; the schema's version and `metadata` go into the file's own metadata."""
+        """Write zstd Parquet, with the schema's version and `metadata` in the file's own metadata."""
         stamped = {"undertone.schema_version": SCHEMA_VERSION, **(metadata or {})}
         sink = io.BytesIO()
         pq.write_table(
@@ -207,17 +207,17 @@ class Storage:
         self.write(path, sink.getvalue())
 
     def read_parquet(self, path: str, columns: list[str] | None = None) -> pa.Table:
-        """Read in one piece: a file that another run writes again meanwhile is the old one or the new, never a mixture.
+        """Read a Parquet file in one piece: a file that is rewritten meanwhile is read as the old or the new one.
 
         Raises FileNotFoundError.
         """
         return pq.read_table(pa.BufferReader(self.read(path)), columns=columns)
 
     def read_files(self, paths: list[str], columns: list[str] | None = None) -> pl.DataFrame:
-        """Parquet files below the root, many at a time and each in one piece; its path stands in the column `path`.
+        """Read many Parquet files at a time, each in one piece; the column `path` holds its path below the root.
 
-        Not by Polars' own scan, which opens a file again for every part of it: a run that wrote the same shard at the
-        same time changed it in between (test_a_file_is_read_in_one_piece). Raises FileNotFoundError.
+        Polars' own scan opens a file again for every part of it: a run that wrote the same shard at the same time
+        changed it in between (test_a_file_is_read_in_one_piece). Raises FileNotFoundError.
         """
         found = self._retry(
             f"reading {len(paths)} files below {self.uri}",

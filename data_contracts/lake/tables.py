@@ -1,4 +1,4 @@
-"""Delta tables below the root of a lake, in `analytics/`."""
+"""Delta tables of a lake, below `analytics/`."""
 
 import polars as pl
 import pyarrow as pa
@@ -8,12 +8,12 @@ from data_contracts.lake.storage import Storage
 
 
 class Tables(Storage):
-    """Tables by their names, each as it was published last or at an earlier version."""
+    """Access to tables by name, newest or at an earlier version."""
 
     def delta(self, table: str, version: int | None = None) -> DeltaTable | None:
-        """The analytics table, newest or as it was; None before its first publication."""
-        # deltalake's own `is_deltatable` holds the interpreter while it waits for the network: a server in this process
-        # (the demo's, the tests') could never answer it.
+        """Open an analytics table, newest or at `version`; None before its first publication."""
+        # deltalake's `is_deltatable` holds the GIL while it waits for the network: a server in this process (the
+        # demo's, the tests') could never answer it.
         if not any(name.endswith(".json") for name in self.names(f"analytics/{table}/_delta_log")):
             return None
         uri = self.uri_of("analytics", table)
@@ -22,13 +22,13 @@ class Tables(Storage):
         )
 
     def frame(self, table: str, schema: pa.Schema) -> pl.LazyFrame:
-        """The analytics table, lazily; an empty frame of `schema` before its first publication.
+        """Scan an analytics table lazily; an empty frame of `schema` before its first publication.
 
         Columns of `schema` that an earlier version did not write are null.
         """
         delta, empty = self.delta(table), pl.DataFrame(schema.empty_table())
         if delta is None:
             return empty.lazy()
-        held = {field.name for field in delta.schema().fields}
-        added = [pl.lit(None, kind).alias(name) for name, kind in empty.schema.items() if name not in held]
+        present = {field.name for field in delta.schema().fields}
+        added = [pl.lit(None, kind).alias(name) for name, kind in empty.schema.items() if name not in present]
         return pl.scan_delta(delta, storage_options=self.polars_options).with_columns(added)

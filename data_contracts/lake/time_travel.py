@@ -1,11 +1,11 @@
-"""The tables as they were: as a run left them, at a time, or one table at a version of its own.
+"""Snapshots of the past: of a run, of a time, or of one table at a Delta version.
 
     RUN      a run's id: the tables as that run left them, by its row of the ledger
-    TIME     2026-11-21T03:00 (UTC, unless it says otherwise): the newest whole publication that was finished by then
+    TIME     2026-11-21T03:00 (UTC, unless it says otherwise): the newest complete publication that was finished by then
     DATE     2026-11-21: the same by the end of that day, UTC
     VERSION  a number: that Delta version, of one table
 
-`undertone maintain` keeps what is needed for that for some days (`keep_versions_days`).
+`undertone maintain` keeps the versions for some days (`keep_versions_days`).
 """
 
 import datetime as dt
@@ -24,14 +24,14 @@ _ADVICE = "ask for a later one (`undertone runs` lists them)"
 
 
 def snapshot_as_of(lake: Tables, when: str, tables: Collection[str]) -> Snapshot:
-    """The tables as of `when`; `tables` are those that will be read, and can be: that is looked at here.
+    """Return the snapshot as of `when`, after checking that `tables`, which will be read, are still available.
 
-    Raises UsageError where `when` means nothing in this lake, or is gone.
+    Raises UsageError where `when` matches nothing in this lake, or was removed.
     """
-    now = snapshot(lake)
-    if when == now.run_id:
-        return now  # which `maintain` keeps, and may have brought to versions that say the same
-    found = _snapshot_at_version(int(when), lake, tables) if when.isdecimal() else _snapshot_of_run(now, when)
+    newest = snapshot(lake)
+    if when == newest.run_id:
+        return newest  # which `maintain` keeps, and may have brought to versions that say the same
+    found = _snapshot_at_version(int(when), lake, tables) if when.isdecimal() else _snapshot_of_run(newest, when)
     for table in tables:
         _require_available(found, table)
     return found
@@ -52,7 +52,7 @@ def _snapshot_at_version(version: int, lake: Tables, tables: Collection[str]) ->
 
 
 def _find_run(ledger: pl.DataFrame, when: str) -> str:
-    """The id of the run that is meant by a run's id or a time."""
+    """Return the id of the run that `when`, a run's id or a time, refers to."""
     if when in ledger["run_id"]:
         return when
     try:
@@ -71,7 +71,7 @@ def _find_run(ledger: pl.DataFrame, when: str) -> str:
 
 
 def _parse_time(when: str) -> dt.datetime:
-    """Raises ValueError.
+    """Parse an ISO time, or a date as its end. Raises ValueError.
 
     >>> str(_parse_time("2026-11-21")), str(_moment("2026-11-21T03:00"))
     ('2026-11-21 23:59:59.999999+00:00', '2026-11-21 03:00:00+00:00')
@@ -83,43 +83,43 @@ def _parse_time(when: str) -> dt.datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
 
-def _published_runs(now: Snapshot) -> pl.DataFrame:
-    """`run_id`, `finished` and `versions` of all that was published, in the order in which it was."""
-    runs = now.delta("runs")
+def _published_runs(newest: Snapshot) -> pl.DataFrame:
+    """Return `run_id`, `finished` and `versions` of every publication, in order of time."""
+    runs = newest.delta("runs")
     if runs is None:
         return pl.DataFrame(RUNS.empty_table()).select("run_id", "finished", "versions")
-    told = pl.scan_delta(runs, storage_options=now.lake.polars_options).select("run_id", "finished", "versions")
-    return told.filter(pl.col("versions").is_not_null()).sort("finished").collect()
+    rows = pl.scan_delta(runs, storage_options=newest.lake.polars_options).select("run_id", "finished", "versions")
+    return rows.filter(pl.col("versions").is_not_null()).sort("finished").collect()
 
 
-def _snapshot_of_run(now: Snapshot, when: str) -> Snapshot:
-    ledger = _published_runs(now)
+def _snapshot_of_run(newest: Snapshot, when: str) -> Snapshot:
+    ledger = _published_runs(newest)
     run_id = _find_run(ledger, when)
-    if run_id == now.run_id:
-        return now
-    (told,) = ledger.filter(run_id=run_id)["versions"]
-    versions = {table: version for table, version in json.loads(told).items() if version >= 0}
+    if run_id == newest.run_id:
+        return newest
+    (noted,) = ledger.filter(run_id=run_id)["versions"]
+    versions = {table: version for table, version in json.loads(noted).items() if version >= 0}
     # A run notes the versions just before its own row is committed, under the lock: its row is in the next.
-    return Snapshot(now.lake, run_id, versions | {"runs": versions.get("runs", -1) + 1})
+    return Snapshot(newest.lake, run_id, versions | {"runs": versions.get("runs", -1) + 1})
 
 
-def _require_available(found: Snapshot, table: str) -> None:
-    """Raises UsageError where what a table was is not all there any more."""
-    lake, version = found.lake, found.versions.get(table)
+def _require_available(past: Snapshot, table: str) -> None:
+    """Raise UsageError where files of a table's version were removed."""
+    lake, version = past.lake, past.versions.get(table)
     if version is None:
         return
-    gone = (
-        f"expected {table} at version {version}, as of {found.run_id}; it was removed: `undertone maintain` keeps "
+    message = (
+        f"expected {table} at version {version}, as of {past.run_id}; it was removed: `undertone maintain` keeps "
         f"older versions for keep_versions_days; {_ADVICE}"
     )
     try:
-        delta = found.delta(table)
+        delta = past.delta(table)
     except DeltaError as error:
-        raise UsageError(gone) from error
+        raise UsageError(message) from error
     needed = (
         {f"analytics/{table}/{path}" for path in pl.DataFrame(delta.get_add_actions(flatten=True))["path"]}
         if delta
         else set()
     )
     if needed - lake.sizes(f"analytics/{table}").keys():
-        raise UsageError(gone)
+        raise UsageError(message)

@@ -1,1 +1,1 @@
-"""Requests to a remote store: client options, retries, translated errors."""
+"""Requests to a remote store: client options, retries and error translation."""

@@ -1,4 +1,4 @@
-"""What S3's clients are told beside a URL: where the store is, and how long they wait for it."""
+"""Options of the S3 clients (Polars, deltalake, s3fs) beside a URL: endpoint, time-outs, retries."""
 
 import os
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ _MAX_BACKOFF_S = 5
 
 
 def storage_options(uri: str, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """What Polars and Delta need beside `uri` to reach S3: the endpoint, taken from the usual AWS settings."""
+    """Return the options with which Polars and Delta reach S3 at `uri`, from the usual AWS settings."""
     if fsspec.utils.get_protocol(uri) not in _S3:
         return {}
     profile = _profile(tuple(os.environ.get(name) for name in _PROFILES))
@@ -32,12 +32,12 @@ def storage_options(uri: str, environ: Mapping[str, str] = os.environ) -> dict[s
 
 
 @lru_cache(maxsize=8)  # a session is made in 10 ms, and every table that is opened asks
-def _profile(_where: tuple[str | None, ...]) -> dict[str, Any]:
+def _profile(_environment: tuple[str | None, ...]) -> dict[str, Any]:
     return dict(botocore.session.Session().get_scoped_config())
 
 
 def delta_retry_options(uri: str, retry_policy: RetryPolicy) -> dict[str, str]:
-    """deltalake's options, texts all. Its own ten tries are over after two seconds."""
+    """Return deltalake's retry options, all texts. Its defaults, ten tries, end after two seconds."""
     if fsspec.utils.get_protocol(uri) not in _S3:
         return {}
     return {
@@ -50,7 +50,7 @@ def delta_retry_options(uri: str, retry_policy: RetryPolicy) -> dict[str, str]:
 
 
 def polars_retry_options(uri: str, retry_policy: RetryPolicy) -> dict[str, Any]:
-    """Polars' options by the same names are numbers. It gives a store that failed a second round."""
+    """Return Polars' retry options, numbers under the same names. It runs them twice before it gives up."""
     if fsspec.utils.get_protocol(uri) not in _S3:
         return {}
     return {
@@ -63,7 +63,7 @@ def polars_retry_options(uri: str, retry_policy: RetryPolicy) -> dict[str, Any]:
 
 
 def s3fs_options(retry_policy: RetryPolicy, environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
-    """s3fs' arguments. The endpoint is one of them, because s3fs keeps a connection a set of arguments."""
+    """Return s3fs' arguments. They hold the endpoint, because s3fs caches a connection by its arguments."""
     return {
         "use_listings_cache": False,  # no answers from yesterday's listing
         "max_concurrency": 1,  # more, and every read asks for the size first

@@ -1,4 +1,4 @@
-"""Errors of s3fs, botocore, deltalake and Polars in our words: what passes, what credentials do not open, the rest."""
+"""Translation of the errors of s3fs, botocore, deltalake and Polars: transient, credentials, permanent."""
 
 import contextlib
 import errno
@@ -30,28 +30,31 @@ _NETWORK = (
 _BUSY_ERRNO = {errno.EBUSY, getattr(errno, "EREMOTEIO", errno.EIO)}  # what s3fs makes of "slow down", "internal error"
 _DISK_FULL_ERRNO = {errno.ENOSPC, errno.EDQUOT}
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-# deltalake and Polars tell all that a store said in the text of an OSError.
+# deltalake and Polars put a store's answer into the text of an OSError.
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _STATUS = re.compile(r"non-2xx status code\W+(\d{3})\b")
 _NETWORK_TEXT = re.compile(r"HTTP error|error sending request|timed out|response body|connection (closed|reset)")
 
 
 @contextlib.contextmanager
-def translate_errors(doing: str, ours: type[UndertoneError] = LakeError) -> Iterator[None]:
-    """A store's errors become TransientError, CredentialsError or `ours`; a FileNotFoundError passes as it is."""
+def translate_errors(action: str, error_class: type[UndertoneError] = LakeError) -> Iterator[None]:
+    """Raise a store's errors as TransientError, CredentialsError or `error_class`; FileNotFoundError passes as it is.
+
+    `action` begins the message: "reading s3://b/x".
+    """
     try:
         yield
     except (UndertoneError, FileNotFoundError):
         raise
     except Exception as error:
-        told = _translate(doing, error, ours)
-        if told is None:  # a bug of ours is no storage error
+        translation = _translate(action, error, error_class)
+        if translation is None:  # a bug of ours is no storage error
             raise
-        raise told from error
+        raise translation from error
 
 
 def error_code(error: BaseException | None) -> str | None:
-    """What the store called it: S3's word, or the HTTP status where the answer had no body (of a HEAD)."""
+    """Return the store's own code for an error: S3's word, or the HTTP status of an answer without a body (HEAD)."""
     while error is not None:
         if isinstance(error, boto.ClientError):
             return str(error.response.get("Error", {}).get("Code"))
@@ -63,7 +66,7 @@ def error_code(error: BaseException | None) -> str | None:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether trying again may mend it."""
+    """Tell whether a retry may succeed."""
     code = error_code(error)
     if code is not None:
         return code in _TRANSIENT
@@ -75,34 +78,35 @@ def is_transient(error: BaseException) -> bool:
 
 
 def is_disk_full(error: BaseException | None) -> bool:
-    """Whether a disk (or a quota) is full."""
+    """Tell whether a disk (or a quota) is full."""
     return getattr(error, "errno", None) in _DISK_FULL_ERRNO or "No space left" in str(error)  # Delta gives no number
 
 
-def _translate(doing: str, error: Exception, ours: type[UndertoneError]) -> UndertoneError | None:
-    code, said = error_code(error), f"{doing}: {_message(error)}"
+def _translate(action: str, error: Exception, error_class: type[UndertoneError]) -> UndertoneError | None:
+    code, message = error_code(error), f"{action}: {_message(error)}"
     if code in _CLOCK | _BAD_CREDENTIALS or isinstance(error, _NO_CREDENTIALS):
         expected = "a clock that agrees with the store's" if code in _CLOCK else "credentials that the store takes"
-        mend = "set this machine's clock" if code in _CLOCK else "renew them (AWS_… or the profile)"
+        remedy = "set this machine's clock" if code in _CLOCK else "renew them (AWS_… or the profile)"
         return CredentialsError(
-            f"{said} ({code or type(error).__name__}): expected {expected}; {mend} and run again: it goes on from here"
+            f"{message} ({code or type(error).__name__}): expected {expected}; {remedy} and run again: it goes on from "
+            "here"
         )
     if is_transient(error):
-        return TransientError(said)
+        return TransientError(message)
     if isinstance(error, OSError) or is_disk_full(error):
-        return ours(_system_message(doing, error))
+        return error_class(_system_message(action, error))
     if isinstance(error, boto.BotoCoreError | boto.ClientError):
-        return ours(f"{said}; check the AWS settings, the credentials among them")
+        return error_class(f"{message}; check the AWS settings, the credentials among them")
     return None
 
 
-def _system_message(doing: str, error: Exception) -> str:
-    said = f"{doing}: {_message(error)}"
+def _system_message(action: str, error: Exception) -> str:
+    message = f"{action}: {_message(error)}"
     if isinstance(error, PermissionError):
-        return f"{doing}: access denied ({_message(error)}); check the credentials and the bucket's policy"
+        return f"{action}: access denied ({_message(error)}); check the credentials and the bucket's policy"
     if is_disk_full(error):
-        return f"{said}; make room and run again: it goes on where this one ended"
-    return f"{said}; `undertone doctor` shows what can be reached"
+        return f"{message}; make room and run again: it goes on where this one ended"
+    return f"{message}; `undertone doctor` shows what can be reached"
 
 
 def _message(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""How long a store that does not answer is asked again: past an outage of half a minute, and never for ever."""
+"""Retries of a store that does not answer: past an outage of half a minute, and never for ever."""
 
 import itertools
 import random
@@ -17,7 +17,7 @@ _FIRST_WAIT_S, _MAX_WAIT_S = 0.2, 8.0
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """`total_s` for one operation with all its tries; `timeout_s` for a connection on which nothing comes."""
+    """Limits of one operation: `total_s` with all its tries, `timeout_s` for a connection without an answer."""
 
     total_s: float = 120.0
     timeout_s: float = 30.0
@@ -27,7 +27,7 @@ class RetryPolicy:
             raise UsageError(f"expected a patience of 0 s or more and a timeout above 0 s, found {self}")
 
     def attempts(self) -> Iterator[int]:
-        """1, 2, 3, …: a pause before each but the first, growing and never twice the same, until the time is over."""
+        """Yield 1, 2, 3, … until `total_s` is over, with a growing, randomised pause before each but the first."""
         end, wait_s = time.monotonic() + self.total_s, _FIRST_WAIT_S
         for attempt in itertools.count(1):
             yield attempt
@@ -37,13 +37,16 @@ class RetryPolicy:
             time.sleep(min(left_s, random.uniform(wait_s / 2, wait_s)))
             wait_s = min(2 * wait_s, _MAX_WAIT_S)
 
-    def call(self, doing: str, act: Callable[[], T], ours: type[UndertoneError] = LakeError) -> T:
-        """Result of `act`, retried; errors are translated (`error_translation`). Raises the last TransientError."""
-        started, last = time.monotonic(), TransientError(doing)
+    def call(self, action: str, function: Callable[[], T], error_class: type[UndertoneError] = LakeError) -> T:
+        """Return the result of `function`, retried while its errors are transient.
+
+        Raises the errors of `translate_errors`, and the last TransientError when the time is over.
+        """
+        started, last = time.monotonic(), TransientError(action)
         for _ in self.attempts():
             try:
-                with translate_errors(doing, ours):
-                    return act()
+                with translate_errors(action, error_class):
+                    return function()
             except TransientError as error:
                 last = error
         raise TransientError(

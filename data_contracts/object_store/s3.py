@@ -1,4 +1,4 @@
-"""S3 as Undertone asks it: no try is hidden that may have been done, and no refusal stays unexplained."""
+"""S3 file system whose retries never repeat a conditional request, and whose refusals carry their reason."""
 
 import asyncio
 import random
@@ -14,13 +14,12 @@ from data_contracts.object_store.error_translation import error_code, is_transie
 T = TypeVar("T")
 
 _MAX_TRIES = 3
-_SINGLE_PUT_BYTES = (
-    5 * 2**29
-)  # half of the largest: in parts, an upload whose last answer is lost cannot be told from one that failed
+# Half of the largest single put. In parts, an upload whose last answer is lost looks like one that failed.
+_SINGLE_PUT_BYTES = 5 * 2**29
 
 
 class S3(s3fs.S3FileSystem):  # type: ignore[misc]
-    """A request is tried three times, but one with a condition once: the second time would find what the first did.
+    """Try a request three times, but one with a condition once: a second try would find what the first had done.
 
     `RetryPolicy` does the rest. s3fs would try five times, botocore in each of them five times more.
     """
@@ -33,14 +32,14 @@ class S3(s3fs.S3FileSystem):  # type: ignore[misc]
             return await (call() if {"IfNoneMatch", "IfMatch"} & kwargs.keys() else _retry(call))
         except OSError as error:
             if method.startswith("head_") and error_code(error) in {"400", "403"}:
-                # No body, no reason: expired credentials look like a missing permission. A listing is told which.
+                # No body, no reason: expired credentials look like a missing permission. A listing's error says which.
                 await super()._call_s3("list_objects_v2", Bucket=kwargs["Bucket"], MaxKeys=1)
             raise
 
     call_s3 = sync_wrapper(_call_s3)
 
     async def _content(self, path: str, start: int | None = None, end: int | None = None) -> tuple[bytes, str]:
-        """An object's bytes, or those from `start` to before `end`, and the etag of the content that they are of."""
+        """Return an object's bytes, or those from `start` to before `end`, with the etag of their content."""
         bucket, key, _ = self.split_path(path)
         ranged = {} if start is None else {"Range": f"bytes={start}-{'' if end is None else end - 1}"}
 

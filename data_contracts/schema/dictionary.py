@@ -1,6 +1,6 @@
-"""What every table, feature set and column means, in one place: `undertone tables` and docs/tables.md are made of it.
+"""Data dictionary: the meaning of every table, feature set and column, behind `undertone tables` and docs/tables.md.
 
-A test holds that no column of a table or a feature set is without a word, and no word without a column.
+A test holds that every column of a table or a feature set is documented, and that every entry has a column.
 """
 
 import re
@@ -12,7 +12,7 @@ from data_contracts.schema.tables import QUALITY_MEASURES
 
 @dataclass(frozen=True)
 class ColumnDoc:
-    """What a column holds; `unit` is empty where there is none to name."""
+    """Meaning of a column; `unit` is empty where there is none to name."""
 
     meaning: str
     unit: str = ""
@@ -31,7 +31,7 @@ TABLE_DOCS: dict[str, str] = {
     "recordings": "an object that was ever read, with its quality",
     "runs": "a run, or a change by hand: the ledger",
 }
-"""What a row of each analytics table is."""
+"""Meaning of a row of each analytics table."""
 
 FEATURE_SET_DOCS: dict[str, str] = {
     "recordings": "an object that was read, as often as it was read",
@@ -43,7 +43,7 @@ FEATURE_SET_DOCS: dict[str, str] = {
     "logmel": "an utterance's log-mel frames; stored where UNDERTONE_LOGMEL is set",
     "lld": "an utterance's 25 descriptors of eGeMAPS by frame; stored where UNDERTONE_LLD is set",
 }
-"""What a row of each feature set is."""
+"""Meaning of a row of each feature set."""
 
 _COMMON: dict[str, ColumnDoc] = {
     "recording_id": ColumnDoc("SHA-256 of the audio's bytes, its first 32 hex digits"),
@@ -91,7 +91,7 @@ _COMMON: dict[str, ColumnDoc] = {
     ),
     "n_frames": ColumnDoc("frames, one every 10 ms"),
 }
-"""What columns mean wherever they stand."""
+"""Columns that mean the same in every table."""
 
 _BY_TABLE: dict[str, dict[str, ColumnDoc]] = {
     "utterances": {
@@ -200,11 +200,11 @@ _BY_TABLE: dict[str, dict[str, ColumnDoc]] = {
     },
     "rejects": {"date": ColumnDoc("the date under which the object lies")},
 }
-"""What columns mean in one table, or there alone."""
+"""Columns of one table, or with another meaning there."""
 
 
 def column_doc(table: str, column: str) -> ColumnDoc:
-    """What a column means, of a table or a feature set by its folder's name. Raises KeyError where nobody said."""
+    """Look up a column of a table or a feature set (by its folder's name). Raises KeyError for an unknown column."""
     own = _BY_TABLE.get(table, {})
     if column in own:
         return own[column]

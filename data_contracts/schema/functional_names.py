@@ -1,4 +1,4 @@
-"""What each eGeMAPS functional measures, told from its name: a descriptor, and what was taken of its contour.
+"""Meaning of each eGeMAPS functional, parsed from its name: a descriptor and a statistic of its contour.
 
 Eyben et al., "The Geneva Minimalistic Acoustic Parameter Set (GeMAPS) for Voice Research and Affective Computing", IEEE
 Trans. Affective Computing 7(2), 2016.
@@ -50,7 +50,7 @@ _TIMING: dict[str, tuple[str, str]] = {
 
 
 def functional_doc(name: str) -> tuple[str, str]:
-    """What it measures, and the unit. Raises KeyError where the name is none of eGeMAPS'.
+    """Return the meaning and the unit of a functional. Raises KeyError for a name that is not of eGeMAPS.
 
     >>> functional_doc("slopeUV0-500_sma3nz_amean")
     ('slope of the spectrum, 0 to 500 Hz, unvoiced frames: mean', '')
@@ -61,8 +61,8 @@ def functional_doc(name: str) -> tuple[str, str]:
     if parts is None:
         raise KeyError(name)
     measured, unit = _descriptor(parts[1])
-    taken = _STATISTICS[parts[2]]
-    return f"{measured}: {taken}", "" if parts[2] == "stddevNorm" else unit
+    statistic = _STATISTICS[parts[2]]
+    return f"{measured}: {statistic}", "" if parts[2] == "stddevNorm" else unit
 
 
 def _descriptor(name: str) -> tuple[str, str]:
@@ -75,8 +75,8 @@ def _descriptor(name: str) -> tuple[str, str]:
         return f"mel-cepstral coefficient {cepstral[1]}{_REGIONS[cepstral[2]]}", ""
     if name in _DESCRIPTORS:
         return _DESCRIPTORS[name]
-    where = re.fullmatch(r"(\D+?)(UV|V)(\d.*)?", name)
-    if where is None:
+    region = re.fullmatch(r"(\D+?)(UV|V)(\d.*)?", name)
+    if region is None:
         raise KeyError(name)
-    measured, unit = _DESCRIPTORS[where[1] + (where[3] or "")]
-    return measured + _REGIONS[where[2]], unit
+    measured, unit = _DESCRIPTORS[region[1] + (region[3] or "")]
+    return measured + _REGIONS[region[2]], unit

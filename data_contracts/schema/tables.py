@@ -26,7 +26,7 @@ PLAN = pa.schema([*OBJECT_FIELDS, pa.field("read_after", pa.timestamp("us", tz="
 
 _SOURCE = pa.field("source", pa.string(), nullable=False)  # of which part of the corpus; see `features.corpus.sources`
 UNKNOWN_SOURCE = "unknown"
-"""The source of utterances that no recording is listed for."""
+"""Source of utterances that no recording is listed for."""
 
 RECORDINGS = pa.schema(
     [
@@ -40,7 +40,7 @@ RECORDINGS = pa.schema(
 
 
 def utterances_schema(classes: Sequence[str], dimensions: Sequence[str] = ()) -> pa.Schema:
-    """One `score_…` column an emotion class of the model that scored, and one for each of its dimensions.
+    """Return the schema of `utterances`: a `score_…` column for each emotion class, and one for each dimension.
 
     Dimensions (arousal, valence, dominance) are on the model's own scale.
     """
@@ -64,7 +64,7 @@ def utterances_schema(classes: Sequence[str], dimensions: Sequence[str] = ()) ->
 
 
 FORGOTTEN_ID = "forgotten"
-"""The speaker_id of utterances whose speaker was forgotten."""
+"""speaker_id of utterances after their speaker was forgotten."""
 
 SPEAKERS = pa.schema(
     [
@@ -76,9 +76,9 @@ SPEAKERS = pa.schema(
         pa.field("n_utterances", pa.int64(), nullable=False),
         pa.field("speech_s", pa.float64(), nullable=False),
         pa.field("centroid", pa.list_(pa.float32()), nullable=False),
-        pa.field("extractor", pa.string(), nullable=False),  # whose space the centroid lies in
+        pa.field("extractor", pa.string(), nullable=False),  # the encoder in whose space the centroid lies
         pa.field("sources", pa.list_(pa.string()), nullable=False),  # the recordings of an enrolment
-        pa.field("merged_into", pa.string()),  # of a merged voice: whose it is
+        pa.field("merged_into", pa.string()),  # of a merged voice: the speaker_id it belongs to
         pa.field("run_id", pa.string(), nullable=False),
     ]
 )
@@ -150,7 +150,7 @@ FEATURE_DAILY = pa.schema(
     ]
 )
 EMBEDDING = "embedding"
-"""The row of `feature_daily` and of `drift` that is about the speaker embeddings."""
+"""Name of the speaker embeddings among the features of `feature_daily` and the measures of `drift`."""
 
 DRIFT = pa.schema(
     [
@@ -211,14 +211,14 @@ TABLE_KEYS: dict[str, tuple[str, ...]] = {
 }
 """The analytics tables with their keys, in the order they are published.
 
-What `recordings` holds is taken as published, so it follows what it vouches for; `runs`, the ledger, comes last.
+A row of `recordings` counts as published, so it follows the rows that it vouches for; `runs`, the ledger, comes last.
 """
 
 DAILY_TABLES = ("emotion_daily", "speaker_daily", "quality_daily", "rejects_daily", "feature_daily", "drift")
-"""Tables that are replaced a date at a time, whole."""
+"""Tables that are replaced whole, a date at a time."""
 
 PARTITIONED_TABLES = ("utterances", "recordings", "feature_daily")
-"""Tables whose files lie by date: a publication opens those of its dates, a query those that it asks for."""
+"""Tables partitioned by date: a publication or a query opens only the files of its dates."""
 
 STAGED_TABLES = tuple(table for table in TABLE_KEYS if table != "runs")
-"""What a run stages and publishes before its own row."""
+"""Tables that a run stages and publishes before its own row."""
