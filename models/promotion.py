@@ -1,7 +1,7 @@
-"""May a challenger take the champion's place? Both judged on the same clips, of speakers that neither was trained on.
+"""Promotion: compare a challenger with the champion on the same clips, of speakers that neither was trained on.
 
-The challenger passes unless its figure is worse: equal is enough. Emotion goes by the UAR that a nightly run would
-give (`uar_adaptive`; `uar` where there is none), speaker by the equal error rate.
+The challenger passes unless its metric is worse; equal is enough. The metric is the UAR of a nightly run for emotion
+(`uar_adaptive`; `uar` where there is none), and the equal error rate for speaker.
 """
 
 import math
@@ -28,7 +28,10 @@ _MAX_NAMED = 5  # speakers in a message, at most
 
 @dataclass(frozen=True)
 class PromotionVerdict:
-    """Whether the challenger passes, why, and the figures of both, each with its interval where there is one."""
+    """Decision on a challenger: accepted or not, the reason, and the metrics of both, with intervals where known.
+
+    The names of the fields are stored in the registry's tags.
+    """
 
     accepted: bool
     reason: str
@@ -41,17 +44,17 @@ class PromotionVerdict:
     n_left_out: int = 0  # speakers of the corpus that a model was trained on
 
     def record(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return the fields with a value, for JSON."""
         return {name: value for name, value in asdict(self).items() if value not in ("", {})}
 
 
 def judge_challenger(
     challenger: ModelRef, champion: ModelRef | None, corpus: Path, *, voices: ModelRef, unheard: bool = False
 ) -> PromotionVerdict:
-    """The verdict on `corpus`, a labelled folder; `voices` is the speaker model by which emotion models adapt.
+    """Return the verdict on `corpus`, a labelled folder; `voices` is the speaker model by which emotion models adapt.
 
-    A speaker of it that a model was trained on is a reason to refuse, unless `unheard` leaves such speakers out. What
-    makes the comparison impossible is a reason, too, and never raised.
+    A speaker of the corpus that a model was trained on is a reason to refuse, unless `unheard` leaves such speakers
+    out. An error that makes the comparison impossible is a reason, too, and is not raised.
     """
     try:
         return _compare(challenger, champion, corpus, voices=voices, unheard=unheard)
@@ -60,7 +63,7 @@ def judge_challenger(
 
 
 def evaluate(name: str, folder: Path, corpus: Path, *, voices: Path) -> dict[str, Any]:
-    """The model in `folder`, judged on `corpus`; in `voices` is the speaker model that an emotion model adapts by.
+    """Evaluate the model in `folder` on `corpus`; `voices` is the folder of the speaker model for adaptation.
 
     Raises ModelError for a folder that is not Undertone's own.
     """
@@ -82,49 +85,53 @@ def _compare(
 ) -> PromotionVerdict:
     clips = [clip for clip in read_labels([corpus]) if clip.speaker]
     recordings = recording_ids(clips)
-    here: dict[str, Any] = {"corpus": str(corpus), "manifest": manifest_digest_from_ids(clips, recordings)}
+    fields: dict[str, Any] = {"corpus": str(corpus), "manifest": manifest_digest_from_ids(clips, recordings)}
     replaced = champion if champion is not None and _is_compatible(champion) else None
     refs = [challenger, *([replaced] if replaced else [])]
     folders = [loading.weights_folder(ref) for ref in refs]
-    known = {
+    overlaps = {
         ref.label: overlapping_speakers(_require_training_set(ref, folder), clips, recordings)
         for ref, folder in zip(refs, folders, strict=True)
     }
-    both, speakers = set().union(*known.values()), {clip.speaker for clip in clips}
-    here["n_left_out"] = len(both)
-    if both and (not unheard or both == speakers):
-        return PromotionVerdict(False, _overlap_reason(known, speakers, corpus), **here)
+    overlap, speakers = set().union(*overlaps.values()), {clip.speaker for clip in clips}
+    fields["n_left_out"] = len(overlap)
+    if overlap and (not unheard or overlap == speakers):
+        return PromotionVerdict(False, _overlap_reason(overlaps, speakers, corpus), **fields)
     with tempfile.TemporaryDirectory() as place:
-        left = write_without_speakers(both, corpus, Path(place)) if both else corpus
+        rest = write_without_speakers(overlap, corpus, Path(place)) if overlap else corpus
         speaker = loading.weights_folder(voices)
-        results = [evaluate(challenger.name, folder, left, voices=speaker) for folder in folders]
-    kept = [_key_figures(challenger.name, result) for result in results]
-    here |= {"challenger": kept[0], "champion": kept[1] if replaced else {}, "protocol": results[0].get("protocol", "")}
-    return _decide(challenger, champion, replaced, here)
+        results = [evaluate(challenger.name, folder, rest, voices=speaker) for folder in folders]
+    figures = [_key_figures(challenger.name, result) for result in results]
+    fields |= {
+        "challenger": figures[0],
+        "champion": figures[1] if replaced else {},
+        "protocol": results[0].get("protocol", ""),
+    }
+    return _decide(challenger, champion, replaced, fields)
 
 
 def _decide(
-    challenger: ModelRef, champion: ModelRef | None, replaced: ModelRef | None, here: dict[str, Any]
+    challenger: ModelRef, champion: ModelRef | None, replaced: ModelRef | None, fields: dict[str, Any]
 ) -> PromotionVerdict:
-    mine, theirs = here["challenger"], here["champion"]
+    mine, theirs = fields["challenger"], fields["champion"]
     found = [key for key in _DECISIVE[challenger.name] if key in mine and (key in theirs or not theirs)]
     if not found or not math.isfinite(mine[found[0]]):
-        return PromotionVerdict(False, f"{challenger.label} has no figure to go by on {here['corpus']}", **here)
+        return PromotionVerdict(False, f"{challenger.label} has no figure to go by on {fields['corpus']}", **fields)
     metric = found[0]
     words = f"{FIGURES[challenger.name][metric]} {format_figure(mine, metric)}"
     if replaced is None:
         why = f"{champion.label} reads features that are no longer computed" if champion else "there is no champion"
-        return PromotionVerdict(True, f"{why}; {challenger.label} has {words}", metric, **here)
+        return PromotionVerdict(True, f"{why}; {challenger.label} has {words}", metric, **fields)
     classes = [set(ref.metadata.get("classes", ())) for ref in (challenger, replaced)]
     if classes[0] != classes[1]:
         odd = ", ".join(sorted(classes[0] ^ classes[1]))
         return PromotionVerdict(
-            False, f"the two tell different classes apart ({odd}), so their figures say nothing", **here
+            False, f"the two tell different classes apart ({odd}), so their figures say nothing", **fields
         )
     worse = mine[metric] > theirs[metric] if metric in _LOWER_IS_BETTER else mine[metric] < theirs[metric]
     than = f"{words}, {replaced.label} {format_figure(theirs, metric)}"
     return PromotionVerdict(
-        not worse, f"{challenger.label} is {'worse' if worse else 'no worse'}: {than}", metric, **here
+        not worse, f"{challenger.label} is {'worse' if worse else 'no worse'}: {than}", metric, **fields
     )
 
 
@@ -145,15 +152,15 @@ def _require_training_set(ref: ModelRef, folder: Path) -> Path:
     return folder
 
 
-def _overlap_reason(known: dict[str, set[str]], speakers: set[str], corpus: Path) -> str:
-    both = sorted(set().union(*known.values()))
-    whose = " and ".join(label for label, names in known.items() if names)
-    named = ", ".join(both[:_MAX_NAMED]) + (", …" if len(both) > _MAX_NAMED else "")
-    left = len(speakers) - len(both)
-    way_out = f", or --unheard to leave them out ({left} remain)" if left else "; nobody else is there"
+def _overlap_reason(overlaps: dict[str, set[str]], speakers: set[str], corpus: Path) -> str:
+    overlap = sorted(set().union(*overlaps.values()))
+    labels = " and ".join(label for label, names in overlaps.items() if names)
+    names = ", ".join(overlap[:_MAX_NAMED]) + (", …" if len(overlap) > _MAX_NAMED else "")
+    n_left = len(speakers) - len(overlap)
+    way_out = f", or --unheard to leave them out ({n_left} remain)" if n_left else "; nobody else is there"
     return (
-        f"{len(both)} of the {len(speakers)} speakers in {corpus} are on both sides, in the training of {whose} too "
-        f"({named}): give a --corpus of others{way_out}"
+        f"{len(overlap)} of the {len(speakers)} speakers in {corpus} are on both sides, in the training of {labels} "
+        f"too ({names}): give a --corpus of others{way_out}"
     )
 
 

@@ -1,8 +1,8 @@
-"""Registered models where shards are computed: our own are read from their artifacts, without MLflow.
+"""Registered models on the workers: our own are read from their artifacts, without MLflow.
 
-Importing MLflow takes a worker two seconds of CPU time, to be asked for nothing but a folder. What is of somebody
-else's make, and artifacts that a tracking server hands out itself, go through `models.registry.loading`. `retry_policy`
-is with the store that holds the artifacts.
+Importing MLflow costs a worker two seconds of CPU time, only to find a folder. Models from elsewhere, and artifacts
+that a tracking server hands out itself, go through `models.registry.loading`. `retry_policy` applies to the store that
+holds the artifacts.
 """
 
 import functools
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-_load_lock = threading.Lock()  # threads of one worker would load the same model beside each other
+_load_lock = threading.Lock()  # without it, threads of one worker would each load the model
 
 
 def own_speaker_encoder(ref: ModelRef, retry_policy: RetryPolicy = RetryPolicy()) -> SpeakerPyfunc | None:
-    """What hears for a speaker model; None for somebody else's, which has `predict` alone.
+    """Return the encoder of our own or a pretrained speaker model; None for others, which only have `predict`.
 
     Raises ModelError where it cannot be loaded.
     """
@@ -48,7 +48,7 @@ def own_speaker_encoder(ref: ModelRef, retry_policy: RetryPolicy = RetryPolicy()
 
 
 def pretrained_emotion_model(ref: ModelRef, retry_policy: RetryPolicy = RetryPolicy()) -> "PretrainedEmotion":
-    """A version brought in from elsewhere, extractor and head. Raises ModelError where it is none."""
+    """Return a pretrained model, extractor and head. Raises ModelError where the version is none."""
     from models.pretrained.emotion import PretrainedEmotion
 
     model = _raw_model(ref, retry_policy)
@@ -58,19 +58,19 @@ def pretrained_emotion_model(ref: ModelRef, retry_policy: RetryPolicy = RetryPol
 
 
 def emotion_model(ref: ModelRef, retry_policy: RetryPolicy = RetryPolicy()) -> EmotionModel:
-    """The version itself, which adapts to speakers; loaded once a process. Raises ModelError where it cannot be."""
+    """Return our own emotion model, loaded once a process. Raises ModelError where it cannot be loaded."""
     check_features(ref)
     with _load_lock:
         return _emotion_model(ref.uri, ref.metadata.get("registry"), retry_policy)
 
 
 def emotion_embedder(ref: ModelRef, retry_policy: RetryPolicy = RetryPolicy()) -> Embed:
-    """What a pulled emotion model's head reads, as a function of waveforms and lengths."""
+    """Return the extractor of a pretrained emotion model, as a function of waveforms and lengths."""
     return lambda waveform, lengths: pretrained_emotion_model(ref, retry_policy).embed(waveform, lengths).cpu().numpy()
 
 
 def speaker_embedder(ref: ModelRef, retry_policy: RetryPolicy = RetryPolicy()) -> Embed:
-    """The speaker model as a function of waveforms and lengths."""
+    """Return the speaker model as a function of waveforms and lengths."""
 
     def embed(waveform: Tensor, lengths: Tensor) -> np.ndarray:
         own = own_speaker_encoder(ref, retry_policy)
@@ -78,17 +78,17 @@ def speaker_embedder(ref: ModelRef, retry_policy: RetryPolicy = RetryPolicy()) -
             return np.asarray(own.embed(waveform, lengths), np.float32)
         from models.registry import loading
 
-        asked = {"waveform": waveform.cpu().numpy(), "lengths": lengths.cpu().numpy().astype(np.int64)}
-        return np.asarray(loading.predict(ref, asked), np.float32)
+        inputs = {"waveform": waveform.cpu().numpy(), "lengths": lengths.cpu().numpy().astype(np.int64)}
+        return np.asarray(loading.predict(ref, inputs), np.float32)
 
     return embed
 
 
 def sliding_embedder(ref: ModelRef, retry_policy: RetryPolicy = RetryPolicy()) -> SlidingEmbedder:
-    """Who speaks along an utterance, from the model's frames; a model that does not show them hears every window."""
+    """Return the sliding-window embedder, from the model's frames; a model without them embeds every window."""
     from models.speaker.sliding import sliding_by_crops
 
-    def listen(waveform: Tensor, lengths: Tensor, windows_s: Sequence[float], hop_s: float) -> list[list[np.ndarray]]:
+    def embed(waveform: Tensor, lengths: Tensor, windows_s: Sequence[float], hop_s: float) -> list[list[np.ndarray]]:
         own = own_speaker_encoder(ref, retry_policy)
         if own is not None:
             return own.sliding_embeddings(waveform, lengths, windows_s, hop_s)
@@ -96,11 +96,11 @@ def sliding_embedder(ref: ModelRef, retry_policy: RetryPolicy = RetryPolicy()) -
             speaker_embedder(ref, retry_policy), waveform, lengths, windows_s=windows_s, hop_s=hop_s
         )
 
-    return listen
+    return embed
 
 
 def _raw_model(ref: ModelRef, retry_policy: RetryPolicy) -> Any:
-    """The object behind a version's pyfunc; None where it shows none."""
+    """Return the object behind a version's pyfunc; None where it exposes none."""
     check_features(ref)
     with _load_lock:
         model = _load_own(ref.uri, retry_policy)
@@ -116,7 +116,7 @@ def _raw_model(ref: ModelRef, retry_policy: RetryPolicy) -> Any:
 
 @functools.lru_cache(maxsize=8)
 def _load_own(uri: str, retry_policy: RetryPolicy) -> Any:
-    """What our own loader makes of a version; None where that is MLflow's to load, or to explain."""
+    """Load a version with our own loader; None where MLflow has to load it, or to explain the failure."""
     with _own_artifact(uri, retry_policy) as own:
         if own is None or own[0] == EMOTION_LOADER:
             return None
@@ -138,9 +138,9 @@ def _emotion_model(uri: str, tracking: str | None, retry_policy: RetryPolicy) ->
 
 @contextmanager
 def _own_artifact(uri: str, retry_policy: RetryPolicy) -> Iterator[tuple[str, Path] | None]:
-    """A version's loader, where that is ours, and the folder that it loads, while that is here.
+    """Yield a version's loader module, where it is one of ours, and the folder that it loads, as a local copy.
 
-    None where only MLflow can tell. Raises TransientError and CredentialsError of a store that does not answer.
+    None where only MLflow can tell. Raises TransientError and CredentialsError where the store does not answer.
     """
     if not uri.startswith(("s3://", "s3a://")):
         folder = Path(uri.removeprefix("file://"))
@@ -157,21 +157,21 @@ def _own_artifact(uri: str, retry_policy: RetryPolicy) -> Iterator[tuple[str, Pa
         found = None
     if (
         found is None or found[0] not in SELF_CONTAINED_LOADERS
-    ):  # what reads its weights later needs them to stay: MLflow's copy does
+    ):  # other loaders read weights later, from MLflow's lasting copy
         yield None
         return
-    with tempfile.TemporaryDirectory(prefix="undertone-model-") as here:
+    with tempfile.TemporaryDirectory(prefix="undertone-model-") as place:
         for path in lake.sizes(found[1]):
-            target = Path(here, path)
+            target = Path(place, path)
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(lake.read(path))
-        yield found[0], Path(here, found[1])
+        yield found[0], Path(place, found[1])
 
 
-def _flavour(written: str) -> tuple[str, str] | None:
-    """Loader and data folder that an MLmodel file names, where the loader is one of ours."""
+def _flavour(mlmodel: str) -> tuple[str, str] | None:
+    """Return the loader module and data folder that an MLmodel file names, where the loader is one of ours."""
     try:
-        said = yaml.safe_load(written)["flavors"]["python_function"]
-        return (said["loader_module"], said["data"]) if said["loader_module"] in LOADERS else None
+        flavour = yaml.safe_load(mlmodel)["flavors"]["python_function"]
+        return (flavour["loader_module"], flavour["data"]) if flavour["loader_module"] in LOADERS else None
     except (KeyError, TypeError, yaml.YAMLError):
         return None

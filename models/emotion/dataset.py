@@ -1,4 +1,4 @@
-"""Labelled clips as the emotion model's features: as they are, and as other rooms, microphones and lines give them."""
+"""Features of labelled clips for the emotion model: of the clips themselves and of augmented copies."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,13 +22,13 @@ from models.data.labelled_speech import Speech, manifest_digest, read_labels, re
 
 FEATURE_NAMES: tuple[str, ...] = (*EGEMAPS_NAMES, *SUPRASEGMENTAL_NAMES)
 _BATCH_SAMPLES = 60 * SAMPLE_RATE
-_MAX_SPEED_CHANGE = 0.08  # faster or slower by, at most
+_MAX_SPEED_CHANGE = 0.08  # faster or slower
 _SPED_SHARE, _CODED_SHARE = 0.5, 0.35  # of the copies
 
 
 @dataclass(frozen=True)
 class Table:
-    """Labelled features: `values[0]` of the clips as they are, the rest of their copies."""
+    """Labelled features: `values[0]` of the clips themselves, the rest of their copies."""
 
     classes: tuple[str, ...]
     values: Tensor  # (1 + n_copies, n, len(FEATURE_NAMES))
@@ -43,15 +43,15 @@ class Table:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def rows(self, chosen: np.ndarray) -> "Table":
-        """Some of the clips, by mask or index."""
-        chosen = np.flatnonzero(chosen) if chosen.dtype == bool else chosen
+    def rows(self, index: np.ndarray) -> "Table":
+        """Return some of the clips, by mask or index."""
+        index = np.flatnonzero(index) if index.dtype == bool else index
         names = ("labels", "speakers", "corpora", "recordings", "seconds")
-        picked = {name: getattr(self, name)[chosen] for name in names}
-        return Table(**{**vars(self), **picked, "values": self.values[:, torch.from_numpy(chosen)]})
+        selected = {name: getattr(self, name)[index] for name in names}
+        return Table(**{**vars(self), **selected, "values": self.values[:, torch.from_numpy(index)]})
 
     def with_classes(self, classes: Sequence[str]) -> "Table":
-        """The clips of these classes."""
+        """Return the clips of these classes."""
         place = {self.classes.index(name): index for index, name in enumerate(classes)}
         kept = self.rows(np.isin(self.labels, list(place)))
         labels = np.array([place[label] for label in kept.labels], int)
@@ -59,12 +59,12 @@ class Table:
 
 
 def current_fingerprints() -> dict[str, str]:
-    """The feature sets behind FEATURE_NAMES, and what they are computed by now."""
+    """Return the fingerprints of the feature sets behind FEATURE_NAMES, as computed now."""
     return FeatureConfig().fingerprints()
 
 
 def read_emotional_speech(corpora: Sequence[Path], classes: Sequence[str] | None) -> list[Speech]:
-    """The clips that are labelled with a speaker and one of `classes` (None: any). Raises UsageError for none."""
+    """Return clips labelled with a speaker and one of `classes` (None: any). Raises UsageError where there are none."""
     clips = [clip for clip in read_labels(corpora) if clip.speaker and clip.emotion]
     speech = list(read_speech([clip for clip in clips if classes is None or emotion_named(clip.emotion) in classes]))
     if not speech:
@@ -76,7 +76,7 @@ def read_emotional_speech(corpora: Sequence[Path], classes: Sequence[str] | None
 
 
 def build_table(speech: Sequence[Speech], classes: Sequence[str], *, n_copies: int = 0, seed: int = 0) -> Table:
-    """The features of labelled speech, and of `n_copies` of each clip."""
+    """Compute the features of labelled speech, and of `n_copies` of each clip."""
     random = np.random.default_rng(seed)
     generator = torch.Generator().manual_seed(seed)
     waveforms = [item.waveform for item in speech]
@@ -99,7 +99,7 @@ def build_table(speech: Sequence[Speech], classes: Sequence[str], *, n_copies: i
 
 
 def emotion_features(waveforms: Sequence[np.ndarray]) -> Tensor:
-    """(n, len(FEATURE_NAMES)) of (time,) waveforms at 16 kHz."""
+    """Return features (n, len(FEATURE_NAMES)) of (time,) waveforms at 16 kHz."""
     values = torch.zeros(len(waveforms), len(FEATURE_NAMES))
     for batch in sorted_batches([len(waveform) for waveform in waveforms], max_samples=_BATCH_SAMPLES):
         waveform, lengths = pad_batch([waveforms[index] for index in batch], torch.device("cpu"))
@@ -111,13 +111,13 @@ def emotion_features(waveforms: Sequence[np.ndarray]) -> Tensor:
 def _augment(
     waveforms: Sequence[np.ndarray], random: np.random.Generator, generator: torch.Generator
 ) -> list[np.ndarray]:
-    """Each clip once more: some at another speed, in another room at another level, some through a codec."""
+    """Return a copy of each clip: some at another speed, all in another room at another level, some through a codec."""
     sped = [_change_speed(waveform, random) if random.random() < _SPED_SHARE else waveform for waveform in waveforms]
     copies: list[np.ndarray] = [np.empty(0)] * len(sped)
     for batch in sorted_batches([len(waveform) for waveform in sped], max_samples=_BATCH_SAMPLES):
         waveform, lengths = pad_batch([sped[index] for index in batch], torch.device("cpu"))
-        heard = rerecord(waveform, generator).numpy()
-        for index, row, length in zip(batch, heard, lengths.tolist(), strict=True):
+        rerecorded = rerecord(waveform, generator).numpy()
+        for index, row, length in zip(batch, rerecorded, lengths.tolist(), strict=True):
             copies[index] = row[:length]
     codecs = list(CODECS.values())
     for index, copy in enumerate(copies):

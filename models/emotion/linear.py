@@ -1,7 +1,7 @@
-"""A linear classifier of somebody's own, such as scikit-learn's, as an emotion model that a run can score with.
+"""Emotion model from a linear classifier of your own, such as scikit-learn's.
 
 It is fitted on `models.emotion.dataset.FEATURE_NAMES`, each as sign(x) log(1 + |x|), in deviations from the mean,
-clipped at four; notebooks/train_your_own.py does. It takes each utterance by itself: its prior knows of no speakers.
+clipped at four, as in notebooks/train_your_own.py. It scores each utterance by itself: its prior has no speakers.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,7 +24,7 @@ def linear_model(
     classes: Sequence[str],
     recordings: Iterable[str],  # recording_id of all that it was trained on
 ) -> EmotionModel:
-    """The classifier as a model. Raises ModelError where the sizes are not those of the features and classes."""
+    """Return the classifier as a model. Raises ModelError where the sizes are not those of the features and classes."""
     if weights.shape[0] == 1 and len(classes) == 2:
         weights, bias = np.vstack([-weights, weights]) / 2, np.concatenate([-bias, bias]) / 2
     if weights.shape != (len(classes), len(FEATURE_NAMES)):

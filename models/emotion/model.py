@@ -1,9 +1,9 @@
-"""With what emotion: functionals of an utterance in, a probability for each class out; adapted to whoever speaks.
+"""Emotion model: functionals of an utterance in, class posteriors out, adapted to speakers where they are known.
 
 Compress and standardise -> small networks -> the mean of their logits -> a temperature (Guo et al., ICML 2017) that
-makes the probabilities honest -> softmax. Where corpus and speaker are known, their offsets are taken away first
-(`models.emotion.speaker_adaptation`), and a linear model that was trained without any joins the networks: it is the
-surer of the two there, and lost without.
+calibrates the probabilities -> softmax. Where corpus and speaker are known, their offsets are subtracted first
+(`models.emotion.speaker_adaptation`), and a linear model trained on such features joins the networks: it is the more
+accurate of the two there, and of no use elsewhere.
 """
 
 import json
@@ -24,9 +24,9 @@ from models.emotion import speaker_adaptation
 from models.emotion.speaker_adaptation import Prior
 
 CLASSES = ("anger", "happiness", "neutral", "sadness")
-_MAX_DEVIATIONS = 10.0  # deviations that a raw feature is taken for at most, so that no speaker's mean hangs on one
-_MAX_INPUT = 4.0  # deviations beyond which a feature says no more
-_LINEAR_SHARE = 0.6  # its share of the logits, where offsets are known
+_MAX_DEVIATIONS = 10.0  # of a raw feature, so that no outlier dominates a speaker's mean
+_MAX_INPUT = 4.0  # deviations; beyond, a feature says no more
+_LINEAR_SHARE = 0.6  # of the logits, where offsets are known
 
 
 class Member(nn.Module):
@@ -38,18 +38,18 @@ class Member(nn.Module):
         self.outer = nn.Linear(hidden or n_features, n_classes)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, shown: Tensor) -> Tensor:
-        """(n, n_features) to (n, n_classes) logits."""
-        inner = shown if self.inner is None else self.dropout(torch.relu(self.inner(shown)))
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the logits (n, n_classes) of (n, n_features)."""
+        inner = features if self.inner is None else self.dropout(torch.relu(self.inner(features)))
         logits: Tensor = self.outer(inner)
         return logits
 
 
 class EmotionModel:
-    """Scores utterances; `feature_names` and `classes` are the columns in and out.
+    """Score utterances; `feature_names` and `classes` are the columns in and out.
 
-    `features` names the feature sets that it reads, in the order of their columns, each with the fingerprint that it
-    was trained on; others do not fit it. `trained_on` holds the first 12 hex of the SHA-256 of each training recording.
+    `features` names the feature sets that it reads, in the order of their columns, each with the fingerprint of its
+    training; others do not fit it. `trained_on` holds the first 12 hex digits of each training recording's SHA-256.
     """
 
     def __init__(
@@ -80,9 +80,9 @@ class EmotionModel:
         self,
         features: Tensor,  # (n, n_features)
     ) -> Tensor:  # (n, n_features), float32
-        """Compressed, in deviations from training's mean; 0 where a feature is not finite.
+        """Return the features compressed, in deviations from training's mean; 0 where a feature is not finite.
 
-        Raises ModelError where the number of features is another.
+        Raises ModelError where the number of features differs.
         """
         if features.ndim != 2 or features.shape[1] != len(self.feature_names):
             raise ModelError(
@@ -96,46 +96,46 @@ class EmotionModel:
         self,
         standardised: Tensor,  # (n, n_features)
         *,
-        adapted: bool,  # whether offsets were taken away
+        adapted: bool,  # whether offsets were subtracted
     ) -> Tensor:  # (n, n_classes), before the temperature
-        """What the networks say together."""
-        shown = clip_features(standardised)
-        logits = torch.stack([member(shown) for member in self.members]).mean(0)
-        return (1 - _LINEAR_SHARE) * logits + _LINEAR_SHARE * self.linear(shown) if adapted else logits
+        """Return the mean logits of the networks, joined by the linear model where `adapted`."""
+        clipped = clip_features(standardised)
+        logits = torch.stack([member(clipped) for member in self.members]).mean(0)
+        return (1 - _LINEAR_SHARE) * logits + _LINEAR_SHARE * self.linear(clipped) if adapted else logits
 
     def probabilities(self, standardised: Tensor, *, adapted: bool) -> Tensor:
-        """(n, n_features) to (n, n_classes) float64, each row sums to one."""
+        """Return the probabilities (n, n_classes) float64 of (n, n_features), each row sums to one."""
         temperature = self.adapted_temperature if adapted else self.temperature
         return (self.logits(standardised, adapted=adapted).double() / temperature).softmax(-1)
 
     def class_posteriors(self, standardised: Tensor) -> Tensor:
-        """The probabilities of features from which offsets were taken."""
+        """Return the probabilities of features from which offsets were subtracted."""
         return self.probabilities(standardised, adapted=True)
 
     def scores(
         self,
         features: Tensor,  # (n, n_features)
-        speakers: Sequence[str] | None = None,  # who speaks, by any name
-        seconds: Tensor | None = None,  # (n,) of speech; as much as counts in full where it is not said
+        speakers: Sequence[str] | None = None,  # any name for each
+        seconds: Tensor | None = None,  # (n,) of speech; None: enough for full weight
     ) -> Tensor:  # (n, n_classes), each row sums to one
-        """Probabilities, when every class is as likely before.
+        """Return the probabilities, at equal prior odds of the classes.
 
-        With `speakers` the features are taken as all that is known of a corpus, and adapted to it and to its speakers;
-        without, each utterance stands for itself.
+        With `speakers` the features count as a whole corpus, and are adapted to it and to its speakers; without, each
+        utterance is scored by itself.
         """
         if speakers is None:
             return self.probabilities(self.standardise(features), adapted=False)
         return self.class_posteriors(self.adapt(features, speakers, seconds))
 
     def adapt(self, features: Tensor, speakers: Sequence[str], seconds: Tensor | None = None) -> Tensor:
-        """(n, n_features) standardised, without the offsets of their corpus and its speakers."""
+        """Return (n, n_features) standardised, less the offsets of their corpus and its speakers."""
         weight = torch.ones(len(features)) if seconds is None else speaker_adaptation.utterance_weight(seconds)
         return speaker_adaptation.adapt(
             self.standardise(features), speakers, weight, prior=self.prior, class_posteriors=self.class_posteriors
         )
 
     def save(self, folder: Path) -> None:
-        """Writes `weights.safetensors` (as float16), `config.json` and `trained_on.txt`."""
+        """Write `weights.safetensors` (as float16), `config.json` and `trained_on.txt`."""
         folder.mkdir(parents=True, exist_ok=True)
         prior = {f"prior.{field.name}": getattr(self.prior, field.name) for field in fields(Prior)}
         networks = nn.ModuleDict({"members": self.members, "linear": self.linear}).state_dict()
@@ -155,7 +155,7 @@ class EmotionModel:
 
     @classmethod
     def load(cls, folder: Path) -> "EmotionModel":
-        """Reads what `save` wrote. Raises ModelError where it is missing or does not fit."""
+        """Read a folder that `save` wrote. Raises ModelError where it is missing or does not fit."""
         folder = Path(folder)
         try:
             stored = json.loads((folder / "config.json").read_text())
@@ -187,17 +187,17 @@ class EmotionModel:
 
 
 def clip_features(standardised: Tensor) -> Tensor:
-    """What the networks are told: four deviations at most."""
+    """Clip to the networks' input range, four deviations."""
     return standardised.clamp(-_MAX_INPUT, _MAX_INPUT)
 
 
 def compress(features: Tensor) -> Tensor:
-    """sign(x) log(1 + |x|): coefficients of variation run into the hundreds where a mean is near 0."""
+    """Return sign(x) log(1 + |x|): coefficients of variation run into the hundreds where a mean is near 0."""
     return features.sign() * features.abs().log1p()
 
 
 def standardise(features: Tensor, mean: Tensor, scale: Tensor) -> Tensor:
-    """(…, n_features), compressed, in deviations from the mean, ten at most; 0 where a feature is not finite."""
+    """Return (…, n_features) compressed, in deviations from the mean, ten at most; 0 where a feature is not finite."""
     return ((compress(features) - mean) / scale).nan_to_num(0.0, 0.0, 0.0).clamp(-_MAX_DEVIATIONS, _MAX_DEVIATIONS)
 
 

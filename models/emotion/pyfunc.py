@@ -1,4 +1,4 @@
-"""The emotion model as MLflow serves it: a table of utterances in, a table of probabilities out."""
+"""The emotion model behind MLflow's pyfunc interface: a table of utterances in, a table of probabilities out."""
 
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ class _Pyfunc:
         model_input: pd.DataFrame,  # a float32 column a feature; perhaps speaker_id; others ignored
         params: dict[str, Any] | None = None,  # noqa: ARG002 - MLflow passes it
     ) -> pd.DataFrame:  # a float64 column a class
-        """With a column `speaker_id` the rows are adapted to their corpus, which they are all of, and its speakers.
+        """Return the probabilities; with a column `speaker_id`, adapted to the rows as a corpus and to its speakers.
 
         Raises ModelError where a feature's column is missing.
         """
@@ -33,8 +33,8 @@ class _Pyfunc:
                 f"({len(missing)} missing): extract the features that it was trained on"
             )
         features = torch.from_numpy(np.array(model_input[list(self.model.feature_names)].to_numpy(np.float32)))
-        known = "speaker_id" in model_input and not model_input["speaker_id"].isna().any()
-        speakers = model_input["speaker_id"].astype(str).tolist() if known else None
+        has_speakers = "speaker_id" in model_input and not model_input["speaker_id"].isna().any()
+        speakers = model_input["speaker_id"].astype(str).tolist() if has_speakers else None
         scores = self.model.scores(features, speakers)
         return pd.DataFrame(scores.numpy(), columns=list(self.model.classes), index=model_input.index)
 

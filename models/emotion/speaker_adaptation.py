@@ -1,15 +1,17 @@
-"""What of an utterance is the speaker's, and not the mood's? Offsets of corpus and speakers, by empirical Bayes.
+"""Speaker adaptation of emotion features: offsets of corpus and speakers, by empirical Bayes.
 
-In the model's standardised space an utterance is taken as: corpus + speaker + class mean + the rest, each normal, their
-variances known from training. A speaker's offset is the mean of their utterances less what the model believes of their
-moods, shrunk towards 0 (the corpus) by how much speech there is: n·between / (n·between + within). Somebody of whom all
-utterances are angry thus keeps the anger, which plain normalisation by speaker takes away; taking statistics from what
-looks neutral (Busso et al., IEEE Trans. Affective Computing 4(4), 2013) is the same with a belief in one class alone.
+In the model's standardised space an utterance is modelled as: corpus + speaker + class mean + residual, each normal,
+their variances known from training. A speaker's offset is the mean of their utterances less the class means that the
+model's posteriors expect of them, shrunk towards 0 (the corpus) by the amount of speech: n·between / (n·between +
+within). A speaker whose utterances are all angry thus keeps the anger, which plain normalisation by speaker removes;
+taking statistics from neutral-looking utterances alone (Busso et al., IEEE Trans. Affective Computing 4(4), 2013) is
+the same with the posterior of one class.
 
-The evidence decides how far: of who is heard often and in all moods alike the plain mean is the better estimate, since
-beliefs err; of who is heard in one mood, the mean is mostly mood. In between it goes by the entropy of the beliefs.
+The evidence decides how far this goes. For a speaker with many utterances of evenly mixed emotions the plain mean is
+the better estimate, since posteriors err; for a speaker with one emotion, the mean is mostly that emotion. In between,
+the entropy of the posteriors decides.
 
-All that is needed are sums over utterances: shards can be added up, in any order.
+The statistics are sums over utterances: shards can be added up, in any order.
 """
 
 import math
@@ -20,15 +22,15 @@ from typing import Self
 import torch
 from torch import Tensor
 
-ROUNDS = 2  # of beliefs from offsets, and offsets from beliefs
-_FULL_WEIGHT_S = 2.0  # of speech: shorter utterances weigh less
-_MIN_BETWEEN_SHARE = 0.3  # of the between-speaker variance, where a speaker's moods are not mixed: beliefs err
-_MIXED_ENTROPY = 0.7  # of the greatest entropy: from here on a speaker's moods begin to count as mixed
+ROUNDS = 2  # of posteriors from offsets, and offsets from posteriors
+_FULL_WEIGHT_S = 2.0  # of speech; shorter utterances weigh less
+_MIN_BETWEEN_SHARE = 0.3  # of the between-speaker variance, for unmixed emotions: posteriors err
+_MIXED_ENTROPY = 0.7  # of the maximal entropy; above it a speaker's emotions count as mixed
 
 
 @dataclass(frozen=True)
 class Prior:
-    """What training says of offsets, by feature of the standardised space."""
+    """Prior of offsets from training, by feature of the standardised space; stored with the weights, by field name."""
 
     between: Tensor  # (n_features,) variance of speakers within a corpus
     within: Tensor  # (n_features,) variance of a speaker's utterances of one class
@@ -38,7 +40,7 @@ class Prior:
 
 @dataclass(frozen=True)
 class Sums:
-    """By speaker: the weight of their utterances, and the weighted sums of features and of beliefs in each class."""
+    """Sums by speaker: weights of utterances, and weighted sums of features and of class posteriors."""
 
     speakers: tuple[str, ...]  # sorted
     weight: Tensor  # (n_speakers,) float64
@@ -47,14 +49,16 @@ class Sums:
 
     @classmethod
     def from_utterances(cls, speakers: Sequence[str], weight: Tensor, features: Tensor, posteriors: Tensor) -> Self:
-        """Of m utterances: (m,), (m, n_features), (m, n_classes)."""
+        """Return the sums of m utterances: weight (m,), features (m, n_features), posteriors (m, n_classes)."""
         weight = weight.double()[:, None]
-        names, (total, seen, believed) = _sum_by_name(speakers, weight, features * weight, posteriors * weight)
-        return cls(names, total[:, 0], seen, believed)
+        names, (total, feature_sums, posterior_sums) = _sum_by_name(
+            speakers, weight, features * weight, posteriors * weight
+        )
+        return cls(names, total[:, 0], feature_sums, posterior_sums)
 
     @classmethod
     def merge(cls, parts: Sequence[Self]) -> Self:
-        """The sums of all parts, each of some of the speakers."""
+        """Return the sums of all parts, each of some of the speakers."""
         names, (weight, features, posteriors) = _sum_by_name(
             [name for part in parts for name in part.speakers],
             torch.cat([part.weight for part in parts])[:, None],
@@ -65,21 +69,21 @@ class Sums:
 
 
 def utterance_weight(seconds: Tensor) -> Tensor:
-    """How much an utterance says of its speaker, 0 to 1: in full from two seconds of speech on."""
+    """Return the weight of an utterance for its speaker, 0 to 1: full from two seconds of speech on."""
     return (seconds / _FULL_WEIGHT_S).clamp(0, 1)
 
 
 def corpus_offset(sums: Sums, prior: Prior) -> Tensor:
-    """(n_features,) the mean of all utterances, shrunk to training's by how many there are."""
+    """Return (n_features,), the mean of all utterances, shrunk to training's by their number."""
     n = sums.weight.sum()
     mean = sums.features.sum(0) / n.clamp_min(1e-9)
     return mean * (n * prior.corpora / (n * prior.corpora + prior.within + prior.between))
 
 
 def speaker_offsets(sums: Sums, prior: Prior) -> Tensor:
-    """(n_speakers, n_features) what to take from each speaker's utterances: the corpus's offset and their own.
+    """Return (n_speakers, n_features), the offsets to subtract: the corpus's and each speaker's own.
 
-    How much of each mood a corpus shows is taken for usual; a speaker's own share of moods is not their voice.
+    The corpus's mix of emotions counts as usual; a speaker's deviation from it is not part of the voice.
     """
     n = sums.weight[:, None].clamp_min(1e-9)
     corpus, mixed = corpus_offset(sums, prior), mixedness(sums.posteriors)[:, None]
@@ -92,10 +96,10 @@ def speaker_offsets(sums: Sums, prior: Prior) -> Tensor:
 def mixedness(
     posteriors: Tensor,  # (n_speakers, n_classes), sums over their utterances
 ) -> Tensor:  # (n_speakers,) 0 to 1
-    """How sure it is that a speaker is heard in all moods alike: towards 1 for many utterances of even moods.
+    """Return the evidence that a speaker's emotions are evenly mixed: towards 1 for many utterances of even mix.
 
-    0 up to seven tenths of the greatest entropy; halved for as many utterances as there are classes, since one that
-    could be anything is no proof of many moods.
+    0 up to seven tenths of the maximal entropy; halved for as many utterances as there are classes, since an ambiguous
+    utterance is no proof of many emotions.
 
     >>> mixedness(torch.tensor([[1.0, 1.0], [3.0, 3.0], [90.0, 10.0], [0.0, 0.0]])).tolist()
     [0.5, 0.75, 0.0, 0.0]
@@ -114,7 +118,7 @@ def adapt(
     prior: Prior,
     class_posteriors: Callable[[Tensor], Tensor],  # (n, n_features) without offsets to (n, n_classes) probabilities
 ) -> Tensor:  # (n, n_features)
-    """The features without the offsets of the corpus, which is all that is given, and of its speakers."""
+    """Return the features less the offsets of the corpus, which is all that is given, and of its speakers."""
     if not len(features):
         return features
     row = {name: index for index, name in enumerate(sorted(set(speakers)))}
@@ -122,13 +126,13 @@ def adapt(
     sums = Sums.from_utterances(speakers, weight, features, features.new_zeros(len(features), len(prior.class_means)))
     offset = corpus_offset(sums, prior).to(features.dtype).expand_as(features)
     for _ in range(ROUNDS):
-        believed = Sums.from_utterances(speakers, weight, features[:, :0], class_posteriors(features - offset))
-        offset = speaker_offsets(replace(sums, posteriors=believed.posteriors), prior).to(features.dtype)[place]
+        expected = Sums.from_utterances(speakers, weight, features[:, :0], class_posteriors(features - offset))
+        offset = speaker_offsets(replace(sums, posteriors=expected.posteriors), prior).to(features.dtype)[place]
     return features - offset
 
 
 def _sum_by_name(names: Sequence[str], *values: Tensor) -> tuple[tuple[str, ...], list[Tensor]]:
-    """The names, sorted, each once, and the sums of each one's rows, in float64."""
+    """Return the names, sorted, each once, and the sums of their rows, in float64."""
     known = sorted(set(names))
     row = {name: index for index, name in enumerate(known)}
     place = torch.tensor([row[name] for name in names], dtype=torch.long)

@@ -1,7 +1,7 @@
-"""Training the emotion model: functionals of acted speech, each clip also as other rooms and lines would give it.
+"""Training of the emotion model: functionals of acted speech and of augmented copies.
 
-Read the speech, compute its features, fit on all but some speakers in turn to see how sure the model may be
-(temperatures), then fit on everybody.
+Read the speech, compute its features, fit on all but some speakers in turn to calibrate the model (temperatures), then
+fit on all speakers.
 """
 
 import dataclasses
@@ -30,22 +30,22 @@ def train_emotion(
     classes: Sequence[str] = CLASSES,
     recipe: EmotionRecipe = EmotionRecipe(),
 ) -> dict[str, Any]:
-    """Trains on the clips of `corpora` that are labelled with one of `classes`, and writes the model to `out`.
+    """Train on the clips of `corpora` that are labelled with one of `classes`, and write the model to `out`.
 
-    Returns the metrics of speakers that each fold's model had not heard. A corpus need not have every class. Raises
-    UsageError where there is nobody to hold out, or a class without a clip.
+    Returns the metrics of the held-out speakers of each fold. A corpus need not have every class. Raises UsageError
+    where there is no speaker to hold out, or a class without a clip.
     """
     table = build_table(read_emotional_speech(corpora, classes), classes, n_copies=recipe.n_copies, seed=seed)
     missing = [name for index, name in enumerate(classes) if index not in table.labels]
     if missing:
         raise UsageError(f"expected clips of every emotion ({', '.join(classes)}), found none of {', '.join(missing)}")
-    unheard = predict_out_of_fold(table, speaker_folds(table.speakers, recipe.folds), recipe=recipe, seed=seed)
+    held_out = predict_out_of_fold(table, speaker_folds(table.speakers, recipe.folds), recipe=recipe, seed=seed)
     labels = torch.from_numpy(table.labels)
     model = fit(table, recipe=recipe, seed=seed)
     model.temperature, model.adapted_temperature = (
-        fit_temperature(logits, labels) for logits in (unheard.alone, unheard.adapted)
+        fit_temperature(logits, labels) for logits in (held_out.alone, held_out.adapted)
     )
-    metrics = _metrics(unheard, table, model)
+    metrics = _metrics(held_out, table, model)
     model.training = {
         "recipe": dataclasses.asdict(recipe),
         "seed": seed,
@@ -64,43 +64,43 @@ def train_emotion(
 
 @dataclass(frozen=True)
 class ClipLogits:
-    """(n, n_classes) logits of clips from models that have not heard their speakers."""
+    """Logits (n, n_classes) of clips."""
 
     alone: Tensor  # each clip by itself
     adapted: Tensor  # with its corpus and, as labelled, its speaker
 
 
 def predict_out_of_fold(table: Table, folds: np.ndarray, *, recipe: EmotionRecipe, seed: int) -> ClipLogits:
-    """What models say that have heard nobody of a clip's fold."""
+    """Return logits from models whose training set lacks the speakers of the clip's fold."""
     alone = torch.zeros(len(table), len(table.classes))
     adapted = alone.clone()
     for fold in np.unique(folds):
-        held = folds == fold
-        model = fit(table.rows(~held), recipe=recipe, seed=seed)
-        said = predict_logits(model, table.rows(held))
-        alone[torch.from_numpy(held)], adapted[torch.from_numpy(held)] = said.alone, said.adapted
+        is_held_out = folds == fold
+        model = fit(table.rows(~is_held_out), recipe=recipe, seed=seed)
+        rows, logits = torch.from_numpy(is_held_out), predict_logits(model, table.rows(is_held_out))
+        alone[rows], adapted[rows] = logits.alone, logits.adapted
     return ClipLogits(alone, adapted)
 
 
 def predict_logits(model: EmotionModel, table: Table, speakers: np.ndarray | None = None) -> ClipLogits:
-    """What the model says of the clips as they are; `speakers`, where they are not those of the labels."""
+    """Return the logits of the clips as they are, with `speakers`, or those of the labels."""
     alone = model.logits(model.standardise(table.values[0]), adapted=False)
     return ClipLogits(alone, predict_adapted_logits(model, table, table.speakers if speakers is None else speakers))
 
 
 def predict_adapted_logits(model: EmotionModel, table: Table, speakers: np.ndarray) -> Tensor:
-    """(n, n_classes) logits of the clips, each corpus adapted to by itself and to its `speakers`."""
+    """Return logits (n, n_classes) of the clips, each corpus adapted by itself and to its `speakers`."""
     values, seconds = table.values[0], torch.from_numpy(table.seconds)
     logits = torch.zeros(len(table), len(table.classes))
     for corpus in np.unique(table.corpora):
-        here = np.flatnonzero(table.corpora == corpus)
-        names = [str(speakers[index]) for index in here]
-        logits[here] = model.logits(model.adapt(values[here], names, seconds[here]), adapted=True)
+        rows = np.flatnonzero(table.corpora == corpus)
+        names = [str(speakers[index]) for index in rows]
+        logits[rows] = model.logits(model.adapt(values[rows], names, seconds[rows]), adapted=True)
     return logits
 
 
 def speaker_folds(speakers: np.ndarray, n: int) -> np.ndarray:
-    """(n clips,) the fold that each clip is held out in: a speaker's clips together, `n` folds at most."""
+    """Return the fold of each clip (n clips,): a speaker's clips together, at most `n` folds."""
     names, place = np.unique(speakers, return_inverse=True)
     if len(names) < 2:
         raise UsageError(f"expected two speakers or more, to hold one out; found {len(names)}: add speakers")
@@ -108,17 +108,17 @@ def speaker_folds(speakers: np.ndarray, n: int) -> np.ndarray:
 
 
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:
-    """The temperature, between 0.2 and 5, with which the logits fit the labels best; classes count alike."""
+    """Return the temperature, from 0.2 to 5, at which the logits fit the labels best; classes count alike."""
     candidates = torch.logspace(np.log10(0.2), np.log10(5.0), 200)
     weights = 1 / torch.bincount(labels, minlength=logits.shape[1]).clamp_min(1).float()
     losses = [float(nn.functional.cross_entropy(logits / t, labels, weight=weights)) for t in candidates]
     return float(candidates[int(np.argmin(losses))])
 
 
-def _metrics(unheard: ClipLogits, table: Table, model: EmotionModel) -> dict[str, Any]:
-    """As `models evaluate` has them: the metrics of each clip by itself, and the UAR with its speaker as labelled."""
-    scores = (unheard.alone.double() / model.temperature).softmax(-1).numpy()
-    alone, adapted = scores.argmax(1), unheard.adapted.argmax(1).numpy()
+def _metrics(held_out: ClipLogits, table: Table, model: EmotionModel) -> dict[str, Any]:
+    """Return the metrics as `models evaluate` does: of each clip by itself, and the UAR with its labelled speaker."""
+    scores = (held_out.alone.double() / model.temperature).softmax(-1).numpy()
+    alone, adapted = scores.argmax(1), held_out.adapted.argmax(1).numpy()
     low, high = interval_by_speaker(lambda rows: uar(alone[rows], table.labels[rows]), table.speakers)
     return classification_metrics(scores, table.labels, table.classes) | {
         "uar_interval": [round(low, 4), round(high, 4)],

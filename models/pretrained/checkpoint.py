@@ -1,4 +1,4 @@
-"""Weights from somebody else's folder: tensors are read, pickled objects are not."""
+"""Checkpoints from elsewhere: tensors are read, pickled objects are refused."""
 
 import pickle
 from pathlib import Path
@@ -12,7 +12,7 @@ from data_contracts.errors import ModelError
 
 
 def read(path: Path) -> dict[str, Tensor]:
-    """The tensors of a `.safetensors`, or of what torch saved. Raises ModelError where there is anything else in it."""
+    """Return the tensors of a `.safetensors` or torch file. Raises ModelError where it holds anything else."""
     try:
         if path.suffix == ".safetensors":
             return dict(load_file(path))
@@ -27,8 +27,8 @@ def read(path: Path) -> dict[str, Tensor]:
     return {str(name): value for name, value in state.items() if isinstance(value, Tensor)}
 
 
-def rewrite(path: Path, to: Path) -> None:
-    """Writes a copy that holds what `weights_only` lets through, and nothing else."""
+def rewrite(path: Path, target: Path) -> None:
+    """Write a copy that holds only what `weights_only` lets through."""
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
@@ -36,11 +36,11 @@ def rewrite(path: Path, to: Path) -> None:
             f"expected weights in {path}: {str(error).splitlines()[0]}. Only tensors are read: a pickled object would "
             "run code when it is opened"
         ) from error
-    torch.save(state, to)
+    torch.save(state, target)
 
 
 def transformers_weights(folder: Path) -> dict[str, Tensor]:
-    """All tensors of a `transformers` folder, of safetensors where there are any. Raises ModelError."""
+    """Return all tensors of a `transformers` folder, from safetensors where there are any. Raises ModelError."""
     for pattern in ("*.safetensors", "pytorch_model*.bin"):
         files = sorted(folder.glob(pattern))
         if files:

@@ -1,7 +1,7 @@
-"""Somebody else's emotion model in two parts: an extractor from audio to a vector, and a small head over the vector.
+"""Pretrained emotion model in two parts: an extractor from audio to a vector, and a small head over the vector.
 
-The vectors are a stored feature set, so that the extractor is paid for once; scoring again asks the head alone. A
-folder holds `extractor.safetensors`, `head.safetensors` and `config.json`; none of its files is code.
+The vectors are a stored feature set, so that the extractor runs once; scoring again runs the head alone. A folder
+holds `extractor.safetensors`, `head.safetensors` and `config.json`; none of its files is code.
 """
 
 import json
@@ -28,13 +28,13 @@ _EXTRACTOR, _HEAD = "extractor.safetensors", "head.safetensors"
 
 
 class PretrainedEmotion:
-    """Scores of classes (probabilities), of dimensions (on the model's own scale), or both.
+    """Scores classes (probabilities), dimensions (on the model's own scale), or both.
 
-    The extractor is built when it is first asked: whoever scores stored vectors never waits for it.
+    The extractor is built on first use: scoring stored vectors never waits for it.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Reads what `write_pretrained_emotion` wrote. Raises ModelError where it is missing or does not fit."""
+        """Read a folder of `write_pretrained_emotion`. Raises ModelError where it is missing or does not fit."""
         self.folder = Path(folder)
         try:
             self.config: dict[str, Any] = json.loads((self.folder / "config.json").read_text())
@@ -50,6 +50,7 @@ class PretrainedEmotion:
 
     @cached_property
     def extractor(self) -> Extractor:
+        """The network in front of the head. Raises ModelError where its weights cannot be read."""
         try:
             with _build_lock:
                 return Extractor(self.config["extractor"], load_file(self.folder / _EXTRACTOR))
@@ -61,7 +62,7 @@ class PretrainedEmotion:
         waveform: Tensor,  # (batch, time), float32 at 16 kHz
         lengths: Tensor,  # (batch,), valid samples
     ) -> Tensor:  # (batch, dim) float32
-        """What the head reads. Each utterance is heard alone, so that padding and neighbours change nothing."""
+        """Return the head's input. Utterances are embedded singly, so that padding and neighbours change nothing."""
         return self.extractor.embed(waveform, lengths)
 
     @torch.inference_mode()
@@ -69,7 +70,7 @@ class PretrainedEmotion:
         self,
         vectors: Tensor,  # (n, dim)
     ) -> Tensor:  # (n, classes and then dimensions) float64
-        """Raises ModelError where the vectors are those of another extractor."""
+        """Return the scores. Raises ModelError where the vectors are those of another extractor."""
         if vectors.ndim != 2 or vectors.shape[1] != self.dim:
             raise ModelError(f"expected vectors (n, {self.dim}) of its extractor, found {tuple(vectors.shape)}")
         values = vectors.double()
@@ -80,16 +81,16 @@ class PretrainedEmotion:
                 bias = self.head.get(f"{index}.bias")
                 values = values @ self.head[f"{index}.weight"].double().T + (0 if bias is None else bias.double())
         order = self.config["outputs"]
-        told = values[:, [order.index(name) for name in self.classes]]
+        scores = values[:, [order.index(name) for name in self.classes]]
         if self.config["activation"] == "softmax":
-            told = told.softmax(-1)
+            scores = scores.softmax(-1)
         elif self.classes:
-            told = told.sigmoid() / told.sigmoid().sum(-1, keepdim=True)
-        return torch.cat([told, values[:, [order.index(name) for name in self.dimensions]]], dim=1)
+            scores = scores.sigmoid() / scores.sigmoid().sum(-1, keepdim=True)
+        return torch.cat([scores, values[:, [order.index(name) for name in self.dimensions]]], dim=1)
 
     @property
     def columns(self) -> list[str]:
-        """Of `scores`."""
+        """Names of the columns of `scores`."""
         return [*self.classes, *self.dimensions]
 
 
@@ -97,14 +98,14 @@ def write_pretrained_emotion(
     folder: Path,
     *,
     kind: str,
-    extractor: dict[str, Any],  # what `Extractor` is built from
+    extractor: dict[str, Any],  # the specification of `Extractor`
     weights: dict[str, Tensor],
     head: Sequence[tuple[Tensor, Tensor | None] | str],  # linear layers (weight, bias), and "tanh" between them
     labels: Sequence[tuple[str, str]],  # the model's word for each output, and ours
     training: dict[str, Any],
     multilabel: bool = False,
 ) -> None:
-    """Writes a folder that `PretrainedEmotion` reads."""
+    """Write a folder that `PretrainedEmotion` reads."""
     folder.mkdir(parents=True, exist_ok=True)
     layers = {}
     for index, step in enumerate(head):
@@ -133,13 +134,13 @@ def write_pretrained_emotion(
 
 
 class _Pyfunc:
-    """The model behind MLflow's loader_module protocol: from waveforms to scores."""
+    """The model for MLflow's loader_module protocol: from waveforms to scores."""
 
     def __init__(self, model: PretrainedEmotion) -> None:
         self.model = model
 
     def get_raw_model(self) -> PretrainedEmotion:
-        """MLflow's name for what is behind it: the pipeline asks extractor and head apart."""
+        """Return the model behind the pyfunc: the pipeline runs extractor and head apart."""
         return self.model
 
     def predict(
@@ -147,7 +148,7 @@ class _Pyfunc:
         model_input: dict[str, np.ndarray],  # waveform (n, time) float32 at 16 kHz, lengths (n,)
         params: dict[str, Any] | None = None,  # noqa: ARG002 - MLflow passes it
     ) -> np.ndarray:  # (n, classes and then dimensions) float64
-        """Scores of utterances."""
+        """Return the scores of utterances."""
         waveform = torch.from_numpy(np.array(model_input["waveform"], np.float32))
         lengths = torch.from_numpy(np.array(model_input["lengths"], np.int64))
         scores: np.ndarray = self.model.scores(self.model.embed(waveform, lengths).cpu()).numpy()

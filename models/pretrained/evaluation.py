@@ -1,4 +1,4 @@
-"""How good a pulled emotion model is on a labelled folder: as it is, since what it was trained on is not known here."""
+"""Evaluation of a pretrained emotion model on a labelled folder, as it is: its training set is not known here."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from models.pretrained.emotion import PretrainedEmotion
 
 
 def evaluate_pretrained(model: PretrainedEmotion, folder: Path) -> dict[str, Any]:
-    """Judges the model on the clips of `folder` that carry one of its classes.
+    """Evaluate the model on the clips of `folder` that carry one of its classes.
 
     It does not adapt to speakers: `uar_adaptive` and `uar_oracle` are the same as `uar`. Raises UsageError for a model
     without classes.
@@ -32,9 +32,9 @@ def evaluate_pretrained(model: PretrainedEmotion, folder: Path) -> dict[str, Any
     scores = model.scores(vectors).numpy()[:, : len(model.classes)]
     labels = np.array([model.classes.index(emotion_named(item.clip.emotion)) for item in speech])
     speakers = np.array([item.clip.speaker for item in speech])
-    guessed = scores.argmax(1)
-    recall = round(uar(guessed, labels), 4)
-    interval = [round(end, 4) for end in interval_by_speaker(lambda rows: uar(guessed[rows], labels[rows]), speakers)]
+    predicted = scores.argmax(1)
+    recall = round(uar(predicted, labels), 4)
+    interval = [round(end, 4) for end in interval_by_speaker(lambda rows: uar(predicted[rows], labels[rows]), speakers)]
     return classification_metrics(scores, labels, model.classes) | {
         "uar": recall,
         "uar_adaptive": recall,

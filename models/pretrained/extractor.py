@@ -1,6 +1,6 @@
-"""From an utterance to the vector that the head of a pulled emotion model reads: the networks of `transformers`.
+"""Extractor of a pretrained emotion model: a network of `transformers`, from an utterance to the head's input.
 
-Two shapes of network. `classifier`: any audio-classification model of the library, its last linear layer taken out.
+Two shapes of network. `classifier`: any audio-classification model of the library without its last linear layer.
 `encoder`: a speech encoder whose hidden states are averaged over time, as SpeechBrain's and audeering's models do.
 """
 
@@ -17,16 +17,14 @@ from data_contracts.errors import ModelError
 from models.speechbrain_compat import speechbrain_importable
 
 SAMPLE_RATE = 16_000
-_MIN_SAMPLES = (
-    1_600  # samples: a shorter utterance is followed by silence, or the first convolutions find no frame in it
-)
+_MIN_SAMPLES = 1_600  # shorter utterances are padded, or the first convolutions find no frame
 
 
 class Extractor:
-    """Built from plain values (`spec`) and tensors; no file of the model's folder is run.
+    """Network built from plain values (`spec`) and tensors; no file of the model's folder is run.
 
     `spec`: `shape` (classifier, encoder), `transformers` (the network's configuration), `build_preprocessor` (of the
-    library's feature extractors), `head` (the name of the layer taken out), `norm_input`, `norm_output` (SpeechBrain's
+    library's feature extractors), `head` (the name of the removed layer), `norm_input`, `norm_output` (SpeechBrain's
     layer norms over the whole utterance). Raises ModelError where they do not fit each other.
     """
 
@@ -52,34 +50,33 @@ class Extractor:
         waveform: Tensor,  # (batch, time), float32 at 16 kHz
         lengths: Tensor,  # (batch,), valid samples
     ) -> Tensor:  # (batch, dim) float32
-        """Row by row: the networks' norms and convolutions would see the padding of a batch."""
+        """Return a vector a row, row by row: norms and convolutions would see the padding of a batch."""
         self.network.to(waveform.device)
-        rows = [self._one(row[:length]) for row, length in zip(waveform, lengths.tolist(), strict=True)]
+        rows = [self._embed_one(row[:length]) for row, length in zip(waveform, lengths.tolist(), strict=True)]
         return torch.stack(rows)
 
-    def _one(self, samples: Tensor) -> Tensor:  # (time,) to (dim,)
+    def _embed_one(self, samples: Tensor) -> Tensor:  # (time,) to (dim,)
         samples = F.pad(samples, (0, max(0, _MIN_SAMPLES - len(samples))))
-        shown = self._shown(samples)
-        found = self.network(shown)
+        output = self.network(self._preprocess(samples))
         if self.spec["shape"] == "classifier":
-            vector: Tensor = found.logits[0]
+            vector: Tensor = output.logits[0]
             return vector
-        hidden: Tensor = found.last_hidden_state
+        hidden: Tensor = output.last_hidden_state
         if self.spec.get("norm_output"):
             hidden = F.layer_norm(hidden, hidden.shape[1:])
         return hidden[0].mean(0)
 
-    def _shown(self, samples: Tensor) -> Tensor:
+    def _preprocess(self, samples: Tensor) -> Tensor:
         if self.preprocessor is None:
             return F.layer_norm(samples, samples.shape)[None] if self.spec.get("norm_input") else samples[None]
-        made = self.preprocessor(samples.cpu().numpy(), sampling_rate=SAMPLE_RATE, return_tensors="pt")
-        shown: Tensor = next(made[name] for name in ("input_values", "input_features") if name in made)
-        return shown.to(samples.device)
+        inputs = self.preprocessor(samples.cpu().numpy(), sampling_rate=SAMPLE_RATE, return_tensors="pt")
+        values: Tensor = next(inputs[name] for name in ("input_values", "input_features") if name in inputs)
+        return values.to(samples.device)
 
 
 @contextlib.contextmanager
 def import_transformers() -> Iterator[Any]:
-    """`transformers`, an optional extra. Raises ModelError where it is not installed."""
+    """Import `transformers`, an optional extra, and silence it. Raises ModelError where it is not installed."""
     with speechbrain_importable():  # its spectrograms import torchaudio
         try:
             import transformers
@@ -98,7 +95,7 @@ def import_transformers() -> Iterator[Any]:
 
 
 def build_config(values: dict[str, Any]) -> Any:
-    """The library's own configuration object; `auto_map`, which names code of the folder, is not looked at."""
+    """Return the library's own configuration object; `auto_map`, which names code of the folder, is ignored."""
     with import_transformers() as transformers:
         kept = {key: value for key, value in values.items() if key not in {"auto_map", "transformers_version"}}
         kind = kept.pop("model_type", None)
@@ -108,14 +105,14 @@ def build_config(values: dict[str, Any]) -> Any:
 
 
 def build_preprocessor(values: dict[str, Any]) -> Any:
-    """The library's own feature extractor, by its class's name."""
+    """Return the library's own feature extractor, by the name of its class."""
     with import_transformers() as transformers:
         name = str(values.get("feature_extractor_type", ""))
-        made = getattr(transformers, name, None) if name.endswith("FeatureExtractor") else None
-        if made is None:
+        extractor_class = getattr(transformers, name, None) if name.endswith("FeatureExtractor") else None
+        if extractor_class is None:
             raise ModelError(f"expected a feature extractor that transformers knows, found {name!r}")
         rate = values.get("sampling_rate", SAMPLE_RATE)
         if rate != SAMPLE_RATE:
             raise ModelError(f"expected a model for {SAMPLE_RATE} Hz, found one for {rate} Hz")
         kept = {key: value for key, value in values.items() if key not in {"auto_map", "feature_extractor_type"}}
-        return made(**kept)
+        return extractor_class(**kept)

@@ -1,7 +1,7 @@
-"""SpeechBrain's published folders, read with SpeechBrain's own loaders once they are known to hold no code.
+"""Conversion of SpeechBrain's published models, with SpeechBrain's own loaders, once they are known to hold no code.
 
-What reaches a loader is a copy: `hyperparams.yaml` that `models.pretrained.hyperparams.check` let through, checkpoints
-rewritten from nothing but their tensors, the label file. A `custom_interface.py` beside them is neither copied nor run.
+The loaders read a copy: `hyperparams.yaml` that passed `models.pretrained.hyperparams.check`, checkpoints rewritten
+from their tensors alone, and the label file. A `custom_interface.py` beside them is neither copied nor run.
 """
 
 import json
@@ -24,30 +24,31 @@ from models.pretrained.wav2vec2_shapes import infer_config
 from models.speechbrain_compat import speechbrain_importable
 
 THRESHOLD = 0.25  # SpeechBrain's own, of its SpeakerRecognition
-CALIBRATION = (10.0, -2.5)  # a half at the threshold; the slope is a convention, not measured
+CALIBRATION = (10.0, -2.5)  # even odds at the threshold; the slope is a convention, not measured
 _YAML = "hyperparams.yaml"
 _ENCODER = "wav2vec2"
 
 
 def is_speechbrain(folder: Path) -> bool:
+    """Return whether the folder holds SpeechBrain's `hyperparams.yaml`."""
     return (folder / _YAML).is_file()
 
 
 def detect_name(folder: Path) -> str:
-    """`speaker` or `emotion`, by the checkpoints that the folder holds. Raises ModelError where it is neither."""
+    """Return `speaker` or `emotion`, by the folder's checkpoints. Raises ModelError where it is neither."""
     if (folder / "embedding_model.ckpt").is_file():
         return "speaker"
     if (folder / f"{_ENCODER}.ckpt").is_file() and (folder / "model.ckpt").is_file():
         return "emotion"
-    held = ", ".join(sorted(path.name for path in folder.glob("*.ckpt"))) or "no .ckpt"
+    found = ", ".join(sorted(path.name for path in folder.glob("*.ckpt"))) or "no .ckpt"
     raise ModelError(
         f"expected embedding_model.ckpt (a speaker encoder) or {_ENCODER}.ckpt and model.ckpt (an emotion model) in "
-        f"{folder}, found {held}"
+        f"{folder}, found {found}"
     )
 
 
 def convert_speaker(folder: Path, *, training: dict[str, Any]) -> PretrainedSpeaker:
-    """The ECAPA-TDNN, through `EncoderClassifier.from_hparams`, with SpeechBrain's threshold."""
+    """Return the ECAPA-TDNN, loaded by `EncoderClassifier.from_hparams`, with SpeechBrain's threshold."""
     hyperparams.check(folder / _YAML)
     values = hyperparams.read_values(folder / _YAML)
     with speechbrain_importable():
@@ -55,18 +56,18 @@ def convert_speaker(folder: Path, *, training: dict[str, Any]) -> PretrainedSpea
         from speechbrain.utils.fetching import LocalStrategy
     with tempfile.TemporaryDirectory() as place:
         clean = _copy_without_code(folder, Path(place) / "clean")
-        here = {"pretrained_path": str(clean)} if "pretrained_path" in values else {}
+        overrides = {"pretrained_path": str(clean)} if "pretrained_path" in values else {}
         try:
             model = EncoderClassifier.from_hparams(
-                source=str(clean), overrides=here, local_strategy=LocalStrategy.NO_LINK, savedir=str(clean)
+                source=str(clean), overrides=overrides, local_strategy=LocalStrategy.NO_LINK, savedir=str(clean)
             )
-        except Exception as error:  # whatever another's hyperparameters make of another's library
+        except Exception as error:  # any error of the library on unknown hyperparameters
             raise ModelError(f"SpeechBrain cannot load {folder}: {type(error).__name__}: {error}") from error
-    normed = values.get("mean_var_norm", {})
-    if normed.get("norm_type") != "sentence" or normed.get("std_norm", True):
+    norm = values.get("mean_var_norm", {})
+    if norm.get("norm_type") != "sentence" or norm.get("std_norm", True):
         raise ModelError(
             f"expected mean_var_norm by sentence without std_norm in {folder / _YAML}, as SpeechBrain publishes its "
-            f"speaker encoders; found {normed}"
+            f"speaker encoders; found {norm}"
         )
     weights: dict[str, Tensor] = {k: v.detach().clone() for k, v in model.mods.embedding_model.state_dict().items()}
     return PretrainedSpeaker(
@@ -84,23 +85,23 @@ def convert_emotion(
     into: Path,
     *,
     training: dict[str, Any],
-    encoder_from: Callable[[str, Path], object] | None = None,  # brings the encoder's configuration from the hub
+    encoder_from: Callable[[str, Path], object] | None = None,  # fetches the encoder's configuration from the hub
 ) -> None:
-    """Writes a folder for `PretrainedEmotion`: wav2vec2, its mean over time, and one linear layer."""
+    """Write a folder for `PretrainedEmotion`: wav2vec2, its mean over time, and one linear layer."""
     values = hyperparams.read_values(folder / _YAML)
     if values.get("avg_pool", {}).get("return_std", True):
         raise ModelError(f"expected avg_pool with return_std: False in {folder / _YAML}: only means are read")
     with tempfile.TemporaryDirectory() as place:
         state = checkpoint.read(folder / f"{_ENCODER}.ckpt")
-        config, shown = _encoder_config(folder, values, state, Path(place) / "hub", encoder_from)
+        config, preprocessor = _encoder_config(folder, values, state, Path(place) / "hub", encoder_from)
         norm_output = bool(values.get(_ENCODER, {}).get("output_norm", False))
-        weights, norm_input = _load_encoder(folder, config, shown, Path(place), norm_output=norm_output)
+        weights, norm_input = _load_encoder(folder, config, preprocessor, Path(place), norm_output=norm_output)
     head = checkpoint.read(folder / "model.ckpt")
     weight = [value for name, value in head.items() if name.endswith("weight")]
     bias = [value for name, value in head.items() if name.endswith("bias")]
     if len(weight) != 1 or len(bias) > 1:
         raise ModelError(f"expected one linear layer in {folder / 'model.ckpt'}, found {', '.join(head)}")
-    words = _labels(folder, n=len(weight[0]))
+    labels = _labels(folder, n=len(weight[0]))
     write_pretrained_emotion(
         into,
         kind="speechbrain-wav2vec2",
@@ -113,15 +114,15 @@ def convert_emotion(
         },
         weights=weights,
         head=[(weight[0], bias[0] if bias else None)],
-        labels=[(word, emotion_named(word)) for word in words],
+        labels=[(label, emotion_named(label)) for label in labels],
         training=training,
     )
 
 
 def _load_encoder(
-    folder: Path, config: dict[str, Any], shown: dict[str, Any], place: Path, *, norm_output: bool
+    folder: Path, config: dict[str, Any], preprocessor: dict[str, Any], place: Path, *, norm_output: bool
 ) -> tuple[dict[str, Tensor], bool]:
-    """The encoder's weights as SpeechBrain's wrapper holds them, and whether it levels what it hears."""
+    """Return the encoder's weights as SpeechBrain's wrapper holds them, and whether it normalises its input."""
     logging.getLogger("speechbrain.integrations").setLevel(logging.ERROR)  # it warns that it is frozen, as asked
     with import_transformers() as transformers:
         from speechbrain.integrations.huggingface.wav2vec2 import Wav2Vec2
@@ -129,7 +130,7 @@ def _load_encoder(
 
         source = place / "encoder"
         transformers.AutoModel.from_config(build_config(config)).save_pretrained(source)
-        (source / "preprocessor_config.json").write_text(json.dumps(shown))
+        (source / "preprocessor_config.json").write_text(json.dumps(preprocessor))
         wrapper = Wav2Vec2(str(source), save_path=str(place / "cache"), output_norm=norm_output, freeze=True)
         clean = place / f"{_ENCODER}.ckpt"
         checkpoint.rewrite(folder / clean.name, clean)
@@ -148,23 +149,24 @@ def _encoder_config(
     hub: Path,
     encoder_from: Callable[[str, Path], object] | None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Configuration and preprocessor of the wav2vec2: the folder's, else the hub's, else as the weights' shapes say."""
-    named = str(values.get("wav2vec2_hub", ""))
-    beside = folder / _ENCODER
-    if not (beside / "config.json").is_file() and encoder_from is not None and named:
-        encoder_from(named, hub)
-        beside = hub
-    shown = {"feature_extractor_type": "Wav2Vec2FeatureExtractor", "do_normalize": True}
-    if not (beside / "config.json").is_file():
-        return infer_config({name.removeprefix("model."): value for name, value in state.items()}), shown
+    """Return configuration and preprocessor of the wav2vec2: the folder's, the hub's, or inferred from the shapes."""
+    source = str(values.get("wav2vec2_hub", ""))
+    place = folder / _ENCODER
+    if not (place / "config.json").is_file() and encoder_from is not None and source:
+        encoder_from(source, hub)
+        place = hub
+    preprocessor = {"feature_extractor_type": "Wav2Vec2FeatureExtractor", "do_normalize": True}
+    if not (place / "config.json").is_file():
+        return infer_config({name.removeprefix("model."): value for name, value in state.items()}), preprocessor
     try:
-        config = json.loads((beside / "config.json").read_text())
-        told = beside / "preprocessor_config.json"
-        shown |= json.loads(told.read_text()) if told.is_file() else {}
+        config = json.loads((place / "config.json").read_text())
+        path = place / "preprocessor_config.json"
+        preprocessor |= json.loads(path.read_text()) if path.is_file() else {}
     except (OSError, ValueError) as error:
-        raise ModelError(f"expected the encoder's config.json in {beside}: {error}") from error
+        raise ModelError(f"expected the encoder's config.json in {place}: {error}") from error
     config = json.loads(build_config(config).to_json_string(use_diff=False))
-    return {key: value for key, value in config.items() if key not in {"dtype", "torch_dtype", "_name_or_path"}}, shown
+    dropped = {"dtype", "torch_dtype", "_name_or_path"}
+    return {key: value for key, value in config.items() if key not in dropped}, preprocessor
 
 
 def _labels(folder: Path, *, n: int) -> list[str]:
@@ -188,12 +190,12 @@ def _arguments(values: dict[str, Any], name: str) -> dict[str, Any]:
     return {key: value for key, value in found.items() if key != "device"}
 
 
-def _copy_without_code(folder: Path, to: Path) -> Path:
-    to.mkdir()
-    shutil.copy(folder / _YAML, to)
+def _copy_without_code(folder: Path, target: Path) -> Path:
+    target.mkdir()
+    shutil.copy(folder / _YAML, target)
     for path in folder.glob("*.ckpt"):
-        checkpoint.rewrite(path, to / path.name)
+        checkpoint.rewrite(path, target / path.name)
     for path in folder.glob("label_encoder.*"):
-        shutil.copy(path, to / ("label_encoder.ckpt" if path.suffix == ".txt" else path.name))
-        shutil.copy(path, to / path.name)
-    return to
+        shutil.copy(path, target / ("label_encoder.ckpt" if path.suffix == ".txt" else path.name))
+        shutil.copy(path, target / path.name)
+    return target

@@ -1,7 +1,7 @@
-"""A folder of `transformers` with an audio-classification model, taken apart into extractor and head.
+"""Conversion of audio-classification models of `transformers` into extractor and head.
 
 Also the layout of audeering's dimensional models (`Wav2Vec2ForSpeechClassification`: the encoder's mean over time, a
-dense layer, tanh, and one linear layer more), which the library itself does not know.
+dense layer, tanh, and another linear layer), which the library itself does not know.
 """
 
 import json
@@ -25,24 +25,26 @@ _AS_WAVEFORM = {"feature_extractor_type": "Wav2Vec2FeatureExtractor", "do_normal
 
 
 def is_transformers(folder: Path) -> bool:
+    """Return whether the folder holds a `config.json`."""
     return (folder / "config.json").is_file()
 
 
 def convert_emotion(folder: Path, into: Path, *, training: dict[str, Any]) -> None:
-    """Writes a folder for `PretrainedEmotion`. Raises ModelError for an architecture that is no audio classifier."""
+    """Write a folder for `PretrainedEmotion`. Raises ModelError for an architecture that is no audio classifier."""
     values = _read_config(folder)
     with import_transformers() as transformers:
         known = set(transformers.models.auto.modeling_auto.MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES.values())
-    named = (values.get("architectures") or [""])[0]
+    architecture = (values.get("architectures") or [""])[0]
     state = checkpoint.transformers_weights(folder)
-    own_head = all(name in state for name in _SPEECH_HEAD)
-    if named not in known and not own_head:
+    has_speech_head = all(name in state for name in _SPEECH_HEAD)
+    if architecture not in known and not has_speech_head:
         raise ModelError(
             f"expected an audio-classification model in {folder}: one of {', '.join(sorted(known))}, or "
-            f"Wav2Vec2ForSpeechClassification with classifier.dense and classifier.out_proj; found {named or 'none'}"
+            f"Wav2Vec2ForSpeechClassification with classifier.dense and classifier.out_proj; found "
+            f"{architecture or 'none'}"
         )
-    taken = _split_speech_head if own_head else _split_classifier
-    spec, weights, head = taken(values, state, _preprocessor_config(folder, values))
+    split = _split_speech_head if has_speech_head else _split_classifier
+    spec, weights, head = split(values, state, _preprocessor_config(folder, values))
     labels = output_labels(values, n=_n_outputs(head))
     emotion.write_pretrained_emotion(
         into,
@@ -57,9 +59,9 @@ def convert_emotion(folder: Path, into: Path, *, training: dict[str, Any]) -> No
 
 
 def output_labels(values: Mapping[str, Any], *, n: int) -> list[tuple[str, str]]:
-    """The model's word and ours, by output. Raises ModelError where there are not `n`, or two that are the same."""
-    named = values.get("id2label") or {}
-    words = [str(named.get(str(index), named.get(index, f"LABEL_{index}"))) for index in range(n)]
+    """Return the model's label and ours, by output. Raises ModelError unless there are `n` different ones."""
+    labels = values.get("id2label") or {}
+    words = [str(labels.get(str(index), labels.get(index, f"LABEL_{index}"))) for index in range(n)]
     plain = ["_".join(word.casefold().split()) for word in words]
     if all(word in _DIMENSION_NAMES for word in plain):
         ours = [_DIMENSION_NAMES[word] for word in plain]
@@ -80,19 +82,24 @@ Head = Sequence[tuple[Tensor, Tensor | None] | str]
 
 
 def _split_classifier(
-    values: dict[str, Any], state: dict[str, Tensor], shown: dict[str, Any]
+    values: dict[str, Any], state: dict[str, Tensor], preprocessor: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Tensor], Head]:
     with import_transformers() as transformers:
         network = _load_network(transformers.AutoModelForAudioClassification, values, state)
-    name, layer = _last_layer(network, shown)
+    name, layer = _last_layer(network, preprocessor)
     network.set_submodule(name, nn.Identity())
-    spec = {"shape": "classifier", "head": name, "transformers": _config_values(network.config), "preprocessor": shown}
+    spec = {
+        "shape": "classifier",
+        "head": name,
+        "transformers": _config_values(network.config),
+        "preprocessor": preprocessor,
+    }
     bias = None if layer.bias is None else layer.bias.data
     return spec, dict(network.state_dict()), [(layer.weight.data, bias)]
 
 
 def _split_speech_head(
-    values: dict[str, Any], state: dict[str, Tensor], shown: dict[str, Any]
+    values: dict[str, Any], state: dict[str, Tensor], preprocessor: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Tensor], Head]:
     pooling = values.get("pooling_mode", "mean")
     if pooling != "mean":
@@ -101,7 +108,7 @@ def _split_speech_head(
     with import_transformers() as transformers:
         encoder = {key: value for key, value in state.items() if key not in head}
         network = _load_network(transformers.AutoModel, values, encoder)
-    spec = {"shape": "encoder", "transformers": _config_values(network.config), "preprocessor": shown}
+    spec = {"shape": "encoder", "transformers": _config_values(network.config), "preprocessor": preprocessor}
     layers = [
         (head[f"classifier.{name}.weight"], head.get(f"classifier.{name}.bias")) for name in ("dense", "out_proj")
     ]
@@ -109,7 +116,7 @@ def _split_speech_head(
 
 
 def _load_network(kind: Any, values: dict[str, Any], state: dict[str, Tensor]) -> nn.Module:
-    """Through the library's own loader, which knows the names of older versions, from tensors alone."""
+    """Load with the library's own loader, which knows the names of older versions, from tensors alone."""
     with tempfile.TemporaryDirectory() as place:
         save_file(
             {name: value.contiguous().clone() for name, value in state.items()},
@@ -118,7 +125,7 @@ def _load_network(kind: Any, values: dict[str, Any], state: dict[str, Tensor]) -
         )
         config = build_config(values)
         config.save_pretrained(place)
-        network, told = kind.from_pretrained(
+        network, info = kind.from_pretrained(
             place,
             config=config,
             dtype=torch.float32,
@@ -127,31 +134,31 @@ def _load_network(kind: Any, values: dict[str, Any], state: dict[str, Tensor]) -
             use_safetensors=True,
             output_loading_info=True,
         )
-    missing = sorted(name for name in told["missing_keys"] if "masked_spec_embed" not in name)
+    missing = sorted(name for name in info["missing_keys"] if "masked_spec_embed" not in name)
     if missing:
         raise ModelError(
             f"expected all weights of {type(network).__name__}, found none for {', '.join(missing[:3])} "
             f"({len(missing)} in all): this folder is not a trained classifier"
         )
-    loaded: nn.Module = network.eval()
-    return loaded
+    evaluated: nn.Module = network.eval()
+    return evaluated
 
 
-def _last_layer(network: Any, shown: dict[str, Any]) -> tuple[str, nn.Linear]:
-    """The linear layer whose output are the logits, found by asking once."""
-    said: dict[str, Tensor] = {}
+def _last_layer(network: Any, preprocessor: dict[str, Any]) -> tuple[str, nn.Linear]:
+    """Return the linear layer that puts out the logits, found by one forward pass."""
+    outputs: dict[str, Tensor] = {}
     linear = {name: layer for name, layer in network.named_modules() if isinstance(layer, nn.Linear)}
     hooks = [
-        layer.register_forward_hook(lambda _layer, _args, out, name=name: said.update({name: out}))
+        layer.register_forward_hook(lambda _layer, _args, out, name=name: outputs.update({name: out}))
         for name, layer in linear.items()
     ]
     noise = torch.randn(SAMPLE_RATE, generator=torch.Generator().manual_seed(0)).numpy() * 0.1
-    made = build_preprocessor(shown)(noise, sampling_rate=SAMPLE_RATE, return_tensors="pt")
+    inputs = build_preprocessor(preprocessor)(noise, sampling_rate=SAMPLE_RATE, return_tensors="pt")
     with torch.inference_mode():
-        logits = network(next(made[name] for name in ("input_values", "input_features") if name in made)).logits
+        logits = network(next(inputs[name] for name in ("input_values", "input_features") if name in inputs)).logits
     for hook in hooks:
         hook.remove()
-    found = [name for name, out in said.items() if out.shape == logits.shape and torch.equal(out, logits)]
+    found = [name for name, out in outputs.items() if out.shape == logits.shape and torch.equal(out, logits)]
     if not found:
         raise ModelError(
             f"expected {type(network).__name__} to end in a linear layer over one vector an utterance; found none, so "
@@ -161,18 +168,18 @@ def _last_layer(network: Any, shown: dict[str, Any]) -> tuple[str, nn.Linear]:
 
 
 def _preprocessor_config(folder: Path, values: dict[str, Any]) -> dict[str, Any]:
-    """The plain values of the folder's feature extractor; where a model of waveforms has none, the usual ones."""
+    """Return the plain values of the folder's feature extractor; defaults for a model of waveforms without one."""
     path = folder / "preprocessor_config.json"
     try:
-        held = json.loads(path.read_text()) if path.is_file() else dict(_AS_WAVEFORM)
+        stored = json.loads(path.read_text()) if path.is_file() else dict(_AS_WAVEFORM)
     except (OSError, ValueError) as error:
         raise ModelError(f"{path} cannot be read: {error}") from error
     if not path.is_file() and "conv_dim" not in values:
         raise ModelError(f"expected {path.name} in {folder}: a model of spectrograms does not say how to make them")
-    if "feature_extractor_type" not in held:
-        held["feature_extractor_type"] = _AS_WAVEFORM["feature_extractor_type"]
-    held = {key: value for key, value in held.items() if key not in {"auto_map", "processor_class"}}
-    plain = build_preprocessor(held).to_dict()
+    if "feature_extractor_type" not in stored:
+        stored["feature_extractor_type"] = _AS_WAVEFORM["feature_extractor_type"]
+    stored = {key: value for key, value in stored.items() if key not in {"auto_map", "processor_class"}}
+    plain = build_preprocessor(stored).to_dict()
     return json.loads(json.dumps({key: value for key, value in plain.items() if key not in {"mel_filters", "window"}}))  # type: ignore[no-any-return]
 
 

@@ -1,4 +1,4 @@
-"""SpeechBrain's `hyperparams.yaml` before it is obeyed: such a file may name any Python object, and have it called.
+"""Checks of SpeechBrain's `hyperparams.yaml`, which may name any Python object and have it called.
 
 `check` lets through only what builds the layers of a published encoder; `read_values` reads values and builds nothing.
 """
@@ -27,7 +27,7 @@ _REFERENCE = re.compile(r"<([^<>]+)>")
 
 
 def check(path: Path) -> None:
-    """Raises ModelError where the file names anything else, or cannot be read."""
+    """Raise ModelError where the file names anything but the allowed classes, or cannot be read."""
     text = _text(path)
     if re.search(r"^%", text, re.MULTILINE):
         raise ModelError(f"expected no YAML directive in {path}, found one: it could rename the tags that are checked")
@@ -47,9 +47,9 @@ def check(path: Path) -> None:
 
 
 def read_values(path: Path) -> dict[str, Any]:
-    """The file's values: references resolved, and where an object would be built, the arguments that it would get.
+    """Return the file's values: references resolved, and the arguments in place of each object to build.
 
-    Raises ModelError where it is no YAML of names and values.
+    Raises ModelError where the file is no YAML of names and values.
     """
     try:
         found = yaml.load(_text(path), Loader=_ValueLoader)
@@ -61,7 +61,7 @@ def read_values(path: Path) -> dict[str, Any]:
 
 
 class _ValueLoader(yaml.SafeLoader):  # type: ignore[misc]
-    """Every tag of HyperPyYAML is the data behind it."""
+    """Loader that replaces every tag of HyperPyYAML by the data behind it."""
 
 
 def _construct_data(loader: yaml.SafeLoader, _suffix: str, node: yaml.Node) -> Any:

@@ -1,4 +1,4 @@
-"""Is a model's folder one that was pulled, and its speaker model, whoever made it."""
+"""Kind of a model's folder, our own or pretrained, and the matching speaker model."""
 
 import json
 from pathlib import Path
@@ -9,11 +9,11 @@ from models.speaker.protocol import SpeakerEncoder
 
 
 def is_pretrained(folder: Path) -> bool:
-    """Whether its `config.json` names a kind; Undertone's own models have none."""
+    """Return whether the folder's `config.json` names a kind; Undertone's own models have none."""
     path = folder / "config.json"
     return path.is_file() and "kind" in json.loads(path.read_text())
 
 
 def load_speaker(folder: Path) -> SpeakerEncoder:
-    """The speaker model of a folder. Raises ModelError."""
+    """Return the speaker model of a folder. Raises ModelError."""
     return PretrainedSpeaker.load(folder) if is_pretrained(folder) else SpeakerModel.load(folder)

@@ -1,4 +1,4 @@
-"""`undertone models pull`: a published model's folder into one that the registry takes, with its card."""
+"""Pull a published model: convert its folder into one that the registry takes, with a card."""
 
 import json
 from collections.abc import Sequence
@@ -15,12 +15,12 @@ from models.pretrained.speaker import PretrainedSpeaker
 from models.speaker import trials
 
 ModelName = Literal["emotion", "speaker"]
-FALSE_ACCEPT_RATE = 0.01  # at which a threshold is chosen on labelled speech
+FALSE_ACCEPT_RATE = 0.01  # of a threshold set on labelled speech
 
 
 @dataclass(frozen=True)
 class PulledModel:
-    """A folder that can be registered, what it holds, where it came from, and what the user should know of it."""
+    """Folder ready to be registered, with its origin, remarks for the user, and metrics."""
 
     name: ModelName
     folder: Path
@@ -38,10 +38,10 @@ def pull_model(
     wanted: ModelName | None = None,
     corpora: Sequence[Path] = (),
 ) -> PulledModel:
-    """Brings `source` in, takes it apart and writes the result below `work`.
+    """Fetch `source`, convert it and write the result below `work`.
 
-    Raises ModelError where it is no model that is understood, or not the `wanted` one; UsageError where `corpora` are
-    given for an emotion model, which needs no threshold.
+    Raises ModelError where the model is not supported or not the `wanted` one; UsageError where `corpora` are given for
+    an emotion model, which needs no threshold.
     """
     folder, into = work / "source", work / "model"
     origin = fetch_source(source, place=place, revision=revision, into=folder)
@@ -68,8 +68,10 @@ def _detect_name(folder: Path, source: str) -> ModelName:
         return "speaker" if from_speechbrain.detect_name(folder) == "speaker" else "emotion"
     if from_transformers.is_transformers(folder):
         return "emotion"
-    held = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
-    raise ModelError(f"expected hyperparams.yaml (SpeechBrain) or config.json (transformers) in {source}, found {held}")
+    found = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
+    raise ModelError(
+        f"expected hyperparams.yaml (SpeechBrain) or config.json (transformers) in {source}, found {found}"
+    )
 
 
 def _convert_emotion(folder: Path, into: Path, *, training: dict[str, Any], on_hub: bool) -> None:
@@ -77,15 +79,15 @@ def _convert_emotion(folder: Path, into: Path, *, training: dict[str, Any], on_h
         from_transformers.convert_emotion(folder, into, training=training)
         return
 
-    def encoder_from(named: str, to: Path) -> None:
-        """The encoder's configuration lies in a repository of its own; which commit is written down, too."""
-        training["pulled"]["encoder"] = {"source": named, "revision": fetch_configuration(named, to)}
+    def encoder_from(source: str, target: Path) -> None:
+        """Fetch the encoder's configuration from its own repository, and record the commit."""
+        training["pulled"]["encoder"] = {"source": source, "revision": fetch_configuration(source, target)}
 
     from_speechbrain.convert_emotion(folder, into, training=training, encoder_from=encoder_from if on_hub else None)
 
 
 def _calibrate(model: PretrainedSpeaker, corpora: Sequence[Path]) -> tuple[list[str], dict[str, Any]]:
-    """Sets threshold and calibration from labelled speech, where there is some."""
+    """Set threshold and calibration from labelled speech, where there is some; return remarks and metrics."""
     if not corpora:
         slope, offset = model.calibration
         return [
@@ -95,18 +97,18 @@ def _calibrate(model: PretrainedSpeaker, corpora: Sequence[Path]) -> tuple[list[
         ], {}
     speech = list(read_speech([clip for clip in read_labels(corpora) if clip.speaker]))
     utterances = trials.embed_speech(model, trials.halve_single_clips(speech))
-    found = trials.pair_trials(utterances)
-    model.threshold, model.calibration = found.threshold(FALSE_ACCEPT_RATE), found.calibration()
-    metrics = {"eer": round(found.eer(), 4), "min_dcf": round(found.min_dcf(), 4), "n_trials": len(found.scores)}
+    pairs = trials.pair_trials(utterances)
+    model.threshold, model.calibration = pairs.threshold(FALSE_ACCEPT_RATE), pairs.calibration()
+    metrics = {"eer": round(pairs.eer(), 4), "min_dcf": round(pairs.min_dcf(), 4), "n_trials": len(pairs.scores)}
     model.training["calibrated"] = metrics | {"corpora": [path.name for path in corpora], "n_clips": len(speech)}
     return [
         f"Threshold {model.threshold:.3f}, at {FALSE_ACCEPT_RATE:.0%} of the other voices accepted, and calibration "
-        f"from {len(speech)} clips: equal error rate {found.eer():.1%}"
+        f"from {len(speech)} clips: equal error rate {pairs.eer():.1%}"
     ], metrics
 
 
 def model_card(pulled: PulledModel) -> str:
-    """The model card: what came from where, what is stored, what is not known."""
+    """Return the model card: origin, licence, content, metrics and limits."""
     config = json.loads((pulled.folder / "config.json").read_text())
     origin = pulled.origin
     commit = f"commit `{origin.revision}`" if origin.revision else "no commit: a folder says none"

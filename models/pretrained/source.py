@@ -1,4 +1,4 @@
-"""A published model's folder, brought here: from the hub at one commit, from a folder, or from any fsspec prefix."""
+"""Fetch a published model's files: from the hub at one commit, from a folder, or from any fsspec prefix."""
 
 import os
 from collections.abc import Iterator
@@ -13,12 +13,12 @@ import yaml
 from data_contracts.errors import ModelError, UsageError
 
 _PATTERNS = ("*.json", "*.yaml", "*.txt", "*.ckpt", "*.safetensors", "pytorch_model*.bin", "README.md")
-_CODE_SUFFIXES = {".py", ".pyc", ".so", ".sh"}  # never brought along: nothing from there is run
+_CODE_SUFFIXES = {".py", ".pyc", ".so", ".sh"}  # never copied: no foreign code is run
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where it came from: the name that was asked for, the hub's commit (or none), the place, the licence it states."""
+    """Origin of a model: the requested name, the hub's commit (or none), the place, the stated licence."""
 
     source: str
     revision: str | None
@@ -26,13 +26,14 @@ class Origin:
     licence: str
 
     def record(self) -> dict[str, Any]:
+        """Return the fields, for JSON and `config.json`."""
         return {"source": self.source, "revision": self.revision, "place": self.place, "licence": self.licence}
 
 
 def fetch_source(source: str, *, place: str | None, revision: str | None, into: Path) -> Origin:
-    """Copies the files of `source` to `into`. Without `place` they come from the hub, at the commit of `revision`.
+    """Copy the files of `source` to `into`; without `place` they come from the hub, at the commit of `revision`.
 
-    Raises UsageError for a place with a revision (a folder has none), ModelError where nothing is to be had.
+    Raises UsageError for a place with a revision (a folder has none), ModelError where nothing is found.
     """
     into.mkdir(parents=True, exist_ok=True)
     if place is None:
@@ -45,12 +46,12 @@ def fetch_source(source: str, *, place: str | None, revision: str | None, into: 
 
 
 def fetch_configuration(source: str, into: Path) -> str:
-    """Only the JSON files, without weights, of a repository of the hub. Returns the commit."""
+    """Copy only the configuration files of a repository of the hub to `into`. Returns the commit."""
     into.mkdir(parents=True, exist_ok=True)
     return _from_hub(source, None, into, ("*config.json",))
 
 
-def _from_hub(source: str, revision: str | None, into: Path, wanted: tuple[str, ...] = _PATTERNS) -> str:
+def _from_hub(source: str, revision: str | None, into: Path, patterns: tuple[str, ...] = _PATTERNS) -> str:
     from huggingface_hub import HfApi, snapshot_download
 
     endpoint = os.environ.get("HF_ENDPOINT")
@@ -60,11 +61,11 @@ def _from_hub(source: str, revision: str | None, into: Path, wanted: tuple[str, 
             if not sha:
                 raise ModelError(f"the hub names no commit for {source} at {revision or 'its newest'}; give --revision")
             snapshot_download(
-                source, revision=sha, local_dir=into, allow_patterns=list(wanted), endpoint=endpoint, max_workers=4
+                source, revision=sha, local_dir=into, allow_patterns=list(patterns), endpoint=endpoint, max_workers=4
             )
     except ModelError:
         raise
-    except Exception as error:  # of the hub's client, and of the HTTP client of its choice
+    except Exception as error:  # of the hub's client, or of its HTTP client
         found = " ".join(str(error).split())
         raise ModelError(
             f"expected {source} at {revision or 'its newest commit'} on the hub; found: {found}. "
@@ -75,7 +76,7 @@ def _from_hub(source: str, revision: str | None, into: Path, wanted: tuple[str, 
 
 @contextmanager
 def _allow_network() -> Iterator[None]:
-    """Everything else in Undertone keeps off the network; who pulls without --from asks for it."""
+    """Allow the network inside the block; the rest of Undertone stays off it."""
     from huggingface_hub import constants
 
     before = constants.HF_HUB_OFFLINE
@@ -110,13 +111,13 @@ def _copy_files(place: str, into: Path) -> None:
 
 
 def _licence(folder: Path) -> str:
-    """What the front matter of its README says."""
+    """Return the licence in the front matter of the folder's README."""
     readme = folder / "README.md"
     text = readme.read_text(encoding="utf-8", errors="replace") if readme.is_file() else ""
     if not text.startswith("---"):
         return "see source"
     try:
-        said = yaml.safe_load(text.split("---", 2)[1])
+        front_matter = yaml.safe_load(text.split("---", 2)[1])
     except (yaml.YAMLError, IndexError):
         return "see source"
-    return str(said.get("license") or "see source") if isinstance(said, dict) else "see source"
+    return str(front_matter.get("license") or "see source") if isinstance(front_matter, dict) else "see source"

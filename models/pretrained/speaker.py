@@ -1,4 +1,4 @@
-"""SpeechBrain's ECAPA-TDNN as the encoder of voices: its own spectrogram and network, from values and safetensors."""
+"""Pretrained speaker encoder: SpeechBrain's ECAPA-TDNN and spectrogram, from plain values and safetensors."""
 
 import json
 from collections.abc import Sequence
@@ -21,16 +21,15 @@ from models.speaker.sliding import sliding_embeddings
 from models.speechbrain_compat import speechbrain_importable
 
 KIND = "speechbrain-ecapa"
-_MIN_SAMPLES = 1_600  # samples: less has too few frames for the network's context
-_CHUNK_S = 2.0  # heard at once along an utterance
+_MIN_SAMPLES = 1_600  # less has too few frames for the network's context
+_CHUNK_S = 2.0  # read at once for sliding windows
 _WEIGHTS = "weights.safetensors"
 
 
 class PretrainedSpeaker:
-    """As `SpeakerModel`: `embed`, a threshold on the cosine and its calibration.
+    """Speaker encoder like `SpeakerModel`: `embed`, a threshold on the cosine and its calibration.
 
-    `bands` and `network` are the arguments of SpeechBrain's Fbank and ECAPA_TDNN; `mean` what is taken from each
-    embedding, where the published model does that.
+    `bands` and `network` are the arguments of SpeechBrain's Fbank and ECAPA_TDNN.
     """
 
     normalised, cohort = False, None
@@ -66,10 +65,10 @@ class PretrainedSpeaker:
         waveform: Tensor,  # (batch, time), float32 at 16 kHz
         lengths: Tensor,  # (batch,), valid samples
     ) -> Tensor:  # (batch, dim), float32 of unit length
-        """Each utterance is heard alone: its norms and pooling would see a batch's padding."""
+        """Return an embedding a row, row by row: norms and pooling would see a batch's padding."""
         self.network.to(waveform.device)
         self.spectrogram.to(waveform.device)
-        rows = [self._one(row[:length]) for row, length in zip(waveform, lengths.tolist(), strict=True)]
+        rows = [self._embed_one(row[:length]) for row, length in zip(waveform, lengths.tolist(), strict=True)]
         return F.normalize(torch.stack(rows))
 
     @torch.inference_mode()
@@ -79,31 +78,31 @@ class PretrainedSpeaker:
         lengths: Tensor,  # (batch,), valid samples
         windows_s: Sequence[float],
         hop_s: float,
-    ) -> list[list[Tensor]]:  # a row, and of it a length of window: (n_windows, dim), of unit length
-        """Who speaks, window by window (`models.speaker.sliding`)."""
+    ) -> list[list[Tensor]]:  # [row][window length]: (n_windows, dim), of unit length
+        """Return embeddings of sliding windows (`models.speaker.sliding`)."""
         self.network.to(waveform.device)
         self.spectrogram.to(waveform.device)
         chunk = round(_CHUNK_S * SAMPLE_RATE)
         return sliding_embeddings(
-            self.network, self._shown, waveform, lengths, chunk=chunk, windows_s=windows_s, hop_s=hop_s
+            self.network, self._to_spectrogram, waveform, lengths, chunk=chunk, windows_s=windows_s, hop_s=hop_s
         )
 
     def scores(self, first: Any, second: Any) -> Any:
-        """Cosines."""
+        """Return the cosines (n, m) of embeddings (n, dim) and (m, dim)."""
         return cosines(first, second)
 
     @property
     def decision(self) -> tuple[float, tuple[float, float]]:
-        """Threshold and (slope, offset) of what `scores` returns."""
+        """Threshold and (slope, offset) of the scores that `scores` returns."""
         return self.threshold, self.calibration
 
     @cached_property
     def extractor_digest(self) -> str:
-        """12 hex of SHA-256 over weights and arguments; the threshold does not count."""
+        """12 hex digits of SHA-256 over weights and arguments, without the threshold."""
         return digest(fingerprint(KIND, self.bands, self.arguments).encode() + save(self.weights), 12)
 
     def save(self, folder: Path) -> None:
-        """Writes `weights.safetensors` and `config.json`."""
+        """Write `weights.safetensors` and `config.json`."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / _WEIGHTS).write_bytes(save(self.weights))
         config = {
@@ -120,7 +119,7 @@ class PretrainedSpeaker:
 
     @classmethod
     def load(cls, folder: Path) -> "PretrainedSpeaker":
-        """Reads what `save` wrote. Raises ModelError where it is missing or does not fit."""
+        """Read a folder that `save` wrote. Raises ModelError where it is missing or does not fit."""
         folder = Path(folder)
         try:
             stored = json.loads((folder / "config.json").read_text())
@@ -140,15 +139,15 @@ class PretrainedSpeaker:
                 "`undertone models pull`"
             ) from error
 
-    def _one(self, samples: Tensor) -> Tensor:  # (time,) to (dim,)
+    def _embed_one(self, samples: Tensor) -> Tensor:  # (time,) to (dim,)
         samples = F.pad(samples, (0, max(0, _MIN_SAMPLES - len(samples))))
         whole = torch.ones(1, device=samples.device)
-        found: Tensor = self.network(self._shown(samples[None]), whole)[0, 0]
-        return found
+        vector: Tensor = self.network(self._to_spectrogram(samples[None]), whole)[0, 0]
+        return vector
 
-    def _shown(self, samples: Tensor) -> Tensor:  # (n, time) to (n, frames, bands)
-        seen: Tensor = self.spectrogram(samples)
-        return seen - seen.mean(1, keepdim=True)  # SpeechBrain's InputNormalization by sentence, without deviation
+    def _to_spectrogram(self, samples: Tensor) -> Tensor:  # (n, time) to (n, frames, bands)
+        bands: Tensor = self.spectrogram(samples)
+        return bands - bands.mean(1, keepdim=True)  # SpeechBrain's InputNormalization by sentence, without deviation
 
 
 def _load_pyfunc(data_path: str) -> SpeakerPyfunc:

@@ -1,7 +1,7 @@
-"""The configuration of a wav2vec2 encoder, told from its weights' shapes: SpeechBrain's checkpoint comes with no other.
+"""Configuration of a wav2vec2 encoder, inferred from the shapes of its weights; SpeechBrain publishes no other.
 
-Strides and the number of heads leave no trace in the shapes: those of Baevski et al. (2020) are taken, where the
-kernels are theirs.
+Strides and the number of heads leave no trace in the shapes: those of Baevski et al. (2020) are assumed, where the
+kernel sizes match.
 """
 
 from typing import Any
@@ -11,11 +11,11 @@ from torch import Tensor
 from data_contracts.errors import ModelError
 
 _KERNELS, _STRIDES = [10, 3, 3, 3, 3, 2, 2], [5, 2, 2, 2, 2, 2, 2]
-_HEAD_SIZE = 64  # wide, in every published size
+_HEAD_SIZE = 64  # in every published size
 
 
 def infer_config(state: dict[str, Tensor]) -> dict[str, Any]:
-    """For `transformers`. Raises ModelError where the shapes are those of another network."""
+    """Return the configuration for `transformers`. Raises ModelError where the shapes are those of another network."""
     try:
         convolutions = [state[f"feature_extractor.conv_layers.{index}.conv.weight"] for index in range(len(_KERNELS))]
         hidden = state["feature_projection.projection.weight"].shape[0]

@@ -1,4 +1,4 @@
-"""A model's folder as a registered version: who loads it, what is told of it, and the name of its content."""
+"""A model's folder as a registered version: loader module, metadata, parameters and content digest."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,22 +9,22 @@ from models.metrics.names import flatten
 from models.registry.compatibility import expected_fingerprints
 
 MODEL_NAMES = ("emotion", "speaker")
-"""The models that there are."""
+"""Names of the models."""
 
 EMOTION_LOADER = "models.emotion_pyfunc"
 _OWN_LOADERS = {"emotion": EMOTION_LOADER, "speaker": "models.speaker"}
 _PRETRAINED_LOADERS = {name: f"models.pulled_{name}" for name in _OWN_LOADERS}
-SELF_CONTAINED_LOADERS = frozenset(_OWN_LOADERS.values())  # loaders that hold all of a model once they have read it
+SELF_CONTAINED_LOADERS = frozenset(_OWN_LOADERS.values())  # need no file once they have loaded
 LOADERS = SELF_CONTAINED_LOADERS | frozenset(_PRETRAINED_LOADERS.values())
 
 
 def loader_module(name: str, config: Mapping[str, Any]) -> str:
-    """The module by whose `_load_pyfunc` MLflow loads it."""
+    """Return the module whose `_load_pyfunc` MLflow calls; registries store its name."""
     return _PRETRAINED_LOADERS[name] if "kind" in config else _OWN_LOADERS[name]
 
 
 def version_metadata(name: str, config: Mapping[str, Any]) -> dict[str, Any]:
-    """What a run needs to know of the version before it loads it."""
+    """Return the metadata that a run needs before it loads the version."""
     keep = {
         "emotion": (
             *("classes", "egemaps", "features"),
@@ -37,15 +37,15 @@ def version_metadata(name: str, config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def training_parameters(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What it was trained with, flat, as MLflow's parameters are."""
+    """Return the parameters of the training, flat, as MLflow stores them."""
     training = config.get("training") or {}
-    told = ("seed", "recipe", "manifest", "code_version", "n_clips", "n_speakers")
+    keys = ("seed", "recipe", "manifest", "code_version", "n_clips", "n_speakers")
     return flatten(
-        {key: training[key] for key in told if key in training} | {"features": expected_fingerprints(config)}
+        {key: training[key] for key in keys if key in training} | {"features": expected_fingerprints(config)}
     )
 
 
 def content_digest(folder: Path) -> str:
-    """Of weights and configuration; the card's words do not make another model."""
+    """Return the digest of weights and configuration, without the card."""
     files = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix != ".md")
     return digest("".join(f"{path.name}:{digest(path.read_bytes())}" for path in files).encode())

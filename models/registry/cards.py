@@ -1,6 +1,6 @@
-"""The model card of weights just trained: `README.md` in their folder, from what the folder and the figures say.
+"""Model card of a trained model: `README.md` in its folder, from its configuration and metrics.
 
-What it is, data and licences, how it was judged, figures with 95% intervals, use and limits, and what made it.
+Summary, data and licences, protocol, metrics with 95% intervals, use and limits, provenance.
 """
 
 import json
@@ -46,10 +46,9 @@ For grouping the utterances of a corpus by voice and for finding enrolled voices
 
 
 def write_card(folder: Path, *, name: ModelName, metrics: Mapping[str, Any]) -> None:
-    """Writes `README.md` beside `config.json`, of `metrics` as `models.metrics.classification` or an evaluation gives
-    them.
+    """Write `README.md` beside `config.json`, with `metrics` of `models.metrics.classification` or an evaluation.
 
-    What neither says is left out, or said to be unknown.
+    Missing facts are left out, or called unknown.
     """
     config = json.loads((folder / "config.json").read_text())
     training = config.get("training") or {}
@@ -71,25 +70,27 @@ def write_card(folder: Path, *, name: ModelName, metrics: Mapping[str, Any]) -> 
 
 
 def training_licences(training: Mapping[str, Any]) -> list[str]:
-    """The licences of the training's data, an empty one for a corpus that says nothing; none where there is no list."""
-    held = {name: item.get("licences") for name, item in (training.get("data") or {}).items()}
-    held = held or dict(training.get("licences") or {})
-    return [licence for items in held.values() for licence in ([items] if isinstance(items, str) else items or [""])]
+    """Return the licences of the training's data, an empty one for a corpus without; none where there is no list."""
+    by_corpus = {name: item.get("licences") for name, item in (training.get("data") or {}).items()}
+    by_corpus = by_corpus or dict(training.get("licences") or {})
+    return [
+        licence for items in by_corpus.values() for licence in ([items] if isinstance(items, str) else items or [""])
+    ]
 
 
 def _summary(name: ModelName, config: Mapping[str, Any], folder: Path) -> str:
-    said = {"classes": ", ".join(config.get("classes", ["?"])), "dim": config.get("dim", "?")}
+    facts = {"classes": ", ".join(config.get("classes", ["?"])), "dim": config.get("dim", "?")}
     n_bytes = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
     return (
-        _SUMMARIES[name].format(**said, threshold=config.get("threshold", float("nan"))) + f" {n_bytes / 1e6:.1f} MB."
+        _SUMMARIES[name].format(**facts, threshold=config.get("threshold", float("nan"))) + f" {n_bytes / 1e6:.1f} MB."
     )
 
 
 def _data_section(training: Mapping[str, Any]) -> Iterator[str]:
     corpora, licensed = training.get("corpora") or {}, training.get("licences") or {}
-    counted = corpora if isinstance(corpora, dict) else dict.fromkeys(corpora)
+    n_clips_of = corpora if isinstance(corpora, dict) else dict.fromkeys(corpora)
     rows: Mapping[str, Any] = training.get("data") or {
-        name: {"clips": n, "licences": licensed.get(name)} for name, n in counted.items()
+        name: {"clips": n, "licences": licensed.get(name)} for name, n in n_clips_of.items()
     }
     n_clips, n_speakers = (
         training.get("n_clips", "an unknown number of"),
@@ -107,14 +108,14 @@ def _data_section(training: Mapping[str, Any]) -> Iterator[str]:
 def _results_section(
     name: ModelName, config: Mapping[str, Any], training: Mapping[str, Any], figures: Mapping[str, Any]
 ) -> Iterator[str]:
-    held = "speakers that the judged model had not heard: " + (
+    protocol = "speakers that the judged model had not heard: " + (
         "the recipe, trained on the others in turn"
         if "out_of_fold" in training
         else "they were held out of the training"
     )
-    yield f"Protocol: {figures.get('protocol') or held}."
-    measured = dict(sections(name, figures))
-    columns = [key for key in FIGURES[name] if any(key in section for section in measured.values())]
+    yield f"Protocol: {figures.get('protocol') or protocol}."
+    parts = dict(sections(name, figures))
+    columns = [key for key in FIGURES[name] if any(key in section for section in parts.values())]
     if not columns:
         yield "Nothing was measured."
         return
@@ -126,7 +127,7 @@ def _results_section(
             section.get("n", section.get("n_trials")),
             section.get("n_speakers"),
         )
-        for label, section in measured.items()
+        for label, section in parts.items()
     ]
     chance = 1 / max(1, len(config.get("classes", [0])))
     yield (
@@ -164,6 +165,6 @@ def _cell(value: Any) -> str:
     return "" if value is None else " ".join(str(value).replace("|", "\\|").split())
 
 
-def _join_licences(named: Any) -> str:
-    items = [named] if isinstance(named, str) else named or []
+def _join_licences(licences: Any) -> str:
+    items = [licences] if isinstance(licences, str) else licences or []
     return ", ".join(item or "not said" for item in items) or "not said"

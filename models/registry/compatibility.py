@@ -1,4 +1,4 @@
-"""Does a model read the features that are computed here? Of others it would make scores that mean nothing."""
+"""Compatibility of a model with the features computed here; scores of other features would be meaningless."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,15 +9,15 @@ from features.extraction.config import FeatureConfig
 
 
 def expected_fingerprints(metadata: Mapping[str, Any]) -> dict[str, str]:
-    """The fingerprints, by feature set, that a model says it was trained on; none where it says nothing."""
-    named = metadata.get("features") or {"egemaps": metadata.get("egemaps")}
-    return {str(name): str(value) for name, value in named.items() if value}
+    """Return the fingerprints, by feature set, of a model's training; none where its metadata has none."""
+    fingerprints = metadata.get("features") or {"egemaps": metadata.get("egemaps")}
+    return {str(name): str(value) for name, value in fingerprints.items() if value}
 
 
 def check_features(ref: ModelRef, config: FeatureConfig | None = None, *, extractor: str | None = None) -> None:
-    """Raises ModelError where `ref` was trained on other features than `config` (default: this version's) makes.
+    """Raise ModelError where `ref` was trained on other features than `config` (default: this version's) makes.
 
-    `extractor` is the digest of the speaker encoder in use; without it embeddings that `ref` may read are not judged.
+    `extractor` is the digest of the speaker encoder in use; without it the embeddings are not checked.
     """
     computed = (config or FeatureConfig()).fingerprints() | ({"embeddings": extractor} if extractor else {})
     for name, wanted in expected_fingerprints(ref.metadata).items():

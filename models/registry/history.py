@@ -1,4 +1,4 @@
-"""What happened to a model's versions: tags of the version for the last time, and of the model for every time."""
+"""History of promotions and rollbacks: tags of a version for the last change, of the model for all changes."""
 
 import datetime as dt
 import json
@@ -20,7 +20,7 @@ def record_promotion(
     reason: str,
     now: dt.datetime,
 ) -> None:
-    """Notes that `ref` took the place of `replaced`; `evaluation` holds the figures of both."""
+    """Record that `ref` took the place of `replaced`; `evaluation` holds the metrics of both."""
     tags = {
         "promoted_at": _timestamp(now),
         "replaced": replaced.label if replaced else "nothing",
@@ -34,18 +34,18 @@ def record_promotion(
 
 
 def record_rollback(registry: Registry, ref: ModelRef, replaced: ModelRef, *, reason: str, now: dt.datetime) -> None:
-    """Notes that `replaced` made way for `ref`, the champion before it."""
-    told = {"reason": reason or "none given"}
-    back = {"promoted_at": _timestamp(now), "replaced": replaced.label, "forced": "false", **told}
-    left = {"rolled_back_at": _timestamp(now), "rolled_back_to": ref.label, **told}
+    """Record that `replaced` made way for `ref`, the champion before it."""
+    shared = {"reason": reason or "none given"}
+    back = {"promoted_at": _timestamp(now), "replaced": replaced.label, "forced": "false", **shared}
+    left = {"rolled_back_at": _timestamp(now), "rolled_back_to": ref.label, **shared}
     for version, tags in ((ref.version, back), (replaced.version, left)):
         registry.tag(ref.name, version, {f"undertone.{key}": value for key, value in tags.items()})
-    change = {"what": "rolled back", "version": ref.label, "at": _timestamp(now), "replaced": replaced.label, **told}
+    change = {"what": "rolled back", "version": ref.label, "at": _timestamp(now), "replaced": replaced.label, **shared}
     _note(registry, ref.name, change, now)
 
 
 def read_changes(registry: Registry, name: str) -> list[dict[str, Any]]:
-    """Every promotion and every step back, newest first."""
+    """Return every promotion and rollback, newest first."""
     notes = registry.notes(name)
     return [json.loads(notes[key]) for key in sorted(notes, reverse=True) if key.startswith(_CHANGE)]
 

@@ -16,11 +16,11 @@ from models.registry.mlflow_api import MlflowException, Model, mlflow, use_serve
 
 _PICKLES = (".pkl", ".pickle", ".cloudpickle", ".joblib", ".pt", ".pth")
 
-_load_lock = threading.Lock()  # threads of one worker would load the same model beside each other
+_load_lock = threading.Lock()  # without it, threads of one worker would each load the model
 
 
 def load(ref: ModelRef) -> Any:
-    """The version as a pyfunc, loaded once a process.
+    """Return the version as a pyfunc, loaded once a process.
 
     Raises ModelError where it cannot be loaded, is a pickle, or was trained on features that are not computed here.
     """
@@ -33,7 +33,7 @@ def load(ref: ModelRef) -> Any:
 
 
 def predict(ref: ModelRef, data: Any) -> Any:
-    """What the version says of `data`. Raises ModelError where the data does not fit its signature."""
+    """Return the version's predictions for `data`. Raises ModelError where the data does not fit its signature."""
     try:
         return load(ref).predict(data)
     except MlflowException as error:
@@ -43,7 +43,7 @@ def predict(ref: ModelRef, data: Any) -> Any:
 
 
 def weights_folder(ref: ModelRef) -> Path:
-    """The version's weights and configuration, on this machine. Raises ModelError where they are not to be had."""
+    """Return the local folder of the version's weights and configuration. Raises ModelError where there is none."""
     folders = [path.parent for path in (_fetch(ref) / "data").rglob("config.json")]
     if not folders:
         raise ModelError(f"{ref.label} holds no config.json: it is not one of Undertone's own models")
@@ -51,7 +51,7 @@ def weights_folder(ref: ModelRef) -> Path:
 
 
 def read_card(ref: ModelRef) -> str | None:
-    """The version's model card; none where nobody wrote one. Raises ModelError where the artifacts are gone."""
+    """Return the version's model card; None without one. Raises ModelError where the artifacts are gone."""
     found = sorted(_fetch(ref).rglob("README.md"), key=lambda path: len(path.parts))
     return found[0].read_text(encoding="utf-8") if found else None
 
@@ -69,7 +69,7 @@ def _load(uri: str, registry: str | None) -> Any:
 
 
 def _pickle_files(flavour: Mapping[str, Any]) -> list[str]:
-    """The files of a flavour that are pickles, by their names."""
+    """Return the files of a flavour that are pickles by their names."""
     return [value for value in flavour.values() if isinstance(value, str) and value.endswith(_PICKLES)]
 
 
@@ -81,6 +81,6 @@ def _fetch(ref: ModelRef) -> Path:
 
 
 def _download(uri: str, registry: str | None) -> str:
-    """The artifact's folder on this machine; itself where it is here already."""
+    """Return the artifact's folder on this machine, without a copy where it is local already."""
     use_server(registry)
     return str(mlflow.artifacts.download_artifacts(artifact_uri=uri))

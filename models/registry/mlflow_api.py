@@ -1,4 +1,4 @@
-"""MLflow's names that Undertone uses, imported after its switches are set. The only file that imports mlflow."""
+"""MLflow's names that Undertone uses, imported after its switches are set; the only file that imports mlflow."""
 
 import os
 
@@ -29,7 +29,7 @@ __all__ = [
 
 
 def use_server(uri: str | None) -> None:
-    """Makes MLflow's module-level functions ask this server or database; None leaves them as they are."""
+    """Point MLflow's module-level functions at this server or database; None leaves them as they are."""
     if uri:
         mlflow.set_tracking_uri(uri)
         mlflow.set_registry_uri(uri)

@@ -1,8 +1,7 @@
-"""Versions of the models in MLflow's registry, `@champion` among them.
+"""Model registry on MLflow: versions of the models, `@champion` among them.
 
-A model is a folder (`weights.safetensors`, `config.json`, and its card, `README.md`, where somebody wrote one) that
-MLflow loads with the code in `models.<name>` (`_load_pyfunc`); nothing is pickled. The shipped folders are registered
-on first use.
+A model is a folder (`weights.safetensors`, `config.json` and, optionally, its card, `README.md`) that MLflow loads with
+the code in `models.<name>` (`_load_pyfunc`); nothing is pickled. The shipped folders are registered on first use.
 """
 
 import contextlib
@@ -30,7 +29,7 @@ CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous", "challenger"
 _EXPERIMENT = "undertone"
 _SHIPPED = WEIGHTS
 _SHIPPED_DESCRIPTION = "shipped with Undertone"
-_MAX_METRICS_PER_CALL = 1000  # metrics that MLflow takes in one call
+_MAX_METRICS_PER_CALL = 1000
 
 
 @dataclass(frozen=True)
@@ -58,9 +57,9 @@ class Registry:
         self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
 
     def champion(self, name: str) -> ModelRef:
-        """The version that `@champion` names; the shipped model where there is none yet.
+        """Return the version that `@champion` names; the shipped model where there is none yet.
 
-        It also takes the place of one that an earlier Undertone shipped, for features that are no longer computed.
+        The shipped model also replaces one of an earlier Undertone whose features are no longer computed.
         """
         try:
             found = self._client.get_model_version_by_alias(name, CHAMPION)
@@ -79,7 +78,7 @@ class Registry:
         return ref
 
     def version(self, name: str, version: str) -> ModelRef:
-        """One version by its number, or by an alias such as `challenger`. Raises ModelError where there is none."""
+        """Return a version by its number, or an alias such as `challenger`. Raises ModelError where there is none."""
         try:
             if not version.isdigit():
                 version = self._client.get_model_version_by_alias(name, version.removeprefix("@")).version
@@ -89,7 +88,7 @@ class Registry:
             raise ModelError(f"{name} has no version {version!r} in {self.uri}; found versions: {known}") from error
 
     def versions(self, name: str) -> list[ModelVersion]:
-        """All versions, newest first."""
+        """Return all versions, newest first."""
         found = self._client.search_model_versions(f"name='{name}'")
         aliases = self._client.get_registered_model(name).aliases if found else {}
         return sorted(
@@ -109,14 +108,14 @@ class Registry:
         )
 
     def register(self, name: str, folder: Path, *, alias: str, description: str, metrics: Any = None) -> ModelRef:
-        """A new version from a model folder; its data, recipe and `metrics` (nested) go to the version's MLflow run."""
+        """Register a model folder; its data, recipe and `metrics` (nested) go to the version's MLflow run."""
         config = json.loads((folder / "config.json").read_text())
         training = config.get("training") or {}
         content = artifact.content_digest(folder)
         signature, example = signature_of(name, config)
         use_server(self.uri)
         run = mlflow.start_run(experiment_id=self._experiment(), run_name=f"{name}-{content[:8]}")
-        with run, contextlib.redirect_stderr(io.StringIO()):  # MLflow tells the terminal of every registration
+        with run, contextlib.redirect_stderr(io.StringIO()):  # MLflow prints every registration
             mlflow.log_params({"digest": content, **artifact.training_parameters(config)})
             figures = [
                 *finite_numbers(metrics or training.get("out_of_fold") or training.get("held_out") or {}).items()
@@ -145,7 +144,7 @@ class Registry:
         return self._ref(name, version)
 
     def promote(self, name: str, version: str) -> ModelRef:
-        """Moves `@champion` to a version and keeps the one before as `@previous`."""
+        """Move `@champion` to a version and keep the one before as `@previous`."""
         version_ref = self.version(name, version)
         try:
             before = self._client.get_model_version_by_alias(name, CHAMPION).version
@@ -157,23 +156,24 @@ class Registry:
         return version_ref
 
     def rollback(self, name: str) -> ModelRef:
-        """Makes `@previous` the champion, and the champion `@previous`: twice is as before. Raises ModelError."""
+        """Swap `@champion` and `@previous`; a second rollback undoes the first. Raises ModelError."""
         return self.promote(name, PREVIOUS)
 
     def tag(self, name: str, version: str, tags: Mapping[str, str]) -> None:
-        """Writes tags of a version."""
+        """Write tags of a version."""
         for key, value in tags.items():
             self._client.set_model_version_tag(name, version, key, value)
 
-    def note(self, name: str, key: str, words: str) -> None:
-        """Writes a tag of the model, which outlives what is noted at its versions."""
-        self._client.set_registered_model_tag(name, key, words)
+    def note(self, name: str, key: str, value: str) -> None:
+        """Write a tag of the model, which outlives the tags of its versions."""
+        self._client.set_registered_model_tag(name, key, value)
 
     def notes(self, name: str) -> dict[str, str]:
+        """Return the tags of the model."""
         return dict(self._client.get_registered_model(name).tags)
 
     def metrics_and_card(self, ref: ModelRef) -> tuple[dict[str, float], str | None]:
-        """The figures of the version's MLflow run, and where its card is."""
+        """Return the metrics of the version's MLflow run, and the URI of its card."""
         run_id = self._client.get_model_version(ref.name, ref.version).run_id
         if not run_id:
             return {}, None
@@ -182,7 +182,7 @@ class Registry:
         return dict(run.data.metrics), f"{run.info.artifact_uri}/{cards[0]}" if cards else None
 
     def _is_outdated(self, ref: ModelRef) -> bool:
-        """Whether it reads other features than the model shipped now, which was never registered here."""
+        """Return whether it reads other features than the model shipped now, which was never registered here."""
         shipped = json.loads((_SHIPPED / ref.name / "config.json").read_text())
         if expected_fingerprints(ref.metadata) == expected_fingerprints(shipped):
             return False

@@ -1,4 +1,4 @@
-"""MLflow signature of a model's folder: its inputs and outputs by type, and an example."""
+"""MLflow signature of a model's folder: types of its inputs and outputs, and an example."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from models.registry.mlflow_api import ColSpec, DataType, ModelSignature, Schema
 
 
 def signature_of(name: str, config: dict[str, Any]) -> tuple[ModelSignature, Any]:
-    """The signature that `config.json` implies, and an input example. Raises ModelError for an unknown name."""
+    """Return the signature that `config.json` implies, and an input example. Raises ModelError for an unknown name."""
     if "kind" in config or name == "speaker":
         waveform, lengths = np.zeros((1, 32_000), np.float32), np.array([32_000], np.int64)
         inputs = Schema([TensorSpec(waveform.dtype, (-1, -1), "waveform"), TensorSpec(lengths.dtype, (-1,), "lengths")])
@@ -27,7 +27,7 @@ def signature_of(name: str, config: dict[str, Any]) -> tuple[ModelSignature, Any
 
 
 def _vectors(config: dict[str, Any]) -> TensorSpec:
-    """Output of a model that takes audio: embeddings, or the scores of classes and dimensions."""
+    """Return the output of a model that takes audio: embeddings, or the scores of classes and dimensions."""
     if "classes" in config:
         return TensorSpec(np.dtype(np.float64), (-1, len(config["classes"]) + len(config["dimensions"])))
     return TensorSpec(np.dtype(np.float32), (-1, int(config["dim"])))
