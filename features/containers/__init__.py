@@ -1,1 +1,1 @@
-"""Container formats: what a file's bytes promise; nothing is decoded."""
+"""Container formats: detection, promised sizes and completeness. Nothing is decoded."""

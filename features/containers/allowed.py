@@ -1,4 +1,4 @@
-"""What FFmpeg may be asked for: one demuxer for each container, and the decoders of speech and music.
+"""Allow-list for FFmpeg: one demuxer for each container, and the decoders of speech and music.
 
 FFmpeg reads pictures, subtitles, games' formats and playlists that open other files, too; none of these is listed.
 """
@@ -39,7 +39,7 @@ DEMUXERS = {
     "wav": "wav",
     "wavpack": "wv",
 }
-"""By the names that `containers.sniff` gives."""
+"""FFmpeg's demuxer by container, as `sniff` names it."""
 
 _SPEECH = (
     "amrnb amrwb libopencore_amrnb libopencore_amrwb evrc qcelp g722 g723_1 g726 g726le g728 g729 gsm gsm_ms ilbc "
@@ -66,7 +66,7 @@ DECODERS = (
     *(f"pcm_{name}" for name in _PCM.split()),
     *(f"adpcm_{name}" for name in _ADPCM.split()),
 )
-"""By FFmpeg's names of its decoders."""
+"""FFmpeg's names of the allowed decoders."""
 
 CHECKSUMMED = frozenset({"ac3", "alac", "ape", "eac3", "flac", "mlp", "shorten", "tak", "truehd", "tta", "wavpack"})
 """Decoders whose frames carry checksums or sizes that a damaged frame fails; of these FFmpeg is told to report it."""

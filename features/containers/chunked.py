@@ -1,7 +1,7 @@
-"""Containers that are chains of units with a size each: whether the last unit that they promise is all there.
+"""Completeness of chunked containers: chains of units (boxes, elements, chunks) that state their sizes.
 
-Each function takes the file's content, returns what is missing in words, or None, and reads no more than the units'
-headers. What is no chain is not judged here: the decoder will.
+Each function takes the file's content and returns in words the part that is missing, or None; it reads only the units'
+headers. Content that is no such chain is left to the decoder.
 """
 
 import struct
@@ -14,12 +14,12 @@ _AMR_WB_BYTES = (18, 24, 33, 37, 41, 47, 51, 59, 61, 6, 1, 1, 1, 1, 1, 1)
 _EBML_SEGMENT, _EBML_CLUSTER = 0x18538067, 0x1F43B675
 _FLV_TAGS = {8, 9, 18}  # sound, picture, script
 _RM_SLACK = 10  # FFmpeg counts the header of the data twice
-_MAX_UNITS = 5_000_000  # a day of AMR; a file of more is not judged
+_MAX_UNITS = 5_000_000  # a day of AMR; a longer file is not checked
 _TRAILERS = (b"TAG", b"APETAGEX", b"ID3")  # tags of other formats, put behind the last unit
 
 
 def mp4(data: Content) -> str | None:
-    """Boxes of ISO/IEC 14496-12, 4.2: the last that is there, and moov, without which no sample can be found."""
+    """Boxes of ISO/IEC 14496-12, 4.2: the last box, and moov, without which no sample can be located."""
     names = set()
 
     def size(at: int) -> int:
@@ -38,7 +38,7 @@ def mp4(data: Content) -> str | None:
 
 
 def matroska(data: Content) -> str | None:
-    """Elements of RFC 8794; segments and clusters of unknown size, as live recorders write them, are looked into."""
+    """Elements of RFC 8794, also inside segments and clusters of unknown size, as live recorders write them."""
 
     def size(at: int) -> int:
         name, n_name = _ebml_number(data, at, keep_marker=True)
@@ -89,14 +89,14 @@ def wavpack(data: Content) -> str | None:
 
 
 def realmedia(data: Content) -> str | None:
-    """Chunks; that of the data is of size 0 where it was written live."""
+    """Chunks of RealMedia; the data chunk has size 0 where it was written live."""
     if data[:4] != b".RMF":
         return None
     return _follow_chain(data, 0, 8, lambda at: struct.unpack_from(">I", data, at + 4)[0], "chunk", _RM_SLACK)
 
 
 def caf(data: Content) -> str | None:
-    """Chunks of Apple's Core Audio Format specification 1.0; that of the data is of size -1 where it was not known."""
+    """Chunks of Apple's Core Audio Format specification 1.0; the data chunk has size -1 where it was not known."""
 
     def size(at: int) -> int:
         n_bytes: int = struct.unpack_from(">q", data, at + 4)[0]
@@ -106,7 +106,7 @@ def caf(data: Content) -> str | None:
 
 
 def musepack(data: Content) -> str | None:
-    """Packets of Musepack's stream version 8, to the one that ends the stream."""
+    """Packets of Musepack's stream version 8, up to the packet that ends the stream."""
     names = []
 
     def size(at: int) -> int:
@@ -126,7 +126,7 @@ def musepack(data: Content) -> str | None:
 def _follow_chain(
     data: Content, start: int, n_header: int, size: Callable[[int], int], unit: str, slack: int = 0
 ) -> str | None:
-    """Follows units whose headers take `n_header` bytes, to the last; a size of less than a header ends the chain."""
+    """Follow units with headers of `n_header` bytes to the last; a size below that of a header ends the chain."""
     at = start
     for _ in range(_MAX_UNITS):
         if at + n_header > len(data):
@@ -149,7 +149,7 @@ def _has_name(data: Content, at: int, name: bytes) -> bool:
 
 
 def _ebml_number(data: Content, at: int, *, keep_marker: bool = False) -> tuple[int, int]:
-    """A variable-size integer of RFC 8794, 4, and the bytes that it takes; 0 bytes where there is none."""
+    """Return a variable-size integer of RFC 8794, 4, and its bytes; 0 bytes where there is none."""
     if at >= len(data) or not data[at]:
         return 0, 0
     n_bytes = 9 - data[at].bit_length()

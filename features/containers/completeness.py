@@ -1,4 +1,4 @@
-"""Whether a file is all there: what its own sizes promise, against the bytes that there are."""
+"""Completeness of a file: the sizes that it states against the bytes that are there."""
 
 import re
 import struct
@@ -8,17 +8,17 @@ from functools import lru_cache
 from features.containers import chunked, framed, sniff
 from features.containers.content import Content
 
-_UNKNOWN_SIZE = 0x7FFF_F000  # what writes to a pipe puts this, or more, where the size belongs
+_UNKNOWN_SIZE = 0x7FFF_F000  # programs that write to a pipe put this, or more, in place of the size
 _FORM_SLACK = 8  # recorders that count the form's own header in its size are common, and harmless
 _FRAMED = ("aac", "loas", "mp2", "ac3", "eac3", "dts")
 _TS_PACKETS = (188, 192, 204)
 
 
 def find_missing(data: Content, container: str) -> str | None:
-    """What the file's own sizes promise beyond its last byte, in words; None where nothing is known to be missing.
+    """Return in words the part that the file's own sizes promise beyond its last byte; None where none is known.
 
-    A stream of frames (mp3, aac, ac3, amr …) does not say how many it has: only a last frame that is cut is noticed.
-    Of voc, dss, shorten and tak no size is read. FLAC has none: see `flac_is_cut`.
+    A stream of frames (mp3, aac, ac3, amr …) does not state their number: only a last frame that is cut is noticed.
+    No size is read of voc, dss, shorten and tak. FLAC states none: see `flac_is_cut`.
     """
     try:
         return _CHECKS[container](data) if container in _CHECKS else None
@@ -27,12 +27,12 @@ def find_missing(data: Content, container: str) -> str | None:
 
 
 def detects_any_cut(container: str) -> bool:
-    """Whether a cut anywhere in the file would have been noticed: what is missing all the same is a hole."""
+    """Tell whether a cut anywhere in such a file is noticed; samples missing nevertheless are then a hole."""
     return container in _CHECKS and container not in _FRAMED
 
 
 def flac_is_cut(data: Content) -> bool:
-    """Whether the last FLAC frame is incomplete: only a whole one ends on its own CRC-16 (RFC 9639, 9.3)."""
+    """Tell whether the last FLAC frame is incomplete: only a complete one ends on its own CRC-16 (RFC 9639, 9.3)."""
     tail = data[-65_536:]
     syncs = [match.start() for match in re.finditer(rb"\xff[\xf8\xf9]", tail)]
     return not any(_crc16(tail[at:]) == 0 for at in syncs[-8:])
@@ -45,14 +45,14 @@ def _compare_sizes(promised: int, data: Content, slack: int = 0) -> str | None:
 
 
 def _riff_or_form(data: Content, chunk: bytes) -> str | None:
-    """RIFF, RIFX and FORM: the chunk with the samples, and then the whole."""
+    """RIFF, RIFX and FORM: the chunk with the samples, then the whole form."""
     order = "<" if data[:4] == b"RIFF" else ">"
     whole = _known_size(struct.unpack_from(order + "I", data, 4)[0]) + 8
     return _compare_sizes(_chunk_end(data, chunk, order), data) or _compare_sizes(whole, data, _FORM_SLACK)
 
 
 def _chunk_end(data: Content, wanted: bytes, order: str) -> int:
-    """Where the chunk `wanted` of a RIFF or FORM ends, as its header says, or one before it that outlasts the file.
+    """Return the end of the chunk `wanted` of a RIFF or FORM, by its header, or of an earlier one beyond the file.
 
     0 where there is neither.
     """
@@ -91,7 +91,7 @@ def _ogg(data: Content) -> str | None:
 
 
 def _nist(data: Content) -> str | None:
-    """NIST SPHERE: a text header that counts samples, their bytes and channels; compressed ones are not judged."""
+    """NIST SPHERE: a text header that counts samples, their bytes and channels; compressed files are not checked."""
     head = data[:4096].decode("latin-1")
     fields = dict(re.findall(r"^(sample_count|sample_n_bytes|channel_count) -i (\d{1,12})$", head, re.MULTILINE))
     size = re.match(r"NIST_1A\n\s*(\d{1,7})\n", head)
@@ -128,11 +128,11 @@ def _transport_stream(data: Content) -> str | None:
 
 
 def _frame_check(kind: str) -> Callable[[Content], str | None]:
-    def judge(data: Content) -> str | None:
-        n_lacking = framed.n_missing_bytes(data, kind, sniff.audio_start(data))
-        return f"the last frame lacks {n_lacking} bytes" if n_lacking else None
+    def check(data: Content) -> str | None:
+        n_missing = framed.n_missing_bytes(data, kind, sniff.audio_start(data))
+        return f"the last frame lacks {n_missing} bytes" if n_missing else None
 
-    return judge
+    return check
 
 
 def _crc16(data: Content) -> int:

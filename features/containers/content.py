@@ -1,4 +1,4 @@
-"""A recording's bytes, in memory or in a file: looked into by slices, and read by decoders as a file of their own."""
+"""Bytes of a recording, in memory or a mapped file: sliced by parsers, and read by decoders as a file."""
 
 import io
 import mmap
@@ -10,12 +10,12 @@ from pathlib import Path
 _MAX_RESIDENT_BYTES = 16_000_000  # bytes of a mapped file
 
 Content = bytes | mmap.mmap
-"""Bytes that can be sliced and searched; of a mapped file only what is looked at comes into memory."""
+"""Bytes that can be sliced and searched; pages of a mapped file come into memory when they are read."""
 
 
 @contextmanager
 def map_file(path: Path) -> Iterator[Content]:
-    """A file as content. Raises OSError."""
+    """Map a file as content. Raises OSError."""
     with path.open("rb") as file:
         if not os.fstat(file.fileno()).st_size:
             yield b""  # nothing can be mapped
@@ -25,9 +25,9 @@ def map_file(path: Path) -> Iterator[Content]:
 
 
 class View(io.RawIOBase):
-    """`prefix` and then the content from `start` on, as a file.
+    """Content from `start` on behind `prefix`, as a file.
 
-    Stays where it is when a broken header leads before its start: an error could not leave a decoder's callback.
+    A seek before its start, by a broken header, has no effect: an error could not leave a decoder's callback.
     """
 
     def __init__(self, content: Content, *, start: int = 0, prefix: bytes = b"") -> None:
@@ -69,7 +69,7 @@ class View(io.RawIOBase):
         return data
 
     def _release_pages(self, n_read: int) -> None:
-        """Of a mapped file, what was read stays in memory while nobody else needs it: give it back now and then."""
+        """Release the pages of a mapped file now and then; without, they stay in memory after they were read."""
         self._n_resident += n_read
         if self._n_resident >= _MAX_RESIDENT_BYTES and isinstance(self._content, mmap.mmap):
             self._n_resident = 0

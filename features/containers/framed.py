@@ -1,4 +1,4 @@
-"""Streams of frames without a container: each frame begins with a sync word and says how long it is."""
+"""Framed streams without a container: each frame begins with a sync word and states its size."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -15,24 +15,24 @@ _MPEG_2_KBPS = {
 }
 _AC3_KBPS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640)
 _HEADER_BYTES = 8
-_SEARCH_BYTES = 65_536  # bytes in which the first frame is looked for, behind whatever was cut or left there
-_MIN_CHAIN = 4  # frames that follow each other are no accident
+_SEARCH_BYTES = 65_536  # for the first frame, behind the remains of a cut
+_MIN_CHAIN = 4  # so many frames in a row are no coincidence
 
 
 def frame_kind(data: Content, at: int) -> str | None:
-    """The kind of the frame whose header stands there."""
+    """Return the kind of the frame whose header begins at `at`; None where there is none."""
     return next((kind for kind in KINDS if _size(data, at, kind)), None)
 
 
 def first_frame(data: Content, start: int) -> tuple[str, int] | None:
-    """Kind and place of the first frame near the start that others of its kind follow; None where there is none."""
+    """Return kind and offset of the first frame near `start` that others of its kind follow; None without one."""
     return next(_chains(data, start, tuple(KINDS)), None)
 
 
 def n_missing_bytes(data: Content, kind: str, start: int) -> int:
-    """How many bytes the last frame lacks, of frames that begin at `start`; 0 where it is whole, or not at the end.
+    """Count the bytes that the last frame lacks, of frames from `start` on; 0 where it is complete or not at the end.
 
-    Only the end is looked at. A stream that ends between two frames is whole, as far as it says.
+    Only the end is read. A stream that ends between two frames counts as complete.
     """
     at = start
     if len(data) - start > _SEARCH_BYTES:
@@ -49,7 +49,7 @@ def n_missing_bytes(data: Content, kind: str, start: int) -> int:
 
 
 def _chains(data: Content, start: int, kinds: tuple[str, ...]) -> Iterator[tuple[str, int]]:
-    """Kinds and places of frames that others follow, in the `_SEARCH_BYTES` bytes from `start` on."""
+    """Yield kinds and offsets of frames that others follow, in the `_SEARCH_BYTES` from `start` on."""
     window = data[start : start + _SEARCH_BYTES]
     syncs = re.compile(b"[" + re.escape(bytes({_SYNCS[kind] for kind in kinds})) + b"]")
     for match in syncs.finditer(window):
@@ -120,4 +120,4 @@ KINDS: dict[str, Callable[[bytes], int]] = {
     "eac3": _eac3,
     "dts": _dts,
 }
-"""By container: the size in bytes of the frame that the header begins; 0 where it is none."""
+"""Parsers by kind: the size in bytes of the frame with a header; 0 where it is no such header."""

@@ -1,4 +1,4 @@
-"""An mp3 for libsndfile: where its frames begin, and whether it says how long it is."""
+"""Preparation of mp3 for libsndfile: the start of its frames, and a length where it states none."""
 
 import re
 import struct
@@ -8,11 +8,11 @@ from features.containers.content import Content
 
 
 def splice(data: Content) -> tuple[int, bytes]:
-    """Where an mp3's frames begin behind its tags, and the frame to put before them: one that promises far more than
-    there can be where a Xing or Info frame is lacking, else none.
+    """Return the offset of the frames behind the tags, and a frame to put before them.
 
-    Without, libsndfile takes the length from the first frame's bit rate and stops there: of a VBR file that gets
-    quieter, half was silently lost (test_mp3_without_its_length_is_read_to_the_end).
+    The frame promises far more than there can be where a Xing or Info frame is lacking; else it is empty. Without it,
+    libsndfile takes the length from the first frame's bit rate and stops there: of a VBR file that gets quieter, half
+    was silently lost (test_mp3_without_its_length_is_read_to_the_end).
     """
     start = sniff.audio_start(data)
     first = data[start : start + 4]
@@ -30,6 +30,6 @@ def splice(data: Content) -> tuple[int, bytes]:
 
 
 def lacks_length(data: Content) -> bool:
-    """Whether an mp3 does not say how long it is; whether the end of such a file is missing cannot be known."""
+    """Tell whether an mp3 states no length; a missing end of such a file cannot be noticed."""
     start = sniff.audio_start(data)
     return not re.search(rb"Xing|Info", data[start : start + 64])

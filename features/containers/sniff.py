@@ -1,4 +1,4 @@
-"""What kind of file the bytes are. The content decides; there is no name to go by."""
+"""Detection of a file's container from its bytes, without its name."""
 
 import re
 
@@ -45,22 +45,22 @@ _SIGNATURES: tuple[tuple[str, dict[int, bytes]], ...] = (
 )
 _LIBSNDFILE = ("wav", "rf64", "w64", "aiff", "au", "caf", "flac", "ogg", "mp3", "nist", "voc")
 READABLE = (*_LIBSNDFILE, *sorted(allowed.DEMUXERS.keys() - set(_LIBSNDFILE)))
-"""The containers that we read; `sniff` knows others by name, so that they are refused as what they are."""
+"""Containers that are decoded; `sniff` names others, so that they are rejected by their name."""
 
 _TS_PACKETS = (
     (188, 0),
     (192, 4),
     (204, 0),
-)  # MPEG-TS, as discs hold it, with Reed-Solomon bytes; where the sync stands
+)  # MPEG-TS, as on discs, with Reed-Solomon bytes: packet size, offset of the sync byte
 
 
 def is_libsndfile_container(container: str) -> bool:
-    """Whether libsndfile is asked first."""
+    """Tell whether libsndfile is tried first."""
     return container in _LIBSNDFILE
 
 
 def sniff(data: Content) -> str | None:
-    """The container's name, in `READABLE` or not; None where the bytes begin like no audio file that we know.
+    """Return the container's name, in `READABLE` or not; None where the bytes begin like no known audio file.
 
     >>> sniff(b"fLaC"), sniff(b"Dear Sir or Madam")
     ('flac', None)
@@ -84,7 +84,7 @@ def sniff(data: Content) -> str | None:
 
 
 def audio_start(data: Content) -> int:
-    """Where the frames of a stream without a container begin, behind tags and what was left of a cut."""
+    """Return the offset of the first frame of a framed stream, behind tags and the remains of a cut."""
     start = _after_id3(data)
     if framed.frame_kind(data, start):
         return start
@@ -103,7 +103,7 @@ def _is_transport_stream(data: Content) -> bool:
 
 
 def _after_id3(data: Content) -> int:
-    """Where the audio begins behind ID3v2 tags, and the zeros that some taggers leave behind theirs."""
+    """Return the offset behind ID3v2 tags and the zeros that some taggers leave behind them."""
     start = 0
     while data[start : start + 3] == b"ID3" and len(data) >= start + 10:
         size = data[start + 6 : start + 10]

@@ -1,4 +1,4 @@
-"""File systems of the corpus, and the objects that they list. The corpus is only ever read."""
+"""File systems of the corpus and the attributes of their objects. The corpus is only ever read."""
 
 import datetime as dt
 from typing import Any
@@ -15,16 +15,16 @@ _STAMPS = ("LastModified", "last_modified", "mtime", "updated", "created")
 
 
 def stat_object(uri: str, date: dt.date | None, retry_policy: RetryPolicy = RetryPolicy()) -> AudioObject:
-    """One object, as a listing would show it. Raises FileNotFoundError, or CorpusError where it cannot be looked at."""
+    """Describe one object as a listing does. Raises FileNotFoundError, or CorpusError where the store refuses."""
     fs, path = connect(uri, retry_policy)
     entry = retry_policy.call(f"looking at {uri}", lambda: fs.info(path), CorpusError)
-    when = modified_at(entry)
+    modified = modified_at(entry)
     uri = to_text(entry["name"]) if is_local(fs) else str(fs.unstrip_protocol(entry["name"]))
-    return AudioObject(uri, etag(entry), size(entry), date or when.date(), when)
+    return AudioObject(uri, etag(entry), size(entry), date or modified.date(), modified)
 
 
 def modified_at(entry: dict[str, Any]) -> dt.datetime:
-    """When a listing's entry was changed last, in UTC; the epoch where its store does not say."""
+    """Return the time of an entry's last change, in UTC; the epoch where its store does not tell."""
     for stamp in (entry[key] for key in _STAMPS if entry.get(key) is not None):
         if isinstance(stamp, dt.datetime):
             return stamp.astimezone(dt.UTC)
@@ -38,12 +38,13 @@ def size(entry: dict[str, Any]) -> int:
 
 
 def etag(entry: dict[str, Any]) -> str:
-    """What changes with an entry's content; of its time and size where the store has no such thing."""
-    told = str(entry.get("ETag") or entry.get("etag") or entry.get("md5") or "").strip('"')
-    return told or f"{int(modified_at(entry).timestamp() * 1e6):x}-{size(entry):x}"
+    """Return a mark that changes with an entry's content; made of time and size where the store has no etag."""
+    mark = str(entry.get("ETag") or entry.get("etag") or entry.get("md5") or "").strip('"')
+    return mark or f"{int(modified_at(entry).timestamp() * 1e6):x}-{size(entry):x}"
 
 
 def open_root(root: str, retry_policy: RetryPolicy) -> tuple[Any, str]:
+    """Return the file system of the corpus' root and the path in it. Raises CorpusError where there is none."""
     fs, path = connect(root, retry_policy)
     try:
         # Not `exists`: s3fs takes a bucket that does not answer for one that is not there.
@@ -56,9 +57,9 @@ def open_root(root: str, retry_policy: RetryPolicy) -> tuple[Any, str]:
 
 
 def connect(uri: str, retry_policy: RetryPolicy = RetryPolicy()) -> tuple[Any, str]:
-    """The file system (fsspec keeps one a store) and the path in it. Raises UsageError where there is no such protocol.
+    """Return the file system (fsspec keeps one a store) and the path in it. Raises UsageError for unknown protocols.
 
-    Not `fsspec.core.url_to_fs`: it takes a name with `::` apart, as a chain of URLs.
+    `fsspec.core.url_to_fs` would split a name with `::` as a chain of URLs.
     """
     protocol = uri.partition("://")[0] if is_url(uri) else "file"
     try:
@@ -75,5 +76,5 @@ def connect(uri: str, retry_policy: RetryPolicy = RetryPolicy()) -> tuple[Any, s
 
 
 def is_local(fs: Any) -> bool:
-    """Whether a file system's paths are this machine's."""
+    """Tell whether a file system's paths are this machine's."""
     return "file" in (fs.protocol if isinstance(fs.protocol, tuple) else (fs.protocol,))

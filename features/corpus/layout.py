@@ -1,4 +1,4 @@
-"""Layout of the corpus: its root, and the dates in its paths."""
+"""Layout of the corpus: its root and the dates in its paths."""
 
 import datetime as dt
 import re
@@ -15,7 +15,7 @@ _DIGITS = {"%Y": r"(?P<Y>\d{4})", "%m": r"(?P<m>\d{2})", "%d": r"(?P<d>\d{2})", 
 
 @dataclass(frozen=True)
 class Corpus:
-    """Where the audio is: `layout` is a template with `{root}` and `{date:…}`, or the word `modified`."""
+    """Location of the audio; `layout` is a template with `{root}` and `{date:…}`, or the word `modified`."""
 
     root: str
     layout: str = DEFAULT_LAYOUT
@@ -33,7 +33,7 @@ class Corpus:
 
 
 def date_in_path(uri: str, layout: str, root: str) -> dt.date | None:
-    """The date that `layout` puts into a path, or None where the path (or the layout) has none.
+    """Parse the date that `layout` puts into a path; None where the path (or the layout) has none.
 
     >>> date_in_path("s3://calls/2026/11/21/a.flac", DEFAULT_LAYOUT, "s3://calls")
     datetime.date(2026, 11, 21)
@@ -49,7 +49,7 @@ def date_in_path(uri: str, layout: str, root: str) -> dt.date | None:
 
 
 def split_at_date(uri: str, layout: str, date: dt.date) -> tuple[str, str] | None:
-    """What stands before and behind the folder that `layout` gives a date, wherever the corpus' root is.
+    """Split a path before and behind the folder of its date, wherever the corpus' root is; None without one.
 
     >>> split_at_date("s3://calls/2026/11/21/support/a.flac", DEFAULT_LAYOUT, dt.date(2026, 11, 21))
     ('calls', 'support/a.flac')
@@ -64,7 +64,7 @@ def split_at_date(uri: str, layout: str, date: dt.date) -> tuple[str, str] | Non
 
 @lru_cache(maxsize=16)
 def _pattern(layout: str, root: str) -> str | None:
-    """A regular expression for the folder that `layout` names; None where that is not one of a root and a day."""
+    """Return a regular expression for the folder that `layout` names; None where `layout` has no root and day."""
     pattern = ""
     try:
         for text, name, style, _ in string.Formatter().parse(strip_protocol(layout).rstrip("/") + "/"):
@@ -86,5 +86,5 @@ def _pattern(layout: str, root: str) -> str | None:
 
 
 def strip_protocol(uri: str) -> str:
-    """s3 and s3a, file and none, are the same place."""
+    """Remove the protocol: s3 and s3a, file and none, are the same place."""
     return re.sub(r"^[a-z0-9+.-]+://", "", uri)

@@ -1,4 +1,4 @@
-"""Listing the corpus by date, by last-modified or from a manifest: pages of objects, each a Polars frame.
+"""Listing of the corpus by date, by last-modified or from a manifest: pages of objects, each a Polars frame.
 
 A page is a thousand objects of S3, a folder, or a batch of a manifest: never the whole listing in memory.
 """
@@ -28,7 +28,7 @@ LISTING_SCHEMA = {
 
 
 def list_pages(corpus: Corpus, dates: Sequence[dt.date] | None) -> Iterator[pl.DataFrame]:
-    """The objects of `dates` (all dates where None): LISTED. Raises CorpusError where the root is not there.
+    """List the objects of `dates` (all where None), in LISTING_SCHEMA. Raises CorpusError where the root is missing.
 
     A date template lists only the folders of its dates, one after the other; `modified` lists the root and keeps what
     was last modified on one of them. Without dates, a template lists the whole root and reads each object's date from
@@ -53,17 +53,17 @@ def list_pages(corpus: Corpus, dates: Sequence[dt.date] | None) -> Iterator[pl.D
 
 
 def list_objects(corpus: Corpus, dates: Sequence[dt.date] | None) -> Iterator[AudioObject]:
-    """The same, one by one: for a look at a few."""
+    """List the same objects one by one, for callers that need a few."""
     return (item for page in list_pages(corpus, dates) for item in object_frames.to_objects(page))
 
 
 def is_grouped_by_date(corpus: Corpus, dates: Sequence[dt.date] | None) -> bool:
-    """Whether the pages of a date follow each other."""
+    """Tell whether the pages of a date follow each other."""
     return dates is not None and corpus.layout != "modified" and not corpus.manifest
 
 
 def _pages(fs: Any, prefix: str, retry_policy: RetryPolicy) -> Iterator[pl.DataFrame]:
-    """Files below `prefix`, recursively, a page in the order of names; one that is not there holds none."""
+    """Yield files below `prefix`, recursively, each page in the order of names; none where it does not exist."""
     path = fs._strip_protocol(prefix)
     with translate_errors(f"listing {prefix}", CorpusError):
         if hasattr(fs, "call_s3"):
@@ -74,57 +74,57 @@ def _pages(fs: Any, prefix: str, retry_policy: RetryPolicy) -> Iterator[pl.DataF
 
 
 def _add_dates(page: pl.DataFrame, layout: str, root: str) -> pl.DataFrame:
-    """Its dates from the folders, each looked at once."""
+    """Add each object's date, parsed once a folder, else its day of modification."""
     folder = pl.col("uri").str.extract("(?s)^(.*/)")
     folders = page.select(folder.unique()).to_series().drop_nulls().to_list()
     dates = [date_in_path(name, layout, root) for name in folders]
-    told = folder.replace_strict(folders, dates, default=None, return_dtype=pl.Date)
-    return page.with_columns(date=pl.coalesce(told, pl.col("modified").dt.date()))
+    in_path = folder.replace_strict(folders, dates, default=None, return_dtype=pl.Date)
+    return page.with_columns(date=pl.coalesce(in_path, pl.col("modified").dt.date()))
 
 
 def _to_frame(entries: list[dict[str, Any]]) -> pl.DataFrame:
-    """Of a file system's entries, whose names are URIs."""
-    told = {
+    """Convert a file system's entries, whose names are URIs, to a page."""
+    columns = {
         "uri": [entry["name"] for entry in entries],
         "etag": [etag(entry) for entry in entries],
         "bytes": [size(entry) for entry in entries],
         "modified": [modified_at(entry) for entry in entries],
         "attributes": None,
     }
-    return pl.DataFrame(told, schema={name: LISTING_SCHEMA[name] for name in told})
+    return pl.DataFrame(columns, schema={name: LISTING_SCHEMA[name] for name in columns})
 
 
 def _s3_pages(fs: Any, path: str, retry_policy: RetryPolicy) -> Iterator[pl.DataFrame]:
-    """A thousand objects a request."""
-    bucket, _, key = path.partition("/")
-    prefix = f"{key}/" if key else ""
-    request, whole = {"Bucket": bucket, "Prefix": prefix}, f"{fs.unstrip_protocol(bucket)}/"
+    """Yield pages of S3, a thousand objects a request."""
+    bucket, _, folder = path.partition("/")
+    prefix = f"{folder}/" if folder else ""
+    request, root = {"Bucket": bucket, "Prefix": prefix}, f"{fs.unstrip_protocol(bucket)}/"
     while True:
         answer = retry_policy.call(
             f"listing s3://{path}", partial(fs.call_s3, "list_objects_v2", **request), CorpusError
         )
-        held = answer.get("Contents", ())
-        told = {
-            "uri": [item["Key"] for item in held],
-            "etag": [item.get("ETag") or etag({**item, "size": item["Size"]}) for item in held],
-            "bytes": [item["Size"] for item in held],
-            "modified": [modified_at(item) for item in held],
+        items = answer.get("Contents", ())
+        columns = {
+            "uri": [item["Key"] for item in items],
+            "etag": [item.get("ETag") or etag({**item, "size": item["Size"]}) for item in items],
+            "bytes": [item["Size"] for item in items],
+            "modified": [modified_at(item) for item in items],
             "attributes": None,
         }
-        named = pl.col("uri")
-        page = pl.DataFrame(told, schema={name: LISTING_SCHEMA[name] for name in told}).filter(
-            ~named.str.ends_with("/"), ~named.str.strip_prefix(prefix).str.contains(HIDDEN)
+        key = pl.col("uri")
+        page = pl.DataFrame(columns, schema={name: LISTING_SCHEMA[name] for name in columns}).filter(
+            ~key.str.ends_with("/"), ~key.str.strip_prefix(prefix).str.contains(HIDDEN)
         )
-        yield page.with_columns(uri=pl.lit(whole) + named, etag=pl.col("etag").str.strip_chars('"'))
+        yield page.with_columns(uri=pl.lit(root) + key, etag=pl.col("etag").str.strip_chars('"'))
         if not answer.get("IsTruncated"):
             return
         request["ContinuationToken"] = answer["NextContinuationToken"]
 
 
-def _local_folders(path: str, above: tuple[str, ...] = ()) -> Iterator[list[dict[str, Any]]]:
-    """Files, a folder at a time; links are followed but never in a circle, pipes and devices are left out."""
-    place = os.path.realpath(path)
-    if place in above:
+def _local_folders(path: str, parents: tuple[str, ...] = ()) -> Iterator[list[dict[str, Any]]]:
+    """Yield files, a folder at a time; follows links but never in a circle, leaves out pipes and devices."""
+    real_path = os.path.realpath(path)
+    if real_path in parents:
         return
     try:
         with os.scandir(path) as listing:
@@ -139,11 +139,11 @@ def _local_folders(path: str, above: tuple[str, ...] = ()) -> Iterator[list[dict
     ]
     for item in entries:
         if item.is_dir():
-            yield from _local_folders(item.path, (*above, place))
+            yield from _local_folders(item.path, (*parents, real_path))
 
 
 def _stat(item: "os.DirEntry[str]") -> os.stat_result:
-    """A link that leads nowhere is listed as it is: reading it will say so."""
+    """Stat an entry. A broken link is listed as it is: reading it will report that."""
     try:
         return item.stat()
     except OSError:
@@ -154,5 +154,5 @@ def _folders(fs: Any, path: str) -> Iterator[pl.DataFrame]:
     for _, folders, files in fs.walk(path, detail=True):
         for name in [name for name in folders if is_hidden(name)]:
             del folders[name]
-        shown = [entry for name, entry in files.items() if name and not is_hidden(name)]
-        yield _to_frame([{**entry, "name": str(fs.unstrip_protocol(entry["name"]))} for entry in shown])
+        visible = [entry for name, entry in files.items() if name and not is_hidden(name)]
+        yield _to_frame([{**entry, "name": str(fs.unstrip_protocol(entry["name"]))} for entry in visible])

@@ -1,4 +1,4 @@
-"""A manifest instead of a listing: Parquet, CSV or JSONL with a `uri`; further columns are kept as attributes."""
+"""Manifest in place of a listing: Parquet, CSV or JSONL with a `uri`; further columns are kept as attributes."""
 
 import datetime as dt
 import json
@@ -23,10 +23,10 @@ _BATCH_ROWS = 1_000
 
 
 def manifest_pages(manifest: str, dates: Sequence[dt.date] | None, *, layout: str, root: str) -> Iterator[pl.DataFrame]:
-    """The manifest's objects of `dates` (all where None), a batch at a time.
+    """Yield the manifest's objects of `dates` (all where None), a batch at a time.
 
-    The date is the manifest's `date` column where it has one, else what `layout` finds in the path, else the day of
-    the last modification. An object that is not there still comes, with etag `missing`: reading it will say so.
+    The date is the manifest's `date` column where it has one, else the one that `layout` finds in the path, else the
+    day of the last modification. A missing object is listed with etag `missing`: reading it will report that.
     Relative URIs start at the corpus' root.
     """
     rows = _scan(manifest)
@@ -88,7 +88,7 @@ def _object(row: dict[str, Any], *, layout: str, root: str) -> AudioObject:
 
 
 def _check_channel_names(uri: str, value: Any) -> None:
-    """Here, where a person can mend it, and not when the utterances are joined."""
+    """Raise CorpusError early, while a person can mend the manifest, and not when the utterances are joined."""
     try:
         channel_names(value)
     except ValueError as error:

@@ -1,11 +1,11 @@
-"""What names in a corpus may be: addresses, and file names that are no text."""
+"""Names in a corpus: URLs, hidden files, and file names that are not UTF-8."""
 
 import os
 import re
 
 
 def is_url(uri: str) -> bool:
-    """Whether it begins with a protocol: a key may have `://` anywhere.
+    """Tell whether `uri` begins with a protocol: a key may have `://` anywhere.
 
     >>> is_url("s3://calls/a.flac"), is_url("2026/11/21/http://a.flac")
     (True, False)
@@ -14,7 +14,7 @@ def is_url(uri: str) -> bool:
 
 
 HIDDEN = r"(?:^|/)\.(?:[^./]|\.[^/])"
-"""A part that begins with a dot; `.` and `..` are no hidden things, and in an object store names like others."""
+"""Pattern of a path part that begins with a dot; `.` and `..`, plain names in an object store, do not count."""
 
 
 def is_hidden(path: str) -> bool:
@@ -22,12 +22,12 @@ def is_hidden(path: str) -> bool:
 
 
 def to_text(name: str) -> str:
-    r"""A file's name that is not UTF-8, as tables can hold it: `\xe9` for a byte that is no text."""
+    r"""Return a file's name as tables can hold it: `\xe9` for a byte that is not UTF-8."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def to_disk_name(path: str) -> str:
-    """Back from `to_text`, where there is no file of the very name."""
+    """Reverse `to_text`, where no file has the name itself."""
     if "\\x" not in path or os.path.lexists(path):
         return path
     raw = re.sub(rb"\\x([89a-f][0-9a-f])", lambda found: bytes.fromhex(found[1].decode()), os.fsencode(path))

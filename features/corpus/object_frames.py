@@ -1,4 +1,4 @@
-"""Objects of the corpus as rows of a Polars frame: PLAN's columns and the `date`, sorted or not."""
+"""Frames of corpus objects: PLAN's columns and the `date`, in any order."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -10,7 +10,7 @@ from data_contracts.records import AudioObject
 from data_contracts.schema.tables import PLAN
 
 OBJECT_KEY = ["uri", "etag"]
-"""A content: what is read once."""
+"""Key of a content, which is read once."""
 
 SCHEMA: dict[str, Any] = {**pl.DataFrame(PLAN.empty_table()).schema, "date": pl.Date}
 
@@ -20,10 +20,10 @@ def from_objects(items: Iterable[AudioObject]) -> pl.DataFrame:
 
 
 def to_objects(rows: pl.DataFrame) -> Iterator[AudioObject]:
-    """The rows one by one; those of a listing have no tries yet."""
+    """Yield the rows as objects; those of a listing have no tries yet."""
     return (AudioObject(**row) for row in rows.iter_rows(named=True))
 
 
 def to_arrow(rows: pl.DataFrame) -> pa.Table:
-    """As PLAN, which has no date: its path says that."""
+    """Convert to PLAN, which has no date: its path says that."""
     return rows.select(PLAN.names).to_arrow(compat_level=pl.CompatLevel.oldest()).cast(PLAN)

@@ -1,6 +1,6 @@
-"""An object's bytes: read patiently, held in memory or (large ones) in a file, and named by their digest.
+"""Fetching of objects: with retries, into memory or (large ones) a file, named by the digest of their bytes.
 
-What is read is the content that was listed, by its etag, or a Reject. A store that does not answer is nobody's reject.
+The result is the content that was listed, by its etag, or a Reject. A store that does not answer rejects no object.
 """
 
 import hashlib
@@ -20,15 +20,15 @@ from features.corpus.filesystem import connect, is_local, stat_object
 
 T = TypeVar("T")
 
-LARGE_BYTES = 32_000_000  # bytes: larger objects are held in a file
+LARGE_BYTES = 32_000_000  # larger objects are copied to a file
 _CHUNK_BYTES = 8_000_000
-_MAX_TRIES = 6  # that failed while the store answered others
-_MISSING_ETAG = "missing"  # the etag of what a manifest names and the store did not have
+_MAX_TRIES = 6  # failures of one object while the store answers others
+_MISSING_ETAG = "missing"  # of an object that a manifest names and the store did not have
 
 
 @dataclass(frozen=True)
 class FetchedObject:
-    """An object that was read: `content` is its bytes or the file that they lie in; `close` takes that away."""
+    """A fetched object: `content` is its bytes or their file, which `close` removes where it is temporary."""
 
     content: bytes | Path
     sha256: str  # the first 32 hex digits: the recording_id
@@ -40,33 +40,31 @@ class FetchedObject:
 
 
 class Overwritten(Exception):  # noqa: N818 - it says what happened
-    """The content under a name is not the one that was listed."""
+    """The content under a URI is not the one that was listed."""
 
 
 def fetch(item: AudioObject, read: Callable[[str, str], bytes], retry_policy: RetryPolicy) -> FetchedObject | Reject:
-    """Reads an object; what is wrong with it for good becomes a Reject.
+    """Fetch an object; a permanent failure becomes a Reject.
 
-    Raises TransientError where its store does not answer for as long as `retry_policy` says, and CredentialsError.
+    Raises TransientError where its store does not answer within `retry_policy`, and CredentialsError.
     """
     if item.bytes <= LARGE_BYTES:
         data = fetch_or_reject(item.uri, lambda: read(item.uri, item.etag), retry_policy)
         if isinstance(data, Reject):
             return data
-        return _require_listed_size(item, FetchedObject(data, _recording_id(hashlib.sha256(data))), len(data))
+        return _reject_other_size(item, FetchedObject(data, _recording_id(hashlib.sha256(data))), len(data))
     fs, path = connect(item.uri, retry_policy)
     if is_local(fs):
         found = fetch_or_reject(item.uri, lambda: _digest(item.uri, Path(path), item.etag), retry_policy)
-        return (
-            found
-            if isinstance(found, Reject)
-            else _require_listed_size(item, FetchedObject(Path(path), found[0]), found[1])
-        )
+        if isinstance(found, Reject):
+            return found
+        return _reject_other_size(item, FetchedObject(Path(path), found[0]), found[1])
     copied = fetch_or_reject(item.uri, lambda: _copy(fs, path, item), retry_policy)
-    return copied if isinstance(copied, Reject) else _require_listed_size(item, copied[0], copied[1])
+    return copied if isinstance(copied, Reject) else _reject_other_size(item, copied[0], copied[1])
 
 
 def read_object(uri: str, etag: str | None = None, retry_policy: RetryPolicy = RetryPolicy()) -> bytes:
-    """The object's bytes, by any fsspec URL, once. Raises Overwritten where they are not those of `etag`."""
+    """Read an object's bytes once, by any fsspec URL. Raises Overwritten where they are not those of `etag`."""
     fs, path = connect(uri, retry_policy)
     if hasattr(fs, "content"):
         data, found = fs.content(path)
@@ -78,7 +76,7 @@ def read_object(uri: str, etag: str | None = None, retry_policy: RetryPolicy = R
 
 
 def fetch_or_reject(uri: str, read: Callable[[], T], retry_policy: RetryPolicy) -> T | Reject:
-    """What `read` returns. What its store refuses, or fails at again and again while it answers others, is a Reject."""
+    """Return the result of `read`, retried; a Reject where the store refuses the object, or fails at it alone."""
     n_failed, last = 0, Exception()
     for _ in retry_policy.attempts():
         try:
@@ -106,7 +104,7 @@ def fetch_or_reject(uri: str, read: Callable[[], T], retry_policy: RetryPolicy) 
 
 
 def _store_answers(uri: str, retry_policy: RetryPolicy) -> bool:
-    """Whether the store says anything at all, if only that we may not ask."""
+    """Tell whether the store answers at all, if only with a refusal."""
     fs, path = connect(uri, retry_policy)
     if is_local(fs):
         return True
@@ -126,15 +124,15 @@ def _require_etag(listed: str | None, found: str) -> None:
 
 
 def _require_current_etag(uri: str, etag: str | None) -> None:
-    """For stores that hand out bytes without their etag: the object is looked at once more, when they were read."""
+    """Check the etag again after reading, for stores that return bytes without it."""
     if etag is not None:
         _require_etag(etag, stat_object(uri, None).etag)
 
 
-def _require_listed_size(item: AudioObject, held: FetchedObject, n_bytes: int) -> FetchedObject | Reject:
+def _reject_other_size(item: AudioObject, fetched: FetchedObject, n_bytes: int) -> FetchedObject | Reject:
     if n_bytes == item.bytes:
-        return held
-    held.close()
+        return fetched
+    fetched.close()
     return Reject(Reason.VANISHED, f"listed with {item.bytes} bytes, read {n_bytes}: it was overwritten")
 
 
@@ -149,7 +147,7 @@ def _digest(uri: str, path: Path, etag: str) -> tuple[str, int]:
 
 
 def _copy(fs: Any, path: str, item: AudioObject) -> tuple[FetchedObject, int]:
-    """Into a file of ours, a chunk at a time."""
+    """Copy an object into a temporary file, a chunk at a time."""
     digest, n_bytes = hashlib.sha256(), 0
     descriptor, name = tempfile.mkstemp(prefix="undertone-")
     copy = Path(name)
@@ -166,7 +164,7 @@ def _copy(fs: Any, path: str, item: AudioObject) -> tuple[FetchedObject, int]:
 
 
 def _chunks(fs: Any, path: str, item: AudioObject) -> Iterator[bytes]:
-    """All of one content, that which was listed."""
+    """Yield the chunks of the content that was listed. Raises Overwritten where it is another."""
     if hasattr(fs, "content"):
         for start in range(0, item.bytes, _CHUNK_BYTES):
             try:

@@ -1,4 +1,4 @@
-"""S3 as it names things: a key is a string of bytes, and no part of it means more than itself."""
+"""S3 file system of the corpus: keys are taken literally, and times are parsed fast."""
 
 import datetime as dt
 from email.utils import parsedate_to_datetime
@@ -11,10 +11,10 @@ from data_contracts.object_store.s3 import S3
 
 
 class S3Keys(S3):
-    """s3fs takes `?versionId=` at a key's end for a version, and read another object (or none) than was listed."""
+    """S3 with literal keys: s3fs takes `?versionId=` at a key's end for a version, and reads another object or none."""
 
     def split_path(self, path: str) -> tuple[str, str, None]:
-        """Bucket, key, and no version."""
+        """Return bucket, key, and no version."""
         slashes = path[len(path.rstrip("/")) :]
         bare = self._strip_protocol(path).lstrip("/")
         if "/" not in bare:
@@ -23,7 +23,7 @@ class S3Keys(S3):
         return bucket, key + slashes, None
 
     async def set_session(self, refresh: bool = False, kwargs: dict[str, Any] | None = None) -> Any:
-        """With `parse_time`: of what a listed object costs, reading its time as botocore does was four fifths."""
+        """Start a session that parses times by `parse_time`: botocore's parser was four fifths of a listing's cost."""
         if getattr(self, "session", None) is None:
             session = AioSession(**self.kwargs)
             session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=parse_time)
@@ -32,7 +32,7 @@ class S3Keys(S3):
 
 
 def parse_time(stamp: Any) -> dt.datetime:
-    """A time as S3 writes it, in a listing or in a header; in any other form as botocore reads it.
+    """Parse a time as S3 writes it, in a listing or in a header; other forms as botocore does.
 
     >>> parse_time("2026-11-21T10:00:11.000Z").isoformat()
     '2026-11-21T10:00:11+00:00'

@@ -62,7 +62,7 @@ def _open_content(connection: Connection, request: dict[str, Any]) -> Iterator[C
 
 
 def _answer(connection: Connection, request: dict[str, Any], content: Content) -> None:
-    _limit_memory(request["most_bytes"])
+    _limit_memory(request["max_bytes"])
     limit_s, said_s = request["timeout_s"], time.monotonic()
 
     def alive() -> None:

@@ -57,7 +57,7 @@ def decode_windows(
         "only": list(only),
         "gains_db": None if gains_db is None else dict(gains_db),
         "timeout_s": resources.decode_timeout_s,
-        "most_bytes": resources.decoder_bytes,
+        "max_bytes": resources.decoder_bytes,
     }
     with _borrow() as process:
         try:

@@ -1,9 +1,10 @@
-"""Packs: many shards of one feature set and date in one Parquet file, which plain readers read as they read any.
+"""Packs: many shards of one feature set and date in one Parquet file, readable by any Parquet reader.
 
     features/<set>/version=…/date=…/pack-<hash of its bytes>.parquet
 
-A shard is a row group, and the file's own metadata says which. A pack is never changed: its name is its content. A
-loose file wins over a pack's copy of the same shard, so a shard may be written again, and a packer may die on the way.
+A shard is a row group; the file's own metadata maps one to the other. A pack is never changed: its name is a hash of
+its content. A loose file takes precedence over a pack's copy of the same shard, so a shard may be rewritten, and a
+packer may die on the way.
 """
 
 import io
@@ -19,7 +20,7 @@ from data_contracts.lake.pack_index import INDEX, PREFIX, is_pack, read_footer, 
 
 
 class Packer:
-    """One pack in the making, in memory. All its tables have the same schema, metadata included."""
+    """Writer of one pack, in memory. All its tables have the same schema, metadata included."""
 
     def __init__(self, schema: pa.Schema) -> None:
         self.shards: list[str] = []
@@ -32,24 +33,24 @@ class Packer:
         return self._sink.tell()
 
     def add(self, shard: str, table: pa.Table) -> None:
-        """A shard without rows has no row group: not every reader likes empty ones."""
-        number = sum(held is not None for held in self._row_groups) if table.num_rows else None
+        """Append a shard. One without rows has no row group: not every reader accepts empty ones."""
+        number = sum(group is not None for group in self._row_groups) if table.num_rows else None
         if table.num_rows:
             self._writer.write_table(table, row_group_size=table.num_rows)
         self.shards.append(shard)
         self._row_groups.append(number)
 
     def finish(self) -> tuple[str, bytes]:
-        """The pack's name and its bytes."""
-        held = list(zip(self.shards, self._row_groups, strict=True))
-        self._writer.add_key_value_metadata({INDEX: json.dumps(held).encode()})
+        """Close the pack and return its name and bytes."""
+        row_groups = list(zip(self.shards, self._row_groups, strict=True))
+        self._writer.add_key_value_metadata({INDEX: json.dumps(row_groups).encode()})
         self._writer.close()
         data = self._sink.getvalue()
         return f"{PREFIX}{digest(data)}.parquet", data
 
 
 def list_packs(lake: Lake, folder: str) -> list[str]:
-    """The packs in a folder; an object store is asked for them alone, not for all that lies there."""
+    """List the packs in a folder; an object store is asked for the names with their prefix alone."""
     if lake.is_local:
         return [name for name in lake.names(folder) if is_pack(name)]
     found = lake.retry_policy.call(
@@ -59,39 +60,39 @@ def list_packs(lake: Lake, folder: str) -> list[str]:
 
 
 def list_shards(lake: Lake, path: str) -> list[str]:
-    """The shards that a pack holds. Raises FileNotFoundError."""
+    """List the shards of a pack. Raises FileNotFoundError."""
     return list(row_groups(read_footer(lake.uri, path)))
 
 
 def find_pack(lake: Lake, folder: str, shard: str) -> str | None:
-    """The path of the pack that holds a shard; None where there is none."""
+    """Return the path of the pack that holds a shard; None where there is none."""
     paths = (f"{folder}/{name}" for name in list_packs(lake, folder))
     return next((path for path in paths if shard in list_shards(lake, path)), None)
 
 
 def read(lake: Lake, folder: str, shard: str, columns: list[str] | None = None) -> pa.Table:
-    """A shard's rows, exactly as its own file had them; of the pack, its row group alone is fetched.
+    """Read a shard's rows, exactly as its own file had them; only its row group is fetched.
 
     Raises FileNotFoundError.
     """
     path = find_pack(lake, folder, shard)
     if path is None:
         raise FileNotFoundError(lake.uri_of(folder, f"{shard}.parquet"))
-    end = read_footer(lake.uri, path)
-    number = row_groups(end)[shard]
+    footer = read_footer(lake.uri, path)
+    number = row_groups(footer)[shard]
     if number is None:
-        return _without_index(pq.ParquetFile(_FileSlice(0, b""), metadata=end).schema_arrow.empty_table(), columns)
-    group = end.row_group(number)
+        return _without_index(pq.ParquetFile(_FileSlice(0, b""), metadata=footer).schema_arrow.empty_table(), columns)
+    group = footer.row_group(number)
     chunks = [group.column(place) for place in range(group.num_columns)]
     starts = [chunk.dictionary_page_offset or chunk.data_page_offset for chunk in chunks]
     ends = [start + chunk.total_compressed_size for start, chunk in zip(starts, chunks, strict=True)]
     data = lake.read_range(path, min(starts), max(ends))
-    file = pq.ParquetFile(_FileSlice(min(starts), data), metadata=end, pre_buffer=False)
+    file = pq.ParquetFile(_FileSlice(min(starts), data), metadata=footer, pre_buffer=False)
     return _without_index(file.read_row_group(number, columns, use_threads=False), columns)
 
 
 def tables(lake: Lake, path: str, columns: list[str] | None = None) -> Iterator[tuple[str, pa.Table]]:
-    """Every shard of a pack with its rows, the pack fetched in one piece. Raises FileNotFoundError."""
+    """Yield every shard of a pack with its rows; the pack is fetched in one piece. Raises FileNotFoundError."""
     file = pq.ParquetFile(pa.BufferReader(lake.read(path)))
     for shard, number in row_groups(file.metadata).items():
         table = file.schema_arrow.empty_table() if number is None else file.read_row_group(number, columns)
@@ -99,9 +100,9 @@ def tables(lake: Lake, path: str, columns: list[str] | None = None) -> Iterator[
 
 
 def unpack(lake: Lake, folder: str, shard: str) -> None:
-    """Makes loose files of the packs that hold a shard which was written anew: plain readers would see it twice.
+    """Split the packs that hold a rewritten shard into loose files: plain readers would see the shard twice.
 
-    Of many that do so at once, none writes over a file that is there.
+    Concurrent calls never overwrite an existing file.
     """
     for name in list_packs(lake, folder):
         path = f"{folder}/{name}"
@@ -112,19 +113,19 @@ def unpack(lake: Lake, folder: str, shard: str) -> None:
                 sink = io.BytesIO()
                 pq.write_table(table, sink, compression="zstd")
                 lake.create(f"{folder}/{other}.parquet", sink.getvalue())
-        except FileNotFoundError:  # another has done it
+        except FileNotFoundError:  # another run has done it
             continue
         lake.remove(path)
 
 
 def _without_index(table: pa.Table, columns: Iterable[str] | None) -> pa.Table:
-    """With the metadata that the shard's own file had."""
+    """Return the table with the metadata that the shard's own file had."""
     metadata = {key: value for key, value in (table.schema.metadata or {}).items() if key != INDEX}
     return (table if columns is None else table.select(columns)).replace_schema_metadata(metadata)
 
 
 class _FileSlice(io.RawIOBase):
-    """A stretch of a file that stands for the whole: nobody reads beside it."""
+    """A slice of a file, addressed by the offsets of the whole file; readers stay inside it."""
 
     def __init__(self, start: int, data: bytes) -> None:
         self._start, self._data, self._place = start, data, 0

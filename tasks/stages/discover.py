@@ -30,7 +30,7 @@ def discover(run: Run) -> Discovery:
     ahead = reads_ahead_of_clock(run.lake, dt.datetime.now(dt.UTC))
     writer, n_listed, n_known = FoundWriter(run), 0, 0
     for date, parts in list_by_date(run, run.corpus):
-        history = store_history.history(run.lake, run.feature_version, date)
+        history = store_history.attempts(run.lake, run.feature_version, date)
         for part in parts:
             unread = select_unread(part, history, ahead, force=run.force)
             writer.write(date, unread)

@@ -29,9 +29,9 @@ def discover_rejects(run: Run) -> Discovery:
         items = from_objects(pool.map(refresh_object, rows, [run.corpus] * len(rows)))
     writer, skipped, n_again = FoundWriter(run), Counter[str](), 0
     for (date,), own in items.partition_by("date", as_dict=True).items():
-        known = join_history(own.lazy(), history.history(run.lake, run.feature_version, date)).collect()
-        exhausted, rest = known.filter(pl.col("worn_out").is_not_null()), known.filter(pl.col("worn_out").is_null())
-        skipped.update(exhausted["worn_out"].to_list())
+        known = join_history(own.lazy(), history.attempts(run.lake, run.feature_version, date)).collect()
+        exhausted, rest = known.filter(pl.col("exhausted").is_not_null()), known.filter(pl.col("exhausted").is_null())
+        skipped.update(exhausted["exhausted"].to_list())
         again = rest.filter(
             ~pl.col("is_read").fill_null(False)
         )  # the others were read well by a run that died: they only need publishing

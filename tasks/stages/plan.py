@@ -21,7 +21,10 @@ def plan(run: Run, found: Discovery, *, n_workers: int) -> list[ShardRef]:
 
     In memory are a part of one date's objects, and 200 bytes a shard.
     """
-    most, folder = shard_plan.shard_bytes(found.n_bytes, n_workers=n_workers, most=run.shard_bytes), paths.plan(run.id)
+    max_bytes, folder = (
+        shard_plan.shard_bytes(found.n_bytes, n_workers=n_workers, max_bytes=run.shard_bytes),
+        paths.plan(run.id),
+    )
     refs: list[ShardRef] = []
     for date in found.dates:
         parts = read_found(run, found, date)
@@ -29,7 +32,7 @@ def plan(run: Run, found: Discovery, *, n_workers: int) -> list[ShardRef]:
             whole, rest = _split_complete_shards(run, date, pl.concat(parts))
             refs += _rewrite_plans(run, folder, whole)
             parts = iter([rest])
-        for objects, ends in shard_plan.split_shards(parts, most_bytes=most):
+        for objects, ends in shard_plan.split_shards(parts, max_bytes=max_bytes):
             ids = shard_plan.shard_ids(objects, ends, run.feature_version)
             refs += shard_plan.write_plans(run.lake, folder, objects, ends, ids)
     return refs

@@ -13,7 +13,7 @@ def select_unread(
 
     An object that failed for a transient reason is read again until it failed too often; with `force`, all are read.
     """
-    done = pl.lit(False) if force else (pl.col("is_settled") | pl.col("worn_out").is_not_null()).fill_null(False)
+    done = pl.lit(False) if force else (pl.col("is_settled") | pl.col("exhausted").is_not_null()).fill_null(False)
     return (
         join_history(listed.lazy().with_columns(read_after=None), history)
         .filter(~done)
@@ -28,7 +28,7 @@ def select_unread(
 
 
 def join_history(objects: pl.LazyFrame, history: pl.DataFrame) -> pl.LazyFrame:
-    """Join objects of a date with earlier attempts at their contents (`history.history`, tries as `tries_before`).
+    """Join objects of a date with earlier attempts at their contents (`history.attempts`, tries as `tries_before`).
 
     `read_after` is raised to the last read of their URI.
     """

@@ -62,7 +62,7 @@ def measure(lake: Lake, dates: tuple[dt.date, ...], n_objects: int, a_date: int,
     clock, made = Clock(now), Made(lake, n_objects, a_date)
     tasks.stages.discover.list_pages = clock.ticking("make up listing and history", made.pages)
     DateSpool.add = clock.timed("gather the pages", DateSpool.add)
-    history.history = clock.timed("read the history", history.history)
+    history.attempts = clock.timed("read the history", history.attempts)
     tasks.stages.discover.select_unread = clock.timed("anti-join", tasks.stages.discover.select_unread)
     FoundWriter.write = clock.timed("write down what is fresh", FoundWriter.write)
     tasks.stages.plan.read_found = clock.ticking("read what is fresh", tasks.stages.plan.read_found)

@@ -30,7 +30,7 @@ objects = st.dictionaries(names, st.integers(0, 12), max_size=30).map(
 def _packed(items: list[AudioObject], most: int) -> list[list[AudioObject]]:
     """A date's shards, of one part."""
     found = []
-    for part, ends in split_shards([object_frames.from_objects(items).sort(OBJECT_KEY)], most_bytes=most):
+    for part, ends in split_shards([object_frames.from_objects(items).sort(OBJECT_KEY)], max_bytes=most):
         members = list(object_frames.to_objects(part))
         found += [members[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
     return found
@@ -49,7 +49,7 @@ def _one_by_one(sizes: list[int], most: int) -> list[int]:
 
 @given(st.lists(st.integers(0, 12), max_size=60), st.integers(1, 20))
 def test_packing_is_that_of_one_object_after_the_other(sizes, most):
-    assert shard_ends(np.array(sizes, np.int64), most_bytes=most).tolist() == _one_by_one(sizes, most)
+    assert shard_ends(np.array(sizes, np.int64), max_bytes=most).tolist() == _one_by_one(sizes, most)
 
 
 @given(objects, st.integers(1, 20), st.lists(st.integers(0, 30), max_size=4))
@@ -58,7 +58,7 @@ def test_the_parts_that_a_date_comes_in_do_not_matter(items, most, cuts):
     whole = object_frames.from_objects(items).sort(OBJECT_KEY)
     bounds = [0, *sorted(min(cut, whole.height) for cut in cuts), whole.height]
     parts = [whole[start:end] for start, end in itertools.pairwise(bounds) if end > start]
-    found = [part["uri"].to_list() for part in _shards(split_shards(parts, most_bytes=most))]
+    found = [part["uri"].to_list() for part in _shards(split_shards(parts, max_bytes=most))]
     assert found == [[item.uri for item in shard] for shard in _packed(items, most)]
 
 
@@ -92,7 +92,7 @@ def test_an_id_is_that_of_the_members_and_the_version(items, most, random):
     shards = _packed(items, most)
     ids = [
         name
-        for part in split_shards([object_frames.from_objects(items).sort(OBJECT_KEY)], most_bytes=most)
+        for part in split_shards([object_frames.from_objects(items).sort(OBJECT_KEY)], max_bytes=most)
         for name in shard_ids(*part, "v1")
     ]
     assert len(ids) == len(set(ids))
@@ -139,7 +139,7 @@ def test_new_files_never_change_the_ids_of_packed_ones(before, after, most):
     ],
 )
 def test_the_size_aimed_at(total, n_workers, most, expected):
-    assert shard_bytes(total, n_workers=n_workers, most=most) == expected
+    assert shard_bytes(total, n_workers=n_workers, max_bytes=most) == expected
 
 
 def test_a_plan_is_read_as_it_was_written(lake):

@@ -99,7 +99,7 @@ def test_many_blocks_may_take_longer_than_one(evil_files, monkeypatch, config):
             return"""
     )
     monkeypatch.setattr(process_pool, "_GRACE_S", 0.0)
-    seconds, only = (34.0, (1, 2)) if config.level_lufs is None else (7.0, process_pool.WHOLE)
+    seconds, only = (34.0, (1, 2)) if config.level_lufs is None else (7.0, process_pool.WHOLE_RECORDING)
     resources = Resources(decode_timeout_s=2)
     items = list(process_pool.decode_windows(b"EVIL" + _wav(seconds), config=config, resources=resources, only=only))
     assert not any(isinstance(item, Reject) for item in items), items

@@ -117,7 +117,7 @@ def test_cuts_change_nothing(cuts, asked_between):
         if asked_between:
             pieces.bandwidth_hz()
     assert pieces.bandwidth_hz() == whole.bandwidth_hz()
-    np.testing.assert_array_equal(pieces._counts + pieces._remaining(), whole._counts + whole._remaining())
+    np.testing.assert_array_equal(pieces._counts + pieces._count_remaining(), whole._counts + whole._count_remaining())
 
 
 def test_wrong_arguments_are_named():

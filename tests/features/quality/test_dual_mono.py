@@ -114,7 +114,7 @@ def test_thousands_of_channels_take_no_memory():
     meter = DualMonoDetector(RATE, 10_000)
     meter.add(np.zeros((100, 10_000), np.float32))
     assert not meter.is_dual_mono()
-    assert meter._waiting.nbytes < 100_000
+    assert meter._buffer.nbytes < 100_000
 
 
 def test_silence_and_constant():
@@ -144,7 +144,7 @@ def test_cuts_change_nothing(cuts, difference_db, asked_between):
     whole = DualMonoDetector(16_000, 2)
     whole.add(samples)
     assert meter.is_dual_mono() == whole.is_dual_mono()
-    assert (meter._largest, meter._power) == (whole._largest, whole._power)
+    assert (meter._largest_difference, meter._power) == (whole._largest_difference, whole._power)
 
 
 def test_wrong_arguments_are_named():

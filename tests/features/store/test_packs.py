@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
+from helpers.attempts import attempts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -57,7 +58,7 @@ def _said(lake: Lake) -> dict[str, Any]:
         "done": [shard_files.is_done(lake, "v1", DAY, shard) for shard in ids],
         "dates": shard_files.dates(lake, "v1"),
         "recordings": history.recordings(lake, "v1", DAY).collect().to_dicts(),
-        "attempts": history.attempts(lake, "v1", DAY),
+        "attempts": attempts(lake, "v1", DAY),
         "members": sorted(history.shard_members(lake, "v1", DAY).rows()),
         "rows": {
             (name, shard): _exactly(shard_files.read(lake, name, "v1", DAY, shard)) for name in SETS for shard in ids
@@ -182,7 +183,7 @@ def test_a_loose_file_wins_over_the_pack(lake):
     for _ in range(2):
         assert shard_files.read(lake, "segments", "v1", DAY, "0a").num_rows == 1
         assert shard_files.rows(lake, "v1", DAY).sort("uri")["status"].to_list() == ["ok", "rejected"]
-        assert history.attempts(lake, "v1", DAY)["0a", "e"].is_read
+        assert attempts(lake, "v1", DAY)["0a", "e"].is_read
         compact(lake, "v1", DAY)
         (pack,) = _files(lake)
         assert packs.is_pack(pack)

@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 import pytest
+from helpers.attempts import Attempts, attempts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,7 +15,6 @@ from data_contracts.lake import Lake
 from data_contracts.rejects import RETRYABLE, Reason
 from data_contracts.schema.feature_sets import RECORDING_FEATURES, SEGMENTS
 from features.store import history, shard_files
-from features.store.history import Attempts
 
 DAY = dt.date(2026, 11, 21)
 NOON = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
@@ -60,7 +60,7 @@ def test_a_shard_that_died_on_the_way_is_not_done(lake):
     lake.write_parquet(shard_files.path("segments", "v1", DAY, "0f"), SEGMENTS.empty_table())
     assert shard_files.shards(lake, "v1", DAY) == []
     assert shard_files.dates(lake, "v1") == []
-    assert history.attempts(lake, "v1", DAY) == {}
+    assert attempts(lake, "v1", DAY) == {}
     _write(lake, "0f", _row("a"))
     assert shard_files.shards(lake, "v1", DAY) == ["0f"]
 
@@ -90,7 +90,7 @@ def test_versions_and_dates_are_kept_apart(lake):
     assert shard_files.dates(lake, "v1") == [other, DAY]
     assert shard_files.dates(lake, "v2") == [DAY]
     assert [row["uri"] for row in _current(lake)] == ["a"]
-    assert set(history.attempts(lake, "v2", DAY)) == {("c", "e1")}
+    assert set(attempts(lake, "v2", DAY)) == {("c", "e1")}
 
 
 def test_an_empty_date_has_the_columns_of_a_full_one(lake):
@@ -127,7 +127,7 @@ def test_a_content_that_was_read_once_is_read(lake, well, failed, reason):
     _write(lake, well, _row("a", tries=1, reason=reason))
     _write(lake, failed, _row("a", tries=1, hour=1, reason="unreadable"))
     assert [(row["shard"], row["reason"]) for row in _current(lake)] == [(well, reason)]
-    assert history.attempts(lake, "v1", DAY)["a", "e1"].is_done
+    assert attempts(lake, "v1", DAY)["a", "e1"].is_done
 
 
 @pytest.mark.parametrize("etag", ["e1", "e2"])
@@ -142,7 +142,7 @@ def test_what_was_rejected_and_tried_again_is_as_the_last_try_found_it(lake, aga
     _write(lake, "0b", _row("a", reason="corrupt"))
     _write(lake, "0a", _row("a", tries=2, hour=1, reason=again))
     assert [(row["tries"], row["reason"]) for row in _current(lake)] == [(2, again)]
-    assert history.attempts(lake, "v1", DAY)["a", "e1"] == Attempts(2, again is None, True, None)
+    assert attempts(lake, "v1", DAY)["a", "e1"] == Attempts(2, again is None, True, None)
 
 
 def test_of_a_content_that_went_bad_the_later_failure_counts(lake):
@@ -162,42 +162,42 @@ def test_the_same_content_in_two_shards_is_one_row_always_the_same(lake):
 @pytest.mark.parametrize("reason", [None, *sorted(Reason)])
 def test_what_has_something_in_its_bytes_is_not_read_again(lake, reason):
     _write(lake, "0a", _row("a", reason=reason))
-    assert history.attempts(lake, "v1", DAY)["a", "e1"] == Attempts(1, reason is None, reason not in RETRYABLE, None)
+    assert attempts(lake, "v1", DAY)["a", "e1"] == Attempts(1, reason is None, reason not in RETRYABLE, None)
 
 
 @pytest.mark.parametrize("reason", sorted(Reason))
 def test_three_times_the_same_reason_is_enough(lake, reason):
     for tries in (1, 2, 3):
         _write(lake, f"0{tries}", _row("a", tries=tries, reason=reason))
-        found = history.attempts(lake, "v1", DAY)["a", "e1"]
-        assert found.worn_out == (reason if tries == 3 else None)
+        found = attempts(lake, "v1", DAY)["a", "e1"]
+        assert found.exhausted == (reason if tries == 3 else None)
         assert found.is_done == (tries == 3 or reason not in RETRYABLE)
 
 
 def test_another_reason_counts_anew(lake):
     for tries, reason in enumerate(["unreadable", "vanished", "unreadable", "vanished"], start=1):
         _write(lake, f"0{tries}", _row("a", tries=tries, reason=reason))
-    assert history.attempts(lake, "v1", DAY)["a", "e1"] == Attempts(4, False, False, None)
+    assert attempts(lake, "v1", DAY)["a", "e1"] == Attempts(4, False, False, None)
     _write(lake, "05", _row("a", tries=5, reason="vanished"))
-    assert history.attempts(lake, "v1", DAY)["a", "e1"] == Attempts(5, False, False, "vanished")
+    assert attempts(lake, "v1", DAY)["a", "e1"] == Attempts(5, False, False, "vanished")
 
 
 def test_a_try_that_two_runs_made_counts_once(lake):
     for shard in ("0a", "0b", "0c"):
         _write(lake, shard, _row("a", tries=1, reason="vanished"))
-    assert history.attempts(lake, "v1", DAY)["a", "e1"] == Attempts(1, False, False, None)
+    assert attempts(lake, "v1", DAY)["a", "e1"] == Attempts(1, False, False, None)
 
 
 def test_every_content_of_a_uri_is_remembered_by_itself(lake):
     _write(lake, "0a", _row("a", etag="e1"), _row("a", etag="e2", tries=2, reason="vanished"))
-    found = history.attempts(lake, "v1", DAY)
+    found = attempts(lake, "v1", DAY)
     assert found == {("a", "e1"): Attempts(1, True, True, None), ("a", "e2"): Attempts(2, False, False, None)}
 
 
 def test_when_a_uri_was_last_read_is_that_of_all_its_contents(lake):
     _write(lake, "0a", _row("a", etag="e1", hour=9), _row("b", hour=1))
     _write(lake, "0b", _row("a", etag="e2", hour=2, reason="vanished"), _row("b", hour=3))
-    rows = history.history(lake, "v1", DAY).sort("uri", "etag").select("uri", "etag", "read_after").rows()
+    rows = history.attempts(lake, "v1", DAY).sort("uri", "etag").select("uri", "etag", "read_after").rows()
     hours = {"a": NOON + dt.timedelta(hours=9), "b": NOON + dt.timedelta(hours=3)}
     assert rows == [("a", "e1", hours["a"]), ("a", "e2", hours["a"]), ("b", "e1", hours["b"])]
 
@@ -206,7 +206,7 @@ def test_history_that_lies_in_more_files_than_are_read_at_a_time(lake, monkeypat
     monkeypatch.setattr(shard_files, "_BATCH_FILES", 2)
     for tries in (1, 2, 3):
         _write(lake, f"0{tries}", _row("a", tries=tries, reason="vanished"))
-    assert history.attempts(lake, "v1", DAY) == {("a", "e1"): Attempts(3, False, False, "vanished")}
+    assert attempts(lake, "v1", DAY) == {("a", "e1"): Attempts(3, False, False, "vanished")}
 
 
 @settings(max_examples=40)
@@ -249,6 +249,6 @@ def test_on_s3(s3):
     assert history.recordings(lake, "v1", DAY).collect().is_empty()
     _write(lake, "0a", _row("a"), _row("b", reason="vanished"))
     assert [(row["uri"], row["shard"]) for row in _current(lake)] == [("a", "0a"), ("b", "0a")]
-    found = history.attempts(lake, "v1", DAY)
+    found = attempts(lake, "v1", DAY)
     assert found == {("a", "e1"): Attempts(1, True, True, None), ("b", "e1"): Attempts(1, False, False, None)}
     assert shard_files.dates(lake, "v1") == [DAY]

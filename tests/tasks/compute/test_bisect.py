@@ -3,6 +3,7 @@
 import datetime as dt
 
 import pytest
+from helpers.attempts import attempts
 from helpers.lakes import make_lake
 from helpers.runs import make_run
 
@@ -10,7 +11,7 @@ from data_contracts.records import AudioObject
 from features.corpus import shard_plan
 from features.extraction.long_recording import LongRef
 from features.extraction.utterances import Embedder
-from features.store import history, shard_files
+from features.store import shard_files
 from tasks.compute.bisect import bisect_shard, reject_after_tries, replanned_shards, split_off_long
 from tasks.compute.mapping import Replacement
 from tasks.workers.extract import assemble_fallback, describe_fallback, survey_fallback
@@ -76,7 +77,7 @@ def test_one_alone_is_tried_again_and_then_a_reject_that_another_night_tries(run
     (row,) = shard_files.read(run.lake, "recordings", "v1", DAY, ref.id).to_pylist()
     assert (row["status"], row["reason"], row["tries"], row["recording_id"]) == ("rejected", "unreadable", 1, None)
     assert "workers died, or ran out of memory, 3 times over it" in row["error"]
-    assert not history.attempts(run.lake, "v1", DAY)["s3://calls/0.flac", "e"].is_done
+    assert not attempts(run.lake, "v1", DAY)["s3://calls/0.flac", "e"].is_done
 
 
 @pytest.mark.parametrize("dies", ["survey", "describe", "assemble"])

@@ -124,11 +124,11 @@ def test_what_is_to_be_read_is_as_the_attempts_say(attempts, force):
             "tries": [tries + 1 for *_, tries in made],
             "is_read": [tries == 3 for *_, tries in made],
             "is_settled": [tries == 3 for *_, tries in made],
-            "worn_out": ["vanished" if tries == 2 else None for *_, tries in made],
+            "exhausted": ["vanished" if tries == 2 else None for *_, tries in made],
         },
         schema={
             **{"uri": pl.String, "etag": pl.String, "tries": pl.Int16, "is_read": pl.Boolean},
-            **{"is_settled": pl.Boolean, "worn_out": pl.String},
+            **{"is_settled": pl.Boolean, "exhausted": pl.String},
         },
     ).unique(["uri", "etag"], keep="last")
     history = history.with_columns(read_after=pl.lit(NOON).cast(pl.Datetime("us", "UTC")))

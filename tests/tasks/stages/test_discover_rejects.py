@@ -71,7 +71,7 @@ def _planned(run: Any, found: Discovery, *dates: dt.date) -> dict[str, int]:
     return {row["uri"][-1]: row["tries"] for frame in frames for row in frame.iter_rows(named=True)}
 
 
-def test_the_chosen_are_read_and_the_worn_out_left(lake, corpus):
+def test_the_chosen_are_read_and_the_exhausted_skipped(lake, corpus):
     _failed(lake, corpus, {"a": "corrupt", "b": "empty", "c": None}, {"a": "corrupt", "b": "empty"}, {"a": "corrupt"})
     run = make_run(lake, corpus=corpus, retry=RejectFilter())
     found = discover_rejects.fn(run)
@@ -140,7 +140,7 @@ def test_nothing_published_is_nothing_to_retry(lake, corpus):
     assert (found.n_listed, found.dates, found.window) == (0, (), ())
 
 
-def test_a_nightly_leaves_the_worn_out_alone_and_force_tries_over(lake, corpus):
+def test_a_nightly_skips_the_exhausted_and_force_tries_over(lake, corpus):
     _failed(lake, corpus, *[{"a": "vanished", "b": "corrupt", "c": None}] * 2, {"a": "vanished"})
     nightly = make_run(lake, DAY, corpus=corpus, retry=RejectFilter())
     assert (discover.fn(nightly).n_known, discover.fn(nightly).dates) == (3, ())
