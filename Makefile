@@ -1,4 +1,4 @@
-# Everything that a fresh machine needs: `make demo`, `make test`. Python 3.11 or 3.12; no root, no service.
+# All steps on a fresh machine: `make demo`, `make test`. Python 3.11 or 3.12; no root, no service.
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -18,15 +18,15 @@ setup: .venv/.ready
 demo: setup
 	@$(BIN)/undertone demo
 
-# A core a process: two torches with two threads each wait for each other on two cores.
+# One core for each process: two torches with two threads each would wait for each other on two cores.
 test: setup
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
 
-# What is promised of S3, on a real server: Ceph's, from Debian's packages, unpacked into .cache and run on loopback.
+# The promises about S3 on a real server: Ceph's, from Debian's packages, unpacked into .cache, on loopback.
 test-s3: setup
 	$(BIN)/python tests/helpers/radosgw.py run -- $(BIN)/pytest -n 2 --dist worksteal
 
-# The dashboard in a real Chromium: Debian's, which is installed first where it is missing (as root).
+# The dashboard in a real Chromium: Debian's, installed first where it is missing (as root).
 test-browser: setup
 	@.ci/chromium
 	$(BIN)/pytest tests/browser
