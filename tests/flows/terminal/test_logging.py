@@ -13,7 +13,7 @@ from flows.terminal.logging import quieten
 def _undone(monkeypatch):
     monkeypatch.setattr(os, "environ", dict(os.environ))
     logger = logging.getLogger("tornado.application")
-    before = logger.filters[:]
+    before, logger.filters[:] = logger.filters[:], []  # commands of other tests have left theirs
     with warnings.catch_warnings():
         yield
     logger.filters[:] = before
