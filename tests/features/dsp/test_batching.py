@@ -1,4 +1,4 @@
-"""Batches hold every waveform once, in a bounded size, and padding is zeros."""
+"""Batches: every waveform once, a bounded size, zero padding, and halving when memory runs out."""
 
 import numpy as np
 import pytest
@@ -21,20 +21,20 @@ lengths = st.lists(st.integers(0, 100), max_size=40)
 
 
 @given(lengths, st.integers(1, 300))
-def test_every_index_comes_once_in_order_of_length(lengths, most):
-    order = [index for batch in sorted_batches(lengths, max_samples=most) for index in batch]
+def test_every_index_comes_once_in_order_of_length(lengths, max_samples):
+    order = [index for batch in sorted_batches(lengths, max_samples=max_samples) for index in batch]
     assert sorted(order) == list(range(len(lengths)))
     assert [lengths[index] for index in order] == sorted(lengths)
 
 
 @given(lengths, st.integers(1, 300))
-def test_the_padded_size_is_bounded_unless_one_is_alone(lengths, most):
-    for batch in sorted_batches(lengths, max_samples=most):
+def test_the_padded_size_is_bounded_unless_one_is_alone(lengths, max_samples):
+    for batch in sorted_batches(lengths, max_samples=max_samples):
         assert batch
-        assert len(batch) == 1 or len(batch) * max(lengths[index] for index in batch) <= most
+        assert len(batch) == 1 or len(batch) * max(lengths[index] for index in batch) <= max_samples
 
 
-def test_nothing_makes_no_batch():
+def test_no_waveform_makes_no_batch():
     assert list(sorted_batches([], max_samples=10)) == []
 
 
@@ -50,13 +50,13 @@ def test_padding_is_zeros_behind_the_end(sizes):
         assert not row[size:].any()
 
 
-def test_padded_goes_where_it_is_asked_to(device):
+def test_a_batch_is_on_the_requested_device(device):
     batch, lengths = pad_batch([np.ones(3, np.float32)], device)
     assert batch.device.type == lengths.device.type == device.type
 
 
 @pytest.fixture(autouse=True)
-def _as_if_nothing_had_shrunk(monkeypatch):
+def _forget_batch_sizes(monkeypatch):
     monkeypatch.setattr(batching, "_max_samples_after_oom", {})
 
 
@@ -65,7 +65,7 @@ def _energies(waveform, lengths):
     return [float(energy) for energy in (waveform.square() * inside).sum(1)]
 
 
-def _with_room_for(n_samples, error):
+def _compute_within(n_samples, error):
     def compute(waveform, lengths):
         sizes.append(waveform.numel())
         if waveform.numel() > n_samples:
@@ -81,7 +81,7 @@ def _waveforms(n):
     return [rng.standard_normal(size).astype(np.float32) for size in rng.integers(1_000, 9_000, n)]
 
 
-def test_what_goes_through_comes_back_in_its_own_place(device):
+def test_results_keep_the_order_of_the_waveforms(device):
     waveforms = _waveforms(20)
     found = map_batches(_energies, waveforms, device, max_samples=30_000)
     assert found == pytest.approx([float(np.square(waveform).sum()) for waveform in waveforms], rel=1e-4)
@@ -89,10 +89,10 @@ def test_what_goes_through_comes_back_in_its_own_place(device):
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError("no room")])
-def test_a_batch_that_is_too_large_is_halved_and_says_the_same(device, error):
+def test_a_batch_that_is_too_large_is_halved_with_the_same_result(device, error):
     waveforms = _waveforms(20)
     whole = map_batches(_energies, waveforms, device, max_samples=10**9)
-    small = _with_room_for(20_000, error)
+    small = _compute_within(20_000, error)
     assert map_batches(small, waveforms, device, max_samples=10**9) == pytest.approx(whole, rel=1e-5)
     assert max(small.sizes) > 20_000, "it was tried whole"
     assert max_batch_samples(device) <= max(small.sizes) // 2, "and the next batch is smaller"
@@ -100,11 +100,11 @@ def test_a_batch_that_is_too_large_is_halved_and_says_the_same(device, error):
 
 def test_one_row_that_is_too_large_is_an_error(device):
     with pytest.raises(MemoryError):
-        halve_on_oom(_with_room_for(10, MemoryError("no room")), *pad_batch(_waveforms(3), device))
+        halve_on_oom(_compute_within(10, MemoryError("no room")), *pad_batch(_waveforms(3), device))
 
 
-def test_any_other_error_is_not_tried_again(device):
-    broken = _with_room_for(10, RuntimeError("shapes do not fit"))
+def test_any_other_error_is_raised_at_once(device):
+    broken = _compute_within(10, RuntimeError("shapes do not fit"))
     with pytest.raises(RuntimeError, match="shapes"):
         halve_on_oom(broken, *pad_batch(_waveforms(4), device))
     assert len(broken.sizes) == 1
@@ -120,11 +120,11 @@ def test_any_other_error_is_not_tried_again(device):
         (OSError("out of memory"), False),
     ],
 )
-def test_whose_words_mean_memory(error, is_memory):
+def test_messages_of_allocators_mean_out_of_memory(error, is_memory):
     assert is_out_of_memory(error) is is_memory
 
 
-def test_a_core_takes_a_minute_and_a_gpu_what_it_has_room_for(monkeypatch):
+def test_batch_size_is_a_minute_on_a_core_and_by_free_memory_on_a_gpu(monkeypatch):
     gpu = torch.device("cuda", 0)
     gib = 1 << 30
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (20 * gib, 80 * gib))

@@ -1,4 +1,4 @@
-"""F0: sounds whose pitch is known, what padding, silence and noise may not do, and what Praat says."""
+"""F0: sounds of known pitch, robustness to padding, silence and noise, and agreement with Praat."""
 
 import numpy as np
 import parselmouth
@@ -22,13 +22,13 @@ def cents(f0_hz, expected_hz):
     return 1200 * torch.log2(f0_hz / expected_hz).abs()
 
 
-def harmonics_of(phase, n):
+def sum_harmonics(phase, n):
     """A voice with its energy in the low harmonics, from the fundamental's phase."""
     return 0.15 * sum(torch.sin(k * phase) / k for k in range(1, n)).float()
 
 
 def steady(hz, seconds=1.0):
-    return harmonics_of(2 * torch.pi * hz * torch.arange(round(seconds * RATE), dtype=torch.float64) / RATE, 20)
+    return sum_harmonics(2 * torch.pi * hz * torch.arange(round(seconds * RATE), dtype=torch.float64) / RATE, 20)
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_pulse_train_within_ten_cents(hz, pulses, device):
 
 
 @pytest.mark.parametrize("hz", [60.0, 75.0, 90.0, 110.0, 160.0, 240.0, 400.0])
-def test_vowel_has_its_own_pitch_and_not_the_octave(hz, pulses, resonate, device):
+def test_vowel_has_its_pitch_and_not_the_octave(hz, pulses, resonate, device):
     vowel = resonate(pulses(hz), (600, 1200, 2500, 3500, 4500), (80, 100, 120, 150, 200)).to(device)
     f0_hz, _ = track(vowel)
     assert (f0_hz > 0).float().mean() > 0.9
@@ -118,7 +118,7 @@ def test_pulse_train_at_other_rates(rate, pulses, device):
 @pytest.mark.parametrize("octaves", [1.0, -1.0])
 def test_a_glide_is_followed_without_octave_jumps(octaves, device):
     hz = 200 * 2 ** (octaves * torch.arange(RATE, dtype=torch.float64) / RATE)  # an octave in a second
-    f0_hz, _ = track(harmonics_of(2 * torch.pi * torch.cumsum(hz / RATE, 0), 9).to(device))
+    f0_hz, _ = track(sum_harmonics(2 * torch.pi * torch.cumsum(hz / RATE, 0), 9).to(device))
     centres = WINDOW // 2 + HOP * torch.arange(f0_hz.shape[1])
     assert (cents(f0_hz[0].cpu(), hz[centres]) < 20).all()
 
@@ -130,7 +130,7 @@ def test_a_missing_fundamental_is_still_the_pitch(device):
 
 
 @pytest.mark.parametrize("gain", [0.03, 0.3, 3.0])
-def test_the_level_changes_nothing(gain, device):
+def test_the_level_changes_no_pitch(gain, device):
     voice = steady(180).to(device)
     plain, other = track(voice), track(gain * voice)
     torch.testing.assert_close(other.f0_hz, plain.f0_hz, rtol=1e-4, atol=0)
@@ -142,7 +142,7 @@ def test_noise_is_unvoiced(device):
     assert (track(noise).f0_hz > 0).float().mean() < 0.02
 
 
-def test_voice_between_pauses_is_voiced_where_it_sounds(device):
+def test_frames_of_voice_between_pauses_are_voiced(device):
     waveform = torch.zeros(RATE)
     waveform[4000:12_000] = steady(200, 0.5)
     voiced = (track(waveform.to(device)).f0_hz[0] > 0).cpu()
@@ -163,7 +163,7 @@ def test_the_narrowest_of_ranges_gives_a_track(device):
 
 
 @pytest.mark.parametrize("broken", [float("nan"), float("inf"), -float("inf")])
-def test_a_broken_sample_spoils_no_more_than_the_frames_that_hold_it(broken, device):
+def test_a_non_finite_sample_changes_only_the_frames_around_it(broken, device):
     voice = steady(200).to(device)
     spoilt = voice.clone()
     spoilt[8000] = broken
@@ -181,7 +181,7 @@ def test_clipping_keeps_the_pitch(device):
 
 @given(length=st.integers(0, 2500))
 @settings(max_examples=20)
-def test_any_length_gives_its_frames(length):
+def test_number_of_frames_of_any_length(length):
     f0_hz, voicing = track(steady(200)[:length])
     assert f0_hz.shape == (1, frames.max_frames(length, window=WINDOW, hop=HOP))
     assert f0_hz.isfinite().all()

@@ -1,4 +1,4 @@
-"""Formants: resonators of known frequency and bandwidth, and what Praat says of the same sound."""
+"""Formants: resonators of known frequency and bandwidth, and agreement with Praat."""
 
 import math
 
@@ -95,7 +95,7 @@ def test_a_vowel_has_its_formants(source, pulses, resonate, device):
     np.testing.assert_allclose(np.log(bandwidth_hz), np.log(VOWEL_WIDTHS_HZ[:3]), rtol=0, atol=np.log(1.75))
 
 
-def test_a_wider_resonance_is_found_wider(pulses, resonate, device):
+def test_a_wider_resonance_has_a_wider_bandwidth(pulses, resonate, device):
     widths = []
     for width_hz in (60, 120, 240):
         _, bandwidth_hz = medians(resonate(pulses(100), VOWEL_HZ, (width_hz, *VOWEL_WIDTHS_HZ[1:])).to(device))
@@ -117,14 +117,14 @@ def test_a_formant_that_moves_is_followed(resonate, device):
 
 
 @pytest.mark.parametrize("gain", [0.001, 2.0])
-def test_the_level_changes_nothing(gain, vowels, device):
+def test_the_level_changes_no_formant(gain, vowels, device):
     vowel = vowels[0].to(device)
     for plain, other in zip(track(vowel), track(gain * vowel), strict=True):
         torch.testing.assert_close(other, plain, rtol=1e-3, atol=0.5)
 
 
 @pytest.mark.parametrize("broken", [float("nan"), float("inf"), -float("inf")])
-def test_a_broken_sample_spoils_no_more_than_the_frames_that_hold_it(broken, vowels, device):
+def test_a_non_finite_sample_changes_only_the_frames_around_it(broken, vowels, device):
     vowel = vowels[0].to(device)
     spoilt = vowel.clone()
     spoilt[8000] = broken
@@ -143,14 +143,14 @@ def test_clipping_and_pure_tones_are_finite(vowels, device):
 
 @given(length=st.integers(0, 2500))
 @settings(max_examples=20)
-def test_any_length_gives_its_frames(length):
+def test_number_of_frames_of_any_length(length):
     found = track(white_noise(RATE)[:length])
     assert found.frequency_hz.shape == (1, frames.max_frames(length, window=WINDOW, hop=HOP), N_FORMANTS)
     assert all(values.isfinite().all() for values in found)
 
 
 @pytest.mark.parametrize("rate", [11_025, 44_100])
-def test_other_rates_find_the_same(rate, vowels, device):
+def test_other_sample_rates_give_the_same(rate, vowels, device):
     """Of a vowel resampled, in frequencies within 2 %."""
     at_rate = parselmouth.Sound(vowels[0].double().numpy(), RATE).resample(rate).values[0]
     waveform = torch.from_numpy(at_rate).float().to(device)

@@ -1,4 +1,4 @@
-"""Frames that count, padding that does not, and statistics against NumPy's."""
+"""Framing, zero padding, and masked statistics against NumPy's."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ WINDOW, HOP = 400, 160
 
 
 @given(length=st.integers(0, 5000))
-def test_count_is_the_number_of_windows_that_fit_and_at_least_one(length):
+def test_n_frames_is_the_number_of_windows_that_fit_and_at_least_one(length):
     fitting = len(range(0, length - WINDOW + 1, HOP))
     assert frames.n_frames(torch.tensor([length]), window=WINDOW, hop=HOP).item() == max(1, fitting)
     assert frames.max_frames(length, window=WINDOW, hop=HOP) == max(1, fitting)
@@ -21,7 +21,7 @@ def test_count_is_the_number_of_windows_that_fit_and_at_least_one(length):
 
 @given(time=st.integers(1, 3000))
 @settings(deadline=None)
-def test_split_has_room_for_exactly_the_frames_that_count(time):
+def test_frame_gives_exactly_the_frames_that_fit(time):
     waveform = torch.arange(time, dtype=torch.float32)[None]
     framed = frames.frame(waveform, window=WINDOW, hop=HOP)
     assert framed.shape == (1, frames.max_frames(time, window=WINDOW, hop=HOP), WINDOW)
@@ -41,7 +41,7 @@ def test_padding_is_ignored(device):
 
 
 @pytest.mark.parametrize("lengths", [[4], [-1], [1, 1]])
-def test_lengths_that_cannot_be_are_refused(lengths):
+def test_lengths_out_of_range_are_refused(lengths):
     with pytest.raises(UsageError, match="expected"):
         frames.zero_padding(torch.zeros(1, 3), torch.tensor(lengths))
 
@@ -67,7 +67,7 @@ def test_masked_statistics_match_numpy(sizes, seed):
         np.testing.assert_allclose(quantiles[row], np.quantile(kept, (0.2, 0.5, 0.8), axis=-1).T, atol=1e-5)
 
 
-def test_masked_statistics_take_nothing_from_invalid_places(device):
+def test_masked_statistics_ignore_invalid_places(device):
     values = torch.tensor([[1.0, 3.0, float("nan"), float("inf")]], device=device)
     valid = torch.tensor([[True, True, False, False]], device=device)
     assert frames.masked_mean(values, valid).item() == 2

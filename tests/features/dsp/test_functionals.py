@@ -1,4 +1,4 @@
-"""Numbers by utterance: means, percentiles, smoothing and segments, against NumPy and plain loops."""
+"""Functionals of an utterance: means, percentiles, smoothing and segments, against NumPy and plain loops."""
 
 import numpy as np
 import pytest
@@ -22,18 +22,18 @@ def rows(*series, device="cpu"):
     return values, frames.length_mask(lengths, values.shape[1])
 
 
-def of(values, valid):
+def functionals_of(values, valid):
     """(batch, 6): all that is taken of a series that stands at its row's beginning."""
     return torch.stack([*mean_and_cv(values, valid), *percentiles(values, valid)], dim=-1)
 
 
-def wander(n, seed):
+def random_walk(n, seed):
     return torch.randn(n, generator=torch.Generator().manual_seed(seed)).cumsum(0)
 
 
 def test_shape(device):
-    values, valid = rows(wander(40, 0), wander(30, 1), device=device)
-    assert of(values, valid).shape == (2, 6)
+    values, valid = rows(random_walk(40, 0), random_walk(30, 1), device=device)
+    assert functionals_of(values, valid).shape == (2, 6)
     for smoother in (smooth, smooth_valid):
         assert smoother(values, valid).shape == (2, 40)
         assert smoother(values[:, None].expand(2, 5, 40), valid[:, None]).shape == (2, 5, 40)
@@ -42,12 +42,15 @@ def test_shape(device):
 
 @pytest.mark.parametrize("size", [1, 3])
 def test_batch_matches_single(size, device):
-    series = [wander(n, seed=n) for n in (400, 77, 2)[:size]]
+    series = [random_walk(n, seed=n) for n in (400, 77, 2)[:size]]
     values, own = rows(*series, device=device)
-    together, voiced = of(values, own), torch.stack(segment_statistics((values > 0) & own, own, hop_s=HOP_S))
+    together, voiced = (
+        functionals_of(values, own),
+        torch.stack(segment_statistics((values > 0) & own, own, hop_s=HOP_S)),
+    )
     for row, one in enumerate(series):
         alone, all_of_it = rows(one, device=device)
-        torch.testing.assert_close(of(alone, all_of_it)[0], together[row], rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(functionals_of(alone, all_of_it)[0], together[row], rtol=1e-5, atol=1e-5)
         found = torch.stack(segment_statistics(alone > 0, all_of_it, hop_s=HOP_S))
         torch.testing.assert_close(found[:, 0], voiced[:, row], rtol=1e-5, atol=1e-5)
         for smoother in (smooth, smooth_valid):
@@ -56,10 +59,10 @@ def test_batch_matches_single(size, device):
 
 @pytest.mark.parametrize("width", [301, 302, 9000])
 def test_padding_is_ignored(width, device):
-    values, own = rows(wander(300, seed=0), device=device)
+    values, own = rows(random_walk(300, seed=0), device=device)
     wide = torch.nn.functional.pad(values, (0, width - 300), value=1e6)
     beyond = torch.nn.functional.pad(own, (0, width - 300))
-    torch.testing.assert_close(of(wide, beyond), of(values, own), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(functionals_of(wide, beyond), functionals_of(values, own), rtol=1e-5, atol=1e-5)
     for smoother in (smooth, smooth_valid):
         assert torch.equal(smoother(wide, beyond)[:, :300], smoother(values, own))
         assert not smoother(wide, beyond)[:, 300:].any()
@@ -71,13 +74,13 @@ def test_padding_is_ignored(width, device):
         assert torch.equal(found, expected)
 
 
-def test_constant_single_frame_and_nothing(device):
+def test_constant_single_frame_and_no_frame(device):
     values, valid = rows([3.0] * 50, [3.0], device=device)
-    assert of(values, valid).tolist() == [[3, 0, 3, 3, 3, 0]] * 2
+    assert functionals_of(values, valid).tolist() == [[3, 0, 3, 3, 3, 0]] * 2
     assert torch.equal(smooth(values, valid), values)
     assert torch.equal(smooth_valid(values, valid), values)
     nothing = torch.zeros_like(valid)
-    assert not of(values, nothing).any()
+    assert not functionals_of(values, nothing).any()
     assert not smooth(values, nothing).any()
     assert not smooth_valid(values, nothing).any()
     assert not torch.stack(segment_statistics(nothing, valid, hop_s=HOP_S)).any()
@@ -99,7 +102,7 @@ def test_variation_has_the_sign_of_its_mean(device):
     assert cv.tolist() == [0.5, -0.5, 0]
 
 
-def stretches_s(mask, n_own):
+def segment_lengths_s(mask, n_own):
     """Lengths of the stretches of a row's own frames: gaps of one frame closed, three frames at least."""
     closed = "".join("x" if on else " " for on in mask[:n_own])
     closed = "".join("x" if closed[max(0, at - 1) : at + 2] == "x x" else on for at, on in enumerate(closed))
@@ -113,12 +116,12 @@ def test_segments_are_those_of_a_loop(masks, data):
     own = frames.length_mask(torch.tensor(n_own), values.shape[1])
     found = torch.stack(segment_statistics((values > 0) & valid, own, hop_s=HOP_S))
     for row, mask in enumerate(masks):
-        lengths = stretches_s(mask, n_own[row])
+        lengths = segment_lengths_s(mask, n_own[row])
         mean, sd = (np.mean(lengths), np.std(lengths)) if lengths else (0, 0)
         np.testing.assert_allclose(found[:, row], [len(lengths), mean, sd], atol=1e-6)
 
 
-def test_a_gap_of_one_frame_parts_nothing_and_two_frames_are_no_segment(device):
+def test_a_gap_of_one_frame_does_not_end_a_segment_and_two_frames_are_none(device):
     """Stretches of 4 + 1 + 3 frames, the gap in them closed; of 2, which does not count; and of 3."""
     mask = torch.tensor([[c == "x" for c in "xxxx xxx  xx  xxx"]], device=device)
     n, mean_s, sd_s = segment_statistics(mask, torch.ones_like(mask), hop_s=HOP_S)
@@ -130,7 +133,7 @@ def test_a_gap_of_one_frame_parts_nothing_and_two_frames_are_no_segment(device):
 @given(length=st.integers(1, 40), spare=st.integers(0, 5), seed=st.integers(0, 2**16))
 @settings(max_examples=50)
 def test_smoothing_takes_three_and_repeats_the_edges(length, spare, seed):
-    values = wander(length + spare, seed)
+    values = random_walk(length + spare, seed)
     found = smooth(values[None], frames.length_mask(torch.tensor([length]), length + spare))[0]
     for place in range(length):
         near = [values[min(max(at, 0), length - 1)].item() for at in (place - 1, place, place + 1)]
@@ -139,7 +142,7 @@ def test_smoothing_takes_three_and_repeats_the_edges(length, spare, seed):
 
 
 @given(row=st.lists(st.tuples(st.integers(-3, 3), st.booleans()), min_size=1, max_size=40))
-def test_smoothing_among_valid_frames_leaves_out_the_rest_and_zeros(row):
+def test_smooth_valid_ignores_other_frames_and_zeros(row):
     """The first frame, if it counts, stands for the neighbour that it lacks, and so counts twice in its own mean."""
     values, valid = (torch.tensor(part)[None] for part in zip(*row, strict=True))
     found = smooth_valid(values.float(), valid)[0]
@@ -151,7 +154,7 @@ def test_smoothing_among_valid_frames_leaves_out_the_rest_and_zeros(row):
 
 
 @given(mask=MASKS)
-def test_closing_up_keeps_what_counts_in_order(mask):
+def test_compacting_keeps_the_order(mask):
     together, valid = compact_voiced(torch.arange(1.0, len(mask) + 1)[None], torch.tensor([mask]))
     assert together[valid].tolist() == [place + 1 for place, on in enumerate(mask) if on]
     assert valid[0, : sum(mask)].all()
@@ -159,10 +162,10 @@ def test_closing_up_keeps_what_counts_in_order(mask):
 
 
 def test_invalid_frames_may_hold_anything(device):
-    values, valid = rows(wander(50, seed=5), device=device)
+    values, valid = rows(random_walk(50, seed=5), device=device)
     values, valid = torch.nn.functional.pad(values, (0, 20)), torch.nn.functional.pad(valid, (0, 20))
     spoilt = torch.where(valid, values, torch.nan)
-    assert torch.equal(of(spoilt, valid), of(values, valid))
+    assert torch.equal(functionals_of(spoilt, valid), functionals_of(values, valid))
     for smoother in (smooth, smooth_valid):
         assert torch.equal(smoother(spoilt, valid), smoother(values, valid))
     assert torch.equal(compact_voiced(spoilt, valid)[0], compact_voiced(values, valid)[0])

@@ -1,4 +1,4 @@
-"""What harmonics say: tones in noise of a known level, harmonics of known heights, and Praat's ordering."""
+"""Harmonics: tones in noise of a known level, harmonics of known heights, and Praat's ordering."""
 
 import math
 
@@ -33,7 +33,7 @@ def voice(hz, n_harmonics, seconds=2.0):
     return (0.1 * wave / wave.square().mean().sqrt()).float()
 
 
-def in_noise(hz, snr_db):
+def voice_in_noise(hz, snr_db):
     return voice(hz, 7000 // hz) + white_noise(2 * RATE, level=0.1 * 10 ** (-snr_db / 20))
 
 
@@ -55,7 +55,7 @@ def expected_hnr_db(hz, snr_db):
 def test_shape_and_batch_matches_single(device):
     """Pitches an octave and a half apart, so that a batch reads lags and harmonics that no row alone would."""
     pitches = (110, 200, 330)
-    power = torch.cat([power_of(in_noise(hz, 10).to(device))[:1] for hz in pitches])
+    power = torch.cat([power_of(voice_in_noise(hz, 10).to(device))[:1] for hz in pitches])
     hz = torch.tensor(pitches, device=device).float()
     formants_hz = torch.tensor([[500.0, 1500.0, 2500.0]] * 3, device=device)
 
@@ -74,7 +74,7 @@ def test_shape_and_batch_matches_single(device):
 @pytest.mark.parametrize("snr_db", [0, 5, 10, 20])
 def test_hnr_of_a_voice_in_noise_is_that_of_theory(hz, snr_db, device):
     """Within 0.2 dB on average; the taper alone sets a ceiling, 7 dB at 100 Hz and 19 dB at 400 Hz."""
-    found = hnr_of(in_noise(hz, snr_db).to(device), hz).mean().item()
+    found = hnr_of(voice_in_noise(hz, snr_db).to(device), hz).mean().item()
     assert found == pytest.approx(expected_hnr_db(hz, snr_db), abs=0.2)
 
 
@@ -86,15 +86,15 @@ def test_hnr_of_a_period_between_samples_is_that_of_theory(hz, device):
 
 
 @pytest.mark.parametrize("asked_hz", [170, 185, 220, 235])
-def test_hnr_is_read_at_the_maximum_and_not_where_it_was_asked(asked_hz, device):
+def test_hnr_is_read_at_the_maximum_near_the_period(asked_hz, device):
     """A pitch that is off by a few semitones is still read at the tone's own period."""
     tone = (voice(200, 1) + white_noise(2 * RATE, level=0.01)).to(device)
     assert torch.equal(hnr_of(tone, asked_hz), hnr_of(tone, 200))
 
 
-def test_hnr_is_read_at_the_period_it_was_asked_for(device):
+def test_hnr_is_read_at_the_given_period(device):
     """A voice of 200 Hz repeats every 10 ms too, where the taper has left less of it."""
-    found = hnr_of(in_noise(200, 20).to(device), 100).mean().item()
+    found = hnr_of(voice_in_noise(200, 20).to(device), 100).mean().item()
     assert found == pytest.approx(expected_hnr_db(100, 20), abs=0.2)
 
 
@@ -104,8 +104,8 @@ def test_hnr_without_a_maximum_around_is_that_at_the_period(device):
     assert found == pytest.approx(hnr_db(taper_share(1000) * math.cos(2 * math.pi / 10)), abs=0.1)
 
 
-def test_hnr_does_not_hear_the_level(device):
-    voiced = in_noise(200, 10).to(device)
+def test_hnr_does_not_depend_on_the_level(device):
+    voiced = voice_in_noise(200, 10).to(device)
     torch.testing.assert_close(hnr_of(0.1 * voiced, 200), hnr_of(voiced, 200), rtol=1e-3, atol=1e-2)
 
 
@@ -114,10 +114,10 @@ def test_noise_is_below_every_voice_and_silence_at_the_floor(hz, device):
     assert hnr_of(white_noise(2 * RATE).to(device), hz).mean() < -20
     assert hnr_of(torch.zeros(2000, device=device), hz).tolist() == pytest.approx([-100] * 7, abs=0.1)
     assert hnr_of(torch.full((2000,), 0.5, device=device), hz).isfinite().all()
-    assert hnr_of((30 * in_noise(200, 20)).clamp(-1, 1).to(device), hz).isfinite().all()
+    assert hnr_of((30 * voice_in_noise(200, 20)).clamp(-1, 1).to(device), hz).isfinite().all()
 
 
-def harmonics_of(hz, step_db, n_harmonics):
+def sum_harmonics(hz, step_db, n_harmonics):
     """Each harmonic that much above the one before."""
     phase = 2 * torch.pi * hz * torch.arange(RATE, dtype=torch.float64) / RATE
     return 0.05 * sum(10 ** (step_db * (k - 1) / 20) * torch.cos(k * phase) for k in range(1, n_harmonics + 1)).float()
@@ -129,7 +129,7 @@ def test_levels_are_those_of_the_harmonics_put_in(hz, within_db, device):
 
     To a tenth of a decibel where F0 lies on a bin; else its own level, the plain magnitude, comes out up to 1 dB low.
     """
-    power = power_of(harmonics_of(hz, -3, 25).to(device))
+    power = power_of(sum_harmonics(hz, -3, 25).to(device))
     n = len(power)
     formants_hz = torch.tensor([[610.0, 1590.0, 2620.0]] * n, device=device)
     h1_h2, h1_a3, at_formants = harmonic_levels_db(
@@ -142,15 +142,15 @@ def test_levels_are_those_of_the_harmonics_put_in(hz, within_db, device):
     assert h1_a3.mean().item() == pytest.approx(3 * (lowest[2] - 2), abs=within_db)
 
 
-def test_harmonics_above_the_highest_tell_no_formant(device):
+def test_harmonics_above_the_limit_do_not_count_for_formants(device):
     """Each 2 dB above the one before: of those within reach of a formant at 5 kHz, up to 6, the one at 5.5 counts."""
-    power = power_of(harmonics_of(500, 2, 14).to(device))[:1]
+    power = power_of(sum_harmonics(500, 2, 14).to(device))[:1]
     formants_hz = torch.tensor([[1000.0, 5000.0, 7500.0]], device=device)
     _, _, levels = harmonic_levels_db(power, torch.tensor([500.0], device=device), formants_hz, sample_rate=RATE)
     assert levels[0].tolist() == pytest.approx([2, 2 * (MAX_HARMONIC_HZ / 500 - 1), MISSING_DB], abs=0.2)
 
 
-def test_a_formant_that_is_not_there_has_no_level(device):
+def test_a_missing_formant_has_no_level(device):
     power = power_of(voice(200, 20).to(device))[:2]
     formants_hz = torch.tensor([[500.0, 1500.0, 0.0], [0.0, 0.0, 0.0]], device=device)
     h1_h2, h1_a3, at_formants = harmonic_levels_db(
@@ -173,9 +173,9 @@ def test_a_harmonic_without_a_peak_of_its_own_is_missing(device):
     assert h1_a3.item() == pytest.approx(MISSING_DB, abs=1)
 
 
-def test_levels_do_not_hear_the_level(device):
+def test_harmonic_levels_do_not_depend_on_the_level(device):
     hz, formants_hz = torch.tensor([200.0], device=device), torch.tensor([[600.0, 1400.0, 2600.0]], device=device)
-    plain, louder = (power_of(gain * in_noise(200, 10).to(device))[:1] for gain in (1.0, 5.0))
+    plain, louder = (power_of(gain * voice_in_noise(200, 10).to(device))[:1] for gain in (1.0, 5.0))
     levels = (harmonic_levels_db(power, hz, formants_hz, sample_rate=RATE) for power in (plain, louder))
     for one, other in zip(*levels, strict=True):
         torch.testing.assert_close(other, one, rtol=0, atol=1e-2)
@@ -199,7 +199,7 @@ def praat_hnr(waveform):
 
 def test_orders_noisy_voices_as_praat_does():
     for hz in (110, 200, 330):
-        voices = [in_noise(hz, snr_db) for snr_db in (2, 5, 9, 14, 20)]
+        voices = [voice_in_noise(hz, snr_db) for snr_db in (2, 5, 9, 14, 20)]
         mine = [hnr_of(wave, hz).mean().item() for wave in voices]
         praat = [np.nanmean(praat_hnr(wave)) for wave in voices]
         assert np.corrcoef(mine, praat)[0, 1] > 0.9

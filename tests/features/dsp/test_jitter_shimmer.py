@@ -1,4 +1,4 @@
-"""Jitter and shimmer of trains that were perturbed by a known amount."""
+"""Jitter and shimmer of pulse trains that are perturbed by a known amount."""
 
 import math
 
@@ -43,13 +43,13 @@ def test_heights_that_grow_by_a_known_factor(factor, device):
     assert jitter.median() < 1e-3
 
 
-def test_a_steady_train_has_neither(device):
+def test_a_steady_train_has_no_jitter_and_no_shimmer(device):
     jitter, shimmer = perturbation(train(torch.full((100,), 160.0, dtype=torch.float64), torch.ones(100)), device)
     assert jitter[0, 5:-5].max() < 1e-3
     assert shimmer[0, 5:-5].max() < 0.02
 
 
-def test_nothing_voiced_is_nothing(device):
+def test_unvoiced_frames_are_zero(device):
     values = jitter_and_shimmer(
         torch.rand(2, 4000, device=device), torch.zeros(2, 19, device=device), hop=HOP, sample_rate=RATE
     )

@@ -1,4 +1,4 @@
-"""Log-mel and MFCC: against librosa, and what no padding may change."""
+"""Log-mel and MFCC: agreement with librosa, and independence of padding."""
 
 import librosa
 import numpy as np

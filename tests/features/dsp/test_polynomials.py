@@ -1,4 +1,4 @@
-"""Roots of many polynomials: NumPy's, found one by one from companion matrices, are the same."""
+"""Roots of many polynomials against NumPy's, which are computed one by one from companion matrices."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Turns of a contour and the slopes between them, against a walk over one row in plain Python."""
+"""Turns of a contour and the slopes between them, against a loop over one row in plain Python."""
 
 import math
 from itertools import pairwise
@@ -34,11 +34,11 @@ def slopes(*series, device="cpu"):
     return torch.cat([found.rising, found.falling], dim=-1)
 
 
-def wander(n, seed):
+def random_walk(n, seed):
     return torch.randn(n, generator=torch.Generator().manual_seed(seed)).cumsum(0).tolist()
 
 
-def walked(x):
+def walk(x):
     """The turns of one row by walking, as (frame, is a peak)."""
     swing = turns.MIN_SWING * (max(x) - min(x))
     found, low, high, valley = [], x[0], x[0], math.inf
@@ -60,7 +60,7 @@ def walked(x):
     return found
 
 
-def summed_up(x, found):
+def summarise(x, found):
     """Mean and spread of the rises and of the falls between the turns of one row."""
     if not found:
         change = (x[-1] - x[0]) / len(x)
@@ -77,17 +77,17 @@ def summed_up(x, found):
     return summary
 
 
-def assert_as_walked(*series, device="cpu"):
+def assert_same_as_walk(*series, device="cpu"):
     found = find(*series, device=device)
     together = torch.cat([found.rising, found.falling], dim=-1).cpu()
     for row, one in enumerate(series):
-        expected = walked(one)
+        expected = walk(one)
         assert found.peaks[row].nonzero().flatten().tolist() == [at for at, is_peak in expected if is_peak]
-        np.testing.assert_allclose(together[row], summed_up(one, expected), rtol=1e-3, atol=0.01)
+        np.testing.assert_allclose(together[row], summarise(one, expected), rtol=1e-3, atol=0.01)
 
 
 def test_shape(device):
-    found = find(wander(40, 0), wander(30, 1), device=device)
+    found = find(random_walk(40, 0), random_walk(30, 1), device=device)
     assert found.peaks.shape == (2, 40)
     assert found.peaks.dtype == torch.bool
     assert found.rising.shape == found.falling.shape == (2, 2)
@@ -99,23 +99,23 @@ def test_turns_are_those_of_a_walk(steps):
     series = [np.cumsum(one).tolist() for one in steps]
     for one in series:
         assume((max(one) - min(one)) % 10 or max(one) == min(one))
-    assert_as_walked(*series)
+    assert_same_as_walk(*series)
 
 
 @given(values=st.lists(st.integers(0, 29), min_size=1, max_size=60))
 def test_turns_of_noise_are_those_of_a_walk(values):
     assume((max(values) - min(values)) % 10)
-    assert_as_walked(values)
+    assert_same_as_walk(values)
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_turns_of_long_series_are_those_of_a_walk(seed, device):
-    assert_as_walked(wander(3000, seed), wander(701, seed + 10), wander(90, seed + 20), device=device)
+    assert_same_as_walk(random_walk(3000, seed), random_walk(701, seed + 10), random_walk(90, seed + 20), device=device)
 
 
 @pytest.mark.parametrize("size", [1, 3])
 def test_batch_matches_single(size, device):
-    series = [wander(n, seed=n) for n in (400, 77, 2)[:size]]
+    series = [random_walk(n, seed=n) for n in (400, 77, 2)[:size]]
     together = find(*series, device=device)
     for row, one in enumerate(series):
         alone = find(one, device=device)
@@ -128,7 +128,7 @@ def test_batch_matches_single(size, device):
 @pytest.mark.parametrize("filling", [1e6, math.inf, math.nan])
 @pytest.mark.parametrize("width", [301, 303, 20_000])
 def test_padding_is_ignored(width, filling, device):
-    values, valid = rows(wander(300, seed=0), device=device)
+    values, valid = rows(random_walk(300, seed=0), device=device)
     wide = torch.nn.functional.pad(values, (0, width - 300), value=filling)
     beyond = torch.nn.functional.pad(valid, (0, width - 300))
     alone, padded = (turns.contour_slopes(*row, hop_s=HOP_S) for row in ((values, valid), (wide, beyond)))
@@ -137,8 +137,8 @@ def test_padding_is_ignored(width, filling, device):
     torch.testing.assert_close((padded.rising, padded.falling), (alone.rising, alone.falling), rtol=1e-5, atol=1e-5)
 
 
-def test_a_constant_and_nothing_have_no_turn(device):
-    values, valid = rows([3.0] * 50, wander(50, seed=1), device=device)
+def test_a_constant_and_an_empty_row_have_no_turn(device):
+    values, valid = rows([3.0] * 50, random_walk(50, seed=1), device=device)
     valid[1] = False
     found = turns.contour_slopes(values, valid, hop_s=HOP_S)
     assert not found.peaks.any()
@@ -154,7 +154,7 @@ def test_a_row_of_few_frames_has_no_turn(n, device):
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-def test_a_row_without_a_turn_has_its_change_a_frame(sign, device):
+def test_the_slope_of_a_row_without_a_turn_is_its_change_per_frame(sign, device):
     """Per frame and not per second; a fall keeps its sign, as eGeMAPSv02 has it."""
     expected = [0.5 * 39 / 40, 0, 0, 0] if sign > 0 else [0, 0, -0.5 * 39 / 40, 0]
     found = slopes([sign * 0.5 * place for place in range(40)], device=device)
@@ -173,7 +173,7 @@ def test_a_triangle_has_the_slopes_it_was_made_with(device):
     assert slopes(up_down_up(), device=device)[0].tolist() == pytest.approx(expected, abs=0.01)
 
 
-def test_what_falls_behind_the_last_peak_counts_negative(device):
+def test_a_fall_behind_the_last_peak_counts_negative(device):
     """The same upside down: 50 a second down to the valley, and 25 behind the peak, which is taken off."""
     assert find(-up_down_up(), device=device).peaks[0].nonzero().flatten().tolist() == [30]
     expected = [100, 0, 12.5, 37.5 / math.sqrt(2)]
@@ -181,7 +181,7 @@ def test_what_falls_behind_the_last_peak_counts_negative(device):
 
 
 @pytest.mark.parametrize("n_swells", [1, 5, 25])
-def test_a_swelling_series_peaks_as_often_as_it_swells(n_swells, device):
+def test_peaks_of_a_swelling_series(n_swells, device):
     swell = 2 - torch.cos(2 * torch.pi * n_swells * torch.arange(301) / 300)
     assert find(swell, device=device).peaks.sum().item() == n_swells
 
@@ -193,7 +193,7 @@ def test_ripples_of_less_than_a_tenth_of_the_range_are_no_turns(device):
     assert found.peaks.any(-1).tolist() == [False, True]
 
 
-def test_a_higher_peak_takes_the_place_of_the_one_before(device):
+def test_a_higher_peak_replaces_the_one_before(device):
     """From 6 to 10 the contour dips by a ripple only; the slope is that from the beginning to the top."""
     contour = np.interp(range(41), [0, 8, 10, 16, 40], [0, 6, 5.5, 10, 0])
     assert find(contour, device=device).peaks[0].nonzero().flatten().tolist() == [16]

@@ -1,4 +1,4 @@
-"""The spectrum's balance: spectra built with a tilt, a ratio or a change that is known."""
+"""Spectral balance of spectra with a known tilt, ratio or change."""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ RATE = 16_000
 N_BINS = 257
 
 
-def of(waveform):
+def balance_of(waveform):
     """(batch, frames, len(NAMES)) of a waveform's frames of 20 ms."""
     power = power_spectrum(waveform, taper=hamming(320, waveform.device), hop=160, n_fft=512)
     return spectral_balance(power, sample_rate=RATE)
@@ -27,7 +27,7 @@ def hertz(device, n_bins=N_BINS, rate=RATE):
 
 
 def test_shape(device):
-    values = of(white_noise(2, RATE).to(device))
+    values = balance_of(white_noise(2, RATE).to(device))
     assert values.shape == (2, 99, len(NAMES))
     assert values.dtype == torch.float32
 
@@ -35,20 +35,20 @@ def test_shape(device):
 @pytest.mark.parametrize("size", [1, 3])
 def test_batch_matches_single(size, device):
     waveform = white_noise(size, RATE).to(device)
-    together = of(waveform)
+    together = balance_of(waveform)
     for row in range(size):
-        torch.testing.assert_close(of(waveform[row : row + 1])[0], together[row], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(balance_of(waveform[row : row + 1])[0], together[row], rtol=1e-4, atol=1e-5)
 
 
 def test_padding_is_ignored(device):
     waveform = white_noise(1, RATE).to(device)
     louder = torch.nn.functional.pad(waveform, (0, 3000), value=1.0)
-    torch.testing.assert_close(of(louder)[:, :99], of(waveform), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(balance_of(louder)[:, :99], balance_of(waveform), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("level", [0.0, 0.5, 1.0, 1e-12])
 def test_silence_and_constant(level, device):
-    values = of(torch.full((1, 800), level, device=device))
+    values = balance_of(torch.full((1, 800), level, device=device))
     assert values.isfinite().all()
     assert (values[..., -1] < 1e-5).all()  # nothing changes
     if level < 1e-6:
@@ -59,7 +59,7 @@ def test_silence_and_constant(level, device):
 def test_half_a_frame_and_clipping_are_finite(device):
     clipped = (50 * white_noise(1, RATE).to(device)).clamp(-1, 1)
     for waveform in (clipped, clipped[:, :100], clipped[:, :1], clipped[:, :0]):
-        assert of(waveform).isfinite().all()
+        assert balance_of(waveform).isfinite().all()
 
 
 @pytest.mark.parametrize("tilt_db_per_khz", [-30.0, -12.0, 0.0, 6.0])
@@ -86,10 +86,10 @@ def test_alpha_ratio_of_a_flat_spectrum_is_that_of_the_bandwidths(device):
     assert of_spectrum(torch.ones(N_BINS, device=device))["alpha_ratio_db"] == pytest.approx(6.1, abs=0.25)
 
 
-def test_pure_tones_fall_on_their_side_of_the_ratios(device):
+def test_pure_tones_count_on_their_side_of_the_ratios(device):
     time_s = torch.arange(RATE, device=device) / RATE
     tones = torch.stack([0.5 * torch.sin(2 * torch.pi * hz * time_s) for hz in (500.0, 1500.0, 3000.0)])
-    alpha, hammarberg = of(tones).mean(1)[:, :2].unbind(-1)
+    alpha, hammarberg = balance_of(tones).mean(1)[:, :2].unbind(-1)
     assert (alpha > 20).tolist() == [False, True, True]
     assert (alpha < -20).tolist() == [True, False, False]
     assert (hammarberg > 20).tolist() == [True, True, False]
@@ -104,11 +104,11 @@ def test_energy_beyond_five_kilohertz_does_not_count(device):
     assert found == expected
 
 
-def test_flux_of_a_steady_tone_is_nothing_beside_that_of_its_onset(device):
+def test_flux_of_a_steady_tone_is_negligible_beside_that_of_its_onset(device):
     time_s = torch.arange(RATE, device=device) / RATE
     tone = torch.sin(2 * torch.pi * 1000 * time_s)  # ten periods a hop: all frames are alike
     tone[: RATE // 2] = 0
-    flux = of(tone[None])[0, :, -1]
+    flux = balance_of(tone[None])[0, :, -1]
     assert flux[0] == 0
     onset = flux.argmax().item()
     assert onset in (48, 49, 50)
@@ -126,14 +126,14 @@ def test_flux_is_the_root_mean_square_of_the_change(device):
 
 def test_twice_the_amplitude_doubles_the_flux_and_changes_no_ratio(device):
     """The slopes lean on the level, as eGeMAPSv02's do: by less than 0.001 dB/Hz a decibel."""
-    soft, loud = of(white_noise(1, RATE).to(device)), of(2 * white_noise(1, RATE).to(device))
+    soft, loud = balance_of(white_noise(1, RATE).to(device)), balance_of(2 * white_noise(1, RATE).to(device))
     torch.testing.assert_close(loud[..., :2], soft[..., :2], rtol=1e-3, atol=1e-3)
     assert ((loud - soft)[..., 2:4].abs() < 0.001 * 6.03).all()
     torch.testing.assert_close(loud[..., 4], 2 * soft[..., 4], rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize(("rate", "n_bins"), [(22_050, 257), (44_100, 513), (48_000, 513)])
-def test_other_rates_say_the_same(rate, n_bins, device):
+def test_other_sample_rates_give_the_same(rate, n_bins, device):
     here, there = (
         of_spectrum(10 ** (-hertz(device, bins, at) / 1000), at) for bins, at in ((N_BINS, RATE), (n_bins, rate))
     )

@@ -1,4 +1,4 @@
-"""Power spectra: energy is kept, a tone stands in its bin, librosa finds the same."""
+"""Power spectra: energy is kept, a tone is in its bin, and librosa's are the same."""
 
 import librosa
 import numpy as np
@@ -35,12 +35,12 @@ def test_batch_matches_single(noise, size):
         torch.testing.assert_close(power(noise[row : row + 1])[0], together[row], rtol=1e-5, atol=1e-7)
 
 
-def test_what_lies_behind_a_frame_is_ignored(noise):
+def test_samples_behind_a_frame_are_ignored(noise):
     louder = torch.nn.functional.pad(noise, (0, 3000), value=1.0)
     torch.testing.assert_close(power(louder)[:, :98], power(noise), rtol=1e-5, atol=1e-7)
 
 
-def test_chunks_are_the_whole(noise, monkeypatch):
+def test_chunks_join_to_the_whole(noise, monkeypatch):
     monkeypatch.setitem(spectrum.CHUNK_FRAMES, noise.device.type, 20)
     chunks = list(power_in_chunks(noise, taper=hann(400, noise.device), hop=HOP, n_fft=N_FFT))
     assert max(chunk.shape[1] for chunk in chunks) == 6  # 20 frames in flight are six of each of three rows
@@ -61,7 +61,7 @@ def test_energy_is_kept(noise):
     torch.testing.assert_close(total, tapered.square().sum(-1), rtol=1e-4, atol=1e-6)
 
 
-def test_pure_tone_stands_in_its_bin(device):
+def test_pure_tone_is_in_its_bin(device):
     time_s = torch.arange(RATE, device=device) / RATE
     for hz in (250.0, 1000.0, 7000.0):
         values = power(torch.sin(2 * torch.pi * hz * time_s)[None], window=512)
@@ -70,7 +70,7 @@ def test_pure_tone_stands_in_its_bin(device):
         torch.testing.assert_close(values.amax(-1), height.expand(values.shape[:2]), rtol=1e-3, atol=0)
 
 
-def test_tapers_are_what_their_names_say(device):
+def test_tapers_match_their_definitions(device):
     np.testing.assert_allclose(hann(400, device).cpu(), np.hanning(401)[:400], atol=1e-6)
     np.testing.assert_allclose(hamming(320, device).cpu(), np.hamming(320), atol=1e-6)
     bell = gauss(801, 0.4, device)

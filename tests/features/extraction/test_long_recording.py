@@ -1,4 +1,4 @@
-"""A long recording, split over tasks by time, is stored as if it had been read whole."""
+"""Long recordings, split over tasks by time, are stored as if they had been read whole."""
 
 import datetime as dt
 import io
@@ -80,7 +80,7 @@ def _rows(lake: Lake, feature_set: str, version: str, shard: str) -> pl.DataFram
     ],
     ids=["mix", "each", "levelled"],
 )
-def test_it_is_stored_as_if_it_had_been_read_whole(lake, sample, tmp_path, config, rate_hz, kind):
+def test_rows_are_the_same_as_of_the_recording_read_whole(lake, sample, tmp_path, config, rate_hz, kind):
     (tmp_path / "call").write_bytes(_call(sample, 150.0, rate_hz, **kind))
     ref = _plan(lake, tmp_path / "call", "0a")
     whole = extract_shard(lake, ref, version="whole", config=config, embedders=EMBEDDERS, resources=WHOLE)
@@ -95,7 +95,7 @@ def test_it_is_stored_as_if_it_had_been_read_whole(lake, sample, tmp_path, confi
         assert shard_files.read(lake, "recordings", version, DAY, "0a")["read_at"].to_pylist() == [AHEAD + TICK]
 
 
-def test_a_shard_hands_its_long_members_on(lake, sample, tmp_path):
+def test_a_shard_returns_its_long_members(lake, sample, tmp_path):
     (tmp_path / "long").write_bytes(_call(sample, 70.0, 16_000))
     paths = [*sorted(sample.glob("2026/11/19/*.flac"))[:2], tmp_path / "long"]
     members = [stat_object(str(path), DAY) for path in paths]
@@ -107,7 +107,7 @@ def test_a_shard_hands_its_long_members_on(lake, sample, tmp_path):
 
 
 @pytest.mark.parametrize("what", ["gone", "overwritten"])
-def test_what_vanishes_between_survey_and_description_is_a_reject(lake, sample, tmp_path, what):
+def test_an_object_that_vanishes_after_the_survey_is_a_reject(lake, sample, tmp_path, what):
     (tmp_path / "call").write_bytes(_call(sample, 70.0, 16_000))
     ref, config = _plan(lake, tmp_path / "call", "0c"), FeatureConfig()
     found = survey(lake, ref, "staging/long", config=config, resources=LONG, counts=Counts())
@@ -126,7 +126,7 @@ def test_what_vanishes_between_survey_and_description_is_a_reject(lake, sample, 
     assert _rows(lake, "segments", "split", "0c").is_empty()
 
 
-def test_a_long_file_that_is_cut_is_a_reject_or_kept_as_is_asked(lake, sample, tmp_path):
+def test_a_truncated_long_file_is_rejected_or_kept_by_configuration(lake, sample, tmp_path):
     data = _call(sample, 150.0, 16_000, format="FLAC")
     (tmp_path / "call").write_bytes(data[: len(data) // 2])
     ref = _plan(lake, tmp_path / "call", "0d")

@@ -1,4 +1,4 @@
-"""Reading ahead keeps the order and its bounds, and turns what goes wrong into a reason."""
+"""Fetching and decoding ahead: order and bounds are kept, and failures become reasons."""
 
 import datetime as dt
 import io
@@ -50,21 +50,21 @@ class CountingReader:
     def __init__(self, size: int = 0) -> None:
         self.lock = threading.Lock()
         self.size, self.n_taken = size, 0
-        self.n_now = self.most_at_once = self.n_started = self.most_ahead = 0
+        self.n_now = self.max_in_flight = self.n_started = self.max_ahead = 0
 
     def __call__(self, uri: str, _etag: str) -> bytes:
         with self.lock:
             self.n_now += 1
             self.n_started += 1
-            self.most_at_once = max(self.most_at_once, self.n_now)
-            self.most_ahead = max(self.most_ahead, self.n_started - self.n_taken)
+            self.max_in_flight = max(self.max_in_flight, self.n_now)
+            self.max_ahead = max(self.max_ahead, self.n_started - self.n_taken)
         threading.Event().wait(0.004 if int(uri) % 2 else 0.001)
         with self.lock:
             self.n_now -= 1
         return WAV
 
 
-def test_objects_come_in_order_decoded_and_named_by_their_content():
+def test_objects_come_in_order_decoded_with_their_digest():
     items = [_item(str(n)) for n in range(30)]
     fetched = list(fetch_ahead(items, config=CONFIG, resources=Resources(n_readers=4), read=CountingReader()))
     assert [item.item for item in fetched] == items
@@ -79,8 +79,8 @@ def test_no_more_are_in_flight_than_allowed():
     ):
         reader.n_taken += 1
     assert reader.n_started == 60
-    assert reader.most_at_once <= 3
-    assert reader.most_ahead <= 6 + 1  # one is being handed over
+    assert reader.max_in_flight <= 3
+    assert reader.max_ahead <= 6 + 1  # one is being handed over
 
 
 def test_bytes_in_flight_are_bounded_and_one_too_large_goes_alone(monkeypatch):
@@ -90,7 +90,7 @@ def test_bytes_in_flight_are_bounded_and_one_too_large_goes_alone(monkeypatch):
         (_item(str(n)) for n in range(20)), config=CONFIG, resources=Resources(n_readers=8), read=reader
     ):
         reader.n_taken += 1
-    assert reader.most_ahead <= 2 + 1
+    assert reader.max_ahead <= 2 + 1
     monkeypatch.setattr(Resources, "read_ahead_bytes", 1)
     reader = CountingReader()
     for _ in fetch_ahead(
@@ -98,10 +98,10 @@ def test_bytes_in_flight_are_bounded_and_one_too_large_goes_alone(monkeypatch):
     ):
         reader.n_taken += 1
     assert reader.n_started == 5
-    assert reader.most_at_once == 1
+    assert reader.max_in_flight == 1
 
 
-def test_nothing_is_read_before_it_is_asked_for_and_no_more_after_it_was_enough():
+def test_reading_starts_on_demand_and_stops_with_the_consumer():
     reader = CountingReader()
     fetched = fetch_ahead(
         (_item(str(n)) for n in range(1_000)), config=CONFIG, resources=Resources(n_readers=2, n_ahead=4), read=reader
@@ -141,7 +141,7 @@ def test_decoded_time_ahead_is_bounded(monkeypatch):
     assert N_DECODED["n"] == 20
 
 
-def test_a_recording_that_is_too_long_to_be_held_is_handed_on_as_such():
+def test_a_recording_that_is_too_long_is_marked():
     long, short = _wav(100.0), _wav(1.0)
     items = [_item("short", len(short)), _item("long", len(long)), _item("again", len(short))]
     resources = Resources(long_s=60.0)
@@ -152,7 +152,7 @@ def test_a_recording_that_is_too_long_to_be_held_is_handed_on_as_such():
     assert found[1].sha256 == digest(long)
 
 
-def test_what_the_store_fails_at_for_a_moment_is_tried_again():
+def test_transient_failures_of_the_store_are_retried():
     """All at once, so that the waits between the tries are waited once."""
     failures = {
         "timeout": TimeoutError("slow"),
@@ -181,7 +181,7 @@ def test_what_the_store_fails_at_for_a_moment_is_tried_again():
         assert type(failures[item.item.uri.removesuffix(" always")]).__name__ in item.audio.error
 
 
-def test_a_store_that_is_busy_or_takes_no_credentials_makes_no_rejects():
+def test_a_busy_store_or_wrong_credentials_raise_instead_of_rejecting():
     """They are not the recordings' fault: all of them would be marked, and after three nights be left alone."""
     words = {"SlowDown": TransientError, "ExpiredToken": CredentialsError, "RequestTimeTooSkewed": CredentialsError}
     for word, ours in words.items():
@@ -200,7 +200,7 @@ def test_a_store_that_is_busy_or_takes_no_credentials_makes_no_rejects():
     ("error", "reason"),
     [(FileNotFoundError("x"), Reason.VANISHED), (PermissionError("AccessDenied"), Reason.ACCESS_DENIED)],
 )
-def test_what_trying_again_does_not_mend_is_tried_once(error, reason):
+def test_permanent_failures_are_not_retried(error, reason):
     tries = []
 
     def read(uri: str, _etag: str) -> bytes:
@@ -222,14 +222,14 @@ def test_an_object_of_another_size_was_overwritten():
     assert fetched.audio.error == f"listed with {len(WAV) + 1} bytes, read {len(WAV)}: it was overwritten"
 
 
-def test_what_does_not_decode_has_a_name_and_a_reason():
+def test_an_undecodable_object_has_a_digest_and_a_reason():
     (fetched,) = fetch_ahead([_item("a", 5)], config=CONFIG, read=lambda *_: b"Dear ")
     assert fetched.sha256 == digest(b"Dear ")
     assert isinstance(fetched.audio, Reject)
     assert fetched.audio.reason is Reason.NOT_AUDIO
 
 
-def test_a_bug_of_ours_is_not_hidden():
+def test_an_unexpected_error_is_raised():
     with pytest.raises(ZeroDivisionError):
         list(fetch_ahead([_item("a")], config=CONFIG, read=lambda *_: bytes(1 // 0)))
 
@@ -260,7 +260,7 @@ def test_s3_is_read(s3):
         assert fetched.audio.reason is Reason.VANISHED
 
 
-def test_who_stops_early_leaves_no_copies(s3, tmp_path, monkeypatch):
+def test_stopping_early_leaves_no_copies(s3, tmp_path, monkeypatch):
     monkeypatch.setattr("features.corpus.objects.LARGE_BYTES", 100)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     for number in range(8):

@@ -1,4 +1,4 @@
-"""A shard of the sample corpus, from its audio to its feature files."""
+"""Extraction of a shard of the sample corpus, from its audio to its feature files."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ def _extract(lake: Lake, sample: Path, config: FeatureConfig, **more: Embedder) 
     return done.counts
 
 
-def test_a_shard_holds_the_88_by_name_and_no_frames_unasked(lake, sample):
+def test_a_shard_holds_the_88_by_name_and_no_frames_by_default(lake, sample):
     counts = _extract(lake, sample, FeatureConfig())
     rows = shard_files.read(lake, "egemaps", "v1", DAY, SHARD)
     assert tuple(rows.column_names[3:]) == EGEMAPS_NAMES
@@ -52,7 +52,7 @@ def test_a_shard_holds_the_88_by_name_and_no_frames_unasked(lake, sample):
     assert lake.names("features") == ["egemaps", "embeddings", "recordings", "segments", "suprasegmental"]
 
 
-def test_descriptors_are_kept_on_request_frame_by_frame(lake, sample):
+def test_descriptors_by_frame_are_stored_on_request(lake, sample):
     """An utterance's row is what `egemaps_lld` says of it alone, however it was batched."""
     counts = _extract(lake, sample, FeatureConfig(lld=True))
     rows = shard_files.read(lake, "lld", "v1", DAY, SHARD).to_pylist()
@@ -82,12 +82,12 @@ def test_duckdb_reads_names_and_frames(lake, sample):
     assert duckdb.sql(frames).fetchall() == [(True,)]
 
 
-def test_asking_for_frames_makes_another_version():
+def test_frames_make_another_feature_version():
     plain = FeatureConfig().version("encoder")
     assert len({plain, FeatureConfig(lld=True).version("encoder"), FeatureConfig(logmel=True).version("encoder")}) == 3
 
 
-def test_another_model_that_hears_has_a_feature_set_of_its_own(lake, sample):
+def test_another_embedder_has_its_own_feature_set(lake, sample):
     """Rows stand beside their keys though batches are sorted by length; values are not squeezed into half precision."""
 
     def seconds(waveform: torch.Tensor, lengths: torch.Tensor) -> np.ndarray:
@@ -103,12 +103,12 @@ def test_another_model_that_hears_has_a_feature_set_of_its_own(lake, sample):
     assert {row["embedding"][1] for row in rows.to_pylist()} == {1e6}
 
 
-def test_another_extractor_makes_another_version():
+def test_another_extractor_makes_another_feature_version():
     config = FeatureConfig()
     assert len({config.version("encoder"), config.version("encoder", "mood"), config.version("encoder", "other")}) == 3
 
 
-def test_a_segment_is_cut_where_another_voice_begins_and_each_piece_has_its_own_row(lake, sample, tmp_path):
+def test_a_segment_is_split_at_a_speaker_change_into_rows(lake, sample, tmp_path):
     """The encoder hears another voice after 5 s of the segment; without anybody to hear, it stays whole."""
     clip = decode((sample / "2026/11/19/call-0001-voice-a.flac").read_bytes())
     assert isinstance(clip, Decoded)
@@ -130,10 +130,10 @@ def test_a_segment_is_cut_where_another_voice_begins_and_each_piece_has_its_own_
         return lengths.numpy()[:, None] / SAMPLE_RATE
 
     found = {}
-    for version, listener in (("deaf", None), ("heard", embed_sliding)):
+    for version, embedder in (("without", None), ("with", embed_sliding)):
         members = [stat_object(str(two), DAY)]
         shard = write_plan(lake, "staging/plan", members, shard=SHARD)
-        embedders = {"embeddings": Embedder(seconds, 1, listener)}
+        embedders = {"embeddings": Embedder(seconds, 1, embedder)}
         extract_shard(lake, shard, version=version, config=FeatureConfig(), embedders=embedders)
         spans = shard_files.read(lake, "segments", version, DAY, SHARD).to_pylist()
         vectors = shard_files.read(lake, "embeddings", version, DAY, SHARD).to_pylist()
@@ -141,7 +141,7 @@ def test_a_segment_is_cut_where_another_voice_begins_and_each_piece_has_its_own_
         for span, row in zip(spans, vectors, strict=True):
             assert row["embedding"][0] == pytest.approx(span["end_s"] - span["start_s"], abs=0.01)
         found[version] = spans
-    (whole,) = found["deaf"]
-    first, second = found["heard"]
+    (whole,) = found["without"]
+    first, second = found["with"]
     assert first["end_s"] == second["start_s"] == pytest.approx(whole["start_s"] + 5, abs=0.4)
     assert (first["start_s"], second["end_s"]) == (whole["start_s"], whole["end_s"])

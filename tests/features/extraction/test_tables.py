@@ -1,4 +1,4 @@
-"""What a shard found, as the tables that the schemas promise."""
+"""Arrow tables of a shard: the columns, types and values that the schemas promise."""
 
 import datetime as dt
 from dataclasses import replace
@@ -24,13 +24,13 @@ AUDIO = Measures(
 REJECT = Reject(Reason.TRUNCATED, "cut", "flac", 8_000, 2, 0.5)
 SPANS = [Span(0.0, 0.25), Span(0.5, 1.0)]
 POWERS = np.full(32, 1e-4, np.float32)
-HEARD = {0: ChannelSpeech(SpeechActivity(np.ones(32, np.float32), POWERS), SPANS)}
+SPEECH = {0: ChannelSpeech(SpeechActivity(np.ones(32, np.float32), POWERS), SPANS)}
 
 
-def _filled(*, frames: bool) -> ShardTables:
+def _make_tables(*, frames: bool) -> ShardTables:
     tables = ShardTables({"embeddings": DIM}, logmel=frames, lld=frames)
     tables.recordings += [
-        object_columns(ITEM) | {"recording_id": "ab"} | quality_columns(AUDIO, HEARD),
+        object_columns(ITEM) | {"recording_id": "ab"} | quality_columns(AUDIO, SPEECH),
         object_columns(ITEM) | {"recording_id": None} | quality_columns(REJECT, {}),
     ]
     for segment, span in enumerate(SPANS):
@@ -44,7 +44,7 @@ def _filled(*, frames: bool) -> ShardTables:
     return tables
 
 
-def _promised(*, frames: bool) -> dict:
+def _expected_schemas(*, frames: bool) -> dict:
     promised = {
         "recordings": feature_sets.RECORDING_FEATURES,
         "segments": feature_sets.SEGMENTS,
@@ -57,15 +57,15 @@ def _promised(*, frames: bool) -> dict:
 
 @pytest.mark.parametrize("frames", [False, True])
 def test_tables_have_the_columns_that_the_schemas_promise(frames):
-    for tables in (ShardTables({"embeddings": DIM}, logmel=frames, lld=frames), _filled(frames=frames)):
+    for tables in (ShardTables({"embeddings": DIM}, logmel=frames, lld=frames), _make_tables(frames=frames)):
         arrow = tables.arrow()
-        assert {name: table.schema for name, table in arrow.items()} == _promised(frames=frames)
+        assert {name: table.schema for name, table in arrow.items()} == _expected_schemas(frames=frames)
         for table in arrow.values():
             table.validate(full=True)
 
 
-def test_values_stand_beside_their_keys():
-    arrow = _filled(frames=True).arrow()
+def test_values_are_in_the_rows_of_their_keys():
+    arrow = _make_tables(frames=True).arrow()
     assert arrow["segments"].to_pylist()[1] == {
         "recording_id": "ab",
         "channel": 0,
@@ -89,7 +89,7 @@ def test_values_stand_beside_their_keys():
 
 
 def test_a_usable_recording():
-    row = quality_columns(AUDIO, HEARD)
+    row = quality_columns(AUDIO, SPEECH)
     assert (row["status"], row["reason"], row["error"]) == ("ok", None, None)
     assert (row["n_segments"], row["speech_s"], row["seconds"]) == (2, 0.75, 1.0)
     assert (row["peak_db"], row["level_db"], row["clipped_share"]) == (-3.0, -20.0, 0.25)
@@ -99,23 +99,23 @@ def test_a_usable_recording():
 
 def test_speech_in_several_channels_is_a_share_of_all_their_time():
     row = quality_columns(
-        replace(AUDIO, channels=(0, 1)), HEARD | {1: ChannelSpeech(HEARD[0].activity, [Span(0.0, 0.25)])}
+        replace(AUDIO, channels=(0, 1)), SPEECH | {1: ChannelSpeech(SPEECH[0].activity, [Span(0.0, 0.25)])}
     )
     assert (row["n_segments"], row["speech_s"], row["speech_ratio"]) == (3, 1.0, 0.5)
 
 
-def test_what_is_kept_of_a_truncated_file_says_so():
-    row = quality_columns(replace(AUDIO, flaw="the header promises 20 bytes, found 10"), HEARD)
+def test_a_truncated_file_that_is_kept_has_its_error():
+    row = quality_columns(replace(AUDIO, flaw="the header promises 20 bytes, found 10"), SPEECH)
     assert (row["status"], row["reason"], row["error"]) == ("ok", None, "the header promises 20 bytes, found 10")
 
 
-def test_a_recording_in_which_nobody_speaks_is_rejected():
+def test_a_recording_without_speech_is_rejected():
     row = quality_columns(AUDIO, {0: ChannelSpeech(SpeechActivity(np.zeros(32, np.float32), POWERS), [])})
     assert (row["status"], row["reason"], row["n_segments"]) == ("rejected", "no_speech", 0)
     assert row["error"] == "no speech found in 1.0 s of sound"
 
 
-def test_a_reject_keeps_what_was_learnt():
+def test_a_reject_keeps_the_known_columns():
     row = quality_columns(REJECT, {})
     assert (row["status"], row["reason"], row["error"]) == ("rejected", "truncated", "cut")
     assert (row["codec"], row["sample_rate_hz"], row["seconds"], row["speech_s"]) == ("flac", 8_000, 0.5, 0.0)
@@ -134,7 +134,7 @@ def test_an_attempt_counts_as_a_try():
     }
 
 
-def test_a_read_comes_after_the_reads_before_it_whatever_the_clock_says():
+def test_read_at_never_goes_back_even_if_the_clock_does():
     """A machine whose clock was a year ahead once hid whatever was overwritten in the year to come."""
     ahead = dt.datetime.now(dt.UTC) + dt.timedelta(days=365)
     assert object_columns(replace(ITEM, read_after=ahead))["read_at"] == ahead + dt.timedelta(microseconds=1)
@@ -143,8 +143,8 @@ def test_a_read_comes_after_the_reads_before_it_whatever_the_clock_says():
     assert object_columns(replace(ITEM, read_after=behind))["read_at"] >= before
 
 
-def test_the_tally_adds_to_what_was_counted():
-    counts = count_recordings(Counts(n_duplicates=1, vad_s=0.5), _filled(frames=False).recordings)
+def test_counts_are_added_to_earlier_ones():
+    counts = count_recordings(Counts(n_duplicates=1, vad_s=0.5), _make_tables(frames=False).recordings)
     assert counts == Counts(
         n_objects=2,
         n_bytes=20,

@@ -1,4 +1,4 @@
-"""From probabilities to spans: what holds for any recording, and a few that can be worked out by hand."""
+"""Speech segments from probabilities: properties of any recording, and a few worked out by hand."""
 
 import math
 from itertools import pairwise
@@ -25,7 +25,7 @@ def chunks(*pairs):
     return [Span(pytest.approx(start * CHUNK_S), pytest.approx(end * CHUNK_S)) for start, end in pairs]
 
 
-def test_it_opens_at_the_threshold_and_closes_below_the_release():
+def test_a_segment_opens_at_the_threshold_and_closes_below_the_release():
     assert segments([0.1, 0.4, 0.6, 0.4, 0.4, 0.3, 0.4, 0.1]) == chunks((2, 5))
     assert segments([0.9, 0.9]) == chunks((0, 2))
     assert segments([0.4, 0.49, 0.4]) == []

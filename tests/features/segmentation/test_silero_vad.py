@@ -1,4 +1,4 @@
-"""Voice activity: the same numbers as the wheel's own model, in batches."""
+"""Silero VAD, batched: the same numbers as the wheel's own model."""
 
 import time
 import warnings
@@ -37,7 +37,7 @@ def wheel():
 
 
 @torch.no_grad()
-def one_by_one(wheel, waveform):
+def probabilities_of_wheel(wheel, waveform):
     """The wheel's model, called once a chunk as its makers do."""
     wheel.reset_states()
     padded = torch.nn.functional.pad(waveform, (0, -len(waveform) % CHUNK))
@@ -78,7 +78,7 @@ def test_shape(device):
 @pytest.mark.parametrize("seconds", [0.01, 0.5, 7.03, 45.0])
 def test_matches_the_wheels_own_model(wheel, seconds):
     waveform = babble(seconds, seed=3)
-    expected = one_by_one(wheel, waveform)
+    expected = probabilities_of_wheel(wheel, waveform)
     found = speech_probabilities(*batch_of([waveform]))[0]
     torch.testing.assert_close(found, expected, rtol=0, atol=TOLERANCE)
     assert seconds < 5 or expected.max() - expected.min() > 0.3  # or the comparison would say little
@@ -91,7 +91,7 @@ def test_matches_the_wheels_own_model_on_speech(wheel):
     waveforms = [torch.from_numpy(decode(path.read_bytes()).waveform) for path in paths]
     found = speech_probabilities(*batch_of(waveforms))
     for row, waveform in zip(found, waveforms, strict=True):
-        expected = one_by_one(wheel, waveform)
+        expected = probabilities_of_wheel(wheel, waveform)
         torch.testing.assert_close(row[: len(expected)], expected, rtol=0, atol=TOLERANCE)
         assert not row[len(expected) :].any()
 
@@ -99,16 +99,16 @@ def test_matches_the_wheels_own_model_on_speech(wheel):
 @pytest.mark.corpora
 @pytest.mark.skipif(not SHARED_CORPORA.is_dir(), reason="no real speech in ../shared/corpora")
 @pytest.mark.parametrize(
-    ("corpus", "step", "most_missed"), [("emodb", 16, 0.0), ("ravdess", 64, 0.07), ("fsdd", 12, 0.2)]
+    ("corpus", "step", "max_missed"), [("emodb", 16, 0.0), ("ravdess", 64, 0.07), ("fsdd", 12, 0.2)]
 )
-def test_real_clips_have_one_segment_or_two(corpus, step, most_missed):
+def test_real_clips_have_one_segment_or_two(corpus, step, max_missed):
     clips = [decode(path.read_bytes()).waveform for path in sorted((SHARED_CORPORA / corpus).glob("*.flac"))[::step]]
     counts = []
     for clip in clips:
         row = speech_probabilities(torch.from_numpy(clip)[None], torch.tensor([len(clip)]))[0]
         counts.append(len(speech_segments(row.numpy(), seconds=len(clip) / 16_000, config=VadConfig())))
-    assert np.mean([count == 0 for count in counts]) <= most_missed
-    assert np.mean([count in {1, 2} for count in counts]) >= 0.9 - most_missed
+    assert np.mean([count == 0 for count in counts]) <= max_missed
+    assert np.mean([count in {1, 2} for count in counts]) >= 0.9 - max_missed
 
 
 @pytest.mark.parametrize("size", [1, 3])
@@ -164,7 +164,7 @@ def test_speed():
     assert time.process_time() - started < 160 / 150
 
 
-def test_wrong_arguments_are_named():
+def test_wrong_shapes_are_refused():
     with pytest.raises(UsageError, match="batch"):
         speech_probabilities(torch.zeros(100), torch.tensor([100]))
     with pytest.raises(UsageError, match="release"):

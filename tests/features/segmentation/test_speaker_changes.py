@@ -1,4 +1,4 @@
-"""Changes of voice in made-up embeddings, and what cutting does to spans."""
+"""Speaker changes in synthetic embeddings, and cutting spans at them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -58,24 +58,24 @@ def _flat(seconds: float) -> np.ndarray:
         ((0, 1, 2, 1), (0, 3, 6.5, 9.5, 14)),
     ],
 )
-def test_changes_are_found_where_they_are(names, edges_s, noise):
+def test_changes_are_found_at_their_times(names, edges_s, noise):
     found = change_times(*_voices(names, edges_s, noise=noise), _flat(edges_s[-1]), config=CONFIG)
     assert found == pytest.approx(edges_s[1:-1], abs=0.3)
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_one_voice_is_left_alone_however_long_and_noisy(seed):
+def test_one_voice_has_no_change_however_long_and_noisy(seed):
     assert change_times(*_voices((0,), (0, 15), noise=1.0, seed=seed), _flat(15), config=CONFIG) == []
 
 
 def test_a_voice_that_moves_a_little_is_one_voice():
     """Two moods: a cosine of 0.6, under the encoder's threshold and yet not another voice."""
-    voices = [(own @ _turned(0.6)).astype(np.float32) for own in _voices((0, 1), (0, 5, 10))]
+    voices = [(own @ _rotate(0.6)).astype(np.float32) for own in _voices((0, 1), (0, 5, 10))]
     assert change_times(*voices, _flat(10), config=CONFIG) == []
     assert len(change_times(*voices, _flat(10), config=replace(CONFIG, different=1.0))) == 1
 
 
-def _turned(cosine: float) -> np.ndarray:
+def _rotate(cosine: float) -> np.ndarray:
     turned = np.eye(DIM)
     turned[1, :2] = cosine, np.sqrt(1 - cosine**2)
     return turned
@@ -88,13 +88,13 @@ def test_a_change_goes_to_the_pause_beside_it_and_not_to_a_far_one():
     assert change_times(*_voices((0, 1), (0, 5, 10)), loud, config=CONFIG) == pytest.approx([5.2], abs=0.06)
 
 
-def test_the_short_windows_say_where():
+def test_the_short_windows_place_the_change():
     """The long ones only say that there is a change, here half a second too early."""
     (voices, _), (_, fine) = _voices((0, 1), (0, 5, 10)), _voices((0, 1), (0, 5.5, 10))
     assert change_times(voices, fine, _flat(10), config=CONFIG) == pytest.approx([5.5], abs=0.15)
 
 
-def test_a_stretch_shorter_than_two_windows_has_no_place_for_a_change():
+def test_a_span_shorter_than_two_windows_has_no_change():
     assert change_times(*_voices((0, 1), (0, 2, 3.75)), _flat(3.75), config=CONFIG) == []
 
 
@@ -106,13 +106,15 @@ def test_levels_are_of_power_in_decibels():
     assert found[150] == -90.0
 
 
-def _along_of(edges_s: Sequence[float], names: Sequence[int], heard: list[int] | None = None) -> SlidingEmbedder:
+def _embedder_of(
+    edges_s: Sequence[float], names: Sequence[int], lengths_seen: list[int] | None = None
+) -> SlidingEmbedder:
     """Says the same of every row, cut to its length."""
 
     def embed_sliding(_: torch.Tensor, lengths: torch.Tensor, windows_s: Sequence[float], hop_s: float):
         assert (tuple(windows_s), hop_s) == ((CONFIG.window_s, CONFIG.fine_s), CONFIG.hop_s)
-        if heard is not None:
-            heard.extend(lengths.tolist())
+        if lengths_seen is not None:
+            lengths_seen.extend(lengths.tolist())
         seconds = (lengths / SAMPLE_RATE).tolist()
         return [
             [own[: int((s - window_s) / hop_s) + 1] for own, window_s in zip(voices, windows_s, strict=True)]
@@ -127,10 +129,10 @@ def _split(spans: list[Span], embed_sliding: SlidingEmbedder | None, config: Cha
     return split_at_changes({"a": waveform}, {"a": spans}, embed_sliding, config=config, device=CPU)["a"]
 
 
-def test_spans_are_cut_and_short_ones_not_even_heard():
-    heard: list[int] = []
-    found = _split([Span(1.0, 4.5), Span(5.0, 15.0), Span(16.0, 19.9)], _along_of((0, 4, 10), (0, 1), heard))
-    assert heard == [10 * SAMPLE_RATE]
+def test_long_spans_are_cut_and_short_ones_are_not_embedded():
+    lengths_seen: list[int] = []
+    found = _split([Span(1.0, 4.5), Span(5.0, 15.0), Span(16.0, 19.9)], _embedder_of((0, 4, 10), (0, 1), lengths_seen))
+    assert lengths_seen == [10 * SAMPLE_RATE]
     assert len(found) == 4
     assert found[1:3] == [Span(5.0, found[2].start_s), Span(found[1].end_s, 15.0)]
     assert found[1].end_s == pytest.approx(9.0, abs=0.3)
@@ -140,13 +142,13 @@ def test_spans_are_cut_and_short_ones_not_even_heard():
     gaps=st.lists(st.tuples(st.floats(0, 2), st.floats(0.2, 15)), max_size=6).filter(lambda g: sum(map(sum, g)) < 60),
     edges=st.lists(st.floats(0.1, 4), min_size=1, max_size=12),
 )
-def test_the_pieces_cover_what_the_spans_did_in_order(gaps, edges):
+def test_pieces_cover_the_same_time_as_the_spans_in_order(gaps, edges):
     spans, now = [], 0.0
     for pause_s, length_s in gaps:
         spans.append(Span(now + pause_s, now + pause_s + length_s))
         now = spans[-1].end_s
     times = [0.0, *np.cumsum([*edges, 60.0])]
-    found = _split(spans, _along_of(times, [place % 3 for place in range(len(times) - 1)]))
+    found = _split(spans, _embedder_of(times, [place % 3 for place in range(len(times) - 1)]))
     for piece in found:
         assert piece.end_s > piece.start_s
     assert all(before.end_s <= after.start_s for before, after in pairwise(found))
@@ -164,14 +166,14 @@ def test_the_pieces_cover_what_the_spans_did_in_order(gaps, edges):
 
 @pytest.mark.parametrize(
     ("embed_sliding", "config"),
-    [(None, CONFIG), (_along_of((0, 5, 10), (0, 1)), replace(CONFIG, enabled=False))],
+    [(None, CONFIG), (_embedder_of((0, 5, 10), (0, 1)), replace(CONFIG, enabled=False))],
     ids=["nobody tells voices apart", "not asked for"],
 )
-def test_without_a_listener_or_a_wish_nothing_is_cut(embed_sliding, config):
+def test_spans_are_unchanged_without_an_embedder_or_if_disabled(embed_sliding, config):
     assert _split([Span(0.0, 10.0)], embed_sliding, config) == [Span(0.0, 10.0)]
 
 
-def test_what_is_looked_for_is_part_of_the_features_version():
+def test_the_configuration_is_part_of_the_feature_version():
     versions = {
         FeatureConfig(changes=changes).version("encoder")
         for changes in (CONFIG, replace(CONFIG, different=0.5), replace(CONFIG, enabled=False))

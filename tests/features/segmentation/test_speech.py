@@ -1,4 +1,4 @@
-"""Hearing window by window is hearing the whole."""
+"""Voice activity detection: streaming gives the same as the whole signal."""
 
 import numpy as np
 import pytest
@@ -21,13 +21,13 @@ def speech(sample) -> np.ndarray:
 
 
 @pytest.mark.parametrize("method", ["silero", "energy"])
-def test_windows_give_what_the_whole_gives(speech, method, device):
+def test_streaming_gives_the_same_as_the_whole(speech, method, device):
     config = VadConfig(method=method)
     (whole,) = detect_speech([speech], config, device)
-    listener = StreamingDetector(config, device)
+    detector = StreamingDetector(config, device)
     for start in range(0, len(speech), 32 * RATE):
-        listener.add(speech[start : start + 32 * RATE])
-    found = listener.finish()
+        detector.add(speech[start : start + 32 * RATE])
+    found = detector.finish()
     np.testing.assert_allclose(found.activity.probabilities, whole.probabilities, atol=1e-4)
     np.testing.assert_allclose(found.activity.powers, whole.powers, rtol=1e-6)
     assert found.spans == whole.spans(seconds=len(speech) / RATE, config=config)
@@ -45,7 +45,7 @@ def test_batch_matches_single(speech, method, device):
         assert len(heard.probabilities) == len(heard.powers) == -(-len(piece) // CHUNK)
 
 
-def test_both_ways_of_finding_speech_agree_on_what_is_clear(speech):
+def test_both_methods_agree_on_clear_speech(speech):
     cpu = torch.device("cpu")
     (silero,), (energy,) = (detect_speech([speech], VadConfig(method=method), cpu) for method in ("silero", "energy"))
     sure = (silero.probabilities > 0.9) | (silero.probabilities < 0.1)
