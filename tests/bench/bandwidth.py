@@ -1,4 +1,4 @@
-"""The effective bandwidth that is found, beside the true one, of real speech through resamplers and coders.
+"""Estimated effective bandwidth beside the true one, of real speech through resamplers and coders.
 
     .venv/bin/python tests/bench/bandwidth.py [--clips 20]
 
@@ -14,8 +14,9 @@ import av
 import numpy as np
 import soundfile as sf
 import soxr
-from end_to_end import SHARED, machine
+from corpora import SHARED, speech
 from scipy.signal import firwin, lfilter
+from tables import print_head, print_machine, print_row
 
 from features.quality.bandwidth import BandwidthMeter
 from models.data.codecs import CODECS, transcode
@@ -27,14 +28,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=int, default=20, help="of each corpus")
     options = parser.parse_args()
-    machine()
+    print_machine()
     print(f"data: {SHARED.name}, {options.clips} clips of each corpus\n")
     heads = ["speech", "ends at, Hz", "found: median", "10 %", "90 %", "lowest", "highest", "clips"]
-    print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
+    print_head(*heads)
     for name, truth, clips in cases(options.clips):
         found = [bandwidth_hz(*clip) for clip in clips]
         cells = np.quantile(found, [0.5, 0.1, 0.9, 0.0, 1.0]).round().astype(int)
-        print(f"| {name} | {truth} | {' | '.join(map(str, cells))} | {len(found)} |", flush=True)
+        print_row(name, truth, *cells, len(found))
 
 
 def cases(n: int) -> Iterator[tuple[str, str, list[Clip]]]:
@@ -74,12 +75,6 @@ def bandwidth_hz(samples: np.ndarray, rate: int) -> float:
     meter = BandwidthMeter(rate)
     meter.add(samples.astype(np.float32))
     return meter.bandwidth_hz() or 0.0
-
-
-def speech(corpus: str, n: int, rate: int = 16_000) -> list[np.ndarray]:
-    """`n` clips of `rate`, evenly spread over the corpus."""
-    paths = [path for path in sorted((SHARED / corpus).glob("*.flac")) if sf.info(path).samplerate == rate]
-    return [sf.read(path, dtype="float32")[0] for path in paths[:: max(1, len(paths) // n)][:n]]
 
 
 def noise(n: int) -> np.ndarray:

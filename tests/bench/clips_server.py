@@ -1,4 +1,4 @@
-"""An S3 server for scale.py: a corpus of any size, made while it is asked for, and a lake behind it that is real.
+"""S3 server for scale.py: a corpus of any size, made on request, in front of a real lake.
 
     python tests/bench/clips_server.py LAKE_ENDPOINT N_OBJECTS A_DATE CLIP…
 

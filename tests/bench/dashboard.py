@@ -18,6 +18,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from tables import print_head, print_row
+
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
@@ -62,11 +64,11 @@ def report(browser: Browser, address: str, started_s: float) -> None:
     print(
         f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; server up in {started_s:.1f} s"
     )
-    print("| view | painted (s) | live (s) |\n|---|---|---|")
+    print_head("view", "painted (s)", "live (s)")
     for view in VIEWS:
         times = [opened(browser, f"{address}?view={view}") for _ in range(3)]
         painted_s, live_s = (statistics.median(each) for each in zip(*times, strict=True))
-        print(f"| {view} | {painted_s:.2f} | {live_s:.2f} |", flush=True)
+        print_row(view, f"{painted_s:.2f}", f"{live_s:.2f}")
 
 
 def opened(browser: Browser, url: str) -> tuple[float, float]:

@@ -27,7 +27,8 @@ import numpy as np
 import soundfile as sf
 import soxr
 import torch
-from end_to_end import ROOT, SAMPLE, SHARED, machine
+from corpora import ROOT, SAMPLE, SHARED
+from tables import print_head, print_machine, print_row
 
 from data_contracts.lake import Lake
 from data_contracts.rejects import Reject
@@ -69,15 +70,15 @@ def main() -> None:
     samples = speech(options.corpus, options.minutes * 60)
     files = {name: _encoded(samples, name) for name in [*SOUNDFILE, *PYAV]}
     seconds = len(samples) / RATE
-    machine()
+    print_machine()
     print(f"data: {seconds / 60:.1f} min of {options.corpus}, one core; times real time\n")
-    print("| format | MB | decode | prepared | librosa.load | ffmpeg |\n|---|---|---|---|---|---|")
+    print_head("format", "MB", "decode", "prepared", "librosa.load", "ffmpeg")
     with tempfile.TemporaryDirectory() as folder:
         for name, data in files.items():
             path = Path(folder) / f"{len(data)}.bin"
             path.write_bytes(data)
             found = [_rate(seconds, work, data, path) for work in (_decoded, _prepared, _by_librosa, _by_ffmpeg)]
-            print(f"| {name} | {len(data) / 1e6:.1f} | " + " | ".join(found) + " |")
+            print_row(name, f"{len(data) / 1e6:.1f}", *found)
     print()
     for name in EXTRACTED:
         _extracted(name, [_encoded(piece, name) for piece in np.array_split(samples, 20)])

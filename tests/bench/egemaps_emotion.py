@@ -9,19 +9,19 @@ sides of a fold. openSMILE is asked where this Python, or the one at --peer-pyth
 
 import argparse
 import importlib.util
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import numpy as np
 import sklearn
 import torch
+from peers import opensmile_egemaps
 from sklearn.metrics import recall_score
 from sklearn.model_selection import GroupKFold, LeaveOneGroupOut, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
+from tables import print_head, print_row
 
 from features.decode.config import SAMPLE_RATE
 from features.decode.recording import Decoded, decode
@@ -33,7 +33,6 @@ PROTOCOLS = {
     "emodb": ("leave one speaker out", LeaveOneGroupOut()),
     "ravdess": ("4 folds of actors", GroupKFold(4)),
 }
-PEER = Path(__file__).with_name("opensmile_peer.py")
 
 
 def main() -> None:
@@ -48,13 +47,13 @@ def main() -> None:
     heard = {name: [waveform_of(clip) for clip in chosen] for name, chosen in clips.items()}
     rows = {"Undertone": {name: ours(waveforms) for name, waveforms in heard.items()}}
     if options.peer_python:
-        asked = {name: theirs(waveforms, options.peer_python) for name, waveforms in heard.items()}
+        asked = {name: opensmile_egemaps(waveforms, options.peer_python) for name, waveforms in heard.items()}
         rows[asked["emodb"][0]] = {name: values for name, (_, values, _, _) in asked.items()}
     print(f"UAR; scikit-learn {sklearn.__version__}, torch {torch.__version__}\n")
     headings = [f"{name}, {len(chosen)} clips, {PROTOCOLS[name][0]}" for name, chosen in clips.items()]
-    print(f"| eGeMAPS of | {' | '.join(headings)} |\n|---|{'---|' * len(headings)}")
+    print_head("eGeMAPS of", *headings)
     for label, values in rows.items():
-        print(f"| {label} | {' | '.join(f'{uar(values[name], clips[name], name):.3f}' for name in clips)} |")
+        print_row(label, *(f"{uar(values[name], clips[name], name):.3f}" for name in clips))
 
 
 def waveform_of(clip: Clip) -> np.ndarray:
@@ -71,20 +70,6 @@ def ours(waveforms: list[np.ndarray]) -> np.ndarray:
     for batch in sorted_batches([len(waveform) for waveform in waveforms], max_samples=160 * SAMPLE_RATE):
         values[batch] = egemaps(*pad_batch([waveforms[index] for index in batch], torch.device("cpu"))).numpy()
     return values
-
-
-def theirs(
-    waveforms: list[np.ndarray], python: str, *, tracks: bool = False
-) -> tuple[str, np.ndarray, float, list[np.ndarray]]:
-    """The peer's name, its values, the seconds of processor time that it took for them, and F0 by frame, if asked."""
-    with tempfile.TemporaryDirectory() as folder:
-        asked, answered = Path(folder) / "waveforms.npz", Path(folder) / "features.npy"
-        np.savez(asked, *waveforms)
-        by_frame = [Path(folder) / "f0.npz"] if tracks else []
-        told = subprocess.run([python, PEER, asked, answered, *by_frame], check=True, stdout=subprocess.PIPE, text=True)
-        name, seconds = told.stdout.splitlines()
-        found = [file[key] for path in by_frame for file in [np.load(path)] for key in file.files]
-        return name, np.load(answered), float(seconds), found
 
 
 def uar(values: np.ndarray, clips: list[Clip], corpus: str) -> float:

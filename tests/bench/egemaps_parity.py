@@ -18,8 +18,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from egemaps_emotion import ours, theirs
+from egemaps_emotion import ours
+from peers import opensmile_egemaps
 from scipy.stats import spearmanr
+from tables import print_head
 
 from features.decode.config import SAMPLE_RATE
 from features.decode.recording import Decoded, decode
@@ -55,9 +57,9 @@ def main() -> None:
     started = time.process_time()
     values = ours(waveforms).astype(np.float64)
     seconds = time.process_time() - started
-    peer, expected, peer_seconds, tracks = theirs(waveforms, options.peer_python, tracks=options.voicing)
+    peer, expected, peer_seconds, tracks = opensmile_egemaps(waveforms, options.peer_python, tracks=options.voicing)
     print(f"{len(waveforms)} clips, {audio_s / 60:.1f} min, of {options.corpus.name}; torch {torch.__version__}\n")
-    print("| feature | r | concordance | rank r | median difference | |\n|---|---|---|---|---|---|")
+    print_head("feature", "r", "concordance", "rank r", "median difference", "")
     agreements = [agreement(*column) for column in zip(values.T, expected.T, strict=True)]
     for name, (pearson, concordance, ranks, difference) in zip(EGEMAPS_NAMES, agreements, strict=True):
         print(

@@ -1,4 +1,4 @@
-"""Jitter and shimmer of voices that were perturbed by a known amount, beside openSMILE's where there is one.
+"""Jitter and shimmer of voices perturbed by a known amount, beside openSMILE's where it is installed.
 
     .venv/bin/python tests/bench/egemaps_perturbed.py [--peer-python PATH]
 
@@ -12,7 +12,9 @@ import math
 import sys
 
 import numpy as np
-from egemaps_emotion import ours, theirs
+from egemaps_emotion import ours
+from peers import opensmile_egemaps
+from tables import print_head, print_row
 
 from features.decode.config import SAMPLE_RATE
 from features.dsp.gemaps import EGEMAPS_NAMES
@@ -31,13 +33,13 @@ def main() -> None:
     truth = [(share, 0.0) for share in SHARES] + [(0.0, level_db) for level_db in shimmer]
     answers = {"Undertone": ours(waveforms)}
     if options.peer_python:
-        name, values, *_ = theirs(waveforms, options.peer_python)
+        name, values, *_ = opensmile_egemaps(waveforms, options.peer_python)
         answers[name] = values
-    heads = " | ".join(f"{name}: jitter | shimmer, dB" for name in answers)
-    print(f"| put in: jitter | shimmer, dB | {heads} |\n|---|---|{'---|---|' * len(answers)}")
+    heads = [head for name in answers for head in (f"{name}: jitter", "shimmer, dB")]
+    print_head("put in: jitter", "shimmer, dB", *heads)
     for row, (jitter, shimmer_db) in enumerate(truth):
         cells = [jitter, shimmer_db, *(value for values in answers.values() for value in values[row, COLUMNS])]
-        print(f"| {' | '.join(f'{cell:.4f}' for cell in cells)} |")
+        print_row(*(f"{cell:.4f}" for cell in cells))
 
 
 def pulses(period_share: float, height_share: float) -> np.ndarray:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from tables import print_head, print_row
 
 from models.emotion.dataset import Table, build_table, read_emotional_speech
 from models.emotion.fitting import EmotionRecipe, fit
@@ -36,7 +37,7 @@ def main() -> None:
         "pieces of 5 clips of one mood": pieces(table.speakers, table.labels, 5),
         "pieces of one mood": pieces(table.speakers, table.labels, len(table)),
     }
-    print("| speakers | UAR, Undertone | plain normalisation |\n|---|---|---|")
+    print_head("speakers", "UAR, Undertone", "plain normalisation")
     for label, speakers in kinds.items():
         found = []
         for judge in (ours, plain):
@@ -45,11 +46,11 @@ def main() -> None:
                 held = folds == fold
                 said[held] = judge(model, table.rows(held), speakers[held])
             found.append(uar(said, table.labels))
-        print(f"| {label} | {found[0]:.3f} | {found[1]:.3f} |")
+        print_row(label, f"{found[0]:.3f}", f"{found[1]:.3f}")
     alone = np.zeros(len(table), int)
     for fold, model in enumerate(models):
         alone[folds == fold] = predict_logits(model, table.rows(folds == fold)).alone.argmax(1).numpy()
-    print(f"| not known, each clip by itself | {uar(alone, table.labels):.3f} | |")
+    print_row("not known, each clip by itself", f"{uar(alone, table.labels):.3f}", "")
 
 
 def pieces(speakers: np.ndarray, moods: np.ndarray, size: int) -> np.ndarray:

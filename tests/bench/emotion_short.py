@@ -1,4 +1,4 @@
-"""From how much voice can an emotion be told? Recall on clips cut short, by seconds of voiced sound.
+"""Recall of emotions on clips cut short, by seconds of voiced sound.
 
     .venv/bin/python tests/bench/emotion_short.py CORPORA_DIR
 
@@ -12,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from tables import print_head, print_row
 
 from models.emotion.dataset import FEATURE_NAMES, build_table, emotion_features, read_emotional_speech
 from models.emotion.fitting import EmotionRecipe, fit
@@ -41,10 +42,10 @@ def main() -> None:
             said[held] = model.logits(model.standardise(features[held]), adapted=False).argmax(1).numpy()
         guessed.append(said)
     voiced, said, labels = np.concatenate(voiced_s), np.concatenate(guessed), np.tile(table.labels, len(LENGTHS_S))
-    print("| voiced sound, s | clips | UAR |\n|---|---|---|")
+    print_head("voiced sound, s", "clips", "UAR")
     for low, high in pairwise(EDGES_S):
         here = (voiced >= low) & (voiced < high)
-        print(f"| {low:g} to {high:g} | {here.sum()} | {uar(said[here], labels[here]):.2f} |")
+        print_row(f"{low:g} to {high:g}", here.sum(), f"{uar(said[here], labels[here]):.2f}")
 
 
 def middle(waveform: np.ndarray, n: int) -> np.ndarray:

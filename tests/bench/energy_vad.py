@@ -1,4 +1,4 @@
-"""Speech by energy beside Silero's, on real clips: in how much of the time they agree.
+"""Voice activity by energy beside Silero's, on real clips: the share of the time on which they agree.
 
     .venv/bin/python tests/bench/energy_vad.py [--clips 40]
 
@@ -13,7 +13,8 @@ import numpy as np
 import soxr
 import torch
 from bandwidth import noise, speech
-from end_to_end import SHARED, machine
+from corpora import SHARED
+from tables import print_head, print_machine, print_row
 
 from features.dsp.batching import pad_batch
 from features.segmentation.config import CHUNK, VadConfig
@@ -30,15 +31,15 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=40, help="of each corpus")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    machine()
+    print_machine()
     print(f"data: {SHARED.name}, {options.clips} clips of each corpus\n")
-    print("| speech | chunks agree | segments agree | found | added |\n|---|---|---|---|---|")
+    print_head("speech", "chunks agree", "segments agree", "found", "added")
     for corpus in ("emodb", "ravdess", "librispeech_train-clean-100", "fsdd"):
         rate = 8_000 if corpus == "fsdd" else RATE
         clips = [soxr.resample(clip, rate, RATE) for clip in speech(corpus, options.clips, rate)]
         noisy = [clip + 10 ** (-15 / 20) * clip.std() * noise(len(clip)) for clip in clips]
         for name, heard in ((corpus, clips), (f"{corpus}, white noise at 15 dB", noisy)):
-            print(f"| {name} | {' | '.join(f'{share:.1%}' for share in compared(heard))} |", flush=True)
+            print_row(name, *(f"{share:.1%}" for share in compared(heard)))
 
 
 def compared(clips: list[np.ndarray]) -> tuple[float, float, float, float]:

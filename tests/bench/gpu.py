@@ -1,4 +1,4 @@
-"""The extract stage on a GPU: times real time, how busy the GPU and the cores were, and what bounds it.
+"""Extraction on a GPU: times real time, utilisation of GPU and cores, and the bottleneck.
 
     .venv/bin/python tests/bench/gpu.py [CORPUS] [--hours 4] [--cluster cuda]...
 
@@ -18,7 +18,8 @@ from pathlib import Path
 
 import psutil
 import torch
-from end_to_end import SHARED, gather, machine
+from corpora import SHARED, gather
+from tables import print_head, print_machine, print_row
 
 _ASKS = ["nvidia-smi", "--query-gpu=utilization.gpu,memory.used", "--format=csv,noheader,nounits"]
 _PARTS = ("read_s", "vad_s", "egemaps_s", "embed_s", "write_s")
@@ -40,12 +41,12 @@ def main() -> None:
     options = parser.parse_args()
     if not torch.cuda.is_available():
         sys.exit("no CUDA device on this machine")
-    machine(f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}")
+    print_machine(f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}")
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         audio_s, n_files = gather(options.corpus, work / "corpus", options.hours * 3600)
         print(f"data: {options.corpus or 'synthetic sample, repeated'}: {n_files} files, {audio_s / 3600:.2f} h\n")
-        print("| " + " | ".join(_HEAD) + " |\n" + "|---" * len(_HEAD) + "|", flush=True)
+        print_head(*_HEAD)
         for number, chosen in enumerate(options.cluster or ["cuda"]):
             cluster, _, workers = chosen.partition(":")
             environment = os.environ | {
@@ -77,7 +78,7 @@ def tell(cluster: str, workers: str, audio_s: float, row: dict, watch: "Watch") 
     parts = (f"{row['worked'][part]:.1f}" for part in _PARTS)
     rate = f"{audio_s / row['extract_s']:,.0f}"
     cells = (cluster, workers, f"{row['extract_s']:.1f}", rate, f"{busy:.0f}", f"{most:,.0f}", f"{cores:.0f}", *parts)
-    print("| " + " | ".join(cells) + " |", flush=True)
+    print_row(*cells)
 
 
 class Watch(threading.Thread):

@@ -1,4 +1,4 @@
-"""The parts of the extract stage on a GPU beside one core: times real time, memory, and how far results are apart.
+"""Parts of extraction on a GPU beside one core: times real time, memory, and differences of results.
 
     .venv/bin/python tests/bench/gpu_parts.py [CORPUS] [--minutes 60] [--core-minutes 5] [--profile]
 
@@ -17,7 +17,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from end_to_end import ROOT, SHARED, gather, machine
+from corpora import ROOT, SHARED, gather
+from tables import print_head, print_machine, print_row
 
 from features.decode.recording import Decoded, decode
 from features.dsp.batching import map_batches, max_batch_samples
@@ -44,7 +45,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     use_full_precision()  # as workers do
-    machine(*[torch.cuda.get_device_name()] if torch.cuda.is_available() else [])
+    print_machine(*[torch.cuda.get_device_name()] if torch.cuda.is_available() else [])
     waveforms = read(options.corpus, 60 * options.minutes)
     few = waveforms[: 1 + sum(ends < 60 * options.core_minutes for ends in np.cumsum([*map(len, waveforms)]) / RATE)]
     audio_s, few_s = (sum(map(len, some)) / RATE for some in (waveforms, few))
@@ -52,10 +53,11 @@ def main() -> None:
     print(f"data: {what}: {len(waveforms)} clips, {audio_s / 60:.1f} min, {few_s / 60:.1f} of them on a core")
     core = torch.device("cpu")
     if not torch.cuda.is_available():
-        print("\n| part | core: s | x real time |\n|---|---|---|")
+        print()
+        print_head("part", "core: s", "x real time")
         for name, part in PARTS.items():
             spent, _ = timed(part, few, core)
-            print(f"| {name} | {spent:.2f} | {few_s / spent:,.0f} |", flush=True)
+            print_row(name, f"{spent:.2f}", f"{few_s / spent:,.0f}")
         return
     gpu = torch.device("cuda")
     print(f"batches of {max_batch_samples(gpu) / RATE:.0f} s\n")

@@ -1,4 +1,4 @@
-"""The peer of `end_to_end.py`: the script that one writes with librosa, joblib and pandas in an afternoon."""
+"""Peer of `end_to_end.py`: the script that one writes with librosa, joblib and pandas in an afternoon."""
 
 import os
 import sys

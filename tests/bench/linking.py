@@ -1,4 +1,4 @@
-"""Are voices remembered? Several nights of real clips, linked as the pipeline links them.
+"""Speaker linking over several nights of real clips, as the pipeline links them.
 
     .venv/bin/python tests/bench/linking.py CORPORA_DIR [--model DIR] [--draws N]
 
@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from tables import print_head, print_row
 
 from features.decode.config import SAMPLE_RATE
 from models.data.labelled_speech import read_labels, read_speech
@@ -61,15 +62,14 @@ def main() -> None:
         f"encoder {model.extractor_digest}, threshold {decision.threshold:.3f}, in a recording {decision.within:.3f}; "
         f"{N_NIGHTS} nights, {options.draws} draws\n"
     )
-    print("| voices | a recording holds | purity | coverage | true | found | found by night (true) | again |")
-    print("|---|---|---|---|---|---|---|---|")
+    print_head("voices", "a recording holds", "purity", "coverage", "true", "found", "found by night (true)", "again")
     for name, chosen in groups.items():
         pool = np.flatnonzero(chosen)
         for n_voices in (1, 2):
             if len(np.unique(heard.speakers[pool])) < 2:
                 continue
             draws = [link(heard, deal(heard, pool, n_voices, seed), decision) for seed in range(options.draws)]
-            print(f"| {name} | {n_voices} voice{'s' * (n_voices > 1)} | {row(draws)} |", flush=True)
+            print_row(name, f"{n_voices} voice{'s' * (n_voices > 1)}", row(draws))
 
 
 def utterances(model: SpeakerModel, folder: Path) -> Utterances:

@@ -13,7 +13,7 @@ from functools import partial
 
 import numpy as np
 import torch
-from end_to_end import machine
+from tables import print_head, print_machine, print_row
 
 from features.decode.conditioning import DenoiseConfig, denoise, remove_dc
 from features.quality.bandwidth import BandwidthMeter
@@ -30,9 +30,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=60)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    machine()
+    print_machine()
     print(f"data: {options.seconds} s of noise\n")
-    print("| | audio | ns a sample | x real time |\n|---|---|---|---|")
+    print_head("", "audio", "ns a sample", "x real time")
     for rate, n_channels in ((48_000, 2), (16_000, 1)):
         samples = np.random.default_rng(0).normal(0, 0.1, (options.seconds * rate, n_channels)).astype(np.float32)
         whole_s = 0.0
@@ -89,7 +89,7 @@ def row(name: str, samples: np.ndarray, rate: int, spent_s: float) -> None:
     channels = "mono" if samples.size == len(samples) else "stereo"
     real_time = len(samples) / rate / max(spent_s, 1e-9)
     cost = 1e9 * spent_s / samples.size
-    print(f"| {name} | {rate // 1000} kHz {channels} | {cost:.1f} | {real_time:.0f} |", flush=True)
+    print_row(name, f"{rate // 1000} kHz {channels}", f"{cost:.1f}", f"{real_time:.0f}")
 
 
 if __name__ == "__main__":

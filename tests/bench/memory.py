@@ -23,8 +23,9 @@ from typing import Any
 
 import av
 import psutil
+from corpora import SAMPLE, SHARED
 from decode import PYAV, by_pyav, speech
-from end_to_end import SAMPLE, SHARED, machine
+from tables import print_head, print_machine, print_row
 
 MB = 1e6
 
@@ -38,10 +39,9 @@ def main() -> None:
     samples = speech(options.corpus, 600.0)
     whole = by_pyav(samples, *PYAV["m4a (AAC), 44.1 kHz stereo"])
     short = by_pyav(samples[: 60 * 16_000], *PYAV["m4a (AAC), 44.1 kHz stereo"])
-    machine()
+    print_machine()
     print(f"data: ten minutes of {options.corpus}, repeated; bound: {options.memory_mb} MB a worker with its decoder\n")
-    print("| corpus | seconds | x real time | driver, MB | largest worker, MB | its decoder, MB | together |")
-    print("|---|---|---|---|---|---|---|")
+    print_head("corpus", "seconds", "x real time", "driver, MB", "largest worker, MB", "its decoder, MB", "together")
     for name, hours in (("20 files of a minute", 0.0), (f"the same and one of {options.hours:g} h", options.hours)):
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder) / "corpus" / "2026" / "11" / "21"
@@ -50,7 +50,7 @@ def main() -> None:
                 (place / f"{number:02d}.m4a").write_bytes(short[:-1] + bytes([number]))
             if hours:
                 (place / "long.m4a").write_bytes(repeated(whole, hours * 3600))
-            print(f"| {name} | {measured(Path(folder), options.memory_mb)} |", flush=True)
+            print_row(name, measured(Path(folder), options.memory_mb))
 
 
 def repeated(data: bytes, seconds: float) -> bytes:

@@ -1,4 +1,4 @@
-"""Files of several turns, of one voice or two, made of the speech in labelled clips; who speaks when is known."""
+"""Synthetic conversations of one voice or two from labelled clips, with known turns."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""openSMILE's eGeMAPSv02 of waveforms, for the benches beside it: runs wherever `opensmile` is installed by hand.
+"""openSMILE's eGeMAPSv02 of waveforms, a peer for other benches; `opensmile` is installed by hand.
 
     PYTHON tests/bench/opensmile_peer.py WAVEFORMS.npz FEATURES.npy [F0.npz]
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import polars as pl
 import psutil
-from end_to_end import machine
+from tables import print_head, print_machine, print_row
 
 import tasks.stages.discover
 from data_contracts.lake import Lake
@@ -52,7 +52,7 @@ def main() -> None:
     now = time.process_time if options.cpu else time.perf_counter
     n_dates = -(-options.objects // options.a_date)
     dates = tuple(dt.date(2000, 1, 1) + dt.timedelta(days=day) for day in range(n_dates))
-    machine()
+    print_machine()
     print(f"data: {options.objects:,} objects of 64 to 448 kB, {options.a_date:,} a date, every other one known\n")
     with tempfile.TemporaryDirectory(dir=options.work) as folder:
         measure(Lake(folder), dates, options.objects, options.a_date, now)
@@ -83,15 +83,14 @@ def measure(lake: Lake, dates: tuple[dt.date, ...], n_objects: int, a_date: int,
     assert found.n_known == made.n_known, found.n_known
     assert sum(ref.n_objects for ref in refs) == n_objects - made.n_known
     ours_s = whole_s - clock.seconds["make up listing and history"]
-    print("| stage | minutes | µs an object |")
-    print("|---|---|---|")
+    print_head("stage", "minutes", "µs an object")
     stages = [
         *clock.seconds.items(),
         ("all else", whole_s - sum(clock.seconds.values())),
         ("discover and plan", ours_s),
     ]
     for name, seconds in stages:
-        print(f"| {name} | {seconds / 60:.2f} | {1e6 * seconds / n_objects:.2f} |")
+        print_row(name, f"{seconds / 60:.2f}", f"{1e6 * seconds / n_objects:.2f}")
     print(f"\n{n_objects:,} listed, {found.n_known:,} known, {len(refs):,} shards of {len(dates):,} dates")
     print(f"{n_objects / ours_s:,.0f} objects a second; discovery ended after {discovered_s / 60:.2f} minutes")
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MB

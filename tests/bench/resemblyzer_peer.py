@@ -1,4 +1,4 @@
-"""Resemblyzer's embeddings of waveforms, for the bench beside it: runs wherever `resemblyzer` is installed by hand.
+"""Resemblyzer's embeddings of waveforms, a peer for another bench; `resemblyzer` is installed by hand.
 
     PYTHON tests/bench/resemblyzer_peer.py WAVEFORMS.npz VECTORS.npy
 

@@ -12,7 +12,8 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from end_to_end import ROOT, machine
+from corpora import ROOT
+from tables import print_head, print_machine, print_row
 
 from features.dsp.batching import pad_batch, sorted_batches
 from features.dsp.gemaps import egemaps_and_lld
@@ -52,9 +53,9 @@ def main() -> None:
         for waveform, lengths in batches:
             speaker.embed(waveform, lengths)
 
-    machine()
+    print_machine()
     print(f"data: {len(utterances)} utterances made here, {audio_s / 60:.1f} min; one thread\n")
-    print("| model | part | seconds | x real time |\n|---|---|---|---|")
+    print_head("model", "part", "seconds", "x real time")
     features_s, scores_s, embeddings_s = seconds(features), seconds(scores), seconds(embeddings)
     for model, part, spent in (
         ("emotion", "features", features_s),
@@ -62,7 +63,7 @@ def main() -> None:
         ("emotion", "the whole", features_s + scores_s),
         ("speaker", "the whole", embeddings_s),
     ):
-        print(f"| {model} | {part} | {spent:.2f} | {audio_s / spent:.0f} |")
+        print_row(model, part, f"{spent:.2f}", f"{audio_s / spent:.0f}")
 
 
 def made(total_s: float) -> list[np.ndarray]:

@@ -25,7 +25,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
-from end_to_end import ROOT, SAMPLE, SHARED, STAGES, machine
+from corpora import ROOT, SAMPLE, SHARED
+from end_to_end import STAGES
+from tables import print_head, print_machine, print_row
 
 from flows.workers.embedded_s3 import embedded_s3
 
@@ -62,7 +64,7 @@ def main() -> None:
     parser.add_argument("--a-date", type=int, default=5_000)
     parser.add_argument("--clips", type=Path, default=SHARED / "fsdd" if SHARED.is_dir() else None)
     options = parser.parse_args()
-    machine()
+    print_machine()
     with tempfile.TemporaryDirectory() as folder:
         clips = digits(options.clips, Path(folder))
         print(f"data: {len(clips)} clips of {options.clips or 'the sample'}, {options.a_date:,} objects a date\n")
@@ -193,11 +195,9 @@ def requests_of(rows: list[dict]):
 
 
 def table(title: str, rows: list[dict], lines) -> None:
-    heads = " | ".join(format(row["n"], ",") for row in rows)
-    print(f"| {title} | {heads} |")
-    print("|---" * (len(rows) + 1) + "|")
+    print_head(title, *(f"{row['n']:,}" for row in rows))
     for name, value in lines:
-        print(f"| {name} | {' | '.join(_figure(value(row)) for row in rows)} |")
+        print_row(name, *(_figure(value(row)) for row in rows))
     print(flush=True)
 
 

@@ -1,4 +1,4 @@
-"""From what one hour and one recording cost here to what many cost: cores, hours and dollars, and what bounds them.
+"""Extrapolation from the cost of one hour and one recording to many: cores, hours, dollars, and the bottlenecks.
 
     .venv/bin/python tests/bench/scaling_model.py [--core-s-an-hour 98] [--objects-an-hour 12] …
 
@@ -9,6 +9,8 @@ prices that are assumed. Give your own. What is linear in the audio is multiplie
 
 import argparse
 from dataclasses import dataclass
+
+from tables import print_head, print_row
 
 
 @dataclass(frozen=True)
@@ -36,11 +38,10 @@ def main() -> None:
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=value)
     inputs = Inputs(**vars(parser.parse_args()))
     sizes = (1e4, 1e6, 1e8)
-    print("| hours of audio | " + " | ".join(f"{hours:,.0f}" for hours in sizes) + " |")
-    print("|---" * (len(sizes) + 1) + "|")
+    print_head("hours of audio", *(f"{hours:,.0f}" for hours in sizes))
     columns = [rows(inputs, hours) for hours in sizes]
     for name in columns[0]:
-        print(f"| {name} | " + " | ".join(_figure(column[name]) for column in columns) + " |")
+        print_row(name, *(_figure(column[name]) for column in columns))
 
 
 def rows(of: Inputs, hours: float) -> dict[str, float]:

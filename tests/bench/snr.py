@@ -1,4 +1,4 @@
-"""The SNR that is estimated, less the true one, of real speech with noise added, speech as Silero finds it.
+"""Error of the estimated SNR of real speech with noise added; speech as Silero finds it.
 
     .venv/bin/python tests/bench/snr.py [--clips 12]
 
@@ -11,8 +11,8 @@ import argparse
 
 import numpy as np
 import torch
-from bandwidth import speech
-from end_to_end import SHARED, machine
+from corpora import SHARED, speech
+from tables import print_head, print_machine, print_row
 
 from features.dsp.batching import pad_batch
 from features.quality.snr import snr_db
@@ -29,10 +29,10 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     random = np.random.default_rng(0)
-    machine()
+    print_machine()
     print(f"data: {SHARED.name}, {options.clips} clips of each corpus; error in dB: median (10 % to 90 %)\n")
-    heads = " | ".join(f"{snr} dB" for snr in SNRS_DB)
-    print(f"| speech | noise | {heads} | as it is |\n|---|---|{'---|' * (len(SNRS_DB) + 1)}")
+    heads = [f"{snr} dB" for snr in SNRS_DB]
+    print_head("speech", "noise", *heads, "as it is")
     readers = np.concatenate(speech("librispeech_train-clean-100", 40))
     for corpus in ("emodb", "ravdess", "librispeech_train-clean-100"):
         clips = [clip[: 12 * RATE] for clip in speech(corpus, options.clips)]
@@ -49,7 +49,7 @@ def main() -> None:
                 errors.append([estimate - snr for estimate in estimates if estimate is not None])
             cells = " | ".join(summary(errors_db, signed=True) for errors_db in errors)
             as_it_is = summary([value for value in own if value is not None], signed=False)
-            print(f"| {corpus} | {kind} | {cells} | {as_it_is} |", flush=True)
+            print_row(corpus, kind, cells, as_it_is)
 
 
 def found(clips: list[np.ndarray]) -> list[np.ndarray]:

@@ -1,4 +1,4 @@
-"""Is a stretch of speech cut where another begins to speak, and nowhere else? Mixtures of real clips.
+"""Speaker change detection on mixtures of real clips: recall, precision, false cuts and purity.
 
     .venv/bin/python tests/bench/speaker_changes.py CORPORA_DIR [--voices training] [--different SHARE…] [--crops]
 
@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 import torch
 from mixtures import Mixture, Pool, mixture
+from tables import print_head, print_row
 
 from data_contracts.fingerprint import digest
 from features.decode.config import SAMPLE_RATE
@@ -44,6 +45,7 @@ from models.speaker.model import SpeakerModel
 from models.speaker.sliding import sliding_by_crops
 
 TOLERANCE_S, GAPS_S = 0.5, (0.0, 0.1, 0.3)
+HEADS = ("voices", "files", "minutes", "changes (in a segment)", "recall", "precision", "false a minute", "purity")
 CPU = torch.device("cpu")
 
 
@@ -190,10 +192,9 @@ def _report(
             for name in names:
                 rows.setdefault(name, Tally()).add(item, spans, cut)
     print(f"different: {different:g}\n")
-    print("| voices | files | minutes | changes (in a segment) | recall | precision | false a minute | purity |")
-    print("|---|---|---|---|---|---|---|---|")
+    print_head(*HEADS)
     for (corpus, kind), tally in sorted(rows.items(), key=lambda row: (row[0][0] == "all", row[0])):
-        print(f"| {corpus} | {kind} | {tally.minutes:.1f} | {_figures(tally)} |")
+        print_row(corpus, kind, f"{tally.minutes:.1f}", _figures(tally))
     print(flush=True)
 
 

@@ -8,13 +8,13 @@ Resemblyzer is asked at --peer-python, into which it was installed by hand; it i
 """
 
 import argparse
-import subprocess
-import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
+from peers import resemblyzer_embeddings
+from tables import print_head, print_row
 
 import models
 from features.decode.config import SAMPLE_RATE
@@ -24,8 +24,6 @@ from models.speaker.identification import closed_set
 from models.speaker.model import SpeakerModel
 from models.speaker.score_norm import cosines
 from models.speaker.trials import Utterances, embed_all, halve_single_clips, pair_trials
-
-PEER = Path(__file__).with_name("resemblyzer_peer.py")
 
 
 def main() -> None:
@@ -48,32 +46,23 @@ def main() -> None:
         "Undertone, as it scores": (ours, seconds, model.scores),
     }
     if options.peer_python:
-        label, vectors, seconds = theirs(waveforms, options.peer_python)
+        label, vectors, seconds = resemblyzer_embeddings(waveforms, options.peer_python)
         rows[label] = (vectors, seconds, cosines)
     total_s = sum(map(len, waveforms)) / SAMPLE_RATE
     corpora = list(utterances_of(ours, unheard).by_corpus())
     print(f"torch {torch.__version__}, one core; {len(unheard)} utterances, {total_s / 60:.1f} min of speech\n")
-    print(f"| EER (top-1) | {' | '.join(corpora)} | all | x real time |\n|---|{'---|' * (len(corpora) + 2)}")
+    print_head("EER (top-1)", *corpora, "all", "x real time")
     for label, (vectors, seconds, scores) in rows.items():
         utterances = utterances_of(vectors, unheard)
         parts = [*utterances.by_corpus().values(), utterances]
         cells = [f"{pair_trials(part, scores).eer():.3f} ({closed_set(part, scores):.3f})" for part in parts]
-        print(f"| {label} | {' | '.join(cells)} | {total_s / seconds:.0f} |")
+        print_row(label, *cells, f"{total_s / seconds:.0f}")
 
 
 def utterances_of(vectors: np.ndarray, speech: list[Speech]) -> Utterances:
     speakers, corpora = [item.clip.speaker for item in speech], [item.clip.corpus for item in speech]
     emotions = [item.clip.emotion for item in speech]
     return Utterances(vectors, np.array(speakers), np.array(corpora), np.array(emotions))
-
-
-def theirs(waveforms: list[np.ndarray], python: str) -> tuple[str, np.ndarray, float]:
-    """Name, (n, dim) vectors, seconds of one core."""
-    with tempfile.TemporaryDirectory() as folder:
-        np.savez(Path(folder) / "waveforms.npz", *waveforms)
-        command = [python, PEER, Path(folder) / "waveforms.npz", Path(folder) / "vectors.npy"]
-        said = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
-        return said[-2], np.load(Path(folder) / "vectors.npy"), float(said[-1])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The peer of `end_to_end.py` that does comparable work: what is usually taken for it, with joblib and pandas.
+"""Peer of `end_to_end.py` that does comparable work with the usual tools, joblib and pandas.
 
     PYTHON tests/bench/usual_peer.py CORPUS OUTPUT.parquet
 

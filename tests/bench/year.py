@@ -1,4 +1,4 @@
-"""A year of nights, and how quickly it is asked before and after `undertone maintain`: files, seconds, S3 requests.
+"""Query times on a year of nights before and after `undertone maintain`: files, seconds, S3 requests.
 
     .venv/bin/python tests/bench/year.py [--nights 365] [--shards 2] [--s3-nights 5]
 
@@ -8,24 +8,20 @@ asked) a shorter lake shows the requests, which are what a query costs there.
 """
 
 import argparse
-import contextlib
 import datetime as dt
-import os
 import re
-import subprocess
-import sys
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
 import numpy as np
 import polars as pl
 import pyarrow as pa
+from counted_s3 import counted_s3
 from deltalake import DeltaTable, write_deltalake
-from end_to_end import machine
+from tables import print_head, print_machine, print_row
 
 from data_contracts import lake as lakes
 from data_contracts.lake import Lake
@@ -41,18 +37,6 @@ N_RECORDINGS, N_UTTERANCES, N_SPEAKERS = 20, 60, 200  # a shard's; the lake's
 VERSION = "0123456789ab"
 NOW = dt.datetime.now(dt.UTC)
 
-_SERVER = """
-import logging, sys
-from moto.server import ThreadedMotoServer
-logging.basicConfig(filename=sys.argv[1], format="%(message)s", level=logging.ERROR)
-logging.getLogger("werkzeug").setLevel(logging.INFO)
-server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-server.start()
-print(server.get_host_and_port()[1], flush=True)
-sys.stdin.read()
-server.stop()
-"""
-
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -60,13 +44,15 @@ def main() -> None:
     parser.add_argument("--shards", type=int, default=2)
     parser.add_argument("--s3-nights", type=int, default=5)
     options = parser.parse_args()
-    machine()
+    print_machine()
     with tempfile.TemporaryDirectory() as folder:
         lake = lakes.open(f"{folder}/lake")
         before_and_after(lake, options.nights, options.shards, lambda query: (timed(query),), ("ms",))
         if options.s3_nights:
-            with s3(f"{folder}/requests.log") as asked:
-                before_and_after(lakes.open("s3://year/lake"), options.s3_nights, options.shards, asked, COLUMNS)
+            with counted_s3("year", Path(folder) / "requests.log", COLUMNS) as count_requests:
+                before_and_after(
+                    lakes.open("s3://year/lake"), options.s3_nights, options.shards, count_requests, COLUMNS
+                )
 
 
 COLUMNS = ("LIST", "HEAD", "GET")
@@ -87,14 +73,15 @@ def before_and_after(
     after = {name: (*measure(query), evidence(query)) for name, query in queries(lake, nights).items()}
     where = "a local folder" if lake.is_local else "S3 on loopback"
     print(f"\n{nights} nights of {shards} shards, {where}; made in {made_s:.0f} s, maintained in {seconds:.0f} s\n")
-    print("| files that a reader opens | before | after |\n|---|---|---|")
+    print_head("files that a reader opens", "before", "after")
     for name, n in n_before.items():
-        print(f"| {name} | {n:,} | {files(lake)[name]:,} |")
-    heads = " | ".join(f"{column} before | after" for column in columns)
-    print(f"\n| query | {heads} | what its reader says, before | after |\n|---|{'---|' * (2 * len(columns) + 2)}")
+        print_row(name, f"{n:,}", f"{files(lake)[name]:,}")
+    heads = [head for column in columns for head in (f"{column} before", "after")]
+    print()
+    print_head("query", *heads, "what its reader says, before", "after")
     for name in before:
         figures = " | ".join(f"{b} | {a}" for b, a in zip(before[name][:-1], after[name][:-1], strict=True))
-        print(f"| {name} | {figures} | {before[name][-1]} | {after[name][-1]} |")
+        print_row(name, figures, before[name][-1], after[name][-1])
     assert sum(line.files_after for line in done) < sum(line.files_before for line in done)
 
 
@@ -271,34 +258,6 @@ def timed(query: Callable[[], object]) -> str:
 
 def evidence(query: Query) -> str:
     return query.explain()
-
-
-@contextlib.contextmanager
-def s3(log: str) -> Iterator[Callable[[Query], tuple[int, ...]]]:
-    """A server that writes down what it is asked; yields what counts a query's requests by kind."""
-    import boto3
-
-    command = [sys.executable, "-W", "ignore", "-c", _SERVER, log]
-    server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    try:
-        port = int(server.stdout.readline())
-        os.environ |= dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "year")
-        os.environ |= {"AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1"}
-        os.environ["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{port}"
-        boto3.client("s3").create_bucket(Bucket="year")
-
-        def asked(query: Query) -> tuple[int, ...]:
-            before = Path(log).stat().st_size
-            query()
-            with Path(log).open() as file:
-                file.seek(before)
-                lines = re.findall(r"(GET|HEAD|POST|PUT|DELETE) (/\S*)", file.read())
-            kinds = Counter("LIST" if "list-type=2" in target else method for method, target in lines)
-            return tuple(kinds[kind] for kind in COLUMNS)
-
-        yield asked
-    finally:
-        server.communicate()
 
 
 if __name__ == "__main__":
