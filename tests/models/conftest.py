@@ -1,4 +1,4 @@
-"""A corpus of made-up voices: harmonics through a resonance of the speaker's own, moved by the emotion."""
+"""Corpus of synthetic voices: harmonics through a speaker's own resonance, shifted by the emotion."""
 
 import csv
 import zlib
@@ -24,7 +24,7 @@ _MOODS = {  # pitch, loudness, pace in Hz, breath
 
 
 def voice(speaker: int, emotion: str, *, seconds: float, seed: int) -> np.ndarray:
-    """(time,) float32: pitch, resonance and tilt are the speaker's; height, loudness, pace and breath the emotion's."""
+    """Return (time,) float32; the speaker sets pitch, resonance and tilt, the emotion height, loudness, pace and breath."""
     height, loudness, pace, breath = _MOODS[emotion]
     random = np.random.default_rng(seed)
     time_s = np.arange(round(seconds * RATE)) / RATE
@@ -41,7 +41,7 @@ def voice(speaker: int, emotion: str, *, seconds: float, seed: int) -> np.ndarra
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> Iterator[None]:
-    """Networks this small run faster on one core, and the same on every machine."""
+    """Run on one core: faster for networks this small, and the same on every machine."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -50,7 +50,7 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two corpora of four speakers in one folder: of each, two clips an emotion."""
+    """Return a folder of two corpora of four speakers, two clips an emotion each."""
     folder = tmp_path_factory.mktemp("corpus")
     rows = []
     for corpus_name in ("lab", "street"):
@@ -68,7 +68,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def _all_is_speech(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The made-up voices do not pass for speech: the whole clip counts."""
+    """Count the whole clip as speech: the detector does not accept the synthetic voices."""
     from features.segmentation.segments import Span
 
     monkeypatch.setattr(
@@ -80,7 +80,7 @@ def _all_is_speech(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def spoken() -> Callable[..., Speech]:
-    """Makes a labelled clip of a waveform, without a file."""
+    """Return a function that makes a labelled clip of a waveform, without a file."""
 
     def make(waveform: np.ndarray, *, speaker: str, corpus: str = "lab") -> Speech:
         return Speech(Clip(Path("x.wav"), speaker, "", corpus), digest(waveform.tobytes(), 12), waveform)
@@ -172,7 +172,7 @@ WAV2VEC2 = {
 
 @pytest.fixture(scope="session")
 def ecapa(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A speaker encoder in the published layout, its weights random."""
+    """Return a speaker encoder in the published layout, with random weights."""
     from models.speechbrain_compat import speechbrain_importable
 
     with speechbrain_importable():
@@ -194,7 +194,7 @@ def ecapa(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def iemocap(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An emotion model in SpeechBrain's published layout, code beside it."""
+    """Return an emotion model in SpeechBrain's published layout, with code beside it."""
     from models.speechbrain_compat import speechbrain_importable
 
     with speechbrain_importable():  # parts of it import torchaudio

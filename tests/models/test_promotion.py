@@ -1,4 +1,4 @@
-"""Who takes whose place: figures are made up, folders and speakers are real."""
+"""Promotion with made-up metrics, on real folders and speakers."""
 
 import csv
 import json
@@ -21,7 +21,7 @@ SPEAKERS = ("ann", "ben", "cid", "dan")
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
-    """Two clips a speaker; what is in them nobody hears here."""
+    """Return a folder with two clips a speaker; their content does not matter here."""
     folder = tmp_path / "evaluation"
     folder.mkdir()
     rows = [(f"{name}-{take}.wav", name, "anger") for name in SPEAKERS for take in range(2)]
@@ -35,7 +35,7 @@ def corpus(tmp_path: Path) -> Path:
 def _model(
     place: Path, version: str, *, name: str = "emotion", hears: tuple[str, ...] = (), **metadata: Any
 ) -> ModelRef:
-    """A registered version as far as a judgement looks at it; `hears` are files that it was trained on."""
+    """Return a registered version, as far as a comparison reads it; `hears` are its training files."""
     folder = place / f"{name}-{version}" / "data" / name
     folder.mkdir(parents=True)
     (folder / "config.json").write_text("{}")
@@ -45,7 +45,7 @@ def _model(
 
 
 def _figures(monkeypatch: pytest.MonkeyPatch, **figures: dict[str, Any]) -> list[Path]:
-    """Makes each version's evaluation say what is given here; returns the folders that were judged on."""
+    """Replace each version's evaluation by the given metrics; return the corpora that were used."""
     asked = []
 
     def evaluate(name: str, folder: Path, corpus: Path, *, voices: Path) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def test_figures_come_with_their_intervals(tmp_path, corpus, monkeypatch):
 
 
 def test_a_speaker_on_both_sides_is_refused_or_left_out(tmp_path, corpus, monkeypatch):
-    """A recording of ben was trained on by one, of cid by the other: neither is judged on any clip of theirs."""
+    """One model was trained on a recording of ben, the other on one of cid: neither is evaluated on their clips."""
     asked = _figures(monkeypatch, emotion2={"uar": 0.6}, emotion1={"uar": 0.5})
     challenger = _model(tmp_path, "2", hears=(_id(corpus, "ben-1.wav"),))
     champion = _model(tmp_path, "1", hears=(_id(corpus, "cid-0.wav"),))
@@ -126,7 +126,7 @@ def test_a_speaker_on_both_sides_is_refused_or_left_out(tmp_path, corpus, monkey
 
 
 def test_other_recordings_of_a_trained_voice_are_known_by_the_label(tmp_path, corpus, monkeypatch):
-    """A split of one corpus by clip shares no recording, and every speaker."""
+    """Splitting a corpus by clip shares no recording, but every speaker."""
     _figures(monkeypatch, emotion2={"uar": 0.9}, emotion1={"uar": 0.5})
     challenger = _model(tmp_path, "2")
     training_set.write_speakers(Path(challenger.uri) / "data" / "emotion", SPEAKERS)

@@ -1,4 +1,4 @@
-"""Our own registered models are read from their artifacts, on a disk or in S3, and MLflow is not asked."""
+"""Our own registered models are read from their artifacts, on a disk or in S3, without MLflow."""
 
 import shutil
 import subprocess
@@ -34,7 +34,7 @@ assert "mlflow" not in sys.modules, "nobody asked it"
 
 
 @pytest.fixture(autouse=True)
-def _as_in_a_new_process():
+def _fresh_process():
     for cached in (serving._load_own, serving._emotion_model):
         cached.cache_clear()
 
@@ -50,7 +50,7 @@ def _without_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def refs(tmp_path_factory: pytest.TempPathFactory) -> tuple[ModelRef, ModelRef]:
-    """The shipped models, registered."""
+    """Return the shipped models, registered."""
     folder = tmp_path_factory.mktemp("registry")
     models = Registry(f"sqlite:///{folder / 'mlflow.db'}", str(folder / "artifacts"))
     return models.champion("emotion"), models.champion("speaker")
@@ -120,7 +120,7 @@ def test_artifacts_that_are_gone_are_told_of(refs, tmp_path):
 
 
 class _Foreign:
-    """Behind somebody else's pyfunc: it has a method of that name, and another meaning."""
+    """Object behind a foreign pyfunc, with a method of the same name and another meaning."""
 
     def embed(self, audio: object) -> None:
         raise AssertionError("not asked")

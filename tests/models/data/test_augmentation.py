@@ -1,3 +1,5 @@
+"""Augmentation: random, repeatable, and never in place."""
+
 from collections.abc import Callable
 
 import pytest

@@ -1,3 +1,5 @@
+"""Codecs: length and voice stay, the band of a telephone does not."""
+
 import numpy as np
 import pytest
 

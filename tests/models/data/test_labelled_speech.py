@@ -1,3 +1,5 @@
+"""Lists of labelled speech, and the speech of their clips."""
+
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +50,7 @@ def test_missing_audio_is_named(tmp_path: Path) -> None:
         read_labels([_write(tmp_path, "path,speaker,emotion\nhere.wav,a,\ngone.wav,a,\n")])
 
 
-def test_what_is_no_audio_or_no_speech_is_left_out(tmp_path: Path) -> None:
+def test_clips_without_audio_or_speech_are_left_out(tmp_path: Path) -> None:
     (tmp_path / "text.wav").write_text("this is not audio")
     sf.write(tmp_path / "silence.wav", np.zeros(16_000, np.float32), 16_000)
     _write(tmp_path, "path,speaker,emotion\ntext.wav,a,\nsilence.wav,a,\n")
@@ -72,7 +74,7 @@ def test_speech_comes_in_order_with_its_recording_id(corpus: Path) -> None:
     assert speech[0].waveform.dtype == np.float32
 
 
-def test_a_training_sets_name_hangs_on_what_was_heard_and_how_it_was_labelled(tmp_path: Path) -> None:
+def test_a_manifest_digest_depends_on_recordings_and_labels(tmp_path: Path) -> None:
     silence = np.zeros(4, np.float32)
     clips = [Speech(Clip(tmp_path / "x.wav", who, "anger", "lab"), who * 12, silence) for who in "ab"]
     relabelled = [Speech(Clip(tmp_path / "x.wav", "a", "sadness", "lab"), "a" * 12, silence), clips[1]]

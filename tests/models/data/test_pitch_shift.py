@@ -1,3 +1,5 @@
+"""Pitch and formant shifts of a synthetic vowel."""
+
 import numpy as np
 import pytest
 from scipy.signal import find_peaks, welch
@@ -7,7 +9,7 @@ from models.data.pitch_shift import change_voice, vary_pitch
 
 
 def _vowel(f0_hz: float, *, first_hz: float = 700.0, seconds: float = 1.0) -> np.ndarray:
-    """Harmonics under broad resonances."""
+    """Return harmonics under broad resonances."""
     time_s = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
     sound = np.zeros_like(time_s)
     for n in range(1, int(7_000 / f0_hz)):
@@ -17,7 +19,7 @@ def _vowel(f0_hz: float, *, first_hz: float = 700.0, seconds: float = 1.0) -> np
 
 
 def _harmonics(waveform: np.ndarray) -> tuple[float, float]:
-    """(spacing of the harmonics, place of the lower resonance) in Hz."""
+    """Return the spacing of the harmonics and the lower resonance, in Hz."""
     hz, power = welch(waveform, SAMPLE_RATE, nperseg=4096)
     peaks = find_peaks(10 * np.log10(power + 1e-20), prominence=15)[0]
     low = hz < 1_600

@@ -1,4 +1,4 @@
-"""Distances of a day from those before it: nothing where there is nothing, what is known where that is known."""
+"""Drift distances: zero without a change, known values for known changes, and thresholds of chance."""
 
 import numpy as np
 import pytest

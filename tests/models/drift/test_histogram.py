@@ -1,4 +1,4 @@
-"""Sketches: whatever the order and the parts, they are the same; and they know where their values lie."""
+"""Histograms: independent of order and parts, and accurate to a known share."""
 
 import numpy as np
 import pytest

@@ -1,3 +1,5 @@
+"""Evaluation of emotion models: seen and unseen speakers, found and labelled ones."""
+
 import dataclasses
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Somebody's own linear classifier says the same as a model, alone, adapted, and when it was saved."""
+"""A linear classifier of one's own as a model: alone, adapted, and after saving."""
 
 import numpy as np
 import pytest

@@ -1,3 +1,5 @@
+"""The emotion model: scores, outliers, storage and the pyfunc."""
+
 from pathlib import Path
 
 import pandas as pd

@@ -1,4 +1,4 @@
-"""The emotion recipe, end to end on made-up voices: it learns, it repeats, it refuses what cannot work."""
+"""Training of the emotion model on synthetic voices: it learns, repeats, and refuses impossible data."""
 
 import json
 from pathlib import Path

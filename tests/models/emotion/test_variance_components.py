@@ -1,3 +1,5 @@
+"""Variance components of made-up data."""
+
 import numpy as np
 import pytest
 import torch

@@ -1,3 +1,5 @@
+"""Bootstrap intervals over speakers."""
+
 import numpy as np
 import pytest
 

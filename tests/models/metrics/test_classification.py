@@ -1,3 +1,5 @@
+"""Classification metrics of known lists."""
+
 import numpy as np
 import pytest
 

@@ -1,4 +1,4 @@
-"""SpeechBrain's published layouts, with random weights: loaded by its own loaders, none of their code run."""
+"""SpeechBrain's published layouts with random weights: loaded by its own loaders, none of their code run."""
 
 import json
 import shutil

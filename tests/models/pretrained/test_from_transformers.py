@@ -1,4 +1,4 @@
-"""Audio-classification folders of transformers, with random weights: taken apart, the whole still says the same."""
+"""Audio-classification folders of transformers with random weights: extractor and head give the same logits."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a hyperparams.yaml may ask for, and what is read of it."""
+"""hyperparams.yaml: allowed tags, refused ones, and the values."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Where a published folder is brought from: a place with files, or the hub, here a server on loopback."""
+"""Sources of published folders: a place with files, or the hub, here a server on loopback."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""What a card says, of folders and figures as training leaves them, and of folders that say little."""
+"""Model cards from folders and metrics as training leaves them, and from sparse ones."""
 
 import json
 from pathlib import Path

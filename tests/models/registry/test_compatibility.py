@@ -1,3 +1,5 @@
+"""Compatibility of models with the features computed here."""
+
 import pytest
 
 from data_contracts.errors import ModelError

@@ -1,3 +1,5 @@
+"""Evaluation of speaker encoders: voices of the training set are left out."""
+
 import json
 from collections.abc import Callable
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Closed-set and open-set identification of synthetic voices."""
+
 import numpy as np
 import pytest
 

@@ -1,4 +1,4 @@
-"""Who is it: the same answer in any order and again; known voices are found, others get a name that stays."""
+"""Speaker linking: independent of order and repetition; known voices are matched, others get a stable name."""
 
 import numpy as np
 import pytest
@@ -12,16 +12,16 @@ DIM = 16
 
 
 def _voices(n: int, seed: int = 0) -> np.ndarray:
-    """(n, DIM) directions that are nothing alike."""
+    """Return (n, DIM) directions that are unlike each other."""
     return np.linalg.qr(np.random.default_rng(seed).normal(size=(DIM, DIM)))[0][:n].astype(np.float32)
 
 
-def _heard(voices: np.ndarray, spread: float = 0.05, seed: int = 1) -> np.ndarray:
+def _utterances(voices: np.ndarray, spread: float = 0.05, seed: int = 1) -> np.ndarray:
     noisy = voices + spread * np.random.default_rng(seed).normal(size=voices.shape)
     return (noisy / np.linalg.norm(noisy, axis=1, keepdims=True)).astype(np.float32)
 
 
-def _identify(keys, embeddings, speakers=(), *, seconds=None, key="k", decision=DECISION):
+def _link(keys, embeddings, speakers=(), *, seconds=None, key="k", decision=DECISION):
     seconds = np.full(len(keys), 2.0) if seconds is None else seconds
     return link_speakers(keys, embeddings, seconds, list(speakers), decision=decision, pseudonym_key=key)
 
@@ -30,7 +30,7 @@ def test_a_known_voice_is_found_and_an_unknown_founds_a_speaker():
     anna, ben, nobody = _voices(3)
     enrolled = [Voiceprint("anna", anna, known=True), Voiceprint("ben", ben, known=True)]
     keys = [("r1", 0, 0), ("r2", 0, 0), ("r3", 0, 0)]
-    answer = _identify(keys, _heard(np.stack([ben, nobody, anna])), enrolled)
+    answer = _link(keys, _utterances(np.stack([ben, nobody, anna])), enrolled)
     assert answer.speaker_ids == ["ben", pseudonym(keys[1], "k"), "anna"]
     assert answer.known == [True, False, True]
     assert [speaker.speaker_id for speaker in answer.founded] == [answer.speaker_ids[1]]
@@ -40,8 +40,8 @@ def test_a_known_voice_is_found_and_an_unknown_founds_a_speaker():
 
 def test_the_found_speaker_is_found_again_the_next_night():
     nobody = _voices(1)
-    first = _identify([("r1", 0, 0)], _heard(nobody))
-    second = _identify([("r2", 0, 0)], _heard(nobody, seed=2), first.founded)
+    first = _link([("r1", 0, 0)], _utterances(nobody))
+    second = _link([("r2", 0, 0)], _utterances(nobody, seed=2), first.founded)
     assert second.speaker_ids == first.speaker_ids
     assert second.founded == []
     assert second.known == [False]
@@ -50,7 +50,7 @@ def test_the_found_speaker_is_found_again_the_next_night():
 def test_two_voices_in_a_recording_are_two_speakers():
     a, b = _voices(2)
     keys = [("r", 0, n) for n in range(6)]
-    answer = _identify(keys, _heard(np.stack([a, b, a, a, b, b])))
+    answer = _link(keys, _utterances(np.stack([a, b, a, a, b, b])))
     assert answer.speaker_ids == [pseudonym(keys[n], "k") for n in (0, 1, 0, 0, 1, 1)]
     assert len(answer.founded) == 2
 
@@ -61,8 +61,8 @@ def test_a_doubtful_utterance_is_named_with_the_rest_of_its_voice():
     doubtful = 0.45 * anna + np.sqrt(1 - 0.45**2) * other
     sure = 0.8 * anna + 0.6 * other
     enrolled = [Voiceprint("anna", anna, known=True)]
-    assert _identify([("r", 0, 0)], doubtful[None], enrolled).speaker_ids != ["anna"]
-    together = _identify([("r", 0, 0), ("r", 0, 1)], np.stack([doubtful, sure]), enrolled)
+    assert _link([("r", 0, 0)], doubtful[None], enrolled).speaker_ids != ["anna"]
+    together = _link([("r", 0, 0), ("r", 0, 1)], np.stack([doubtful, sure]), enrolled)
     assert together.speaker_ids == ["anna", "anna"]
     assert together.scores[0] < 0.5 < together.scores[1]
 
@@ -70,7 +70,7 @@ def test_a_doubtful_utterance_is_named_with_the_rest_of_its_voice():
 def test_longer_speech_counts_for_more():
     a, b = _voices(2)
     near = np.stack([a, 0.6 * a + 0.8 * b])  # one voice: their cosine is 0.6
-    founded = _identify([("r", 0, 0), ("r", 0, 1)], near, seconds=np.array([100.0, 0.1])).founded
+    founded = _link([("r", 0, 0), ("r", 0, 1)], near, seconds=np.array([100.0, 0.1])).founded
     assert len(founded) == 1
     assert founded[0].centroid @ a > 0.999
 
@@ -79,11 +79,11 @@ def test_of_two_equal_speakers_the_enrolled_one_is_taken():
     voice = _voices(1)
     speakers = [Voiceprint("spk_0", voice[0], known=False), Voiceprint("zoe", voice[0], known=True)]
     for order in (speakers, speakers[::-1]):
-        assert _identify([("r", 0, 0)], voice, order).speaker_ids == ["zoe"]
+        assert _link([("r", 0, 0)], voice, order).speaker_ids == ["zoe"]
 
 
-def test_nothing_to_identify():
-    answer = _identify([], np.zeros((0, DIM)))
+def test_no_utterances_give_no_identities():
+    answer = _link([], np.zeros((0, DIM)))
     assert (answer.speaker_ids, answer.known, answer.founded) == ([], [], [])
     assert answer.scores.shape == (0,)
 
@@ -94,18 +94,18 @@ def test_a_pseudonym_tells_nothing_and_depends_on_the_secret():
     assert pseudonym(key, "one") != pseudonym((key[0], 0, 2), "one")
     assert key[0][:4] not in pseudonym(key, "one")
     voice = _voices(1)
-    names = {_identify([key], voice, key=secret).speaker_ids[0] for secret in ("one", "other")}
+    names = {_link([key], voice, key=secret).speaker_ids[0] for secret in ("one", "other")}
     assert len(names) == 2
 
 
 def test_a_pseudonym_that_is_taken_is_not_given_to_another_voice():
     """With other features the same segment may hold another voice: two rows of `speakers` had the same key."""
     before, after = _voices(2)
-    first = _identify([("r", 0, 0)], before[None])
-    second = _identify([("r", 0, 0)], after[None], first.founded)
+    first = _link([("r", 0, 0)], before[None])
+    second = _link([("r", 0, 0)], after[None], first.founded)
     assert len(second.founded) == 1
     assert second.speaker_ids != first.speaker_ids
-    third = _identify([("r", 0, 0)], after[None], [*first.founded, *second.founded])
+    third = _link([("r", 0, 0)], after[None], [*first.founded, *second.founded])
     assert third.speaker_ids == second.speaker_ids
 
 
@@ -115,8 +115,8 @@ def test_a_voice_heard_before_its_nearer_speaker_was_founded_is_named_the_same_t
     embeddings = np.zeros((3, DIM), np.float32)
     embeddings[:, 0], embeddings[:, 1] = np.cos(angle), np.sin(angle)
     keys = [("a", 0, 0), ("b", 0, 0), ("c", 0, 0)]
-    first = _identify(keys, embeddings)
-    again = _identify(keys, embeddings, first.founded)
+    first = _link(keys, embeddings)
+    again = _link(keys, embeddings, first.founded)
     assert len(first.founded) == 2
     assert again.speaker_ids == first.speaker_ids == [first.speaker_ids[0], first.speaker_ids[2], first.speaker_ids[2]]
 
@@ -126,19 +126,19 @@ def test_within_a_recording_even_odds_join_across_recordings_the_threshold_does(
     strict = Decision(threshold=0.8, slope=10.0, offset=-5.0)
     a, b = _voices(2)
     near = np.stack([a, 0.6 * a + 0.8 * b])
-    assert len(_identify([("r", 0, 0), ("r", 0, 1)], near, decision=strict).founded) == 1
-    assert len(_identify([("r", 0, 0), ("s", 0, 0)], near, decision=strict).founded) == 2
+    assert len(_link([("r", 0, 0), ("r", 0, 1)], near, decision=strict).founded) == 1
+    assert len(_link([("r", 0, 0), ("s", 0, 0)], near, decision=strict).founded) == 2
     assert Decision(threshold=0.4, slope=10.0, offset=-5.0).recording_threshold == 0.4, "never stricter than across"
     assert Decision(threshold=0.4, slope=0.0, offset=-5.0).recording_threshold == 0.4
 
 
 def test_a_night_is_clustered_before_anybody_is_founded():
-    """First come, first served had made the outer of three alike voices the centroid, and the other outer a second."""
+    """In order of arrival, the outer of three similar voices founded one speaker, the other outer a second."""
     angle = np.radians([0.0, 80.0, 40.0])
     embeddings = np.zeros((3, DIM), np.float32)
     embeddings[:, 0], embeddings[:, 1] = np.cos(angle), np.sin(angle)
     keys = [("a", 0, 0), ("b", 0, 0), ("c", 0, 0)]
-    answer = _identify(keys, embeddings, decision=Decision(np.cos(np.radians(62.0)), 10.0, -5.0))
+    answer = _link(keys, embeddings, decision=Decision(np.cos(np.radians(62.0)), 10.0, -5.0))
     assert answer.speaker_ids == [pseudonym(keys[0], "k")] * 3
     assert answer.founded[0].centroid @ embeddings[2] == pytest.approx(1.0, abs=1e-4)
 
@@ -148,26 +148,26 @@ def test_a_word_is_no_voice_of_its_own_beside_longer_speech():
     keys = [("r", 0, n) for n in range(3)]
     seconds = np.array([3.0, 0.4, 2.0])
     heard = np.stack([a, 0.2 * a + 0.1 * b + np.sqrt(0.95) * noise, b])
-    answer = _identify(keys, heard, seconds=seconds)
+    answer = _link(keys, heard, seconds=seconds)
     assert answer.speaker_ids == [pseudonym(keys[n], "k") for n in (0, 0, 2)]
-    alone = _identify(keys[1:2], heard[1:2], seconds=seconds[1:2])
+    alone = _link(keys[1:2], heard[1:2], seconds=seconds[1:2])
     assert alone.speaker_ids == [pseudonym(keys[1], "k")]
 
 
 def test_a_short_voice_founds_after_the_long_ones():
     voice = _voices(1)[0]
     keys = [("a", 0, 0), ("b", 0, 0)]
-    heard = _heard(np.stack([voice, voice]))
-    answer = _identify(keys, heard, seconds=np.array([0.5, 5.0]))
+    heard = _utterances(np.stack([voice, voice]))
+    answer = _link(keys, heard, seconds=np.array([0.5, 5.0]))
     assert answer.speaker_ids == [pseudonym(keys[1], "k")] * 2
     assert answer.founded[0].centroid == pytest.approx(heard[1], abs=1e-5)
 
 
 def test_a_speaker_may_have_several_voices():
-    """As merges leave them: who is near either is the one who stayed."""
+    """Merges leave them: a voice near either centroid is that speaker."""
     a, b, c = _voices(3)
     prints = [Voiceprint("ada", a, known=True), Voiceprint("ada", b, known=True), Voiceprint("spk_0", c, known=False)]
-    answer = _identify([("r1", 0, 0), ("r2", 0, 0), ("r3", 0, 0)], _heard(np.stack([b, c, a])), prints)
+    answer = _link([("r1", 0, 0), ("r2", 0, 0), ("r3", 0, 0)], _utterances(np.stack([b, c, a])), prints)
     assert answer.speaker_ids == ["ada", "spk_0", "ada"]
     assert (answer.scores > 0.9).all()
 
@@ -175,7 +175,7 @@ def test_a_speaker_may_have_several_voices():
 def test_a_name_of_the_table_is_not_given_again():
     """A merged voice keeps its row: its pseudonym is nobody else's."""
     key, voice = ("r", 0, 0), _voices(1)
-    embeddings, seconds = _heard(voice), np.array([2.0])
+    embeddings, seconds = _utterances(voice), np.array([2.0])
     options = {"decision": DECISION, "pseudonym_key": "k"}
     first = link_speakers([key], embeddings, seconds, [], **options).speaker_ids
     second = link_speakers([key], embeddings, seconds, [], reserved_names=first, **options).speaker_ids
@@ -184,7 +184,7 @@ def test_a_name_of_the_table_is_not_given_again():
 
 @st.composite
 def nights(draw):
-    """Keys of a few recordings, and embeddings in a plane-like space, where everybody is like somebody."""
+    """Draw keys of a few recordings, and embeddings in few dimensions, where every voice is like another."""
     n = draw(st.integers(1, 24))
     keys = [(f"r{draw(st.integers(0, 5))}", 0, segment) for segment in range(n)]
     rng = np.random.default_rng(draw(st.integers(0, 2**16)))
@@ -200,9 +200,9 @@ def nights(draw):
 def test_the_order_of_the_input_does_not_matter(night, threshold):
     keys, embeddings, seconds, rng = night
     decision = Decision(threshold, 10.0, -5.0)
-    one = _identify(keys, embeddings, seconds=seconds, decision=decision)
+    one = _link(keys, embeddings, seconds=seconds, decision=decision)
     order = rng.permutation(len(keys))
-    other = _identify([keys[i] for i in order], embeddings[order], seconds=seconds[order], decision=decision)
+    other = _link([keys[i] for i in order], embeddings[order], seconds=seconds[order], decision=decision)
     assert [one.speaker_ids[i] for i in order] == other.speaker_ids
     np.testing.assert_allclose(one.scores[order], other.scores, atol=1e-5)
     assert [speaker.speaker_id for speaker in one.founded] == [speaker.speaker_id for speaker in other.founded]
@@ -210,12 +210,12 @@ def test_the_order_of_the_input_does_not_matter(night, threshold):
 
 @given(nights(), st.floats(0.2, 0.9))
 @settings(max_examples=60)
-def test_identifying_a_night_again_gives_the_same_answer(night, threshold):
+def test_linking_a_night_again_gives_the_same_answer(night, threshold):
     keys, embeddings, seconds, rng = night
     decision = Decision(threshold, 10.0, -5.0)
-    first = _identify(keys, embeddings, seconds=seconds, decision=decision)
+    first = _link(keys, embeddings, seconds=seconds, decision=decision)
     remembered = [first.founded[i] for i in rng.permutation(len(first.founded))]
-    again = _identify(keys, embeddings, remembered, seconds=seconds, decision=decision)
+    again = _link(keys, embeddings, remembered, seconds=seconds, decision=decision)
     assert again.speaker_ids == first.speaker_ids
     assert again.founded == []
     np.testing.assert_allclose(again.scores, first.scores, atol=1e-5)
@@ -228,9 +228,9 @@ def test_a_gallery_of_any_size(n):
     embeddings = rng.normal(size=(n, 256)).astype(np.float32)
     embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
     keys = [(f"r{i:03}", 0, 0) for i in range(n)]
-    answer = _identify(keys, embeddings)
+    answer = _link(keys, embeddings)
     assert len(answer.founded) == len(set(answer.speaker_ids)) == n
-    assert _identify(keys, embeddings, answer.founded).speaker_ids == answer.speaker_ids
+    assert _link(keys, embeddings, answer.founded).speaker_ids == answer.speaker_ids
 
 
 def test_a_probability_is_one_whatever_the_cosine():

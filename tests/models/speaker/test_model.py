@@ -1,3 +1,5 @@
+"""The speaker model: windows, embeddings, scores, storage and the pyfunc."""
+
 import json
 import sys
 from dataclasses import replace

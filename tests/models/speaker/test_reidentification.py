@@ -1,4 +1,4 @@
-"""Under another encoder: the name goes to the voice that most of its speech became, and to one only."""
+"""Matches across encoders: a name goes to the one voice that most of its speech became."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ ONES = np.ones(8)
         ("", "", {}),
     ],
 )
-def test_who_is_whose_successor(found, before, names):
+def test_the_new_speaker_with_most_of_the_speech_matches(found, before, names):
     then = [None if name == "." else name for name in before]
     assert matching_speakers(list(found), then, ONES[: len(found)]) == names
 
@@ -31,7 +31,7 @@ def test_seconds_count_and_not_utterances():
     assert matching_speakers(["x", "x", "x"], ["a", "b", "b"], np.array([5.0, 1.0, 1.0])) == {"x": "a"}
 
 
-def test_only_who_was_founded_is_renamed_and_only_to_who_is_waited_for():
+def test_only_founded_speakers_are_renamed_and_only_to_known_ones():
     voices = [Voiceprint(name, np.ones(2), known=False) for name in ("x", "y", "z")]
     answer = Identities(["x", "y", "z", "old"], np.zeros(4), [False, False, False, True], voices)
     told = match_across_encoders(answer, ["ada", "gone", "spk_1", "ada"], ONES[:4], {"ada": True, "spk_1": False})

@@ -1,3 +1,5 @@
+"""Adaptive s-norm against known cohorts."""
+
 import numpy as np
 import pytest
 

@@ -1,4 +1,4 @@
-"""Who speaks along an utterance: the network's own embeddings, from frames that are computed once."""
+"""Sliding-window embeddings: the network's own, from frames that are computed once."""
 
 from collections.abc import Callable
 
@@ -29,14 +29,16 @@ def model() -> SpeakerModel:
 
 
 @pytest.fixture(params=["trained here", "pulled"])
-def told(request, model, ecapa) -> Callable:
-    """(waveform, lengths) to a row's windows of each length."""
-    chosen = model if request.param == "trained here" else from_speechbrain.convert_speaker(ecapa, training={})
-    return lambda waveform, lengths: chosen.sliding_embeddings(waveform, lengths, WINDOWS_S, HOP_S)
+def embed_sliding(request, model, ecapa) -> Callable:
+    """Return a function from (waveform, lengths) to each row's windows of each length."""
+    encoder = model if request.param == "trained here" else from_speechbrain.convert_speaker(ecapa, training={})
+    return lambda waveform, lengths: encoder.sliding_embeddings(waveform, lengths, WINDOWS_S, HOP_S)
 
 
-def test_shape_and_unit_length(told):
-    for row, counts in zip(told(*padded_noise(80_000, 49_600, 6_400)), [(13, 19), (5, 11), (1, 1)], strict=True):
+def test_shape_and_unit_length(embed_sliding):
+    for row, counts in zip(
+        embed_sliding(*padded_noise(80_000, 49_600, 6_400)), [(13, 19), (5, 11), (1, 1)], strict=True
+    ):
         assert tuple(len(vectors) for vectors in row) == counts
         for vectors in row:
             assert vectors.shape[1] == 16
@@ -49,7 +51,7 @@ def test_a_window_of_one_chunk_is_the_embedding_of_it(model):
     torch.testing.assert_close(alone, model.embed(waveform, lengths), atol=1e-4, rtol=0)
 
 
-def test_a_window_hears_its_own_time(model):
+def test_a_window_depends_on_its_own_time(model):
     """Another sound from 6 s on changes the windows there, and none that a chunk of 2 s before does not touch."""
     waveform, lengths = padded_noise(160_000)
     other = waveform.clone()
@@ -63,26 +65,26 @@ def test_a_window_hears_its_own_time(model):
 
 
 @pytest.mark.parametrize("n", [1, 3])
-def test_batch_matches_single(told, n):
+def test_batch_matches_single(embed_sliding, n):
     waveform, lengths = padded_noise(*[68_800, 176_000, 43_200][:n])
-    together = told(waveform, lengths)
+    together = embed_sliding(waveform, lengths)
     for place in range(n):
-        (alone,) = told(waveform[place : place + 1, : lengths[place]], lengths[place : place + 1])
+        (alone,) = embed_sliding(waveform[place : place + 1, : lengths[place]], lengths[place : place + 1])
         for ours, theirs in zip(together[place], alone, strict=True):
             torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
 
 
-def test_padding_is_ignored(told):
+def test_padding_is_ignored(embed_sliding):
     waveform, lengths = padded_noise(48_000, 75_200)
     padded = torch.cat([waveform, torch.full((2, 5_000), 0.9)], dim=1)
     padded[0, lengths[0] :] = float("nan")
-    for ours, theirs in zip(told(padded, lengths), told(waveform, lengths), strict=True):
+    for ours, theirs in zip(embed_sliding(padded, lengths), embed_sliding(waveform, lengths), strict=True):
         for one, other in zip(ours, theirs, strict=True):
             torch.testing.assert_close(one, other, atol=1e-4, rtol=0)
 
 
-def test_silence_and_nothing_are_finite(told):
-    for row in told(torch.zeros(2, 5 * RATE), torch.tensor([5 * RATE, 0])):
+def test_silence_and_nothing_are_finite(embed_sliding):
+    for row in embed_sliding(torch.zeros(2, 5 * RATE), torch.tensor([5 * RATE, 0])):
         assert all(vectors.isfinite().all() for vectors in row)
 
 

@@ -1,4 +1,4 @@
-"""The speaker recipe, end to end on made-up voices: it learns, it repeats, it refuses what cannot work."""
+"""Training of the speaker encoder on synthetic voices: it learns, repeats, and refuses impossible data."""
 
 from collections.abc import Callable
 from pathlib import Path

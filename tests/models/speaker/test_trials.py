@@ -1,3 +1,5 @@
+"""Trials from labelled speech: pairs, halves and cuts."""
+
 from collections.abc import Callable
 
 import numpy as np
@@ -18,7 +20,7 @@ from models.speaker.trials import (
 
 
 class _ByFirstSample:
-    """An encoder whose voice is the angle in the first sample."""
+    """Encoder that reads the voice as an angle from the first sample."""
 
     def embed(self, waveform: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         return torch.stack([waveform[:, 0].cos(), waveform[:, 0].sin()], dim=1)

@@ -1,3 +1,5 @@
+"""Verification metrics of known scores."""
+
 import numpy as np
 import pytest
 
