@@ -24,7 +24,7 @@ _MOODS = {  # pitch, loudness, pace in Hz, breath
 
 
 def voice(speaker: int, emotion: str, *, seconds: float, seed: int) -> np.ndarray:
-    """Return (time,) float32; the speaker sets pitch, resonance and tilt, the emotion height, loudness, pace and breath."""
+    """Return (time,) float32: pitch, resonance and tilt by speaker, height, loudness, pace and breath by emotion."""
     height, loudness, pace, breath = _MOODS[emotion]
     random = np.random.default_rng(seed)
     time_s = np.arange(round(seconds * RATE)) / RATE
