@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def cases(n: int) -> Iterator[tuple[str, str, list[Clip]]]:
-    """What was done to it, where its band really ends, the clips."""
+    """Yield the processing, the true end of the band, and the clips."""
     digits = speech("fsdd", 8 * n, 8_000)
     telephone = [np.concatenate(digits[first : first + 8]) for first in range(0, len(digits), 8)]
     wide = [clip for corpus in ("emodb", "librispeech_train-clean-100", "ravdess") for clip in speech(corpus, n)]

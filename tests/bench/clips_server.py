@@ -90,10 +90,10 @@ class Server:
         headers = {"ETag": f'"{number:032x}"', "Last-Modified": format_datetime(_MODIFIED, usegmt=True)}
         if request.method == "HEAD":
             return web.Response(headers={**headers, "Content-Length": str(len(body))})
-        asked = request.http_range
-        if asked.start is None and asked.stop is None:
+        byte_range = request.http_range
+        if byte_range.start is None and byte_range.stop is None:
             return web.Response(body=body, headers=headers)
-        part, start = body[asked], asked.start or 0
+        part, start = body[byte_range], byte_range.start or 0
         headers["Content-Range"] = f"bytes {start}-{start + len(part) - 1}/{len(body)}"
         return web.Response(status=206, body=part, headers=headers)
 

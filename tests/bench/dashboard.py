@@ -40,21 +40,21 @@ def main() -> None:
     parser.add_argument("--lake", help="one that exists already, or where to make one")
     parser.add_argument("--pictures", type=Path, help="write a picture of each view there, and measure nothing")
     parser.add_argument("--views", nargs="+", choices=VIEWS, default=VIEWS, help="pictures of these alone")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     if CHROMIUM is None:
         sys.exit("expected a Chromium, found none: run .ci/chromium, as root")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        lake = Lake(asked.lake or folder)
+        lake = Lake(options.lake or folder)
         if lake.delta("runs") is None:
             began = time.monotonic()
-            make(lake, Size(asked.utterances, 365, n_speakers=5_000))
-            print(f"made {asked.utterances:,} utterances in {time.monotonic() - began:.0f} s")
+            make(lake, Size(options.utterances, 365, n_speakers=5_000))
+            print(f"made {options.utterances:,} utterances in {time.monotonic() - began:.0f} s")
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         began = time.monotonic()
         with dashboard(lake.uri) as address:
             started_s = time.monotonic() - began
-            if asked.pictures:
-                pictures(browser, address, asked.pictures, asked.views)
+            if options.pictures:
+                pictures(browser, address, options.pictures, options.views)
             else:
                 report(browser, address, started_s)
         browser.close()

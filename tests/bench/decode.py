@@ -171,8 +171,8 @@ def _by_ffmpeg(_: bytes, path: Path) -> str | None:
 def _speaker() -> Embedder:
     model = SpeakerModel.load(ROOT / "models" / "weights" / "speaker")
 
-    def embed_sliding(*asked: Any) -> list[list[np.ndarray]]:
-        return [[vectors.numpy() for vectors in row] for row in model.sliding_embeddings(*asked)]
+    def embed_sliding(*arguments: Any) -> list[list[np.ndarray]]:
+        return [[vectors.numpy() for vectors in row] for row in model.sliding_embeddings(*arguments)]
 
     return Embedder(lambda waveform, lengths: model.embed(waveform, lengths).numpy(), model.dim, embed_sliding)
 

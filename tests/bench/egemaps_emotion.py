@@ -44,11 +44,11 @@ def main() -> None:
     for clip in read_labels([options.corpora]):
         if clip.corpus in clips and clip.emotion:
             clips[clip.corpus].append(clip)
-    heard = {name: [waveform_of(clip) for clip in chosen] for name, chosen in clips.items()}
-    rows = {"Undertone": {name: ours(waveforms) for name, waveforms in heard.items()}}
+    waveforms_of = {name: [waveform_of(clip) for clip in chosen] for name, chosen in clips.items()}
+    rows = {"Undertone": {name: ours(waveforms) for name, waveforms in waveforms_of.items()}}
     if options.peer_python:
-        asked = {name: opensmile_egemaps(waveforms, options.peer_python) for name, waveforms in heard.items()}
-        rows[asked["emodb"][0]] = {name: values for name, (_, values, _, _) in asked.items()}
+        answers = {name: opensmile_egemaps(waveforms, options.peer_python) for name, waveforms in waveforms_of.items()}
+        rows[answers["emodb"][0]] = {name: values for name, (_, values, _, _) in answers.items()}
     print(f"UAR; scikit-learn {sklearn.__version__}, torch {torch.__version__}\n")
     headings = [f"{name}, {len(chosen)} clips, {PROTOCOLS[name][0]}" for name, chosen in clips.items()]
     print_head("eGeMAPS of", *headings)
@@ -73,11 +73,11 @@ def ours(waveforms: list[np.ndarray]) -> np.ndarray:
 
 
 def uar(values: np.ndarray, clips: list[Clip], corpus: str) -> float:
-    """The mean recall of the classes over all clips, each guessed by a model that has not heard its speaker."""
+    """The mean recall of the classes over all clips, each guessed by a model not trained on its speaker."""
     labels, speakers = [clip.emotion for clip in clips], [clip.speaker for clip in clips]
     model = make_pipeline(StandardScaler(), LinearSVC(C=0.01, class_weight="balanced"))
-    guessed = cross_val_predict(model, values, labels, groups=speakers, cv=PROTOCOLS[corpus][1])
-    return recall_score(labels, guessed, average="macro")
+    predicted = cross_val_predict(model, values, labels, groups=speakers, cv=PROTOCOLS[corpus][1])
+    return recall_score(labels, predicted, average="macro")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     .venv/bin/python tests/bench/emotion_adapted.py CORPORA_DIR
 
-CORPORA_DIR holds labels.csv (path, speaker, emotion, corpus). Models that have not heard a clip's speaker judge it (5
+CORPORA_DIR holds labels.csv (path, speaker, emotion, corpus). Models not trained on a clip's speaker judge it (5
 folds, the shipped recipe without copies), with the speakers as labelled, in pieces of a few clips, and in pieces
 of one mood; beside plain normalisation, which takes each piece's own mean away.
 """
@@ -41,11 +41,11 @@ def main() -> None:
     for label, speakers in kinds.items():
         found = []
         for judge in (ours, plain):
-            said = np.zeros(len(table), int)
+            predicted = np.zeros(len(table), int)
             for fold, model in enumerate(models):
                 held = folds == fold
-                said[held] = judge(model, table.rows(held), speakers[held])
-            found.append(uar(said, table.labels))
+                predicted[held] = judge(model, table.rows(held), speakers[held])
+            found.append(uar(predicted, table.labels))
         print_row(label, f"{found[0]:.3f}", f"{found[1]:.3f}")
     alone = np.zeros(len(table), int)
     for fold, model in enumerate(models):

@@ -3,7 +3,7 @@
     .venv/bin/python tests/bench/emotion_short.py CORPORA_DIR
 
 CORPORA_DIR holds labels.csv (path, speaker, emotion). The middle of each clip is kept, of several lengths, and judged
-by models that have not heard its speaker (5 folds, the shipped recipe without copies, each clip by itself). What falls
+by models not trained on its speaker (5 folds, the shipped recipe without copies, each clip by itself). What falls
 below `tasks.workers.score.MIN_VOICED_S` gets no emotion.
 """
 
@@ -36,16 +36,16 @@ def main() -> None:
         features = emotion_features(cut)
         rate, mean_s = (FEATURE_NAMES.index(name) for name in ("VoicedSegmentsPerSec", "MeanVoicedSegmentLengthSec"))
         voiced_s.append((features[:, rate] * features[:, mean_s]).numpy() * [len(clip) / RATE for clip in cut])
-        said = np.zeros(len(cut), int)
+        predicted = np.zeros(len(cut), int)
         for fold, model in enumerate(models):
             held = folds == fold
-            said[held] = model.logits(model.standardise(features[held]), adapted=False).argmax(1).numpy()
-        guessed.append(said)
-    voiced, said, labels = np.concatenate(voiced_s), np.concatenate(guessed), np.tile(table.labels, len(LENGTHS_S))
+            predicted[held] = model.logits(model.standardise(features[held]), adapted=False).argmax(1).numpy()
+        guessed.append(predicted)
+    voiced, predicted, labels = np.concatenate(voiced_s), np.concatenate(guessed), np.tile(table.labels, len(LENGTHS_S))
     print_head("voiced sound, s", "clips", "UAR")
     for low, high in pairwise(EDGES_S):
         here = (voiced >= low) & (voiced < high)
-        print_row(f"{low:g} to {high:g}", here.sum(), f"{uar(said[here], labels[here]):.2f}")
+        print_row(f"{low:g} to {high:g}", here.sum(), f"{uar(predicted[here], labels[here]):.2f}")
 
 
 def middle(waveform: np.ndarray, n: int) -> np.ndarray:

@@ -61,7 +61,7 @@ def main() -> None:
         assert first["n_published_utterances"] == standing["n_published_utterances"] > 0
         print_head("", "seconds", "x real time")
         print_row("Undertone, command to published tables", f"{first_s:.1f}", f"{audio_s / first_s:.0f}")
-        tell_stages(first, first_s)
+        print_stages(first, first_s)
         print_row("the same, with a Prefect server that stands", f"{standing_s:.1f}", f"{audio_s / standing_s:.0f}")
         print_row("· orchestration", f"{orchestration(standing, standing_s):.2f}", share(standing, standing_s))
         print_row("the same again: nothing is done twice", f"{again_s:.1f}", "")
@@ -71,8 +71,8 @@ def main() -> None:
             peers(work, audio_s, first_s, options.peer_python)
 
 
-def tell_stages(ledger: dict, wall_s: float) -> None:
-    """Where the wall clock went, and the workers' time."""
+def print_stages(ledger: dict, wall_s: float) -> None:
+    """Print the wall clock by stage, and the workers' time."""
     for stage in STAGES:
         print_row(f"· {stage}", f"{ledger[f'{stage}_s']:.2f}", "")
     inside = sum(ledger[f"{stage}_s"] for stage in STAGES)

@@ -38,8 +38,8 @@ def main() -> None:
         rate = 8_000 if corpus == "fsdd" else RATE
         clips = [soxr.resample(clip, rate, RATE) for clip in speech(corpus, options.clips, rate)]
         noisy = [clip + 10 ** (-15 / 20) * clip.std() * noise(len(clip)) for clip in clips]
-        for name, heard in ((corpus, clips), (f"{corpus}, white noise at 15 dB", noisy)):
-            print_row(name, *(f"{share:.1%}" for share in compared(heard)))
+        for name, clips_of_row in ((corpus, clips), (f"{corpus}, white noise at 15 dB", noisy)):
+            print_row(name, *(f"{share:.1%}" for share in compared(clips_of_row)))
 
 
 def compared(clips: list[np.ndarray]) -> tuple[float, float, float, float]:

@@ -21,7 +21,7 @@ import torch
 from corpora import SHARED, gather
 from tables import print_head, print_machine, print_row
 
-_ASKS = ["nvidia-smi", "--query-gpu=utilization.gpu,memory.used", "--format=csv,noheader,nounits"]
+_QUERY_COMMAND = ["nvidia-smi", "--query-gpu=utilization.gpu,memory.used", "--format=csv,noheader,nounits"]
 _PARTS = ("read_s", "vad_s", "egemaps_s", "embed_s", "write_s")
 _HEAD = (
     *("cluster", "workers", "extract, s", "x real time", "GPU busy, %", "its memory, MB at most", "cores busy, %"),
@@ -91,8 +91,8 @@ class Watch(threading.Thread):
 
     def run(self) -> None:
         while not self.done.wait(0.2):
-            told = subprocess.run(_ASKS, stdout=subprocess.PIPE, text=True, check=True).stdout
-            gpus = [[float(value) for value in line.split(",")] for line in told.splitlines()]
+            output = subprocess.run(_QUERY_COMMAND, stdout=subprocess.PIPE, text=True, check=True).stdout
+            gpus = [[float(value) for value in line.split(",")] for line in output.splitlines()]
             busy, memory = (sum(column) / len(gpus) for column in zip(*gpus, strict=True))
             self.found.append((busy, memory, psutil.cpu_percent()))
 

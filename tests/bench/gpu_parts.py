@@ -80,7 +80,7 @@ def main() -> None:
 
 
 def vad(waveforms: Sequence[np.ndarray], device: torch.device) -> np.ndarray:
-    return np.concatenate([heard.probabilities for heard in detect_speech(waveforms, VadConfig(), device)])
+    return np.concatenate([activity.probabilities for activity in detect_speech(waveforms, VadConfig(), device)])
 
 
 def changes(waveforms: Sequence[np.ndarray], device: torch.device) -> np.ndarray:

@@ -27,7 +27,7 @@ from models.speaker.linking import Decision, Voiceprint, link_speakers
 from models.speaker.model import SpeakerModel
 from models.speaker.trials import embed_all
 
-N_NIGHTS, LONGEST_RECORDING, MOST_A_SPEAKER, PIECE_S = 5, 3, 24, 3.0
+N_NIGHTS, LONGEST_RECORDING, MAX_A_SPEAKER, PIECE_S = 5, 3, 24, 3.0
 UNLIKE_TRAINING = {"fsdd"}
 
 
@@ -51,11 +51,11 @@ def main() -> None:
     torch.set_num_threads(1)
     model = SpeakerModel.load(options.model)
     decision = Decision(model.threshold, *model.calibration)
-    heard = utterances(model, options.corpora)
-    unlike = np.isin(heard.corpora, list(UNLIKE_TRAINING))
+    speech = utterances(model, options.corpora)
+    unlike = np.isin(speech.corpora, list(UNLIKE_TRAINING))
     groups = {
-        "held out of the training": ~heard.seen & ~unlike,
-        "held out, unlike the training (digits, 8 kHz)": ~heard.seen & unlike,
+        "held out of the training": ~speech.seen & ~unlike,
+        "held out, unlike the training (digits, 8 kHz)": ~speech.seen & unlike,
         "all of the training's corpora, most seen in training": ~unlike,
     }
     print(
@@ -66,9 +66,9 @@ def main() -> None:
     for name, chosen in groups.items():
         pool = np.flatnonzero(chosen)
         for n_voices in (1, 2):
-            if len(np.unique(heard.speakers[pool])) < 2:
+            if len(np.unique(speech.speakers[pool])) < 2:
                 continue
-            draws = [link(heard, deal(heard, pool, n_voices, seed), decision) for seed in range(options.draws)]
+            draws = [link(speech, deal(speech, pool, n_voices, seed), decision) for seed in range(options.draws)]
             print_row(name, f"{n_voices} voice{'s' * (n_voices > 1)}", row(draws))
 
 
@@ -87,33 +87,33 @@ def utterances(model: SpeakerModel, folder: Path) -> Utterances:
     return Utterances(vectors, speakers, corpora, seconds, np.isin(speakers, trained))
 
 
-def deal(heard: Utterances, pool: np.ndarray, n_voices: int, seed: int) -> list[list[list[int]]]:
+def deal(speech: Utterances, pool: np.ndarray, n_voices: int, seed: int) -> list[list[list[int]]]:
     """Nights of recordings of utterances."""
     random = np.random.default_rng(seed)
     by_speaker: dict[str, list[int]] = {}
     for index in random.permutation(pool):
-        by_speaker.setdefault(str(heard.speakers[index]), []).append(int(index))
+        by_speaker.setdefault(str(speech.speakers[index]), []).append(int(index))
     turns = []
     for _, members in sorted(by_speaker.items()):
-        rest = members[:MOST_A_SPEAKER]
+        rest = members[:MAX_A_SPEAKER]
         while rest:
             n = int(random.integers(1, LONGEST_RECORDING + 1))
             turns.append(rest[:n])
             rest = rest[n:]
     turns = [turns[place] for place in random.permutation(len(turns))]
-    recordings = turns if n_voices == 1 else _in_pairs(heard, turns)
+    recordings = turns if n_voices == 1 else _in_pairs(speech, turns)
     return [recordings[night::N_NIGHTS] for night in range(N_NIGHTS)]
 
 
-def _in_pairs(heard: Utterances, turns: list[list[int]]) -> list[list[int]]:
+def _in_pairs(speech: Utterances, turns: list[list[int]]) -> list[list[int]]:
     waiting, paired = list(turns), []
     while waiting:
         first = waiting.pop()
         fits = (
             place
             for place, other in enumerate(waiting)
-            if heard.corpora[other[0]] == heard.corpora[first[0]]
-            and heard.speakers[other[0]] != heard.speakers[first[0]]
+            if speech.corpora[other[0]] == speech.corpora[first[0]]
+            and speech.speakers[other[0]] != speech.speakers[first[0]]
         )
         place = next(fits, None)
         paired.append(first + (waiting.pop(place) if place is not None else []))
@@ -122,7 +122,7 @@ def _in_pairs(heard: Utterances, turns: list[list[int]]) -> list[list[int]]:
 
 @dataclass(frozen=True)
 class Linked:
-    """What came of some nights."""
+    """Results of linking some nights."""
 
     purity: float
     coverage: float
@@ -130,7 +130,7 @@ class Linked:
     again: float
 
 
-def link(heard: Utterances, nights: list[list[list[int]]], decision: Decision) -> Linked:
+def link(speech: Utterances, nights: list[list[list[int]]], decision: Decision) -> Linked:
     remembered: list[Voiceprint] = []
     places: list[int] = []
     found: list[str] = []
@@ -142,8 +142,8 @@ def link(heard: Utterances, nights: list[list[list[int]]], decision: Decision) -
         chosen = [index for _, members in named for index in members]
         answer = link_speakers(
             keys,
-            heard.embeddings[chosen],
-            heard.seconds[chosen],
+            speech.embeddings[chosen],
+            speech.seconds[chosen],
             remembered,
             decision=decision,
             pseudonym_key="bench",
@@ -155,10 +155,10 @@ def link(heard: Utterances, nights: list[list[list[int]]], decision: Decision) -
         remembered = remembered + founded
         places += chosen
         found += names
-        by_night.append((len(set(found)), len(set(heard.speakers[places]))))
+        by_night.append((len(set(found)), len(set(speech.speakers[places]))))
     once_more = [name for night in range(len(nights)) for name in one(night)[1]]
     same = np.mean([before == after for before, after in zip(found, once_more, strict=True)])
-    return Linked(*purity_and_coverage(heard.speakers[places], found, heard.seconds[places]), by_night, float(same))
+    return Linked(*purity_and_coverage(speech.speakers[places], found, speech.seconds[places]), by_night, float(same))
 
 
 def purity_and_coverage(true: np.ndarray, found: list[str], seconds: np.ndarray) -> tuple[float, float]:

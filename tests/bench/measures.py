@@ -2,7 +2,7 @@
 
     .venv/bin/python tests/bench/measures.py [--seconds 60]
 
-Noise made here, given in blocks of 2**19 samples as a decoder would; speed does not hang on what is said. Processor
+Noise made here, given in blocks of 2**19 samples as a decoder would; speed does not depend on the content. Processor
 time, the best of five.
 """
 

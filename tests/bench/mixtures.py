@@ -28,7 +28,7 @@ class Mixture:
 
 
 class Pool:
-    """What is said by speaker and mood."""
+    """Speech by speaker and emotion."""
 
     def __init__(self, speech: list[Speech]) -> None:
         self.moods: dict[str, dict[str, list[np.ndarray]]] = {}
@@ -36,7 +36,7 @@ class Pool:
             self.moods.setdefault(item.clip.speaker, {}).setdefault(item.clip.emotion, []).append(item.waveform)
 
     def turns(self, speaker: str, n: int, random: np.random.Generator, *, moods: bool) -> list[np.ndarray]:
-        """Of 2 to 6 s, where there is as much; no clip twice in a turn, and of a speaker's only clip parts in order."""
+        """Draw a turn of 2 to 6 s, if possible: no clip twice, and parts of a speaker's only clip in order."""
         own = self.moods[speaker]
         if sum(map(len, own.values())) == 1:
             (clip,) = next(iter(own.values()))

@@ -116,7 +116,7 @@ class Clock:
         return call
 
     def ticking(self, name: str, function: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
-        """Of a generator: what each step takes."""
+        """Time each step of a generator."""
 
         def call(*args: Any, **kwargs: Any) -> Iterator[Any]:
             items = iter(function(*args, **kwargs))

@@ -2,7 +2,7 @@
 
     .venv/bin/python tests/bench/rtfx.py [--seconds 600]
 
-Utterances of 1 to 15 s of noise with a tone; speed does not hang on what is said. The emotion model's cost is that of
+Utterances of 1 to 15 s of noise with a tone; speed does not depend on the content. The emotion model's cost is that of
 its features: the 88 functionals and the statistics of contours, and the networks over them with two speakers a minute.
 """
 

@@ -166,7 +166,7 @@ class Watch(threading.Thread):
 
 
 def task_runs(database: Path) -> int:
-    """How many task runs Prefect's own server has written down."""
+    """Count the task runs that Prefect's own server has stored."""
     with sqlite3.connect(database) as connection:
         return int(connection.execute("SELECT count(*) FROM task_run").fetchone()[0])
 

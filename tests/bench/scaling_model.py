@@ -15,7 +15,7 @@ from tables import print_head, print_row
 
 @dataclass(frozen=True)
 class Inputs:
-    """Of this pipeline on this machine, and of a market."""
+    """Costs of this pipeline on this machine, and market prices."""
 
     core_s_an_hour: float = 98.0  # CPU of an hour of audio without the start: tests/bench/README.md
     objects_an_hour: float = 12.0  # five minutes a call; a corpus of clips has hundreds

@@ -51,7 +51,7 @@ CPU = torch.device("cpu")
 
 @dataclass
 class Tally:
-    """What came of some files."""
+    """Results over some files."""
 
     n_changes: int = 0
     n_within: int = 0  # a segment, before cutting
@@ -104,15 +104,15 @@ def main() -> None:
     speech = list(read_speech(clips, VadConfig(pad_s=0.0)))
     seen = overlapping_speakers(options.model, [item.clip for item in speech], [item.recording_id for item in speech])
     chosen = [item for item in speech if (item.clip.speaker in seen) == (options.voices == "training")]
-    embed_sliding = _along(model, crops=options.crops)
+    embed_sliding = _make_embedder(model, crops=options.crops)
     config = ChangeConfig(same_voice=round(model.threshold, 3))
     print(f"encoder {model.extractor_digest}, {options.voices} voices, same voice from {config.same_voice}\n")
-    remembered = _remembered(embed_sliding)
+    cached = _cache_embeddings(embed_sliding)
     files = dict(_files(chosen, sexes, options.files))
     before = {key: find_speech_spans([item.waveform for item in made], VadConfig(), CPU) for key, made in files.items()}
     for different in options.different:
         setting = replace(config, different=different)
-        after = {key: _split(made, before[key], remembered, setting) for key, made in files.items()}
+        after = {key: _split(made, before[key], cached, setting) for key, made in files.items()}
         _report(files, before, after, different=different)
     _cost(model, embed_sliding, [item for item in chosen if len(item.waveform) > 5 * SAMPLE_RATE] or chosen, config)
 
@@ -139,7 +139,7 @@ def _decoded(item: Speech) -> np.ndarray:
     return audio.waveform
 
 
-def _along(model: SpeakerModel, *, crops: bool) -> SlidingEmbedder:
+def _make_embedder(model: SpeakerModel, *, crops: bool) -> SlidingEmbedder:
     def frames(*asked: Any) -> list[list[np.ndarray]]:
         return [[vectors.numpy() for vectors in row] for row in model.sliding_embeddings(*asked)]
 
@@ -151,17 +151,17 @@ def _along(model: SpeakerModel, *, crops: bool) -> SlidingEmbedder:
     return cropped if crops else frames
 
 
-def _remembered(embed_sliding: SlidingEmbedder) -> SlidingEmbedder:
+def _cache_embeddings(embed_sliding: SlidingEmbedder) -> SlidingEmbedder:
     """Hears every batch once: another threshold asks for the same."""
     known: dict[str, list[list[np.ndarray]]] = {}
 
-    def remembered(waveform: torch.Tensor, *asked: Any) -> list[list[np.ndarray]]:
+    def cached(waveform: torch.Tensor, *asked: Any) -> list[list[np.ndarray]]:
         name = digest(waveform.numpy().tobytes())
         if name not in known:
             known[name] = embed_sliding(waveform, *asked)
         return known[name]
 
-    return remembered
+    return cached
 
 
 def _split(

@@ -35,9 +35,9 @@ def main() -> None:
     torch.set_num_threads(1)
     model = SpeakerModel.load(options.model)
     speech = list(read_speech([clip for clip in read_labels([options.corpora]) if clip.speaker]))
-    heard = seen_speakers(speech, model.trained_on)
-    unheard = halve_single_clips([item for item in speech if item.clip.speaker not in heard])
-    waveforms = [item.waveform for item in unheard]
+    seen = seen_speakers(speech, model.trained_on)
+    unseen = halve_single_clips([item for item in speech if item.clip.speaker not in seen])
+    waveforms = [item.waveform for item in unseen]
     embed_all(model, waveforms[:10])
     started = time.process_time()
     ours, seconds = embed_all(model, waveforms), time.process_time() - started
@@ -49,11 +49,11 @@ def main() -> None:
         label, vectors, seconds = resemblyzer_embeddings(waveforms, options.peer_python)
         rows[label] = (vectors, seconds, cosines)
     total_s = sum(map(len, waveforms)) / SAMPLE_RATE
-    corpora = list(utterances_of(ours, unheard).by_corpus())
-    print(f"torch {torch.__version__}, one core; {len(unheard)} utterances, {total_s / 60:.1f} min of speech\n")
+    corpora = list(utterances_of(ours, unseen).by_corpus())
+    print(f"torch {torch.__version__}, one core; {len(unseen)} utterances, {total_s / 60:.1f} min of speech\n")
     print_head("EER (top-1)", *corpora, "all", "x real time")
     for label, (vectors, seconds, scores) in rows.items():
-        utterances = utterances_of(vectors, unheard)
+        utterances = utterances_of(vectors, unseen)
         parts = [*utterances.by_corpus().values(), utterances]
         cells = [f"{pair_trials(part, scores).eer():.3f} ({closed_set(part, scores):.3f})" for part in parts]
         print_row(label, *cells, f"{total_s / seconds:.0f}")

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 RATE = 16_000
-LEAST_S = 0.1  # what Resemblyzer may leave of a clip
+MIN_S = 0.1  # of a clip after Resemblyzer's trimming
 PARTS = {"opensmile": "openSMILE's eGeMAPSv02", "resemblyzer": "Resemblyzer's d-vector"}
 
 
@@ -48,7 +48,7 @@ def _vector(waveform: np.ndarray) -> np.ndarray:
     from resemblyzer import preprocess_wav
 
     trimmed = preprocess_wav(waveform, source_sr=RATE)
-    return _encoder().embed_utterance(trimmed if len(trimmed) > LEAST_S * RATE else waveform)
+    return _encoder().embed_utterance(trimmed if len(trimmed) > MIN_S * RATE else waveform)
 
 
 @functools.cache

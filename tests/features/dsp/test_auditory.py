@@ -125,7 +125,7 @@ def test_matches_librosa(device):
 
 @pytest.mark.parametrize(("rate", "n_fft"), [(22_050, 512), (44_100, 1024), (48_000, 1024)])
 def test_other_sample_rates_give_the_same(rate, n_fft, device):
-    """The same spectrum, given in other bins: loudness within 5 %, cepstra within 0.5."""
+    """One spectrum, given in other bins: loudness agrees within 5 %, cepstra within 0.5."""
     hz_here, hz_there = (torch.linspace(0, at / 2, bins // 2 + 1) for at, bins in ((RATE, 512), (rate, n_fft)))
     here, there = ((100 * torch.exp(-hz / 1500)).to(device)[None, None] for hz in (hz_here, hz_there))
     width = (RATE / 512) / (rate / n_fft)

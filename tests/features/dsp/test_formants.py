@@ -151,7 +151,7 @@ def test_number_of_frames_of_any_length(length):
 
 @pytest.mark.parametrize("rate", [11_025, 44_100])
 def test_other_sample_rates_give_the_same(rate, vowels, device):
-    """Of a vowel resampled, in frequencies within 2 %."""
+    """Frequencies of a resampled vowel agree within 2 %."""
     at_rate = parselmouth.Sound(vowels[0].double().numpy(), RATE).resample(rate).values[0]
     waveform = torch.from_numpy(at_rate).float().to(device)
     found = track(waveform, sample_rate=rate).frequency_hz[0, 5:-5].median(0).values

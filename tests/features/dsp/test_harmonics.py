@@ -16,12 +16,12 @@ RATE, HOP, WINDOW = 16_000, 160, 960
 
 
 def power_of(waveform):
-    """Of all frames of 60 ms of (time,)."""
+    """Power of all frames of 60 ms of (time,)."""
     return subharmonics.harmonic_power(waveform.unfold(-1, WINDOW, HOP), sample_rate=RATE)
 
 
 def hnr_of(waveform, hz):
-    """Of all frames of (time,), read at the period of one pitch."""
+    """HNR of all frames of (time,), read at the period of one pitch."""
     power = power_of(waveform)
     return harmonics_to_noise_db(power, torch.full_like(power[:, 0], hz), sample_rate=RATE)
 
@@ -99,7 +99,7 @@ def test_hnr_is_read_at_the_given_period(device):
 
 
 def test_hnr_without_a_maximum_around_is_that_at_the_period(device):
-    """Of 100 Hz read at 1 kHz: the cosine falls all the way, a tenth of a turn off its top."""
+    """100 Hz read at 1 kHz: the cosine falls all the way, a tenth of a turn off its top."""
     found = hnr_of(voice(100, 1).to(device), 1000).mean().item()
     assert found == pytest.approx(hnr_db(taper_share(1000) * math.cos(2 * math.pi / 10)), abs=0.1)
 

@@ -95,7 +95,7 @@ def test_shape(device):
 
 @given(steps=st.lists(st.lists(st.integers(-9, 9), min_size=1, max_size=80), min_size=1, max_size=3))
 def test_turns_are_those_of_a_walk(steps):
-    """Of whole numbers, in ranges in which no step is just as large as the swing that counts."""
+    """Whole numbers, in ranges in which no step equals the swing exactly."""
     series = [np.cumsum(one).tolist() for one in steps]
     for one in series:
         assume((max(one) - min(one)) % 10 or max(one) == min(one))
@@ -167,14 +167,14 @@ def up_down_up():
 
 
 def test_a_triangle_has_the_slopes_it_was_made_with(device):
-    """Of the rises 50 and 25 a second the second one ends in no turn: to the spread it adds no square."""
+    """Rises of 50 and 25 a second: the second ends in no turn and does not add to the spread."""
     assert find(up_down_up(), device=device).peaks[0].nonzero().flatten().tolist() == [20]
     expected = [37.5, 12.5 / math.sqrt(2), 100, 0]
     assert slopes(up_down_up(), device=device)[0].tolist() == pytest.approx(expected, abs=0.01)
 
 
 def test_a_fall_behind_the_last_peak_counts_negative(device):
-    """The same upside down: 50 a second down to the valley, and 25 behind the peak, which is taken off."""
+    """Upside down: 50 a second down to the valley, and 25 behind the peak, which are subtracted."""
     assert find(-up_down_up(), device=device).peaks[0].nonzero().flatten().tolist() == [30]
     expected = [100, 0, 12.5, 37.5 / math.sqrt(2)]
     assert slopes(-up_down_up(), device=device)[0].tolist() == pytest.approx(expected, abs=0.01)

@@ -14,7 +14,7 @@ RATE, HOP, WINDOW = 16_000, 160, 960
 
 
 def power_of(waveform):
-    """Of all frames of 60 ms of (batch, time)."""
+    """Power of all frames of 60 ms of (batch, time)."""
     return harmonic_power(frames.frame(waveform, window=WINDOW, hop=HOP), sample_rate=RATE)
 
 

@@ -11,7 +11,7 @@ from features.dsp.viterbi import best_path
 
 
 def score_of(path, strength, cost):
-    """What a path is worth: (frames,) states, (frames, states), (frames, from, to)."""
+    """Score of a path: (frames,) states, (frames, states), (frames, from, to)."""
     jumps = cost[np.arange(1, len(path)), path[:-1], path[1:]]
     return strength[np.arange(len(path)), path].sum() - jumps.sum()
 

@@ -148,7 +148,7 @@ def test_pure_tone_and_noise_are_no_speech(device):
 
 
 def test_the_stft_kernels_are_a_windowed_dft(wheel):
-    """What lets an FFT stand in for the wheel's convolution."""
+    """An FFT may replace the wheel's convolution only if this holds."""
     kernels = wheel._model.stft.forward_basis_buffer[:, 0]
     angle = 2 * torch.pi * torch.arange(129)[:, None] * torch.arange(256) / 256
     expected = torch.cat([angle.cos(), -angle.sin()]) * silero_vad.load_network(torch.device("cpu")).window

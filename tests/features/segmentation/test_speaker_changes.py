@@ -28,7 +28,7 @@ DIM = 16
 
 
 def _voices(names: Sequence[int], edges_s: Sequence[float], *, noise: float = 0.0, seed: int = 0) -> list[np.ndarray]:
-    """What an encoder would say of the windows of a stretch: voice `names[i]` speaks from edge i to edge i + 1.
+    """Synthetic embeddings of the windows of a span: voice `names[i]` speaks from edge i to edge i + 1.
 
     A window is the mix of those who speak in it.
     """
