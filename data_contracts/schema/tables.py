@@ -77,7 +77,7 @@ SPEAKERS = pa.schema(
         pa.field("speech_s", pa.float64(), nullable=False),
         pa.field("centroid", pa.list_(pa.float32()), nullable=False),
         pa.field("extractor", pa.string(), nullable=False),  # the encoder in whose space the centroid lies
-        pa.field("sources", pa.list_(pa.string()), nullable=False),  # the recordings of an enrolment
+        pa.field("sources", pa.list_(pa.string()), nullable=False),  # the recordings of an enrollment
         pa.field("merged_into", pa.string()),  # of a merged voice: the speaker_id it belongs to
         pa.field("run_id", pa.string(), nullable=False),
     ]

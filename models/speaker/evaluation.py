@@ -56,7 +56,7 @@ def evaluate_speaker(model: SpeakerEncoder, folder: Path) -> dict[str, Any]:
             f"{'scores against the cohort of training voices' if model.normalised else 'cosines'} (`cosine`: cosines, "
             "which link the voices of a night); every pair of clips within each corpus, corpora weighted alike, "
             f"{n_seen} of {len(speech)} clips left out: the model was trained on their voices; a speaker's only clip "
-            "is cut in two; intervals: 95%, speakers drawn again; top-1 enrols each speaker with one clip; open set: "
+            "is cut in two; intervals: 95%, speakers drawn again; top-1 enrolls each speaker with one clip; open set: "
             "half of a corpus's speakers enrolled with one clip each, 50 draws, at 1% of the strangers' clips named; "
             "by length: both sides cut to it, shorter clips of a speaker joined first"
         ),

@@ -1,4 +1,4 @@
-"""A voice from recordings: the embeddings of what is said in them, averaged."""
+"""Enrollment of a voice from recordings: the mean of the embeddings of their speech."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ MIN_SPEECH_S = 2.0
 
 @dataclass(frozen=True)
 class EnrolledVoice:
-    """A voice as an encoder hears it; `unlike` are the recordings in which somebody else seems to speak."""
+    """A voice in the space of an encoder; `unlike` are the recordings in which another speaker seems to speak."""
 
     centroid: np.ndarray  # (dim,) float32 of unit length
     speech_s: float
@@ -34,9 +34,9 @@ class EnrolledVoice:
 def embed_recordings(
     uris: Sequence[str], model: ModelRef, config: FeatureConfig, *, retry_policy: RetryPolicy = RetryPolicy()
 ) -> EnrolledVoice:
-    """The voice of some recordings, prepared as those that it will be compared with; all their channels together.
+    """Return the voice of some recordings, prepared as a run prepares its own; channels are mixed.
 
-    Raises CorpusError where one cannot be used, UsageError where all hold less than two seconds of speech.
+    Raises CorpusError where one cannot be used, UsageError where all together hold less than two seconds of speech.
     """
     device = torch.device("cpu")
     uris = list(dict.fromkeys(uris))
@@ -45,22 +45,22 @@ def embed_recordings(
     silent = [uri for uri, found in zip(uris, spans, strict=True) if not found]
     if silent:
         raise CorpusError(f"expected speech in every recording; found none in {', '.join(silent)}: leave it out")
-    pieces = [
+    segments = [
         (place, waveform[round(span.start_s * SAMPLE_RATE) : round(span.end_s * SAMPLE_RATE)])
         for place, (waveform, found) in enumerate(zip(waveforms, spans, strict=True))
         for span in found
     ]
-    seconds = np.array([len(piece) / SAMPLE_RATE for _, piece in pieces])
+    seconds = np.array([len(piece) / SAMPLE_RATE for _, piece in segments])
     if seconds.sum() < MIN_SPEECH_S:
         raise UsageError(
             f"enrolling needs {MIN_SPEECH_S:.0f} s of speech; found {seconds.sum():.1f} s in {', '.join(uris)}"
         )
     embed = speaker_embedder(model, retry_policy)
-    vectors = np.concatenate([embed(*pad_batch([piece], device)) for _, piece in pieces])
-    places = np.array([place for place, _ in pieces])
+    vectors = np.concatenate([embed(*pad_batch([piece], device)) for _, piece in segments])
+    places = np.array([place for place, _ in segments])
     means = [_mean_direction(vectors[places == place], seconds[places == place]) for place in range(len(uris))]
-    one_voice = Decision.from_model(model).recording_threshold
-    unlike = [uri for place, uri in enumerate(uris) if len(uris) > 1 and _closest_similarity(means, place) < one_voice]
+    threshold = Decision.from_model(model).recording_threshold
+    unlike = [uri for place, uri in enumerate(uris) if len(uris) > 1 and _closest_similarity(means, place) < threshold]
     return EnrolledVoice(_mean_direction(vectors, seconds), float(seconds.sum()), unlike)
 
 
@@ -70,7 +70,7 @@ def _mean_direction(vectors: np.ndarray, seconds: np.ndarray) -> np.ndarray:
 
 
 def _closest_similarity(means: list[np.ndarray], place: int) -> float:
-    """The cosine of a recording's voice with the recording that is most like it."""
+    """The cosine of a recording's voice with the most similar other recording."""
     return float(max(means[place] @ mean for other, mean in enumerate(means) if other != place))
 
 

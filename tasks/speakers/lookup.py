@@ -1,4 +1,4 @@
-"""Who is meant: the speaker behind a name or an id, and what may become a name."""
+"""Lookup of speakers by name or id, and checks of new names."""
 
 import difflib
 import re
@@ -14,37 +14,43 @@ Row = dict[str, Any]
 
 
 def load_speakers(lake: Lake) -> pl.DataFrame:
-    """The table, merged voices included."""
+    """Return the table, merged voices included, sorted by speaker_id."""
     return lake.frame("speakers", SPEAKERS).select(SPEAKERS.names).sort("speaker_id").collect()
 
 
-def find_speaker(people: pl.DataFrame, who: str, *, merged: bool = False) -> Row:
-    """The row of a speaker by id or by name. Raises UsageError; `merged` also takes a merged voice, by its id."""
-    rows = people.to_dicts()
-    there = {row["speaker_id"]: row for row in rows}
-    if who in there:
-        row = there[who]
+def find_speaker(speakers: pl.DataFrame, name_or_id: str, *, merged: bool = False) -> Row:
+    """Return the row of a speaker by id or by name. Raises UsageError where none or several match.
+
+    `merged` also allows a merged voice, by its id.
+    """
+    rows = speakers.to_dicts()
+    by_id = {row["speaker_id"]: row for row in rows}
+    if name_or_id in by_id:
+        row = by_id[name_or_id]
         if row["kind"] == "merged" and not merged:
-            survivor = there.get(row["merged_into"], row)
-            raise UsageError(f"{who} was merged into {display_name(survivor)}: say {survivor['speaker_id']}")
+            survivor = by_id.get(row["merged_into"], row)
+            raise UsageError(f"{name_or_id} was merged into {display_name(survivor)}: say {survivor['speaker_id']}")
         return row
-    alive = [row for row in rows if row["kind"] != "merged"]
-    named = [row for row in alive if row["name"].casefold() == who.casefold()]
+    current = [row for row in rows if row["kind"] != "merged"]
+    named = [row for row in current if row["name"].casefold() == name_or_id.casefold()]
     if len(named) == 1:
         return named[0]
     if named:
         raise UsageError(
-            f"{who!r} is the name of {', '.join(row['speaker_id'] for row in named)}: say which, by its id"
+            f"{name_or_id!r} is the name of {', '.join(row['speaker_id'] for row in named)}: say which, by its id"
         )
-    words = {word for row in alive for word in (row["speaker_id"], row["name"])}
-    near = difflib.get_close_matches(who, sorted(words), n=3)
+    words = {word for row in current for word in (row["speaker_id"], row["name"])}
+    near = difflib.get_close_matches(name_or_id, sorted(words), n=3)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
-    raise UsageError(f"no speaker is called {who!r}; {hint}`undertone speakers` lists them")
+    raise UsageError(f"no speaker is called {name_or_id!r}; {hint}`undertone speakers` lists them")
 
 
-def existing_enrollment(people: pl.DataFrame, name: str) -> Row:
-    """The row of who has the name; of nobody yet, an id alone."""
-    rows = people.to_dicts()
+def existing_enrollment(speakers: pl.DataFrame, name: str) -> Row:
+    """Return the row of the speaker with this name; only a new speaker_id where there is none.
+
+    Raises UsageError where the id is taken by another speaker, or was merged.
+    """
+    rows = speakers.to_dicts()
     for row in rows:
         if row["kind"] != "merged" and row["name"] == name:
             return row
@@ -54,15 +60,15 @@ def existing_enrollment(people: pl.DataFrame, name: str) -> Row:
             continue
         if row["kind"] == "merged":
             raise UsageError(
-                f"{speaker_id} was merged into {row['merged_into']}: enrol under that one's name, or first "
+                f"{speaker_id} was merged into {row['merged_into']}: enroll under that one's name, or first "
                 f"`undertone speakers forget {speaker_id}`"
             )
-        raise UsageError(f"{speaker_id} is {row['name']!r} already; enrol {name!r} under another name")
+        raise UsageError(f"{speaker_id} is {row['name']!r} already; enroll {name!r} under another name")
     return {"speaker_id": speaker_id}
 
 
 def slug(name: str) -> str:
-    """The speaker_id of who is enrolled by this name. Raises UsageError where nothing is left of it, or it is taken.
+    """Return the speaker_id for an enrolled name. Raises UsageError where nothing is left of it, or it is reserved.
 
     >>> slug("Ada Lovelace")
     'ada-lovelace'
@@ -75,16 +81,17 @@ def slug(name: str) -> str:
     return speaker_id
 
 
-def check_name_free(people: pl.DataFrame, name: str, *, but: str) -> None:
-    """Raises UsageError where `name` is none, or another's than `but`."""
+def check_name_free(speakers: pl.DataFrame, name: str, *, except_id: str) -> None:
+    """Raise UsageError where `name` cannot be a name, or is that of a speaker other than `except_id`."""
     slug(name)
-    for row in people.filter(pl.col("kind") != "merged", pl.col("speaker_id") != but).iter_rows(named=True):
+    for row in speakers.filter(pl.col("kind") != "merged", pl.col("speaker_id") != except_id).iter_rows(named=True):
         if name.casefold() in {row["speaker_id"].casefold(), row["name"].casefold()}:
             raise UsageError(
                 f"{name!r} is {row['speaker_id']} already; are the two one person, then "
-                f"`undertone speakers merge {row['speaker_id']} {but}`, or choose another name"
+                f"`undertone speakers merge {row['speaker_id']} {except_id}`, or choose another name"
             )
 
 
 def display_name(row: Row) -> str:
+    """Return the name with the id, where they differ."""
     return str(row["name"] if row["name"] == row["speaker_id"] else f"{row['name']} ({row['speaker_id']})")

@@ -138,7 +138,7 @@ def undertone(checkout: Path, environment: dict[str, str], *argv: str) -> None:
 
 
 def publish(do, checkout: Path, lake: Path) -> None:
-    """Three nights, between them an enrolment, a maintenance and a promotion; then a rollback, and a score.
+    """Three nights, between them an enrollment, a maintenance and a promotion; then a rollback, and a score.
 
     Last come two models from elsewhere, as challengers.
     """
