@@ -1,4 +1,4 @@
-"""The tables by day say what DuckDB says of utterances and recordings; and from which source each utterance is."""
+"""Daily tables against the same sums in DuckDB, and the source of each utterance."""
 
 import datetime as dt
 
@@ -25,7 +25,7 @@ UTTERANCES = pl.DataFrame(SCHEMA.empty_table()).schema
 
 @pytest.fixture(scope="module")
 def recordings() -> pl.DataFrame:
-    """Three days of two sources, a fifth of them rejected, some without what their quality would say."""
+    """Three days of two sources, a fifth of them rejected, some without quality measures."""
     random = np.random.default_rng(0)
     rows = []
     for n in range(90):
@@ -77,18 +77,18 @@ def utterances(recordings: pl.DataFrame) -> pl.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def said(recordings, utterances) -> pl.DataFrame:
+def with_sources(recordings, utterances) -> pl.DataFrame:
     return utterances.join(recordings.select("recording_id", "source"), on="recording_id")
 
 
-def test_emotions_of_a_day(said):
+def test_emotions_of_a_day(with_sources):
     told = duckdb.sql("""
         SELECT date, source, CASE WHEN speaker_id = 'forgotten' THEN 'forgotten' WHEN speaker_known THEN 'enrolled'
                ELSE 'found' END AS speaker_kind, emotion, count(*) AS n_utterances, sum(end_s - start_s) AS speech_s,
                avg(greatest(score_anger, score_neutral)) AS mean_score
-        FROM said WHERE emotion IS NOT NULL GROUP BY ALL ORDER BY ALL
+        FROM with_sources WHERE emotion IS NOT NULL GROUP BY ALL ORDER BY ALL
     """).pl()
-    found = emotion_daily(said)
+    found = emotion_daily(with_sources)
     assert found.columns == tables.EMOTION_DAILY.names
     assert_frame_equal(found.select(told.columns), told, abs_tol=1e-9)
     sure = found.filter(pl.col("score_low").is_not_null())
@@ -97,15 +97,15 @@ def test_emotions_of_a_day(said):
     assert (sure["mean_score"] < sure["score_high"]).all()
 
 
-def test_speakers_of_a_day(said):
+def test_speakers_of_a_day(with_sources):
     told = duckdb.sql("""
         SELECT date, speaker_id, emotion, count(*) AS n_utterances, sum(end_s - start_s) AS speech_s
-        FROM said WHERE emotion IS NOT NULL GROUP BY ALL ORDER BY ALL
+        FROM with_sources WHERE emotion IS NOT NULL GROUP BY ALL ORDER BY ALL
     """).pl()
-    assert_frame_equal(speaker_daily(said.lazy()).collect(), told, abs_tol=1e-9)
+    assert_frame_equal(speaker_daily(with_sources.lazy()).collect(), told, abs_tol=1e-9)
 
 
-def test_quality_of_a_day(recordings, said):
+def test_quality_of_a_day(recordings, with_sources):
     told = duckdb.sql("""
         SELECT date, source, count(*) AS n_recordings, count(*) FILTER (status = 'ok') AS n_ok,
                count(*) FILTER (status = 'rejected') AS n_rejected,
@@ -116,12 +116,12 @@ def test_quality_of_a_day(recordings, said):
                avg(clipped_share::DOUBLE) FILTER (status = 'ok') AS clipped_share
         FROM recordings GROUP BY ALL ORDER BY ALL
     """).pl()
-    found = quality_daily(recordings, said)
+    found = quality_daily(recordings, with_sources)
     assert set(found.columns) == set(tables.QUALITY_DAILY.names)
     assert_frame_equal(found.select(told.columns), told, abs_tol=1e-9)
     spoken = duckdb.sql("""
         SELECT date, source, count(*) AS n_utterances, count(emotion_reason) AS n_abstained
-        FROM said GROUP BY ALL ORDER BY ALL
+        FROM with_sources GROUP BY ALL ORDER BY ALL
     """).pl()
     assert_frame_equal(found.select(spoken.columns), spoken)
 
@@ -133,14 +133,16 @@ def test_rejects_of_a_day(recordings):
     assert_frame_equal(rejects_daily(recordings), told)
 
 
-def test_a_model_of_dimensions_does_not_abstain(recordings, said):
-    none_at_all = said.with_columns(emotion=None, emotion_reason=pl.lit("no_classes")).cast({"emotion": pl.String})
+def test_a_model_of_dimensions_does_not_abstain(recordings, with_sources):
+    none_at_all = with_sources.with_columns(emotion=None, emotion_reason=pl.lit("no_classes")).cast(
+        {"emotion": pl.String}
+    )
     assert quality_daily(recordings, none_at_all)["n_abstained"].sum() == 0
     assert emotion_daily(none_at_all).is_empty()
 
 
-def test_nothing_has_no_days(recordings, said):
-    nothing = said.clear()
+def test_no_rows_give_no_days(recordings, with_sources):
+    nothing = with_sources.clear()
     assert emotion_daily(nothing).is_empty()
     assert rejects_daily(recordings.clear()).is_empty()
     assert quality_daily(recordings.clear(), nothing).is_empty()
@@ -148,13 +150,13 @@ def test_nothing_has_no_days(recordings, said):
 
 @pytest.fixture
 def lake(lake, recordings, utterances):
-    """Published, the recordings by a version that knew of no sources."""
+    """The tables published, the recordings by a version without sources."""
     write_deltalake(lake.uri_of("analytics", "utterances"), utterances.to_arrow())
     write_deltalake(lake.uri_of("analytics", "recordings"), recordings.drop("source").to_arrow())
     return lake
 
 
-def test_what_stands_is_what_was_published_and_what_is_staged(lake, recordings, utterances):
+def test_the_projection_joins_published_and_staged_rows(lake, recordings, utterances):
     days = pl.Series(DAYS[:1])
     staged = recordings.filter(pl.col("date") == DAYS[0])[:4].with_columns(source=pl.lit("staged"))
     read = projection.recordings(lake, days, staged, Sources("s3://calls", "modified"))
@@ -165,7 +167,7 @@ def test_what_stands_is_what_was_published_and_what_is_staged(lake, recordings, 
     assert len(after) == utterances.filter(pl.col("date") == DAYS[0]).height - 2
 
 
-def test_an_utterance_is_from_the_first_recording_of_its_content_on_its_day(lake, utterances):
+def test_the_source_is_that_of_the_first_recording_on_the_day(lake, utterances):
     one = utterances[:1]
     own = {"recording_id": one["recording_id"][0], "status": "ok"}
     rows = [
@@ -179,8 +181,8 @@ def test_an_utterance_is_from_the_first_recording_of_its_content_on_its_day(lake
     assert source == "first"
 
 
-def test_an_utterance_whose_name_went_to_another_content_is_from_where_it_is_listed(lake, utterances, recordings):
-    """Its day lists it no more; a copy on another day does. And what is listed nowhere is of no source."""
+def test_the_source_comes_from_a_copy_where_the_uri_got_another_content(lake, utterances, recordings):
+    """Its own day lists it no more, a copy on another day does; without any listing the source is unknown."""
     nothing = recordings.clear()
     (source,) = projection.utterances_with_sources(lake, utterances[:1], nothing, Sources("s3://calls", "modified"))[
         "source"

@@ -1,4 +1,4 @@
-"""A month of nights of one corpus, of which one is unlike the others: that is told, and nothing else."""
+"""Drift in a month of nights of which one differs: it is reported, and nothing else."""
 
 import datetime as dt
 
@@ -31,7 +31,7 @@ SCHEMA = utterances_schema(("anger", "neutral"))
 
 
 def _night(lake, date, *, louder=0.0, angry=0.3, rejected=6, version="v1"):
-    """The recordings and utterances of a date; its features lie in the store, in two shards."""
+    """The recordings and utterances of a date, with features in two shards of the store."""
     random = np.random.default_rng(date.toordinal())
     ids = [f"{date:%d}{n:030x}" for n in range(N_RECORDINGS)]
     recordings = _filled(
@@ -79,7 +79,7 @@ def _night(lake, date, *, louder=0.0, angry=0.3, rejected=6, version="v1"):
 
 
 def _filled(schema, columns):
-    """With the columns of `schema`, null where nothing is said."""
+    """The rows with all columns of `schema`, null where not given."""
     empty = pl.DataFrame(schema.empty_table())
     return pl.concat([empty, pl.DataFrame(columns)], how="diagonal_relaxed").select(empty.columns).cast(empty.schema)
 
@@ -100,7 +100,7 @@ def _store(lake, date, shard, keys, values, vectors, version):
 
 
 def _publish(lake, nights, version="v1"):
-    """The tables by day of `nights` (what `_night` made, by date), as a run publishes them; returns what it staged."""
+    """Publish the daily tables of `nights` (made by `_night`, by date) as a run does. Returns the staged rows."""
     recordings, utterances = (pl.concat([night[part] for night in nights.values()]) for part in (0, 1))
     days = pl.Series("date", list(nights), pl.Date)
     tables, judged = daily_tables(make_run(lake, feature_version=version), days, recordings, utterances)
@@ -113,13 +113,13 @@ def _publish(lake, nights, version="v1"):
     return tables
 
 
-def _month(lake, *dates, **unlike):
-    return {date: _night(lake, date, **unlike) for date in dates}
+def _month(lake, *dates, **differences):
+    return {date: _night(lake, date, **differences) for date in dates}
 
 
 @pytest.fixture(scope="module")
 def month(tmp_path_factory):
-    """28 days at once, the 29th louder, angrier and worse than they, and the 30th as ever. Tests read it."""
+    """28 days at once, a 29th that is louder, angrier and worse, a 30th like the first. Read only."""
     lake = Lake(str(tmp_path_factory.mktemp("month") / "lake"))
     _publish(lake, _month(lake, *DAYS[:28]))
     _publish(lake, _month(lake, DAYS[28], louder=12.0, angry=0.8, rejected=24))
@@ -131,13 +131,13 @@ def _drift(lake):
     return lake.scan("drift").sort("date", "measure").collect()
 
 
-def test_what_shifted_is_told_and_nothing_else(month):
+def test_only_shifted_measures_are_over_their_threshold(month):
     over = _drift(month).filter("over")
     assert set(over["date"]) == {DAYS[28]}
     assert set(over["measure"]) == {*LOUD, "class_mix", "rejected"}
 
 
-def test_the_audit_says_it_in_words_of_the_touched_dates_alone(month):
+def test_the_message_is_about_touched_dates_only(month):
     rows = _drift(month)
     told = drift_message(rows, DAYS[28:])
     assert told.count(" on 2026-10-29 (psi ") == 5
@@ -148,7 +148,7 @@ def test_the_audit_says_it_in_words_of_the_touched_dates_alone(month):
     assert drift_message(rows, DAYS[:28]) is None
 
 
-def test_the_audit_counts_keys_that_are_null_or_twice():
+def test_null_and_duplicate_keys_are_counted():
     tables = {
         table: pl.DataFrame(getattr(table_schemas, table.upper()).empty_table()) for table in TABLES_WITHOUT_SUITE
     }
@@ -158,7 +158,7 @@ def test_the_audit_counts_keys_that_are_null_or_twice():
     assert count_broken_keys(tables) == 3
 
 
-def test_every_measure_of_every_day_has_a_row_and_the_first_week_no_verdict(month):
+def test_every_measure_has_a_row_a_day_and_the_first_week_no_verdict(month):
     rows = _drift(month)
     assert rows.group_by("date").len()["len"].to_list() == [N_MEASURES] * 30
     said = rows.with_columns(said=pl.col("over").is_not_null()).group_by("date").agg(pl.col("said").mean()).sort("date")
@@ -168,8 +168,8 @@ def test_every_measure_of_every_day_has_a_row_and_the_first_week_no_verdict(mont
     assert (last["n"], last["n_reference"]) == (N_RECORDINGS, 28 * N_RECORDINGS)
 
 
-def test_features_of_a_day_are_those_of_its_shards(month):
-    """Against Polars over the store: how many, the median to the sketch's accuracy, and the sum of the embeddings."""
+def test_feature_daily_matches_the_shards(month):
+    """Against Polars over the store: counts, the median to the histogram's accuracy, the sum of the embeddings."""
     date, name = DAYS[3], EGEMAPS_NAMES[5]
     files = month.uri_of(*shard_files.folder("egemaps", "v1", date).split("/"), "*.parquet")
     values = pl.read_parquet(files)[name]
@@ -188,7 +188,7 @@ def test_features_of_a_day_are_those_of_its_shards(month):
     assert total.to_numpy() == pytest.approx(vectors.sum(axis=0, dtype=np.float64))
 
 
-def test_a_night_touches_its_own_date_and_reads_no_features_of_another(lake, monkeypatch):
+def test_a_night_reads_features_of_its_own_date_only(lake, monkeypatch):
     read = []
     _publish(lake, _month(lake, *DAYS[:9]))
     before = {table: lake.scan(table).collect() for table in DAILY_TABLES}
@@ -208,7 +208,7 @@ def test_a_night_touches_its_own_date_and_reads_no_features_of_another(lake, mon
         assert_frame_equal(rows.filter(pl.col("date") < DAYS[9]).sort(key), before[table].sort(key), check_exact=True)
 
 
-def test_a_date_of_many_shards_is_read_a_few_at_a_time(monkeypatch):
+def test_shards_of_a_date_are_read_a_few_at_a_time(monkeypatch):
     own = pl.DataFrame({"recording_id": [f"{n}" for n in range(12)], "channel": 0, "segment": 0})
     listed = own.select("recording_id", shard="recording_id", status=pl.lit("ok"))
     read, waiting = [], []
@@ -220,8 +220,8 @@ def test_a_date_of_many_shards_is_read_a_few_at_a_time(monkeypatch):
     assert max(waiting) <= feature_daily._N_PARALLEL
 
 
-def test_again_and_in_another_order_it_says_the_same(tmp_path):
-    """A late day changes what the days after it are compared with: they are judged again."""
+def test_the_order_of_publication_does_not_matter(tmp_path):
+    """A late day is a reference for the days after it: they are judged again."""
     nights = {}
     for name, batches in {
         "in-order": [DAYS[:8], DAYS[8:9], DAYS[9:10]],
@@ -237,8 +237,8 @@ def test_again_and_in_another_order_it_says_the_same(tmp_path):
     assert_frame_equal(nights["late"], nights["in-order"])
 
 
-def test_another_version_of_the_features_is_another_space(lake):
-    """Nothing is said of features and voices until there are days to compare with; moods and rejects are the same."""
+def test_features_of_another_version_are_not_compared(lake):
+    """Features and voices get no verdict until there are days to compare with; emotions and rejects do."""
     _publish(lake, _month(lake, *DAYS[:8]))
     _publish(lake, _month(lake, DAYS[8], louder=12.0, version="v2"), version="v2")
     rows = _drift(lake).filter(pl.col("date") == DAYS[8])
@@ -247,7 +247,7 @@ def test_another_version_of_the_features_is_another_space(lake):
     assert set(rows.filter(pl.col("over").is_null())["n_reference"]) == {0}
 
 
-def test_a_lake_of_before_has_emotions_by_day_and_nothing_to_compare_with(lake):
+def test_a_lake_of_a_version_without_feature_daily_gives_no_verdict(lake):
     old = [
         {"date": day, "emotion": "anger", "n_utterances": 900, "speech_s": 1.0, "mean_score": 0.5} for day in DAYS[:9]
     ]
@@ -257,7 +257,7 @@ def test_a_lake_of_before_has_emotions_by_day_and_nothing_to_compare_with(lake):
     assert tables["drift"]["over"].null_count() == N_MEASURES
 
 
-def test_a_date_that_lost_everything_is_told_no_more(lake):
+def test_a_date_without_recordings_is_judged_no_more(lake):
     _publish(lake, _month(lake, *DAYS[:2]))
     recordings, utterances = _night(lake, DAYS[0])
     _publish(lake, {DAYS[0]: (recordings.clear(), utterances.clear())})

@@ -1,4 +1,4 @@
-"""Intervals of means over utterances, of which several are of one recording."""
+"""Confidence intervals of means over utterances that are clustered by recording."""
 
 import polars as pl
 import pytest
@@ -19,18 +19,18 @@ def _interval(values: dict[str, list[float]]) -> tuple:
 
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=30))
-def test_of_one_utterance_a_recording_it_is_students(values):
+def test_one_utterance_a_recording_gives_students_interval(values):
     mean, low, high = _interval({str(n): [value] for n, value in enumerate(values)})
     half = stats.sem(values) * stats.t.ppf(0.975, len(values) - 1)
     assert (mean, low, high) == pytest.approx((sum(values) / len(values), mean - half, mean + half), abs=1e-12)
 
 
-def test_saying_everything_twice_makes_nothing_surer():
+def test_duplicated_utterances_do_not_narrow_the_interval():
     values = {"a": [0.2], "b": [0.4], "c": [0.9]}
     assert _interval({name: many * 7 for name, many in values.items()}) == pytest.approx(_interval(values))
 
 
-def test_recordings_that_agree_within_themselves_alone_leave_it_open():
+def test_recordings_that_differ_from_each_other_keep_it_wide():
     together, apart = {"a": [0.1, 0.1], "b": [0.9, 0.9]}, {"a": [0.1, 0.9], "b": [0.9, 0.1]}
     assert _interval(apart) == pytest.approx((0.5, 0.5, 0.5))
     mean, low, high = _interval(together)
@@ -38,7 +38,7 @@ def test_recordings_that_agree_within_themselves_alone_leave_it_open():
     assert high - low > 1, "two recordings say little"
 
 
-def test_recordings_of_unequal_length_as_the_formula_says():
+def test_recordings_of_unequal_length_match_the_formula():
     """By hand: residuals ±(0.5 - mean), se² = G/(G-1) · Σ residual² / 4² of two recordings; t of one degree."""
     mean, low, high = _interval({"a": [0.2, 0.3, 0.7], "b": [0.5]})
     residual = 0.5 - 1.7 / 4
@@ -46,6 +46,6 @@ def test_recordings_of_unequal_length_as_the_formula_says():
     assert (mean, low, high) == pytest.approx((1.7 / 4, 1.7 / 4 - half, 1.7 / 4 + half))
 
 
-def test_one_recording_has_no_interval_and_no_rows_none():
+def test_one_recording_has_no_interval_and_no_rows_no_mean():
     assert _interval({"a": [0.2, 0.4]}) == (pytest.approx(0.3), None, None)
     assert mean_by(_rows({}), ["day"], "score", cluster="recording").is_empty()

@@ -1,4 +1,4 @@
-"""A shard over which workers die: halves that a later attempt finds again, and a reject of what is left at the end."""
+"""Bisection of a shard that kills workers: halves that a later attempt finds again, and a reject at the end."""
 
 import datetime as dt
 
@@ -40,7 +40,7 @@ def _plans(run):
     return run.lake.names(f"staging/run={run.id}/plan/date={DAY}")
 
 
-def test_halves_have_the_name_of_what_they_hold_and_take_the_shards_place(run):
+def test_halves_are_named_by_their_members_and_replace_the_shard(run):
     ref = _planned(run, 5)
     instead = bisect_shard(run, EMBEDDERS)((run, ref), 2)
     assert not instead.results
@@ -53,21 +53,21 @@ def test_halves_have_the_name_of_what_they_hold_and_take_the_shards_place(run):
     assert _plans(run) == sorted(f"{half.id}.parquet" for half in halves), "the audit counts what is planned"
 
 
-def test_an_attempt_after_it_begins_with_the_parts(run):
+def test_a_later_attempt_starts_with_the_parts(run):
     ref, other = _planned(run, 4), _planned(run, 1)
     halves = [half for _, half in bisect_shard(run, EMBEDDERS)((run, ref), 2).items]
     quarters = [part for _, part in bisect_shard(run, EMBEDDERS)((run, halves[1]), 3).items]
     assert replanned_shards(run, [ref, other]) == [halves[0], *quarters, other]
 
 
-def test_an_attempt_after_long_ones_were_set_apart_finds_them_too(run):
+def test_a_later_attempt_finds_split_off_long_recordings(run):
     ref = _planned(run, 3)
     (own,) = split_off_long(run, ref, _members(3)[1:2])
     rest, again = replanned_shards(run, [ref])
     assert (rest.id, rest.n_objects, again) == (ref.id, 2, own)
 
 
-def test_one_alone_is_tried_again_and_then_a_reject_that_another_night_tries(run):
+def test_one_recording_is_retried_and_then_rejected_as_retryable(run):
     ref = _planned(run, 1)
     instead = bisect_shard(run, EMBEDDERS)
     assert instead((run, ref), 2) == Replacement(items=[(run, ref)])
@@ -81,7 +81,7 @@ def test_one_alone_is_tried_again_and_then_a_reject_that_another_night_tries(run
 
 
 @pytest.mark.parametrize("dies", ["survey", "describe", "assemble"])
-def test_a_long_recording_ends_as_one_reject_wherever_workers_die_over_it(run, dies):
+def test_a_long_recording_that_kills_workers_becomes_one_reject(run, dies):
     ref = _planned(run, 1)
     if dies == "survey":
         ((long, _),) = reject_after_tries(run, survey_fallback)((run, ref), 3).results

@@ -22,28 +22,28 @@ def test_another_release_is_refused_by_the_worker(monkeypatch):
 
 
 @pytest.mark.parametrize("error", [MemoryError("no room"), RuntimeError("CUDA out of memory. Tried to allocate")])
-def test_memory_that_is_too_small_has_one_name(error):
+def test_errors_of_too_little_memory_become_one_class(error):
     with pytest.raises(cluster.OutOfMemory, match=str(error)[:7]):
         cluster._perform(cluster.installed_version(), _raise, (error,))
 
 
-def test_another_error_keeps_its_own():
+def test_other_errors_keep_their_class():
     with pytest.raises(RuntimeError, match="shapes"):
         cluster._perform(cluster.installed_version(), _raise, (RuntimeError("shapes do not fit"),))
 
 
-class _Unhandy(Exception):  # noqa: N818
+class _NotPicklable(Exception):  # noqa: N818
     def __init__(self, code, words):
         super().__init__(f"{code}: {words}")
 
 
-@pytest.mark.parametrize("error", [_Unhandy(503, "slow down"), RecursionError("too deep")])
-def test_an_error_that_cannot_be_sent_is_told_in_words(error):
+@pytest.mark.parametrize("error", [_NotPicklable(503, "slow down"), RecursionError("too deep")])
+def test_an_error_that_cannot_be_pickled_keeps_its_message(error):
     with pytest.raises(ComputeError, match=f"{type(error).__name__}: {error}"):
         cluster._perform(cluster.installed_version(), _raise, (error,))
 
 
-def test_what_travels_with_each_task_is_small_for_ten_years_too(tmp_path):
+def test_a_run_for_workers_is_small_even_for_ten_years(tmp_path):
     years = tuple(dt.date(2016, 1, 1) + dt.timedelta(days=day) for day in range(3_650))
     uris = tuple(f"s3://corpus/{number}.flac" for number in range(10_000))
     lake, corpus = make_lake(tmp_path), Corpus(str(tmp_path))

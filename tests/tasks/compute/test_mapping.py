@@ -1,4 +1,4 @@
-"""Futures over a cluster: a window of them, every result once, only the transient tried again, deaths told apart."""
+"""Map on a cluster: a window of futures, every result once, transient errors retried, deaths told apart."""
 
 import itertools
 import os
@@ -29,32 +29,32 @@ def test_every_result_once(client):
     assert sorted(map_on_cluster(client, lambda a, b: a * b, [(i, 2) for i in range(50)])) == [2 * i for i in range(50)]
 
 
-def test_without_a_cluster_it_happens_here():
+def test_without_a_cluster_it_runs_in_this_process():
     assert list(map_on_cluster(None, lambda a: a + 1, [(1,), (2,)])) == [2, 3]
 
 
 @pytest.mark.parametrize("local", [True, False])
-def test_the_transient_is_tried_again(client, tmp_path, local, monkeypatch):
+def test_a_transient_error_is_retried(client, tmp_path, local, monkeypatch):
     monkeypatch.setattr("tasks.compute.mapping._PAUSE_S", 0.01)
     answer = list(map_on_cluster(None if local else client, _fails_twice, [(str(tmp_path), TransientError)], tries=3))
     assert answer == ["third"]
 
 
 @pytest.mark.parametrize("local", [True, False])
-def test_not_for_ever(client, tmp_path, local, monkeypatch):
+def test_retries_are_limited(client, tmp_path, local, monkeypatch):
     monkeypatch.setattr("tasks.compute.mapping._PAUSE_S", 0.01)
     with pytest.raises(TransientError):
         list(map_on_cluster(None if local else client, _fails_twice, [(str(tmp_path), TransientError)], tries=2))
 
 
-def test_what_will_not_mend_is_raised_at_once(client, tmp_path):
+def test_a_permanent_error_is_raised_at_once(client, tmp_path):
     with pytest.raises(ModelError):
         list(map_on_cluster(client, _fails_twice, [(str(tmp_path), ModelError)], tries=3))
     assert len(list(tmp_path.iterdir())) == 1
 
 
 class _Counts(SchedulerPlugin):
-    """How many tasks the scheduler was given, and how many it knew at a time at most."""
+    """Count the tasks that the scheduler gets, and the most that it holds at a time."""
 
     name = "counts"
 
@@ -69,7 +69,7 @@ class _Counts(SchedulerPlugin):
         self.most = max(self.most, sum(state in unfinished for state in states))
 
 
-def test_the_scheduler_and_the_driver_know_of_a_few_tasks_a_worker_only(client):
+def test_only_a_few_tasks_a_worker_are_in_flight(client):
     scheduler = client.cluster.scheduler
     counts, begun, done = _Counts(scheduler), itertools.count(), 0
     scheduler.add_plugin(counts)
@@ -83,11 +83,11 @@ def test_the_scheduler_and_the_driver_know_of_a_few_tasks_a_worker_only(client):
     assert counts.most <= 4 * N_THREADS
 
 
-def test_the_first_are_begun_first(client):
+def test_items_are_read_as_they_are_needed(client):
     assert next(map_on_cluster(client, abs, ((number,) for number in itertools.count(1)))) <= 4 * N_THREADS
 
 
-def test_too_little_memory_is_told_to_the_fallback(client):
+def test_the_fallback_replaces_an_item_that_needs_too_much_memory(client):
     told = []
 
     def halves(item, n_deaths):
@@ -107,7 +107,7 @@ def test_too_little_memory_is_told_to_the_fallback(client):
     assert told == [(4, 2), (4, 3), (5, 4)], "once beside others, and alone from then on"
 
 
-def test_without_a_fallback_it_is_an_error_that_names_it(client):
+def test_without_a_fallback_the_error_names_the_item(client):
     with pytest.raises(ComputeError, match=r"3 times over 6 \(MemoryError: no room\): set fewer workers"):
         list(map_on_cluster(client, _too_much_with_5, [(0, 2), (4, 6)]))
 
@@ -123,7 +123,7 @@ def mortal():
         yield made
 
 
-def test_those_beside_a_culprit_are_not_taken_for_it(mortal):
+def test_tasks_beside_a_fatal_one_are_not_blamed(mortal):
     blamed = []
 
     def give_up(item, n_deaths):
@@ -135,13 +135,13 @@ def test_those_beside_a_culprit_are_not_taken_for_it(mortal):
     assert blamed == [((7,), 2), ((7,), 3)]
 
 
-def test_workers_that_die_of_everything_end_it(mortal, monkeypatch):
+def test_workers_that_die_of_every_task_end_the_map(mortal, monkeypatch):
     monkeypatch.setattr("tasks.compute.mapping._MAX_EARLY_DEATHS", 4)
     with pytest.raises(ComputeError, match="workers died"):
         list(map_on_cluster(mortal, _dies_of_7, [(7,)] * 6, fallback=lambda item, _: Replacement(items=[item])))
 
 
-def test_a_cluster_without_workers_is_told_of(tmp_path, monkeypatch):
+def test_a_cluster_without_workers_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr("tasks.compute.cluster._WORKERS_S", 0.1)
     monkeypatch.setattr("tasks.compute.mapping._POLL_S", 0.1)
     with (
@@ -152,7 +152,7 @@ def test_a_cluster_without_workers_is_told_of(tmp_path, monkeypatch):
         list(map_on_cluster(made, abs, [(1,)]))
 
 
-def test_a_scheduler_that_dies_ends_it_and_says_what_to_do(tmp_path):
+def test_a_dead_scheduler_is_an_error_that_says_what_to_do(tmp_path):
     with (
         standing_cluster.scheduler(tmp_path / "scheduler") as (address, process),
         standing_cluster.worker(address, tmp_path / "worker"),
@@ -165,7 +165,7 @@ def test_a_scheduler_that_dies_ends_it_and_says_what_to_do(tmp_path):
             list(found)
 
 
-def test_a_scheduler_that_is_back_at_once_goes_on_with_it(tmp_path):
+def test_a_restarted_scheduler_goes_on(tmp_path):
     with (
         standing_cluster.scheduler(tmp_path / "scheduler") as (address, process),
         standing_cluster.worker(address, tmp_path / "worker"),

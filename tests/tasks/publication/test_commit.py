@@ -1,4 +1,4 @@
-"""One commit a table: made once where its answer is lost, and opening the files of its dates alone."""
+"""Commits: written once where the answer is lost, and opening only files of their dates."""
 
 import datetime as dt
 
@@ -25,20 +25,20 @@ def test_files_of_other_dates_are_not_opened(lake):
     assert newest["num_target_files_skipped_during_scan"] == 3
 
 
-def test_a_recording_that_changed_its_date_is_found_by_both(lake):
+def test_a_recording_that_changes_its_date_is_found_by_both(lake):
     commit(lake, _change([("a", DAYS[0])]), {RUN_ID: "1"}, since=None)
     commit(lake, _change([("a", DAYS[3])], dates=[DAYS[0], DAYS[3]]), {RUN_ID: "2"}, since=None)
     assert lake.scan("utterances").collect()["date"].to_list() == [DAYS[3]]
 
 
-def test_hundreds_of_dates_are_a_range(lake):
+def test_hundreds_of_dates_become_a_range(lake):
     many = [DAYS[0] + dt.timedelta(days=n) for n in range(900)]
     commit(lake, _change([(str(day), day) for day in many]), {RUN_ID: "1"}, since=None)
     commit(lake, _change([(str(day), day) for day in many], dates=many), {RUN_ID: "2"}, since=None)
     assert lake.scan("utterances").collect().height == len(many)
 
 
-def test_what_was_written_though_the_answer_was_lost_is_not_written_twice(lake, monkeypatch):
+def test_a_commit_whose_answer_was_lost_is_not_written_twice(lake, monkeypatch):
     write = tasks.publication.commit._write
 
     def write_and_lose_the_answer(*arguments):
@@ -52,7 +52,7 @@ def test_what_was_written_though_the_answer_was_lost_is_not_written_twice(lake, 
 
 
 @pytest.mark.parametrize(("kind", "ours"), [(CommitFailedError, TransientError), (DeltaError, LakeError)])
-def test_what_was_not_written_is_an_error(lake, monkeypatch, kind, ours):
+def test_a_failed_commit_is_an_error(lake, monkeypatch, kind, ours):
     def fail(*_arguments):
         raise kind("the connection was reset")
 

@@ -1,4 +1,4 @@
-"""Publishers at the same time: every publication is there, whole and once, over a folder and over S3."""
+"""Concurrent publishers, in a folder and on S3: every publication is there, complete and once."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -14,7 +14,7 @@ _COLUMNS = pa.schema([field.with_nullable(True) for field in SPEAKERS])
 
 
 @pytest.mark.parametrize("where", ["folder", "s3"])
-def test_of_publishers_at_once_every_one_is_published_once(request, tmp_path, where):
+def test_concurrent_publishers_all_publish_once(request, tmp_path, where):
     uri = f"s3://{request.getfixturevalue('s3')}/lake" if where == "s3" else str(tmp_path / "lake")
 
     def publish(who: int) -> str | None:

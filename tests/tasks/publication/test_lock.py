@@ -1,4 +1,4 @@
-"""One publisher at a time, none stopped by the dead, and none robbed because two clocks differ."""
+"""The publish lock: one holder at a time, dead holders replaced, living ones kept whatever the clocks say."""
 
 import json
 import os
@@ -24,12 +24,12 @@ PATIENCE_S = 60
 
 @pytest.fixture
 def impatient(monkeypatch):
-    """Signs of life every 20 ms; three minutes are a second."""
+    """Beats every 20 ms; three minutes are a second."""
     for name, value in (("_BEAT_S", 0.02), ("_STALE_S", 1.0), ("_POLL_S", 0.01)):
         monkeypatch.setattr(lock, name, value)
 
 
-def test_the_second_waits_for_the_first(lake):
+def test_a_second_publisher_waits(lake):
     order = []
     inside, go = threading.Event(), threading.Event()
 
@@ -51,8 +51,8 @@ def test_the_second_waits_for_the_first(lake):
     assert order == ["first", "second"]
 
 
-def test_of_many_at_once_one_at_a_time(lake, monkeypatch):
-    """Each reads a number, and writes the next: two at a time would write the same one."""
+def test_many_publishers_hold_the_lock_one_at_a_time(lake, monkeypatch):
+    """Each reads a number and writes the next: two at a time would write the same one."""
     monkeypatch.setattr(lock, "_POLL_S", 0.005)
     lake.write("n", b"0")
 
@@ -70,7 +70,7 @@ def test_of_many_at_once_one_at_a_time(lake, monkeypatch):
     assert len(lake.names(PUBLISH_LOCK)) == 1, "what earlier holders left is tidied away"
 
 
-def test_a_process_that_is_gone_holds_nothing(lake):
+def test_a_lock_of_an_ended_process_is_free(lake):
     code = "import json; from tasks.run.processes import this_process; print(json.dumps(this_process()))"
     gone = json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
     lake.write(NEWEST, _claim(place=gone))
@@ -78,14 +78,14 @@ def test_a_process_that_is_gone_holds_nothing(lake):
         pass
 
 
-def test_its_number_given_to_another_process_makes_it_no_less_dead(lake):
+def test_a_reused_process_number_does_not_keep_the_lock(lake):
     lake.write(NEWEST, _claim(place={**processes.this_process(), "born": "0"}))
     with lock.hold_lock(lake, "next", patience_s=0):
         pass
 
 
-def test_who_is_killed_while_it_holds_the_lock_holds_nothing(tmp_path):
-    """A real one, which nobody has asked for its status yet: it still has a number."""
+def test_a_lock_of_a_killed_process_is_free(tmp_path):
+    """A real process, first as a zombie, which still has its number."""
     code = f"""
 import sys, time
 from data_contracts.lake import Lake
@@ -106,8 +106,8 @@ with hold_lock(Lake({str(tmp_path)!r}), "dead"):
 
 
 @pytest.mark.parametrize("years", [-1, 1])
-def test_a_clock_that_is_wrong_robs_nobody(lake, monkeypatch, years):
-    """The holder lives elsewhere, where it is another year."""
+def test_a_wrong_clock_does_not_take_the_lock_from_a_live_holder(lake, monkeypatch, years):
+    """The holder is on another machine, whose clock says another year."""
     lake.write(NEWEST, _claim(place=ELSEWHERE))
     now = lock.time.time()
     monkeypatch.setattr(lock.time, "time", lambda: now + years * 365 * 86400)
@@ -115,7 +115,7 @@ def test_a_clock_that_is_wrong_robs_nobody(lake, monkeypatch, years):
         pass
 
 
-def test_a_holder_elsewhere_who_went_silent_is_dead(lake, impatient):
+def test_a_silent_holder_on_another_machine_is_dead(lake, impatient):
     lake.write(NEWEST, _claim(place=ELSEWHERE))
     with pytest.raises(LakeError), lock.hold_lock(lake, "next", patience_s=0.3):
         pass
@@ -123,8 +123,8 @@ def test_a_holder_elsewhere_who_went_silent_is_dead(lake, impatient):
         pass
 
 
-def test_a_waiter_that_slept_takes_its_sleep_for_nobodys_silence(lake, monkeypatch):
-    """Its clock jumps by an hour between two looks: it has to look on."""
+def test_a_paused_waiter_does_not_count_its_pause_as_silence(lake, monkeypatch):
+    """Its clock jumps by an hour between two looks: it has to wait on."""
     now, naps = [0.0], [3600.0, 30.0]
     monkeypatch.setattr(lock.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(lock.time, "sleep", lambda _s: now.__setitem__(0, now[0] + naps.pop(0)))
@@ -134,8 +134,8 @@ def test_a_waiter_that_slept_takes_its_sleep_for_nobodys_silence(lake, monkeypat
     assert naps == []
 
 
-def test_who_was_taken_for_dead_notices_and_takes_nothing_from_its_heir(lake, impatient, monkeypatch):
-    """The holder's thread sleeps through its time, another takes over; the sleeper wakes, checks, and lets go."""
+def test_a_holder_declared_dead_notices_and_leaves_its_successor_alone(lake, impatient, monkeypatch):
+    """The holder's thread pauses too long, another takes over; the holder resumes, checks, and gives up."""
     asleep, said = threading.Event(), lock._write_claim
     monkeypatch.setattr(lock, "_write_claim", lambda held, **how: None if asleep.is_set() else said(held, **how))
     with lock.hold_lock(lake, "sleeper") as held:
@@ -154,8 +154,8 @@ def test_who_was_taken_for_dead_notices_and_takes_nothing_from_its_heir(lake, im
         pass
 
 
-def test_a_waiter_that_slept_does_not_take_a_number_of_the_past(lake, monkeypatch):
-    """It saw the lock free; until it makes the file, others had that number and the next, and tidied up."""
+def test_a_paused_waiter_does_not_take_a_number_of_the_past(lake, monkeypatch):
+    """It saw the lock free; before it creates the file, others used that number and the next, and removed them."""
     create = Lake.create
     with lock.hold_lock(lake, "first"):
         pass
@@ -174,26 +174,26 @@ def test_a_waiter_that_slept_does_not_take_a_number_of_the_past(lake, monkeypatc
         assert lake.names(PUBLISH_LOCK) == ["00000004"]
 
 
-def test_an_error_gives_the_lock_back(lake):
+def test_an_error_releases_the_lock(lake):
     with pytest.raises(RuntimeError), lock.hold_lock(lake, "one"):
         raise RuntimeError
     with lock.hold_lock(lake, "two", patience_s=0):
         pass
 
 
-def test_what_earlier_versions_left_is_tidied_away(lake):
+def test_lock_files_of_earlier_versions_are_removed(lake):
     lake.write("staging/publish.lock.0123", b"")
     with lock.hold_lock(lake, "one"):
         assert lake.names("staging") == ["publishing"]
 
 
 @given(st.sampled_from([True, False]), st.text(max_size=5))
-def test_no_two_claims_are_alike(free, holder):
+def test_no_two_claims_are_equal(free, holder):
     held = lock.HeldLock(Lake("/nowhere"), 1, holder, "2026")
     assert lock._encode_claim(held, free=free) != lock._encode_claim(held, free=free)
 
 
-def test_the_same_on_s3(s3):
+def test_the_lock_works_on_s3(s3):
     lake = Lake(f"s3://{s3}/lake")
     with lock.hold_lock(lake, "one") as held:
         held.check()
@@ -209,8 +209,8 @@ def _claim(**known):
     return json.dumps({**base, **known}).encode()
 
 
-def test_a_holder_of_this_process_that_could_not_say_that_it_ended_holds_nothing(lake, monkeypatch):
-    """Its credentials expired: the file says that it lives, and so does its process."""
+def test_a_lock_of_this_process_that_could_not_be_released_is_free(lake, monkeypatch):
+    """The credentials had expired: by the file the holder lives, and so does its process."""
     with monkeypatch.context() as expired, lock.hold_lock(lake, "first"):
         expired.setattr(lock, "_write_claim", lambda *_, **__: None)
     with lock.hold_lock(lake, "next", patience_s=0):

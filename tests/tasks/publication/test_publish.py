@@ -1,4 +1,4 @@
-"""Staged tables into Delta: by key, once, one commit a table, and never over somebody else's."""
+"""Publication of staged tables: merged by key, one commit a table, made once, never over another run's rows."""
 
 import datetime as dt
 
@@ -23,7 +23,7 @@ CLASSES = ("anger", "neutral")
 NEW = ("quality_daily", "rejects_daily", "feature_daily", "drift")
 
 
-def test_rows_come_change_and_go(lake):
+def test_rows_are_inserted_updated_and_deleted(lake):
     _publish(lake, "r1", [_utterance("a", 0), _utterance("a", 1), _utterance("b", 0)])
     _publish(lake, "r2", [_utterance("a", 0, emotion="neutral")], gone=[("a", 1)])
     rows = lake.scan("utterances").sort("recording_id", "segment").collect()
@@ -34,7 +34,7 @@ def test_rows_come_change_and_go(lake):
     assert lake.scan("runs").sort("run_id").collect()["run_id"].to_list() == ["r1", "r2"]
 
 
-def test_published_twice_is_published_once(lake):
+def test_publishing_again_changes_nothing(lake):
     base = newest_versions(lake)
     ledger = _stage(lake, "r1", [_utterance("a", 0)])
     _publish_staged(lake, ledger, base)
@@ -46,49 +46,49 @@ def test_published_twice_is_published_once(lake):
     assert (commit[RUN_ID], commit[ATTEMPT]) == ("r1", "0")
 
 
-def test_a_day_is_replaced_whole(lake):
-    daily = [_said_in_a_day(day, "anger") for day in (DAY, NEXT)]
+def test_a_day_of_a_daily_table_is_replaced_completely(lake):
+    daily = [_emotion_row(day, "anger") for day in (DAY, NEXT)]
     _publish(lake, "r1", [_utterance("a", 0)], daily=daily, dates=[DAY, NEXT])
-    _publish(lake, "r2", [_utterance("a", 0)], daily=[_said_in_a_day(DAY, "neutral")], dates=[DAY])
+    _publish(lake, "r2", [_utterance("a", 0)], daily=[_emotion_row(DAY, "neutral")], dates=[DAY])
     rows = lake.scan("emotion_daily").sort("date").collect()
     assert rows.select("date", "emotion").rows() == [(DAY, "neutral"), (NEXT, "anger")]
 
 
-def test_days_between_many_that_are_replaced_stay(lake):
-    """A backfill touches every other day of three years: those between are in its range, and not in its doing."""
+def test_days_between_replaced_ones_stay(lake):
+    """A backfill touches every other day of three years: the days between are in its range, and not replaced."""
     days = [DAY + dt.timedelta(days=n) for n in range(1000)]
-    _publish(lake, "r1", [], daily=[_said_in_a_day(day, "anger") for day in days], dates=days)
-    _publish(lake, "r2", [], daily=[_said_in_a_day(day, "neutral") for day in days[::2]], dates=days[::2])
+    _publish(lake, "r1", [], daily=[_emotion_row(day, "anger") for day in days], dates=days)
+    _publish(lake, "r2", [], daily=[_emotion_row(day, "neutral") for day in days[::2]], dates=days[::2])
     rows = lake.scan("emotion_daily").sort("date").collect()
     assert rows["emotion"].to_list() == ["neutral", "anger"] * 500
 
 
-def test_a_daily_table_of_before_gets_the_new_columns_on_the_days_that_are_touched(lake):
-    """It was by date and emotion alone. Days that nobody touched say so: no source, no kind of speaker, no interval."""
+def test_a_daily_table_of_an_earlier_version_gets_new_columns_on_touched_days(lake):
+    """It was by date and emotion alone. Untouched days have no source, no kind of speaker, no interval."""
     columns = ("date", "emotion", "n_utterances", "speech_s", "mean_score")
-    before = [{**_said_in_a_day(day, "anger"), "mean_score": 0.5} for day in (DAY, NEXT)]
+    before = [{**_emotion_row(day, "anger"), "mean_score": 0.5} for day in (DAY, NEXT)]
     held = pa.Table.from_pylist(before).select(columns)
     write_deltalake(lake.uri_of("analytics", "emotion_daily"), held)
     assert lake.frame("emotion_daily", tables.EMOTION_DAILY).collect()["source"].to_list() == [None, None]
-    _publish(lake, "r1", [], daily=[_said_in_a_day(DAY, "neutral")], dates=[DAY])
+    _publish(lake, "r1", [], daily=[_emotion_row(DAY, "neutral")], dates=[DAY])
     asked = query(lake, "SELECT date, source, speaker_kind, emotion, mean_score FROM emotion_daily ORDER BY date")
     assert [tuple(row.values()) for row in asked.to_pylist()] == [
         (DAY, "calls", "found", "neutral", None),
         (NEXT, None, None, "anger", 0.5),
     ]
-    _publish(lake, "r2", [], daily=[_said_in_a_day(NEXT, "neutral")], dates=[NEXT])
+    _publish(lake, "r2", [], daily=[_emotion_row(NEXT, "neutral")], dates=[NEXT])
     rows = lake.scan("emotion_daily").collect()
     assert rows["source"].to_list() == ["calls", "calls"]
 
 
-def test_what_an_earlier_version_staged_of_a_day_is_rolled_forward(lake):
-    """It died publishing, and this one goes on: its days stand in another place, its rows have fewer columns."""
-    _publish(lake, "r0", [], daily=[_said_in_a_day(day, "anger") for day in (DAY, NEXT)], dates=[DAY, NEXT])
+def test_days_staged_by_an_earlier_version_are_rolled_forward(lake):
+    """It died publishing, and this version goes on: the dates are in another file, the rows have fewer columns."""
+    _publish(lake, "r0", [], daily=[_emotion_row(day, "anger") for day in (DAY, NEXT)], dates=[DAY, NEXT])
     base = newest_versions(lake)
     _stage(lake, "dead", [], dates=[DAY])
     for table in ("emotion_daily", *NEW):
         lake.remove(f"staging/run=dead/tables/{table}.parquet")
-    rows = pa.Table.from_pylist([_said_in_a_day(DAY, "neutral")]).drop_columns(["source", "speaker_kind"])
+    rows = pa.Table.from_pylist([_emotion_row(DAY, "neutral")]).drop_columns(["source", "speaker_kind"])
     lake.write_parquet("staging/run=dead/tables/emotion_daily.parquet", rows)
     lake.write_json("staging/run=dead/ready.json", {"base": {name: base[name] for name in base if name not in NEW}})
     assert roll_forward.fn(lake) == ["dead"]
@@ -108,8 +108,8 @@ def test_another_taxonomy_adds_its_columns(lake):
     assert rows.select("score_anger", "score_fear").rows() == [(None, 1.0), (None, 1.0)], "no score of before is left"
 
 
-def test_a_table_of_before_gets_the_new_column(lake):
-    """The names of channels came later: what was published without them has none, what is published now may."""
+def test_a_table_of_an_earlier_version_gets_the_new_column(lake):
+    """Channel names came later: rows published without them have none, new ones may."""
     before = pa.Table.from_pylist([_utterance("a", 0) | {"run_id": "r0"}], schema=tables.utterances_schema(CLASSES))
     before = before.drop_columns("channel_name")
     write_deltalake(lake.uri_of("analytics", "utterances"), before.cast(_nullable(before.schema)))
@@ -129,7 +129,7 @@ def _nullable(schema):
     return pa.schema([field.with_nullable(True) for field in schema])
 
 
-def test_nobody_is_overwritten_unseen(lake):
+def test_rows_of_another_run_are_not_overwritten(lake):
     base = newest_versions(lake)
     _publish(lake, "r1", [_utterance("a", 0)])
     ledger = _stage(lake, "r2", [_utterance("b", 0)])
@@ -138,7 +138,7 @@ def test_nobody_is_overwritten_unseen(lake):
     assert lake.scan("utterances").collect()["recording_id"].to_list() == ["a"]
 
 
-def test_what_was_audited_is_rolled_forward_once(lake):
+def test_an_audited_run_is_rolled_forward_once(lake):
     base = newest_versions(lake)
     _stage(lake, "dead", [_utterance("a", 0)])
     lake.write_json("staging/run=dead/ready.json", {"base": base})
@@ -148,7 +148,7 @@ def test_what_was_audited_is_rolled_forward_once(lake):
     assert roll_forward.fn(lake) == []
 
 
-def test_what_others_overtook_is_not_rolled_forward(lake):
+def test_an_overtaken_run_is_not_rolled_forward(lake):
     base = newest_versions(lake)
     _stage(lake, "dead", [_utterance("a", 0)])
     lake.write_json("staging/run=dead/ready.json", {"base": base})
@@ -168,7 +168,7 @@ def _publish(lake, run_id, rows, **more):
 
 
 def _stage(lake, run_id, rows, *, gone=(), daily=(), dates=(), classes=CLASSES):
-    """Everything that a run leaves behind when its audit has passed."""
+    """Write everything that a run leaves when its audit has passed."""
     staging = f"staging/run={run_id}"
     staged = {"utterances": (rows, tables.utterances_schema(classes)), "emotion_daily": (daily, tables.EMOTION_DAILY)}
     for table in list(TABLE_KEYS)[:-1]:
@@ -194,7 +194,7 @@ def _stage(lake, run_id, rows, *, gone=(), daily=(), dates=(), classes=CLASSES):
     return ledger
 
 
-def _said_in_a_day(day, emotion):
+def _emotion_row(day, emotion):
     tally = {"n_utterances": 1, "speech_s": 1.0}
     return {"date": day, "source": "calls", "speaker_kind": "found", "emotion": emotion, **tally}
 

@@ -1,4 +1,4 @@
-"""A run's sign of life: when it is given, and who counts as dead."""
+"""The heartbeat of a run: when it is written, and when the run counts as dead."""
 
 import datetime as dt
 import json
@@ -30,27 +30,27 @@ def lake(lake_anywhere):
     return lake_anywhere
 
 
-def test_every_stage_is_told_at_once(lake, ledger):
+def test_every_stage_is_written_at_once(lake, ledger):
     """Every twenty seconds would not do: most stages are shorter."""
     with heartbeat(lake, ledger):
         for stage in ("discover", "extract", "audit"):
             with ledger.timed(stage):
-                _wait_for(lambda stage=stage: _said(lake).get("stage") == stage)
+                _wait_for(lambda stage=stage: _heartbeat(lake).get("stage") == stage)
         sign = liveness(lake, ledger)
         assert (sign.stage, sign.is_dead) == ("audit", False)
-        assert _said(lake)["place"] == processes.this_process()
+        assert _heartbeat(lake)["place"] == processes.this_process()
     assert not lake.exists(ALIVE), "what ended gives no sign of life"
 
 
-def test_it_beats_in_a_long_stage_too(lake, ledger, monkeypatch):
+def test_it_beats_during_a_long_stage(lake, ledger, monkeypatch):
     monkeypatch.setattr(hearts, "_BEAT_S", 0.05)
     with heartbeat(lake, ledger), ledger.timed("extract"):
-        _wait_for(lambda: _said(lake))
-        first = _said(lake)["when"]
-        _wait_for(lambda: _said(lake)["when"] > first)
+        _wait_for(lambda: _heartbeat(lake))
+        first = _heartbeat(lake)["when"]
+        _wait_for(lambda: _heartbeat(lake)["when"] > first)
 
 
-def test_a_lake_out_of_reach_stops_no_run(lake, ledger, monkeypatch, tmp_path):
+def test_an_unreachable_lake_stops_no_run(lake, ledger, monkeypatch, tmp_path):
     from data_contracts.errors import TransientError
 
     def unreachable(*_args):
@@ -64,11 +64,11 @@ def test_a_lake_out_of_reach_stops_no_run(lake, ledger, monkeypatch, tmp_path):
             _wait_for(lambda: tried)
             outage.undo()
             with ledger.timed("extract"):
-                _wait_for(lambda: _said(lake).get("stage") == "extract")
+                _wait_for(lambda: _heartbeat(lake).get("stage") == "extract")
 
 
-def test_three_minutes_of_silence_by_the_stores_clock(lake, ledger, monkeypatch):
-    """Whatever the clock of the machine said that wrote it, and says that asks."""
+def test_three_minutes_of_silence_by_the_stores_clock_mean_dead(lake, ledger, monkeypatch):
+    """Whatever the clocks of the writing and of the asking machine say."""
     word = {"stage": "extract", "place": {**processes.this_process(), "machine": "elsewhere"}, "when": "2062-01-01"}
     lake.write_json(ALIVE, word)
     assert not liveness(lake, ledger).is_dead
@@ -83,7 +83,7 @@ def test_three_minutes_of_silence_by_the_stores_clock(lake, ledger, monkeypatch)
     assert liveness(lake, ledger) == hearts.Liveness("extract", is_dead=True)
 
 
-def test_age_is_what_the_store_says(lake):
+def test_age_comes_from_the_store(lake):
     lake.write("old", b"")
     if lake.is_local:
         os.utime(lake.uri_of("old"), (time.time() - 500, time.time() - 500))
@@ -94,7 +94,7 @@ def test_age_is_what_the_store_says(lake):
         lake.age_s("nothing")
 
 
-def test_a_process_that_is_gone_from_here_is_dead_at_once(lake, ledger):
+def test_an_ended_process_of_this_machine_is_dead_at_once(lake, ledger):
     code = "import json; from tasks.run.processes import this_process; print(json.dumps(this_process()))"
     gone = json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
     lake.write_json(ALIVE, {"stage": "score", "place": gone})
@@ -103,15 +103,15 @@ def test_a_process_that_is_gone_from_here_is_dead_at_once(lake, ledger):
     assert not liveness(lake, ledger).is_dead, "the same number elsewhere is another process"
 
 
-def test_one_that_never_gave_a_sign(lake, ledger, monkeypatch):
-    """Killed as it began, or started by a version that gave none: the ledger that it saved is the last of it."""
+def test_a_run_without_a_heartbeat_is_judged_by_its_ledger(lake, ledger, monkeypatch):
+    """Killed at its start, or started by a version without a heartbeat: its saved ledger is the last sign of life."""
     ledger.save(lake)
     assert liveness(lake, ledger) == hearts.Liveness("", is_dead=False)
     monkeypatch.setattr(Lake, "age_s", lambda _lake, path: {"staging/run=r1/run.json": 181.0}[path])
     assert liveness(lake, ledger) == hearts.Liveness("", is_dead=True)
 
 
-def _said(lake):
+def _heartbeat(lake):
     try:
         return lake.read_json(ALIVE)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The ledger: what is saved is restored, and its row is the table's."""
+"""The ledger: saved and restored, also from earlier versions, and its row of `runs`."""
 
 import datetime as dt
 from dataclasses import asdict
@@ -27,21 +27,21 @@ def test_saved_and_restored(lake):
     assert pa.Table.from_pylist([row], schema=RUNS).num_rows == 1
 
 
-def test_a_version_that_counted_otherwise_left_it():
+def test_a_ledger_of_a_version_with_other_fields_is_restored():
     """Its run was audited and not yet published: the next night, of a new version, finishes it."""
     saved = asdict(Ledger("r1", "nightly", STARTED)) | {"started": STARTED.isoformat()}
     saved["extracted"] = {"n_objects": 3, "functionals_s": 1.5}
     assert Ledger.restore(saved).extracted == Counts(n_objects=3)
 
 
-def test_a_version_that_knew_drift_by_its_words_left_it():
+def test_drift_of_an_earlier_version_is_found_by_its_words():
     shift = "run: expect_column_values_to_be_null(drifted): 1 of 1 rows; for example class_mix on 2026-11-20 (psi 2.1)"
     saved = asdict(Ledger("r1", "nightly", STARTED, failures=["run: another", shift]))
     del saved["drift"]
     assert Ledger.restore(saved | {"started": STARTED.isoformat()}).drift == [shift]
 
 
-def test_no_audio_no_speed():
+def test_without_audio_there_is_no_speed():
     assert Ledger("r1", "nightly", STARTED).row()["rtfx"] is None
 
 

@@ -9,7 +9,7 @@ from tasks.stages.publish import roll_forward
 
 
 class Killed(BaseException):
-    """Nothing may catch it, as nothing catches a kill."""
+    """No handler may catch it, as none catches a kill."""
 
 
 @pytest.mark.parametrize("table", ["utterances", "speakers", "speaker_daily", "runs"])

@@ -27,11 +27,11 @@ _TIMES = (("commitInfo", "timestamp"), ("remove", "deletionTimestamp"), ("add", 
 
 
 class Killed(BaseException):
-    """Nothing may catch it, as nothing catches a kill."""
+    """No handler may catch it, as none catches a kill."""
 
 
 def _nights(lake: Lake, n: int = 6, table: str = "speaker_daily") -> pl.DataFrame:
-    """A commit and a file a night; what the table says."""
+    """Write a commit and a file a night. Returns the table's rows."""
     for night in range(n):
         row = {"date": DAY + dt.timedelta(night), "speaker_id": "s", "emotion": "joy", "n_utterances": night}
         rows = pa.Table.from_pylist([row | {"speech_s": 1.0}], schema=SPEAKER_DAILY)
@@ -49,7 +49,7 @@ def _tidy(lake: Lake, *, days: int = 7, dry_run: bool = False) -> dict[str, main
 
 
 def _age(lake: Lake, folder: str, days: float, *, checkpoints: bool = False) -> None:
-    """As if all of it, and what Delta's log says of when, had happened so many days ago."""
+    """Make all files, and the times in Delta's log, so many days older."""
     then = time.time() - days * DAY_S
     for path in Path(lake.path, folder).rglob("*"):
         if path.parent.name == "_delta_log" and "checkpoint" in path.name:
@@ -66,7 +66,7 @@ def _age(lake: Lake, folder: str, days: float, *, checkpoints: bool = False) -> 
         os.utime(path, (then, then))
 
 
-def test_fewer_files_the_same_rows(lake):
+def test_fewer_files_have_the_same_rows(lake):
     before = _nights(lake)
     line = _tidy(lake)["analytics/speaker_daily"]
     assert (line.files_before, line.files_after, line.did) == (6, 1, "compacted")
@@ -88,7 +88,7 @@ def test_only_files_of_one_partition_are_joined(lake):
     assert (done.files_before, done.files_after) == (told.files_before, told.files_after) == (6, 2)
 
 
-def test_a_dry_run_tells_and_does_nothing(lake):
+def test_a_dry_run_reports_and_changes_nothing(lake):
     _nights(lake)
     _age(lake, "analytics", 20)
     _tidy(lake)
@@ -101,7 +101,7 @@ def test_a_dry_run_tells_and_does_nothing(lake):
     assert (maintenance_report.files_below(lake, ""), lake.delta("speaker_daily").version()) == (files, version)
 
 
-def test_versions_of_the_last_days_stay_readable_and_older_ones_go(lake):
+def test_versions_of_the_last_days_stay_readable_and_older_are_removed(lake):
     before = _nights(lake)
     _tidy(lake)
     _age(lake, "analytics", 5)
@@ -115,7 +115,7 @@ def test_versions_of_the_last_days_stay_readable_and_older_ones_go(lake):
         _rows(lake, version=5)
 
 
-def test_longer_than_delta_remembers(lake):
+def test_versions_can_be_kept_longer_than_delta_remembers(lake):
     """After a week Delta forgets which files a version replaced; asked to keep twenty days, they stay all the same."""
     before = _nights(lake)
     _tidy(lake)
@@ -129,7 +129,7 @@ def test_longer_than_delta_remembers(lake):
 
 
 def test_the_pinned_version_stays_readable_however_old(lake, monkeypatch):
-    """Who maintains may die before the pointer moves; readers go on with what it names."""
+    """Maintenance may die before the pointer moves; readers go on with the versions that it names."""
     before = _nights(lake)
     move_pointer(lake, "r", newest_versions(lake))
     pinned = lake.delta("speaker_daily").version()
@@ -172,8 +172,8 @@ def test_the_log_is_read_from_a_checkpoint(lake):
     assert len(_rows(lake)) == len(before) + 1
 
 
-def test_what_a_dead_run_was_about_to_publish_comes_first_under_the_lock(lake, monkeypatch):
-    """Compaction moves the versions that it builds upon, and another publication would move them meanwhile."""
+def test_a_dead_run_is_rolled_forward_first_under_the_lock(lake, monkeypatch):
+    """Compaction changes the versions that it builds upon, and so would another publication meanwhile."""
     held, said = [], []
 
     @contextlib.contextmanager
@@ -194,7 +194,7 @@ def test_what_a_dead_run_was_about_to_publish_comes_first_under_the_lock(lake, m
 
 
 @pytest.mark.parametrize("step", ["_vacuum", "_shorten_log"])
-def test_dead_at_any_step_and_run_again(lake, monkeypatch, step):
+def test_a_death_at_any_step_is_repaired_by_another_run(lake, monkeypatch, step):
     before = _nights(lake)
     _tidy(lake)
     _age(lake, "analytics", 12)
@@ -211,7 +211,7 @@ def test_dead_at_any_step_and_run_again(lake, monkeypatch, step):
     assert len(lake.delta("speaker_daily").file_uris()) == 1
 
 
-def test_on_s3(s3):
+def test_compaction_works_on_s3(s3):
     lake = Lake(f"s3://{s3}/lake")
     before = _nights(lake, 3)
     assert maintenance_report.store_time(lake) <= dt.datetime.now(dt.UTC) + dt.timedelta(minutes=1)
@@ -226,7 +226,7 @@ def test_on_s3(s3):
 
 
 @pytest.mark.parametrize("days", [-40, 40])
-def test_a_clock_that_is_wrong_removes_nothing(lake, monkeypatch, days):
+def test_a_wrong_clock_removes_nothing(lake, monkeypatch, days):
     lake.write("staging/probe", b"")
     modified = lake.fs.modified(f"{lake.path}/staging/probe") + dt.timedelta(days)
     monkeypatch.setattr(type(lake.fs), "modified", lambda self, path: modified)

@@ -1,4 +1,4 @@
-"""Stage 1: what is to be read, and after which earlier read it comes."""
+"""Stage 1: the objects to read, and the earlier reads that their `read_at` must follow."""
 
 import datetime as dt
 import os
@@ -47,7 +47,7 @@ def corpus(tmp_path: Path) -> Corpus:
 
 
 def _read(lake: Lake, date: dt.date, **rows: dict[str, Any]) -> None:
-    """Into the store, a shard a row, named by its file."""
+    """Write rows into the store, a shard each, named by its file."""
     for name, row in rows.items():
         told = {"etag": "e", "bytes": 1, "modified": NOON, "tries": 1, "status": "ok", "read_at": NOON} | row
         tables = {"recordings": pa.Table.from_pylist([told], schema=RECORDING_FEATURES)}
@@ -59,8 +59,8 @@ def _planned(run: Any, found: Discovery, *dates: dt.date) -> dict[str, dict[str,
     return {row["uri"][-1]: row for frame in frames for row in frame.iter_rows(named=True)}
 
 
-def test_a_fresh_content_comes_after_what_its_uri_held(lake, corpus):
-    """A worker's clock was a year ahead; what is overwritten now must still be newer than what that worker read."""
+def test_a_new_content_is_read_after_the_previous_of_its_uri(lake, corpus):
+    """A worker's clock was a year ahead; a file overwritten now must still be newer than what that worker read."""
     _read(lake, DAY, **{"0a": {"uri": f"{corpus.root}/2026/11/21/a", "etag": "old", "read_at": NEXT_YEAR}})
     run = make_run(lake, DAY, corpus=corpus)
     found = discover.fn(run)
@@ -73,7 +73,7 @@ def test_a_fresh_content_comes_after_what_its_uri_held(lake, corpus):
     assert shown["etag"].to_list() == [item.etag]
 
 
-def test_it_also_comes_after_what_the_tables_show_of_another_date_or_version(lake, corpus):
+def test_a_new_content_is_read_after_published_reads_of_other_dates_and_versions(lake, corpus):
     uri = f"{corpus.root}/2026/11/21/b"
     row = {"uri": uri, "etag": "old", "bytes": 1, "modified": NOON, "tries": 1, "status": "ok", "read_at": NEXT_YEAR}
     shown = pa.Table.from_pylist([row | {"date": OTHER} | VERSIONS], schema=RECORDINGS)
@@ -83,7 +83,7 @@ def test_it_also_comes_after_what_the_tables_show_of_another_date_or_version(lak
     assert {name: planned[name]["read_after"] for name in "abc"} == {"a": None, "b": NEXT_YEAR, "c": None}
 
 
-def test_dates_that_come_mixed_and_wait_on_disk_are_found_as_those_that_come_in_turn(lake, corpus, monkeypatch):
+def test_mixed_dates_that_wait_on_disk_give_the_same_as_sorted_ones(lake, corpus, monkeypatch):
     _read(lake, DAY, **{"0a": {"uri": f"{corpus.root}/2026/11/21/b", "etag": next(_etags(corpus, DAY))}})
     in_turn, mixed = make_run(lake, OTHER, DAY, corpus=corpus), make_run(lake, corpus=corpus)
     first = discover.fn(in_turn)
@@ -100,7 +100,7 @@ def _etags(corpus: Corpus, date: dt.date) -> Iterator[str]:
     return (item.etag for item in list_objects(corpus, [date]))
 
 
-def test_a_stage_that_is_tried_again_leaves_nothing_of_the_first_try(lake, corpus):
+def test_a_retried_stage_reads_nothing_of_the_first_try(lake, corpus):
     """The first try had written more parts: those were once read as well."""
     run = make_run(lake, DAY, corpus=corpus)
     first = discover.fn(run)
@@ -114,8 +114,8 @@ def test_a_stage_that_is_tried_again_leaves_nothing_of_the_first_try(lake, corpu
 
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("ef"), st.integers(0, 3)), max_size=8), st.booleans())
-def test_what_is_to_be_read_is_as_the_attempts_say(attempts, force):
-    """Against the rule in words, one object after the other."""
+def test_unread_objects_follow_from_the_attempts(attempts, force):
+    """Against the rule written out for one object at a time."""
     made = [(uri, etag, tries) for uri, etag, tries in attempts]
     history = pl.DataFrame(
         {

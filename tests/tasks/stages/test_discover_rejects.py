@@ -1,4 +1,4 @@
-"""Stage 1 of a retry: which rejects are looked at again, under which date, and which are left alone."""
+"""Stage 1 of a retry: rejects to read again, their dates, and those skipped after too many tries."""
 
 import datetime as dt
 import os
@@ -43,7 +43,7 @@ def _put(path: Path, data: bytes, day: dt.date) -> None:
 
 
 def _failed(lake: Lake, corpus: Corpus, *attempts: dict[str, str]) -> None:
-    """The store after these attempts, a shard each, of reasons by name; and the tables after the last."""
+    """Write the store after these attempts (reasons by name, a shard each), and the tables after the last."""
     items = {item.uri.rsplit("/", 1)[-1]: item for item in list_objects(corpus, [DAY])}
     shown: dict[str, dict[str, Any]] = {}
     for place, reasons in enumerate(attempts):
@@ -71,7 +71,7 @@ def _planned(run: Any, found: Discovery, *dates: dt.date) -> dict[str, int]:
     return {row["uri"][-1]: row["tries"] for frame in frames for row in frame.iter_rows(named=True)}
 
 
-def test_the_chosen_are_read_and_the_exhausted_skipped(lake, corpus):
+def test_matching_rejects_are_read_and_exhausted_ones_skipped(lake, corpus):
     _failed(lake, corpus, {"a": "corrupt", "b": "empty", "c": None}, {"a": "corrupt", "b": "empty"}, {"a": "corrupt"})
     run = make_run(lake, corpus=corpus, retry=RejectFilter())
     found = discover_rejects.fn(run)
@@ -80,7 +80,7 @@ def test_the_chosen_are_read_and_the_exhausted_skipped(lake, corpus):
     assert _planned(run, found, DAY) == {"b": 2}
 
 
-def test_what_a_run_that_died_has_read_well_is_not_read(lake, corpus):
+def test_objects_that_a_dead_run_read_well_are_not_read_again(lake, corpus):
     _failed(lake, corpus, {"a": "vanished"})
     again = pa.Table.from_pylist(
         [
@@ -94,8 +94,8 @@ def test_what_a_run_that_died_has_read_well_is_not_read(lake, corpus):
     assert (found.n_listed, found.n_known, found.dates, found.window) == (1, 1, (), (DAY,))
 
 
-def test_a_changed_file_lies_where_a_listing_would_put_it(lake, corpus):
-    """By its last change it is of another day now; its tries begin anew."""
+def test_a_changed_file_gets_the_date_of_a_listing(lake, corpus):
+    """By its last change it is of another day now; its tries start again."""
     corpus = Corpus(corpus.root, "modified")
     _failed(lake, corpus, {"a": "corrupt", "b": "corrupt"})
     _put(Path(corpus.root) / "2026/11/21/a", b"changed", OTHER)
@@ -106,7 +106,7 @@ def test_a_changed_file_lies_where_a_listing_would_put_it(lake, corpus):
     assert _planned(run, found, OTHER) == {"a": 0}
 
 
-def test_of_one_that_is_gone_everything_is_as_it_was(lake, corpus):
+def test_a_removed_file_keeps_its_known_values(lake, corpus):
     _failed(lake, corpus, {"a": "corrupt"})
     (before,) = matching_rejects(lake, RejectFilter(), None)
     Path(before["uri"]).unlink()
@@ -118,7 +118,7 @@ def test_of_one_that_is_gone_everything_is_as_it_was(lake, corpus):
     assert row == as_it_was | {"read_after": before["read_at"]}
 
 
-def test_reasons_dates_and_uris_choose(lake, corpus):
+def test_reasons_dates_and_uris_filter(lake, corpus):
     _failed(lake, corpus, {"a": "corrupt", "b": "empty", "c": "empty"})
     uri = f"{corpus.root}/2026/11/21/c"
 
@@ -135,12 +135,12 @@ def test_reasons_dates_and_uris_choose(lake, corpus):
         matching_rejects(lake, RejectFilter(uris=("d",)), None)
 
 
-def test_nothing_published_is_nothing_to_retry(lake, corpus):
+def test_an_empty_lake_has_nothing_to_retry(lake, corpus):
     found = discover_rejects.fn(make_run(lake, corpus=corpus, retry=RejectFilter()))
     assert (found.n_listed, found.dates, found.window) == (0, (), ())
 
 
-def test_a_nightly_skips_the_exhausted_and_force_tries_over(lake, corpus):
+def test_a_nightly_skips_exhausted_rejects_and_force_does_not(lake, corpus):
     _failed(lake, corpus, *[{"a": "vanished", "b": "corrupt", "c": None}] * 2, {"a": "vanished"})
     nightly = make_run(lake, DAY, corpus=corpus, retry=RejectFilter())
     assert (discover.fn(nightly).n_known, discover.fn(nightly).dates) == (3, ())
@@ -150,7 +150,7 @@ def test_a_nightly_skips_the_exhausted_and_force_tries_over(lake, corpus):
     assert _planned(forced, found, DAY) == {"a": 2, "b": 1, "c": 1}
 
 
-def test_a_nightly_tries_again_what_may_pass(lake, corpus):
+def test_a_nightly_retries_transient_rejects(lake, corpus):
     _failed(lake, corpus, {"a": "vanished", "b": "corrupt", "c": None}, {"a": "unreadable"})
     run = make_run(lake, DAY, corpus=corpus, retry=RejectFilter())
     found = discover.fn(run)

@@ -1,4 +1,4 @@
-"""What is old goes, by the store's clock; what waits, lives, or is in use stays."""
+"""Retention by the store's clock: old folders are removed; waiting, live and used ones stay."""
 
 import datetime as dt
 import os
@@ -32,7 +32,7 @@ def _staging(lake: Lake, run: str, days: float, *names: str) -> None:
     _age(lake, f"staging/run={run}", days)
 
 
-def test_old_stagings_go(lake):
+def test_old_stagings_are_removed(lake):
     _staging(lake, "old", 31)
     _staging(lake, "young", 29)
     _staging(lake, "waiting", 31, "ready.json")
@@ -49,7 +49,7 @@ def test_old_stagings_go(lake):
     assert line.did == "nothing older than 30 days"
 
 
-def test_old_reports_go(lake):
+def test_old_reports_are_removed(lake):
     now = store_time(lake)
     names = {days: f"run={now - dt.timedelta(days):%Y%m%dT%H%M%SZ}-0a1b2c" for days in (399, 401)}
     names["odd"] = "run=by-hand"
@@ -77,7 +77,7 @@ def _version(lake: Lake, version: str, days: float, *, published: bool = False) 
         write_deltalake(lake.uri_of("analytics", "recordings"), rows, mode="append")
 
 
-def test_features_that_nothing_needs_are_listed_and_dropped_only_when_told(lake):
+def test_unused_features_are_listed_and_dropped_on_request_only(lake):
     _version(lake, "published", 100, published=True)
     _version(lake, "unused", 100)
     _version(lake, "new", 1)
@@ -92,7 +92,7 @@ def test_features_that_nothing_needs_are_listed_and_dropped_only_when_told(lake)
     assert shard_files.versions(lake) == shard_files.versions(lake, "segments") == ["new", "published"]
 
 
-def test_a_version_that_is_half_dropped_is_dropped_the_next_time(lake, monkeypatch):
+def test_a_half_dropped_version_is_dropped_the_next_time(lake, monkeypatch):
     _version(lake, "unused", 100)
     removed, remove = [], Lake.remove
 
@@ -112,8 +112,8 @@ def test_a_version_that_is_half_dropped_is_dropped_the_next_time(lake, monkeypat
     assert unpublished_versions(lake) == []
 
 
-def test_on_s3(s3):
-    """Ages by what the store says of its files."""
+def test_ages_come_from_s3(s3):
+    """The store dates its own files."""
     lake = Lake(f"s3://{s3}/lake")
     lake.write("staging/run=r/run.json", b"{}")
     later = store_time(lake) + dt.timedelta(days=31)

@@ -1,4 +1,4 @@
-"""What a registered speaker model says along an utterance, and two real voices in one channel."""
+"""Sliding embeddings of registered speaker models, and two real voices in one channel."""
 
 import datetime as dt
 from collections.abc import Callable
@@ -37,8 +37,8 @@ def ref(tmp_path_factory: pytest.TempPathFactory) -> ModelRef:
     return Registry(f"sqlite:///{folder / 'mlflow.db'}", str(folder / "artifacts")).champion("speaker")
 
 
-class _Deaf:
-    """A registered model of somebody else's: embeddings, and nothing along them."""
+class _ForeignModel:
+    """A foreign registered model: embeddings of utterances, none of frames."""
 
     def get_raw_model(self) -> object:
         raise NotImplementedError
@@ -47,7 +47,7 @@ class _Deaf:
         return np.stack([data["lengths"] / SAMPLE_RATE, data["waveform"].max(1)], axis=1)
 
 
-def test_the_shipped_model_tells_of_its_frames(ref):
+def test_the_shipped_model_embeds_frames(ref):
     waveform, lengths = torch.randn(2, 5 * SAMPLE_RATE) * 0.1, torch.tensor([5 * SAMPLE_RATE, 3 * SAMPLE_RATE])
     told = sliding_embedder(ref)(waveform, lengths, WINDOWS_S, HOP_S)
     own = SpeakerModel.load(SHIPPED).sliding_embeddings(waveform, lengths, WINDOWS_S, HOP_S)
@@ -57,9 +57,9 @@ def test_the_shipped_model_tells_of_its_frames(ref):
             np.testing.assert_allclose(one, other.numpy(), atol=1e-4)
 
 
-def test_a_model_without_frames_hears_each_window(ref, monkeypatch):
+def test_a_model_without_frames_embeds_each_window(ref, monkeypatch):
     monkeypatch.setattr(serving, "_load_own", lambda *_: None)
-    monkeypatch.setattr(loading, "load", lambda _: _Deaf())
+    monkeypatch.setattr(loading, "load", lambda _: _ForeignModel())
     ((long, short),) = sliding_embedder(ref)(
         torch.ones(1, 3 * SAMPLE_RATE), torch.tensor([3 * SAMPLE_RATE]), WINDOWS_S, HOP_S
     )
@@ -69,7 +69,7 @@ def test_a_model_without_frames_hears_each_window(ref, monkeypatch):
 
 @pytest.fixture
 def turn() -> Callable[[str], np.ndarray]:
-    """Five seconds of a voice of LibriSpeech that the encoder was not trained on."""
+    """Make five seconds of a LibriSpeech voice that the encoder was not trained on."""
     if not SHARED_CORPORA.is_dir():
         pytest.skip("the real speech of ../shared/corpora is not on this machine")
     clips = {clip.speaker: clip for clip in read_labels([SHARED_CORPORA])}

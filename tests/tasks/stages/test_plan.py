@@ -1,4 +1,4 @@
-"""Stage 2: what was found, in shards, whatever parts it came in."""
+"""Stage 2: the discovered objects in shards, however they are divided into parts."""
 
 import datetime as dt
 from typing import Any
@@ -20,7 +20,7 @@ NOON = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
 
 
 def _found(run: Any, *parts: str, date: dt.date = DAY, etag: str = "e") -> Discovery:
-    """Objects of a byte each, named by a letter."""
+    """Write objects of a byte each, named by a letter."""
     writer = FoundWriter(run)
     for part in parts:
         writer.write(date, object_frames.from_objects(AudioObject(name, etag, 1, date, NOON) for name in part))
@@ -31,21 +31,21 @@ def _planned(run: Any, found: Discovery) -> list[str]:
     return ["".join(item.uri for item in read_plan(run.lake, ref)) for ref in plan.fn(run, found, n_workers=1)]
 
 
-def test_shards_go_on_from_part_to_part(lake):
+def test_shards_continue_across_parts(lake):
     run = make_run(lake, shard_bytes=3)
     assert _planned(run, _found(run, "abcde", "f", "gh")) == ["abc", "def", "gh"]
 
 
 @pytest.mark.parametrize("parts", [("adg", "beh", "cf"), ("gh", "abcdef"), ("abcd", "defgh")])
-def test_parts_that_do_not_continue_each_other_are_put_in_order(lake, parts):
-    """A manifest says what it likes in any order, and an object twice; it is planned once."""
+def test_unsorted_parts_are_sorted(lake, parts):
+    """A manifest may list objects in any order, and one twice; it is planned once."""
     run = make_run(lake, shard_bytes=3)
     found = _found(run, *parts)
     assert _planned(run, found) == ["abc", "def", "gh"]
     assert len(list(read_found(run, found, DAY))) == 1
 
 
-def test_a_content_twice_in_a_part_is_as_the_last_row_says(lake):
+def test_the_last_row_of_a_content_counts(lake):
     run = make_run(lake, shard_bytes=3)
     writer = FoundWriter(run)
     twice = [AudioObject("a", "e", 1, DAY, NOON, attributes) for attributes in ('"first"', '"last"')]
@@ -55,7 +55,7 @@ def test_a_content_twice_in_a_part_is_as_the_last_row_says(lake):
     assert writer.n_bytes == ref.n_bytes == 1
 
 
-def test_a_reference_says_what_and_where(lake):
+def test_a_reference_has_counts_and_the_path_of_its_plan(lake):
     run = make_run(lake, shard_bytes=3)
     (ref,) = plan.fn(run, _found(run, "ab", date=OTHER), n_workers=1)
     members = [AudioObject(name, "e", 1, OTHER, NOON) for name in "ba"]
@@ -63,13 +63,13 @@ def test_a_reference_says_what_and_where(lake):
     assert ref.plan == f"staging/run=r1/plan/date=2026-11-22/{ref.id}.parquet"
 
 
-def test_nothing_found_is_nothing_planned(lake):
+def test_no_objects_give_no_shards(lake):
     run = make_run(lake, shard_bytes=3)
     assert _planned(run, _found(run)) == []
 
 
-def test_a_forced_run_writes_whole_shards_again_and_packs_the_rest(lake):
-    """Of shard 0b a member is gone from the corpus: what is left of it is packed with what is new."""
+def test_a_forced_run_rewrites_complete_shards_and_packs_the_rest(lake):
+    """A member of shard 0b is gone from the corpus: the rest of it is packed with new objects."""
     for shard, names in (("0a", "adz"), ("0b", "bc")):
         told = {"etag": "e", "bytes": 1, "modified": NOON, "tries": 1, "read_at": NOON, "status": "ok"}
         table = pa.Table.from_pylist([{"uri": name, **told} for name in names], schema=RECORDING_FEATURES)

@@ -1,4 +1,4 @@
-"""Scores by passes over shards: what the model says of the whole date at once, however its utterances lie."""
+"""Scores by passes over shards equal those of the whole date at once, for any layout of shards."""
 
 import datetime as dt
 from dataclasses import replace
@@ -38,7 +38,7 @@ SECONDS = np.linspace(1.0, 3.2, N)
 
 @pytest.fixture
 def features() -> np.ndarray:
-    """(N, WIDTH) of speakers who lie apart; all but the last utterance with enough voice."""
+    """(N, WIDTH) of well separated speakers; all but the last utterance with enough voice."""
     random = np.random.default_rng(0)
     values = random.normal(0, 1, (N, WIDTH)) + random.normal(0, 1, (3, WIDTH))[np.arange(N) % 3]
     values[:, EGEMAPS_NAMES.index("VoicedSegmentsPerSec")] = 2.0
@@ -100,20 +100,20 @@ def _store(lake: Lake, features: np.ndarray, shards: dict[str, list[int]]) -> No
         shard_files.write_shard(lake, stored, version="v1", date=DAY, shard=shard, configuration="")
 
 
-def _scored(lake: Lake, features: np.ndarray, shards: dict[str, list[int]], *, waiting: list[int]) -> pl.DataFrame:
-    """Runs the stage and returns every waiting utterance's scores, by recording."""
+def _scored(lake: Lake, features: np.ndarray, shards: dict[str, list[int]], *, pending_rows: list[int]) -> pl.DataFrame:
+    """Run the stage. Returns every pending utterance's scores, by recording."""
     run = _run(lake)
     _store(lake, features, shards)
-    rows = {shard: [row for row in members if row in waiting] for shard, members in shards.items()}
+    rows = {shard: [row for row in members if row in pending_rows] for shard, members in shards.items()}
     places = [(f"{row:032x}", shard, DAY, True) for shard, members in rows.items() for row in members]
     pending = pl.DataFrame(places, schema=["recording_id", "shard", "date", "counted"], orient="row")
     lake.write_parquet(f"staging/run={run.id}/pending.parquet", pending.to_arrow())
-    who = dict(zip(KEY, _keys(waiting), strict=True)) | {"speaker_id": [SPEAKERS[row] for row in waiting]}
-    identities = pl.DataFrame(who).cast({"channel": pl.Int16, "segment": pl.Int32})
+    columns = dict(zip(KEY, _keys(pending_rows), strict=True)) | {"speaker_id": [SPEAKERS[row] for row in pending_rows]}
+    identities = pl.DataFrame(columns).cast({"channel": pl.Int16, "segment": pl.Int32})
     lake.write_parquet(f"staging/run={run.id}/identities.parquet", identities.to_arrow())
     to_score = [shard for shard, members in rows.items() if members]
-    n = score.fn(run, PendingRecordings(len(waiting), {DAY: to_score}, {}), None)
-    assert n == len(waiting)
+    n = score.fn(run, PendingRecordings(len(pending_rows), {DAY: to_score}, {}), None)
+    assert n == len(pending_rows)
     found = [pl.DataFrame(lake.read_parquet(paths.scores(run.id, DAY, shard))) for shard in to_score]
     return pl.concat(found).sort("recording_id")
 
@@ -124,22 +124,22 @@ def _expected(model: EmotionModel, features: np.ndarray, rows: list[int]) -> np.
 
 
 @pytest.mark.parametrize("layout", [[list(range(N))], [[5, 0, 11], [1, 2, 3, 4], [10, 9, 8, 7, 6]]])
-def test_however_the_shards_lie_it_is_what_the_model_says_of_the_date(tmp_path, features, model, layout) -> None:
+def test_scores_do_not_depend_on_the_layout_of_shards(tmp_path, features, model, layout) -> None:
     shards = {f"{index:02x}": rows for index, rows in enumerate(layout)}
-    found = _scored(Lake(str(tmp_path)), features, shards, waiting=list(range(N)))
+    found = _scored(Lake(str(tmp_path)), features, shards, pending_rows=list(range(N)))
     expected = _expected(model, features, list(range(N)))
     scores = found.select("score_anger", "score_neutral").to_numpy()
     np.testing.assert_allclose(scores[:-1], expected[:-1], atol=1e-5)
 
 
 def test_too_little_voice_has_a_reason_and_no_scores(tmp_path, features, model) -> None:
-    found = _scored(Lake(str(tmp_path)), features, {"00": list(range(N))}, waiting=list(range(N)))
+    found = _scored(Lake(str(tmp_path)), features, {"00": list(range(N))}, pending_rows=list(range(N)))
     assert found["emotion_reason"].to_list() == [None] * (N - 1) + ["too_little_speech"]
     assert found["score_anger"].null_count() == found["score_neutral"].null_count() == 1
     assert found.tail(1)["score_anger"][0] is None
 
 
-def test_what_comes_late_is_adapted_with_who_was_there_before(lake, features, model) -> None:
+def test_late_utterances_are_adapted_with_published_ones(lake, features, model) -> None:
     published = list(range(6))
     rows = dict(zip(KEY, _keys(published), strict=True)) | {
         "speaker_id": [SPEAKERS[row] for row in published],
@@ -148,27 +148,27 @@ def test_what_comes_late_is_adapted_with_who_was_there_before(lake, features, mo
     }
     table = pl.DataFrame(rows).cast({"channel": pl.Int16, "segment": pl.Int32}).to_arrow()
     write_deltalake(lake.uri_of("analytics", "utterances"), table)
-    found = _scored(lake, features, {"00": published, "01": list(range(6, N))}, waiting=list(range(6, N)))
+    found = _scored(lake, features, {"00": published, "01": list(range(6, N))}, pending_rows=list(range(6, N)))
     expected = _expected(model, features, list(range(N)))[6:-1]
     np.testing.assert_allclose(found.select("score_anger", "score_neutral").to_numpy()[:-1], expected, atol=1e-5)
 
 
-def test_features_of_another_make_are_refused(tmp_path, model) -> None:
+def test_features_of_another_configuration_are_refused(tmp_path, model) -> None:
     run = _run(Lake(str(tmp_path)))
     other = replace(run, emotion=replace(run.emotion, metadata={**run.emotion.metadata, "features": {"egemaps": "x"}}))
     with pytest.raises(ModelError, match="was trained on the feature set egemaps x"):
         score.fn(other, PendingRecordings(0, {}, {}), None)
 
 
-def test_the_store_is_asked_for_a_shard_s_features_once(tmp_path, features, model, monkeypatch) -> None:
-    """Of a process that works on it in every pass; the shards that it worked on before those are let go."""
+def test_features_of_a_shard_are_read_once(tmp_path, features, model, monkeypatch) -> None:
+    """Within a process that runs every pass; older shards are dropped from its cache."""
     asked, read = [], shard_files.read
     monkeypatch.setattr(shard_files, "read", lambda *which: asked.append((which[1], which[-1])) or read(*which))
     shards = {"00": list(range(6)), "01": list(range(6, N))}
-    _scored(Lake(str(tmp_path)), features, shards, waiting=list(range(N)))
+    _scored(Lake(str(tmp_path)), features, shards, pending_rows=list(range(N)))
     assert sorted(asked) == [
         (name, shard) for name in ("egemaps", "segments", "suprasegmental") for shard in sorted(shards)
     ]
     many = {f"{row:02}": [row] for row in range(N)}
-    _scored(Lake(str(tmp_path / "many")), features, many, waiting=list(range(N)))
+    _scored(Lake(str(tmp_path / "many")), features, many, pending_rows=list(range(N)))
     assert len(utterance_features._cache) == MAX_SHARDS

@@ -1,4 +1,4 @@
-"""What comes of many dates in any order is given back date by date, whether or not it had to wait on disk."""
+"""Rows of many dates in any order come back date by date, whether or not they waited on disk."""
 
 import datetime as dt
 import itertools
@@ -23,7 +23,7 @@ def _taken(spool: DateSpool) -> dict[int, list[list[str]]]:
     return {(date - DAY).days: [part["uri"].to_list() for part in parts] for date, parts in spool.take_all()}
 
 
-def test_little_never_sees_the_disk(lake):
+def test_few_rows_stay_in_memory(lake):
     spool = DateSpool(lake, "staging/listed", max_rows=5)
     spool.add(_page(0, 1, 0, 1, 0))
     assert _taken(spool) == {0: [["000", "002", "004"]], 1: [["001", "003"]]}
@@ -31,7 +31,7 @@ def test_little_never_sees_the_disk(lake):
     assert spool.dates == []
 
 
-def test_what_is_too_much_waits_on_disk_and_leaves_nothing_there(lake):
+def test_rows_beyond_the_limit_wait_on_disk_and_leave_no_file(lake):
     spool = DateSpool(lake, "staging/listed", max_rows=2)
     spool.add(_page(0, 0, 0))
     spool.add(_page(0, start=3))
@@ -42,7 +42,7 @@ def test_what_is_too_much_waits_on_disk_and_leaves_nothing_there(lake):
 
 @settings(max_examples=30)
 @given(st.lists(st.lists(st.integers(0, 3), max_size=6), max_size=8), st.integers(0, 10))
-def test_every_row_comes_back_once_under_its_date_and_in_its_order(tmp_path_factory, days, most):
+def test_every_row_comes_back_once_in_order(tmp_path_factory, days, most):
     spool = DateSpool(Lake(str(tmp_path_factory.mktemp("lake"))), "listed", max_rows=most)
     expected: dict[int, list[str]] = {}
     for place, page in enumerate(days):
