@@ -1,4 +1,4 @@
-"""How much of a machine a shard may take. Nothing here changes a result."""
+"""Resources of one worker: threads, processes, time and memory. They change no result."""
 
 import os
 from dataclasses import dataclass, replace
@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from data_contracts.errors import UsageError
 from data_contracts.object_store.retry import RetryPolicy
 
-_BASE_MB = 1_100  # what Python, torch, the models, one batch and a decoder take before the first recording is held
+_BASE_MB = 1_100  # of Python, torch, the models, one batch and a decoder, before the first recording
 _BYTES_PER_SECOND = 16_000 * 4
 _GPU_FIRST_BLOCK_S, _GPU_MAX_BLOCK_S = 900.0, 3_600.0  # a GPU takes nearly as long for a minute as for ten
 
@@ -15,15 +15,15 @@ _GPU_FIRST_BLOCK_S, _GPU_MAX_BLOCK_S = 900.0, 3_600.0  # a GPU takes nearly as l
 class Resources:
     """Threads, processes, time and memory of one worker."""
 
-    n_readers: int = 16  # objects that are read at a time
-    n_ahead: int = 512  # that are read and decoded ahead, where they are small: else bytes and seconds bound it
-    n_decoders: int = 1  # processes that decode, beside the worker; 0: as many as suit it, see `fit_to_machine`
-    first_block_s: float = 45.0  # of a shard's audio are computed first, while what follows is being decoded
-    most_block_s: float = 900.0  # and together at most, where memory has room for them; for both see `fit_to_machine`
-    decode_timeout_s: int = 60  # without a sign of life from a decoder, until its file is given up
-    memory_mb: int = 2_000  # that a worker and its decoders may take together
+    n_readers: int = 16  # objects read at a time
+    n_ahead: int = 512  # small objects read and decoded ahead; larger ones are bounded by bytes and seconds
+    n_decoders: int = 1  # decoding processes beside the worker; 0: chosen by `fit_to_machine`
+    first_block_s: float = 45.0  # of audio computed first, while the rest of the shard is being decoded
+    most_block_s: float = 900.0  # maximum of audio computed together, within memory; both change in `fit_to_machine`
+    decode_timeout_s: int = 60  # without a sign of life from a decoder, before its file is rejected
+    memory_mb: int = 2_000  # of a worker and its decoders together
     long_s: float = 1_800.0  # recordings longer than this are split over tasks by time
-    retry_policy: RetryPolicy = RetryPolicy()  # with the store of the audio
+    retry_policy: RetryPolicy = RetryPolicy()  # for the store of the audio
 
     def __post_init__(self) -> None:
         if self.memory_mb < _BASE_MB + 200:
@@ -35,10 +35,10 @@ class Resources:
             )
 
     def fit_to_machine(self) -> "Resources":
-        """With a number of decoders for the machine that it is asked on, and enough readers to feed them.
+        """Return resources with decoders, readers and block sizes for the machine of the call.
 
-        One beside a worker on a core; beside a GPU, which decodes nothing, as many as there are cores to each GPU. What
-        a GPU computes together is more, too: it is told of every step by one thread, whatever the step's size.
+        One decoder beside a worker on a core; beside a GPU, which decodes nothing, as many as there are cores for each
+        GPU. A GPU also computes longer blocks: one thread launches every step, whatever its size.
         """
         import torch
 
@@ -54,33 +54,33 @@ class Resources:
 
     @property
     def block_s(self) -> float:
-        """Seconds of decoded audio that are computed together; as many are decoded ahead of them."""
+        """Seconds of decoded audio computed together; as many are decoded ahead."""
         return min(self.most_block_s, (self.memory_mb - _BASE_MB) * 1e6 / 8 / _BYTES_PER_SECOND)
 
     @property
     def allocator_cache_bytes(self) -> int:
-        """That a worker keeps for its next batch when they are free, instead of giving them back."""
+        """Bytes of free memory that a worker keeps for its next batch instead of returning them."""
         return min(512_000_000, (self.memory_mb - _BASE_MB) * 1_000_000 // 4)
 
     @property
     def read_ahead_bytes(self) -> int:
-        """Of objects that are read, and not yet decoded."""
+        """Bytes of objects that are read and not yet decoded."""
         return min(64_000_000, (self.memory_mb - _BASE_MB) * 1_000_000 // 8)
 
     @property
     def decoder_bytes(self) -> int:
-        """That a decoder may allocate."""
+        """Bytes that a decoder may allocate."""
         return max(400_000_000, (self.memory_mb - _BASE_MB) * 1_000_000 // 2)
 
 
 def count_decoders(n_gpus: int) -> int:
-    """Of a worker on this machine. Workers of Dask-CUDA see all GPUs, each another one first."""
+    """Return the decoders of a worker on this machine. Workers of Dask-CUDA see all GPUs, each another one first."""
     n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, n_cores // n_gpus - 1) if n_gpus else 1
 
 
 def use_full_precision() -> None:
-    """Makes a GPU compute convolutions as precisely as a core does: without TF32, which is torch's default there."""
+    """Make a GPU compute convolutions in full float32, as a CPU does: without TF32, torch's default there."""
     import torch
 
     torch.backends.cudnn.allow_tf32 = False

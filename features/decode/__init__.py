@@ -1,1 +1,1 @@
-"""Decoding: bytes to windows of 16 kHz, in a child process."""
+"""Decoding of bytes to windows of 16 kHz, in a child process."""

@@ -1,4 +1,4 @@
-"""Which channels of a recording are analysed: their mix, each for itself, or one of them."""
+"""Selection of the analysed channels: their mix, each for itself, or one of them."""
 
 import re
 
@@ -6,18 +6,18 @@ import numpy as np
 
 from data_contracts.errors import UsageError
 
-MAX_CHANNELS = 32  # channels that are analysed each for itself
+MAX_CHANNELS = 32  # analysed each for itself
 _WORDS = {"left": 0, "right": 1}
 
 
 def check_selection(wanted: str) -> None:
-    """Raises UsageError where `wanted` is none of mix, each, left, right or a channel's number from 0."""
+    """Raise UsageError unless `wanted` is mix, each, left, right or a channel's number from 0."""
     if wanted not in {"mix", "each", *_WORDS} and not re.fullmatch(r"\d{1,2}", wanted):
         raise UsageError(f"channels: expected mix, each, left, right or a channel's number from 0; found {wanted!r}")
 
 
 def select(wanted: str, n_channels: int) -> list[int] | str:
-    """The numbers of the channels to analyse (0 for a mix), or in words why they cannot be had.
+    """Return the numbers of the channels to analyse (0 for a mix), or an error in words where they do not exist.
 
     >>> select("mix", 2), chosen("each", 2), chosen("right", 2)
     ([0], [0, 1], [1])
@@ -38,14 +38,14 @@ def select(wanted: str, n_channels: int) -> list[int] | str:
 
 
 def signals(block: np.ndarray, wanted: str, numbers: list[int]) -> list[np.ndarray]:
-    """Of (frames, channels) the (frames,) signals to analyse, in the order of `numbers`."""
+    """Return the (frames,) signals to analyse of a (frames, channels) block, in the order of `numbers`."""
     if wanted == "mix":
         return [mix(block)]
     return [np.ascontiguousarray(block[:, number]) for number in numbers]
 
 
 def mix(block: np.ndarray) -> np.ndarray:
-    """(frames,): the mean of (frames, channels), by way of a copy in the other order, which is several times faster."""
+    """Return the (frames,) mean of (frames, channels); a copy in the other order makes it several times faster."""
     if block.shape[1] == 1:
         return block[:, 0]
     mean: np.ndarray = block.T.copy().mean(axis=0)

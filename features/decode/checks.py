@@ -1,4 +1,4 @@
-"""What a recording has to be to be used: looked at in its header, in each block, and at its end.
+"""Checks of a recording: of its header, of each block, and at its end.
 
 Each raises `Unusable`, which `features.decode.recording` turns into a reject.
 """
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
     from features.quality.meter import Meter
 
 _RATES_HZ = (4_000, 768_000)
-_MAX_SAMPLES_PER_SECOND = 800_000  # of all analysed channels together: each is held for half a minute
+_MAX_SAMPLES_PER_SECOND = 800_000  # of all analysed channels together: each is buffered for half a minute
 _MAX_AMPLITUDE = 16.0  # floats may pass full scale; samples far beyond are integers in disguise, or rubbish
 
 
-def require_supported(said: Header, config: AudioConfig) -> list[int]:
-    """The channels to analyse. Raises Unusable."""
-    if not _RATES_HZ[0] <= said.sample_rate_hz <= _RATES_HZ[1]:
-        found = said.sample_rate_hz
+def require_supported(header: Header, config: AudioConfig) -> list[int]:
+    """Return the channels to analyse. Raises Unusable for a rate, a gap or channels that are not supported."""
+    if not _RATES_HZ[0] <= header.sample_rate_hz <= _RATES_HZ[1]:
+        found = header.sample_rate_hz
         raise Unusable(Reason.UNSUPPORTED, f"expected {_RATES_HZ[0]} to {_RATES_HZ[1]} Hz, found {found} Hz")
-    if said.gap and not config.keep_truncated:
-        raise Unusable(Reason.TRUNCATED, said.gap)
-    require_length(said.n_promised or 0, said.sample_rate_hz, config)
-    numbers = channels.select(config.channels, said.n_channels)
+    if header.gap and not config.keep_truncated:
+        raise Unusable(Reason.TRUNCATED, header.gap)
+    require_length(header.n_promised or 0, header.sample_rate_hz, config)
+    numbers = channels.select(config.channels, header.n_channels)
     if isinstance(numbers, str):
         raise Unusable(Reason.UNSUPPORTED, numbers)
-    if len(numbers) * said.sample_rate_hz > _MAX_SAMPLES_PER_SECOND:
-        held = f"found {len(numbers)} channels at {said.sample_rate_hz} Hz"
+    if len(numbers) * header.sample_rate_hz > _MAX_SAMPLES_PER_SECOND:
+        held = f"found {len(numbers)} channels at {header.sample_rate_hz} Hz"
         raise Unusable(
             Reason.UNSUPPORTED,
             f"expected at most {_MAX_SAMPLES_PER_SECOND} samples a second to analyse channel by channel, {held}",
@@ -42,14 +42,14 @@ def require_supported(said: Header, config: AudioConfig) -> list[int]:
 
 
 def require_length(n_frames: int, rate_hz: int, config: AudioConfig) -> None:
-    """Raises Unusable for a recording that is, or says that it is, too long."""
+    """Raise Unusable for a recording that is, or states that it is, too long."""
     if n_frames > config.max_s * rate_hz:
         found = f"expected {config.max_s:g} s or less, found {n_frames / rate_hz:.0f} s"
         raise Unusable(Reason.TOO_LONG, found, n_frames=n_frames)
 
 
 def require_valid_samples(samples: np.ndarray) -> None:
-    """(frames, channels), one frame at least. Raises Unusable for what are no samples."""
+    """Raise Unusable for NaN, infinite or huge samples in a block, (frames, channels) of one frame at least."""
     peak = max(float(samples.max()), -float(samples.min()))  # NaN where there is one
     if not np.isfinite(peak):
         raise Unusable(Reason.NON_FINITE, "expected finite samples, found NaN or infinity")
@@ -57,13 +57,13 @@ def require_valid_samples(samples: np.ndarray) -> None:
         raise Unusable(Reason.UNSUPPORTED, f"expected samples within -1 to 1, found a peak of {peak:g}")
 
 
-def require_usable(meter: "Meter", said: Header, flaw: str | None, config: AudioConfig) -> str | None:
-    """What is missing, where that is to be kept. Raises Unusable."""
-    n_frames, seconds = meter.n_frames, meter.n_frames / said.sample_rate_hz
-    if said.n_promised is not None and n_frames < said.n_promised and not flaw:
-        flaw = f"the header promises {said.n_promised} frames, decoded {n_frames}"
+def require_usable(meter: "Meter", header: Header, flaw: str | None, config: AudioConfig) -> str | None:
+    """Return the missing part of a kept truncated recording. Raises Unusable for incomplete, short or silent ones."""
+    n_frames, seconds = meter.n_frames, meter.n_frames / header.sample_rate_hz
+    if header.n_promised is not None and n_frames < header.n_promised and not flaw:
+        flaw = f"the header promises {header.n_promised} frames, decoded {n_frames}"
         # An Ogg file that has its last page and yet too few samples has a hole.
-        reason = Reason.CORRUPT if said.container == "ogg" else Reason.TRUNCATED
+        reason = Reason.CORRUPT if header.container == "ogg" else Reason.TRUNCATED
         if reason == Reason.CORRUPT or not config.keep_truncated:
             raise Unusable(reason, flaw, n_frames=n_frames)
     if not n_frames:

@@ -1,9 +1,9 @@
-"""The process that decodes: a file that hangs or crashes its decoder takes down this, and nothing else.
+"""Child process that decodes: a file that hangs or crashes its decoder ends this process, and nothing else.
 
-Started by `features.decode.process_pool`. A request is a JSON object that says what is wanted, and then the file's
-bytes where it lies in no file; an answer is a message for each window, its samples behind it, and one that ends it. A
-block that takes longer than the time limit ends the process, by an alarm that needs no Python to go off; who asks for
-more memory than it may have is refused it.
+Started by `features.decode.process_pool`. A request is a JSON object with the configuration, followed by the content
+unless it names a file; an answer is a message for each window, its samples behind it, and a message that ends it. A
+block that takes longer than the time limit ends the process, by an alarm that needs no Python to go off; allocations
+beyond the memory limit fail.
 """
 
 import importlib
@@ -31,9 +31,9 @@ _ALIVE_EVERY_S = 1.0
 
 
 def main(fd: int) -> None:
-    """Answers requests until there are no more."""
+    """Answer requests until the connection closes."""
     for module in ("features.decode.ffmpeg", "features.quality.meter", "features.decode.sndfile"):
-        importlib.import_module(module)  # now: a file's time is not for this
+        importlib.import_module(module)  # before the first file, whose time limit is not for imports
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     connection = Connection(fd)
     connection.send_bytes(_message("ready", {}))
@@ -47,7 +47,7 @@ def main(fd: int) -> None:
                 _answer(connection, request, content)
         except (EOFError, BrokenPipeError, ConnectionResetError):
             return
-        except OSError as error:  # the file that was held is gone, or its disk fails
+        except OSError as error:  # the copied file is gone, or its disk fails
             gone = Reject(Reason.UNREADABLE, f"expected to read what was held of it; {one_line(error)}")
             connection.send_bytes(_message("reject", asdict(gone)))
 
@@ -63,15 +63,15 @@ def _open_content(connection: Connection, request: dict[str, Any]) -> Iterator[C
 
 def _answer(connection: Connection, request: dict[str, Any], content: Content) -> None:
     _limit_memory(request["max_bytes"])
-    limit_s, said_s = request["timeout_s"], time.monotonic()
+    limit_s, sent_s = request["timeout_s"], time.monotonic()
 
-    def alive() -> None:
-        """A block is decoded: the next has its time, and who waits is told once a second."""
-        nonlocal said_s
-        if time.monotonic() - said_s > _ALIVE_EVERY_S:
+    def send_alive() -> None:
+        """Restart the time limit after a block, and send a sign of life once a second."""
+        nonlocal sent_s
+        if time.monotonic() - sent_s > _ALIVE_EVERY_S:
             signal.alarm(0)
             connection.send_bytes(_message("alive", {}))
-            said_s = time.monotonic()
+            sent_s = time.monotonic()
         signal.alarm(limit_s)
 
     gains_db = request["gains_db"]
@@ -80,11 +80,11 @@ def _answer(connection: Connection, request: dict[str, Any], content: Content) -
         config=AudioConfig(**request["config"]),
         only=tuple(request["only"]),
         gains_db=None if gains_db is None else {int(channel): gain for channel, gain in gains_db.items()},
-        tick=alive,
+        tick=send_alive,
     )
     signal.alarm(limit_s)
     for item in _reject_on_failure(found):
-        signal.alarm(0)  # who listens may take as long as it likes
+        signal.alarm(0)  # the reader may take as long as it likes
         if isinstance(item, Window):
             connection.send_bytes(_message("window", {"channel": item.channel, "start": item.start}))
             connection.send_bytes(item.samples.data)
@@ -97,7 +97,7 @@ def _answer(connection: Connection, request: dict[str, Any], content: Content) -
 
 
 def _reject_on_failure(items: Iterator[Window | Measures | Reject]) -> Iterator[Window | Measures | Reject]:
-    """A file that asks for too much, or finds a mistake of ours, is a reject that says so."""
+    """Yield the items; running out of memory, or an unexpected error, becomes a Reject."""
     try:
         yield from items
     except MemoryError:
@@ -107,7 +107,7 @@ def _reject_on_failure(items: Iterator[Window | Measures | Reject]) -> Iterator[
 
 
 def _limit_memory(n_bytes: int) -> None:
-    """The soft limit: a hard one could never be raised for the next file."""
+    """Set the soft limit: a hard one could never be raised for the next file."""
     hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
     soft = n_bytes if hard == resource.RLIM_INFINITY else min(hard, n_bytes)
     resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))

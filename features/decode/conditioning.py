@@ -1,4 +1,4 @@
-"""What may be done to the samples of a window before anything is heard in them: take off DC, suppress noise."""
+"""Conditioning of a window's samples before analysis: DC removal and noise suppression."""
 
 from dataclasses import dataclass
 
@@ -10,13 +10,13 @@ from data_contracts.errors import UsageError
 from data_contracts.fingerprint import fingerprint
 
 VERSION = "conditioning-1"
-PRE_ROLL_S = 1.0  # given to remove_dc before a window, what it returns for the window is as from the beginning
+PRE_ROLL_S = 1.0  # before a window, with which remove_dc returns it as if filtered from the recording's beginning
 _DC_CUTOFF_HZ = 20.0
 
 
 @dataclass(frozen=True)
 class DenoiseConfig:
-    """Of `denoise`. Gains and quantiles of power; a window shorter than `shortest_s` tells too little of its noise.
+    """Configuration of `denoise`. A window shorter than `shortest_s` is too short to estimate its noise.
 
     Its name and those of its fields are part of the feature version (`data_contracts.fingerprint`).
     """
@@ -34,15 +34,15 @@ class DenoiseConfig:
             raise UsageError(f"expected frame_s from 0.005 to 0.1 and shortest_s of two frames or more, found {self}")
 
     def fingerprint(self) -> str:
-        """This configuration and the code's version in 12 hex digits."""
+        """Return the hash of this configuration and the code's version, 12 hex digits."""
         return fingerprint(self, VERSION)
 
 
 def remove_dc(samples: np.ndarray, rate_hz: int) -> np.ndarray:
-    """(time,) float32 through a causal Butterworth high-pass of second order at 20 Hz, of the same length.
+    """Filter (time,) float32 by a causal Butterworth high-pass of second order at 20 Hz; the length is kept.
 
-    It starts as though the first sample had always been there. With PRE_ROLL_S of the recording before it, a window
-    comes out as it does when all of the recording is filtered, to 1e-6 of full scale.
+    The filter starts in the steady state of the first sample. With PRE_ROLL_S of the recording before it, a window
+    comes out as if all of the recording were filtered, to 1e-6 of full scale.
     """
     if not len(samples):
         return samples.copy()
@@ -59,7 +59,7 @@ def denoise(
     *,
     config: DenoiseConfig,
 ) -> np.ndarray:  # (time,) float32
-    """The samples with stationary noise turned down by up to -floor_db.
+    """Suppress stationary noise by up to -floor_db.
 
     A Wiener gain from the decision-directed a priori SNR (Scalart and Filho, ICASSP 1996, after Ephraim and Malah,
     IEEE Trans. ASSP 32(6), 1984). The noise is a low quantile of each bin's power over the window (Stahl, Fischer and
@@ -77,19 +77,19 @@ def denoise(
     spectrum = rfft(frames * window, axis=1)
     power = spectrum.real**2 + spectrum.imag**2
     spectrum *= _gains(power / _noise(power, config.noise_quantile), config)
-    heard = irfft(spectrum, axis=1) * window
+    output = irfft(spectrum, axis=1) * window
     padded[:] = 0.0
-    padded[:-hop] += heard[:, :hop].ravel()
-    padded[hop:] += heard[:, hop:].ravel()
+    padded[:-hop] += output[:, :hop].ravel()
+    padded[hop:] += output[:, hop:].ravel()
     padded *= np.float32(peak)
     return padded[hop : hop + len(samples)]
 
 
 def _noise(power: np.ndarray, quantile: float) -> np.ndarray:
-    """(bins,): the mean power of noise whose `quantile` this is, taken as that of a Gaussian's periodogram."""
-    heard = power[power.any(axis=1)]
-    rank = min(len(heard) - 1, int(quantile * len(heard)))
-    noise: np.ndarray = np.partition(heard, rank, axis=0)[rank] / -np.log1p(-quantile)
+    """Estimate the (bins,) mean power of noise from its `quantile`, as of a Gaussian's periodogram."""
+    nonzero = power[power.any(axis=1)]
+    rank = min(len(nonzero) - 1, int(quantile * len(nonzero)))
+    noise: np.ndarray = np.partition(nonzero, rank, axis=0)[rank] / -np.log1p(-quantile)
     return noise.clip(1e-12)
 
 

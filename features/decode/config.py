@@ -13,7 +13,7 @@ SAMPLE_RATE = 16_000
 
 @dataclass(frozen=True)
 class AudioConfig:
-    """What is accepted, which channels are analysed, and how they are prepared before anything listens.
+    """Configuration of decoding: limits of accepted recordings, analysed channels and their preparation.
 
     The order: channels, `dc`, resampling, `denoise`, `level_lufs` (a gain that brings each analysed signal's integrated
     loudness, ITU-R BS.1770, there). `silence_db`: a peak (dBFS) at or below which a file counts as silent.
@@ -26,7 +26,7 @@ class AudioConfig:
     max_s: float = 24 * 3600.0
     channels: str = "mix"  # the mean of all; each; left, right, or a number from 0
     silence_db: float = -80.0
-    keep_truncated: bool = False  # what decodes of a truncated file, instead of a reject
+    keep_truncated: bool = False  # keep the part of a truncated file that decodes, instead of a reject
     dc: Literal["none", "high_pass"] = "none"  # a high-pass at 20 Hz
     resampler: Literal["HQ", "VHQ", "MQ"] = "HQ"  # soxr's
     denoise: Literal["none", "wiener"] = "none"
@@ -38,7 +38,7 @@ class AudioConfig:
             raise UsageError(f"level_lufs: expected more than -70 and at most 0 LUFS, found {self.level_lufs:g}")
 
     def fingerprint(self) -> str:
-        """This configuration and the code's version in 12 hex digits."""
+        """Return the hash of this configuration and the code's version, 12 hex digits."""
         own: tuple[str, ...] = ()
         if self.denoise != "none" or self.dc != "none":
             from features.decode import conditioning

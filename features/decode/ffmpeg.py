@@ -1,4 +1,4 @@
-"""FFmpeg through PyAV: what libsndfile does not read. Only the audio track is decoded; no other file is ever opened."""
+"""Decoder by FFmpeg (PyAV), for files that libsndfile does not read. It decodes audio alone and opens no other file."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,13 +33,13 @@ _OPTIONS = {
     "codec_whitelist": ",".join(allowed.DECODERS),  # no video decoder runs, not even to learn a picture's size
     "max_streams": "64",
 }
-_BROADCAST = {"aac", "loas", "ac3", "eac3", "dts", "mpegts", "mpeg"}  # may begin in the middle of a broadcast
-_MAX_LEADING_FAILURES = 16  # packets that may fail before the first that decodes, in these
+_BROADCAST = {"aac", "loas", "ac3", "eac3", "dts", "mpegts", "mpeg"}  # may begin in the middle of a stream
+_MAX_LEADING_FAILURES = 16  # packets of these that may fail before the first that decodes
 _LENGTH_SLACK_S = 0.25  # a stated length may count delay and padding, and be rounded
 
 
 class FfmpegStream:
-    """A `streams.Stream` of an open FFmpeg container.
+    """A `Stream` of an open FFmpeg container.
 
     The encoder's delay is left out as the container states it (edit lists, CodecDelay, pre-skip, LAME's tag); padding
     at the end only where packets state it (Opus, Matroska): an AAC track in mp4 keeps up to a frame of it.
@@ -76,17 +76,17 @@ class FfmpegStream:
         )
 
     def blocks(self) -> Iterator[np.ndarray]:
-        n_block, n_held, held = max(1, BLOCK_SAMPLES // self.header.n_channels), 0, []
+        n_block, n_buffered, buffer = max(1, BLOCK_SAMPLES // self.header.n_channels), 0, []
         for samples in self._samples():
-            held.append(samples)
-            n_held += len(samples)
-            if n_held >= n_block:
-                whole = np.concatenate(held)
-                n_full = n_held - n_held % n_block
+            buffer.append(samples)
+            n_buffered += len(samples)
+            if n_buffered >= n_block:
+                whole = np.concatenate(buffer)
+                n_full = n_buffered - n_buffered % n_block
                 yield from (whole[at : at + n_block] for at in range(0, n_full, n_block))
-                n_held, held = n_held - n_full, [whole[n_full:]]
-        if n_held:
-            yield np.concatenate(held)
+                n_buffered, buffer = n_buffered - n_full, [whole[n_full:]]
+        if n_buffered:
+            yield np.concatenate(buffer)
         if self._error and not self._is_whole(0.0):
             raise self._error  # behind the promised end, a damaged tag may stand
         if self._promised_s is not None and not self._is_whole(_LENGTH_SLACK_S):
@@ -96,19 +96,19 @@ class FfmpegStream:
             raise Unusable(Reason.CORRUPT if hole else Reason.TRUNCATED, error, self._codec)
 
     def _is_whole(self, slack_s: float) -> bool:
-        """Whether the promised end was reached, by count or by clock: a track may begin late, and pause on the way."""
+        """Tell whether the promised end was reached, by count or by clock: a track may begin late, and pause."""
         if self._promised_s is None or self._promised_end_s is None:
             return False
         reached = self._n_decoded / self.header.sample_rate_hz >= self._promised_s - slack_s
         return reached or self._end_s >= self._promised_end_s - slack_s
 
     def skip(self, n_frames: int, tick: Tick = no_tick) -> None:
-        """Decodes and drops: AAC, AMR, AC-3 and others carry state from frame to frame."""
+        """Decode and drop frames: AAC, AMR, AC-3 and others carry state from frame to frame."""
         self._n_to_drop += n_frames
         self._tick = tick
 
     def _samples(self) -> Iterator[np.ndarray]:
-        """Each frame's, as (frames, channels) float32."""
+        """Yield the samples of each frame, (frames, channels) float32."""
         convert = _interleave if self.header.n_channels <= _MAX_PLANES else _swresample_converter()
         frame, self._first = self._first, None
         while frame is not None:
@@ -126,7 +126,7 @@ class FfmpegStream:
             frame = next(self._frames, None)
 
     def _decode(self, container: "InputContainer") -> Iterator["AudioFrame"]:
-        """Frames of one format; ends early, with `_error` set, at the first that is damaged or of another."""
+        """Yield frames of one format; end early, with `_error` set, at one that is damaged or of another format."""
         n_late = 0
         try:
             for packet in container.demux(self._stream):
@@ -163,13 +163,13 @@ class FfmpegStream:
             raise Unusable(Reason.UNSUPPORTED, error, self._codec)
 
     def _require_finite(self, samples: np.ndarray) -> np.ndarray:
-        """Floats in a file may be anything, and are the reader's to judge; that a codec makes NaN is damage."""
+        """Raise ValueError where a codec decodes to NaN. Floats stored in a file are checked by the reader."""
         if "pcm_f" not in self._codec and not np.isfinite(samples).all():
             raise ValueError("a frame decodes to NaN or infinity")
         return samples
 
     def _to_unusable(self, error: Exception) -> Unusable:
-        return _to_unusable(error, self._codec, self._gap, begun=self._n_decoded > 0)
+        return _to_unusable(error, self._codec, self._gap, has_decoded=self._n_decoded > 0)
 
     def _no_samples(self) -> Unusable:
         if self._gap:
@@ -179,7 +179,7 @@ class FfmpegStream:
 
 @contextmanager
 def open_stream(content: Content, container: str) -> Iterator[FfmpegStream]:
-    """`container` is what `containers.sniff` said: its demuxer alone is asked. Raises Unusable."""
+    """Open content by the demuxer of `container`, as `sniff` names it, alone. Raises Unusable."""
     import av
 
     gap = completeness.find_missing(content, container)
@@ -205,7 +205,7 @@ def open_stream(content: Content, container: str) -> Iterator[FfmpegStream]:
 
 
 class _ExternalReferenceError(OSError):
-    """The file refers to another."""
+    """The file refers to another file."""
 
 
 def _refuse_open(*_: object) -> NoReturn:
@@ -217,12 +217,12 @@ def _frame_format(frame: "AudioFrame") -> tuple[int, int]:
 
 
 def _interleave(frame: "AudioFrame") -> np.ndarray:
-    """(frames, channels) float32, full scale at 1."""
+    """Convert a frame to (frames, channels) float32, full scale at 1."""
     sample, n_channels = frame.format.name.removesuffix("p"), frame.layout.nb_channels
     planes: list[Any] = list(frame.planes)
     n_each = frame.samples if frame.format.is_planar else frame.samples * n_channels
-    read = [np.frombuffer(plane, _DTYPES[sample], n_each) for plane in planes[:n_channels]]
-    samples = np.stack(read, axis=1) if frame.format.is_planar else read[0].reshape(-1, n_channels)
+    arrays = [np.frombuffer(plane, _DTYPES[sample], n_each) for plane in planes[:n_channels]]
+    samples = np.stack(arrays, axis=1) if frame.format.is_planar else arrays[0].reshape(-1, n_channels)
     if sample == "flt":
         return samples.copy()  # the frame's memory is FFmpeg's
     with np.errstate(over="ignore", invalid="ignore"):  # doubles beyond float32: the reader finds the infinity
@@ -231,7 +231,7 @@ def _interleave(frame: "AudioFrame") -> np.ndarray:
 
 
 def _swresample_converter() -> Callable[["AudioFrame"], np.ndarray]:
-    """The same, for more channels than PyAV can count the planes of: libswresample interleaves them."""
+    """Return `_interleave` for more planes than PyAV can count: libswresample interleaves them."""
     import av
 
     resampler = av.AudioResampler(format="flt")
@@ -260,13 +260,13 @@ def _decoder_errors() -> tuple[type[Exception], ...]:
     return (av.FFmpegError, RuntimeError, ValueError, ArithmeticError, LookupError, MemoryError, OSError, EOFError)
 
 
-def _to_unusable(error: Exception, codec: str, gap: str | None, *, begun: bool = False) -> Unusable:
+def _to_unusable(error: Exception, codec: str, gap: str | None, *, has_decoded: bool = False) -> Unusable:
     import av
 
     if gap:
         return Unusable(Reason.TRUNCATED, f"{gap} (FFmpeg: {_message(error)})", codec)
     if isinstance(error, _ExternalReferenceError):
         return Unusable(Reason.UNSUPPORTED, f"expected a file that holds its own audio: {error}", codec)
-    if not begun and isinstance(error, av.error.LookupError | av.error.PatchWelcomeError | NotImplementedError):
+    if not has_decoded and isinstance(error, av.error.LookupError | av.error.PatchWelcomeError | NotImplementedError):
         return Unusable(Reason.UNSUPPORTED, f"expected a {codec} file that FFmpeg reads: {_message(error)}", codec)
     return Unusable(Reason.CORRUPT, f"expected a {codec} file that decodes: {_message(error)}", codec)

@@ -1,4 +1,4 @@
-"""What an FFmpeg container says of its audio: which track, how long, at which rate, with which tags."""
+"""Metadata of an FFmpeg container's audio: the track, its length, bit rate and tags."""
 
 from typing import TYPE_CHECKING
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
 CLOCKLESS = frozenset({"tta", "wavpack", "dsf", "ape", "musepack", "musepack7", "aiff", "caf", "ogg"})
-"""Containers without a clock of their own: how long they are is how many samples they hold."""
+"""Containers without a clock of their own: their length is a count of samples."""
 
 _TRUSTED_LENGTHS = CLOCKLESS | {"mp4", "quicktime"}
 _TRUSTED_FILE_LENGTHS = {
     "asf",
     "flv",
     "matroska",
-}  # these say where the file ends, which is where its longest track does
+}  # these state the end of the file, which is that of its longest track
 _PROTECTED_TAGS = {"enca", "drms", "drmi", "encv"}
 _ASF_ENCRYPTION = (  # the Content Encryption objects of the ASF specification, 3.14 and 3.15
     bytes.fromhex("fbb31122 23bd d211 b4b7 00a0c955fc6e".replace(" ", "")),
@@ -37,7 +37,7 @@ _MAX_TAGS, _MAX_NAME = 64, 40
 
 
 def choose(container: "InputContainer", content: Content, name: str) -> "AudioStream":
-    """The first audio track that the file calls its default, else its first. Raises Unusable."""
+    """Choose the first audio track that the file marks as default, else its first. Raises Unusable."""
     from av.stream import Discard
 
     audio = list(container.streams.audio)
@@ -45,7 +45,7 @@ def choose(container: "InputContainer", content: Content, name: str) -> "AudioSt
         others = sorted({stream.type for stream in container.streams})
         found = f"found {' and '.join(others)} only" if others else "found none"
         raise Unusable(Reason.UNSUPPORTED, f"expected an audio track, {found}", name)
-    stream = next((one for one in audio if one.disposition.value & 1), audio[0])
+    stream = next((track for track in audio if track.disposition.value & 1), audio[0])
     context = stream.codec_context
     if context is None:
         raise Unusable(Reason.UNSUPPORTED, f"expected a codec that FFmpeg knows, found another in {name}", name)
@@ -64,7 +64,7 @@ def choose(container: "InputContainer", content: Content, name: str) -> "AudioSt
 
 
 def promised_s(container: "InputContainer", stream: "AudioStream", name: str) -> float | None:
-    """The track's length as the file states it; None where FFmpeg only estimates it, from bit rate and size."""
+    """Return the track's length as the file states it; None where FFmpeg only estimates it from bit rate and size."""
     if name in _TRUSTED_LENGTHS and stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
     if name not in _TRUSTED_FILE_LENGTHS:
@@ -76,14 +76,14 @@ def promised_s(container: "InputContainer", stream: "AudioStream", name: str) ->
 
 
 def promised_end_s(stream: "AudioStream", name: str, seconds: float | None) -> float | None:
-    """Where on the container's clock the promised length ends."""
+    """Return the end of the promised length on the container's clock."""
     if seconds is None or name in _TRUSTED_FILE_LENGTHS or stream.start_time is None or not stream.time_base:
         return seconds
     return seconds + float(stream.start_time * stream.time_base)
 
 
 def bit_rate_bps(container: "InputContainer", stream: "AudioStream", n_bytes: int, seconds: float | None) -> int | None:
-    """The track's own, else the file's where it holds nothing else."""
+    """Return the track's own bit rate, else the file's where it has no other track."""
     own = stream.bit_rate
     if own and own > 0:
         return int(own)
@@ -93,16 +93,16 @@ def bit_rate_bps(container: "InputContainer", stream: "AudioStream", n_bytes: in
 
 
 def tags(container: "InputContainer", stream: "AudioStream") -> tuple[str, ...]:
-    """Names of the tags that a person may have written, in lower case, sorted; what programs write is left out."""
+    """Return names of tags that a person may have written, in lower case, sorted; without those that programs write."""
     names = {
         name.lower() for source in (container.metadata, stream.metadata) for name, value in source.items() if value
     }
-    written = (
+    by_people = (
         name
         for name in names
         if name not in _WRITTEN_BY_PROGRAMS and not name.startswith(("_statistics", "id3v2_priv"))
     )
-    return tuple(sorted(name[:_MAX_NAME] for name in written if name.isprintable()))[:_MAX_TAGS]
+    return tuple(sorted(name[:_MAX_NAME] for name in by_people if name.isprintable()))[:_MAX_TAGS]
 
 
 def _codec_tag(context: "CodecContext") -> str:
@@ -113,7 +113,7 @@ def _codec_tag(context: "CodecContext") -> str:
 
 
 def _clock_s(text: str) -> float | None:
-    """'00:00:02.064000000' in seconds."""
+    """Parse '00:00:02.064000000' to seconds; None for other texts."""
     parts = text.replace("\0", "").split(":")
     try:
         hours, minutes, seconds = (float(part) for part in parts)

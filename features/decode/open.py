@@ -11,7 +11,7 @@ from features.decode.stream import Stream, Unusable
 
 @contextmanager
 def open_stream(content: Content) -> Iterator[Stream]:
-    """The decoder for what the bytes are, whatever the file is called. Raises Unusable, and nothing else.
+    """Open the decoder for a file's bytes, whatever its name. Raises Unusable, and nothing else.
 
     libsndfile where it knows the container, FFmpeg for the rest and for the codecs that libsndfile does not have.
     Truncation is found by the file's own sizes (see `completeness.find_missing`), in flac by its last frame, in mp3 by
@@ -33,7 +33,7 @@ def _open(stack: ExitStack, content: Content, container: str) -> Stream:
         return stack.enter_context(sndfile.open_stream(content, container))
     except Unusable as error:
         if container not in allowed.DEMUXERS or error.reason == Reason.TRUNCATED:
-            raise  # of sizes that are not true, FFmpeg takes memory
+            raise  # FFmpeg would allocate the stated sizes
         first = error
     try:
         return stack.enter_context(ffmpeg.open_stream(content, container))
@@ -42,7 +42,7 @@ def _open(stack: ExitStack, content: Content, container: str) -> Stream:
 
 
 def refusal(content: Content, container: str | None) -> Unusable:
-    """Why no decoder is asked."""
+    """Return the error of content that no decoder is opened for."""
     expected = "expected audio (wav, flac, mp3, ogg, m4a, webm, amr, wma or another format that FFmpeg decodes)"
     if not len(content):
         return Unusable(Reason.EMPTY, f"{expected}; found 0 bytes")

@@ -1,4 +1,4 @@
-"""Decoding in processes of its own: what a hostile file does to its decoder becomes a reject."""
+"""Pool of decoding processes: a crash or hang of a decoder becomes a reject of its file."""
 
 import atexit
 import json
@@ -34,7 +34,7 @@ _ROOT = str(Path(__file__).parents[2])
 def decode(
     content: bytes | Path, *, config: AudioConfig = AudioConfig(), resources: Resources = Resources()
 ) -> Decoded | Reject:
-    """As `features.decode.recording.decode`, in another process."""
+    """Run `features.decode.recording.decode` in another process."""
     return gather(decode_windows(content, config=config, resources=resources))
 
 
@@ -66,7 +66,7 @@ def decode_windows(
                 process.connection.send_bytes(content)
             while isinstance(item := process.next(resources.decode_timeout_s + _GRACE_S), Window):
                 yield item
-        except (EOFError, OSError):  # a time-out and an end in the middle of a message among them
+        except (EOFError, OSError):  # also for a time-out, and for an end in the middle of a message
             yield process.exit_reject(resources)
             return
         process.is_idle = True
@@ -75,7 +75,7 @@ def decode_windows(
 
 
 class _Process:
-    """One decoder; `is_idle` while it has nothing to answer."""
+    """One decoding process; `is_idle` between its answers."""
 
     def __init__(self) -> None:
         ours, theirs = socket.socketpair()
@@ -83,10 +83,10 @@ class _Process:
         self.child = subprocess.Popen(
             [sys.executable, "-m", "features.decode.child", str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
-            start_new_session=True,  # Ctrl-C is for the run; a decoder ends when nobody asks it any more
+            start_new_session=True,  # Ctrl-C is for the run; a decoder ends when its connection closes
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,  # decoders talk; what matters comes as an answer
+            stderr=subprocess.DEVNULL,  # decoders write there; errors come as answers
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"},
         )
         theirs.close()
@@ -101,7 +101,7 @@ class _Process:
             ) from error
 
     def next(self, timeout_s: float) -> Window | Measures | Reject | None:
-        """The next item; None at the end. Raises EOFError where it died, TimeoutError where it keeps silent."""
+        """Receive the next item; None at the end. Raises EOFError after its death, TimeoutError in its silence."""
         kind, message = "alive", dict[str, Any]()
         while kind == "alive":
             if not self.connection.poll(timeout_s):
@@ -118,7 +118,7 @@ class _Process:
         return Reject(**{**message, "reason": Reason(message["reason"])}) if kind == "reject" else None
 
     def exit_reject(self, resources: Resources) -> Reject:
-        """Why it died, as the reject of the file that it died over."""
+        """Return the reject of the file over which the process died, with the cause of its exit."""
         try:
             code = self.child.wait(timeout=1.0)
         except subprocess.TimeoutExpired:
@@ -163,7 +163,7 @@ def _borrow() -> Iterator[_Process]:
 
 @atexit.register
 def close() -> None:
-    """Ends the decoders that wait for work."""
+    """End the idle decoders."""
     with _lock:
         while _idle:
             _idle.pop().close()

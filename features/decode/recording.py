@@ -1,7 +1,7 @@
-"""A file's bytes in; its channels as prepared windows at 16 kHz, and what the file is like, out.
+"""Decoding of a file's bytes to windows of each analysed channel at 16 kHz, and measures of the file.
 
-`decode(data)` <- `windows(content)`. A file that cannot be used is a `Reject` with its reason, never an exception: this
-is the one place where what decoders find enters.
+`decode(data)` calls `decode_windows(content)`. A file that cannot be used is a `Reject` with its reason, never an
+exception: this module is the one place where `Unusable` becomes a `Reject`.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,7 +35,7 @@ class Decoded:
 
     @property
     def waveform(self) -> np.ndarray:
-        """(time,) of the first channel that is analysed: of the mix, where it is mixed."""
+        """(time,) of the first analysed channel, or of the mix."""
         return self.waveforms[self.measures.channels[0]]
 
     @property
@@ -44,12 +44,12 @@ class Decoded:
 
 
 def decode(data: Content, *, config: AudioConfig = AudioConfig()) -> Decoded | Reject:
-    """A file's bytes to checked waveforms, all in memory; never raises, whatever the bytes."""
+    """Decode a file's bytes to checked waveforms, all in memory; never raises, whatever the bytes."""
     return gather(decode_windows(data, config=config))
 
 
 def gather(items: "Iterator[Window | Measures | Reject]") -> Decoded | Reject:
-    """What `decode_windows` gives of a whole recording, together."""
+    """Join the windows of a whole recording, from `decode_windows`."""
     found: dict[int, list[Window]] = {}
     for item in items:
         if isinstance(item, Window):
@@ -69,10 +69,10 @@ def decode_windows(
     gains_db: Mapping[int, float] | None = None,
     tick: Callable[[], None] = lambda: None,
 ) -> Iterator[Window | Measures | Reject]:
-    """The windows of each analysed channel in the order of time, and last the recording's Measures; or a Reject.
+    """Yield the windows of each analysed channel in the order of time, and last the Measures; or a Reject.
 
-    `only` asks for windows [first, last) of a recording that was read before: then nothing is measured, and `gains_db`
-    by channel are those that were found then. `tick` is called after each block. Never raises, whatever the bytes.
+    `only` selects windows [first, last) of a recording that was decoded before: nothing is measured, and `gains_db` by
+    channel are those of its first decoding. `tick` is called after each block. Never raises, whatever the bytes.
     """
     header: list[Header] = []
     try:
@@ -126,7 +126,7 @@ def _decode_stream(
 
 
 def _make_meter(header: Header) -> "Meter":
-    from features.quality.meter import Meter  # scipy: who only configures does not wait for it
+    from features.quality.meter import Meter  # imports scipy, which mere configuration does not need
 
     return Meter(header.sample_rate_hz, header.n_channels)
 
@@ -134,7 +134,7 @@ def _make_meter(header: Header) -> "Meter":
 def _measure_gains(
     content: Content, config: AudioConfig, header: list[Header], tick: Callable[[], None]
 ) -> dict[int, float]:
-    """By how much each analysed channel has to be louder (dB): a first pass, where loudness is to be levelled."""
+    """Return the gain (dB) of each analysed channel, from a first pass, where loudness is levelled."""
     from features.quality.loudness import LoudnessMeter
 
     with open_stream(content) as stream:
@@ -152,12 +152,12 @@ def _measure_gains(
                 tick()
         except Unusable as error:
             if error.reason != Reason.TRUNCATED:
-                raise  # a truncated one is judged when it is read
-    found = [meter.integrated_lufs() for meter in meters]
+                raise  # a truncated one is checked in the second pass
+    loudness = [meter.integrated_lufs() for meter in meters]
     target = config.level_lufs or 0.0
     return {
         number: float(np.clip(target - lufs, -_MAX_GAIN_DB, _MAX_GAIN_DB))
-        for number, lufs in zip(numbers, found, strict=True)
+        for number, lufs in zip(numbers, loudness, strict=True)
         if lufs is not None
     }
 
@@ -165,7 +165,7 @@ def _measure_gains(
 def _to_measures(
     meter: "Meter", header: Header, numbers: Sequence[int], gains_db: Mapping[int, float], flaw: str | None
 ) -> Measures:
-    same = len(numbers) > 1 and meter.is_dual_mono
+    is_dual_mono = len(numbers) > 1 and meter.is_dual_mono
     return Measures(
         codec=header.codec,
         sample_rate_hz=header.sample_rate_hz,
@@ -178,7 +178,7 @@ def _to_measures(
         bandwidth_hz=meter.bandwidth_hz,
         bit_rate_bps=header.bit_rate_bps,
         tags_dropped=header.tags,
-        channels=tuple(numbers[:1] if same else numbers),
+        channels=tuple(numbers[:1] if is_dual_mono else numbers),
         gains_db=dict(gains_db),
         flaw=flaw,
     )

@@ -1,4 +1,4 @@
-"""The fast path: libsndfile, for wav, flac, mp3, ogg and the other formats that it knows."""
+"""Decoder by libsndfile, the fast path, for wav, flac, mp3, ogg and its other formats."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,33 +12,41 @@ from features.containers.content import Content, View
 from features.decode.stream import BLOCK_SAMPLES, Header, Tick, Unusable, no_tick, one_line
 
 _LENGTH_UNKNOWN = 1 << 60  # libsndfile's way of saying so is a length near 2**63
-_EXACT_LENGTHS = {"flac", "mp3", "ogg"}  # of the others only the size in bytes is exact; a wav may hold mp3
+_EXACT_LENGTHS = {"flac", "mp3", "ogg"}  # the others state only a size in bytes; a wav may hold mp3
 _UNSUPPORTED_CODES = {4, 18, 33}  # libsndfile: unsupported encoding, unimplemented format, over 1024 channels
-_EXACT_SEEK = {"flac", "wav", "rf64", "w64", "aiff", "au", "caf"}  # while each frame stands by itself: see `skip`
-_SALVAGE_FRAMES = 512  # frames at a time, where a file breaks off
+_EXACT_SEEK = {
+    "flac",
+    "wav",
+    "rf64",
+    "w64",
+    "aiff",
+    "au",
+    "caf",
+}  # with codecs whose frames are independent: see `skip`
+_SALVAGE_FRAMES = 512  # at a time, before the break of a cut file
 _FRAMEWISE_CODECS = ("pcm", "float", "double", "ulaw", "alaw")
 _DECODER_ERRORS = (sf.SoundFileError, RuntimeError, ValueError, OverflowError, MemoryError, OSError)
 _TAGS = ("title", "copyright", "software", "artist", "comment", "date", "album", "license", "tracknumber", "genre")
 
 
 class SndfileStream:
-    """A `streams.Stream` of an open libsndfile file."""
+    """A `Stream` of an open libsndfile file."""
 
     def __init__(self, file: "_ForwardOnlyFile", header: Header, content: Content) -> None:
         self.header = header
         self._file, self._content, self._n_skipped, self._tick = file, content, 0, no_tick
 
     def blocks(self) -> Iterator[np.ndarray]:
-        most, n_read = max(1, BLOCK_SAMPLES // self.header.n_channels), self._n_skipped
+        max_frames, n_read = max(1, BLOCK_SAMPLES // self.header.n_channels), self._n_skipped
         while True:
             try:
                 # Salvaged blocks end on a grid of the file's own, wherever reading began.
-                asked = min(most - n_read % most, self._likely_left(n_read, most))
-                block = self._file.read(asked, dtype="float32", always_2d=True)
+                n_frames = min(max_frames - n_read % max_frames, self._expected_rest(n_read, max_frames))
+                block = self._file.read(n_frames, dtype="float32", always_2d=True)
             except sf.LibsndfileError as error:
                 found = _to_unusable(error, self._content, self.header.container, self.header.gap)
-                if found.reason == Reason.TRUNCATED and most > _SALVAGE_FRAMES:
-                    most = _SALVAGE_FRAMES  # the block is lost with the error: what decodes of it is got in small ones
+                if found.reason == Reason.TRUNCATED and max_frames > _SALVAGE_FRAMES:
+                    max_frames = _SALVAGE_FRAMES  # the block is lost with the error: read it again in small ones
                     self._reopen(n_read, self._tick)
                     continue
                 raise found from error
@@ -49,22 +57,26 @@ class SndfileStream:
             n_read += len(block)
             yield block
 
-    def _likely_left(self, n_read: int, most: int) -> int:
-        """Frames: what the header promises, then a few, as libsndfile clears whatever it is asked for; then `most`."""
+    def _expected_rest(self, n_read: int, max_frames: int) -> int:
+        """Count frames to read: the promised rest, then a few, as libsndfile clears its buffer; then `max_frames`."""
         n_left: int = self._file.frames - n_read
         if n_left < 0:
-            return most
+            return max_frames
         return n_left or _SALVAGE_FRAMES
 
     def skip(self, n_frames: int, tick: Tick = no_tick) -> None:
         if not n_frames:
-            return  # even a seek to where one is may fail, in a file that is cut
+            return  # even a seek to the current position may fail, in a cut file
         self._n_skipped, self._tick = n_frames, tick
-        codec, whole = self.header.codec.rpartition("/")[2], self.header.gap is None  # else offsets may be wrong
-        if whole and self.header.container in _EXACT_SEEK and (codec == "flac" or codec.startswith(_FRAMEWISE_CODECS)):
+        codec, is_whole = self.header.codec.rpartition("/")[2], self.header.gap is None  # else offsets may be wrong
+        if (
+            is_whole
+            and self.header.container in _EXACT_SEEK
+            and (codec == "flac" or codec.startswith(_FRAMEWISE_CODECS))
+        ):
             try:
                 self._file.seek(n_frames)
-            except sf.LibsndfileError:  # of a file that is cut
+            except sf.LibsndfileError:  # of a cut file
                 self._reopen(n_frames, tick)
         else:
             self._discard(n_frames, tick)  # mp3 and opus carry state: only decoding leads to the same samples
@@ -74,9 +86,9 @@ class SndfileStream:
         self._discard(n_frames, tick)
 
     def _discard(self, n_frames: int, tick: Tick) -> None:
-        most = max(1, BLOCK_SAMPLES // self.header.n_channels)
+        max_frames = max(1, BLOCK_SAMPLES // self.header.n_channels)
         try:
-            while n_frames and (n := len(self._file.read(min(n_frames, most), dtype="float32"))):
+            while n_frames and (n := len(self._file.read(min(n_frames, max_frames), dtype="float32"))):
                 n_frames -= n
                 tick()
         except sf.LibsndfileError as error:
@@ -84,7 +96,7 @@ class SndfileStream:
 
 
 class _ForwardOnlyFile(sf.SoundFile):  # type: ignore[misc]
-    """Reads from front to back: soundfile would seek after each block, where mp3 and opus decoders lose their state."""
+    """A file read from front to back: soundfile would seek after each block, and reset mp3 and opus decoders."""
 
     def seekable(self) -> bool:
         return False
@@ -92,7 +104,7 @@ class _ForwardOnlyFile(sf.SoundFile):  # type: ignore[misc]
 
 @contextmanager
 def open_stream(content: Content, container: str) -> Iterator[SndfileStream]:
-    """`container` is what `containers.sniff` said. Raises Unusable."""
+    """Open content of a `container`, as `sniff` names it. Raises Unusable."""
     gap = completeness.find_missing(content, container)
     try:
         file = _ForwardOnlyFile(_view(content, container))
@@ -124,7 +136,7 @@ def _view(content: Content, container: str) -> View:
 
 
 def _bit_rate(file: sf.SoundFile, n_bytes: int) -> int | None:
-    """The file's bytes over its time: of whole files of these formats hardly anything else is in them."""
+    """Return the file's bytes over its time: complete files of these formats hold hardly anything but audio."""
     if not 0 < file.frames < _LENGTH_UNKNOWN or file.samplerate <= 0:
         return None
     seconds: float = file.frames / file.samplerate

@@ -14,12 +14,12 @@ Tick = Callable[[], None]
 
 
 def no_tick() -> None:
-    """Nobody waits for a sign of life."""
+    """Do nothing: no caller waits for a sign of life."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of itself before the first sample."""
+    """Properties that a file states before its first sample."""
 
     container: str  # as `containers.sniff` names it
     codec: str  # 'flac', 'wav/pcm_16', 'mp3', 'ogg/opus', 'mp4/aac'
@@ -27,29 +27,29 @@ class Header:
     n_channels: int
     n_promised: int | None = None  # frames, where the file says so and can be believed
     bit_rate_bps: int | None = None  # of the audio, on average
-    gap: str | None = None  # what its own sizes promise beyond its last byte, in words
+    gap: str | None = None  # the part that its own sizes promise beyond its last byte, in words
     tags: tuple[str, ...] = ()  # names of the tags it carries (title, artist …), sorted; their values are not kept
 
 
 class Stream(Protocol):
-    """Samples from front to back. A file that does not decode raises Unusable, from any of these."""
+    """Samples from front to back. Every method raises Unusable where the file does not decode."""
 
     header: Header
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """(frames, channels) float32, full scale at 1, `BLOCK_SAMPLES` at most in each and at least one frame."""
+        """Yield (frames, channels) float32, full scale at 1, of one frame to `BLOCK_SAMPLES` samples."""
         ...
 
     def skip(self, n_frames: int, tick: Tick = no_tick) -> None:
-        """Before the first block: leaves out so many frames. What follows is the same, bit for bit, as without.
+        """Skip frames before the first block. The rest is the same, bit for bit, as without skipping.
 
-        `tick` is called now and then while that takes its time.
+        `tick` is called now and then meanwhile.
         """
         ...
 
 
 class Unusable(Exception):  # noqa: N818 - it names what is wrong with the file; `features.decode.recording` makes a Reject of it
-    """Why a file cannot be used: what a decoder found, in our words."""
+    """Error of a file that cannot be used, with the reason of its reject."""
 
     def __init__(self, reason: Reason, error: str, codec: str | None = None, *, n_frames: int | None = None) -> None:
         super().__init__(error)
@@ -57,5 +57,5 @@ class Unusable(Exception):  # noqa: N818 - it names what is wrong with the file;
 
 
 def one_line(error: Exception) -> str:
-    """A foreign error in a message of ours."""
+    """Format a foreign error for a message of ours, on one line."""
     return " ".join(f"{type(error).__name__}: {error}".split())

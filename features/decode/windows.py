@@ -1,7 +1,7 @@
-"""From a channel's samples, at whatever rate, to prepared windows of 32 s at 16 kHz.
+"""Windows of 32 s at 16 kHz, prepared from a channel's samples at any rate.
 
-A window is computed from its own samples and a second on either side, and from nothing else: so it is the same whether
-a recording is read whole, in pieces, or from the middle.
+A window depends on its own samples and a second on either side alone, so it is the same whether a recording is read
+whole, in pieces, or from the middle.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ CONTEXT_S = 1  # far more than the filters' memory
 
 @dataclass(frozen=True)
 class Window:
-    """A stretch of one channel, ready for what listens."""
+    """A stretch of one channel, prepared for analysis."""
 
     channel: int
     start: int  # its first sample's number, at the configuration's rate
@@ -26,9 +26,9 @@ class Window:
 
 
 class Windower:
-    """Takes one channel's samples as they are decoded, and gives its windows in order, from number `first` on.
+    """Cuts one channel's samples, as they are decoded, into windows in order, from number `first` on.
 
-    What is pushed begins at `first_frame(first, rate_hz)`.
+    The pushed samples begin at `first_frame(first, rate_hz)`.
     """
 
     def __init__(
@@ -37,18 +37,18 @@ class Windower:
         self._channel, self._rate_hz, self._config = channel, rate_hz, config
         self._gain = np.float32(10 ** (gain_db / 20))
         self._next = first
-        self._at = first_frame(first, rate_hz)  # the frame that `_held` begins with
-        self._held = np.empty(0, np.float32)
+        self._buffer_start = first_frame(first, rate_hz)  # the frame that `_buffer` begins with
+        self._buffer = np.empty(0, np.float32)
 
     def push(self, samples: np.ndarray) -> Iterator[Window]:
-        """(frames,) float32: gives the windows that are complete with them."""
-        self._held = np.concatenate([self._held, samples]) if len(self._held) else samples
-        while self._at + len(self._held) >= self._end() + CONTEXT_S * self._rate_hz:
+        """Add (frames,) float32 and yield the windows that they complete."""
+        self._buffer = np.concatenate([self._buffer, samples]) if len(self._buffer) else samples
+        while self._buffer_start + len(self._buffer) >= self._end() + CONTEXT_S * self._rate_hz:
             yield self._window(self._end())
 
     def finish(self) -> Iterator[Window]:
-        """The windows that are left when there are no more samples."""
-        end = self._at + len(self._held)
+        """Yield the remaining windows after the last samples."""
+        end = self._buffer_start + len(self._buffer)
         while self._next * WINDOW_S * self._rate_hz < end:
             yield self._window(min(self._end(), end))
 
@@ -58,12 +58,12 @@ class Windower:
     def _window(self, end: int) -> Window:
         rate_hz, out_hz = self._rate_hz, self._config.sample_rate
         begin = self._next * WINDOW_S * rate_hz
-        context = self._held[: end - self._at + CONTEXT_S * rate_hz]
-        samples = self._prepare(context, n_before=begin - self._at, n_frames=end - begin)
+        context = self._buffer[: end - self._buffer_start + CONTEXT_S * rate_hz]
+        samples = self._prepare(context, n_before=begin - self._buffer_start, n_frames=end - begin)
         window = Window(self._channel, self._next * WINDOW_S * out_hz, samples)
         self._next += 1
-        kept = first_frame(self._next, rate_hz)
-        self._held, self._at = self._held[kept - self._at :], kept
+        start = first_frame(self._next, rate_hz)
+        self._buffer, self._buffer_start = self._buffer[start - self._buffer_start :], start
         return window
 
     def _prepare(self, samples: np.ndarray, *, n_before: int, n_frames: int) -> np.ndarray:
@@ -86,10 +86,10 @@ class Windower:
 
 
 def first_frame(window: int, rate_hz: int) -> int:
-    """The first frame that window number `window` needs."""
+    """Return the first frame that window number `window` needs."""
     return max(0, (window * WINDOW_S - CONTEXT_S) * rate_hz)
 
 
 def concatenate(windows: list[Window]) -> np.ndarray:
-    """(time,) of consecutive windows of one channel."""
+    """Join consecutive windows of one channel: (time,)."""
     return windows[0].samples if len(windows) == 1 else np.concatenate([window.samples for window in windows])

@@ -1,8 +1,8 @@
-"""Up to which frequency a recording has content: a file at 16 or 48 kHz may hold telephone speech.
+"""Effective bandwidth of a recording: a file at 16 or 48 kHz may hold telephone speech.
 
-Whatever limits a band (a telephone, a resampler, a codec) ends it within some hundred Hz, and leaves nothing above but
-the noise of storage. Speech, rooms and microphones fade slowly. So the end is where the loud part of the long-term
-spectrum falls off a cliff and never comes back; where there is none, the band goes as far as anything is stored.
+A telephone, a resampler or a codec ends a band within some hundred Hz, and leaves nothing above but the noise of
+storage. Speech, rooms and microphones fade slowly. So the band ends at the frequency above which the loud part of the
+long-term spectrum falls off a cliff for good; without a cliff, at the highest frequency with stored content.
 """
 
 import math
@@ -16,21 +16,21 @@ VERSION = "bandwidth-1"
 _FRAME_S = 0.032
 _FRAMES_AT_ONCE = 32
 _BINS_PER_BAND = 4  # in a band: 125 Hz
-_MAX_HZ = 24_000.0  # where looking ends
+_MAX_HZ = 24_000.0  # of the search
 _MIN_DB, _N_CLASSES = -130, 170  # the histograms' classes of 1 dB; dBFS
 _MAX_AMPLITUDE = 16.0  # louder samples are clipped: no power overflows
-_MIN_FRAME_DB = -80.0  # quieter frames tell nothing
-_RARE_SHARE = 0.02  # of the frames: what is heard less often, as a click, is not the recording's
+_MIN_FRAME_DB = -80.0  # quieter frames are left out
+_RARE_SHARE = 0.02  # of the frames: rarer sounds, as clicks, do not count
 _LSB_DB = -101.1  # dBFS of the rounding to 16 bits, over all bands (Bennett, Bell Syst. Tech. J. 27, 1948)
 _ABOVE_LSB_DB = 6.0  # that noise, in its louder frames
 _CLIFF_DB = 20.0  # over the speech of tests/bench/bandwidth.py: 18 at most in a full band, 25 to 80 in a telephone's
-_BANDS_BELOW, _BANDS_ACROSS = 4, 3  # bands before a cliff, and those in which it falls
-_FIRST_BAND = 8  # bands: no cliff is looked for below 1 kHz, where a voice may well end
-_SPUR_BANDS = 5  # bands: narrower peaks are no content
+_BANDS_BELOW, _BANDS_ACROSS = 4, 3  # bands before a cliff, and bands across it
+_FIRST_BAND = 8  # no cliff is searched below 1 kHz, where a voice may well end
+_SPUR_BANDS = 5  # narrower peaks are no content
 
 
 class BandwidthMeter:
-    """The effective bandwidth of one channel. How that was cut into blocks changes nothing; memory is constant."""
+    """Meter of one channel's effective bandwidth. The size of blocks changes nothing; memory is constant."""
 
     def __init__(self, rate_hz: int) -> None:
         """Raises UsageError for a rate below 4 kHz."""
@@ -47,7 +47,7 @@ class BandwidthMeter:
         self._has_counted = False
 
     def add(self, block: np.ndarray) -> None:  # (frames,) float32, full scale 1
-        """Takes the next samples of a recording."""
+        """Add the next samples of a recording."""
         while len(block):
             taken = block[: len(self._buffer) - self._n_buffered]
             self._buffer[self._n_buffered : self._n_buffered + len(taken)] = taken
@@ -58,11 +58,11 @@ class BandwidthMeter:
                 self._n_buffered, self._has_counted = 0, True
 
     def bandwidth_hz(self) -> float | None:
-        """Hz, to 125 Hz or so, 24 kHz at most; None where nothing is loud enough to tell (-80 dBFS)."""
+        """Return Hz, to about 125 Hz, 24 kHz at most; None where no frame is loud enough (-80 dBFS)."""
         return _end_hz(self._counts + self._count_remaining(), self._band_hz, self._rate_hz)
 
     def _count_remaining(self) -> np.ndarray:
-        """What waits, as counts; of a recording shorter than a frame, that frame."""
+        """Count the frames in the buffer; a recording shorter than a frame counts as one."""
         n_frames = self._n_buffered // len(self._window)
         windowed = self._apply_window()
         if not n_frames and not self._has_counted and self._n_buffered:
@@ -78,18 +78,18 @@ class BandwidthMeter:
         return frames
 
     def _count(self, windowed: np.ndarray, n_frames: int) -> np.ndarray:
-        """(bands, classes) of the first `n_frames` rows."""
+        """Count the first `n_frames` rows by band and level: (bands, classes)."""
         spectrum = rfft(windowed, axis=1)[:n_frames, : _BINS_PER_BAND * self._n_bands]
         power = spectrum.real**2 + spectrum.imag**2
         bands = sum(power[:, first::_BINS_PER_BAND] for first in range(_BINS_PER_BAND)) + 1e-20
-        heard = bands.sum(axis=1) > 10 ** (_MIN_FRAME_DB / 10)
-        levels = (10 * np.log10(bands[heard]) - _MIN_DB).clip(0, _N_CLASSES - 1).astype(np.int64)
+        audible = bands.sum(axis=1) > 10 ** (_MIN_FRAME_DB / 10)
+        levels = (10 * np.log10(bands[audible]) - _MIN_DB).clip(0, _N_CLASSES - 1).astype(np.int64)
         counts = np.bincount((levels + self._classes).ravel(), minlength=self._counts.size)
         return counts.reshape(self._counts.shape)
 
 
 def _window(n: int) -> np.ndarray:
-    """Hann's, such that the power over all bins of one side is the mean square (of the frames on average)."""
+    """Return Hann's window, scaled so that the one-sided power sums to the mean square (of the frames on average)."""
     window = np.hanning(n + 2)[1:-1]
     return (window * math.sqrt(2 / (n * np.square(window).sum()))).astype(np.float32)
 
@@ -107,7 +107,7 @@ def _end_hz(counts: np.ndarray, band_hz: float, rate_hz: float) -> float | None:
 
 
 def _cliff(loud_db: np.ndarray) -> int:
-    """The band that the content ends before: the number of bands where there is no cliff."""
+    """Return the number of bands below the cliff; all where there is none."""
     padded = np.pad(loud_db, _SPUR_BANDS // 2, mode="edge")
     smooth = np.median(np.lib.stride_tricks.sliding_window_view(padded, _SPUR_BANDS), axis=1)
     edges = np.arange(_FIRST_BAND, len(smooth) - _BANDS_ACROSS)

@@ -1,7 +1,7 @@
-"""Whether all channels of a recording carry one and the same signal: then one of them is enough.
+"""Detection of dual mono: all channels of a recording carry one and the same signal, so that one is enough.
 
-What counts is the loudest difference anywhere, not that of the whole: a customer who says one word in an hour must not
-vanish because the agent was in both channels before. It is looked for below 3 kHz, where voices are: above 4 kHz AAC
+The loudest difference anywhere counts, not the mean: a customer who says one word in an hour must not vanish because
+the agent was in both channels before. Differences are measured below 3 kHz, in the range of voices: above 4 kHz AAC
 puts other noise into each channel (perceptual noise substitution, ISO/IEC 14496-3), even of dual mono.
 """
 
@@ -15,12 +15,12 @@ _FRAME_S = 0.032
 _STEP_FRAMES = 8  # frames over which a difference is averaged
 _BAND_HZ = (60.0, 3_000.0)
 _MAX_DIFFERENCE_DB = -25.0  # AAC, Opus, WMA and AC-3 at low rates leave -30 dB or less of dual mono, MP3 nothing
-_MAX_CHANNELS = 32  # more are no call: they are not compared, which bounds memory
+_MAX_CHANNELS = 32  # more are no call and are not compared, which bounds memory
 _MAX_AMPLITUDE = 16.0  # louder samples are clipped: no power overflows
 
 
 class DualMonoDetector:
-    """Compares the channels. Cuts into blocks change nothing; memory is constant, a quarter of a second."""
+    """Comparison of the channels. The size of blocks changes nothing; memory is constant, a quarter of a second."""
 
     def __init__(self, rate_hz: int, n_channels: int) -> None:
         """Raises UsageError for a rate below 4 kHz, or no channel."""
@@ -39,7 +39,7 @@ class DualMonoDetector:
         self._largest_difference = 0.0  # difference of any channel from it in any step
 
     def add(self, block: np.ndarray) -> None:  # (frames, channels) float32, full scale 1
-        """Takes the next samples of a recording."""
+        """Add the next samples of a recording."""
         while len(block) and self._compares:
             taken = block[: self._buffer.shape[1] - self._n_buffered]
             self._buffer[:, self._n_buffered : self._n_buffered + len(taken)] = taken.T
@@ -51,7 +51,7 @@ class DualMonoDetector:
                 self._largest_difference, self._n_buffered = max(self._largest_difference, difference), 0
 
     def is_dual_mono(self) -> bool:
-        """True where no channel is ever off the first by more than -25 dB of its mean power; so in silence.
+        """Tell whether no channel ever differs from the first by more than -25 dB of its mean power; true in silence.
 
         A copy at another level is not the same signal. One channel alone is no dual mono, nor are more than 32.
         """
@@ -64,7 +64,7 @@ class DualMonoDetector:
         return bool(max(self._largest_difference, difference) <= 10 ** (_MAX_DIFFERENCE_DB / 10) * mean_power)
 
     def _powers(self) -> tuple[float, float]:
-        """Of what waits, in the band: the first channel's, and the largest of any other's difference from it."""
+        """Return powers in the band over the buffer: the first channel's, and the largest difference from it."""
         signals = self._buffer.clip(-_MAX_AMPLITUDE, _MAX_AMPLITUDE)
         signals[1:] -= signals[0]
         frames = signals.reshape(self._n_channels, _STEP_FRAMES, -1) * self._window

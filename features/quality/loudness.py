@@ -1,4 +1,4 @@
-"""How loud a recording is: programme loudness by ITU-R BS.1770-5 (2023), a block at a time.
+"""Programme loudness of a recording by ITU-R BS.1770-5 (2023), a block at a time.
 
 The standard prints its K-weighting for 48 kHz alone. For another rate each of its two biquads keeps its poles (the
 matched z-transform) and gets the numerator that has the printed filter's magnitude at three frequencies, after
@@ -34,11 +34,11 @@ _STEPS_PER_BLOCK = 4  # in a gating block of 400 ms: an overlap of 75 %
 _STEPS_AT_ONCE = 16  # filtered: what fits a core's cache
 _OFFSET_DB = -0.691
 _ABSOLUTE_LUFS, _RELATIVE_LU = -70.0, -10.0
-_MIN_STATE = 1e-100  # a filter's state below is set to 0: denormal numbers would make silence slow
+_MIN_STATE = 1e-100  # smaller filter states are set to 0: denormal numbers would make silence slow
 
 
 class LoudnessMeter:
-    """Integrated loudness of all that was added. It does not depend on how that was cut into blocks, to 1e-9 LU.
+    """Meter of integrated loudness. The size of blocks changes nothing, to 1e-9 LU.
 
     Memory: 288 kB an hour. One channel counts once: the same signal in two channels is 3 LU louder.
     """
@@ -55,7 +55,7 @@ class LoudnessMeter:
         self._partial, self._n_partial = 0.0, 0  # the same of the step that is not yet full, and its samples
 
     def add(self, block: np.ndarray) -> None:  # (frames, channels) float32, full scale 1
-        """Takes the next samples of a recording."""
+        """Add the next samples of a recording."""
         first = 0
         while first < len(block):
             end = first + _STEPS_AT_ONCE * self._step - self._n_partial
@@ -63,7 +63,7 @@ class LoudnessMeter:
             first = end
 
     def integrated_lufs(self) -> float | None:
-        """LUFS; None where nothing passes the gate at -70 LUFS, as in silence.
+        """Return LUFS; None where nothing passes the gate at -70 LUFS, as in silence.
 
         A recording of less than 400 ms is measured as one block over what there is of it.
         """
@@ -81,7 +81,7 @@ class LoudnessMeter:
         return _lufs(powers[powers > powers.mean() * 10 ** (_RELATIVE_LU / 10)].mean())
 
     def _add(self, block: np.ndarray) -> None:
-        """At most as many samples as fill `_STEPS_AT_ONCE` steps."""
+        """Add at most as many samples as fill `_STEPS_AT_ONCE` steps."""
         samples = np.ascontiguousarray(block.T, dtype=np.float64)
         weighted, self._state = sosfilt(self._sos, samples, axis=1, zi=self._state)
         self._state[np.abs(self._state) < _MIN_STATE] = 0.0
@@ -94,7 +94,7 @@ class LoudnessMeter:
         self._count(weighted[:, n_steps * self._step :])
 
     def _count(self, weighted: np.ndarray) -> None:
-        """Adds to the step that is not yet full."""
+        """Add to the step that is not yet full."""
         self._partial += float(self._weights @ np.vecdot(weighted, weighted))
         self._n_partial += weighted.shape[1]
         if self._n_partial == self._step:
@@ -103,7 +103,7 @@ class LoudnessMeter:
 
 
 def k_weighting(rate_hz: float) -> np.ndarray:  # (2, 6)
-    """The standard's high shelf and high-pass at `rate_hz`, as second-order sections. Raises UsageError below 4 kHz.
+    """Return the standard's high shelf and high-pass at `rate_hz` as second-order sections. UsageError below 4 kHz.
 
     >>> k_weighting(48_000)[0].round(6).tolist()
     [1.535125, -2.691696, 1.198393, 1.0, -1.690659, 0.732481]
@@ -117,14 +117,14 @@ def k_weighting(rate_hz: float) -> np.ndarray:  # (2, 6)
 def _at_rate(
     numerator: tuple[float, ...], denominator: tuple[float, ...], match_hz: float, rate_hz: float
 ) -> np.ndarray:
-    """A 48 kHz biquad at another rate: b0 b1 b2 a0 a1 a2."""
+    """Convert a 48 kHz biquad to another rate: b0 b1 b2 a0 a1 a2."""
     poles = np.poly(np.roots(denominator) ** (_STANDARD_HZ / rate_hz)).real
     at_hz = np.array([0.0, match_hz, 0.4 * min(rate_hz, _STANDARD_HZ)])
-    then, now = (2 * np.pi * at_hz / hz for hz in (_STANDARD_HZ, rate_hz))
-    wanted = _magnitude(numerator, then) / _magnitude(denominator, then) * _magnitude(poles, now)
+    standard, own = (2 * np.pi * at_hz / hz for hz in (_STANDARD_HZ, rate_hz))
+    target = _magnitude(numerator, standard) / _magnitude(denominator, standard) * _magnitude(poles, own)
     # |b0 + b1 z^-1 + b2 z^-2|^2 is linear in the squares of b at 0 Hz, b at half the rate, and in -4 b0 b2.
-    high = np.sin(now / 2) ** 2
-    low2, high2, product = np.linalg.solve(np.stack([1 - high, high, 4 * high * (1 - high)], axis=1), wanted)
+    high = np.sin(own / 2) ** 2
+    low2, high2, product = np.linalg.solve(np.stack([1 - high, high, 4 * high * (1 - high)], axis=1), target)
     at_0, at_half = math.sqrt(max(low2, 0.0)), math.sqrt(high2)
     outer = (at_0 + at_half) / 2
     b0 = (outer + math.sqrt(max(outer**2 + product, 0.0))) / 2
@@ -132,7 +132,7 @@ def _at_rate(
 
 
 def _magnitude(coefficients: Sequence[float] | np.ndarray, angle: np.ndarray) -> np.ndarray:
-    """Squared, of a polynomial in z^-1."""
+    """Return the squared magnitude of a polynomial in z^-1."""
     return np.abs(np.polyval(np.asarray(coefficients)[::-1], np.exp(-1j * angle))) ** 2
 
 

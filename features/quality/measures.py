@@ -1,4 +1,4 @@
-"""What a recording is like: for those who filter on it."""
+"""Quality measures of a recording, for those who filter on them."""
 
 from dataclasses import dataclass, field
 
@@ -9,24 +9,24 @@ _FLOOR = 1e-6  # -120 dBFS
 
 @dataclass(frozen=True)
 class Measures:
-    """Rate, channels, seconds, peak, clipping, loudness and bandwidth are the file's; the level is what is analysed."""
+    """Measures of the file (rate, channels, seconds, peak, clipping, loudness, bandwidth) and the analysed level."""
 
     codec: str  # 'flac', 'wav/pcm_16', 'mp3', 'ogg/opus', 'mp4/aac'
     sample_rate_hz: int
     n_channels: int
     seconds: float
     peak_db: float  # dBFS, over all channels
-    level_db: float  # dBFS, root mean square of what is analysed
+    level_db: float  # dBFS, root mean square of the analysed signals
     clipped_share: float  # of all samples, at 99 % of full scale or beyond
     loudness_lufs: float | None = None  # ITU-R BS.1770, integrated, over all channels; None below its absolute gate
     bandwidth_hz: float | None = None  # up to which there is content
     bit_rate_bps: int | None = None
-    tags_dropped: tuple[str, ...] = ()  # names of the tags that it carried; their values are kept nowhere
+    tags_dropped: tuple[str, ...] = ()  # names of the file's tags; their values are kept nowhere
     channels: tuple[int, ...] = (0,)  # that were analysed; of two channels that carry the same, the first
     gains_db: dict[int, float] = field(default_factory=dict)  # by channel, where loudness is levelled
-    flaw: str | None = None  # what is missing of a truncated file of which what decodes is kept
+    flaw: str | None = None  # the missing part of a truncated file that is kept
 
 
 def db(amplitude: float) -> float:
-    """dB relative to full scale, -120 at least."""
+    """Convert to dB relative to full scale, -120 at least."""
     return 20 * float(np.log10(max(amplitude, _FLOOR)))

@@ -1,4 +1,4 @@
-"""Measuring a recording block by block, while it is decoded."""
+"""Meter of a recording's quality, fed block by block while it is decoded."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ _CLIPPED = 0.99
 
 @dataclass
 class Meter:
-    """Takes all blocks of a recording; memory does not grow with it but for a float each 100 ms."""
+    """Meter of all blocks of a recording; memory grows by a float each 100 ms alone."""
 
     sample_rate_hz: int
     n_channels: int
@@ -35,7 +35,7 @@ class Meter:
         self._dual = DualMonoDetector(self.sample_rate_hz, self.n_channels)
 
     def add(self, block: np.ndarray, signals: Sequence[np.ndarray], mixed: np.ndarray) -> None:
-        """A block of (frames, channels), the (frames,) signals analysed of it, and its (frames,) mix."""
+        """Add a block of (frames, channels), the (frames,) signals analysed of it, and its (frames,) mix."""
         self.n_frames += len(block)
         self._n_signals = len(signals)
         self.peak = max(self.peak, _peak(block))
@@ -70,5 +70,5 @@ class Meter:
 
 
 def _peak(values: np.ndarray) -> float:
-    """NaN where there is one."""
+    """Return the largest magnitude; NaN where there is one."""
     return max(float(values.max()), -float(values.min())) if values.size else 0.0
