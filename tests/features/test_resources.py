@@ -1,4 +1,4 @@
-"""What a worker may take, settled where it runs."""
+"""Resources of a worker, settled where it runs."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""What becomes of a Delta commit whose answer is lost: known, so that a change of deltalake's is noticed.
+"""Delta commits whose answer is lost: deltalake's behaviour is held, so that a change of it is noticed.
 
 Whoever publishes holds the lock, and asks the history after any error; what follows says why.
 """

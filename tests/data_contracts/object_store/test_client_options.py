@@ -1,4 +1,4 @@
-"""What S3's clients are told: the usual AWS settings, and how long they wait."""
+"""Options of S3 clients: the usual AWS settings, and the waiting times."""
 
 from data_contracts.object_store.client_options import (
     delta_retry_options,

@@ -1,4 +1,4 @@
-"""What a store says, by whichever library, becomes one of ours: what passes, what credentials do not open, the rest."""
+"""Errors of every storage library become ours: transient ones, refused credentials, the rest."""
 
 import pytest
 from aiohttp import ClientPayloadError, ServerDisconnectedError

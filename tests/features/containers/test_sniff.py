@@ -1,4 +1,4 @@
-"""What kind of file the bytes are: by their content, whatever they are called."""
+"""Sniffing: the container format by content, whatever the file's name."""
 
 import io
 import struct

@@ -1,4 +1,4 @@
-"""Where a recording comes from: what its manifest says, else the folder it lies in, else the corpus."""
+"""Sources of recordings: the manifest's word, else the folder, else the corpus."""
 
 import datetime as dt
 import json

@@ -1,4 +1,4 @@
-"""Which channels are analysed."""
+"""Choice of the channels that are analysed."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What the fuzzer broke stays mended, and some damage done to every format ends in a reason (tests/fuzz)."""
+"""Regressions found by the fuzzer (tests/fuzz); and some damage to every format, which ends in a reason."""
 
 import os
 import random
