@@ -30,7 +30,7 @@ def test_masks_hide_a_stretch_and_leave_the_rest() -> None:
 
 def test_recolouring_tilts_about_500_hz_and_leaves_the_rest() -> None:
     waveform = torch.randn(64, 16_000, generator=torch.Generator().manual_seed(0)) * 0.1
-    after = recolour(waveform, torch.Generator().manual_seed(1), most_db=6.0)
+    after = recolour(waveform, torch.Generator().manual_seed(1), max_slope_db=6.0)
     change_db = 20 * (torch.fft.rfft(after).abs() / torch.fft.rfft(waveform).abs()).log10()
     untouched = change_db.abs().amax(1) < 0.1
     assert 0.1 < untouched.float().mean() < 0.4  # a quarter: neither another effort nor another microphone

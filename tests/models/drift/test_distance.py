@@ -91,7 +91,7 @@ def test_shares_differ_by_their_difference():
     assert (found.value, found.is_over) == (pytest.approx(0.3), True)
     assert not compare("share", _sample([15, 100]), _sample([100, 1000]), CONFIG, n_measures=92).is_over
     nothing = compare("share", _sample([0, 100]), _sample([0, 1000]), CONFIG, n_measures=92)
-    assert (nothing.value, nothing.threshold, nothing.over) == (0, CONFIG.share, False)
+    assert (nothing.value, nothing.threshold, nothing.is_over) == (0, CONFIG.share, False)
 
 
 def test_few_recordings_raise_the_threshold():
