@@ -22,16 +22,16 @@ _EMPTY = pl.DataFrame(FEATURE_DAILY.empty_table())
 
 def feature_daily(run: Run, days: pl.Series, after: pl.DataFrame) -> pl.DataFrame:
     """Return the rows of the table for `days`, from the utterances in `after` of the run's own feature version."""
-    own = after.filter(pl.col("feature_version") == run.feature_version).select(*UTTERANCE_KEY, "date")
-    parts = own.partition_by("date", as_dict=True)
+    utterances = after.filter(pl.col("feature_version") == run.feature_version).select(*UTTERANCE_KEY, "date")
+    parts = utterances.partition_by("date", as_dict=True)
     frames = [_date_rows(run, date, parts[date,].select(UTTERANCE_KEY)) for date in days if (date,) in parts]
     return pl.concat([_EMPTY, *frames])
 
 
-def _date_rows(run: Run, date: dt.date, own: pl.DataFrame) -> pl.DataFrame:
+def _date_rows(run: Run, date: dt.date, utterances: pl.DataFrame) -> pl.DataFrame:
     counts = np.zeros((len(EGEMAPS_NAMES), histogram.N_BUCKETS), np.int64)
     total, n_utterances, n_recordings = np.zeros(1), 0, 0
-    for features, embeddings, n_read in _iter_shards(run, date, own):
+    for features, embeddings, n_read in _iter_shards(run, date, utterances):
         counts += histogram.bucket_counts(features)
         total = total + embeddings.sum(axis=0, dtype=np.float64)
         n_utterances += len(features)
@@ -51,11 +51,11 @@ def _date_rows(run: Run, date: dt.date, own: pl.DataFrame) -> pl.DataFrame:
     return rows.select(pl.col(name).cast(kind) for name, kind in _EMPTY.schema.items())
 
 
-def _iter_shards(run: Run, date: dt.date, own: pl.DataFrame) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
+def _iter_shards(run: Run, date: dt.date, utterances: pl.DataFrame) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
     """Yield features (n, 88), embeddings (n, dim) and the number of recordings of each shard; an utterance once."""
     listed = shard_files.rows(run.lake, run.feature_version, date, ["recording_id", "status"])
     places = listed.filter(pl.col("status") == "ok").sort("shard").unique("recording_id", keep="first")
-    placed = own.join(places.select("recording_id", "shard"), on="recording_id")
+    placed = utterances.join(places.select("recording_id", "shard"), on="recording_id")
     parts = sorted(
         (str(shard), rows.select(UTTERANCE_KEY))
         for (shard,), rows in placed.partition_by("shard", as_dict=True).items()
@@ -65,11 +65,11 @@ def _iter_shards(run: Run, date: dt.date, own: pl.DataFrame) -> Iterator[tuple[n
             yield from pool.map(lambda part: _read_shard(run, date, *part), parts[first : first + _N_PARALLEL])
 
 
-def _read_shard(run: Run, date: dt.date, shard: str, own: pl.DataFrame) -> tuple[np.ndarray, np.ndarray, int]:
+def _read_shard(run: Run, date: dt.date, shard: str, utterances: pl.DataFrame) -> tuple[np.ndarray, np.ndarray, int]:
     features, embeddings = (
         pl.DataFrame(shard_files.read(run.lake, name, run.feature_version, date, shard))
         .unique(UTTERANCE_KEY, keep="first")
-        .join(own, on=UTTERANCE_KEY, how="semi")
+        .join(utterances, on=UTTERANCE_KEY, how="semi")
         .sort(UTTERANCE_KEY)
         for name in ("egemaps", "embeddings")
     )

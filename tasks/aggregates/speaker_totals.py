@@ -93,7 +93,7 @@ def _updated(name: str) -> pl.Expr:
 
 
 def _is_emptied_day(name: str) -> pl.Expr:
-    """Whether utterances of the speaker's first (or last) day are removed, and none is left on it."""
+    """True where utterances of the speaker's first (or last) day are removed, and none is left on it."""
     is_touched = pl.col(f"{name}_removed") == pl.col(name)
     is_left = pl.col(f"{name}_after") == pl.col(name)
     return is_touched.fill_null(False) & ~is_left.fill_null(False)

@@ -71,15 +71,15 @@ def replan(run: Run, ref: ShardRef, parts: Mapping[str, Sequence[AudioObject]]) 
 def replanned_shards(run: Run, refs: Sequence[ShardRef]) -> list[ShardRef]:
     """Return `refs` with every shard that an earlier attempt replanned replaced by its parts."""
     names = set(run.lake.names(paths.replanned(run.id)))
-    found, waiting = list[ShardRef](), list(reversed(refs))
-    while waiting:
-        ref = waiting.pop()
+    found, stack = list[ShardRef](), list(reversed(refs))
+    while stack:
+        ref = stack.pop()
         if f"{ref.id}.json" not in names:
             found.append(ref)
             continue
         names.discard(f"{ref.id}.json")
         rows: list[dict[str, Any]] = run.lake.read_json(paths.replanned_shard(run.id, ref.id))
-        waiting += [ShardRef(**row | {"date": dt.date.fromisoformat(row["date"])}) for row in reversed(rows)]
+        stack += [ShardRef(**row | {"date": dt.date.fromisoformat(row["date"])}) for row in reversed(rows)]
     return found
 
 

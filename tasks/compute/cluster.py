@@ -132,7 +132,7 @@ def _perform(driver_version: str, function: Callable[..., T], item: tuple[Any, .
 
 
 def _is_picklable(error: Exception) -> bool:
-    """Whether the error survives a round trip: the driver would wait for ever for one that it cannot unpickle."""
+    """True where the error survives a round trip: the driver would wait for ever for one that it cannot unpickle."""
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:  # noqa: BLE001 - whatever its own code raises

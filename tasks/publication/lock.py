@@ -53,17 +53,17 @@ def hold_lock(lake: Lake, holder: str, *, patience_s: float = 1800.0) -> Iterato
     A holder that changes nothing for three minutes, as the waiter counts them, is dead, and so is one whose process has
     ended on this machine. Call `check` of the lock before each commit.
     """
-    held = _acquire(lake, holder, patience_s)
+    lock = _acquire(lake, holder, patience_s)
     done = threading.Event()
-    beat = threading.Thread(target=_beat, args=(held, done), daemon=True)
+    beat = threading.Thread(target=_beat, args=(lock, done), daemon=True)
     beat.start()
     try:
-        yield held
+        yield lock
     finally:
         done.set()
         beat.join()
-        _own_tokens.discard(held.token)
-        _write_claim(held, free=True)
+        _own_tokens.discard(lock.token)
+        _write_claim(lock, free=True)
 
 
 def _acquire(lake: Lake, holder: str, patience_s: float) -> HeldLock:
@@ -77,11 +77,11 @@ def _acquire(lake: Lake, holder: str, patience_s: float) -> HeldLock:
         last_claim, last = content, now
         claim: dict[str, Any] = json.loads(content) if content else {"free": True}
         if claim["free"] or _is_abandoned(claim) or silent_s >= _STALE_S:
-            held = HeldLock(lake, newest + 1, holder, since=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
-            _own_tokens.add(held.token)
-            if _create(held):
-                return held
-            _own_tokens.discard(held.token)
+            lock = HeldLock(lake, newest + 1, holder, since=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+            _own_tokens.add(lock.token)
+            if _create(lock):
+                return lock
+            _own_tokens.discard(lock.token)
         elif now - started >= patience_s:
             raise LakeError(
                 f"{lake.uri_of(paths.lock_file(newest))}: run {claim['holder']} publishes since {claim['since']}, by "
@@ -92,44 +92,44 @@ def _acquire(lake: Lake, holder: str, patience_s: float) -> HeldLock:
 
 
 def _is_abandoned(claim: dict[str, Any]) -> bool:
-    """Whether the holder's process has ended, or is this one and could not release the lock."""
+    """True where the holder's process has ended, or is this one and could not release the lock."""
     return has_ended(claim["place"]) or (claim["place"] == this_process() and claim.get("token") not in _own_tokens)
 
 
-def _create(held: HeldLock) -> bool:
+def _create(lock: HeldLock) -> bool:
     """Create the lock's file and remove those before it; False where another run made the newest."""
-    if not held.lake.create(paths.lock_file(held.number), _encode_claim(held)):
+    if not lock.lake.create(paths.lock_file(lock.number), _encode_claim(lock)):
         return False
-    *older, newest = _numbers(held.lake)
-    if newest != held.number:  # the number was used and removed while this waiter was paused
-        held.lake.remove(paths.lock_file(held.number))
+    *older, newest = _numbers(lock.lake)
+    if newest != lock.number:  # the number was used and removed while this waiter was paused
+        lock.lake.remove(paths.lock_file(lock.number))
         return False
     leftovers = [paths.lock_file(number) for number in older]
     if not older:  # earlier versions left these
         leftovers = [
-            f"{paths.STAGING}/{name}" for name in held.lake.names(paths.STAGING) if name.startswith("publish.lock")
+            f"{paths.STAGING}/{name}" for name in lock.lake.names(paths.STAGING) if name.startswith("publish.lock")
         ]
     with contextlib.suppress(LakeError, TransientError):
         for path in leftovers:
-            held.lake.remove(path)
+            lock.lake.remove(path)
     return True
 
 
-def _beat(held: HeldLock, done: threading.Event) -> None:
+def _beat(lock: HeldLock, done: threading.Event) -> None:
     while not done.wait(_BEAT_S):
-        _write_claim(held)
+        _write_claim(lock)
 
 
-def _write_claim(held: HeldLock, *, free: bool = False) -> None:
+def _write_claim(lock: HeldLock, *, free: bool = False) -> None:
     """Write the claim; a failure is no error: the next may come through, and others take over from the silent."""
     with contextlib.suppress(UndertoneError):
-        held.lake.write(paths.lock_file(held.number), _encode_claim(held, free=free))
+        lock.lake.write(paths.lock_file(lock.number), _encode_claim(lock, free=free))
 
 
-def _encode_claim(held: HeldLock, *, free: bool = False) -> bytes:
+def _encode_claim(lock: HeldLock, *, free: bool = False) -> bytes:
     """No two claims are the same: so the others see that the holder lives."""
-    claim = {"holder": held.holder, "since": held.since, "place": this_process(), "free": free}
-    claim |= {"token": held.token, "beat": uuid.uuid4().hex}
+    claim = {"holder": lock.holder, "since": lock.since, "place": this_process(), "free": free}
+    claim |= {"token": lock.token, "beat": uuid.uuid4().hex}
     return json.dumps(claim).encode()
 
 

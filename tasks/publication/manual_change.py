@@ -33,8 +33,8 @@ def publish_manual_change(lake: Lake, flow: str, make: Callable[[str], ManualCha
     """
     now = dt.datetime.now(dt.UTC)
     ledger = Ledger(new_id(now), flow, now, verdict="passed")
-    with publish_lock(lake, ledger.run_id) as held:
-        roll_forward_dead_runs(held)
+    with publish_lock(lake, ledger.run_id) as lock:
+        roll_forward_dead_runs(lock)
         base = newest_versions(lake)
         change = make(ledger.run_id)
         if change is None:
@@ -46,7 +46,7 @@ def publish_manual_change(lake: Lake, flow: str, make: Callable[[str], ManualCha
         lake.write_json(paths.dates(ledger.run_id), _dates(change))
         ledger.save(lake)
         lake.write_json(paths.ready(ledger.run_id), {"base": base})
-        publish_staged(held, ledger, base)
+        publish_staged(lock, ledger, base)
     return ledger.run_id
 
 

@@ -23,21 +23,21 @@ _BASE_TABLES = ("utterances", "speakers", "recordings")  # read by the stages be
 def publish_lock(lake: Lake, holder: str) -> Iterator[HeldLock]:
     """Hold the publish lock. Raises LakeError where the store has no conditional writes, which the lock needs."""
     require_conditional_writes(lake)
-    with hold_lock(lake, holder) as held:
-        yield held
+    with hold_lock(lake, holder) as lock:
+        yield lock
 
 
-def publish_staged(held: HeldLock, ledger: Ledger, base: dict[str, int], *, is_last: bool = True) -> None:
+def publish_staged(lock: HeldLock, ledger: Ledger, base: dict[str, int], *, is_last: bool = True) -> None:
     """Merge every staged table once, then the ledger's row. Raises PublishConflict where the lock was lost."""
-    lake = held.lake
+    lake = lock.lake
     with ledger.timed("publish"):
         dates = _staged_dates(lake, ledger.run_id)
         for table in STAGED_TABLES:
             if lake.exists(paths.table(ledger.run_id, table)):  # a manual change stages only some
                 change = _staged_change(lake, ledger.run_id, table, dates.get(table))
-                held.check()
+                lock.check()
                 commit(lake, change, _stamp(ledger), since=base.get(table))
-    write_ledger(held, ledger, is_last=is_last, since=base.get("runs"))
+    write_ledger(lock, ledger, is_last=is_last, since=base.get("runs"))
 
 
 def _staged_change(lake: Lake, run_id: str, table: str, dates: list[dt.date] | None) -> Change:
@@ -62,13 +62,13 @@ def _staged_dates(lake: Lake, run_id: str) -> dict[str, list[dt.date]]:
     return {table: [dt.date.fromisoformat(day) for day in days] for table, days in found.items()}
 
 
-def write_ledger(held: HeldLock, ledger: Ledger, *, is_last: bool, since: int | None) -> None:
+def write_ledger(lock: HeldLock, ledger: Ledger, *, is_last: bool, since: int | None) -> None:
     """Commit the run's row, move the pointer to the new versions, then remove the staging.
 
     The row says that all the other tables are published, so it comes after them.
     """
-    lake = held.lake
-    held.check()
+    lake = lock.lake
+    lock.check()
     ledger.versions = newest_versions(lake)
     if is_last:
         ledger.status, ledger.finished = "done", dt.datetime.now(dt.UTC)

@@ -13,14 +13,14 @@ from tasks.run import staging_paths as paths
 from tasks.run.ledger import Ledger
 
 
-def roll_forward_dead_runs(held: HeldLock, *, except_run: str = "") -> list[str]:
+def roll_forward_dead_runs(lock: HeldLock, *, except_run: str = "") -> list[str]:
     """Finish the publications that dead runs had begun. Returns their ids.
 
     The caller holds the lock, under which nothing may stay half published; its own run, tried again after a transient
     error, is left out as `except_run`.
     """
     return [
-        run_id for run_id in half_published_runs(held.lake) if run_id != except_run and _roll_forward_run(held, run_id)
+        run_id for run_id in half_published_runs(lock.lake) if run_id != except_run and _roll_forward_run(lock, run_id)
     ]
 
 
@@ -29,8 +29,8 @@ def half_published_runs(lake: Lake) -> list[str]:
     return [run_id for run_id in paths.run_ids(lake) if lake.exists(paths.ready(run_id))]
 
 
-def _roll_forward_run(held: HeldLock, run_id: str) -> bool:
-    lake = held.lake
+def _roll_forward_run(lock: HeldLock, run_id: str) -> bool:
+    lake = lock.lake
     ledger = Ledger.restore(lake.read_json(paths.ledger(run_id)))
     ready: dict[str, Any] = lake.read_json(paths.ready(run_id))
     try:
@@ -41,7 +41,7 @@ def _roll_forward_run(held: HeldLock, run_id: str) -> bool:
         ledger.save(lake)  # `undertone runs` goes on showing it
         return False
     try:
-        publish_staged(held, ledger, ready["base"], is_last=ready.get("is_last", True))
+        publish_staged(lock, ledger, ready["base"], is_last=ready.get("is_last", True))
     except LakeError as error:
         raise LakeError(
             f"finishing run {run_id}, which died publishing: {error}; to go on without it, move "

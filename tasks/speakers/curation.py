@@ -130,8 +130,8 @@ def remove_history(lake: Lake) -> int:
     removed.
     """
     n_files = 0
-    with publish_lock(lake, "vacuum") as held:
-        roll_forward_dead_runs(held)
+    with publish_lock(lake, "vacuum") as lock:
+        roll_forward_dead_runs(lock)
         for table in ("speakers", "utterances", "speaker_daily"):
             delta = lake.delta(table)
             if delta is not None:

@@ -23,8 +23,8 @@ def tidy_tables(lake: Lake, *, keep_versions_days: int, dry_run: bool) -> list[M
         return [
             compact_table(lake, name, delta, keep_versions_days, dry_run=True) for name, delta in existing_tables(lake)
         ]
-    with publish_lock(lake, "maintain") as held:
-        roll_forward_dead_runs(held)
+    with publish_lock(lake, "maintain") as lock:
+        roll_forward_dead_runs(lock)
         lines = [
             compact_table(lake, name, delta, keep_versions_days, dry_run=False) for name, delta in existing_tables(lake)
         ]

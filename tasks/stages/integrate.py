@@ -29,7 +29,7 @@ from tasks.staging.utterances import utterances_with_scores
 
 @dataclass(frozen=True)
 class StagedCounts:
-    """How many recordings and utterances wait for the audit."""
+    """Counts of the recordings and utterances that wait for the audit."""
 
     n_recordings: int
     n_utterances: int

@@ -18,19 +18,19 @@ def publish(run: Run, ledger: Ledger, base: dict[str, int], *, is_last: bool) ->
 
     The ledger's row says that the run is done where this is its last batch.
     """
-    with publish_lock(run.lake, run.id) as held:
-        roll_forward_dead_runs(held, except_run=run.id)
+    with publish_lock(run.lake, run.id) as lock:
+        roll_forward_dead_runs(lock, except_run=run.id)
         check_base(run.lake, ledger, base)
         run.lake.write_json(paths.ready(run.id), {"base": base, "is_last": is_last})
-        publish_staged(held, ledger, base, is_last=is_last)
+        publish_staged(lock, ledger, base, is_last=is_last)
 
 
 @stage
 def finish(lake: Lake, ledger: Ledger) -> None:
     """Publish the ledger's row of a run that has nothing (more) to publish."""
-    with publish_lock(lake, ledger.run_id) as held:
-        roll_forward_dead_runs(held)
-        write_ledger(held, ledger, is_last=True, since=None)
+    with publish_lock(lake, ledger.run_id) as lock:
+        roll_forward_dead_runs(lock)
+        write_ledger(lock, ledger, is_last=True, since=None)
 
 
 @stage
@@ -38,5 +38,5 @@ def roll_forward(lake: Lake) -> list[str]:
     """Finish the publications that dead runs had begun. Returns their ids."""
     if not half_published_runs(lake):
         return []
-    with publish_lock(lake, "roll-forward") as held:
-        return roll_forward_dead_runs(held)
+    with publish_lock(lake, "roll-forward") as lock:
+        return roll_forward_dead_runs(lock)
