@@ -20,7 +20,7 @@ _N_NAMED = 8  # voices of the map that have their names written beside them
 
 
 def hours_by_date(daily: pl.DataFrame) -> Chart:
-    """date, source, hours: what came in, a bar a day."""
+    """Draw hours of audio, a bar a day. Columns: date, source, hours."""
     return apply_style(
         alt.Chart(daily)
         .mark_bar()
@@ -34,7 +34,7 @@ def hours_by_date(daily: pl.DataFrame) -> Chart:
 
 
 def emotions_by_date(daily: pl.DataFrame) -> Chart:
-    """date, emotion, n_utterances: each emotion's share of the day's utterances."""
+    """Draw each emotion's share of the day's utterances. Columns: date, emotion, n_utterances."""
     return apply_style(
         alt.Chart(daily)
         .mark_bar()
@@ -49,7 +49,7 @@ def emotions_by_date(daily: pl.DataFrame) -> Chart:
 
 
 def run_speed(runs: pl.DataFrame) -> Chart:
-    """run_id, started, rtfx, status, audio_hours: seconds of audio a second of the clock."""
+    """Draw seconds of audio a second of the clock. Columns: run_id, started, rtfx, status, audio_hours."""
     status = colour_scale(runs["status"], VERDICTS)
     return apply_style(
         alt.Chart(runs)
@@ -67,7 +67,7 @@ def run_speed(runs: pl.DataFrame) -> Chart:
 
 
 def speech_by_speaker(speakers: pl.DataFrame) -> Chart:
-    """name, kind, speech_min: minutes of speech, who spoke most first."""
+    """Draw minutes of speech, the most first. Columns: name, kind, speech_min."""
     return apply_style(
         alt.Chart(speakers)
         .mark_bar()
@@ -82,7 +82,7 @@ def speech_by_speaker(speakers: pl.DataFrame) -> Chart:
 
 
 def emotion_by_speaker(rows: pl.DataFrame) -> Chart:
-    """name, emotion, n_utterances: each emotion's share, a line a speaker in the frame's order."""
+    """Draw each emotion's share, a line a speaker in the frame's order. Columns: name, emotion, n_utterances."""
     return apply_style(
         alt.Chart(rows)
         .mark_bar()
@@ -98,7 +98,7 @@ def emotion_by_speaker(rows: pl.DataFrame) -> Chart:
 
 
 def voice_map(voices: pl.DataFrame) -> Chart:
-    """name, kind, x, y, speech_min: voices that are alike lie near each other; the first have their names."""
+    """Draw a map of similar voices, the first of them with names. Columns: name, kind, x, y, speech_min."""
     bare, room = alt.Axis(labels=False, ticks=False, grid=False), alt.Scale(zero=False, padding=60)
     x = alt.X("x:Q", title="1st principal component", axis=bare, scale=room)
     y = alt.Y("y:Q", title="2nd principal component", axis=bare, scale=room)
@@ -118,7 +118,7 @@ def voice_map(voices: pl.DataFrame) -> Chart:
 
 
 def rejects_by_reason(rejects: pl.DataFrame) -> Chart:
-    """reason, n: files that could not be used."""
+    """Draw the number of rejected files. Columns: reason, n."""
     return apply_style(
         alt.Chart(rejects)
         .mark_bar(color=VERMILLION)
@@ -132,7 +132,7 @@ def rejects_by_reason(rejects: pl.DataFrame) -> Chart:
 
 
 def spread_by_date(daily: pl.DataFrame, measure: str, title: str) -> Chart:
-    """date, source and the column `measure`, with `…_p10` and `…_p90`: the day's median, and where four of five lie."""
+    """Draw the day's median and its 10th to 90th percentile. Columns: date, source, `measure`, `…_p10`, `…_p90`."""
     base = alt.Chart(daily).encode(
         x=_day_axis(daily), color=alt.Color("source:N", title=None, scale=colour_scale(daily["source"], {}))
     )
@@ -151,7 +151,7 @@ def spread_by_date(daily: pl.DataFrame, measure: str, title: str) -> Chart:
 
 
 def drift_by_date(rows: pl.DataFrame) -> Chart:
-    """date, measure, value, threshold: distance from the 28 days before; dots where it passed the threshold."""
+    """Draw distances from the 28 days before; dots pass the threshold. Columns: date, measure, value, threshold."""
     rows = rows.with_columns(times=pl.col("value") / pl.col("threshold"))
     base = alt.Chart(rows).encode(x=_day_axis(rows), y=alt.Y("times:Q", title="drift (threshold = 1)"))
     colour = alt.Color("measure:N", title=None, scale=colour_scale(rows["measure"], {}))
@@ -167,7 +167,7 @@ def drift_by_date(rows: pl.DataFrame) -> Chart:
 
 
 def confusion(pairs: pl.DataFrame, left: str, right: str) -> Chart:
-    """left, right, n: how many utterances one version calls `left` and the other `right`."""
+    """Draw how many utterances one version calls `left` and the other `right`. Columns: left, right, n."""
     cividis = alt.Scale(scheme="cividis", domain=[0, 1])
     order = list(colour_scale([*pairs["left"], *pairs["right"]]).to_dict()["domain"])
     share = pairs.with_columns(share=pl.col("n") / pl.col("n").sum().over("left"))

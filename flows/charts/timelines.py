@@ -11,7 +11,7 @@ _LEGEND = alt.Legend(columns=2)  # pseudonyms are long, and a phone is narrow
 
 
 def waveform(envelope: pl.DataFrame, span: tuple[float, float]) -> Chart:
-    """time_s, low, high: the signal's extremes, of full scale."""
+    """Draw the signal's extremes, of full scale. Columns: time_s, low, high."""
     return apply_style(
         alt.Chart(envelope)
         .mark_area(color=SKY, line=False, interpolate="step")
@@ -21,17 +21,17 @@ def waveform(envelope: pl.DataFrame, span: tuple[float, float]) -> Chart:
 
 
 def emotion_bars(utterances: pl.DataFrame, span: tuple[float, float]) -> Chart:
-    """channel, start_s, end_s, emotion: a bar an utterance, coloured by its emotion."""
+    """Draw a bar an utterance, coloured by emotion. Columns: channel, start_s, end_s, emotion."""
     return _bars(utterances, span, "emotion", EMOTIONS)
 
 
 def speaker_bars(utterances: pl.DataFrame, span: tuple[float, float]) -> Chart:
-    """channel, start_s, end_s, name: a bar an utterance, coloured by who spoke."""
+    """Draw a bar an utterance, coloured by speaker. Columns: channel, start_s, end_s, name."""
     return _bars(utterances, span, "name", {})
 
 
 def contour(frames: pl.DataFrame, span: tuple[float, float], column: str, title: str, colour: str = BLUE) -> Chart:
-    """time_s and `column`, null where there is none: a line over the recording's time."""
+    """Draw a line over the recording's time, with gaps at nulls. Columns: time_s, `column`."""
     return apply_style(
         alt.Chart(frames)
         .mark_line(color=colour, strokeWidth=1.6, invalid="break-paths-show-path-domains")

@@ -170,7 +170,9 @@ def enroll(
 def doctor(
     corpus: Corpus = None,
     lake: Lake = None,
-    notify: Annotated[bool, typer.Option("--notify", help="Send a trial to whom UNDERTONE_NOTIFY names.")] = False,
+    notify: Annotated[
+        bool, typer.Option("--notify", help="Send a trial message to the receivers of UNDERTONE_NOTIFY.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Check settings, stores, models and extras, and say what to do about each."""

@@ -48,13 +48,13 @@ def cards(figures: Figures) -> dict[str, tuple[str, str]]:
 
 
 def hours(lake: Lake, selection: Filters) -> pl.DataFrame:
-    """date, source, hours."""
+    """Return date, source, hours."""
     sql = f"SELECT date, source, seconds / 3600 AS hours FROM quality_daily WHERE {IN_SOURCES} ORDER BY ALL"
     return ask(lake, sql, selection)
 
 
 def emotions(lake: Lake, selection: Filters) -> pl.DataFrame:
-    """date, emotion, n_utterances."""
+    """Return date, emotion, n_utterances."""
     return ask(
         lake,
         f"""SELECT date, emotion, sum(n_utterances)::BIGINT AS n_utterances

@@ -19,7 +19,7 @@ class Audit(NamedTuple):
 
 
 def rejects(lake: Lake, selection: Filters) -> pl.DataFrame:
-    """reason, n."""
+    """Return reason, n."""
     return ask(
         lake,
         f"""SELECT reason, sum(n)::BIGINT AS n FROM rejects_daily WHERE {IN_SOURCES}
@@ -29,7 +29,7 @@ def rejects(lake: Lake, selection: Filters) -> pl.DataFrame:
 
 
 def daily(lake: Lake, selection: Filters) -> pl.DataFrame:
-    """date, source, and of each of `MEASURES` the median, `…_p10` and `…_p90`."""
+    """Return date, source, and of each of `MEASURES` the median, `…_p10` and `…_p90`."""
     columns = ", ".join(f"{name}_p10, {name}, {name}_p90" for name in MEASURES)
     return ask(lake, f"SELECT date, source, {columns} FROM quality_daily WHERE {IN_SOURCES} ORDER BY ALL", selection)
 
@@ -47,7 +47,7 @@ def shares(lake: Lake, selection: Filters) -> dict[str, Any]:
 
 
 def drift(lake: Lake, selection: Filters, limit: int = 6) -> pl.DataFrame:
-    """date, measure, value, threshold, over, of the `limit` measures that came nearest to their thresholds, or past."""
+    """Return date, measure, value, threshold, over, of the `limit` measures nearest to or past their thresholds."""
     return ask(
         lake,
         f"""WITH in_days AS (SELECT * FROM drift WHERE {IN_DAYS} AND value IS NOT NULL),

@@ -13,7 +13,7 @@ Cells = Sequence[str]
 
 
 def run_rows(rows: pl.DataFrame) -> Iterator[Cells]:
-    """started, status, read, rejected, utterances, RTFx."""
+    """Yield started, status, read, rejected, utterances, RTFx."""
     for row in rows.iter_rows(named=True):
         status = f"{row['status']} in {row['stage']}" if row["stage"] else row["status"]
         speed = "" if row["rtfx"] is None else f"{row['rtfx']:,.1f}"
@@ -23,7 +23,7 @@ def run_rows(rows: pl.DataFrame) -> Iterator[Cells]:
 
 
 def audit_rows(audits: Sequence[Audit]) -> Iterator[Cells]:
-    """run, verdict, and a link to its Data Docs, which the dashboard's own server shows."""
+    """Yield run, verdict, and a link to its Data Docs on the dashboard's own server."""
     colours = {"passed": VERDICTS["done"], "warned": VERDICTS["stopped"], "stopped": VERDICTS["failed"]}
     for audit in audits:
         _, _, path = (audit.validation or "").rpartition("/validation/")
@@ -36,7 +36,7 @@ def audit_rows(audits: Sequence[Audit]) -> Iterator[Cells]:
 
 
 def utterance_rows(recording: Recording, utterances: pl.DataFrame) -> Iterator[Cells]:
-    """player, from, to, emotion, score, speaker."""
+    """Yield player, from, to, emotion, score, speaker."""
     for row in utterances.iter_rows(named=True):
         place = row["channel"], row["start_s"], row["end_s"]
         yield (
@@ -50,7 +50,7 @@ def utterance_rows(recording: Recording, utterances: pl.DataFrame) -> Iterator[C
 
 
 def difference_rows(rows: pl.DataFrame) -> Iterator[Cells]:
-    """player, the one model's emotion with its score, the other's, date."""
+    """Yield player, one model's emotion with its score, the other's, date."""
     for row in rows.iter_rows(named=True):
         emotions = (f"{components.emotion_dot(row[side])} {row[f'{side}_score']:.2f}" for side in ("left", "right"))
         place = row["recording_id"], row["date"], row["channel"], row["start_s"], row["end_s"]

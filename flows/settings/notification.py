@@ -40,7 +40,7 @@ class NotificationSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic passes it
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags before the environment before the file."""
+        """Rank flags before the environment before the file."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
     @field_validator("notify", mode="before")

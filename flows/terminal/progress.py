@@ -30,7 +30,7 @@ class SilentReporter:
     """Reporter for scripts and schedules: Prefect's own log is enough."""
 
     def say(self, _stage: str, _words: str) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def extraction(self, _n_bytes: int) -> AbstractContextManager[Bar]:
         return nullcontext(lambda _counts: None)
