@@ -10,9 +10,20 @@ from helpers.paths import ROOT
 
 MAX_MEDIAN_LINES = 160
 RELATIVE = {"what", "who", "whose", "whom", "of", "where", "how", "that", "which", "when", "why"}
-PRIVATE = set(
-    ["alone", "along", "begun", "chosen", "hear", "heard", "scatter", "shown", "smaller", "standing", "told", "who"]
-)
+PRIVATE = {
+    "alone",
+    "along",
+    "begun",
+    "chosen",
+    "hear",
+    "heard",
+    "scatter",
+    "shown",
+    "smaller",
+    "standing",
+    "told",
+    "who",
+}
 FILES = sorted(
     path for path in import_graph.lengths() if path.parts[:2] != ("tests", "data") and path.parts[0] != "notebooks"
 )
