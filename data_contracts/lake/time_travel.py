@@ -73,7 +73,7 @@ def _find_run(ledger: pl.DataFrame, when: str) -> str:
 def _parse_time(when: str) -> dt.datetime:
     """Parse an ISO time, or a date as its end. Raises ValueError.
 
-    >>> str(_parse_time("2026-11-21")), str(_moment("2026-11-21T03:00"))
+    >>> str(_parse_time("2026-11-21")), str(_parse_time("2026-11-21T03:00"))
     ('2026-11-21 23:59:59.999999+00:00', '2026-11-21 03:00:00+00:00')
     """
     try:

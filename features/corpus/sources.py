@@ -49,7 +49,7 @@ def _manifest_source(attributes: str | None) -> str:
 def _last_name(path: str) -> str:
     """Return the last part of a path.
 
-    >>> _last_name("s3://calls/2026/"), _last("/")
+    >>> _last_name("s3://calls/2026/"), _last_name("/")
     ('2026', '/')
     """
     return path.rstrip("/").rpartition("/")[2] or path

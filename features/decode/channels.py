@@ -19,7 +19,7 @@ def check_selection(wanted: str) -> None:
 def select(wanted: str, n_channels: int) -> list[int] | str:
     """Return the numbers of the channels to analyse (0 for a mix), or an error in words where they do not exist.
 
-    >>> select("mix", 2), chosen("each", 2), chosen("right", 2)
+    >>> select("mix", 2), select("each", 2), select("right", 2)
     ([0], [0, 1], [1])
     >>> select("right", 1)
     'expected a channel 1 (right), found 1 channel: channel 0'
