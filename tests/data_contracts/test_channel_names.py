@@ -1,4 +1,4 @@
-"""Names of channels, however they are written down."""
+"""Names of channels in every accepted form."""
 
 import json
 
@@ -12,7 +12,7 @@ WORD = st.text(st.characters(exclude_characters=',[]"', exclude_categories=["Cs"
 
 
 @given(st.lists(WORD, min_size=1, max_size=5))
-def test_however_they_are_written_they_are_the_same(names):
+def test_every_form_gives_the_same_names(names):
     expected = tuple(names) if any(names) else ()
     assert channel_names(names) == expected
     assert channel_names(json.dumps(names)) == expected
@@ -25,6 +25,6 @@ def test_a_channel_may_have_no_name():
 
 
 @pytest.mark.parametrize("value", [7, None, True, {"0": "agent"}, ["agent", 1], "[1, 2]", "[agent, customer]", b"a,b"])
-def test_what_is_no_list_of_names_is_refused(value):
+def test_other_values_are_refused(value):
     with pytest.raises(ValueError, match="expected names such as 'agent,customer'"):
         channel_names(value)

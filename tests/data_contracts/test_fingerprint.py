@@ -1,4 +1,4 @@
-"""Names for content: the same everywhere, and another for anything that differs."""
+"""Fingerprints: equal everywhere for equal content, and different for any difference."""
 
 import subprocess
 import sys
@@ -75,6 +75,6 @@ def test_another_process_gives_the_same_name():
 
 
 @pytest.mark.parametrize("content", [object(), {1, 2}, b"bytes", Window])
-def test_what_has_no_stable_text_is_refused(content):
+def test_values_without_a_stable_text_are_refused(content):
     with pytest.raises(TypeError, match=r"cannot fingerprint .*: expected dataclasses"):
         fingerprint(content)

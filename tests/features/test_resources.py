@@ -1,4 +1,4 @@
-"""Resources of a worker, settled where it runs."""
+"""Resources of a worker on a CPU and beside a GPU."""
 
 import pytest
 import torch
@@ -30,5 +30,5 @@ def test_a_gpu_computes_more_together_where_memory_has_room_for_it(monkeypatch):
     assert Resources(memory_mb=1_500).fit_to_machine().block_s == Resources(memory_mb=1_500).block_s < 900
 
 
-def test_what_is_set_stays():
+def test_explicit_settings_are_kept():
     assert Resources(n_decoders=3, n_readers=2).fit_to_machine() == Resources(n_decoders=3, n_readers=2)

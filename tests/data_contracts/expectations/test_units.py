@@ -1,4 +1,4 @@
-"""The data dictionary's ranges are those that the audit requires."""
+"""Ranges of the data dictionary equal those of the audit."""
 
 import re
 
@@ -26,7 +26,7 @@ def _audited() -> list[tuple[str, str, float, float]]:
 
 
 @pytest.mark.parametrize(("table", "column", "low", "high"), _audited(), ids=str)
-def test_a_range_that_is_audited_is_the_dictionary_s(table, column, low, high):
+def test_an_audited_range_equals_the_dictionary_s(table, column, low, high):
     stated = _RANGE.fullmatch(column_doc(table, column).unit)
     assert stated, (
         f"{table}.{column}: expected a unit of the form '{low} to {high}', found {column_doc(table, column).unit!r}"
@@ -34,7 +34,7 @@ def test_a_range_that_is_audited_is_the_dictionary_s(table, column, low, high):
     assert (float(stated[1]), float(stated[2])) == (low, high)
 
 
-def test_some_are_audited():
+def test_the_audit_bounds_some_columns():
     assert {("utterances", "speaker_score"), ("utterances", "score_anger"), ("recordings", "clipped_share")} <= {
         (table, column) for table, column, _, _ in _audited()
     }

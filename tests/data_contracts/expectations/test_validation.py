@@ -181,7 +181,7 @@ def broken() -> dict[tuple[str, str, str], Failure]:
     return {(failure.table, failure.expectation, failure.columns): failure for failure in verdict.failures}
 
 
-def test_frames_that_keep_every_promise_pass():
+def test_valid_frames_pass():
     verdict = validate({table: _frame(table) for table in TABLES}, CLASSES, run_id="sound")
     assert verdict.failures == []
     assert verdict.word == "passed"
@@ -228,7 +228,7 @@ def test_a_first_night_has_nothing_to_compare_with():
     assert validate({"run": frame}, CLASSES, run_id="first").word == "passed"
 
 
-def test_a_missing_column_is_a_failure_that_says_so():
+def test_a_missing_column_is_a_named_failure():
     verdict = validate({"rejects": _frame("rejects").drop(columns="tries")}, CLASSES, run_id="missing")
     assert [failure.columns for failure in verdict.critical] == ["tries"]
     assert '"tries" in BatchData does not exist' in verdict.critical[0].found
@@ -273,7 +273,7 @@ def test_only_critical_failures_stop():
     assert Verdict(2, [warning, critical]).critical == [critical]
 
 
-def test_the_runs_id_is_a_name_and_no_time():
+def test_a_run_id_is_not_parsed_as_a_time():
     """Great Expectations looks for a date in it: one run in twenty-five ended in what was an impossible time zone."""
     frames = {"rejects": _frame("rejects")}
     assert validate(frames, CLASSES, run_id="20261126T011638Z-990000").word == "passed"

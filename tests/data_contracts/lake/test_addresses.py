@@ -1,4 +1,4 @@
-"""Addresses of lakes: folders and URLs that are taken, and those that are refused."""
+"""Addresses of lakes: accepted and refused folders and URLs."""
 
 import pyarrow as pa
 import pytest
@@ -21,7 +21,7 @@ def test_a_relative_folder_becomes_absolute(tmp_path):
 
 
 @pytest.mark.parametrize("uri", ["http://host/lake", "ftp://host/lake", "memory://lake"])
-def test_a_place_that_delta_cannot_write_is_refused(uri):
+def test_a_protocol_that_delta_cannot_write_is_refused(uri):
     with pytest.raises(UsageError, match=r"expected|must be a folder.*UNDERTONE_LAKE"):
         lakes.open(uri)
 
@@ -34,7 +34,7 @@ def test_an_address_that_delta_and_polars_spell_differently_is_refused(tmp_path,
             lakes.open(uri)
 
 
-def test_an_address_may_hold_what_the_message_says(tmp_path):
+def test_an_address_may_hold_the_characters_of_the_message(tmp_path):
     lake = lakes.open(str(tmp_path / "aZ9._-+=@,~"))
     write_deltalake(lake.uri_of("analytics", "runs"), pa.table({"run_id": ["a"]}))
     assert lake.scan("runs").collect().height == 1

@@ -1,4 +1,4 @@
-"""A store that does not keep its conditions is found out, and one that does is left as it was."""
+"""Detection of stores without conditional writes, which leaves no files behind."""
 
 import pytest
 from helpers.faulty_s3 import Fault
@@ -15,7 +15,7 @@ def lake(s3, faulty, monkeypatch):
     return lakes.open(f"s3://{s3}/lake")
 
 
-def test_a_store_that_keeps_them_is_asked_once_and_left_as_it_was(lake, faulty):
+def test_a_conforming_store_is_tested_once_and_left_unchanged(lake, faulty):
     require_conditional_writes(lake)
     assert lake.names("staging") == []
     asked = faulty.n_requests
@@ -23,7 +23,7 @@ def test_a_store_that_keeps_them_is_asked_once_and_left_as_it_was(lake, faulty):
     assert faulty.n_requests == asked
 
 
-def test_one_that_ignores_them_is_refused(lake, faulty, s3):
+def test_a_store_that_ignores_conditions_is_refused(lake, faulty, s3):
     """npm's s3rver: 570 rows were acknowledged, and 480 were there."""
     faulty.do(Fault("ignore_conditions", on="PUT"))
     for _ in range(2):
@@ -32,7 +32,7 @@ def test_one_that_ignores_them_is_refused(lake, faulty, s3):
     assert lake.names("staging") == []
 
 
-def test_one_that_looks_first_and_writes_then_is_refused(lake, faulty):
+def test_a_store_that_checks_and_then_writes_is_refused(lake, faulty):
     """Swift's s3api: one after the other all is right, and of 600 rows 550 were there."""
     faulty.do(Fault("loose_conditions", on="PUT", seconds=0.005))
     assert lake.create("a", b"1")
@@ -43,12 +43,12 @@ def test_one_that_looks_first_and_writes_then_is_refused(lake, faulty):
         require_conditional_writes(lake)
 
 
-def test_a_store_that_hiccups_is_not_taken_for_one(lake, faulty):
+def test_a_transient_error_is_not_a_violation(lake, faulty):
     faulty.do(Fault("any", share=0.2, kinds=("slow_down", "internal_error", "reset", "reset_after", "truncate")))
     assert find_broken_condition(lake) is None
     assert {"slow_down", "reset_after"} <= {done for _, done in faulty.log}
 
 
-def test_a_folder_is_not_asked(tmp_path):
+def test_a_folder_is_not_tested(tmp_path):
     require_conditional_writes(lakes.open(str(tmp_path / "lake")))
     assert not (tmp_path / "lake").exists()

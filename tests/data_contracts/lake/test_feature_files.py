@@ -1,4 +1,4 @@
-"""A shard counts once, wherever it lies: beside its pack, in two packs, or where a packer died on its way."""
+"""A shard counts once: beside its pack, in two packs, or after a packer died on its way."""
 
 import datetime as dt
 
@@ -16,7 +16,7 @@ from flows.analytics.sql import query
 
 DAY = dt.date(2026, 11, 21)
 SHARDS = ("0a", "0b", "0c", "0d")
-ASKED = "SELECT recording_id, segment, level_db FROM segments ORDER BY ALL NULLS LAST"
+QUERY = "SELECT recording_id, segment, level_db FROM segments ORDER BY ALL NULLS LAST"
 
 
 @pytest.fixture
@@ -26,35 +26,35 @@ def lake(lake_anywhere) -> Lake:
     return lake_anywhere
 
 
-def _said(lake: Lake) -> list[tuple]:
-    """The same by Polars and by DuckDB."""
+def _scan_both(lake: Lake) -> list[tuple]:
+    """Scan by Polars and check that DuckDB reads the same rows."""
     rows = lake.scan("segments").select("recording_id", "segment", "level_db").collect()
-    assert query(lake, ASKED).to_pylist() == rows.sort(pl.all(), nulls_last=True).to_dicts()
+    assert query(lake, QUERY).to_pylist() == rows.sort(pl.all(), nulls_last=True).to_dicts()
     return rows.rows()
 
 
-def test_loose_packed_and_in_between(lake):
-    before = sorted(_said(lake))
+def test_a_shard_counts_once_loose_packed_and_meanwhile(lake):
+    before = sorted(_scan_both(lake))
     assert len(before) == 0 + 1 + 2 + 3
     loose = {path: lake.read(path) for path in lake.sizes("features/segments")}
     compact(lake, "v1", DAY)
-    assert sorted(_said(lake)) == before
+    assert sorted(_scan_both(lake)) == before
     for path, data in loose.items():  # a packer that died before it took the loose files away, one by one
         lake.write(path, data)
-        assert sorted(_said(lake)) == before
+        assert sorted(_scan_both(lake)) == before
     assert any(file.hidden for file in feature_files(lake, "segments"))
 
 
-def test_what_is_written_anew_beside_its_pack_counts(lake):
+def test_a_rewritten_shard_replaces_its_copy_in_the_pack(lake):
     compact(lake, "v1", DAY)
     write_segments(lake, DAY, "0c", n_rows=2, level_db=-6.0)
-    assert {level for shard, _, level in _said(lake) if shard == "0c"} == {-6.0}
-    assert len(_said(lake)) == 0 + 1 + 2 + 3
+    assert {level for shard, _, level in _scan_both(lake) if shard == "0c"} == {-6.0}
+    assert len(_scan_both(lake)) == 0 + 1 + 2 + 3
 
 
-def test_of_two_packs_one_counts(lake):
+def test_a_shard_in_two_packs_counts_once(lake):
     """A packer that died before it took the pack away that its own replaced."""
-    before = sorted(_said(lake))
+    before = sorted(_scan_both(lake))
     compact(lake, "v1", DAY)
     (old,) = lake.sizes("features/segments")
     data = lake.read(old)
@@ -63,15 +63,15 @@ def test_of_two_packs_one_counts(lake):
     assert old not in lake.sizes("features/segments")
     lake.write(old, data)
     assert len(lake.sizes("features/segments")) == 2
-    assert sorted(_said(lake)) == before
+    assert sorted(_scan_both(lake)) == before
 
 
-def test_what_was_written_without_a_column_has_none(lake):
+def test_a_missing_column_of_an_earlier_version_is_null(lake):
     """A feature version of before it: what is asked does not end in a reader's error, whichever file comes first."""
     old = lake.read_parquet(shard_files.path("segments", "v1", DAY, "0d")).drop_columns("level_db")
     for version in ("a0", "z0"):
         lake.write_parquet(shard_files.path("segments", version, DAY, "0d"), old)
-    assert [level for _, _, level in _said(lake)].count(None) == 6
+    assert [level for _, _, level in _scan_both(lake)].count(None) == 6
 
 
 def test_encoders_of_two_sizes(lake):
@@ -86,7 +86,7 @@ def test_encoders_of_two_sizes(lake):
     assert set(asked["first"].to_pylist()) == {0.25, 0.5}
 
 
-def test_nothing_yet_is_said(lake):
+def test_an_empty_feature_set_is_a_usage_error(lake):
     with pytest.raises(UsageError, match="features/egemaps holds nothing yet"):
         feature_files(lake, "egemaps")
     with pytest.raises(UsageError, match="features/egemaps holds nothing yet"):

@@ -28,7 +28,7 @@ def lake(lake_anywhere: Lake) -> Lake:
     return lake_anywhere
 
 
-def test_what_is_written_is_read_listed_and_removed(lake):
+def test_written_files_are_read_listed_and_removed(lake):
     assert lake.names("some") == []
     assert not lake.exists("some")
     lake.write("some/b.bin", b"b")
@@ -108,7 +108,7 @@ def test_only_the_first_creates(lake):
     assert lake.create("locks/publish", b"third")
 
 
-def test_of_many_at_once_one_creates(lake):
+def test_of_concurrent_creators_one_succeeds(lake):
     """A local lake once asked whether the file was there and then wrote it: two runs could hold the lock."""
     n = 8
     for turn in range(5):
@@ -195,64 +195,64 @@ def test_a_server_that_does_not_answer_is_transient(s3, monkeypatch):
 
 
 @pytest.fixture
-def disturbed(s3, faulty):
+def faulty_lake(s3, faulty):
     """A lake behind a store that misbehaves; nobody waits long for it."""
     return lakes.open(f"s3://{s3}/lake", RetryPolicy(total_s=20.0, timeout_s=0.5))
 
 
 @pytest.mark.parametrize("kind", TRANSIENT)
-def test_every_operation_outlives_a_fault(disturbed, faulty, kind):
+def test_every_operation_outlives_a_fault(faulty_lake, faulty, kind):
     """The first request of each operation fails; reset, four times: more often than it is tried again at once."""
-    table, data = disturbed.uri_of("analytics", "runs"), b"12"
-    write_deltalake(table, pa.table({"run_id": ["a"]}), storage_options=disturbed.storage_options)
+    table, data = faulty_lake.uri_of("analytics", "runs"), b"12"
+    write_deltalake(table, pa.table({"run_id": ["a"]}), storage_options=faulty_lake.storage_options)
 
     def broken(operation, *, on: str = ""):
         faulty.do(Fault(kind, on=on, times=4 if kind == "reset" else 1))
         return operation()
 
-    broken(lambda: disturbed.write("a/b", data))
-    assert broken(lambda: disturbed.read("a/b")) == data
-    assert broken(lambda: disturbed.exists("a/b"))
-    assert not broken(lambda: disturbed.exists("a/c"))
-    assert broken(lambda: disturbed.names("a")) == ["b"]
-    assert broken(lambda: disturbed.create("a/d", data))
-    assert not broken(lambda: disturbed.create("a/d", b"others"))
-    assert broken(lambda: disturbed.delta("runs").version()) == 0
-    assert broken(lambda: disturbed.delta("runs").version(), on="GET .*json") == 0
-    assert broken(lambda: disturbed.scan("runs").collect().height, on="GET .*parquet") == 1
-    broken(lambda: disturbed.remove("a"))
+    broken(lambda: faulty_lake.write("a/b", data))
+    assert broken(lambda: faulty_lake.read("a/b")) == data
+    assert broken(lambda: faulty_lake.exists("a/b"))
+    assert not broken(lambda: faulty_lake.exists("a/c"))
+    assert broken(lambda: faulty_lake.names("a")) == ["b"]
+    assert broken(lambda: faulty_lake.create("a/d", data))
+    assert not broken(lambda: faulty_lake.create("a/d", b"others"))
+    assert broken(lambda: faulty_lake.delta("runs").version()) == 0
+    assert broken(lambda: faulty_lake.delta("runs").version(), on="GET .*json") == 0
+    assert broken(lambda: faulty_lake.scan("runs").collect().height, on="GET .*parquet") == 1
+    broken(lambda: faulty_lake.remove("a"))
     faulty.do()
-    assert disturbed.names("a") == []
+    assert faulty_lake.names("a") == []
     assert {done for _, done in faulty.log} == {kind, "pass"}
 
 
 @pytest.mark.parametrize("kind", ["reset_after", "truncate"])
-def test_who_created_is_told_so_though_the_answer_was_lost(disturbed, faulty, kind):
+def test_a_creation_with_a_lost_answer_is_acknowledged(faulty_lake, faulty, kind):
     """The second try found what the first had written, and a run waited for a lock that it held itself."""
     faulty.do(Fault(kind, on="PUT", times=1))
-    assert disturbed.create("lock", b"mine")
+    assert faulty_lake.create("lock", b"mine")
     faulty.do(Fault(kind, on="PUT", times=1))
-    assert not disturbed.create("lock", b"another's")
-    assert disturbed.read("lock") == b"mine"
+    assert not faulty_lake.create("lock", b"another's")
+    assert faulty_lake.read("lock") == b"mine"
 
 
-def test_empty_files_are_nobodys(lake):
+def test_an_empty_file_never_counts_as_created_here(lake):
     assert [lake.create("marks/done", b"") for _ in range(2)] == [True, False]
 
 
-def test_credentials_that_ran_out_are_said_to_have(disturbed, faulty):
-    disturbed.write("a", b"1")
-    write_deltalake(disturbed.uri_of("analytics/runs"), ROWS, storage_options=disturbed.storage_options)
-    frame = disturbed.scan("runs")
+def test_expired_credentials_are_named(faulty_lake, faulty):
+    faulty_lake.write("a", b"1")
+    write_deltalake(faulty_lake.uri_of("analytics/runs"), ROWS, storage_options=faulty_lake.storage_options)
+    frame = faulty_lake.scan("runs")
     faulty.do(Fault("expired"))
     says = "ExpiredToken.*expected credentials that the store takes; renew them .* and run again"
     operations = {
-        "read": lambda: disturbed.read("a"),
-        "exists": lambda: disturbed.exists("a"),  # asks by HEAD, whose answer has no reason in it
-        "write": lambda: disturbed.write("a", b"2"),
-        "names": lambda: disturbed.names(""),
-        "create": lambda: disturbed.create("b", b"2"),
-        "delta": lambda: disturbed.delta("runs"),
+        "read": lambda: faulty_lake.read("a"),
+        "exists": lambda: faulty_lake.exists("a"),  # asks by HEAD, whose answer has no reason in it
+        "write": lambda: faulty_lake.write("a", b"2"),
+        "names": lambda: faulty_lake.names(""),
+        "create": lambda: faulty_lake.create("b", b"2"),
+        "delta": lambda: faulty_lake.delta("runs"),
     }
     for operation in operations.values():
         before = faulty.n_requests
@@ -263,7 +263,7 @@ def test_credentials_that_ran_out_are_said_to_have(disturbed, faulty):
         frame.collect()
 
 
-def test_a_bucket_that_is_not_there_is_not_an_empty_one(s3):
+def test_a_missing_bucket_is_not_an_empty_one(s3):
     lake = lakes.open(f"s3://{s3}-not/lake")
     with pytest.raises(FileNotFoundError):
         lake.write("a", b"1")

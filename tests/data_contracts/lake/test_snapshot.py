@@ -1,4 +1,4 @@
-"""The pointer: who reads through it sees the tables as one run left them, however far another has come."""
+"""Snapshots: readers see the tables as one run left them while another publishes."""
 
 import pyarrow as pa
 import pytest
@@ -8,7 +8,7 @@ from data_contracts.errors import UsageError
 from data_contracts.lake.snapshot import move_pointer, newest_versions, snapshot
 
 
-def test_half_a_publication_is_not_seen(lake):
+def test_an_incomplete_publication_is_not_seen(lake):
     _write(lake, "utterances", 1)
     _write(lake, "emotion_daily", 1)
     move_pointer(lake, "r1", newest_versions(lake))
@@ -23,14 +23,14 @@ def test_half_a_publication_is_not_seen(lake):
     assert snapshot(lake).scan("emotion_daily").collect()["n"].to_list() == [2]
 
 
-def test_a_lake_of_before_the_pointer_is_read_as_it_is(lake):
+def test_a_lake_without_a_pointer_is_read_at_its_newest_versions(lake):
     assert snapshot(lake).delta("utterances") is None
     _write(lake, "utterances", 1)
     assert snapshot(lake).run_id is None
     assert snapshot(lake).scan("utterances").collect()["n"].to_list() == [1]
 
 
-def test_what_is_not_there_is_named(lake):
+def test_a_missing_table_is_named(lake):
     _write(lake, "utterances", 1)
     move_pointer(lake, "r1", newest_versions(lake))
     with pytest.raises(UsageError, match="rejects has nothing published by r1 or before"):

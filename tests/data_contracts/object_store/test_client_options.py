@@ -1,4 +1,4 @@
-"""Options of S3 clients: the usual AWS settings, and the waiting times."""
+"""Options of the S3 clients: the usual AWS settings, and equal time-outs."""
 
 from data_contracts.object_store.client_options import (
     delta_retry_options,

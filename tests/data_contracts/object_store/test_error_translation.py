@@ -1,4 +1,4 @@
-"""Errors of every storage library become ours: transient ones, refused credentials, the rest."""
+"""Translation of the errors of every client library: transient, credentials, permanent."""
 
 import pytest
 from aiohttp import ClientPayloadError, ServerDisconnectedError
@@ -19,7 +19,7 @@ from data_contracts.object_store.error_translation import error_code, translate_
         (OSError(28, "no space left"), LakeError, "no space left.*make room"),
     ],
 )
-def test_foreign_errors_become_ours(foreign, ours, says):
+def test_foreign_errors_are_translated(foreign, ours, says):
     with pytest.raises(ours, match=rf"(?s)^writing s3://b/x: .*{says}") as caught, translate_errors("writing s3://b/x"):
         raise foreign
     assert caught.value.__cause__ is foreign
@@ -58,7 +58,7 @@ WORDS = {
 
 
 @pytest.mark.parametrize(("ours", "code"), [(ours, code) for ours, codes in WORDS.items() for code in codes.split()])
-def test_what_the_store_calls_it_decides(ours, code):
+def test_the_store_s_code_decides(ours, code):
     """By botocore, by s3fs (which made a PermissionError of expired credentials) and by deltalake's text."""
     by_s3fs = translate_boto_error(_client(code))
     texts = [] if code.isdigit() else [_arrow("403 Forbidden", code)]
@@ -86,7 +86,7 @@ def test_what_the_store_calls_it_decides(ours, code):
         OSError("object-store error: Generic S3 error: HTTP error: request or response body error"),
     ],
 )
-def test_what_happens_on_the_way_passes(foreign):
+def test_network_errors_are_transient(foreign):
     with pytest.raises(TransientError, match=r"^reading a: "), translate_errors("reading a", CorpusError):
         raise foreign
 
@@ -101,6 +101,6 @@ def test_no_credentials_and_a_wrong_clock_say_what_to_do():
             raise foreign
 
 
-def test_what_is_not_there_passes_as_it_is():
+def test_file_not_found_is_not_translated():
     with pytest.raises(FileNotFoundError), translate_errors("reading a"):
         raise FileNotFoundError("a")

@@ -1,4 +1,4 @@
-"""Asked again, with pauses that grow, for so long and no longer."""
+"""Retries with growing pauses, for a limited time."""
 
 import pytest
 
@@ -26,7 +26,7 @@ def test_an_outage_of_half_a_minute_is_waited_for(pauses):
     assert sum(pauses) < 40.0
 
 
-def test_one_that_does_not_end_is_not(pauses):
+def test_an_endless_outage_is_given_up(pauses):
     def act() -> None:
         raise TimeoutError("slow")
 
@@ -38,7 +38,7 @@ def test_one_that_does_not_end_is_not(pauses):
     assert len({round(pause, 6) for pause in pauses[6:-1]}) == len(pauses[6:-1]), "and no two callers keep step"
 
 
-def test_what_does_not_pass_is_asked_once(pauses):
+def test_a_permanent_error_is_not_retried(pauses):
     for error, ours in ((FileNotFoundError("a"), FileNotFoundError), (PermissionError("a"), LakeError)):
         tries = []
 
@@ -52,7 +52,7 @@ def test_what_does_not_pass_is_asked_once(pauses):
     assert not pauses
 
 
-def test_no_patience_is_one_try(pauses):
+def test_zero_seconds_are_one_try(pauses):
     assert list(RetryPolicy(total_s=0.0).attempts()) == [1]
     with pytest.raises(UsageError, match="expected a patience of 0 s or more"):
         RetryPolicy(total_s=-1.0)

@@ -1,4 +1,4 @@
-"""S3 as it is asked: a lost answer is seen, a refusal says why, and a read says of which content it is."""
+"""S3 requests: lost answers are seen, refusals have reasons, and reads return the etag of their content."""
 
 import boto3
 import pytest
@@ -16,7 +16,7 @@ def fs(s3, faulty):
     return S3(**s3fs_options(RetryPolicy(timeout_s=0.5)))
 
 
-def test_a_read_says_of_which_content_it_is(fs, s3):
+def test_a_read_returns_the_etag_of_its_content(fs, s3):
     etag = boto3.client("s3").head_object(Bucket=s3, Key="a")["ETag"].strip('"')
     assert fs.content(f"{s3}/a") == (b"0123456789", etag)
     assert fs.content(f"{s3}/a", 2, 5) == (b"234", etag)
@@ -55,7 +55,7 @@ def test_a_refused_head_says_why(fs, s3, faulty, code):
     assert error_code(caught.value) == code
 
 
-def test_a_head_that_alone_is_refused_stays_what_it_is(fs, s3, faulty):
+def test_a_refused_head_beside_an_allowed_listing_stays_access_denied(fs, s3, faulty):
     faulty.do(Fault("answer", on="^HEAD", status=403))
     with pytest.raises(PermissionError) as caught:
         fs.info(f"{s3}/a")

@@ -28,7 +28,7 @@ def test_no_column_twice(table):
     assert len(names) == len(set(names))
 
 
-def test_what_vouches_is_published_last():
+def test_recordings_and_the_ledger_are_published_last():
     """A run that dies between two tables starts again where `recordings` does not show a recording yet."""
     assert list(TABLE_KEYS)[-2:] == ["recordings", "runs"]
 
@@ -69,7 +69,7 @@ def test_the_ledger_has_a_column_a_stage():
     ]
 
 
-def test_passing_reasons_are_reasons():
+def test_retryable_reasons_are_reasons():
     assert RETRYABLE.issubset(Reason)
     assert str(Reason.NOT_AUDIO) == "not_audio"
 

@@ -1,4 +1,4 @@
-"""Whether a file is all there: each kind is cut for real, and damaged."""
+"""Completeness of every container: files that are cut or damaged."""
 
 import struct
 
@@ -43,7 +43,7 @@ TAGGED = {"wavpack", "tta"}  # FFmpeg puts a tag behind them, which the sound ca
 
 @pytest.mark.parametrize("how", CUTS)
 @pytest.mark.parametrize("codec", AT_ANY_PLACE)
-def test_a_cut_file_of_ffmpegs_is_truncated(codec, how):
+def test_a_cut_file_of_an_ffmpeg_format_is_truncated(codec, how):
     data = encoded(voice(3.0, KINDS[codec].rate, KINDS[codec].n_channels), KINDS[codec])
     found = verdict(cut(data, how))
     if codec in TAGGED and how in {"one byte", "ten bytes"}:
@@ -85,7 +85,7 @@ def test_fragments_and_the_index_first(options):
 
 
 def test_a_live_recording_of_unknown_size_is_whole_at_the_end_of_a_block():
-    """What a browser's MediaRecorder writes: segment and clusters of unknown size."""
+    """As a browser's MediaRecorder writes: segment and clusters of unknown size."""
     live = encoded(voice(3.0, 48_000), KINDS["matroska/opus"], muxer_options={"live": "1"})
     assert b"\x18\x53\x80\x67\x01\xff\xff\xff\xff\xff\xff\xff" in live
     assert verdict(live) is None

@@ -1,4 +1,4 @@
-"""Bytes as a file, in memory or mapped."""
+"""Views of content as a file, in memory or mapped."""
 
 import io
 import re
@@ -23,7 +23,7 @@ from features.containers.content import View, map_file
         max_size=8,
     ),
 )
-def test_a_view_is_the_file_of_what_it_shows(data, prefix, start, steps):
+def test_a_view_reads_like_a_file_of_the_same_bytes(data, prefix, start, steps):
     shown = prefix + data[start:]
     view, file = View(data, start=start, prefix=prefix), io.BytesIO(shown)
     for step, n in steps:
@@ -56,7 +56,7 @@ def test_a_file_is_mapped(tmp_path):
         pass
 
 
-def test_what_was_read_of_a_mapped_file_is_given_back(tmp_path, monkeypatch):
+def test_read_pages_of_a_mapped_file_are_released(tmp_path, monkeypatch):
     monkeypatch.setattr("features.containers.content._MAX_RESIDENT_BYTES", 1 << 20)
     data = bytes(range(256)) * (16 << 12)  # 16 MB
     (tmp_path / "a").write_bytes(data)

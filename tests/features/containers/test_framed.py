@@ -1,4 +1,4 @@
-"""Frames without a container: their sizes lead from one to the next, to the last byte."""
+"""Framed streams: each frame's size leads to the next, to the last byte."""
 
 import pytest
 from helpers.audio_files import KINDS, encoded, voice, written
@@ -8,7 +8,7 @@ from features.containers import framed
 FRAMED = ["aac", "loas/aac_latm", "ac3", "eac3", "mp2"]
 
 
-def made(codec, rate=None):
+def encode(codec, rate=None):
     if codec == "mp3":
         return written(voice(1.0, rate or 16_000), "mp3", rate or 16_000)
     return encoded(voice(1.0, KINDS[codec].rate), KINDS[codec])
@@ -16,7 +16,7 @@ def made(codec, rate=None):
 
 @pytest.mark.parametrize("codec", [*FRAMED, "mp3"])
 def test_each_frame_leads_to_the_next(codec):
-    data, kind = made(codec), codec.partition("/")[0]
+    data, kind = encode(codec), codec.partition("/")[0]
     at = n_frames = 0
     while at < len(data):
         assert framed.frame_kind(data, at) == kind
@@ -29,7 +29,7 @@ def test_each_frame_leads_to_the_next(codec):
 
 @pytest.mark.parametrize("rate", [8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000])
 def test_mpeg_audio_at_every_rate(rate):
-    data = made("mp3", rate)
+    data = encode("mp3", rate)
     at = 0
     while at < len(data):
         at += framed.KINDS["mp3"](data[at : at + 8])
@@ -38,8 +38,8 @@ def test_mpeg_audio_at_every_rate(rate):
 
 @pytest.mark.parametrize("codec", FRAMED)
 @pytest.mark.parametrize("n_cut", [1, 3, 60])
-def test_what_the_last_frame_lacks(codec, n_cut):
-    data, kind = made(codec), codec.partition("/")[0]
+def test_missing_bytes_of_the_last_frame(codec, n_cut):
+    data, kind = encode(codec), codec.partition("/")[0]
     assert framed.n_missing_bytes(data, kind, 0) == 0
     middle = len(data) // 2
     whole = next(
@@ -52,14 +52,14 @@ def test_what_the_last_frame_lacks(codec, n_cut):
 
 
 def test_only_the_end_of_a_long_stream_is_looked_at():
-    data = made("ac3")
+    data = encode("ac3")
     n = 10 * framed._SEARCH_BYTES // len(data)
     assert framed.n_missing_bytes(data * n, "ac3", 0) == 0
     assert framed.n_missing_bytes((data * n)[:-7], "ac3", 0) == 7
 
 
-def test_what_follows_the_last_frame_is_not_judged():
-    data = made("aac")
+def test_bytes_behind_the_last_frame_are_ignored():
+    data = encode("aac")
     assert framed.n_missing_bytes(data + b"TAG" + bytes(125), "aac", 0) == 0
     assert framed.frame_kind(b"", 0) is None
     assert framed.first_frame(b"\xff" * 1000, 0) is None

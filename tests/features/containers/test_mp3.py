@@ -1,4 +1,4 @@
-"""mp3 through libsndfile: read to its end, wherever it begins."""
+"""mp3 through libsndfile: read to its end, behind any tags."""
 
 import io
 import struct
@@ -29,7 +29,7 @@ def frames_of(data):
     return frames
 
 
-def test_without_its_length_it_is_read_to_the_end():
+def test_mp3_without_its_length_is_read_to_the_end():
     """libsndfile took the length from the first frame's bit rate: a VBR file that fades out came back as half of it."""
     data = written(fading(), "mp3", bitrate_mode="VARIABLE", compression_level=0.2)
     frames = frames_of(data)

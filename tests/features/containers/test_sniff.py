@@ -1,4 +1,4 @@
-"""Sniffing: the container format by content, whatever the file's name."""
+"""Detection of containers by content, without names."""
 
 import io
 import struct
@@ -85,7 +85,7 @@ OTHERS = {
 
 @pytest.mark.parametrize("name", [*IMAGES, *OTHERS])
 @pytest.mark.parametrize("filler", ["nothing", "zeros", "noise"])
-def test_what_is_no_audio_is_not_taken_for_it(name, filler):
+def test_other_files_are_not_taken_for_audio(name, filler):
     """Pictures and subtitles are formats to FFmpeg."""
     noise = np.random.default_rng(1).integers(0, 256, 200_000, np.uint8).tobytes()
     data = (IMAGES | OTHERS)[name] + {"nothing": b"", "zeros": bytes(50_000), "noise": noise}[filler]

@@ -25,7 +25,7 @@ def test_a_missing_bucket_is_told_from_an_empty_one(s3):
     assert list(list_objects(Corpus(f"s3://{s3}"), [DAY])) == []
 
 
-def test_a_protocol_that_nobody_knows_is_wrong_usage():
+def test_an_unknown_protocol_is_wrong_usage():
     with pytest.raises(UsageError, match="expected a path or a URL that fsspec knows; found 'gopher://calls'"):
         list(list_objects(Corpus("gopher://calls"), [DAY]))
 

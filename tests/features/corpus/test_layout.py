@@ -1,4 +1,4 @@
-"""Listing: every object of the dates asked, by any layout, whatever its name; and clear words where it cannot be."""
+"""Listing: every object of the dates, by any layout, with any name; and clear errors."""
 
 import datetime as dt
 import os
@@ -101,7 +101,7 @@ def test_without_dates_everything_is_listed_with_the_date_in_its_path(corpus):
     assert astray.date == astray.modified.date()
 
 
-def test_a_date_asked_or_not_gives_the_same_objects(corpus):
+def test_listing_with_and_without_dates_gives_the_same_objects(corpus):
     everything = {item.uri: item for item in list_objects(corpus, None)}
     for item in list_objects(corpus, [DAY, OTHER]):
         assert everything[item.uri] == item
@@ -130,7 +130,7 @@ def test_s3a_is_s3(s3):
     ],
 )
 def test_other_layouts(tmp_path, layout, name):
-    """Of a date in several fields only the first was once read back: such files got the day they were copied."""
+    """Once only the first field of a date was read back: such files got the day they were copied."""
     _write(tmp_path / "corpus", name, "2026/20261122/b.wav")
     corpus = Corpus(str(tmp_path / "corpus"), layout)
     assert _names(corpus, DAY) == [name]
@@ -221,7 +221,7 @@ def test_odd_names_are_listed_and_read_in_a_folder(tmp_path):
         assert {item.date for item in found} == {DAY}
 
 
-def test_a_name_that_is_no_utf_8_is_told_in_words_and_read(tmp_path):
+def test_a_name_that_is_not_utf_8_is_escaped_and_read(tmp_path):
     """A corpus that came from an old machine: such a name is no text, and ended the run when it was written down."""
     _write(tmp_path, "2026/11/21/caf\udce9.wav", body=b"raw")
     _write(tmp_path, "2026/11/21/cave\\xe9.wav", body=b"very name")

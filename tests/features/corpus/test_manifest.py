@@ -1,4 +1,4 @@
-"""A manifest says what there is: three formats, the same objects."""
+"""Manifests in three formats list the same objects."""
 
 import datetime as dt
 import json

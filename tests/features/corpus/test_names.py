@@ -1,4 +1,4 @@
-"""A file whose name is no text can be written down, and is found again by what was written."""
+"""Names that are not UTF-8 are written as text and found again."""
 
 import os
 import tempfile
@@ -30,11 +30,11 @@ def test_the_very_name_goes_first(tmp_path):
     assert to_disk_name(f"{tmp_path}/b\\xe9") == f"{tmp_path}/b\\xe9"
 
 
-def test_what_is_hidden():
+def test_hidden_paths():
     assert [name for name in (".a", "a/.b/c", "..a", "a/..a") if not is_hidden(name)] == []
     assert [name for name in ("a", "a.b", "../a", "a/./b", "a/..", "a..b") if is_hidden(name)] == []
 
 
-def test_what_is_an_address():
+def test_urls():
     assert all(map(is_url, ("s3://a", "S3://a", "abfs://a", "git+ssh://a")))
     assert not any(map(is_url, ("a", "/a", "a/s3://b", "://a", "7z://a", "s3:/a", "ä://b")))

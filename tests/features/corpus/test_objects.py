@@ -1,4 +1,4 @@
-"""An object's bytes: in memory while they are few, else in a file, which goes again."""
+"""Fetched objects: in memory while small, else in a temporary file that is removed."""
 
 import datetime as dt
 import hashlib
@@ -32,7 +32,7 @@ def _item(uri: str) -> AudioObject:
 
 
 @contextmanager
-def held(item: AudioObject) -> Iterator[FetchedObject | Reject]:
+def fetched(item: AudioObject) -> Iterator[FetchedObject | Reject]:
     found = fetch(item, partial(read_object, retry_policy=HASTE), HASTE)
     yield found
     if isinstance(found, FetchedObject):
@@ -47,29 +47,29 @@ def _small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
 
 
-def _named(data: bytes) -> str:
+def _recording_id(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:32]
 
 
 def test_a_small_object_is_held_in_memory(tmp_path):
     (tmp_path / "a").write_bytes(DATA[:900])
-    with held(_item(str(tmp_path / "a"))) as found:
-        assert found == FetchedObject(DATA[:900], _named(DATA[:900]))
+    with fetched(_item(str(tmp_path / "a"))) as found:
+        assert found == FetchedObject(DATA[:900], _recording_id(DATA[:900]))
 
 
 def test_a_large_file_is_read_where_it_lies(tmp_path):
     (tmp_path / "a").write_bytes(DATA)
-    with held(_item(str(tmp_path / "a"))) as found:
-        assert found == FetchedObject(tmp_path / "a", _named(DATA))
+    with fetched(_item(str(tmp_path / "a"))) as found:
+        assert found == FetchedObject(tmp_path / "a", _recording_id(DATA))
     assert (tmp_path / "a").exists()
 
 
 def test_a_large_object_of_a_store_is_copied_and_the_copy_goes(s3, tmp_path):
     boto3.client("s3").put_object(Bucket=s3, Key="2026/11/21/a b.m4a", Body=DATA)
-    with held(_item(f"s3://{s3}/2026/11/21/a b.m4a")) as found:
+    with fetched(_item(f"s3://{s3}/2026/11/21/a b.m4a")) as found:
         assert isinstance(found, FetchedObject)
         assert isinstance(found.content, Path)
-        assert (found.content.read_bytes(), found.sha256) == (DATA, _named(DATA))
+        assert (found.content.read_bytes(), found.sha256) == (DATA, _recording_id(DATA))
         assert list((tmp_path / "temporary").iterdir()) == [found.content]
     assert not list((tmp_path / "temporary").iterdir())
 
@@ -79,7 +79,10 @@ def test_no_room_for_a_copy_is_no_fault_of_the_file(s3, tmp_path, monkeypatch):
     boto3.client("s3").put_object(Bucket=s3, Key="a", Body=DATA)
     with small_disk(tmp_path / "disk", 4096) as disk:
         monkeypatch.setattr(tempfile, "tempdir", str(disk.outside))
-        with pytest.raises(ComputeError, match=r"No space left.*make room, or set TMPDIR"), held(_item(f"s3://{s3}/a")):
+        with (
+            pytest.raises(ComputeError, match=r"No space left.*make room, or set TMPDIR"),
+            fetched(_item(f"s3://{s3}/a")),
+        ):
             pass
         assert not list(disk.outside.iterdir())
 
@@ -95,13 +98,13 @@ def test_a_large_object_that_is_gone_or_another_leaves_nothing(request, tmp_path
         uri = f"{tmp_path}/"
     there = _item(f"{uri}a")
     for item in (replace(there, bytes=len(DATA) + 1), replace(there, etag="e"), replace(there, uri=f"{uri}none")):
-        with held(item) as found:
+        with fetched(item) as found:
             assert isinstance(found, Reject)
             assert found.reason is Reason.VANISHED
     assert not list((tmp_path / "temporary").iterdir())
 
 
-def test_what_several_tasks_want_is_copied_once_and_goes_when_another_is_wanted(s3, tmp_path, monkeypatch):
+def test_a_shared_object_is_copied_once_and_evicted_by_the_next(s3, tmp_path, monkeypatch):
     for key in ("a", "b"):
         boto3.client("s3").put_object(Bucket=s3, Key=key, Body=DATA)
     copies = []

@@ -1,4 +1,4 @@
-"""Packing: every object once, nothing above the limit, and names that depend on the content alone."""
+"""Shard plans: every object once, no shard above the limit, names by content alone."""
 
 import datetime as dt
 import itertools
@@ -27,8 +27,8 @@ objects = st.dictionaries(names, st.integers(0, 12), max_size=30).map(
 )
 
 
-def _packed(items: list[AudioObject], most: int) -> list[list[AudioObject]]:
-    """A date's shards, of one part."""
+def _pack_date(items: list[AudioObject], most: int) -> list[list[AudioObject]]:
+    """Split a date of one part into shards."""
     found = []
     for part, ends in split_shards([object_frames.from_objects(items).sort(OBJECT_KEY)], max_bytes=most):
         members = list(object_frames.to_objects(part))
@@ -36,8 +36,8 @@ def _packed(items: list[AudioObject], most: int) -> list[list[AudioObject]]:
     return found
 
 
-def _one_by_one(sizes: list[int], most: int) -> list[int]:
-    """What packing means, object by object."""
+def _pack_one_by_one(sizes: list[int], most: int) -> list[int]:
+    """Pack object by object, as the definition says."""
     ends, n_objects, n_bytes = [], 0, 0
     for place, size in enumerate(sizes):
         if n_objects and n_bytes + size > most:
@@ -49,7 +49,7 @@ def _one_by_one(sizes: list[int], most: int) -> list[int]:
 
 @given(st.lists(st.integers(0, 12), max_size=60), st.integers(1, 20))
 def test_packing_is_that_of_one_object_after_the_other(sizes, most):
-    assert shard_ends(np.array(sizes, np.int64), max_bytes=most).tolist() == _one_by_one(sizes, most)
+    assert shard_ends(np.array(sizes, np.int64), max_bytes=most).tolist() == _pack_one_by_one(sizes, most)
 
 
 @given(objects, st.integers(1, 20), st.lists(st.integers(0, 30), max_size=4))
@@ -59,7 +59,7 @@ def test_the_parts_that_a_date_comes_in_do_not_matter(items, most, cuts):
     bounds = [0, *sorted(min(cut, whole.height) for cut in cuts), whole.height]
     parts = [whole[start:end] for start, end in itertools.pairwise(bounds) if end > start]
     found = [part["uri"].to_list() for part in _shards(split_shards(parts, max_bytes=most))]
-    assert found == [[item.uri for item in shard] for shard in _packed(items, most)]
+    assert found == [[item.uri for item in shard] for shard in _pack_date(items, most)]
 
 
 def _shards(found):
@@ -69,14 +69,14 @@ def _shards(found):
 
 @given(objects, st.integers(1, 20))
 def test_every_object_is_in_exactly_one_shard(items, most):
-    members = [item for shard in _packed(items, most) for item in shard]
+    members = [item for shard in _pack_date(items, most) for item in shard]
     assert len(members) == len(items)
     assert set(members) == set(items)
 
 
 @given(objects, st.integers(1, 20))
 def test_none_is_above_the_limit_unless_alone_and_none_is_empty(items, most):
-    for shard in _packed(items, most):
+    for shard in _pack_date(items, most):
         assert len(shard) == 1 or sum(item.bytes for item in shard) <= most
         assert shard
 
@@ -84,12 +84,12 @@ def test_none_is_above_the_limit_unless_alone_and_none_is_empty(items, most):
 @given(objects, st.integers(1, 20), st.randoms())
 def test_the_order_of_the_listing_does_not_matter(items, most, random):
     shuffled = random.sample(items, len(items))
-    assert _packed(shuffled, most) == _packed(items, most)
+    assert _pack_date(shuffled, most) == _pack_date(items, most)
 
 
 @given(objects, st.integers(1, 20), st.randoms())
 def test_an_id_is_that_of_the_members_and_the_version(items, most, random):
-    shards = _packed(items, most)
+    shards = _pack_date(items, most)
     ids = [
         name
         for part in split_shards([object_frames.from_objects(items).sort(OBJECT_KEY)], max_bytes=most)
@@ -103,7 +103,7 @@ def test_an_id_is_that_of_the_members_and_the_version(items, most, random):
 @pytest.mark.parametrize(
     ("one", "other"), [(("ab", "c"), ("a", "bc")), (("a1:b", "c"), ("a", "1:bc")), (("é", ""), ("", "é"))]
 )
-def test_what_looks_alike_when_it_is_joined_has_other_ids(one, other):
+def test_members_with_equal_concatenations_have_other_ids(one, other):
     assert shard_id([_item(one[0], etag=one[1])], "v") != shard_id([_item(other[0], etag=other[1])], "v")
 
 
@@ -119,11 +119,11 @@ def test_an_id_is_the_same_on_every_machine():
 
 @given(objects, objects, st.integers(1, 20))
 def test_new_files_never_change_the_ids_of_packed_ones(before, after, most):
-    """What the store holds is left out of the plan, so that late files make shards of their own."""
-    first = {shard_id(shard, "v"): shard for shard in _packed(before, most)}
+    """Stored objects are left out of the plan, so that late files make shards of their own."""
+    first = {shard_id(shard, "v"): shard for shard in _pack_date(before, most)}
     held = {item.uri for item in before}
     late = [item for item in after if item.uri not in held]
-    second = {shard_id(shard, "v"): shard for shard in _packed(late, most)}
+    second = {shard_id(shard, "v"): shard for shard in _pack_date(late, most)}
     assert not first.keys() & second.keys()
     assert {item for shard in (first | second).values() for item in shard} == {*before, *late}
 
@@ -138,7 +138,7 @@ def test_new_files_never_change_the_ids_of_packed_ones(before, after, most):
         (0, 0, 256_000_000, 4_000_000),
     ],
 )
-def test_the_size_aimed_at(total, n_workers, most, expected):
+def test_the_target_size(total, n_workers, most, expected):
     assert shard_bytes(total, n_workers=n_workers, max_bytes=most) == expected
 
 

@@ -1,4 +1,4 @@
-"""Sources of recordings: the manifest's word, else the folder, else the corpus."""
+"""Sources of recordings: by manifest, else by folder, else by corpus."""
 
 import datetime as dt
 import json

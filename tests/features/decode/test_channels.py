@@ -1,4 +1,4 @@
-"""Choice of the channels that are analysed."""
+"""Selection of the analysed channels."""
 
 import numpy as np
 import pytest
@@ -19,13 +19,13 @@ BLOCK = np.array([[0.5, 0.1, -0.3], [1.0, 0.0, 0.2]], np.float32)
         ("2", [2], [[-0.3, 0.2]]),
     ],
 )
-def test_signals_are_those_that_are_asked_for(wanted, numbers, signals):
+def test_signals_are_the_selected_channels(wanted, numbers, signals):
     assert channels.select(wanted, 3) == numbers
     found = channels.signals(BLOCK, wanted, numbers)
     np.testing.assert_allclose(found, signals, atol=1e-7)
 
 
-def test_a_channel_that_is_not_there_is_said_in_words():
+def test_a_missing_channel_is_an_error_in_words():
     assert "found 3 channels: 0 to 2" in channels.select("3", 3)
     assert "at most 32" in channels.select("each", 33)
 

@@ -1,4 +1,4 @@
-"""DC that goes, wherever one starts; noise that is turned down, and speech that stays."""
+"""DC removal from any start; noise suppression that keeps speech."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def syllables(seconds=4.0, rate=RATE):
     return 0.1 * vowel * np.clip(np.sin(2 * np.pi * 1.5 * np.arange(len(vowel)) / rate) * 3, 0, 1)
 
 
-def denoised(samples, rate=RATE, config=CONFIG):
+def denoise_samples(samples, rate=RATE, config=CONFIG):
     return denoise(np.asarray(samples, np.float32), rate, config=config)
 
 
@@ -72,63 +72,65 @@ def test_dc_of_silence_and_constant():
 
 @pytest.mark.parametrize("n", [1, 15_999, 16_000, 16_001, 30_123])
 @pytest.mark.parametrize("rate", [8_000, 16_000, 44_100])
-def test_as_long_as_it_was(n, rate):
+def test_the_length_is_kept(n, rate):
     samples = (noise_array(n)).astype(np.float32)
     kept = samples.copy()
-    found = denoised(samples, rate)
+    found = denoise_samples(samples, rate)
     assert (found.shape, found.dtype) == (samples.shape, np.float32)
     np.testing.assert_array_equal(samples, kept)
-    np.testing.assert_array_equal(found, denoised(samples, rate))
+    np.testing.assert_array_equal(found, denoise_samples(samples, rate))
     if n < rate:
         np.testing.assert_array_equal(found, samples)  # too short to know its noise
 
 
 def test_silence_and_constant():
-    np.testing.assert_array_equal(denoised(np.zeros(2 * RATE)), np.zeros(2 * RATE))
-    assert denoised(np.zeros(0)).shape == (0,)
-    assert np.isfinite(denoised(np.full(2 * RATE, 0.3))).all()
+    np.testing.assert_array_equal(denoise_samples(np.zeros(2 * RATE)), np.zeros(2 * RATE))
+    assert denoise_samples(np.zeros(0)).shape == (0,)
+    assert np.isfinite(denoise_samples(np.full(2 * RATE, 0.3))).all()
 
 
 @pytest.mark.parametrize("size", [3e38, 1e-45])
 def test_extremes_do_not_raise(size):
-    assert denoised(np.full(2 * RATE, size)).shape == (2 * RATE,)
+    assert denoise_samples(np.full(2 * RATE, size)).shape == (2 * RATE,)
     wild = (size * np.sign(noise_array(2 * RATE))).astype(np.float32)
-    assert denoised(wild).shape == wild.shape
+    assert denoise_samples(wild).shape == wild.shape
     assert remove_dc(wild, RATE).shape == wild.shape
 
 
 def test_noise_alone_is_turned_down():
     samples = noise_array(5 * RATE, level=0.05)
-    gain_db = 10 * np.log10(np.square(denoised(samples)).mean() / np.square(samples).mean())
+    gain_db = 10 * np.log10(np.square(denoise_samples(samples)).mean() / np.square(samples).mean())
     assert -15 < gain_db < -10
 
 
 def test_the_floor_is_never_passed():
     samples = noise_array(5 * RATE, level=0.05)
     for floor_db in (-6.0, 0.0):
-        gain_db = 10 * np.log10(np.square(denoised(samples, config=DenoiseConfig(floor_db=floor_db))).mean() / 0.05**2)
+        gain_db = 10 * np.log10(
+            np.square(denoise_samples(samples, config=DenoiseConfig(floor_db=floor_db))).mean() / 0.05**2
+        )
         assert floor_db - 0.1 < gain_db <= 0.1
-    np.testing.assert_allclose(denoised(samples, config=DenoiseConfig(floor_db=0.0)), samples, atol=1e-6)
+    np.testing.assert_allclose(denoise_samples(samples, config=DenoiseConfig(floor_db=0.0)), samples, atol=1e-6)
 
 
 def test_the_level_does_not_matter():
     samples = (syllables() + noise_array(4 * RATE, level=0.02)).astype(np.float32)
-    np.testing.assert_allclose(denoised(0.01 * samples), 0.01 * denoised(samples), atol=1e-6)
+    np.testing.assert_allclose(denoise_samples(0.01 * samples), 0.01 * denoise_samples(samples), atol=1e-6)
 
 
 @pytest.mark.parametrize("rate", [8_000, 16_000, 48_000])
 def test_speech_in_white_noise_gains_3_db(rate):
     clean = syllables(rate=rate)
     disturbed = clean + noise_array(len(clean), level=clean.std() * 10 ** (-5 / 20))
-    found = denoised(disturbed, rate)
+    found = denoise_samples(disturbed, rate)
     assert si_sdr_db(clean, found) > si_sdr_db(clean, disturbed) + 3
     assert segmental_snr_db(clean, found) > segmental_snr_db(clean, disturbed) + 3
 
 
 def test_clean_speech_stays():
     clean = syllables()
-    assert si_sdr_db(clean, denoised(clean)) > 20
-    assert si_sdr_db(clean, denoised(clean + noise_array(len(clean), level=1e-4))) > 20
+    assert si_sdr_db(clean, denoise_samples(clean)) > 20
+    assert si_sdr_db(clean, denoise_samples(clean + noise_array(len(clean), level=1e-4))) > 20
 
 
 @pytest.mark.corpora
@@ -138,9 +140,9 @@ def test_real_speech(speech):
     for waveform in speech:
         clean = waveform.numpy()
         heard = sosfilt(high_pass, clean.astype(np.float64))
-        assert si_sdr_db(heard, sosfilt(high_pass, denoised(clean).astype(np.float64))) > 15
+        assert si_sdr_db(heard, sosfilt(high_pass, denoise_samples(clean).astype(np.float64))) > 15
         disturbed = heard + noise_array(len(heard), level=heard.std() * 10 ** (-5 / 20))
-        assert segmental_snr_db(heard, denoised(disturbed)) > segmental_snr_db(heard, disturbed) + 3
+        assert segmental_snr_db(heard, denoise_samples(disturbed)) > segmental_snr_db(heard, disturbed) + 3
 
 
 def test_wrong_arguments_are_named():

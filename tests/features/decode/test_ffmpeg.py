@@ -1,4 +1,4 @@
-"""FFmpeg's formats: each comes back as what was put in, as long as it was, and nothing beside it is opened."""
+"""Formats of FFmpeg: samples and lengths are those that were encoded."""
 
 import dataclasses
 import struct
@@ -25,7 +25,7 @@ def bands(samples, rate):
 
 
 @pytest.mark.parametrize("codec", KINDS)
-def test_what_was_put_in_comes_out(codec):
+def test_decoded_samples_are_those_encoded(codec):
     kind = KINDS[codec]
     made = voice(2.0, kind.rate, kind.n_channels)
     header, found = read(encoded(made, kind))
@@ -48,7 +48,7 @@ def test_what_was_put_in_comes_out(codec):
     [*((codec, n) for codec in ("mp4/aac", "matroska/flac", "wavpack") for n in (1, 2, 6, 8)), ("mp4/alac", 6)],
 )
 def test_channels_keep_their_order(codec, n_channels):
-    """Of eight planes PyAV 18.1 counts nine, and reads memory that is not the frame's."""
+    """PyAV 18.1 counts nine of eight planes, and reads memory that is not the frame's."""
     kind = dataclasses.replace(KINDS[codec], rate=48_000, bit_rate=80_000 * n_channels)
     made = voice(0.5, 48_000, n_channels)
     if codec == "mp4/aac" and n_channels > 2:

@@ -1,4 +1,4 @@
-"""Regressions found by the fuzzer (tests/fuzz); and some damage to every format, which ends in a reason."""
+"""Fuzzing: earlier findings stay mended, and damage to every format ends in a reason (tests/fuzz)."""
 
 import os
 import random
@@ -12,11 +12,11 @@ from helpers.paths import ROOT
 
 DRIVER = ROOT / "tests" / "fuzz" / "decode.py"
 FOUND = sorted((DRIVER.parent / "found").glob("*.bin"))
-MOST_MB = 400  # of a process that decodes a few kilobytes; Python and its libraries take 150
+MAX_MB = 400  # of a process that decodes a few kilobytes; Python and its libraries take 150
 
 
-def tried(paths):
-    """What became of each, in a process of its own: some of them once took it down."""
+def decode_in_process(paths):
+    """Decode files in a process of their own, which some of them once took down; returns the verdicts."""
     command = [sys.executable, str(DRIVER), "try", *map(str, paths)]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, check=False)
@@ -24,20 +24,20 @@ def tried(paths):
     return re.findall(r"^(\S+) (\S+) peak (\d+) MB$", done.stdout, re.MULTILINE)
 
 
-def test_what_was_found_stays_mended():
+def test_earlier_findings_stay_mended():
     assert len(FOUND) >= 6
-    verdicts = {name: (verdict, int(peak_mb)) for name, verdict, peak_mb in tried(FOUND)}
+    verdicts = {name: (verdict, int(peak_mb)) for name, verdict, peak_mb in decode_in_process(FOUND)}
     assert verdicts.keys() == {path.name for path in FOUND}
-    assert max(peak_mb for _, peak_mb in verdicts.values()) < MOST_MB
+    assert max(peak_mb for _, peak_mb in verdicts.values()) < MAX_MB
     assert verdicts["wmav2_decodes_to_nan.bin"][0] == verdicts["nellymoser_decodes_to_nan.bin"][0] == "corrupt"
     assert verdicts["wav_without_a_decoder.bin"][0] == "unsupported"
 
 
-def test_what_was_found_is_small():
+def test_findings_are_small_files():
     assert {path.name: path.stat().st_size for path in FOUND if path.stat().st_size >= 4096} == {}
 
 
-def damaged(data: bytes, random_source: random.Random) -> bytes:
+def damage(data: bytes, random_source: random.Random) -> bytes:
     """One to four changes: a bit, a field set to an extreme, a stretch cut out, doubled or random, the end cut off."""
     changed = bytearray(data)
     for _ in range(random_source.randint(1, 4)):
@@ -66,17 +66,17 @@ def mutations(tmp_path_factory):
     folder, random_source = tmp_path_factory.mktemp("mutations"), random.Random(5)
     for codec, data in tiny().items():
         for n in range(20):
-            (folder / f"{codec.replace('/', '_')}-{n}").write_bytes(damaged(data, random_source))
+            (folder / f"{codec.replace('/', '_')}-{n}").write_bytes(damage(data, random_source))
     return sorted(folder.iterdir())
 
 
 def test_damage_ends_in_a_reason_or_in_samples(mutations):
-    outcomes = tried(mutations)
+    outcomes = decode_in_process(mutations)
     assert len(outcomes) == len(mutations) >= 1200
     kinds = {verdict for _, verdict, _ in outcomes}
     assert kinds >= {"decoded", "corrupt", "truncated"}  # else the damage is too little, or too much
     assert kinds <= {"decoded", "corrupt", "truncated", "unsupported", "not_audio", "empty"}
-    assert max(int(peak_mb) for _, _, peak_mb in outcomes) < MOST_MB
+    assert max(int(peak_mb) for _, _, peak_mb in outcomes) < MAX_MB
 
 
 def test_a_broken_promise_is_noticed(monkeypatch):

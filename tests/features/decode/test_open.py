@@ -1,4 +1,4 @@
-"""The one entry: which decoder is asked, and that both say the same."""
+"""Choice of the decoder, and the agreement of both decoders."""
 
 import io
 import struct
@@ -71,7 +71,7 @@ def test_ffmpeg_is_asked_where_libsndfile_lacks_the_codec(codec):
         assert isinstance(stream, ffmpeg.FfmpegStream)
 
 
-def test_what_neither_reads_is_unsupported():
+def test_a_file_that_neither_decoder_reads_is_unsupported():
     wav = bytearray(written(voice(0.5), "wav/pcm_16"))
     wav[20:22] = struct.pack("<H", 0x7777)
     assert verdict(bytes(wav)) == Reason.UNSUPPORTED
@@ -126,6 +126,6 @@ def test_header_of_a_tagged_flac():
 
 
 @pytest.mark.parametrize("header", [b"#!AMR\n", b"#!AMR-WB\n"])
-def test_nothing_in_it(header):
+def test_an_empty_file(header):
     assert verdict(b"") == Reason.EMPTY
     assert verdict(header) == Reason.EMPTY

@@ -1,4 +1,4 @@
-"""Decoding in another process: the same samples, and a file that hangs or crashes its decoder harms no other."""
+"""Decoding in another process: the same samples, and rejects for files that hang or crash their decoder."""
 
 import io
 import os
@@ -28,7 +28,7 @@ def _wav(seconds: float = 1.0, n_channels: int = 1) -> bytes:
 
 
 @pytest.mark.parametrize("config", [AudioConfig(), AudioConfig(channels="each", level_lufs=-20.0)], ids=str)
-def test_it_is_what_decoding_here_gives(config, tmp_path):
+def test_samples_equal_those_of_decoding_here(config, tmp_path):
     data = _wav(40.0, 2)
     (tmp_path / "a b.wav").write_bytes(data)
     here = decode(data, config=config)
@@ -40,7 +40,7 @@ def test_it_is_what_decoding_here_gives(config, tmp_path):
             assert np.array_equal(there.waveforms[channel], waveform)
 
 
-def test_a_reject_says_the_same():
+def test_rejects_equal_those_of_decoding_here():
     for data in (b"", b"Dear Sir", _wav()[:500]):
         assert process_pool.decode(data) == decode(data)
 
@@ -75,7 +75,7 @@ def test_a_slow_listener_is_no_hanging_decoder():
 
 @pytest.mark.parametrize("config", [AudioConfig(), AudioConfig(level_lufs=-20.0)], ids=["skip", "level"])
 def test_many_blocks_may_take_longer_than_one(evil_files, monkeypatch, config):
-    """What comes before a range, and a first pass for loudness, give no window for minutes: the time is a block's."""
+    """Skipping to a range, and a first pass for loudness, give no window for minutes: the limit is for a block."""
     evil_files(
         """
             class Slow:
@@ -125,7 +125,7 @@ def test_another_bound_of_memory_is_taken_by_a_decoder_that_runs():
         assert isinstance(process_pool.decode(_wav(), resources=Resources(memory_mb=memory_mb)), Decoded)
 
 
-def test_who_stops_early_leaves_no_process_behind():
+def test_a_caller_that_stops_early_leaves_no_process_behind():
     items = process_pool.decode_windows(_wav(100.0), config=AudioConfig(), resources=QUICK)
     next(items)
     process = items.gi_frame.f_locals["process"].child
@@ -135,7 +135,7 @@ def test_who_stops_early_leaves_no_process_behind():
         os.kill(process.pid, 0)
 
 
-def test_limits_that_cannot_be_are_refused():
+def test_impossible_limits_are_refused():
     for wrong in ({"memory_mb": 100}, {"long_s": 1.0}, {"decode_timeout_s": 0}):
         with pytest.raises(UsageError, match="expected"):
             Resources(**wrong)

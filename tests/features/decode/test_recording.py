@@ -1,4 +1,4 @@
-"""Decoding: every file either becomes 16 kHz mono or is refused for the right reason; no bytes make it raise."""
+"""Decoding: every file becomes 16 kHz windows or a reject with the right reason; no bytes make it raise."""
 
 import io
 import struct
@@ -112,7 +112,7 @@ def test_a_rate_that_is_no_audio_rate_is_unsupported(rate):
     assert reason_of(bytes(wav)) == Reason.UNSUPPORTED
 
 
-def test_nothing_in_it():
+def test_an_empty_file():
     assert reason_of(b"") == Reason.EMPTY
     assert reason_of(encoded(np.empty(0, np.float32))) == Reason.EMPTY
 
@@ -136,7 +136,7 @@ def test_a_hole_is_corrupt():
         assert reason_of(bytes(data)) == Reason.CORRUPT
 
 
-def test_what_cannot_be_used():
+def test_unusable_files_have_a_reason():
     broken = tone()
     broken[5000] = np.nan
     assert reason_of(encoded(broken, "wav/float")) == Reason.NON_FINITE
@@ -155,7 +155,7 @@ def test_silence_and_constant():
     assert decode(encoded(np.full(RATE, 0.25, np.float32))).measures.level_db == pytest.approx(-12.04, abs=0.01)
 
 
-def test_a_refusal_says_what_was_learnt():
+def test_a_reject_has_the_properties_read_before():
     found = decode(encoded(tone(0.05, 44_100), rate=44_100))
     assert (found.codec, found.sample_rate_hz, found.n_channels) == ("wav/pcm_16", 44_100, 1)
     assert found.seconds == pytest.approx(0.05)
@@ -245,7 +245,7 @@ def test_a_silent_channel_beside_one_that_speaks_is_kept():
 
 
 @pytest.mark.parametrize("codec", ["wav/pcm_16", "flac", "ogg/vorbis", "mp3"])
-def test_what_decodes_of_a_truncated_file_is_kept_on_request(codec):
+def test_the_intact_part_of_a_truncated_file_is_kept_on_request(codec):
     data = encoded(hiss(4.0), codec)
     cut = data[: len(data) // 2]
     assert reason_of(cut) == Reason.TRUNCATED
@@ -259,7 +259,7 @@ def test_what_decodes_of_a_truncated_file_is_kept_on_request(codec):
     assert decode(data, config=AudioConfig(keep_truncated=True)).measures.flaw is None
 
 
-def test_nothing_of_a_truncated_file_is_a_reject_all_the_same():
+def test_a_truncated_file_without_samples_is_a_reject_nevertheless():
     assert reason_of(encoded(tone())[:44], keep_truncated=True) in {Reason.TRUNCATED, Reason.EMPTY}
 
 
@@ -285,7 +285,7 @@ def test_the_offset_is_taken_away():
 
 
 @pytest.mark.parametrize("wrong", [{"channels": "both"}, {"level_lufs": 3.0}, {"level_lufs": -90.0}])
-def test_a_preparation_that_cannot_be_is_refused(wrong):
+def test_an_impossible_preparation_is_refused(wrong):
     with pytest.raises(UsageError, match="expected"):
         AudioConfig(**wrong)
 

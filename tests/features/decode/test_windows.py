@@ -85,7 +85,7 @@ def _wav(samples: np.ndarray, rate_hz: int, **kind: str) -> bytes:
     ],
 )
 def test_windows_of_a_range_are_those_of_the_whole(kind, rate_hz):
-    """Whether the decoder can be led to a sample (flac, pcm) or has to decode what comes before (mp3, opus)."""
+    """Decoders that seek to a sample (flac, pcm), and those that decode all before it (mp3, opus)."""
     data, config = _wav(np.stack([_noise(70.0, rate_hz)] * 2, axis=1), rate_hz, **kind), AudioConfig(channels="each")
     whole = {
         (item.channel, item.start): item.samples

@@ -1,4 +1,4 @@
-"""The effective bandwidth of noises and voices whose band ends where the test says."""
+"""Effective bandwidth of noises and voices with a known band."""
 
 import numpy as np
 import pytest

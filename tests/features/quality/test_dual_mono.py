@@ -1,4 +1,4 @@
-"""Dual mono and two voices, as they are and through coders that treat two channels together."""
+"""Dual mono and calls of two voices, also behind coders that join two channels."""
 
 import io
 
@@ -98,7 +98,7 @@ def test_one_word_in_one_channel_is_enough(twice):
     assert is_dual_mono(np.tile(twice, (10, 1)))
 
 
-def test_what_is_and_is_not_the_same(twice):
+def test_equal_and_different_channels(twice):
     noise = np.random.default_rng(0).normal(0, 1e-4, twice.shape)
     assert is_dual_mono(twice + noise)
     assert not is_dual_mono(twice * [1.0, 0.5])

@@ -1,4 +1,4 @@
-"""Loudness: the tones of EBU Tech 3341 (2016), other rates, any cutting into blocks."""
+"""Loudness: the tones of EBU Tech 3341 (2016), other rates, any size of blocks."""
 
 import time
 
@@ -114,7 +114,7 @@ def test_the_standards_coefficients():
     np.testing.assert_allclose(k_weighting(48_000), expected, atol=1e-6)
 
 
-def test_below_400_ms_what_is_there_is_measured():
+def test_less_than_400_ms_is_measured_as_one_block():
     assert loudness(stereo((-23, 0.25))) == pytest.approx(-23, abs=0.2)
     assert loudness(stereo((-23, 0.399))) == pytest.approx(loudness(stereo((-23, 0.4))), abs=0.1)
 

@@ -1,4 +1,4 @@
-"""SNR of noises and pauses whose levels are known."""
+"""SNR of noises and pauses of known levels."""
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ def test_speech_that_was_missed_and_clicks_do_not_count_as_noise():
     assert snr_db(power, found) == pytest.approx(30, abs=0.7)
 
 
-def test_without_pauses_the_quietest_of_the_speech_tells():
+def test_without_pauses_the_quietest_speech_is_the_noise():
     speech = np.ones(200, bool)
     power = powers(np.where(np.arange(200) % 8 == 0, -50.0, -30.0))
     assert snr_db(power, speech) == pytest.approx(20, abs=1.0)

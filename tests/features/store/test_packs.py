@@ -1,4 +1,4 @@
-"""Packed shards: whoever asks for a shard, or reads plain files, sees what the loose files showed."""
+"""Packed shards: readers of shards and of plain files see the same rows as before packing."""
 
 import datetime as dt
 import threading
@@ -19,7 +19,7 @@ class Killed(BaseException):
     """Nothing may catch it, as nothing catches a kill."""
 
 
-def test_nobody_sees_a_difference(lake):
+def test_readers_see_no_difference_after_packing(lake):
     for place in range(5):
         write_shard(lake, f"0{place}", n_rows=place)  # one has no utterances at all
     before, plainly = contents(lake), {name: read_plainly(lake, name) for name in SETS}
@@ -35,7 +35,7 @@ def test_nobody_sees_a_difference(lake):
         assert frame.equals(plainly[name][1])
 
 
-def test_packed_is_packed(lake):
+def test_packing_twice_changes_nothing(lake):
     for shard in ("0a", "0b"):
         write_shard(lake, shard)
     compact(lake, "v1", DAY)
@@ -45,7 +45,7 @@ def test_packed_is_packed(lake):
     assert all(tally.n_files == tally.n_files_after == 1 for tally in tallies.values())
 
 
-def test_what_came_later_joins_the_pack(lake):
+def test_later_shards_join_the_pack(lake):
     for shard in ("0a", "0b"):
         write_shard(lake, shard)
     compact(lake, "v1", DAY)
@@ -87,7 +87,7 @@ def test_packs_are_no_larger_than_asked(lake, monkeypatch):
     assert contents(lake) == before
 
 
-def test_a_dry_run_tells_and_does_nothing(lake):
+def test_a_dry_run_reports_and_changes_nothing(lake):
     for shard in ("0a", "0b", "0c"):
         write_shard(lake, shard)
     tallies = compact(lake, "v1", DAY, dry_run=True)
@@ -129,7 +129,7 @@ def test_a_loose_file_wins_over_the_pack(lake):
     assert read_plainly(lake, "segments")[2] == 1 + 3
 
 
-def test_what_is_written_again_is_taken_out_of_the_pack(lake):
+def test_a_rewritten_shard_is_taken_out_of_its_pack(lake):
     """Plain readers know no pack: they would see the shard twice until it is packed again."""
     for shard in ("0a", "0b", "0c"):
         write_shard(lake, shard)
@@ -165,7 +165,7 @@ def test_a_shard_written_while_it_is_packed_stays(lake, monkeypatch):
 
 @pytest.mark.parametrize("method", ["write", "remove"])
 @pytest.mark.parametrize("after", range(8))
-def test_dead_at_any_step_and_run_again(lake, monkeypatch, method, after):
+def test_a_crash_at_any_step_is_mended_by_the_next_run(lake, monkeypatch, method, after):
     """At every write and every removal: nothing is lost or doubled for us, and the next time finishes it."""
     for shard in ("0a", "0b"):
         write_shard(lake, shard)
@@ -244,7 +244,7 @@ def test_in_any_order_the_store_holds_what_was_written_last(tmp_path_factory, st
         assert shard_files.rows(lake, "v1", DAY).height == len(expected)
 
 
-def test_a_set_that_is_not_there(lake):
+def test_a_missing_feature_set(lake):
     for shard in ("0a", "0b"):
         write_shard(lake, shard)
     compact(lake, "v1", DAY)

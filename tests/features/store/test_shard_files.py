@@ -1,4 +1,4 @@
-"""The feature store: done when `recordings` is there, and what it remembers of every object."""
+"""Feature files: a shard is done with its `recordings`, and every attempt at an object is remembered."""
 
 import datetime as dt
 from typing import Any
@@ -100,7 +100,7 @@ def test_an_empty_date_has_the_columns_of_a_full_one(lake):
     assert empty.schema == history.recordings(lake, "v1", DAY).collect().schema
 
 
-def test_a_row_says_its_shard_and_date(lake):
+def test_rows_have_their_shard_and_date(lake):
     _write(lake, "0123456789abcdef", _row("a"))
     assert [(row["shard"], row["date"]) for row in _current(lake)] == [("0123456789abcdef", DAY)]
     assert history.shard_members(lake, "v1", DAY).rows() == [("a", "e1", "0123456789abcdef")]
@@ -138,7 +138,7 @@ def test_a_bad_night_hides_nothing_good(lake, etag):
 
 
 @pytest.mark.parametrize("again", ["vanished", "truncated", None])
-def test_what_was_rejected_and_tried_again_is_as_the_last_try_found_it(lake, again):
+def test_a_retried_reject_has_its_last_result(lake, again):
     _write(lake, "0b", _row("a", reason="corrupt"))
     _write(lake, "0a", _row("a", tries=2, hour=1, reason=again))
     assert [(row["tries"], row["reason"]) for row in _current(lake)] == [(2, again)]
@@ -160,7 +160,7 @@ def test_the_same_content_in_two_shards_is_one_row_always_the_same(lake):
 
 
 @pytest.mark.parametrize("reason", [None, *sorted(Reason)])
-def test_what_has_something_in_its_bytes_is_not_read_again(lake, reason):
+def test_a_permanent_reject_is_settled(lake, reason):
     _write(lake, "0a", _row("a", reason=reason))
     assert attempts(lake, "v1", DAY)["a", "e1"] == Attempts(1, reason is None, reason not in RETRYABLE, None)
 
@@ -220,7 +220,7 @@ def test_history_that_lies_in_more_files_than_are_read_at_a_time(lake, monkeypat
     ),
     st.randoms(),
 )
-def test_how_attempts_lie_in_shards_changes_nothing(rows, random):
+def test_the_shards_of_attempts_change_nothing(rows, random):
     """One row a URI; a good read is never hidden by a passing failure; the order of the files says nothing."""
     made = [
         {**_row("a", etag=etag, hour=hour, tries=tries, reason=reason), "shard": f"{place:02x}"}
@@ -239,7 +239,7 @@ def test_how_attempts_lie_in_shards_changes_nothing(rows, random):
         assert shown["read_at"] == max(row["read_at"] for row in made if row["reason"] not in RETRYABLE)
 
 
-def test_a_set_that_is_not_there(lake):
+def test_a_missing_feature_set(lake):
     with pytest.raises(FileNotFoundError):
         shard_files.read(lake, "logmel", "v1", DAY, "0f")
 
