@@ -61,29 +61,36 @@ def test_modules_are_short():
     assert statistics.median(lines.values()) <= MAX_MEDIAN_LINES
 
 
-@pytest.mark.parametrize("path", FILES, ids=str)
-def test_a_module_begins_with_a_noun_or_an_imperative(path):
-    docstring = ast.get_docstring(TREES[path])
-    assert docstring, "expected a docstring"
-    first = re.split(r"\W", docstring.lstrip("`"), maxsplit=1)[0].lower()
-    assert first not in RELATIVE, docstring.partition("\n")[0]
+def test_modules_begin_with_a_noun_or_an_imperative():
+    first_lines = {path: (ast.get_docstring(tree) or "").partition("\n")[0] for path, tree in TREES.items()}
+    assert [path for path, line in first_lines.items() if not line] == []
+    first_words = {path: re.split(r"\W", line.lstrip("`"), maxsplit=1)[0].lower() for path, line in first_lines.items()}
+    assert {path: first_lines[path] for path, word in first_words.items() if word in RELATIVE} == {}
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if path.parts[0] != "tests"], ids=str)
-def test_names_are_the_field_s(path):
-    defined = {
-        node.name.lstrip("_")
-        for node in ast.walk(TREES[path])
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-    }
-    constants = {
-        target.id.lstrip("_")
-        for node in TREES[path].body
+def test_names_are_the_field_s():
+    """Functions, classes and modules; constants of limits; one spelling of enroll."""
+    private, limits, spelled = [], [], []
+    for path, tree in TREES.items():
+        if path.parts[0] == "tests":
+            continue
+        defined = {path.stem, *_defined(tree)}
+        private += [(path, name) for name in defined if name.lstrip("_") in PRIVATE]
+        limits += [(path, name) for name in _assigned(tree) if re.match(r"_?(MOST|LEAST|FARTHEST|DEAREST)_", name)]
+        spelled += [(path, name) for name in defined if re.search(r"enrol(?!l)", name, flags=re.IGNORECASE)]
+    assert (private, limits, spelled) == ([], [], [])
+
+
+def _defined(tree: ast.Module) -> set[str]:
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    return {node.name for node in ast.walk(tree) if isinstance(node, kinds)}
+
+
+def _assigned(tree: ast.Module) -> set[str]:
+    targets = [
+        target
+        for node in tree.body
         if isinstance(node, ast.Assign | ast.AnnAssign)
         for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
-        if isinstance(target, ast.Name)
-    }
-    assert not defined & PRIVATE
-    assert path.stem not in PRIVATE
-    assert [name for name in constants if re.match(r"(MOST|LEAST|FARTHEST|DEAREST)_", name)] == []
-    assert [name for name in defined if re.search(r"enrol(?!l)", name, flags=re.IGNORECASE)] == []
+    ]
+    return {target.id for target in targets if isinstance(target, ast.Name)}
