@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-import flows
+from flows import environment
 from flows.cli.main import app
 
 RUN = CliRunner()
@@ -96,11 +96,11 @@ def test_nothing_is_reported_to_anybody():
     """Prefect, MLflow, Great Expectations and Hugging Face are told to be silent before any of them is imported."""
     code = "import os; os.environ.clear(); import flows, json; print(json.dumps(dict(os.environ)))"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert flows.DEFAULT_ENVIRONMENT.items() <= json.loads(ended.stdout).items()
+    assert environment.DEFAULTS.items() <= json.loads(ended.stdout).items()
     for name in ("PREFECT_SERVER_ANALYTICS_ENABLED", "GX_ANALYTICS_ENABLED"):
-        assert flows.DEFAULT_ENVIRONMENT[name] == "false"
+        assert environment.DEFAULTS[name] == "false"
     for name in ("DO_NOT_TRACK", "MLFLOW_DISABLE_TELEMETRY"):
-        assert flows.DEFAULT_ENVIRONMENT[name] == "true"
+        assert environment.DEFAULTS[name] == "true"
 
 
 def test_doctor_says_what_is_missing_and_what_is_well(undertone, sample):
