@@ -4,10 +4,9 @@ Each function takes the file's content and returns in words the part that is mis
 headers. Content that is no such chain is left to the decoder.
 """
 
-import struct
 from collections.abc import Callable
 
-from features.containers.content import Content
+from features.containers.content import Content, unpack
 
 _AMR_BYTES = (13, 14, 16, 18, 20, 21, 27, 32, 6, 1, 1, 1, 1, 1, 1, 1)  # RFC 4867, 5.3, by frame type, with the header
 _AMR_WB_BYTES = (18, 24, 33, 37, 41, 47, 51, 59, 61, 6, 1, 1, 1, 1, 1, 1)
@@ -23,12 +22,12 @@ def mp4(data: Content) -> str | None:
     names = set()
 
     def size(at: int) -> int:
-        n_bytes, name = struct.unpack_from(">I4s", data, at)
+        n_bytes, name = unpack(">I4s", data, at)
         names.add(name)
         if not name.strip(b"\0").isascii():
             return 0
         if n_bytes == 1 and at + 16 <= len(data):
-            n_bytes = struct.unpack_from(">Q", data, at + 8)[0]
+            n_bytes = unpack(">Q", data, at + 8)[0]
         return int(n_bytes) if n_bytes else len(data) - at  # 0 means to the end of the file
 
     found = _follow_chain(data, 0, 8, size, "box")
@@ -59,7 +58,7 @@ def asf(data: Content) -> str | None:
     at = data[:65_536].find(bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365"))
     if at < 0 or at + 92 > len(data):
         return None
-    promised, flags = struct.unpack_from("<Q", data, at + 40)[0], struct.unpack_from("<I", data, at + 88)[0]
+    promised, flags = unpack("<Q", data, at + 40)[0], unpack("<I", data, at + 88)[0]
     return None if flags & 1 or promised <= len(data) else f"the header promises {promised} bytes, found {len(data)}"
 
 
@@ -72,10 +71,10 @@ def amr(data: Content) -> str | None:
 
 def flv(data: Content) -> str | None:
     """Tags of Adobe's Flash Video specification 10.1, E.4, each followed by its size."""
-    start = struct.unpack_from(">I", data, 5)[0] + 4 if len(data) >= 9 else len(data)
+    start = unpack(">I", data, 5)[0] + 4 if len(data) >= 9 else len(data)
 
     def size(at: int) -> int:
-        word: int = struct.unpack_from(">I", data, at)[0]
+        word: int = unpack(">I", data, at)[0]
         return 15 + (word & 0xFF_FFFF) if word >> 24 & 0x1F in _FLV_TAGS else 0
 
     return _follow_chain(data, start, 4, size, "tag")
@@ -84,7 +83,7 @@ def flv(data: Content) -> str | None:
 def wavpack(data: Content) -> str | None:
     """Blocks of the WavPack 4 and 5 file format."""
     return _follow_chain(
-        data, 0, 8, lambda at: _has_name(data, at, b"wvpk") and struct.unpack_from("<I", data, at + 4)[0] + 8, "block"
+        data, 0, 8, lambda at: _has_name(data, at, b"wvpk") and unpack("<I", data, at + 4)[0] + 8, "block"
     )
 
 
@@ -92,14 +91,14 @@ def realmedia(data: Content) -> str | None:
     """Chunks of RealMedia; the data chunk has size 0 where it was written live."""
     if data[:4] != b".RMF":
         return None
-    return _follow_chain(data, 0, 8, lambda at: struct.unpack_from(">I", data, at + 4)[0], "chunk", _RM_SLACK)
+    return _follow_chain(data, 0, 8, lambda at: unpack(">I", data, at + 4)[0], "chunk", _RM_SLACK)
 
 
 def caf(data: Content) -> str | None:
     """Chunks of Apple's Core Audio Format specification 1.0; the data chunk has size -1 where it was not known."""
 
     def size(at: int) -> int:
-        n_bytes: int = struct.unpack_from(">q", data, at + 4)[0]
+        n_bytes: int = unpack(">q", data, at + 4)[0]
         return n_bytes + 12 if n_bytes >= 0 else 0
 
     return _follow_chain(data, 8, 12, size, "chunk")

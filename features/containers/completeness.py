@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from features.containers import chunked, framed, sniff
-from features.containers.content import Content
+from features.containers.content import Content, unpack
 
 _UNKNOWN_SIZE = 0x7FFF_F000  # programs that write to a pipe put this, or more, in place of the size
 _FORM_SLACK = 8  # recorders that count the form's own header in its size are common, and harmless
@@ -47,7 +47,7 @@ def _compare_sizes(promised: int, data: Content, slack: int = 0) -> str | None:
 def _riff_or_form(data: Content, chunk: bytes) -> str | None:
     """RIFF, RIFX and FORM: the chunk with the samples, then the whole form."""
     order = "<" if data[:4] == b"RIFF" else ">"
-    whole = _known_size(struct.unpack_from(order + "I", data, 4)[0]) + 8
+    whole = _known_size(unpack(order + "I", data, 4)[0]) + 8
     return _compare_sizes(_chunk_end(data, chunk, order), data) or _compare_sizes(whole, data, _FORM_SLACK)
 
 
@@ -58,7 +58,7 @@ def _chunk_end(data: Content, wanted: bytes, order: str) -> int:
     """
     at = 12
     while at + 8 <= len(data):
-        size: int = struct.unpack_from(order + "I", data, at + 4)[0]
+        size: int = unpack(order + "I", data, at + 4)[0]
         if data[at : at + 4] == wanted:
             return at + 8 + _known_size(size)
         at += 8 + size + size % 2
@@ -71,12 +71,12 @@ def _known_size(size: int) -> int:
 
 def _rf64(data: Content) -> str | None:
     """EBU Tech 3306: sizes of 64 bits in its first chunk, and of 32 where these do."""
-    whole: int = struct.unpack_from("<Q", data, 20)[0] + 8
+    whole: int = unpack("<Q", data, 20)[0] + 8
     return _compare_sizes(whole, data) or _compare_sizes(_chunk_end(data, b"data", "<"), data)
 
 
 def _au(data: Content) -> str | None:
-    header, size = struct.unpack_from(">II", data, 4)
+    header, size = unpack(">II", data, 4)
     return _compare_sizes(header + _known_size(size), data)
 
 
@@ -103,18 +103,18 @@ def _nist(data: Content) -> str | None:
 
 def _tta(data: Content) -> str | None:
     """True Audio, version 1: a header of 22 bytes, a table of the frames' sizes with its checksum, the frames."""
-    rate_hz, n_samples = struct.unpack_from("<II", data, 10)
+    rate_hz, n_samples = unpack("<II", data, 10)
     n_frames = -(-n_samples * 245 // (256 * rate_hz)) if rate_hz else 0
     if 22 + 4 * n_frames > len(data):
         return _compare_sizes(22 + 4 * n_frames, data)
-    return _compare_sizes(26 + 4 * n_frames + sum(struct.unpack_from(f"<{n_frames}I", data, 22)), data)
+    return _compare_sizes(26 + 4 * n_frames + sum(unpack(f"<{n_frames}I", data, 22)), data)
 
 
 def _ape(data: Content) -> str | None:
     """Monkey's Audio from 3.98 on: the sizes of everything, in its first 52 bytes."""
-    if struct.unpack_from("<H", data, 4)[0] < 3980:
+    if unpack("<H", data, 4)[0] < 3980:
         return None
-    descriptor, header, seeks, wav, low, high, end = struct.unpack_from("<7I", data, 8)
+    descriptor, header, seeks, wav, low, high, end = unpack("<7I", data, 8)
     return _compare_sizes(descriptor + header + seeks + wav + (high << 32 | low) + end, data)
 
 
@@ -156,8 +156,8 @@ _CHECKS: dict[str, Callable[[Content], str | None]] = {
     "avi": lambda data: _riff_or_form(data, b"idx1"),
     "aiff": lambda data: _riff_or_form(data, b"SSND"),
     "rf64": _rf64,
-    "w64": lambda data: _compare_sizes(struct.unpack_from("<Q", data, 16)[0], data),
-    "dsf": lambda data: _compare_sizes(struct.unpack_from("<Q", data, 12)[0], data),
+    "w64": lambda data: _compare_sizes(unpack("<Q", data, 16)[0], data),
+    "dsf": lambda data: _compare_sizes(unpack("<Q", data, 12)[0], data),
     "au": _au,
     "ogg": _ogg,
     "nist": _nist,

@@ -3,14 +3,64 @@
 import io
 import mmap
 import os
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, overload
 
 _MAX_RESIDENT_BYTES = 16_000_000  # bytes of a mapped file
+_SKIP_BYTES = 65_536
 
-Content = bytes | mmap.mmap
+
+class Part:
+    """Stretch of content, read in place: content itself, whose offsets count from its own beginning."""
+
+    def __init__(self, content: "Content", start: int, end: int | None = None) -> None:
+        whole, first = (content.whole, content.start) if isinstance(content, Part) else (content, 0)
+        last = first + len(content)
+        self.whole: bytes | mmap.mmap = whole
+        self.start = min(first + start, last)
+        self._size = max(0, (last if end is None else min(first + end, last)) - self.start)
+
+    def __len__(self) -> int:
+        return self._size
+
+    @overload
+    def __getitem__(self, key: int) -> int: ...
+    @overload
+    def __getitem__(self, key: slice) -> bytes: ...
+    def __getitem__(self, key: int | slice) -> int | bytes:
+        if isinstance(key, slice):
+            first, last, step = key.indices(self._size)
+            return self.whole[self.start + first : self.start + max(first, last) : step]
+        if not -self._size <= key < self._size:
+            raise IndexError(f"expected an offset within {self._size} bytes, found {key}")
+        return self.whole[self.start + key % self._size]
+
+    def find(self, wanted: bytes, start: int = 0, end: int | None = None) -> int:
+        first, last, _ = slice(start, end).indices(self._size)
+        return max(-1, self.whole.find(wanted, self.start + first, self.start + last) - self.start)
+
+    def rfind(self, wanted: bytes, start: int = 0, end: int | None = None) -> int:
+        first, last, _ = slice(start, end).indices(self._size)
+        return max(-1, self.whole.rfind(wanted, self.start + first, self.start + last) - self.start)
+
+
+Content = bytes | mmap.mmap | Part
 """Bytes that can be sliced and searched; pages of a mapped file come into memory when they are read."""
+
+
+def skip(data: Content, at: int, values: bytes) -> int:
+    """Return the offset of the first byte from `at` on that is none of `values`; the end where there is none."""
+    while (block := data[at : at + _SKIP_BYTES]) and not (rest := block.lstrip(values)):
+        at += len(block)
+    return at + len(block) - len(rest) if block else at
+
+
+def unpack(form: str, data: Content, at: int) -> tuple[Any, ...]:
+    """Return the fields of `struct`'s format `form` from offset `at` on. Raises struct.error beyond the end."""
+    return struct.unpack(form, data[at : at + struct.calcsize(form)])
 
 
 @contextmanager
@@ -25,15 +75,17 @@ def map_file(path: Path) -> Iterator[Content]:
 
 
 class View(io.RawIOBase):
-    """Content from `start` on behind `prefix`, as a file.
+    """Content from `start` to `end` behind `prefix`, as a file.
 
     A seek before its start, by a broken header, has no effect: an error could not leave a decoder's callback.
     """
 
-    def __init__(self, content: Content, *, start: int = 0, prefix: bytes = b"") -> None:
+    def __init__(self, content: Content, *, start: int = 0, end: int | None = None, prefix: bytes = b"") -> None:
         super().__init__()
-        self._content, self._start, self._prefix = content, start, prefix
-        self._size = len(prefix) + max(0, len(content) - start)
+        part = Part(content, start, end)
+        self._content, self._start, self._prefix = part.whole, part.start, prefix
+        self._end = part.start + len(part)
+        self._size = len(prefix) + len(part)
         self._offset = self._n_resident = 0
 
     def readable(self) -> bool:
@@ -63,7 +115,7 @@ class View(io.RawIOBase):
         data = self._prefix[at : at + size]
         if len(data) < size:
             first = self._start + max(0, at - n_before)
-            data += self._content[first : first + size - len(data)]
+            data += self._content[first : min(self._end, first + size - len(data))]
         self._offset = at + len(data)
         self._release_pages(len(data))
         return data

@@ -1,9 +1,7 @@
 """Detection of a file's container from its bytes, without its name."""
 
-import re
-
 from features.containers import allowed, framed
-from features.containers.content import Content
+from features.containers.content import Content, skip
 
 _SIGNATURES: tuple[tuple[str, dict[int, bytes]], ...] = (
     ("wav", {0: b"RIFF", 8: b"WAVE"}),
@@ -108,6 +106,5 @@ def _after_id3(data: Content) -> int:
     while data[start : start + 3] == b"ID3" and len(data) >= start + 10:
         size = data[start + 6 : start + 10]
         start += 10 + (size[0] << 21 | size[1] << 14 | size[2] << 7 | size[3])
-        padding = re.compile(rb"\0*").match(data, start)
-        start = padding.end() if padding else start
+        start = skip(data, start, b"\0")
     return start

@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.containers.content import View, map_file
+from features.containers.content import Part, View, map_file, skip
 
 
 @given(
     data=st.binary(max_size=50),
     prefix=st.binary(max_size=10),
     start=st.integers(0, 60),
+    end=st.one_of(st.none(), st.integers(0, 60)),
     steps=st.lists(
         st.one_of(
             st.tuples(st.just("read"), st.integers(-1, 70)),
@@ -23,9 +24,9 @@ from features.containers.content import View, map_file
         max_size=8,
     ),
 )
-def test_a_view_reads_like_a_file_of_the_same_bytes(data, prefix, start, steps):
-    shown = prefix + data[start:]
-    view, file = View(data, start=start, prefix=prefix), io.BytesIO(shown)
+def test_a_view_reads_like_a_file_of_the_same_bytes(data, prefix, start, end, steps):
+    shown = prefix + data[start:end]
+    view, file = View(data, start=start, end=end, prefix=prefix), io.BytesIO(shown)
     for step, n in steps:
         if step == "read":
             assert view.read(n) == file.read(n)
@@ -35,6 +36,32 @@ def test_a_view_reads_like_a_file_of_the_same_bytes(data, prefix, start, steps):
             file.seek(target if target >= 0 else file.tell())  # where BytesIO would raise, a view stays
             assert view.seek(n, whence) == file.tell()
         assert view.tell() == file.tell()
+
+
+@given(
+    data=st.binary(max_size=30),
+    bounds=st.lists(st.tuples(st.integers(0, 40), st.one_of(st.none(), st.integers(0, 40))), min_size=1, max_size=2),
+    first=st.integers(-5, 40),
+    last=st.one_of(st.none(), st.integers(-5, 40)),
+)
+def test_a_part_reads_like_its_bytes(data, bounds, first, last):
+    part, shown = data, data
+    for start, end in bounds:
+        part, shown = Part(part, start, end), shown[start:end]
+    assert (len(part), part[first:last], part[:]) == (len(shown), shown[first:last], shown)
+    assert View(part, start=1).read() == shown[1:]
+    for wanted in (shown[1:3] or b"\0", b"\0"):
+        assert part.find(wanted, 1, last) == shown.find(wanted, 1, last)
+        assert part.rfind(wanted, 1, last) == shown.rfind(wanted, 1, last)
+    assert [part[at] for at in range(-len(part), len(part))] == [*shown, *shown]
+    with pytest.raises(IndexError):
+        part[len(part)]
+
+
+@pytest.mark.parametrize("n", [0, 3, 70_000])
+def test_skip_ends_at_another_byte_or_the_end(n):
+    assert skip(b"ab" + bytes(n) + b"\rc\0", 2, b"\0\r") == n + 3
+    assert skip(b"ab" + bytes(n), 2, b"\0") == n + 2
 
 
 def test_readinto_fills_what_there_is():
