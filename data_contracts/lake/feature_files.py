@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from data_contracts.errors import UsageError
-from data_contracts.lake.pack_index import is_pack, read_footer, row_ranges
+from data_contracts.lake.names import is_feature_path, is_pack
+from data_contracts.lake.pack_index import read_footer, row_ranges
 from data_contracts.lake.tables import Tables
 
 _MAX_ATTEMPTS = 5  # a packer removes files after they were listed
@@ -46,7 +47,7 @@ def _list_files(lake: Tables, feature_set: str) -> list[FeatureFile]:
     folders = defaultdict[str, dict[str, int]](dict)
     for path, n_bytes in lake.sizes(f"features/{feature_set}").items():
         folder, _, name = path.rpartition("/")
-        if name.endswith(".parquet") and not name.startswith("."):
+        if is_feature_path(path):
             folders[folder][name] = n_bytes
     with ThreadPoolExecutor(_N_THREADS, thread_name_prefix="footer") as pool:
         hidden = dict(pool.map(lambda folder: (folder, _hidden_rows(lake, folder, folders[folder])), folders))

@@ -12,13 +12,8 @@ import pyarrow.parquet as pq
 
 from data_contracts.lake.tables import Tables
 
-PREFIX = "pack-"
 INDEX = b"undertone.shards"
 _TAIL_BYTES = 1 << 16
-
-
-def is_pack(name: str) -> bool:
-    return name.startswith(PREFIX)
 
 
 @functools.lru_cache(maxsize=32)

@@ -4,6 +4,7 @@ import polars as pl
 import pyarrow as pa
 from deltalake import DeltaTable
 
+from data_contracts.lake.names import commit_version
 from data_contracts.lake.storage import Storage
 
 
@@ -14,7 +15,7 @@ class Tables(Storage):
         """Open an analytics table, newest or at `version`; None before its first publication."""
         # deltalake's `is_deltatable` holds the GIL while it waits for the network: a server in this process (the
         # demo's, the tests') could never answer it.
-        if not any(name.endswith(".json") for name in self.names(f"analytics/{table}/_delta_log")):
+        if all(commit_version(name) is None for name in self.names(f"analytics/{table}/_delta_log")):
             return None
         uri = self.uri_of("analytics", table)
         return self._retry(

@@ -46,6 +46,8 @@ def translate_errors(action: str, error_class: type[UndertoneError] = LakeError)
         yield
     except (UndertoneError, FileNotFoundError):
         raise
+    except NotADirectoryError as error:  # a file stands where a folder would be: nothing is below it
+        raise FileNotFoundError(str(error)) from error
     except Exception as error:
         translation = _translate(action, error, error_class)
         if translation is None:  # a bug of ours is no storage error

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from data_contracts.lake import Lake
-from data_contracts.lake.pack_index import is_pack
+from data_contracts.lake.names import is_feature_file, is_pack
 from features.store import packs, shard_files
 from features.store.packs import Packer
 
@@ -48,7 +48,7 @@ def compact(
 
     A file that is rewritten meanwhile stays beside the pack and takes precedence, until the next compaction.
     """
-    sets = sorted(lake.names("features"), key=lambda name: name == "recordings")
+    sets = sorted(shard_files.feature_sets(lake), key=lambda name: name == "recordings")
     by_set = {name: files for name in sets if (files := _list_files(lake, shard_files.folder(name, version, date)))}
     if all(is_pack(file) for files in by_set.values() for file in files):
         return {name: _unchanged(files) for name, files in by_set.items()}
@@ -88,7 +88,7 @@ def _list_files(lake: Lake, folder: str) -> Files:
     return {
         name: (int(info["size"]), info.get("ETag") or info.get("etag") or info.get("mtime"))
         for name, info in sorted(infos.items())
-        if name.endswith(".parquet") and not name.startswith(".")
+        if is_feature_file(name)
     }
 
 

@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 
 from data_contracts.fingerprint import digest
 from data_contracts.lake import Lake
-from data_contracts.lake.pack_index import INDEX, PREFIX, is_pack, read_footer, row_groups
+from data_contracts.lake.names import PACK_PREFIX, is_pack
+from data_contracts.lake.pack_index import INDEX, read_footer, row_groups
 
 
 class Packer:
@@ -46,7 +47,7 @@ class Packer:
         self._writer.add_key_value_metadata({INDEX: json.dumps(row_groups).encode()})
         self._writer.close()
         data = self._sink.getvalue()
-        return f"{PREFIX}{digest(data)}.parquet", data
+        return f"{PACK_PREFIX}{digest(data)}.parquet", data
 
 
 def list_packs(lake: Lake, folder: str) -> list[str]:
@@ -54,9 +55,9 @@ def list_packs(lake: Lake, folder: str) -> list[str]:
     if lake.is_local:
         return [name for name in lake.names(folder) if is_pack(name)]
     found = lake.retry_policy.call(
-        f"listing {lake.uri_of(folder)}", lambda: lake.fs.find(f"{lake.path}/{folder}", prefix=PREFIX)
+        f"listing {lake.uri_of(folder)}", lambda: lake.fs.find(f"{lake.path}/{folder}", prefix=PACK_PREFIX)
     )
-    return sorted(path.rsplit("/", 1)[-1] for path in found)
+    return sorted(filter(is_pack, (path.rsplit("/", 1)[-1] for path in found)))
 
 
 def list_shards(lake: Lake, path: str) -> list[str]:

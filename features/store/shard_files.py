@@ -16,7 +16,7 @@ import polars as pl
 import pyarrow as pa
 
 from data_contracts.lake import Lake
-from data_contracts.lake.pack_index import is_pack
+from data_contracts.lake.names import date_in, is_feature_file, is_feature_set, is_pack, version_in
 from data_contracts.schema.feature_sets import RECORDING_FEATURES
 from features.store import packs
 
@@ -56,16 +56,21 @@ def is_done(lake: Lake, version: str, date: dt.date, shard: str) -> bool:
     )
 
 
+def feature_sets(lake: Lake) -> list[str]:
+    """List the feature sets in the store."""
+    return list(filter(is_feature_set, lake.names("features")))
+
+
 def versions(lake: Lake, feature_set: str = "recordings") -> list[str]:
     """List the feature versions in the store."""
-    names = lake.names(f"features/{feature_set}")
-    return [name.removeprefix("version=") for name in names if name.startswith("version=")]
+    found = map(version_in, lake.names(f"features/{feature_set}"))
+    return [version for version in found if version is not None]
 
 
 def dates(lake: Lake, version: str) -> list[dt.date]:
     """List the dates in the store."""
-    names = lake.names(f"features/recordings/version={version}")
-    return sorted(dt.date.fromisoformat(name.removeprefix("date=")) for name in names if name.startswith("date="))
+    found = map(date_in, lake.names(f"features/recordings/version={version}"))
+    return sorted(date for date in found if date is not None)
 
 
 def rows(lake: Lake, version: str, date: dt.date, columns: list[str] | None = None) -> pl.DataFrame:
@@ -91,7 +96,9 @@ def read(
 def _locate_shards(lake: Lake, version: str, date: dt.date) -> dict[str, str | None]:
     """Return the pack of each shard of a date; None for a shard in a loose file, which takes precedence."""
     directory = folder("recordings", version, date)
-    names = lake.names(directory)  # loose files sort before packs, and are listed before them
+    names = list(
+        filter(is_feature_file, lake.names(directory))
+    )  # loose files sort before packs, and are listed before them
     found: dict[str, str | None] = {}
     for name in filter(is_pack, names):
         found |= dict.fromkeys(packs.list_shards(lake, f"{directory}/{name}"), f"{directory}/{name}")

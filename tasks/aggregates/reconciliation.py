@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 
 from data_contracts.expectations.suites import DRIFTED_COLUMN, ROUNDING_S, TABLES_WITHOUT_SUITE
+from data_contracts.lake.names import is_feature_file
 from data_contracts.rejects import UnscoredReason
 from data_contracts.schema.tables import EMOTION_DAILY, PLAN, TABLE_KEYS
 from features.store import shard_files
@@ -97,7 +98,7 @@ def _planned_and_extracted(run: Run, pending: PendingRecordings) -> tuple[pl.Dat
     planned, extracted = [nothing], [nothing]
     for date in pending.dates:
         folder = paths.plan_of_date(run.id, date)
-        plans = run.lake.names(folder)
+        plans = list(filter(is_feature_file, run.lake.names(folder)))
         if plans:
             shards = [name.removesuffix(".parquet") for name in plans]
             stored = shard_files.rows(run.lake, run.feature_version, date, key).filter(pl.col("shard").is_in(shards))

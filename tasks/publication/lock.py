@@ -18,6 +18,7 @@ from typing import Any
 
 from data_contracts.errors import LakeError, PublishConflict, TransientError, UndertoneError
 from data_contracts.lake import Lake
+from data_contracts.lake.names import lock_number
 from tasks.run import staging_paths as paths
 from tasks.run.processes import has_ended, this_process
 
@@ -142,4 +143,5 @@ def _read_claim(lake: Lake, number: int) -> bytes:
 
 
 def _numbers(lake: Lake) -> list[int]:
-    return [int(name) for name in lake.names(paths.PUBLISH_LOCK)]
+    found = map(lock_number, lake.names(paths.PUBLISH_LOCK))
+    return [number for number in found if number is not None]

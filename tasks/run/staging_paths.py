@@ -34,6 +34,7 @@ Beside the runs' folders lie `publishing/NUMBER`, the files of the publish lock,
 import datetime as dt
 
 from data_contracts.lake import Lake
+from data_contracts.lake.names import run_in
 
 STAGING = "staging"
 PUBLISH_LOCK = f"{STAGING}/publishing"
@@ -45,7 +46,7 @@ def folder(run_id: str) -> str:
 
 def run_ids(lake: Lake) -> list[str]:
     """Return the ids of the runs that have a folder."""
-    return [name.removeprefix("run=") for name in lake.names(STAGING) if name.startswith("run=")]
+    return [run_id for run_id in map(run_in, lake.names(STAGING)) if run_id is not None]
 
 
 def ledger(run_id: str) -> str:

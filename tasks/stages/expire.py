@@ -4,6 +4,7 @@ import datetime as dt
 import time
 
 from data_contracts.lake import Lake
+from features.store import shard_files
 from tasks.maintenance_report import FileStats, MaintenanceReport, files_below, last_change, total_bytes
 from tasks.run import staging_paths as paths
 from tasks.stages.stage import stage
@@ -45,7 +46,7 @@ def expire_versions(
     `recordings` goes first: without it a version holds no finished shard, whenever the removal dies.
     """
     cutoff = now - dt.timedelta(days=older_than_days)
-    sets = sorted(lake.names("features"), key=lambda name: name != "recordings")
+    sets = sorted(shard_files.feature_sets(lake), key=lambda name: name != "recordings")
     lines = []
     for version in versions:
         started = time.perf_counter()

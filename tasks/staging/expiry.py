@@ -15,7 +15,9 @@ def unpublished_versions(lake: Lake) -> list[str]:
     published = set()
     for table, schema in (("recordings", RECORDINGS), ("utterances", tables.utterances_schema(()))):
         published |= set(lake.frame(table, schema).select("feature_version").unique().collect()["feature_version"])
-    stored = {version for feature_set in lake.names("features") for version in shard_files.versions(lake, feature_set)}
+    stored = {
+        version for feature_set in shard_files.feature_sets(lake) for version in shard_files.versions(lake, feature_set)
+    }
     return sorted(stored - published)
 
 

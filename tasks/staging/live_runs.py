@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from data_contracts.lake import Lake
+from data_contracts.lake.names import date_in
 from tasks.maintenance_report import files_below, last_change
 from tasks.run import staging_paths as paths
 
@@ -28,7 +29,8 @@ def live_runs(lake: Lake, now: dt.datetime) -> Iterator[tuple[str, dict[str, Any
 def dates_in_use(lake: Lake, now: dt.datetime) -> set[tuple[str, dt.date]]:
     """Return feature version and date of the live runs' plans: a forced run writes its shards again."""
     return {
-        (ledger["feature_version"], dt.date.fromisoformat(name.removeprefix("date=")))
+        (ledger["feature_version"], date)
         for run_id, ledger in live_runs(lake, now)
         for name in lake.names(paths.plan(run_id))
+        if (date := date_in(name)) is not None
     }
