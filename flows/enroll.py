@@ -1,8 +1,8 @@
 """Enrollment of a known voice: the mean embedding of its recordings becomes a row of `speakers`."""
 
-from pathlib import Path
 from typing import Any
 
+from data_contracts.addresses import normalize
 from flows.settings import Settings, configs
 from tasks.speakers import curation
 from tasks.speakers.enrollment import embed_recordings
@@ -14,7 +14,7 @@ def enroll(settings: Settings, name: str, uris: list[str]) -> dict[str, Any]:
     slug(name)
     lake = settings.open_lake()
     model = settings.open_registry(lake).champion("speaker")
-    sources = [uri if "://" in uri else str(Path(uri).expanduser().absolute()) for uri in dict.fromkeys(uris)]
+    sources = list(dict.fromkeys(map(normalize, uris)))
     config = configs.feature_config(settings, same_voice=float(model.metadata["threshold"]))
     voice = embed_recordings(sources, model, config, retry_policy=settings.retry_policy)
     speaker = {

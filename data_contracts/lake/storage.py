@@ -15,6 +15,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from data_contracts.addresses import normalize, protocol_of
 from data_contracts.object_store.client_options import (
     delta_retry_options,
     polars_retry_options,
@@ -37,12 +38,10 @@ class Storage:
     """
 
     def __init__(self, uri: str, retry_policy: RetryPolicy = RetryPolicy()) -> None:
-        protocol = fsspec.utils.get_protocol(uri)
-        self.is_local = protocol in {"file", "local"}
+        self.uri = normalize(uri)
+        protocol = protocol_of(self.uri)
+        self.is_local = protocol == "file"
         self.protocol, self.retry_policy = protocol, retry_policy
-        if self.is_local:
-            uri = str(Path(uri.removeprefix("file://")).expanduser().absolute())
-        self.uri = uri.rstrip("/")
         if protocol in {"s3", "s3a"}:
             from data_contracts.object_store.s3 import S3
 

@@ -5,11 +5,12 @@ from typing import Any
 
 import fsspec
 
+from data_contracts.addresses import protocol_of
 from data_contracts.errors import CorpusError, UsageError
 from data_contracts.object_store.client_options import s3fs_options
 from data_contracts.object_store.retry import RetryPolicy
 from data_contracts.records import AudioObject
-from features.corpus.names import is_url, to_disk_name, to_text
+from features.corpus.names import to_disk_name, to_text
 
 _STAMPS = ("LastModified", "last_modified", "mtime", "updated", "created")
 
@@ -61,7 +62,8 @@ def connect(uri: str, retry_policy: RetryPolicy = RetryPolicy()) -> tuple[Any, s
 
     `fsspec.core.url_to_fs` would split a name with `::` as a chain of URLs.
     """
-    protocol = uri.partition("://")[0] if is_url(uri) else "file"
+    protocol = protocol_of(uri)
+    uri = uri if protocol == "file" else protocol + uri[len(protocol) :]
     try:
         kind = fsspec.get_filesystem_class(protocol)
         options = kind._get_kwargs_from_urls(uri)

@@ -9,13 +9,13 @@ from typing import Any
 
 import polars as pl
 
+from data_contracts.addresses import is_url, normal_uri
 from data_contracts.channel_names import channel_names
 from data_contracts.errors import CorpusError, UsageError
 from data_contracts.object_store.client_options import storage_options
 from data_contracts.records import AudioObject
 from features.corpus.filesystem import stat_object
 from features.corpus.layout import date_in_path
-from features.corpus.names import is_url
 from features.corpus.object_frames import from_objects
 
 _RESERVED_COLUMNS = {"uri", "date"}
@@ -76,6 +76,7 @@ def _object(row: dict[str, Any], *, layout: str, root: str) -> AudioObject:
     uri = str(row["uri"])
     if not is_url(uri) and not uri.startswith("/"):
         uri = f"{root.rstrip('/')}/{uri}" if root else uri
+    uri = normal_uri(uri)
     date = row.get("date") or date_in_path(uri, layout, root)
     attributes = {name: value for name, value in row.items() if name not in _RESERVED_COLUMNS and value is not None}
     _check_channel_names(uri, attributes.get("channel_names", ""))

@@ -1,17 +1,7 @@
-"""Names in a corpus: URLs, hidden files, and file names that are not UTF-8."""
+"""Names in a corpus: hidden files, and file names that are not UTF-8."""
 
 import os
 import re
-
-
-def is_url(uri: str) -> bool:
-    """Tell whether `uri` begins with a protocol: a key may have `://` anywhere.
-
-    >>> is_url("s3://calls/a.flac"), is_url("2026/11/21/http://a.flac")
-    (True, False)
-    """
-    return re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", uri) is not None
-
 
 HIDDEN = r"(?:^|/)\.(?:[^./]|\.[^/])"
 """Pattern of a path part that begins with a dot; `.` and `..`, plain names in an object store, do not count."""

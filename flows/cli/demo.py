@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 import flows
+from data_contracts.addresses import is_url, normalize
 from data_contracts.errors import UsageError
 from data_contracts.lake import Lake
 from features.corpus.layout import DEFAULT_LAYOUT
@@ -34,17 +35,18 @@ TABLES = {
 
 def demo(console: Console, *, corpus: str | None, lake: str | None, s3: bool) -> None:
     """Run a backfill over the sample corpus (or the user's folder), show the tables, and print the next commands."""
-    if corpus and "://" not in corpus and not Path(corpus).expanduser().is_dir():
+    corpus, lake = normalize(corpus) if corpus else None, normalize(lake) if lake else None
+    if corpus and not is_url(corpus) and not Path(corpus).is_dir():
         raise UsageError(f"--corpus: expected a folder or a URL; found {corpus!r}")
     if s3:
         _run_over_s3(console, corpus)
         return
     layout = "modified" if corpus else DEFAULT_LAYOUT
-    lake = lake or ("demo-lake" if corpus is None else f"demo-lake-{Path(corpus).expanduser().absolute().name}")
-    if "://" in lake:
+    lake = lake or normalize("demo-lake" if corpus is None else f"demo-lake-{Path(corpus).name}")
+    if is_url(lake):
         raise UsageError(f"--lake: the demo's lake is a folder; found {lake!r}; for a bucket use `undertone backfill`")
     if corpus is None:
-        corpus = str(_sample_copy(Path(lake).expanduser().absolute().parent / "demo-corpus"))
+        corpus = str(_sample_copy(Path(lake).parent / "demo-corpus"))
         console.print(f"Corpus: 30 short clips of six [bold]synthetic[/bold] voices (espeak-ng), in {corpus}")
         console.print("They show the job at work; what the models say of such voices means little.")
     _run(console, corpus=corpus, lake=lake, layout=layout)
@@ -67,7 +69,7 @@ def _run_over_s3(console: Console, corpus: str | None) -> None:
     from flows.workers.embedded_s3 import embedded_s3, upload
 
     with embedded_s3("corpus", "lake") as endpoint:
-        n_files = upload(Path(corpus).expanduser() if corpus else SAMPLE, "corpus")
+        n_files = upload(Path(corpus) if corpus else SAMPLE, "corpus")
         console.print(f"S3 at {endpoint}: {n_files} objects in s3://corpus, the lake in s3://lake/undertone")
         layout = "modified" if corpus else DEFAULT_LAYOUT
         _run(console, corpus="s3://corpus", lake="s3://lake/undertone", layout=layout)
@@ -104,7 +106,7 @@ def _sample_copy(folder: Path) -> Path:
 def _write_settings(lake: str, corpus: str, layout: str) -> str | None:
     """Write undertone.toml where there is none, so that the next commands need no flags. Return its name."""
     path = Path("undertone.toml")
-    values = {"corpus": corpus, "lake": str(Path(lake).expanduser().absolute()), "layout": layout}
+    values = {"corpus": corpus, "lake": lake, "layout": layout}
     lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in values.items()]
     if not path.exists():
         path.write_text("\n".join(["# written by `undertone demo`; yours to change", *lines, ""]))

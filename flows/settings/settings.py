@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from data_contracts.addresses import normalize
 from data_contracts.channel_names import channel_names
 from data_contracts.errors import UsageError
 from data_contracts.object_store.retry import RetryPolicy
 from data_contracts.records import SHARD_BYTES
 from features.corpus.layout import DEFAULT_LAYOUT, Corpus
 from flows.settings.notification import NotificationSettings
-from flows.settings.unknown_names import nearest, unknown_variables, warn_once
 
 if TYPE_CHECKING:
     from data_contracts.lake import Lake
@@ -114,12 +114,7 @@ class Settings(NotificationSettings):
 
     @classmethod
     def load(cls, **flags: Any) -> Self:
-        """Load the settings in force; warn once of variables that are none.
-
-        Raises UsageError with the setting's name, its value and what was expected.
-        """
-        for line in cls.unknown_variables():
-            warn_once(line)
+        """Load the settings in force. Raises UsageError with the setting's name, its value and what was expected."""
         try:
             return cls(**{name: value for name, value in flags.items() if value is not None})
         except tomllib.TOMLDecodeError as error:
@@ -127,18 +122,14 @@ class Settings(NotificationSettings):
         except ValidationError as error:
             raise UsageError("settings: " + "; ".join(map(_describe_error, error.errors()))) from error
 
-    @classmethod
-    def unknown_variables(cls) -> list[str]:
-        """Return a line on each `UNDERTONE_…` variable that is no setting."""
-        return unknown_variables(os.environ, cls.model_fields)
-
     @field_validator("corpus", "lake", "manifest", "evaluation_corpus")
     @classmethod
     def _absolute(cls, value: str | None) -> str | None:
-        """Make folders absolute: workers start elsewhere."""
-        if not value or "://" in value:
-            return value.rstrip("/") if value else value
-        return str(Path(value).expanduser().absolute())
+        """Give every place its one spelling, and make folders absolute: workers start elsewhere."""
+        try:
+            return normalize(value) if value else value
+        except UsageError as error:
+            raise ValueError(str(error)) from error
 
     @field_validator("cluster")
     @classmethod
@@ -190,7 +181,5 @@ class Settings(NotificationSettings):
 
 def _describe_error(error: Any) -> str:
     """Return one of pydantic's errors in our words; a secret's value is not shown."""
-    if error["type"] == "extra_forbidden":
-        return f"{error['loc'][0]}: there is no such setting; {nearest(str(error['loc'][0]), Settings.model_fields)}"
     found = "" if error["loc"][0] in _SECRET else f"; found {error['input']!r}"
     return f"{'.'.join(map(str, error['loc']))}: {error['msg']}{found}"

@@ -8,7 +8,7 @@ from data_contracts import lake as lakes
 from data_contracts.errors import UsageError
 
 
-@pytest.mark.parametrize("form", ["{}", "{}/", "file://{}", "file://{}/"])
+@pytest.mark.parametrize("form", ["{}", "{}/", "file://{}", "file://{}/", "{}/x/..", "/{}/."])
 def test_a_folder_may_be_written_in_many_ways(tmp_path, form):
     lake = lakes.open(form.format(tmp_path / "lake"))
     assert lake.is_local
@@ -18,6 +18,22 @@ def test_a_folder_may_be_written_in_many_ways(tmp_path, form):
 
 def test_a_relative_folder_becomes_absolute(tmp_path):
     assert lakes.open("lake").uri == str(tmp_path / "lake")  # workers start elsewhere
+
+
+@pytest.mark.parametrize("uri", ["s3:/bucket/lake", "s3//bucket/lake", "s3:///bucket"])
+def test_what_looks_like_a_url_and_is_none_is_refused(uri):
+    with pytest.raises(UsageError, match="did you mean s3://bucket"):
+        lakes.open(uri)
+
+
+@pytest.mark.parametrize("uri", ["s3://bucket//lake", "s3://bucket/../lake", "s3://bucket/./lake"])
+def test_a_key_that_delta_and_s3fs_spell_differently_is_refused(uri):
+    with pytest.raises(UsageError, match=r"may not hold //, \. or \.\."):
+        lakes.open(uri)
+
+
+def test_a_protocol_may_be_written_large(s3):
+    assert lakes.open(f"S3://{s3}/lake/").uri == f"s3://{s3}/lake"
 
 
 @pytest.mark.parametrize("uri", ["http://host/lake", "ftp://host/lake", "memory://lake"])

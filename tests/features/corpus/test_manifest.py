@@ -133,6 +133,17 @@ def test_a_protocol_stands_at_the_beginning(s3, tmp_path):
     assert (found.uri, found.bytes) == (f"s3://{s3}/{key}", 5)
 
 
+def test_a_file_has_one_uri_however_it_is_written(root, tmp_path):
+    spelled = [
+        "./2026/11/21/a.wav",
+        "2026//11/x/../21/a.wav",
+        f"file://{root}/2026/11/21/a.wav",
+        f"/{root}/./2026/11/21/a.wav",
+    ]
+    path = _write(pl.DataFrame({"uri": spelled}), tmp_path / "calls.csv")
+    assert {item.uri for item in _objects(path, root)} == {f"{root}/2026/11/21/a.wav"}
+
+
 def test_an_object_that_is_not_there_still_comes(root, tmp_path):
     path = _write(pl.DataFrame({"uri": ["2026/11/21/gone.wav", "2026/11/21/a.wav"]}), tmp_path / "calls.csv")
     gone, there = _objects(path, root, [DAY])

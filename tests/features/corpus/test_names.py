@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from features.corpus.names import is_hidden, is_url, to_disk_name, to_text
+from features.corpus.names import is_hidden, to_disk_name, to_text
 
 BYTES = st.lists(st.integers(1, 255).filter(lambda byte: byte != ord("/")), min_size=1, max_size=40).map(bytes)
 
@@ -33,8 +33,3 @@ def test_the_very_name_goes_first(tmp_path):
 def test_hidden_paths():
     assert [name for name in (".a", "a/.b/c", "..a", "a/..a") if not is_hidden(name)] == []
     assert [name for name in ("a", "a.b", "../a", "a/./b", "a/..", "a..b") if is_hidden(name)] == []
-
-
-def test_urls():
-    assert all(map(is_url, ("s3://a", "S3://a", "abfs://a", "git+ssh://a")))
-    assert not any(map(is_url, ("a", "/a", "a/s3://b", "://a", "7z://a", "s3:/a", "ä://b")))
