@@ -16,10 +16,13 @@ DEFAULTS = {
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 _EXCEPTIONS = ("no_proxy", "NO_PROXY")
+_LIBRARIES = ("AWS_", "AZURE_", "DASK_", "GOOGLE_", "MLFLOW_", "PREFECT_")
 
 
 def prepare(environ: MutableMapping[str, str]) -> None:
     """Set what is missing; what a user has set stays."""
+    for name in [name for name, value in environ.items() if not value and name.startswith(_LIBRARIES)]:
+        del environ[name]  # `AWS_PROFILE=` in a compose file means unset; botocore seeks a profile without a name
     for name, value in DEFAULTS.items():
         environ.setdefault(name, value)
     _exempt_loopback_from_proxies(environ)

@@ -38,6 +38,7 @@ def examine(flags: dict[str, Any]) -> list[Finding]:
     except UndertoneError as error:
         return [_python(), Finding("settings", "missing", str(error))]
     checks: dict[str, Callable[[Settings], tuple[State, str]]] = {
+        "settings": _settings,
         "corpus": _corpus,
         "lake": _lake,
         "registry": _registry,
@@ -68,6 +69,13 @@ def print_findings(console: Console, findings: list[Finding]) -> None:
 def _python() -> Finding:
     words = f"Undertone {version('undertone')}, Python {platform.python_version()}, torch {version('torch')}"
     return Finding("versions", "ok", words)
+
+
+def _settings(settings: Settings) -> tuple[State, str]:
+    unknown = settings.unknown_variables()
+    if unknown:
+        return "note", "; ".join(unknown)
+    return "ok", f"set: {', '.join(sorted(settings.model_fields_set)) or 'none, all by default'}"
 
 
 def _corpus(settings: Settings) -> tuple[State, str]:

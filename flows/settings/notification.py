@@ -20,7 +20,12 @@ class NotificationSettings(BaseSettings):
     """Settings `notify` and `notify_on`, valid however wrong the others are."""
 
     model_config = SettingsConfigDict(
-        env_prefix="UNDERTONE_", toml_file="undertone.toml", extra="ignore", frozen=True, hide_input_in_errors=True
+        env_prefix="UNDERTONE_",
+        env_ignore_empty=True,
+        toml_file="undertone.toml",
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
     )
 
     notify: Annotated[tuple[SecretStr, ...], NoDecode] = Field(

@@ -16,6 +16,7 @@ from data_contracts.object_store.retry import RetryPolicy
 from data_contracts.records import SHARD_BYTES
 from features.corpus.layout import DEFAULT_LAYOUT, Corpus
 from flows.settings.notification import NotificationSettings
+from flows.settings.unknown_names import nearest, unknown_variables, warn_once
 
 if TYPE_CHECKING:
     from data_contracts.lake import Lake
@@ -114,13 +115,23 @@ class Settings(NotificationSettings):
 
     @classmethod
     def load(cls, **flags: Any) -> Self:
-        """Load the settings in force. Raises UsageError with the setting's name, its value and what was expected."""
+        """Load the settings in force; warn once of variables that are none.
+
+        Raises UsageError with the setting's name, its value and what was expected.
+        """
+        for line in cls.unknown_variables():
+            warn_once(line)
         try:
             return cls(**{name: value for name, value in flags.items() if value is not None})
         except tomllib.TOMLDecodeError as error:
             raise UsageError(f"{Path('undertone.toml').absolute()} is no TOML: {error}") from error
         except ValidationError as error:
             raise UsageError("settings: " + "; ".join(map(_describe_error, error.errors()))) from error
+
+    @classmethod
+    def unknown_variables(cls) -> list[str]:
+        """Return a line on each `UNDERTONE_…` variable that is no setting."""
+        return unknown_variables(os.environ, cls.model_fields)
 
     @field_validator("corpus", "lake", "manifest", "evaluation_corpus")
     @classmethod
@@ -181,5 +192,7 @@ class Settings(NotificationSettings):
 
 def _describe_error(error: Any) -> str:
     """Return one of pydantic's errors in our words; a secret's value is not shown."""
+    if error["type"] == "extra_forbidden":
+        return f"{error['loc'][0]}: there is no such setting; {nearest(str(error['loc'][0]), Settings.model_fields)}"
     found = "" if error["loc"][0] in _SECRET else f"; found {error['input']!r}"
     return f"{'.'.join(map(str, error['loc']))}: {error['msg']}{found}"

@@ -51,3 +51,11 @@ def test_without_a_proxy_nothing_is_exempted():
     found: dict[str, str] = {}
     environment.prepare(found)
     assert not {"no_proxy", "NO_PROXY"} & found.keys()
+
+
+def test_empty_variables_of_libraries_mean_unset():
+    """A compose file's `AWS_PROFILE=` was a profile without a name, which botocore does not find."""
+    found = {"AWS_PROFILE": "", "PREFECT_API_URL": "", "AWS_REGION": "eu-west-1", "LANG": ""}
+    environment.prepare(found)
+    assert not {"AWS_PROFILE", "PREFECT_API_URL"} & found.keys()
+    assert (found["AWS_REGION"], found["LANG"]) == ("eu-west-1", "")

@@ -6,6 +6,7 @@ import pytest
 
 from data_contracts.errors import UsageError
 from flows.settings import Settings
+from flows.settings.unknown_names import warn_once
 
 
 def test_flags_before_environment_before_file(tmp_path, monkeypatch):
@@ -41,3 +42,35 @@ def test_wrong_settings_name_themselves():
         Settings.load(cluster="quantum")
     with pytest.raises(UsageError, match="no_such"):
         Settings.load(no_such=1)
+
+
+def test_an_unknown_setting_in_the_file_is_an_error_that_names_the_nearest():
+    Path("undertone.toml").write_text('chanels = "each"\n')
+    with pytest.raises(UsageError, match=r"chanels: there is no such setting; did you mean channels\?"):
+        Settings.load()
+    Path("undertone.toml").write_text("zzz = 1\n")
+    with pytest.raises(UsageError, match=r"zzz: .*docs/settings\.md lists all"):
+        Settings.load()
+
+
+def test_a_variable_that_is_no_setting_is_warned_of_once(monkeypatch, caplog):
+    """UNDERTONE_CHANNEL=each was ignored in silence: both voices of a call went into one mix."""
+    warn_once.cache_clear()
+    monkeypatch.setenv("UNDERTONE_CHANNEL", "each")
+    monkeypatch.setenv("undertone_zzz", "1")
+    monkeypatch.setenv("UNDERTONE_TEST_S3_ENDPOINT_OF", "the tests")
+    monkeypatch.setenv("undertone_readers", "3")
+    for _ in range(2):
+        assert Settings.load().readers == 3
+    assert [record.message for record in caplog.records] == [
+        "UNDERTONE_CHANNEL is no setting and is ignored; did you mean UNDERTONE_CHANNELS?",
+        "undertone_zzz is no setting and is ignored; docs/settings.md lists all",
+    ]
+
+
+def test_an_empty_variable_means_unset(monkeypatch):
+    """Compose files write `UNDERTONE_WORKERS=`: it was no integer."""
+    for name in Settings.model_fields:
+        monkeypatch.setenv(f"UNDERTONE_{name.upper()}", "")
+    assert Settings.load() == Settings()
+    assert Settings.load().model_fields_set == set()
