@@ -5,7 +5,8 @@
     ├── ValidationStopped      a critical expectation failed, nothing published    exit 3
     ├── CorpusError            the corpus cannot be listed or read                 exit 1
     ├── LakeError              the lake cannot be read or written                  exit 1
-    │   └── PublishConflict    another run published first: stage again
+    │   ├── PublishConflict    another run published first: stage again
+    │   └── DamagedFile        a file of the lake is gone, or is not what was written
     ├── CredentialsError       a store does not take the credentials (any more)    exit 1
     ├── ComputeError           workers died again and again, or their scheduler    exit 1
     ├── ModelError             no such model, or one that does not fit             exit 1
@@ -44,6 +45,10 @@ class LakeError(UndertoneError):
 
 class PublishConflict(LakeError):  # noqa: N818
     """Another run published after this run had read the tables and before it published."""
+
+
+class DamagedFile(LakeError):  # noqa: N818 - it names what was found
+    """A file that the lake should hold is gone, cut, or another's."""
 
 
 class CredentialsError(UndertoneError):

@@ -4,12 +4,15 @@ While `undertone maintain` packs a date, a shard is in a pack and in a loose fil
 there, until maintenance runs again. A loose file takes precedence over a pack (`features.store.packs`).
 """
 
+import os
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 from data_contracts.errors import UsageError
+from data_contracts.lake.damage import MIN_PARQUET_BYTES, ends_as_parquet
 from data_contracts.lake.names import is_feature_path, is_pack
 from data_contracts.lake.pack_index import read_footer, row_ranges
 from data_contracts.lake.tables import Tables
@@ -40,6 +43,23 @@ def feature_files(lake: Tables, feature_set: str) -> list[FeatureFile]:
     if not found:
         raise UsageError(f"{lake.uri_of('features', feature_set)} holds nothing yet; run `undertone backfill`")
     return found
+
+
+def cut_files(lake: Tables, sizes: Mapping[str, int]) -> list[str]:
+    """Return those of some Parquet files that cannot be whole, by their size; in a folder by their last bytes too."""
+    if not lake.is_local:
+        return [path for path, n_bytes in sizes.items() if n_bytes < MIN_PARQUET_BYTES]
+    return [path for path, n_bytes in sizes.items() if not ends_as_parquet(_tail(lake, path), n_bytes)]
+
+
+def _tail(lake: Tables, path: str) -> bytes:
+    """The last eight bytes of a folder's file; none of one that is gone."""
+    try:
+        with Path(lake.path, path).open("rb", buffering=0) as file:
+            file.seek(-8, os.SEEK_END)
+            return file.read(8)
+    except OSError:
+        return b""
 
 
 def _list_files(lake: Tables, feature_set: str) -> list[FeatureFile]:

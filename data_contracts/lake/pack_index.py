@@ -10,6 +10,7 @@ import json
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from data_contracts.lake.damage import parsing
 from data_contracts.lake.tables import Tables
 
 INDEX = b"undertone.shards"
@@ -20,7 +21,7 @@ _TAIL_BYTES = 1 << 16
 def read_footer(uri: str, path: str) -> pq.FileMetaData:
     """Read the footer of a pack in the lake at `uri`; cached, because a pack never changes.
 
-    Raises FileNotFoundError.
+    Raises FileNotFoundError, and DamagedFile where it is no pack.
     """
     lake = Tables(uri)
     n_bytes = lake.retry_policy.call(
@@ -30,7 +31,10 @@ def read_footer(uri: str, path: str) -> pq.FileMetaData:
     n_footer = int.from_bytes(tail[-8:-4], "little") + 8  # the Parquet format: thrift, its length, PAR1
     if n_footer > len(tail):
         tail = lake.read_range(path, n_bytes - n_footer, n_bytes)
-    return pq.read_metadata(pa.BufferReader(tail))
+    with parsing(uri, path, "a whole pack of feature files", n_bytes):
+        footer = pq.read_metadata(pa.BufferReader(tail))
+        row_groups(footer)
+        return footer
 
 
 def row_groups(metadata: pq.FileMetaData) -> dict[str, int | None]:

@@ -5,7 +5,8 @@ from collections import defaultdict
 import polars as pl
 
 from data_contracts.errors import UsageError
-from data_contracts.lake.feature_files import FeatureFile, feature_files
+from data_contracts.lake.damage import unreadable_file
+from data_contracts.lake.feature_files import FeatureFile, cut_files, feature_files
 from data_contracts.lake.snapshot import snapshot
 from data_contracts.lake.tables import Tables
 from data_contracts.lake.time_travel import snapshot_as_of as tables_of
@@ -27,7 +28,10 @@ def scan(lake: Tables, name: str, *, as_of: str | None = None) -> pl.LazyFrame:
         raise UsageError(f"expected one of {known}; found {name!r}")
     by_version = defaultdict[str, list[FeatureFile]](list)
     frames = []
-    for file in feature_files(lake, name):
+    files = feature_files(lake, name)
+    for path in cut_files(lake, {file.path: file.n_bytes for file in files}):  # Polars does not name a file it fails on
+        raise unreadable_file(lake.uri, path, "a whole Parquet file", "one that was cut short")
+    for file in files:
         if file.hidden:
             frames.append(_scan_visible(lake, file))
         else:

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data_contracts.addresses import normalize, protocol_of
+from data_contracts.lake.damage import parsing
 from data_contracts.object_store.client_options import (
     delta_retry_options,
     polars_retry_options,
@@ -194,7 +195,10 @@ class Storage:
         self.write(path, json.dumps(value, indent=2, default=str).encode())
 
     def read_json(self, path: str) -> Any:
-        return json.loads(self.read(path))
+        """Read a JSON file. Raises FileNotFoundError, and DamagedFile where it holds something else."""
+        data = self.read(path)
+        with parsing(self.uri, path, "JSON", len(data)):
+            return json.loads(data)
 
     def write_parquet(self, path: str, table: pa.Table, metadata: Mapping[str, str] | None = None) -> None:
         """Write zstd Parquet, with the schema's version and `metadata` in the file's own metadata."""
@@ -208,23 +212,26 @@ class Storage:
     def read_parquet(self, path: str, columns: list[str] | None = None) -> pa.Table:
         """Read a Parquet file in one piece: a file that is rewritten meanwhile is read as the old or the new one.
 
-        Raises FileNotFoundError.
+        Raises FileNotFoundError, and DamagedFile where it holds something else.
         """
-        return pq.read_table(pa.BufferReader(self.read(path)), columns=columns)
+        data = self.read(path)
+        with parsing(self.uri, path, "a whole Parquet file", len(data)):
+            return pq.read_table(pa.BufferReader(data), columns=columns)
 
     def read_files(self, paths: list[str], columns: list[str] | None = None) -> pl.DataFrame:
         """Read many Parquet files at a time, each in one piece; the column `path` holds its path below the root.
 
         Polars' own scan opens a file again for every part of it: a run that wrote the same shard at the same time
-        changed it in between (test_a_file_is_read_in_one_piece). Raises FileNotFoundError.
+        changed it in between (test_a_file_is_read_in_one_piece). Raises as `read_parquet`.
         """
         found = self._retry(
             f"reading {len(paths)} files below {self.uri}",
             lambda: dict(self.fs.cat([self._full_path(path) for path in paths])),
         )
         return pl.concat(
-            pl.read_parquet(
-                io.BytesIO(found[self.fs._strip_protocol(self._full_path(path))]), columns=columns
-            ).with_columns(path=pl.lit(path))
-            for path in paths
+            self._parse_parquet(path, found[self.fs._strip_protocol(self._full_path(path))], columns) for path in paths
         )
+
+    def _parse_parquet(self, path: str, data: bytes, columns: list[str] | None) -> pl.DataFrame:
+        with parsing(self.uri, path, "a whole Parquet file", len(data)):
+            return pl.read_parquet(io.BytesIO(data), columns=columns).with_columns(path=pl.lit(path))

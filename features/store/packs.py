@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from data_contracts.fingerprint import digest
 from data_contracts.lake import Lake
+from data_contracts.lake.damage import parsing
 from data_contracts.lake.names import PACK_PREFIX, is_pack
 from data_contracts.lake.pack_index import INDEX, read_footer, row_groups
 
@@ -88,15 +89,20 @@ def read(lake: Lake, folder: str, shard: str, columns: list[str] | None = None) 
     starts = [chunk.dictionary_page_offset or chunk.data_page_offset for chunk in chunks]
     ends = [start + chunk.total_compressed_size for start, chunk in zip(starts, chunks, strict=True)]
     data = lake.read_range(path, min(starts), max(ends))
-    file = pq.ParquetFile(_FileSlice(min(starts), data), metadata=footer, pre_buffer=False)
-    return _without_index(file.read_row_group(number, columns, use_threads=False), columns)
+    with parsing(lake.uri, path, f"the rows of shard {shard}", len(data)):
+        file = pq.ParquetFile(_FileSlice(min(starts), data), metadata=footer, pre_buffer=False)
+        return _without_index(file.read_row_group(number, columns, use_threads=False), columns)
 
 
 def tables(lake: Lake, path: str, columns: list[str] | None = None) -> Iterator[tuple[str, pa.Table]]:
     """Yield every shard of a pack with its rows; the pack is fetched in one piece. Raises FileNotFoundError."""
-    file = pq.ParquetFile(pa.BufferReader(lake.read(path)))
-    for shard, number in row_groups(file.metadata).items():
-        table = file.schema_arrow.empty_table() if number is None else file.read_row_group(number, columns)
+    data = lake.read(path)
+    with parsing(lake.uri, path, "a whole pack of feature files", len(data)):
+        file = pq.ParquetFile(pa.BufferReader(data))
+        held = row_groups(file.metadata)
+    for shard, number in held.items():
+        with parsing(lake.uri, path, f"the rows of shard {shard}", len(data)):
+            table = file.schema_arrow.empty_table() if number is None else file.read_row_group(number, columns)
         yield shard, _without_index(table, columns)
 
 

@@ -16,6 +16,7 @@ import polars as pl
 import pyarrow as pa
 
 from data_contracts.lake import Lake
+from data_contracts.lake.damage import missing_file
 from data_contracts.lake.names import date_in, is_feature_file, is_feature_set, is_pack, version_in
 from data_contracts.schema.feature_sets import RECORDING_FEATURES
 from features.store import packs
@@ -81,7 +82,7 @@ def rows(lake: Lake, version: str, date: dt.date, columns: list[str] | None = No
 def read(
     lake: Lake, feature_set: str, version: str, date: dt.date, shard: str, columns: list[str] | None = None
 ) -> pa.Table:
-    """Read a shard's rows of one feature set. Raises FileNotFoundError."""
+    """Read a shard's rows of one feature set. Raises DamagedFile where they are gone, or are no rows any more."""
     directory = folder(feature_set, version, date)
 
     def read_once() -> pa.Table:
@@ -90,7 +91,11 @@ def read(
         except FileNotFoundError:
             return packs.read(lake, directory, shard, columns)
 
-    return _retry_vanished(read_once)
+    try:
+        return _retry_vanished(read_once)
+    except FileNotFoundError as error:
+        expected = f"the {feature_set} of shard {shard}, or a pack with them beside it,"
+        raise missing_file(lake.uri, f"{directory}/{shard}.parquet", expected) from error
 
 
 def _locate_shards(lake: Lake, version: str, date: dt.date) -> dict[str, str | None]:

@@ -5,7 +5,7 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from data_contracts.errors import LakeError, UsageError
+from data_contracts.errors import DamagedFile, LakeError, UsageError
 from data_contracts.lake import Lake
 from data_contracts.schema.tables import RUNS
 from flows.analytics.sql import query
@@ -93,7 +93,7 @@ def _unpublished_ledgers(lake: Lake) -> list[tuple[Ledger, dict[str, Any]]]:
             ledgers.append((ledger, _row(lake, ledger)))
         except FileNotFoundError:  # published this moment, or left by a run that ended during its clean-up
             continue
-        except (ValueError, KeyError, TypeError) as error:
+        except (DamagedFile, KeyError, TypeError) as error:
             raise LakeError(
                 f"expected a run's ledger in {lake.uri_of(path)}, and its sign of life beside it, found something else "
                 f"({error!r}): remove that folder"

@@ -9,11 +9,12 @@ import pyarrow as pa
 
 from data_contracts.errors import LakeError, UndertoneError, UsageError
 from data_contracts.lake import Lake
+from data_contracts.lake.damage import unreadable_file
 from data_contracts.lake.snapshot import snapshot
 from data_contracts.lake.time_travel import snapshot_as_of as tables_of
 from data_contracts.schema.feature_sets import FEATURE_SETS
 from data_contracts.schema.tables import TABLE_KEYS
-from flows.analytics.known_files import KnownFiles
+from flows.analytics.known_files import PROTOCOL, KnownFiles
 from flows.analytics.views import Views
 
 FEATURE_SET_VIEWS = {f"features_{name}" if name in TABLE_KEYS else name: name for name in FEATURE_SETS}
@@ -91,6 +92,10 @@ def _translate_error(lake: Lake, error: duckdb.Error, failure: Exception | None)
         return failure
     if isinstance(failure, FileNotFoundError) or "No files found that match" in words:
         return LakeError(f"a file below {lake.uri} was packed or removed while it was read: ask again ({words[-200:]})")
+    unreadable = re.search(r"(?:at end of file|File) '([^']+)'", words)
+    if unreadable:
+        path = unreadable[1].removeprefix(f"{PROTOCOL}://").removeprefix(f"{lake.uri}/")
+        return unreadable_file(lake.uri, path, "a whole Parquet file", f"something else ({words})")
     missing = re.match(r"Catalog Error: Table with name (\w+) does not exist", words)
     if missing and missing[1].lower() in FEATURE_SET_VIEWS:
         place = lake.uri_of("features", FEATURE_SET_VIEWS[missing[1].lower()])

@@ -9,7 +9,7 @@ import polars as pl
 from deltalake import CommitProperties, DeltaTable
 from deltalake.exceptions import DeltaError
 
-from data_contracts.errors import LakeError
+from data_contracts.errors import DamagedFile, LakeError
 from data_contracts.lake import Lake
 from data_contracts.lake.snapshot import snapshot
 from data_contracts.schema.tables import TABLE_KEYS
@@ -109,7 +109,10 @@ def _versions_to_keep(lake: Lake, table: str, delta: DeltaTable, keep_days: int)
 
 def _shorten_log(lake: Lake, table: str, delta: DeltaTable) -> None:
     """Write a checkpoint at the newest version where there is none; remove the commits before it older than a month."""
-    last = f"analytics/{table}/_delta_log/_last_checkpoint"
-    if not lake.exists(last) or lake.read_json(last)["version"] != delta.version():
+    try:
+        last = lake.read_json(f"analytics/{table}/_delta_log/_last_checkpoint")["version"]
+    except (FileNotFoundError, DamagedFile):
+        last = None
+    if last != delta.version():
         delta.create_checkpoint()
     delta.cleanup_metadata()

@@ -76,7 +76,7 @@ def _acquire(lake: Lake, holder: str, patience_s: float) -> HeldLock:
         now = time.monotonic()
         silent_s = silent_s + min(now - last, _BEAT_S) if content == last_claim else 0.0  # a paused waiter saw no beat
         last_claim, last = content, now
-        claim: dict[str, Any] = json.loads(content) if content else {"free": True}
+        claim = _parse_claim(content)
         if claim["free"] or _is_abandoned(claim) or silent_s >= _STALE_S:
             lock = HeldLock(lake, newest + 1, holder, since=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
             _own_tokens.add(lock.token)
@@ -140,6 +140,19 @@ def _read_claim(lake: Lake, number: int) -> bytes:
         return lake.read(paths.lock_file(number)) if number else b""
     except FileNotFoundError:
         return b""
+
+
+def _parse_claim(content: bytes) -> dict[str, Any]:
+    """What a claim says; damaged, that of a holder nobody knows, who is replaced when silent for long enough."""
+    try:
+        return dict(json.loads(content)) if content else {"free": True}
+    except (ValueError, TypeError):
+        return {
+            "free": False,
+            "holder": "unknown (its claim is damaged)",
+            "since": "?",
+            "place": {"host": "?", "machine": "?"},
+        }
 
 
 def _numbers(lake: Lake) -> list[int]:

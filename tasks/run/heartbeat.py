@@ -5,7 +5,6 @@ Its age is asked of the store, which dates the file by its own clock: the clocks
 
 import contextlib
 import datetime as dt
-import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -48,7 +47,7 @@ class Liveness:
 def liveness(lake: Lake, ledger: Ledger) -> Liveness:
     """Return whether the run is dead: its process ended on this machine, or its heartbeat is three minutes old."""
     try:
-        beat = json.loads(lake.read(paths.sign_of_life(ledger.run_id)))
+        beat = lake.read_json(paths.sign_of_life(ledger.run_id))
         age_s = lake.age_s(paths.sign_of_life(ledger.run_id))
     except FileNotFoundError:  # not yet, or no more: its saved ledger is a sign of life too
         beat, age_s = {}, 0.0

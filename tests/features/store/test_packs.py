@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_contracts import lake as lakes
+from data_contracts.errors import DamagedFile
 from data_contracts.lake import Lake
 from features.store import compaction, packs, shard_files
 from features.store.compaction import compact
@@ -249,7 +250,7 @@ def test_a_missing_feature_set(lake):
         write_shard(lake, shard)
     compact(lake, "v1", DAY)
     for name, shard in (("logmel", "0a"), ("segments", "0f")):
-        with pytest.raises(FileNotFoundError):
+        with pytest.raises(DamagedFile, match=f"the {name} of shard {shard}"):
             shard_files.read(lake, name, "v1", DAY, shard)
 
 

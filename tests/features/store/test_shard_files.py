@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_contracts import lake as lakes
+from data_contracts.errors import DamagedFile
 from data_contracts.lake import Lake
 from data_contracts.rejects import RETRYABLE, Reason
 from data_contracts.schema.feature_sets import RECORDING_FEATURES, SEGMENTS
@@ -240,7 +241,9 @@ def test_the_shards_of_attempts_change_nothing(rows, random):
 
 
 def test_a_missing_feature_set(lake):
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(
+        DamagedFile, match=r"the logmel of shard 0f.*backfill --from 2026-11-21 --to 2026-11-21 --force"
+    ):
         shard_files.read(lake, "logmel", "v1", DAY, "0f")
 
 

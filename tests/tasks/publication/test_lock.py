@@ -215,3 +215,12 @@ def test_a_lock_of_this_process_that_could_not_be_released_is_free(lake, monkeyp
         expired.setattr(lock, "_write_claim", lambda *_, **__: None)
     with lock.hold_lock(lake, "next", patience_s=0):
         pass
+
+
+@pytest.mark.parametrize("claim", [b"{", b"\xff", b"7"])
+def test_a_damaged_claim_is_that_of_a_silent_holder(claim, lake, impatient):
+    lake.write(NEWEST, claim)
+    with pytest.raises(LakeError, match="its claim is damaged"), lock.hold_lock(lake, "next", patience_s=0.3):
+        pass
+    with lock.hold_lock(lake, "next", patience_s=PATIENCE_S):
+        pass
