@@ -10,6 +10,7 @@ from data_contracts.rejects import Reason
 from features.containers import allowed, completeness, framed, sniff
 from features.containers.content import Content, View
 from features.decode import ffmpeg_tracks
+from features.decode.clock import Clock, Timed
 from features.decode.stream import BLOCK_SAMPLES, Header, Tick, Unusable, no_tick, one_line
 
 if TYPE_CHECKING:
@@ -50,14 +51,16 @@ class FfmpegStream:
         self._name, self._gap = name, gap
         self._codec = _codec_name(name, self._stream)
         self._error: Unusable | None = None
+        self._format = 0, 0
         self._n_decoded = self._n_to_drop = 0
         self._tick: Tick = no_tick
         self._end_s = 0.0  # of what was decoded, by the container's clock
-        self._frames = self._decode(container)
+        self._clock = Clock(name, *ffmpeg_tracks.clock_s(container))
+        self._frames = self._clock.lay(self._decode(container))
         self._first = next(self._frames, None)
         if self._first is None:
             raise self._error or self._no_samples()
-        self._format = rate_hz, n_channels = _frame_format(self._first)
+        rate_hz, n_channels = self._format
         if not 0 < n_channels <= _MAX_CHANNELS or rate_hz <= 0:
             error = f"expected 1 to {_MAX_CHANNELS} channels, found {n_channels} at {rate_hz} Hz"
             raise Unusable(Reason.UNSUPPORTED, error, self._codec)
@@ -95,6 +98,10 @@ class FfmpegStream:
             error = f"the header promises {self._promised_s:.2f} s, {found}"
             raise Unusable(Reason.CORRUPT if hole else Reason.TRUNCATED, error, self._codec)
 
+    @property
+    def flaws(self) -> list[str]:
+        return self._clock.flaws
+
     def _is_whole(self, slack_s: float) -> bool:
         """Tell whether the promised end was reached, by count or by clock: a track may begin late, and pause."""
         if self._promised_s is None or self._promised_end_s is None:
@@ -110,8 +117,10 @@ class FfmpegStream:
     def _samples(self) -> Iterator[np.ndarray]:
         """Yield the samples of each frame, (frames, channels) float32."""
         convert = _interleave if self.header.n_channels <= _MAX_PLANES else _swresample_converter()
-        frame, self._first = self._first, None
-        while frame is not None:
+        timed, self._first = self._first, None
+        while timed is not None:
+            n_silent, frame = timed
+            yield from self._silence(n_silent)
             n_drop = min(self._n_to_drop, frame.samples)
             self._n_to_drop -= n_drop
             if n_drop:
@@ -123,9 +132,18 @@ class FfmpegStream:
                     self._error = self._to_unusable(error)
                     return
                 yield samples
-            frame = next(self._frames, None)
+            timed = next(self._frames, None)
 
-    def _decode(self, container: "InputContainer") -> Iterator["AudioFrame"]:
+    def _silence(self, n_frames: int) -> Iterator[np.ndarray]:
+        n_drop = min(self._n_to_drop, n_frames)
+        self._n_to_drop -= n_drop
+        n_channels = self.header.n_channels
+        while n_left := n_frames - n_drop:
+            n_block = min(n_left, max(1, BLOCK_SAMPLES // n_channels))
+            n_drop += n_block
+            yield np.zeros((n_block, n_channels), np.float32)
+
+    def _decode(self, container: "InputContainer") -> Iterator[Timed]:
         """Yield frames of one format; end early, with `_error` set, at one that is damaged or of another format."""
         n_late = 0
         try:
@@ -144,7 +162,7 @@ class FfmpegStream:
                     self._n_decoded += frame.samples
                     if frame.time is not None:
                         self._end_s = frame.time + frame.samples / frame.sample_rate
-                    yield frame
+                    yield frame, frame.time
                 if packet.is_corrupt:
                     raise ValueError("a packet is incomplete, or follows a lost one")
         except Unusable as error:
@@ -155,7 +173,9 @@ class FfmpegStream:
     def _require_same_format(self, frame: "AudioFrame") -> None:
         if frame.is_corrupt:
             raise ValueError("a frame is damaged")
-        if self._n_decoded and _frame_format(frame) != self._format:
+        if not self._n_decoded:
+            self._format = _frame_format(frame)
+        if _frame_format(frame) != self._format:
             rate_hz, n_channels = self._format
             at_s = self._n_decoded / rate_hz
             found = f"found {frame.sample_rate} Hz, {frame.layout.nb_channels} channels after {at_s:.1f} s"

@@ -82,6 +82,14 @@ def promised_end_s(stream: "AudioStream", name: str, seconds: float | None) -> f
     return seconds + float(stream.start_time * stream.time_base)
 
 
+def clock_s(container: "InputContainer") -> tuple[float | None, float | None]:
+    """Return where the container's clock begins, with the earliest of its tracks, and where it says that it ends."""
+    if container.start_time is None:
+        return None, None
+    start_s = container.start_time / 1_000_000
+    return start_s, start_s + container.duration / 1_000_000 if container.duration else None
+
+
 def bit_rate_bps(container: "InputContainer", stream: "AudioStream", n_bytes: int, seconds: float | None) -> int | None:
     """Return the track's own bit rate, else the file's where it has no other track."""
     own = stream.bit_rate

@@ -122,7 +122,8 @@ def _decode_stream(
     for windower in windowers:
         yield from (window for window in windower.finish() if window.start < end)
     if meter:
-        yield _to_measures(meter, header, numbers, gains_db, flaw)
+        flaws = [*stream.flaws, *([flaw] if flaw else [])]
+        yield _to_measures(meter, header, numbers, gains_db, "; ".join(flaws) or None)
 
 
 def _make_meter(header: Header) -> "Meter":

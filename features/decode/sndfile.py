@@ -36,6 +36,10 @@ class SndfileStream:
         self.header = header
         self._file, self._content, self._n_skipped, self._tick = file, content, 0, no_tick
 
+    @property
+    def flaws(self) -> list[str]:
+        return []
+
     def blocks(self) -> Iterator[np.ndarray]:
         max_frames, n_read = max(1, BLOCK_SAMPLES // self.header.n_channels), self._n_skipped
         while True:

@@ -36,6 +36,11 @@ class Stream(Protocol):
 
     header: Header
 
+    @property
+    def flaws(self) -> list[str]:
+        """Return in words what was odd in the samples, of the blocks so far."""
+        ...
+
     def blocks(self) -> Iterator[np.ndarray]:
         """Yield (frames, channels) float32, full scale at 1, of one frame to `BLOCK_SAMPLES` samples."""
         ...

@@ -129,7 +129,8 @@ def test_sound_that_begins_late_or_pauses_is_whole(codec, when):
     """Calls are muted and cameras warm up: the file lasts longer than its sound, and was once taken for truncated."""
     data = encoded(voice(2.0), KINDS[codec], **when)
     assert verdict(data) is None
-    assert len(read(data)[1]) / 16_000 == pytest.approx(2.0, abs=0.12)
+    silence_s = 1.0 if ("pause_s" in when or "video_s" in when) and codec != "avi/mp3" else 0.0  # avi has no clock
+    assert len(read(data)[1]) / 16_000 == pytest.approx(2.0 + silence_s, abs=0.12)
 
 
 def test_a_video_without_sound_is_unsupported():

@@ -80,7 +80,7 @@ def test_many_blocks_may_take_longer_than_one(evil_files, monkeypatch, config):
         """
             class Slow:
                 def __init__(self, stream):
-                    self.stream, self.header = stream, stream.header
+                    self.stream, self.header, self.flaws = stream, stream.header, []
 
                 def blocks(self):
                     for block in self.stream.blocks():
