@@ -48,6 +48,8 @@ class Storage:
 
             self.fs = S3(**s3fs_options(retry_policy))
             self.path = str(self.fs._strip_protocol(self.uri))
+        elif self.is_local:
+            self.fs, self.path = fsspec.filesystem("file"), self.uri  # `url_to_fs` splits a name with `::`
         else:
             self.fs, self.path = fsspec.core.url_to_fs(self.uri)
 

@@ -57,9 +57,9 @@ def _scan(manifest: str) -> pl.LazyFrame:
     suffix = manifest.rsplit(".", 1)[-1].lower()
     try:
         if suffix in {"parquet", "pq"}:
-            rows = pl.scan_parquet(manifest, storage_options=options)
+            rows = pl.scan_parquet(manifest, storage_options=options, glob=False)
         elif suffix == "csv":
-            rows = pl.scan_csv(manifest, storage_options=options, infer_schema=False)
+            rows = pl.scan_csv(manifest, storage_options=options, infer_schema=False, glob=False)
         elif suffix in {"jsonl", "ndjson"}:
             rows = pl.scan_ndjson(manifest, storage_options=options, infer_schema_length=None)
         else:

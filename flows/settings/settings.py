@@ -12,6 +12,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from data_contracts.addresses import normalize
 from data_contracts.channel_names import channel_names
 from data_contracts.errors import UsageError
+from data_contracts.lake_addresses import lake_address
 from data_contracts.object_store.retry import RetryPolicy
 from data_contracts.records import SHARD_BYTES
 from features.corpus.layout import DEFAULT_LAYOUT, Corpus
@@ -158,10 +159,10 @@ class Settings(NotificationSettings):
         return channel_names(value)
 
     def lake_uri(self) -> str:
-        """Return the lake's URI. Raises UsageError where none is set."""
+        """Return the lake's URI. Raises UsageError where none is set, or no lake can lie there."""
         if not self.lake:
             raise UsageError("where is the lake? Found none; give --lake DIR_OR_URL or set UNDERTONE_LAKE")
-        return self.lake
+        return lake_address(self.lake)
 
     def open_lake(self) -> "Lake":
         from data_contracts import lake as lakes  # starts threads; a command forks its workers' parent before
