@@ -31,7 +31,9 @@ from tasks.stages.discover_rejects import discover_rejects
 from tasks.stages.extract import extract
 from tasks.stages.plan import plan
 from tasks.stages.publish import finish, roll_forward
+from tasks.staging.feature_damage import require_features
 from tasks.staging.found_objects import Discovery
+from tasks.staging.pending import dates_in_store
 
 Stage = Literal["features", "score"]
 
@@ -135,7 +137,7 @@ def _extractor_labels(run: Run) -> str:
 
 
 def _check_stored(run: Run) -> None:
-    """Raise LakeError where there is nothing to score: another encoder or configuration needs the audio again."""
+    """Raise LakeError where features are gone, or there are none: another encoder or configuration needs the audio."""
     if not shard_files.dates(run.lake, run.feature_version):
         versions = ", ".join(run.lake.names("features/recordings")) or "none"
         raise LakeError(
@@ -143,6 +145,7 @@ def _check_stored(run: Run) -> None:
             f"in {run.lake.uri_of('features')}; found {versions}; run `undertone backfill` without --stage score: "
             "the audio has to be read"
         )
+    require_features(run, dates_in_store(run))
 
 
 def _extract(run: Run, ledger: Ledger, workers: Workers) -> Run:
@@ -182,6 +185,8 @@ def _discovery_line(run: Run, found: Discovery) -> str:
     if run.retry:
         return f"{found.n_listed:,} rejects chosen, {found.n_listed - found.n_known:,} to be read again"
     hint = "" if found.n_listed else f" in {run.corpus}: is the layout right? `undertone doctor` shows what is there"
+    n_lost = sum(map(len, found.incomplete.values()))
+    hint = f"; feature files of {n_lost} shard(s) were gone: their recordings are read again" if n_lost else hint
     return f"{found.n_listed:,} objects listed, {found.n_known:,} of them known already{escape_for_console(hint)}"
 
 

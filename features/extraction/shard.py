@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -105,15 +106,17 @@ def reject_shard(
 def write_tables(
     lake: Lake, tables: dict[str, pa.Table], shard: ShardRef, *, version: str, config: FeatureConfig, replace: bool
 ) -> None:
-    """Write a shard's tables, unless it is done already.
+    """Write a shard's tables, unless it is done already, and whole.
 
     With `replace` a finished shard is written again, except if the store of audio failed: then its earlier rows stay.
     """
+    is_done = partial(shard_files.is_done, lake, version, shard.date, shard.id)
     failed = any(reason in RETRYABLE for reason in tables["recordings"]["reason"].to_pylist())
-    if (failed or not replace) and shard_files.is_done(lake, version, shard.date, shard.id):
+    rewrites = is_done()
+    if rewrites and (failed or (not replace and all(map(is_done, tables)))):
         return
     shard_files.write_shard(lake, tables, version=version, date=shard.date, shard=shard.id, configuration=repr(config))
-    if replace:
+    if replace or rewrites:
         for feature_set in tables:
             packs.unpack(lake, shard_files.folder(feature_set, version, shard.date), shard.id)
 

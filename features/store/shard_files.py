@@ -49,8 +49,9 @@ def shards(lake: Lake, version: str, date: dt.date) -> list[str]:
     return sorted(_retry_vanished(lambda: _locate_shards(lake, version, date)))
 
 
-def is_done(lake: Lake, version: str, date: dt.date, shard: str) -> bool:
-    directory = folder("recordings", version, date)
+def is_done(lake: Lake, version: str, date: dt.date, shard: str, feature_set: str = "recordings") -> bool:
+    """Tell whether a shard is done, or one of its feature sets is there."""
+    directory = folder(feature_set, version, date)
     return (
         lake.exists(f"{directory}/{shard}.parquet")
         or _retry_vanished(lambda: packs.find_pack(lake, directory, shard)) is not None

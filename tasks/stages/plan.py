@@ -28,8 +28,9 @@ def plan(run: Run, found: Discovery, *, n_workers: int) -> list[ShardRef]:
     refs: list[ShardRef] = []
     for date in found.dates:
         parts = read_found(run, found, date)
-        if run.force:
-            whole, rest = _split_complete_shards(run, date, pl.concat(parts))
+        if run.force or date in found.incomplete:
+            shards = None if run.force else found.incomplete[date]
+            whole, rest = _split_complete_shards(run, date, pl.concat(parts), shards)
             refs += _rewrite_plans(run, folder, whole)
             parts = iter([rest])
         for objects, ends in shard_plan.split_shards(parts, max_bytes=max_bytes):
@@ -38,12 +39,17 @@ def plan(run: Run, found: Discovery, *, n_workers: int) -> list[ShardRef]:
     return refs
 
 
-def _split_complete_shards(run: Run, date: dt.date, objects: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Split off the objects of shards whose members are all still there: a forced run writes these again in place.
+def _split_complete_shards(
+    run: Run, date: dt.date, objects: pl.DataFrame, shards: list[str] | None
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Split off the objects of shards whose members are all still there: these are written again in place.
 
-    Returns their objects, with `shard`, and the others, which are packed again.
+    `shards` are those to write again; None for a forced run, which does all. Returns their objects, with `shard`, and
+    the others, which are packed again.
     """
     members = history.shard_members(run.lake, run.feature_version, date)
+    if shards is not None:
+        members = members.filter(pl.col("shard").is_in(shards))
     incomplete = members.join(objects, on=OBJECT_KEY, how="anti").select("shard").unique()
     complete = members.join(incomplete, on="shard", how="anti")
     return objects.join(complete, on=OBJECT_KEY, how="inner").sort("shard", *OBJECT_KEY), objects.join(

@@ -17,7 +17,7 @@ class Discovery:
     """Counts of listed and of known objects, and the staging files of those to read.
 
     `parts` is the number of files of each date; `window` are the run's dates, None for all; `left_alone` counts, by
-    reason, the rejects that failed too often to be tried again.
+    reason, the rejects that failed too often to be tried again; `incomplete` are shards with files gone.
     """
 
     n_listed: int
@@ -26,6 +26,7 @@ class Discovery:
     n_bytes: int
     window: tuple[dt.date, ...] | None = None
     left_alone: dict[str, int] = field(default_factory=dict)
+    incomplete: dict[dt.date, list[str]] = field(default_factory=dict)
 
     @property
     def dates(self) -> tuple[dt.date, ...]:

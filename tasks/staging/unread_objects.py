@@ -7,19 +7,23 @@ from features.corpus.object_frames import OBJECT_KEY
 
 
 def select_unread(
-    listed: pl.DataFrame, history: pl.DataFrame, ahead: pl.DataFrame, *, force: bool = False
+    listed: pl.DataFrame, history: pl.DataFrame, ahead: pl.DataFrame, *, again: pl.DataFrame, force: bool = False
 ) -> pl.DataFrame:
     """Return the objects of a date to read (`object_frames.SCHEMA`), by its history and `reads_ahead_of_clock`.
 
-    An object that failed for a transient reason is read again until it failed too often; with `force`, all are read.
+    An object that failed for a transient reason is read again until it failed too often; those `again` (uri, etag) are
+    read in place of their last attempt, and with `force` all are.
     """
-    done = pl.lit(False) if force else (pl.col("is_settled") | pl.col("exhausted").is_not_null()).fill_null(False)
+    is_again = pl.lit(True) if force else pl.col("again").fill_null(False)
+    done = (pl.col("is_settled") | pl.col("exhausted").is_not_null()).fill_null(False)
+    marked = again.lazy().select(OBJECT_KEY).unique().with_columns(again=pl.lit(True))
     return (
         join_history(listed.lazy().with_columns(read_after=None), history)
-        .filter(~done)
+        .join(marked, on=OBJECT_KEY, how="left", maintain_order="left")
+        .filter(is_again | ~done)
         .join(ahead.lazy().rename({"read_after": "ahead"}), on="uri", how="left", maintain_order="left")
         .with_columns(
-            tries=(pl.col("tries_before") - int(force)).fill_null(0).cast(pl.Int16),
+            tries=(pl.col("tries_before") - is_again.cast(pl.Int16)).fill_null(0).cast(pl.Int16),
             read_after=pl.max_horizontal("read_after", "ahead"),
         )
         .select(object_frames.SCHEMA.keys())

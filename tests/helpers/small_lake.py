@@ -10,6 +10,7 @@ from data_contracts.lake import Lake
 from data_contracts.lake.snapshot import newest_versions
 from data_contracts.schema import feature_sets
 from data_contracts.schema.tables import utterances_schema
+from features.dsp.gemaps import EGEMAPS_NAMES
 from features.store import shard_files
 from tasks.publication.lock import hold_lock
 from tasks.publication.publish import publish_staged
@@ -37,6 +38,13 @@ def publish_night(lake: Lake, run_id: str, utterances: Iterable[dict[str, Any]],
     with hold_lock(lake, run_id) as held:
         publish_staged(held, ledger, newest_versions(lake))
     return ledger
+
+
+def no_utterances() -> dict[str, pa.Table]:
+    """The feature sets of a shard in which nobody speaks, without `recordings`."""
+    egemaps, embeddings = feature_sets.egemaps_schema(EGEMAPS_NAMES), feature_sets.embeddings_schema(4)
+    schemas = {"segments": feature_sets.SEGMENTS, "egemaps": egemaps, "embeddings": embeddings}
+    return {name: schema.empty_table() for name, schema in schemas.items()}
 
 
 def write_segments(lake: Lake, date: dt.date, shard: str, n_rows: int = 3, *, level_db: float = -20.0) -> None:

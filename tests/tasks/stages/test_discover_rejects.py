@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 from helpers.runs import make_run
+from helpers.small_lake import no_utterances
 
 from data_contracts.errors import UsageError
 from data_contracts.lake import Lake
@@ -57,7 +58,7 @@ def _failed(lake: Lake, corpus: Corpus, *attempts: dict[str, str]) -> None:
             row = {**told, "tries": place + 1, "read_at": item.modified, "status": status, "reason": reason}
             rows.append(row)
             shown[name] = row | {"date": item.date} | VERSIONS
-        tables = {"recordings": pa.Table.from_pylist(rows, schema=RECORDING_FEATURES)}
+        tables = no_utterances() | {"recordings": pa.Table.from_pylist(rows, schema=RECORDING_FEATURES)}
         shard_files.write_shard(lake, tables, version="v1", date=DAY, shard=f"0{place}", configuration="")
     published = [row for row in shown.values() if row["reason"]]
     for table, schema in (("rejects", REJECTS), ("recordings", RECORDINGS)):
@@ -89,7 +90,9 @@ def test_objects_that_a_dead_run_read_well_are_not_read_again(lake, corpus):
         ],
         schema=RECORDING_FEATURES,
     )
-    shard_files.write_shard(lake, {"recordings": again}, version="v1", date=DAY, shard="01", configuration="")
+    shard_files.write_shard(
+        lake, no_utterances() | {"recordings": again}, version="v1", date=DAY, shard="01", configuration=""
+    )
     found = discover_rejects.fn(make_run(lake, corpus=corpus, retry=RejectFilter()))
     assert (found.n_listed, found.n_known, found.dates, found.window) == (1, 1, (), (DAY,))
 
