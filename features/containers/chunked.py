@@ -40,8 +40,8 @@ def matroska(data: Content) -> str | None:
     """Elements of RFC 8794, also inside segments and clusters of unknown size, as live recorders write them."""
 
     def size(at: int) -> int:
-        name, n_name = _ebml_number(data, at, keep_marker=True)
-        n_bytes, n_size = _ebml_number(data, at + n_name)
+        name, n_name = ebml_number(data, at, keep_marker=True)
+        n_bytes, n_size = ebml_number(data, at + n_name)
         if not n_name or not n_size:
             return 0
         unknown = n_bytes == (1 << 7 * n_size) - 1
@@ -147,7 +147,7 @@ def _has_name(data: Content, at: int, name: bytes) -> bool:
     return data[at : at + len(name)] == name
 
 
-def _ebml_number(data: Content, at: int, *, keep_marker: bool = False) -> tuple[int, int]:
+def ebml_number(data: Content, at: int, *, keep_marker: bool = False) -> tuple[int, int]:
     """Return a variable-size integer of RFC 8794, 4, and its bytes; 0 bytes where there is none."""
     if at >= len(data) or not data[at]:
         return 0, 0

@@ -63,6 +63,13 @@ def unpack(form: str, data: Content, at: int) -> tuple[Any, ...]:
     return struct.unpack(form, data[at : at + struct.calcsize(form)])
 
 
+def release_pages(data: Content) -> None:
+    """Release the pages of a mapped file that were read; they are read again where they are needed."""
+    whole = data.whole if isinstance(data, Part) else data
+    if isinstance(whole, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        whole.madvise(mmap.MADV_DONTNEED)
+
+
 @contextmanager
 def map_file(path: Path) -> Iterator[Content]:
     """Map a file as content. Raises OSError."""
@@ -123,7 +130,6 @@ class View(io.RawIOBase):
     def _release_pages(self, n_read: int) -> None:
         """Release the pages of a mapped file now and then; without, they stay in memory after they were read."""
         self._n_resident += n_read
-        if self._n_resident >= _MAX_RESIDENT_BYTES and isinstance(self._content, mmap.mmap):
+        if self._n_resident >= _MAX_RESIDENT_BYTES:
             self._n_resident = 0
-            if hasattr(mmap, "MADV_DONTNEED"):
-                self._content.madvise(mmap.MADV_DONTNEED)
+            release_pages(self._content)

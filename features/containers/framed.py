@@ -21,7 +21,7 @@ _MIN_CHAIN = 4  # so many frames in a row are no coincidence
 
 def frame_kind(data: Content, at: int) -> str | None:
     """Return the kind of the frame whose header begins at `at`; None where there is none."""
-    return next((kind for kind in KINDS if _size(data, at, kind)), None)
+    return next((kind for kind in KINDS if frame_size(data, at, kind)), None)
 
 
 def first_frame(data: Content, start: int) -> tuple[str, int] | None:
@@ -40,12 +40,20 @@ def n_missing_bytes(data: Content, kind: str, start: int) -> int:
         if not found:
             return 0
         at = found[1]
-    while size := _size(data, at, kind):
+    while size := frame_size(data, at, kind):
         at += size
     rest = len(data) - at
     if 0 < rest < _HEADER_BYTES and data[at] == _SYNCS[kind]:
         return _HEADER_BYTES - rest
     return max(0, -rest)
+
+
+def find_chain(data: Content, start: int, kind: str) -> int | None:
+    """Return the offset of the first frame from `start` on that others of its kind follow; None without one."""
+    for at in range(start, len(data), _SEARCH_BYTES):
+        if found := next(_chains(data, at, (kind,)), None):
+            return found[1]
+    return None
 
 
 def _chains(data: Content, start: int, kinds: tuple[str, ...]) -> Iterator[tuple[str, int]]:
@@ -55,13 +63,14 @@ def _chains(data: Content, start: int, kinds: tuple[str, ...]) -> Iterator[tuple
     for match in syncs.finditer(window):
         for kind in kinds:
             at, n_frames = start + match.start(), 0
-            while n_frames < _MIN_CHAIN and (size := _size(data, at, kind)):
+            while n_frames < _MIN_CHAIN and (size := frame_size(data, at, kind)):
                 n_frames, at = n_frames + 1, at + size
             if n_frames == _MIN_CHAIN:
                 yield kind, start + match.start()
 
 
-def _size(data: Content, at: int, kind: str) -> int:
+def frame_size(data: Content, at: int, kind: str) -> int:
+    """Return the size in bytes of the frame whose header begins at `at`; 0 where there is none."""
     return KINDS[kind](data[at : at + _HEADER_BYTES].ljust(_HEADER_BYTES, b"\0"))
 
 

@@ -63,7 +63,7 @@ def sniff(data: Content) -> str | None:
     >>> sniff(b"fLaC"), sniff(b"Dear Sir or Madam")
     ('flac', None)
     """
-    start = _after_id3(data)
+    start = after_tags(data)
     head = data[start : start + 32]
     for name, magic in _SIGNATURES:
         if all(head[at : at + len(word)] == word for at, word in magic.items()):
@@ -83,7 +83,7 @@ def sniff(data: Content) -> str | None:
 
 def audio_start(data: Content) -> int:
     """Return the offset of the first frame of a framed stream, behind tags and the remains of a cut."""
-    start = _after_id3(data)
+    start = after_tags(data)
     if framed.frame_kind(data, start):
         return start
     first = framed.first_frame(data, start)
@@ -100,9 +100,8 @@ def _is_transport_stream(data: Content) -> bool:
     )
 
 
-def _after_id3(data: Content) -> int:
-    """Return the offset behind ID3v2 tags and the zeros that some taggers leave behind them."""
-    start = 0
+def after_tags(data: Content, start: int = 0) -> int:
+    """Return the offset behind ID3v2 tags at `start` and the zeros that some taggers leave behind them."""
     while data[start : start + 3] == b"ID3" and len(data) >= start + 10:
         size = data[start + 6 : start + 10]
         start += 10 + (size[0] << 21 | size[1] << 14 | size[2] << 7 | size[3])

@@ -1,0 +1,101 @@
+"""Boundaries between recordings in a stream of frames: another rate, mono or stereo, a new Xing frame of an mp3.
+
+Decoders stop there, without a word (mpg123 also where the first Xing frame says) or with an error.
+"""
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+
+from features.containers import framed, sniff
+from features.containers.content import Content, release_pages
+
+_MAX_GAP_BYTES = 1024  # behind longer tags, mpg123 finds no next frame
+_STEP_BYTES = 1 << 20
+_RESIDENT_STEPS = 16
+
+
+def next_part(data: Content, kind: str) -> int | None:
+    """Return the offset of the first frame of the next recording; None where all frames are one recording's."""
+    at = sniff.audio_start(data)
+    if kind not in FORMATS or not (size := framed.frame_size(data, at, kind)):
+        return None
+    form, at = _format(data, at, kind), at + size  # the first of an mp3 may be a Xing frame
+    while True:
+        end = _run_end(data, at, kind, form)
+        behind_tags = _behind_tags(data, end)
+        at = framed.find_chain(data, behind_tags, kind) or 0
+        if not at:
+            return None
+        between_tags = at == behind_tags and at - end > _MAX_GAP_BYTES
+        if between_tags or _format(data, at, kind) != form or _has_length(data, at, kind):
+            return at
+        at += framed.frame_size(data, at, kind)
+
+
+def _format(data: Content, at: int, kind: str) -> bytes:
+    """Return the bits of its header that a frame shares with the others of its recording."""
+    return FORMATS[kind](data[at : at + 8].ljust(8, b"\0"))
+
+
+def _has_length(data: Content, at: int, kind: str) -> bool:
+    return kind == "mp3" and bool(re.search(rb"Xing|Info", data[at : at + 64]))
+
+
+def _behind_tags(data: Content, at: int) -> int:
+    """Return the offset behind ID3 tags of both kinds and APE tags."""
+    start = -1
+    while at != start:
+        start = at
+        if data[at : at + 3] == b"TAG":
+            at += 128
+        if data[at : at + 8] == b"APETAGEX":
+            has_header = data[at + 23 : at + 24] >= b"\x80"  # else this is the footer, behind its items
+            at += 32 + (int.from_bytes(data[at + 12 : at + 16], "little") if has_header else 0)
+        at = sniff.after_tags(data, at)
+    return at
+
+
+def _run_end(data: Content, at: int, kind: str, form: bytes) -> int:
+    """Return the offset behind the frames of one format that follow each other without a gap."""
+    if kind not in {"mp3", "mp2"}:
+        while (size := framed.frame_size(data, at, kind)) and _format(data, at, kind) == form:
+            at += size
+        return at
+    pattern, n_steps = _mpeg_frames(kind, form), 0
+    while (found := pattern.match(data[at : at + _STEP_BYTES])) and found.end():
+        at, n_steps = at + found.end(), n_steps + 1
+        if not n_steps % _RESIDENT_STEPS:
+            release_pages(data)
+    return at
+
+
+@lru_cache(maxsize=32)
+def _mpeg_frames(kind: str, form: bytes) -> re.Pattern[bytes]:
+    """Compile a pattern of frames at any bit rate, without Xing: of an hour, a walk in Python takes too long."""
+    version, rate, is_mono = form
+    modes = rb"[\xc0-\xff]" if is_mono else rb"[\0-\xbf]"
+    n_side_info = (17 if is_mono else 32) if version & 0x18 == 0x18 else (9 if is_mono else 17)
+    sizes = dict[int, bytearray]()
+    for byte in range(256):
+        if byte & 0x0C == rate and (size := framed.frame_size(bytes([0xFF, version | 1, byte, 0]), 0, kind)):
+            sizes.setdefault(size, bytearray()).append(byte)
+    rates = b"|".join(
+        b"[%b]%b(?!.{%d}(?:Xing|Info)).{%d}" % (re.escape(bytes(found)), modes, n_side_info, size - 4)
+        for size, found in sizes.items()
+    )
+    return re.compile(b"(?:\xff[%b](?:%b))*+" % (re.escape(bytes([version, version | 1])), rates), re.DOTALL)
+
+
+def _mpeg(head: bytes) -> bytes:
+    """Version and layer, rate, whether it is mono."""
+    return bytes([head[1] & 0xFE, head[2] & 0x0C, head[3] >> 6 == 3])
+
+
+FORMATS: dict[str, Callable[[bytes], bytes]] = {
+    "mp3": _mpeg,
+    "mp2": _mpeg,
+    "aac": lambda head: bytes([head[1] & 0x08, head[2] & 0xFD, head[3] & 0xC0]),  # also the object type
+    "ac3": lambda head: bytes([head[4] & 0xC0, head[6] & 0xE0]),
+}
+"""Bits of a frame's header that tell rate and channels, by kind; LOAS, E-AC-3 and DTS state them elsewhere."""

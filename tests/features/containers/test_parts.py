@@ -1,0 +1,96 @@
+"""Split of a file that holds several recordings, by the headers alone."""
+
+import struct
+from functools import cache
+
+import pytest
+from helpers.audio_files import FAST, KINDS, encoded, tiny, voice, written
+
+from features.containers import headers, sniff
+from features.containers.parts import split
+
+READ_ON = {"aac", "loas/aac_latm", "ac3", "eac3", "mp2", "mpegts/aac", "mpegts/mp3", "mpeg/mp2"}
+"""What FFmpeg reads to the end, without a header between the parts."""
+
+
+@cache
+def _tiny():
+    return tiny()
+
+
+def _split(data: bytes) -> list[bytes]:
+    return [part[:] for part in split(data, sniff.sniff(data))]
+
+
+@pytest.mark.parametrize("codec", [*FAST, *KINDS, "dsf"])
+def test_each_part_is_a_file(codec):
+    data = _tiny()[codec]
+    (whole,) = split(data, sniff.sniff(data))
+    assert whole is data
+    assert _split(3 * data) == ([3 * data] if codec in READ_ON else [data] * 3)
+
+
+def test_parts_of_several_formats():
+    parts = [_tiny()[codec] for codec in ("wav/pcm_16", "caf/pcm_16", "flac")]
+    assert _split(b"".join(parts)) == parts
+
+
+@pytest.mark.parametrize("codec", ["wav/pcm_16", "flac", "mp3", "ogg/opus", "amr/amr_nb"])
+@pytest.mark.parametrize("between", [bytes(3000), b"TAG" + bytes(125), b"ID3\3\0\0\0\0\x0f\x50" + bytes(2000)])
+def test_what_lies_between_belongs_to_the_part_before(codec, between):
+    data = _tiny()[codec]
+    assert _split(data + between + data) == [data + between, data]
+
+
+@pytest.mark.parametrize("codec", ["wav/pcm_16", "flac", "mp3", "ogg/vorbis", "mp4/aac", "matroska/opus"])
+def test_a_tail_is_no_part(codec):
+    data = _tiny()[codec]
+    assert len(_split(data + b"\xff\xfb\x90\0RIFF OggS fLaC ID3 ftyp" * 300)) == 1
+
+
+def test_a_tag_before_the_first_part():
+    data = b"ID3\3\0\0\0\0\x0f\x50" + bytes(2000) + _tiny()["flac"]
+    assert _split(data + data) == [data + data[:2010], _tiny()["flac"]]
+
+
+def test_a_wav_without_a_size_is_searched():
+    streamed = bytearray(_tiny()["wav/pcm_16"])
+    streamed[40:44] = struct.pack("<I", 0xFFFFFFFF)
+    assert _split(2 * bytes(streamed)) == [bytes(streamed)] * 2
+
+
+def test_only_what_lies_behind_the_stated_size_is_searched():
+    """A recording of a day is not read twice; and a wav that holds the bytes of another is one recording."""
+    inner = _tiny()["wav/pcm_16"]
+    samples = 44 * b"\0" + inner + bytes(len(inner) % 2)
+    outer = inner[:40] + struct.pack("<I", len(samples)) + samples
+    assert _split(outer) == [outer]
+    assert _split(outer + inner) == [outer, inner]
+
+
+@pytest.mark.parametrize("at", [0, 65_530, 65_535, 65_536, 131_000])
+def test_a_header_is_found_wherever_it_begins(at):
+    data = bytes(at) + _tiny()["flac"] + bytes(70_000)
+    assert headers.find(data, 0, "flac") == headers.find(data, 0) == at
+    assert headers.find(data, at + 1, "flac") is None
+
+
+def test_streams_that_are_multiplexed_begin_one_part():
+    """A video's Ogg file has a page for each of its streams at its beginning."""
+    data = _tiny()["ogg/opus"]
+    end_of_first = data.find(b"OggS", 1)
+    link = data[:end_of_first] + data
+    assert _split(link) == [link]
+    assert _split(link + link) == [link, link]
+
+
+@pytest.mark.parametrize("codec", ["mp3", "aac", "mp2", "ac3"])
+def test_frames_of_another_format_begin_a_part(codec):
+    def made(rate, n_channels):
+        if codec == "mp3":
+            return written(voice(0.3, rate, n_channels), codec, rate)
+        kind = KINDS[codec]
+        return encoded(voice(0.3, rate, n_channels), type(kind)(kind.muxer, kind.encoder, rate))
+
+    first, second, third = made(48_000, 1), made(32_000, 1), made(32_000, 2)
+    assert _split(first + second + third + first) == [first, second, third, first]
