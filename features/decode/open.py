@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from data_contracts.rejects import Reason
-from features.containers import allowed, sniff
+from features.containers import allowed, parts, sniff
 from features.containers.content import Content
+from features.decode.joined import JoinedStream
 from features.decode.stream import Stream, Unusable
 
 
@@ -16,8 +17,23 @@ def open_stream(content: Content) -> Iterator[Stream]:
     libsndfile where it knows the container, FFmpeg for the rest and for the codecs that libsndfile does not have.
     Truncation is found by the file's own sizes (see `completeness.find_missing`), in flac by its last frame, in mp3 by
     its Xing or Info frame. An mp3 without one does not say how long it was: a part of it is a shorter recording.
+
+    A file of several recordings, one after the other, is read as one.
     """
     container = sniff.sniff(content)
+    if container not in sniff.READABLE:
+        raise refusal(content, container)
+    found = parts.split(content, container)
+    if len(found) > 1:
+        yield JoinedStream(found, _open_part)
+    else:
+        with _open_part(found[0], container) as stream:
+            yield stream
+
+
+@contextmanager
+def _open_part(content: Content, container: str | None = None) -> Iterator[Stream]:
+    container = container or sniff.sniff(content)
     if container not in sniff.READABLE:
         raise refusal(content, container)
     with ExitStack() as stack:

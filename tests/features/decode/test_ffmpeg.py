@@ -184,8 +184,9 @@ def test_bit_rate():
 
 
 def test_another_rate_on_the_way_is_unsupported():
-    """Two streams one behind the other: what was decoded at the first's rate would play on at the wrong speed."""
-    kind = KINDS["aac"]
+    """Two streams without a header between them (see `containers.framed_parts`): at the first's rate, the second would
+    play at the wrong speed."""
+    kind = KINDS["loas/aac_latm"]
     first, second = encoded(voice(1.0), kind), encoded(voice(1.0, 48_000), dataclasses.replace(kind, rate=48_000))
     with pytest.raises(Unusable, match=r"expected 16000 Hz, 1 channels throughout, found 48000 Hz, 1 .* after 1\.\d s"):
         read(first + second)
