@@ -1,11 +1,13 @@
 """Layout of the corpus: its root and the dates in its paths."""
 
 import datetime as dt
+import os
 import re
 import string
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from data_contracts.addresses import is_url
 from data_contracts.errors import UsageError
 from data_contracts.object_store.retry import RetryPolicy
 
@@ -15,16 +17,26 @@ _DIGITS = {"%Y": r"(?P<Y>\d{4})", "%m": r"(?P<m>\d{2})", "%d": r"(?P<d>\d{2})", 
 
 @dataclass(frozen=True)
 class Corpus:
-    """Location of the audio; `layout` is a template with `{root}` and `{date:…}`, or the word `modified`."""
+    """Location of the audio; `layout` is a template with `{root}` and `{date:…}`, or the word `modified`.
+
+    `hidden` lists hidden and system files too; `own_folders`, the lake among them, are never listed.
+    """
 
     root: str
     layout: str = DEFAULT_LAYOUT
     manifest: str | None = None
+    hidden: bool = False
+    own_folders: tuple[str, ...] = ()
     retry_policy: RetryPolicy = field(default=RetryPolicy(), repr=False)
 
     def __post_init__(self) -> None:
         if not self.root and not self.manifest:
             raise UsageError("where is the audio? Found no corpus; give --corpus DIR_OR_URL or set UNDERTONE_CORPUS")
+        if not self.manifest and any(_is_same_place(self.root, folder) for folder in self.own_folders):
+            raise UsageError(
+                f"expected the lake in a folder of its own, found it where the audio is, {self.root}; give --lake "
+                f"another folder, for example {self.root.rstrip('/')}/lake: it is left out of the listing"
+            )
         if self.layout != "modified" and ("{root}" not in self.layout or _pattern(self.layout, "") is None):
             raise UsageError(
                 "layout: expected a template of folders with {root} and {date:…} that says the day with %Y, %m and %d, "
@@ -83,6 +95,18 @@ def _pattern(layout: str, root: str) -> str | None:
             return None
         pattern = before + first + after.replace(first, f"(?P={part})")
     return pattern
+
+
+def _is_same_place(one: str, other: str) -> bool:
+    """Tell whether two addresses are the same folder, whatever link or protocol leads there.
+
+    >>> _is_same_place("s3a://b/calls/", "s3://b/calls"), _is_same_place("s3://b/calls", "s3://b/calls/lake")
+    (True, False)
+    """
+    is_stored = is_url(one), is_url(other)
+    if is_stored == (False, False):
+        return os.path.realpath(one) == os.path.realpath(other)
+    return all(is_stored) and strip_protocol(one).rstrip("/") == strip_protocol(other).rstrip("/")
 
 
 def strip_protocol(uri: str) -> str:

@@ -28,7 +28,7 @@ region of S3 are the usual AWS settings (`AWS_PROFILE`, `AWS_ENDPOINT_URL`, `AWS
 """
 
 GROUPS: dict[str, tuple[str, ...]] = {
-    "Corpus and lake": ("corpus", "lake", "layout", "manifest", "look_back_days"),
+    "Corpus and lake": ("corpus", "lake", "layout", "manifest", "hidden", "look_back_days"),
     "Audio": (
         *("channels", "channel_names", "dc", "resampler", "denoise", "level_lufs", "vad", "speaker_changes"),
         *("max_s", "keep_truncated", "long_s", "logmel", "lld"),

@@ -35,6 +35,9 @@ class Settings(NotificationSettings):
     lake: str = Field("", description="where features and tables go: a folder or an s3://, gs:// or az:// URL")
     layout: str = Field(DEFAULT_LAYOUT, description="how objects lie by date: a template with {date:…}, or 'modified'")
     manifest: str | None = Field(None, description="a Parquet, CSV or JSONL with a `uri` column, instead of a listing")
+    hidden: bool = Field(
+        False, description="list hidden, system and half-transferred files too (.name, Thumbs.db, lost+found, *.part)"
+    )
     look_back_days: int = Field(
         3, ge=0, description="nights before the nightly's date in which late objects are sought"
     )
@@ -167,7 +170,14 @@ class Settings(NotificationSettings):
         return lakes.open(self.lake_uri(), self.retry_policy)
 
     def open_corpus(self) -> Corpus:
-        return Corpus(self.corpus, layout=self.layout, manifest=self.manifest, retry_policy=self.retry_policy)
+        return Corpus(
+            self.corpus,
+            layout=self.layout,
+            manifest=self.manifest,
+            hidden=self.hidden,
+            own_folders=(self.lake,) if self.lake else (),
+            retry_policy=self.retry_policy,
+        )
 
     @property
     def retry_policy(self) -> RetryPolicy:

@@ -22,7 +22,8 @@ from data_contracts.schema.feature_sets import RECORDING_FEATURES
 from data_contracts.schema.tables import RECORDINGS
 from features.corpus import object_frames
 from features.corpus.layout import Corpus
-from features.corpus.listing import LISTING_SCHEMA, list_objects
+from features.corpus.listing import list_objects
+from features.corpus.object_frames import LISTING_SCHEMA
 from features.extraction.tables import object_columns
 from features.store import history as store_history
 from features.store import shard_files
