@@ -1,6 +1,7 @@
 """Selection of the analysed channels: their mix, each for itself, or one of them."""
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -37,10 +38,13 @@ def select(wanted: str, n_channels: int) -> list[int] | str:
     return [number]
 
 
-def signals(block: np.ndarray, wanted: str, numbers: list[int]) -> list[np.ndarray]:
-    """Return the (frames,) signals to analyse of a (frames, channels) block, in the order of `numbers`."""
+def signals(block: np.ndarray, wanted: str, numbers: list[int], mixed: Sequence[int] = ()) -> list[np.ndarray]:
+    """Return the (frames,) signals to analyse of a (frames, channels) block, in the order of `numbers`.
+
+    A mix is that of the channels `mixed`, of all where it is empty.
+    """
     if wanted == "mix":
-        return [mix(block)]
+        return [mix(block[:, list(mixed)] if mixed else block)]
     return [np.ascontiguousarray(block[:, number]) for number in numbers]
 
 

@@ -80,6 +80,7 @@ def _answer(connection: Connection, request: dict[str, Any], content: Content) -
         config=AudioConfig(**request["config"]),
         only=tuple(request["only"]),
         gains_db=None if gains_db is None else {int(channel): gain for channel, gain in gains_db.items()},
+        mixed=request["mixed"],
         tick=send_alive,
     )
     signal.alarm(limit_s)

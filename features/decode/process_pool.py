@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from multiprocessing.connection import Connection
@@ -45,6 +45,7 @@ def decode_windows(
     resources: Resources,
     only: tuple[int, int] = WHOLE_RECORDING,
     gains_db: Mapping[int, float] | None = None,
+    mixed: Sequence[int] | None = None,
 ) -> Generator[Window | Measures | Reject, None, None]:
     """Run `features.decode.recording.decode_windows` in another process.
 
@@ -56,6 +57,7 @@ def decode_windows(
         "config": asdict(config),
         "only": list(only),
         "gains_db": None if gains_db is None else dict(gains_db),
+        "mixed": None if mixed is None else list(mixed),
         "timeout_s": resources.decode_timeout_s,
         "max_bytes": resources.decoder_bytes,
     }
@@ -112,7 +114,7 @@ class _Process:
             samples = np.frombuffer(self.connection.recv_bytes(), np.float32)
             return Window(message["channel"], message["start"], samples)
         if kind == "measures":
-            lists = {name: tuple(message[name]) for name in ("channels", "tags_dropped")}
+            lists = {name: tuple(message[name]) for name in ("channels", "mixed", "tags_dropped")}
             gains_db = {int(channel): gain for channel, gain in message["gains_db"].items()}
             return Measures(**{**message, **lists, "gains_db": gains_db})
         return Reject(**{**message, "reason": Reason(message["reason"])}) if kind == "reject" else None

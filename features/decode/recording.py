@@ -12,8 +12,9 @@ import numpy as np
 
 from data_contracts.rejects import Reason, Reject
 from features.containers.content import Content
-from features.decode import channels, checks
+from features.decode import channels, checks, first_pass
 from features.decode.config import AudioConfig
+from features.decode.first_pass import FirstPass
 from features.decode.open import open_stream
 from features.decode.stream import Header, Stream, Unusable
 from features.decode.windows import WINDOW_S, Window, Windower, concatenate, first_frame
@@ -22,7 +23,6 @@ from features.quality.measures import Measures, db
 if TYPE_CHECKING:
     from features.quality.meter import Meter
 
-_MAX_GAIN_DB = 40.0
 WHOLE_RECORDING = (0, 1 << 40)
 
 
@@ -67,20 +67,21 @@ def decode_windows(
     config: AudioConfig,
     only: tuple[int, int] = WHOLE_RECORDING,
     gains_db: Mapping[int, float] | None = None,
+    mixed: Sequence[int] | None = None,
     tick: Callable[[], None] = lambda: None,
 ) -> Iterator[Window | Measures | Reject]:
     """Yield the windows of each analysed channel in the order of time, and last the Measures; or a Reject.
 
     `only` selects windows [first, last) of a recording that was decoded before: nothing is measured, and `gains_db` by
-    channel are those of its first decoding. `tick` is called after each block. Never raises, whatever the bytes.
+    channel and the channels that are `mixed` are those of its first decoding. `tick` is called after each block. Never
+    raises, whatever the bytes.
     """
     header: list[Header] = []
     try:
-        if config.level_lufs is not None and gains_db is None:
-            gains_db = _measure_gains(content, config, header, tick)
         with open_stream(content) as stream:
             header.append(stream.header)
-            yield from _decode_stream(stream, config, only, gains_db or {}, tick)
+            found = first_pass.run(content, stream.header, config, gains_db, mixed, tick)
+            yield from _decode_stream(stream, config, only, found, tick)
     except Unusable as error:
         known = header[-1:]
         codec = known[0].codec if known else error.codec
@@ -88,20 +89,20 @@ def decode_windows(
 
 
 def _decode_stream(
-    stream: Stream, config: AudioConfig, only: tuple[int, int], gains_db: Mapping[int, float], tick: Callable[[], None]
+    stream: Stream, config: AudioConfig, only: tuple[int, int], found: FirstPass, tick: Callable[[], None]
 ) -> Iterator[Window | Measures]:
     header, whole = stream.header, only == WHOLE_RECORDING
     numbers = checks.require_supported(header, config)
     rate_hz, (first, last) = header.sample_rate_hz, only
     windowers = [
-        Windower(number, rate_hz, config, first=first, gain_db=gains_db.get(number, 0.0)) for number in numbers
+        Windower(number, rate_hz, config, first=first, gain_db=found.gains_db.get(number, 0.0)) for number in numbers
     ]
     meter = _make_meter(header) if whole else None
     stream.skip(first_frame(first, rate_hz), tick)
     flaw, end = header.gap, last * WINDOW_S * config.sample_rate
     try:
         for block in stream.blocks():
-            signals = channels.signals(block, config.channels, numbers)
+            signals = channels.signals(block, config.channels, numbers, found.mixed)
             if meter:
                 checks.require_valid_samples(block)
                 meter.add(block, signals, signals[0] if config.channels == "mix" else channels.mix(block))
@@ -122,8 +123,8 @@ def _decode_stream(
     for windower in windowers:
         yield from (window for window in windower.finish() if window.start < end)
     if meter:
-        flaws = [*stream.flaws, *([flaw] if flaw else [])]
-        yield _to_measures(meter, header, numbers, gains_db, "; ".join(flaws) or None)
+        flaws = [*filter(None, [found.flaw, flaw]), *stream.flaws]
+        yield _to_measures(meter, header, numbers, found, "; ".join(flaws) or None)
 
 
 def _make_meter(header: Header) -> "Meter":
@@ -132,39 +133,8 @@ def _make_meter(header: Header) -> "Meter":
     return Meter(header.sample_rate_hz, header.n_channels)
 
 
-def _measure_gains(
-    content: Content, config: AudioConfig, header: list[Header], tick: Callable[[], None]
-) -> dict[int, float]:
-    """Return the gain (dB) of each analysed channel, from a first pass, where loudness is levelled."""
-    from features.quality.loudness import LoudnessMeter
-
-    with open_stream(content) as stream:
-        header.append(stream.header)
-        numbers, n_frames = checks.require_supported(stream.header, config), 0
-        rate_hz = stream.header.sample_rate_hz
-        meters = [LoudnessMeter(rate_hz, 1) for _ in numbers]
-        try:
-            for block in stream.blocks():
-                checks.require_valid_samples(block)
-                n_frames += len(block)
-                checks.require_length(n_frames, rate_hz, config)
-                for meter, signal in zip(meters, channels.signals(block, config.channels, numbers), strict=True):
-                    meter.add(signal[:, None])
-                tick()
-        except Unusable as error:
-            if error.reason != Reason.TRUNCATED:
-                raise  # a truncated one is checked in the second pass
-    loudness = [meter.integrated_lufs() for meter in meters]
-    target = config.level_lufs or 0.0
-    return {
-        number: float(np.clip(target - lufs, -_MAX_GAIN_DB, _MAX_GAIN_DB))
-        for number, lufs in zip(numbers, loudness, strict=True)
-        if lufs is not None
-    }
-
-
 def _to_measures(
-    meter: "Meter", header: Header, numbers: Sequence[int], gains_db: Mapping[int, float], flaw: str | None
+    meter: "Meter", header: Header, numbers: Sequence[int], found: FirstPass, flaw: str | None
 ) -> Measures:
     is_dual_mono = len(numbers) > 1 and meter.is_dual_mono
     return Measures(
@@ -180,7 +150,8 @@ def _to_measures(
         bit_rate_bps=header.bit_rate_bps,
         tags_dropped=header.tags,
         channels=tuple(numbers[:1] if is_dual_mono else numbers),
-        gains_db=dict(gains_db),
+        gains_db=dict(found.gains_db),
+        mixed=found.mixed,
         flaw=flaw,
     )
 

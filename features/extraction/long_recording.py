@@ -66,8 +66,9 @@ def survey(
     )
     spans = sorted((span.start_s, span.end_s, channel) for channel in speech for span in speech[channel].spans)
     ranges = [int(start_s // resources.long_s) for start_s, *_ in spans]
-    gains_db = measures.gains_db if isinstance(measures, Measures) else {}
-    lake.write_json(f"{place}/survey.json", {"spans": spans, "ranges": ranges, "gains_db": gains_db})
+    gains_db, mixed = (measures.gains_db, measures.mixed) if isinstance(measures, Measures) else ({}, ())
+    found = {"spans": spans, "ranges": ranges, "gains_db": gains_db, "mixed": mixed}
+    lake.write_json(f"{place}/survey.json", found)
     return LongRef(shard, place, max(ranges, default=-1) + 1)
 
 
@@ -103,6 +104,7 @@ def extract_range(
             resources=resources,
             only=window_range(span for _, span in spans),
             gains_db={int(channel): gain for channel, gain in surveyed["gains_db"].items()},
+            mixed=surveyed["mixed"],
         )
         with closing(items):
             for block in _blocks(cut_spans(items, spans), recording_id):

@@ -125,7 +125,9 @@ def quality_columns(found: Measures | Reject, speech: Mapping[int, ChannelSpeech
         }
     spans = [span for channel in speech.values() for span in channel.spans]
     speech_s = sum(span.end_s - span.start_s for span in spans)
-    columns = {f.name: getattr(found, f.name) for f in fields(found) if f.name not in {"channels", "gains_db", "flaw"}}
+    columns = {
+        f.name: getattr(found, f.name) for f in fields(found) if f.name not in {"channels", "gains_db", "mixed", "flaw"}
+    }
     return columns | {
         "tags_dropped": list(found.tags_dropped),
         "channels": list(found.channels),

@@ -24,6 +24,7 @@ class Measures:
     tags_dropped: tuple[str, ...] = ()  # names of the file's tags; their values are kept nowhere
     channels: tuple[int, ...] = (0,)  # that were analysed; of two channels that carry the same, the first
     gains_db: dict[int, float] = field(default_factory=dict)  # by channel, where loudness is levelled
+    mixed: tuple[int, ...] = ()  # the channels of the mix, where it is not that of all
     flaw: str | None = None  # the missing part of a truncated file that is kept
 
 

@@ -25,6 +25,11 @@ def test_signals_are_the_selected_channels(wanted, numbers, signals):
     np.testing.assert_allclose(found, signals, atol=1e-7)
 
 
+def test_a_mix_may_leave_channels_out():
+    (found,) = channels.signals(BLOCK, "mix", [0], (0, 2))
+    np.testing.assert_allclose(found, [0.1, 0.6], atol=1e-7)
+
+
 def test_a_missing_channel_is_an_error_in_words():
     assert "found 3 channels: 0 to 2" in channels.select("3", 3)
     assert "at most 32" in channels.select("each", 33)

@@ -76,10 +76,10 @@ def test_shape(rate, n_channels):
 
 
 def test_channels_are_averaged_and_measured_before():
-    found = decode(encoded(np.stack([tone(peak=0.9), np.zeros(RATE, np.float32)], axis=1)))
-    assert found.waveform == pytest.approx(tone(peak=0.45), abs=1e-4)
+    found = decode(encoded(np.stack([tone(peak=0.9), tone(peak=0.3)], axis=1)))
+    assert found.waveform == pytest.approx(tone(peak=0.6), abs=1e-4)
     assert found.measures.peak_db == pytest.approx(20 * np.log10(0.9), abs=0.01)
-    assert found.measures.level_db == pytest.approx(20 * np.log10(0.45 / np.sqrt(2)), abs=0.01)
+    assert found.measures.level_db == pytest.approx(20 * np.log10(0.6 / np.sqrt(2)), abs=0.01)
 
 
 def test_clipping_is_a_share_of_all_samples():
@@ -151,7 +151,6 @@ def test_unusable_files_have_a_reason():
 def test_silence_and_constant():
     assert reason_of(encoded(np.zeros(RATE, np.float32))) == Reason.SILENT
     assert reason_of(encoded(tone(peak=3e-5))) == Reason.SILENT  # one step of 16 bits
-    assert reason_of(encoded(np.stack([tone(), -tone()], axis=1))) == Reason.SILENT  # the mix is what counts
     assert decode(encoded(np.full(RATE, 0.25, np.float32))).measures.level_db == pytest.approx(-12.04, abs=0.01)
 
 
@@ -261,21 +260,6 @@ def test_the_intact_part_of_a_truncated_file_is_kept_on_request(codec):
 
 def test_a_truncated_file_without_samples_is_a_reject_nevertheless():
     assert reason_of(encoded(tone())[:44], keep_truncated=True) in {Reason.TRUNCATED, Reason.EMPTY}
-
-
-@pytest.mark.parametrize("peak", [0.02, 0.5])
-def test_loudness_is_levelled(peak):
-    data = encoded(tone(3.0, peak=peak))
-    found = decode(data, config=AudioConfig(level_lufs=-20.0))
-    again = decode(encoded(found.waveform, "wav/float"))
-    assert again.measures.loudness_lufs == pytest.approx(-20.0, abs=0.1)
-    assert found.measures.loudness_lufs == pytest.approx(decode(data).measures.loudness_lufs)
-
-
-def test_loudness_is_levelled_by_channel():
-    config = AudioConfig(channels="each", level_lufs=-20.0)
-    found = decode(stereo(tone(3.0, peak=0.5), tone(3.0, hz=441, peak=0.05)), config=config)
-    assert np.std(found.waveforms[1]) == pytest.approx(np.std(found.waveforms[0]), rel=0.02)
 
 
 def test_the_offset_is_taken_away():
