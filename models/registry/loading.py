@@ -11,8 +11,9 @@ from typing import Any
 
 from data_contracts.errors import ModelError
 from data_contracts.records import ModelRef
+from models.registry.artifact_files import fetch_folder
 from models.registry.compatibility import check_features
-from models.registry.mlflow_api import MlflowException, Model, mlflow, use_server
+from models.registry.mlflow_api import MlflowException, Model, mlflow
 
 _PICKLES = (".pkl", ".pickle", ".cloudpickle", ".joblib", ".pt", ".pth")
 
@@ -58,7 +59,7 @@ def read_card(ref: ModelRef) -> str | None:
 
 @functools.lru_cache(maxsize=8)
 def _load(uri: str, registry: str | None) -> Any:
-    folder = _download(uri, registry)
+    folder = str(fetch_folder(uri, registry))
     pickled = [name for flavour in Model.load(folder).flavors.values() for name in _pickle_files(flavour)]
     if pickled:
         raise ModelError(
@@ -75,12 +76,6 @@ def _pickle_files(flavour: Mapping[str, Any]) -> list[str]:
 
 def _fetch(ref: ModelRef) -> Path:
     try:
-        return Path(_download(ref.uri, ref.metadata.get("registry")))
+        return fetch_folder(ref.uri, ref.metadata.get("registry"))
     except (MlflowException, OSError) as error:
         raise ModelError(f"{ref.label} cannot be fetched from {ref.uri}: {error}") from error
-
-
-def _download(uri: str, registry: str | None) -> str:
-    """Return the artifact's folder on this machine, without a copy where it is local already."""
-    use_server(registry)
-    return str(mlflow.artifacts.download_artifacts(artifact_uri=uri))

@@ -1,15 +1,22 @@
-"""MLflow's names that Undertone uses, imported after its switches are set; the only file that imports mlflow."""
+"""MLflow's names that Undertone uses, imported after its switches are set; the only file that imports mlflow.
+
+MLflow has one tracking server for a process (`mlflow.set_tracking_uri`, `MLFLOW_TRACKING_URI`), one active run and
+one active experiment. None of them is used here: each call says which server it means, so that two registries, the
+user's own runs and `MLFLOW_RUN_ID` do not meet.
+"""
 
 import os
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"  # whoever can write an artifact would run code here
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import mlflow
 import mlflow.pyfunc
 from mlflow import MlflowClient
+from mlflow.entities import Metric, Param
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
@@ -17,19 +24,13 @@ from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 __all__ = [
     "ColSpec",
     "DataType",
+    "Metric",
     "MlflowClient",
     "MlflowException",
     "Model",
     "ModelSignature",
+    "Param",
     "Schema",
     "TensorSpec",
     "mlflow",
-    "use_server",
 ]
-
-
-def use_server(uri: str | None) -> None:
-    """Point MLflow's module-level functions at this server or database; None leaves them as they are."""
-    if uri:
-        mlflow.set_tracking_uri(uri)
-        mlflow.set_registry_uri(uri)

@@ -61,7 +61,7 @@ def test_a_model_whose_files_are_gone_is_refused(models, tmp_path):
         with pytest.raises(ModelError, match=f"{ref.label[:9]}.* cannot be (loaded|fetched) from "):
             use(ref)
     for again in (lambda: models.champion("emotion"), lambda: models.version("emotion", "1")):
-        with pytest.raises(ModelError, match=r"emotion/1 cannot be read from .*; are the artifacts gone"):
+        with pytest.raises(ModelError, match=r"expected the artifacts of emotion/1 in .*; found none: .*; bring"):
             again()
 
 

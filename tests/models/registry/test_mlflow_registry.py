@@ -72,17 +72,23 @@ def test_a_model_just_trained_has_no_card(models, tmp_path):
     assert models.register("emotion", folder, alias="challenger", description="").version == "1"
 
 
-def test_a_missing_version_is_answered_with_the_known_ones(models):
-    with pytest.raises(ModelError, match=r"emotion has no version '7' in sqlite:.*; found versions: none"):
+def test_a_missing_version_is_answered_with_the_known_ones(models, tmp_path):
+    with pytest.raises(ModelError, match=r"version '7' of emotion in sqlite:.*; found versions none; "):
         models.version("emotion", "7")
     models.champion("emotion")
     for version in ("7", "challenger"):
-        with pytest.raises(ModelError, match=f"no version '{version}' in .*; found versions: 1$"):
+        with pytest.raises(ModelError, match=f"version '{version}' of emotion in .*; found versions 1; `undertone"):
             models.version("emotion", version)
-        with pytest.raises(ModelError, match=f"no version '{version}'"):
+        with pytest.raises(ModelError, match=f"expected version '{version}'"):
             models.promote("emotion", version)
-    MlflowClient(models.uri).delete_registered_model_alias("emotion", "champion")
-    with pytest.raises(ModelError, match=r"no @champion .*run `undertone models promote emotion N`"):
+    client = MlflowClient(models.uri, models.uri)
+    client.delete_registered_model_alias("emotion", "champion")
+    assert models.champion("emotion").version == "1", "as after a death before the alias was given"
+    models.register("emotion", save_emotion_model(tmp_path / "own", 2), alias="challenger", description="trained here")
+    client.delete_registered_model_alias("emotion", "champion")
+    with pytest.raises(
+        ModelError, match=r"alias champion in .*; found versions 2, 1 .*run `undertone models promote emotion N`"
+    ):
         models.champion("emotion")
 
 
@@ -136,7 +142,7 @@ def test_the_run_records_data_recipe_and_every_metric(models, tmp_path):
 def test_a_second_rollback_undoes_the_first(models, tmp_path):
     first = models.champion("emotion")
     second = models.register("emotion", save_emotion_model(tmp_path / "second", 2), alias="challenger", description="")
-    with pytest.raises(ModelError, match="no version 'previous'"):
+    with pytest.raises(ModelError, match="expected version 'previous'"):
         models.rollback("emotion")
     models.promote("emotion", "2")
     assert models.rollback("emotion") == first == models.champion("emotion")
