@@ -19,10 +19,11 @@ class Reason(StrEnum):
     UNREADABLE = "unreadable"  # the store failed, again and again
     VANISHED = "vanished"  # listed, and gone (or another) when it was read
     ACCESS_DENIED = "access_denied"
+    LOOP = "loop"  # a link that leads to itself
     NON_FINITE = "non_finite"  # NaN or infinite samples
 
 
-RETRYABLE = frozenset({Reason.UNREADABLE, Reason.VANISHED, Reason.ACCESS_DENIED})
+RETRYABLE = frozenset({Reason.UNREADABLE, Reason.VANISHED, Reason.ACCESS_DENIED, Reason.LOOP})
 """Reasons that may pass by the next night: the following runs read such a file again by themselves."""
 
 MAX_TRIES = 3

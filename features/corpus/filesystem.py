@@ -12,16 +12,25 @@ from data_contracts.object_store.retry import RetryPolicy
 from data_contracts.records import AudioObject
 from features.corpus.names import to_disk_name, to_text
 
+FOLDER = "folder"
+"""Etag of a folder where a file was named."""
+
+EPOCH = dt.datetime.fromtimestamp(0, dt.UTC)
 _STAMPS = ("LastModified", "last_modified", "mtime", "updated", "created")
 
 
 def stat_object(uri: str, date: dt.date | None, retry_policy: RetryPolicy = RetryPolicy()) -> AudioObject:
-    """Describe one object as a listing does. Raises FileNotFoundError, or CorpusError where the store refuses."""
+    """Describe one object as a listing does; a folder by the etag FOLDER, at no time.
+
+    Raises FileNotFoundError, or CorpusError where the store refuses.
+    """
     fs, path = connect(uri, retry_policy)
     entry = retry_policy.call(f"looking at {uri}", lambda: fs.info(path), CorpusError)
-    modified = modified_at(entry)
+    is_folder = entry.get("type") == "directory"
+    modified = EPOCH if is_folder else modified_at(entry)
     uri = to_text(entry["name"]) if is_local(fs) else str(fs.unstrip_protocol(entry["name"]))
-    return AudioObject(uri, etag(entry), size(entry), date or modified.date(), modified)
+    mark, n_bytes = (FOLDER, 0) if is_folder else (etag(entry), size(entry))
+    return AudioObject(uri, mark, n_bytes, date or modified.date(), modified)
 
 
 def modified_at(entry: dict[str, Any]) -> dt.datetime:
@@ -31,7 +40,7 @@ def modified_at(entry: dict[str, Any]) -> dt.datetime:
             return stamp.astimezone(dt.UTC)
         if isinstance(stamp, int | float):
             return dt.datetime.fromtimestamp(stamp, dt.UTC)
-    return dt.datetime.fromtimestamp(0, dt.UTC)
+    return EPOCH
 
 
 def size(entry: dict[str, Any]) -> int:

@@ -1,5 +1,6 @@
-"""Pages of a listing from folders, of this machine or of a store that fsspec walks: a page a folder."""
+"""Pages of a listing from folders, of this machine or of a store that fsspec lists: a page a folder."""
 
+import contextlib
 import os
 import stat
 from collections.abc import Iterator
@@ -10,9 +11,10 @@ import polars as pl
 from features.corpus import object_frames
 from features.corpus.layout import Corpus
 from features.corpus.names import is_hidden, is_lake, to_text
+from features.corpus.unlisted_folders import unlisted_entry
 
 
-def local_pages(path: str, corpus: Corpus) -> Iterator[pl.DataFrame]:
+def local_pages(fs: Any, path: str, corpus: Corpus) -> Iterator[pl.DataFrame]:
     """Yield files below `path`, a folder at a time; follow links but never in a circle, leave out pipes and devices."""
     own = {os.path.realpath(folder) for folder in corpus.own_folders}
     waiting: list[tuple[str, frozenset[str]]] = [(path, frozenset())]
@@ -26,40 +28,71 @@ def local_pages(path: str, corpus: Corpus) -> Iterator[pl.DataFrame]:
                 entries = [item for item in listing if corpus.hidden or not is_hidden(item.name)]
         except (FileNotFoundError, NotADirectoryError):
             continue
+        except OSError as error:
+            if (unlisted := unlisted_entry(fs, folder, corpus, error)) is None:
+                raise
+            yield object_frames.from_entries([unlisted])
+            continue
         if parents and is_lake({item.name for item in entries}):
             continue
-        found = [(item.path, _stat(item)) for item in entries if not item.is_dir()]
-        yield object_frames.from_entries(
-            {"name": to_text(name), "size": status.st_size, "mtime": status.st_mtime}
-            for name, status in found
-            if stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode)
-        )
-        folders = sorted((item.path for item in entries if item.is_dir()), reverse=True)
+        yield object_frames.from_entries(_describe(item) for item in entries if _is_file(item))
+        folders = sorted((item.path for item in entries if _is_folder(item)), reverse=True)
         waiting.extend((name, parents | {real_path}) for name in folders)
 
 
 def store_pages(fs: Any, path: str, corpus: Corpus) -> Iterator[pl.DataFrame]:
-    """Yield files of a store below `path`, as fsspec walks them."""
+    """Yield files of a store below `path`."""
     own = {str(fs._strip_protocol(folder)).rstrip("/") for folder in corpus.own_folders}
-    for parent, folders, files in fs.walk(path, detail=True):
-        for name in [name for name in folders if _is_left_out(name, corpus) or f"{parent.rstrip('/')}/{name}" in own]:
-            del folders[name]
-        if is_lake(set(folders)) and parent.rstrip("/") != path.rstrip("/"):
-            folders.clear()
+    waiting = [path]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            listing = {_last_name(entry): entry for entry in fs.ls(folder, detail=True)}
+        except (FileNotFoundError, NotADirectoryError):
             continue
-        visible = [entry for name, entry in files.items() if name and not _is_left_out(name, corpus)]
-        yield object_frames.from_entries(
-            {**entry, "name": str(fs.unstrip_protocol(entry["name"]))} for entry in visible
-        )
+        except PermissionError as error:
+            if (unlisted := unlisted_entry(fs, folder, corpus, error)) is None:
+                raise
+            yield object_frames.from_entries([unlisted])
+            continue
+        # Some stores list a folder's own marker, too.
+        entries = [listing[name] for name in sorted(listing) if corpus.hidden or not is_hidden(name)]
+        entries = [entry for entry in entries if str(entry["name"]).rstrip("/") != folder.rstrip("/")]
+        folders = [str(entry["name"]).rstrip("/") for entry in entries if entry["type"] == "directory"]
+        if folder != path and is_lake({name.rpartition("/")[2] for name in folders}):
+            continue
+        files = [entry for entry in entries if entry["type"] != "directory"]
+        yield object_frames.from_entries({**entry, "name": str(fs.unstrip_protocol(entry["name"]))} for entry in files)
+        waiting.extend(name for name in reversed(folders) if name not in own)
 
 
-def _is_left_out(name: str, corpus: Corpus) -> bool:
-    return not corpus.hidden and is_hidden(name)
+def _last_name(entry: dict[str, Any]) -> str:
+    return str(entry["name"]).rstrip("/").rpartition("/")[2]
 
 
-def _stat(item: "os.DirEntry[str]") -> os.stat_result:
-    """Stat an entry. A broken link is listed as it is: reading it will report that."""
+def _is_folder(item: "os.DirEntry[str]") -> bool:
     try:
-        return item.stat()
-    except OSError:
-        return item.stat(follow_symlinks=False)
+        return item.is_dir()
+    except OSError:  # a link to itself is a file whose reading reports that
+        return False
+
+
+def _is_file(item: "os.DirEntry[str]") -> bool:
+    """Tell whether an entry is to be read: no pipe, no device; what cannot be asked is, and its reading reports why."""
+    status = None if _is_folder(item) else _stat(item)
+    if status is None:
+        return not _is_folder(item)
+    return stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode)
+
+
+def _describe(item: "os.DirEntry[str]") -> dict[str, Any]:
+    status, name = _stat(item), to_text(item.path)
+    return {"name": name, "size": status.st_size, "mtime": status.st_mtime} if status else {"name": name}
+
+
+def _stat(item: "os.DirEntry[str]") -> os.stat_result | None:
+    """Stat an entry, a broken link itself; None where its folder lets nobody ask."""
+    for follows in (True, False):
+        with contextlib.suppress(OSError):
+            return item.stat(follow_symlinks=follows)
+    return None

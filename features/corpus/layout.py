@@ -4,6 +4,7 @@ import datetime as dt
 import os
 import re
 import string
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -58,6 +59,15 @@ def date_in_path(uri: str, layout: str, root: str) -> dt.date | None:
         return dt.date(*(int(found[part]) for part in "Ymd"))
     except ValueError:
         return None
+
+
+def date_of_run(dates: Sequence[dt.date] | None) -> dt.date:
+    """Return the date for what has none of its own: the last of the run's, or today (UTC).
+
+    >>> date_of_run([dt.date(2026, 11, 21), dt.date(2026, 11, 20)])
+    datetime.date(2026, 11, 21)
+    """
+    return max(dates) if dates else dt.datetime.now(dt.UTC).date()
 
 
 def split_at_date(uri: str, layout: str, date: dt.date) -> tuple[str, str] | None:

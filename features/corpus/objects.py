@@ -3,6 +3,7 @@
 The result is the content that was listed, by its etag, or a Reject. A store that does not answer rejects no object.
 """
 
+import errno
 import hashlib
 import os
 import tempfile
@@ -16,7 +17,8 @@ from data_contracts.object_store.error_translation import BUSY, error_code, is_d
 from data_contracts.object_store.retry import RetryPolicy
 from data_contracts.records import AudioObject
 from data_contracts.rejects import Reason, Reject
-from features.corpus.filesystem import connect, is_local, stat_object
+from features.corpus.filesystem import FOLDER, connect, is_local, stat_object
+from features.corpus.unlisted_folders import UNLISTED, look_into
 
 T = TypeVar("T")
 
@@ -48,6 +50,8 @@ def fetch(item: AudioObject, read: Callable[[str, str], bytes], retry_policy: Re
 
     Raises TransientError where its store does not answer within `retry_policy`, and CredentialsError.
     """
+    if item.etag in {UNLISTED, FOLDER}:
+        return _reject_folder(item, retry_policy)
     if item.bytes <= LARGE_BYTES:
         data = fetch_or_reject(item.uri, lambda: read(item.uri, item.etag), retry_policy)
         if isinstance(data, Reject):
@@ -94,6 +98,8 @@ def fetch_or_reject(uri: str, read: Callable[[], T], retry_policy: RetryPolicy) 
             ) from last
         if isinstance(cause, PermissionError):
             return Reject(Reason.ACCESS_DENIED, f"{cause or 'access denied'}; grant this run read access to it")
+        if getattr(cause, "errno", None) == errno.ELOOP:
+            return Reject(Reason.LOOP, f"{cause}: a link that leads to itself; take it out, or let it lead to a file")
         is_file_fault = error_code(cause) not in BUSY and _store_answers(uri, retry_policy)
         n_failed += is_file_fault
         if n_failed == _MAX_TRIES:
@@ -101,6 +107,17 @@ def fetch_or_reject(uri: str, read: Callable[[], T], retry_policy: RetryPolicy) 
     raise TransientError(
         f"{last}; its store did not answer for {retry_policy.total_s:.0f} s: run again when it does"
     ) from last
+
+
+def _reject_folder(item: AudioObject, retry_policy: RetryPolicy) -> Reject:
+    """Reject a folder for what hinders a look into it, or for being one."""
+    fs, path = connect(item.uri, retry_policy)
+    found = fetch_or_reject(item.uri, lambda: look_into(fs, path), retry_policy)
+    if isinstance(found, Reject):
+        return found
+    if item.etag == UNLISTED:
+        return Reject(Reason.VANISHED, "a folder that could not be listed, and can be now: its files are listed again")
+    return Reject(Reason.NOT_AUDIO, "expected a file, found a folder; name its files, or list it with --corpus")
 
 
 def _store_answers(uri: str, retry_policy: RetryPolicy) -> bool:

@@ -10,6 +10,7 @@ from data_contracts.errors import CorpusError
 from features.corpus import object_frames
 from features.corpus.layout import Corpus
 from features.corpus.names import HIDDEN
+from features.corpus.unlisted_folders import unlisted_entry
 
 _KEY = pl.col("uri")
 
@@ -23,9 +24,15 @@ def s3_pages(fs: Any, path: str, corpus: Corpus) -> Iterator[pl.DataFrame]:
     if not corpus.hidden:
         is_wanted &= ~_KEY.str.strip_prefix(prefix).str.contains(HIDDEN)
     while True:
-        answer = corpus.retry_policy.call(
-            f"listing s3://{path}", partial(fs.call_s3, "list_objects_v2", **request), CorpusError
-        )
+        try:
+            answer = corpus.retry_policy.call(
+                f"listing s3://{path}", partial(fs.call_s3, "list_objects_v2", **request), CorpusError
+            )
+        except CorpusError as error:
+            if (unlisted := unlisted_entry(fs, path, corpus, error.__cause__)) is None:
+                raise
+            yield object_frames.from_entries([unlisted])
+            return
         items = ({**item, "name": item["Key"], "size": item["Size"]} for item in answer.get("Contents", ()))
         page = object_frames.from_entries(items).filter(is_wanted)
         markers = [key for key in page.filter(_MAYBE_MARKER)["uri"] if _is_marker(fs, bucket, key, corpus)]
