@@ -16,13 +16,13 @@ _MAX_BOS_PAGES = 64
 def split(data: Content, container: str) -> list[Content]:
     """Return the parts of content that begins as `container` (see `sniff`), in order, each a file of its own.
 
-    The content itself where there is one part. What lies behind `MAX_PARTS` stays with the last.
+    The content itself where there is one part. Behind `MAX_PARTS`, one more holds the rest of the file.
     """
     found, start, kind = list[Content](), 0, container
     while True:
         part = Part(data, start)
         end = ends.stated_end(part, kind)
-        following = _next(part, kind, end) if len(found) < MAX_PARTS - 1 else None
+        following = _next(part, kind, end) if len(found) < MAX_PARTS else None
         n_bytes = end if end is not None and kind in _READ_TO_THE_END else following
         found.append(Part(data, start, None if n_bytes is None else start + n_bytes))
         if following is None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from data_contracts.rejects import Reason
 from features.containers.content import Content, Part
+from features.containers.parts import MAX_PARTS
 from features.decode.conversion import Conversion, n_converted
 from features.decode.stream import BLOCK_SAMPLES, Header, Stream, Tick, Unusable, no_tick
 
@@ -33,6 +34,9 @@ class JoinedStream:
         self.flaws, self._parts, errors, cut = list[str](), list[_Part](), list[Unusable](), list[str]()
         for n, content in enumerate(contents):
             at = content.start if isinstance(content, Part) else 0
+            if n == MAX_PARTS:
+                self.flaws.append(f"from byte {at} on, {len(content)} bytes were not read: expected {n} parts or fewer")
+                break
             place = f"part {n + 1} of {len(contents)}, {len(content)} bytes from byte {at} on"
             try:
                 with open_part(content) as stream:

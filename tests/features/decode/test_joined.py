@@ -126,6 +126,17 @@ def test_a_part_that_does_not_decode_is_named(n):
     assert nothing.reason == Reason.UNSUPPORTED
 
 
+def test_of_very_many_parts_the_rest_is_told(monkeypatch):
+    for module in ("features.containers.parts", "features.decode.joined"):
+        monkeypatch.setattr(f"{module}.MAX_PARTS", 3)
+    data = written(voice(0.5), "wav/pcm_16")
+    all_read, too_many = decode(3 * data), decode(5 * data)
+    assert isinstance(all_read, Decoded)
+    assert isinstance(too_many, Decoded)
+    assert (all_read.seconds, all_read.measures.flaw, too_many.seconds) == (1.5, None, 1.5)
+    assert too_many.measures.flaw == "from byte 48132 on, 32088 bytes were not read: expected 3 parts or fewer"
+
+
 def test_a_part_that_is_a_header_alone_adds_nothing():
     """A recorder that starts and stops."""
     whole = written(voice(1.0), "wav/pcm_16")
