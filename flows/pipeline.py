@@ -11,6 +11,7 @@ from prefect.runtime import deployment
 
 from data_contracts.errors import LakeError, UndertoneError, ValidationStopped
 from data_contracts.expectations import validation
+from data_contracts.lake.conditional_writes import require_conditional_writes
 from data_contracts.records import Counts, ModelRef, ShardRef
 from features.corpus.sources import Sources
 from features.store import shard_files
@@ -158,6 +159,7 @@ def _extract(run: Run, ledger: Ledger, workers: Workers) -> Run:
     run = replace(run, dates=found.window)
     if not found.dates:
         return run
+    require_conditional_writes(run.lake)  # before hours of computing that nobody could publish
     with ledger.timed("plan"):
         refs: list[ShardRef] = plan(run, found, n_workers=workers.size())
     ledger.n_planned = sum(ref.n_objects for ref in refs)

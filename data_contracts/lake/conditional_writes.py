@@ -7,17 +7,22 @@ import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
+import pyarrow as pa
+from deltalake import write_deltalake
+
 from data_contracts.errors import LakeError
 from data_contracts.lake.tables import Tables
+from data_contracts.object_store.error_translation import translate_errors
 
 _checked: set[tuple[str, str]] = set()
 _N_WRITERS, _N_ROUNDS = 8, 4
+_ROW = pa.table({"row": [1]})
 
 
 def require_conditional_writes(lake: Tables) -> None:
     """Test a lake's store once in each process. Raises LakeError where publishing to it could lose rows."""
     endpoint = lake.storage_options.get("aws_endpoint_url", "")
-    if lake.is_local or (lake.uri, endpoint) in _checked:  # a folder's files are created by hard links
+    if (lake.uri, endpoint) in _checked:
         return
     found = find_broken_condition(lake)
     if found is not None:
@@ -39,6 +44,8 @@ def find_broken_condition(lake: Tables) -> str | None:
             winners = _race(lake, f"{folder}/{round_number}")
             if len(winners) != 1 or lake.read(f"{folder}/{round_number}") != winners[0]:
                 return f"one that looks first and writes then ({len(winners)} of {_N_WRITERS} created the same file)"
+        if lake.is_local:
+            _commit_twice(lake, folder)
     finally:
         lake.remove(folder)
     return None
@@ -55,3 +62,11 @@ def _race(lake: Tables, path: str) -> list[bytes]:
 
     with ThreadPoolExecutor(_N_WRITERS) as pool:
         return [data for data in pool.map(create, range(_N_WRITERS)) if data is not None]
+
+
+def _commit_twice(lake: Tables, folder: str) -> None:
+    """Commit to a Delta table, which creates its files in a way of its own. Raises LakeError where that fails."""
+    doing = f"committing to a table in {lake.uri_of(folder)}"
+    for mode in ("error", "append"):
+        with translate_errors(doing):
+            write_deltalake(lake.uri_of(folder, "table"), _ROW, mode=mode, storage_options=lake.storage_options)

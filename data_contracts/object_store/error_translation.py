@@ -105,7 +105,8 @@ def _translate(action: str, error: Exception, error_class: type[UndertoneError])
 def _system_message(action: str, error: Exception) -> str:
     message = f"{action}: {_message(error)}"
     if isinstance(error, PermissionError):
-        return f"{action}: access denied ({_message(error)}); check the credentials and the bucket's policy"
+        remedy = "check the credentials and the bucket's policy" if error.filename is None else "give this user access"
+        return f"{action}: access denied ({_message(error)}); {remedy}"
     if is_disk_full(error):
         return f"{message}; make room and run again: it goes on where this one ended"
     return f"{message}; `undertone doctor` shows what can be reached"

@@ -4,7 +4,6 @@ import importlib.util
 import itertools
 import os
 import platform
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -91,10 +90,6 @@ def _corpus(settings: Settings) -> tuple[State, str]:
 
 def _lake(settings: Settings) -> tuple[State, str]:
     lake = settings.open_lake()
-    if lake.is_local:
-        probe = f"staging/doctor-{uuid.uuid4().hex[:8]}"
-        lake.write(probe, b"?")
-        lake.remove(probe)
     require_conditional_writes(lake)
     tables = [name for name in lake.names("analytics") if name in TABLE_KEYS]
     return "ok", f"{lake.uri} can be written, conditionally too; tables: {', '.join(tables) or 'none yet'}"

@@ -1,12 +1,41 @@
 """Detection of stores without conditional writes, which leaves no files behind."""
 
+import errno
+import os
+import shutil
+import subprocess
+import sys
+from types import SimpleNamespace
+
 import pytest
 from helpers.faulty_s3 import Fault
+from helpers.paths import ROOT
 
 from data_contracts import lake as lakes
 from data_contracts.errors import LakeError
-from data_contracts.lake import conditional_writes
+from data_contracts.lake import conditional_writes, new_files, storage
 from data_contracts.lake.conditional_writes import find_broken_condition, require_conditional_writes
+
+_PUBLISH = """
+import sys
+import pyarrow as pa
+from data_contracts import lake as lakes
+from data_contracts.lake.conditional_writes import require_conditional_writes
+from tasks.publication.commit import Change, commit
+lake = lakes.open(sys.argv[1])
+require_conditional_writes(lake)
+for stamp in ("a", "a", "b", "c"):
+    rows = pa.table({"uri": [stamp], "etag": ["x"]})
+    commit(lake, Change("rejects", rows), {"undertone.run_id": stamp})
+print(lake.scan("rejects").collect().height, lake.delta("rejects").version() - 1)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(conditional_writes, "_checked", set())
+    monkeypatch.setattr(storage, "_without_links", set())
+    return lakes.open(str(tmp_path / "lake"))
 
 
 @pytest.fixture
@@ -49,6 +78,43 @@ def test_a_transient_error_is_not_a_violation(lake, faulty):
     assert {"slow_down", "reset_after"} <= {done for _, done in faulty.log}
 
 
-def test_a_folder_is_not_tested(tmp_path):
-    require_conditional_writes(lakes.open(str(tmp_path / "lake")))
-    assert not (tmp_path / "lake").exists()
+def test_a_folder_is_tested_once_and_left_unchanged(folder):
+    assert find_broken_condition(folder) is None
+    assert folder.sizes("") == {}
+
+
+def test_a_folder_without_hard_links_is_published_to_by_renames(folder, monkeypatch):
+    """exFAT, SMB, Azure Files: doctor was content, and after hours of computing the lock was "access denied"."""
+    monkeypatch.setattr(os, "link", _refuse)
+    require_conditional_writes(folder)
+    assert folder.storage_options == {"allow_unsafe_rename": "true"}
+    assert folder.sizes("") == {}
+
+
+def test_a_folder_without_hard_links_and_such_renames_is_refused(folder, monkeypatch):
+    monkeypatch.setattr(os, "link", _refuse)
+    monkeypatch.setattr(new_files.ctypes, "CDLL", lambda *_args, **_more: SimpleNamespace())
+    with pytest.raises(LakeError, match=r"found one without hard links, .*; put the lake on a local disk, or give"):
+        require_conditional_writes(folder)
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="a library that refuses links is compiled")
+def test_delta_commits_without_hard_links(tmp_path):
+    """As the whole process would find it: delta-rs makes its system calls by itself."""
+    source = "#include <errno.h>\n"
+    for call in ("link(const char *a, const char *b)", "linkat(int a, const char *b, int c, const char *d, int e)"):
+        source += f"int {call} {{ errno = EPERM; return -1; }}\n"
+    library = tmp_path / "nolink.so"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-x", "c", "-o", library, "-"], input=source.encode(), check=True)
+    ended = subprocess.run(
+        [sys.executable, "-c", _PUBLISH, tmp_path / "lake"],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "LD_PRELOAD": str(library)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.stdout.split(), ended.returncode) == (["3", "1"], 0), ended.stderr
+
+
+def _refuse(*_args: object, **_more: object) -> None:
+    raise PermissionError(errno.EPERM, "Operation not permitted")
