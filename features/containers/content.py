@@ -20,7 +20,7 @@ class Part:
         whole, first = (content.whole, content.start) if isinstance(content, Part) else (content, 0)
         last = first + len(content)
         self.whole: bytes | mmap.mmap = whole
-        self.start = min(first + start, last)
+        self.start: int = min(first + start, last)
         self._size = max(0, (last if end is None else min(first + end, last)) - self.start)
 
     def __len__(self) -> int:
@@ -82,17 +82,19 @@ def map_file(path: Path) -> Iterator[Content]:
 
 
 class View(io.RawIOBase):
-    """Content from `start` to `end` behind `prefix`, as a file.
+    """Content from `start` to `end` between `prefix` and `suffix`, as a file.
 
     A seek before its start, by a broken header, has no effect: an error could not leave a decoder's callback.
     """
 
-    def __init__(self, content: Content, *, start: int = 0, end: int | None = None, prefix: bytes = b"") -> None:
+    def __init__(
+        self, content: Content, *, start: int = 0, end: int | None = None, prefix: bytes = b"", suffix: bytes = b""
+    ) -> None:
         super().__init__()
         part = Part(content, start, end)
-        self._content, self._start, self._prefix = part.whole, part.start, prefix
-        self._end = part.start + len(part)
-        self._size = len(prefix) + len(part)
+        self._content, self._start, self._end = part.whole, part.start, part.start + len(part)
+        self._prefix, self._suffix = prefix, suffix
+        self._size = len(prefix) + len(part) + len(suffix)
         self._offset = self._n_resident = 0
 
     def readable(self) -> bool:
@@ -123,6 +125,9 @@ class View(io.RawIOBase):
         if len(data) < size:
             first = self._start + max(0, at - n_before)
             data += self._content[first : min(self._end, first + size - len(data))]
+        if len(data) < size and self._suffix:
+            first = max(0, at + len(data) - n_before - (self._end - self._start))
+            data += self._suffix[first : first + size - len(data)]
         self._offset = at + len(data)
         self._release_pages(len(data))
         return data

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from features.containers.content import Content
+from features.containers.extent import Extent
 
 _MPEG_1_KBPS = {
     2: (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
@@ -29,23 +30,27 @@ def first_frame(data: Content, start: int) -> tuple[str, int] | None:
     return next(_chains(data, start, tuple(KINDS)), None)
 
 
-def n_missing_bytes(data: Content, kind: str, start: int) -> int:
-    """Count the bytes that the last frame lacks, of frames from `start` on; 0 where it is complete or not at the end.
-
-    Only the end is read. A stream that ends between two frames counts as complete.
-    """
-    at = start
-    if len(data) - start > _SEARCH_BYTES:
-        found = next(_chains(data, len(data) - _SEARCH_BYTES, (kind,)), None)
-        if not found:
-            return 0
-        at = found[1]
-    while size := frame_size(data, at, kind):
-        at += size
+def measure(data: Content, kind: str, start: int) -> Extent:
+    """Return the extent of frames from `start` on; only the end is read. Without frames, all of the content."""
+    at, found = len(data), None
+    while found is None and at > start:
+        at = max(start, at - _SEARCH_BYTES)
+        found = next(_chains(data, at, (kind,)), None)
+    found = found or ((kind, start) if frame_size(data, start, kind) else None)
+    if found is None:
+        return Extent(len(data))
+    at = found[1]
+    while found:
+        while (size := frame_size(data, at, kind)) and at + size <= len(data):
+            at += size
+        found = next(_chains(data, at, (kind,)), None) if at < len(data) else None
+        at = found[1] if found else at
     rest = len(data) - at
     if 0 < rest < _HEADER_BYTES and data[at] == _SYNCS[kind]:
-        return _HEADER_BYTES - rest
-    return max(0, -rest)
+        size = size or _HEADER_BYTES
+    if not size or not rest:
+        return Extent(at)
+    return Extent(len(data), f"the last frame lacks {size - rest} bytes", size - rest)
 
 
 def find_chain(data: Content, start: int, kind: str) -> int | None:

@@ -9,7 +9,6 @@ from features.containers import ends, framed_parts, headers, sniff
 from features.containers.content import Content, Part
 
 MAX_PARTS = 10_000
-_READ_TO_THE_END = {"nist", "w64", "au"}  # by their decoders, whatever size the header states
 _MAX_BOS_PAGES = 64
 
 
@@ -23,10 +22,9 @@ def split(data: Content, container: str) -> list[Content]:
         part = Part(data, start)
         end = ends.stated_end(part, kind)
         following = _next(part, kind, end) if len(found) < MAX_PARTS else None
-        n_bytes = end if end is not None and kind in _READ_TO_THE_END else following
-        found.append(Part(data, start, None if n_bytes is None else start + n_bytes))
+        found.append(Part(data, start, None if following is None else start + following))
         if following is None:
-            return found if len(found) > 1 or len(found[0]) < len(data) else [data]
+            return found if len(found) > 1 else [data]
         start += following
         kind = sniff.sniff(Part(data, start)) or ""
 

@@ -2,6 +2,7 @@
 
 from features.containers import allowed, framed
 from features.containers.content import Content, skip
+from features.containers.extent import id3_bytes
 
 _SIGNATURES: tuple[tuple[str, dict[int, bytes]], ...] = (
     ("wav", {0: b"RIFF", 8: b"WAVE"}),
@@ -41,6 +42,7 @@ _SIGNATURES: tuple[tuple[str, dict[int, bytes]], ...] = (
     ("adif", {0: b"ADIF"}),
     ("midi", {0: b"MThd"}),
 )
+_LEADING = b"\0 \t\r\n"  # before a file that was uploaded as text, or written over a hole
 _LIBSNDFILE = ("wav", "rf64", "w64", "aiff", "au", "caf", "flac", "ogg", "mp3", "nist", "voc")
 READABLE = (*_LIBSNDFILE, *sorted(allowed.DEMUXERS.keys() - set(_LIBSNDFILE)))
 """Containers that are decoded; `sniff` names others, so that they are rejected by their name."""
@@ -63,22 +65,24 @@ def sniff(data: Content) -> str | None:
     >>> sniff(b"fLaC"), sniff(b"Dear Sir or Madam")
     ('flac', None)
     """
+    return locate(data)[0]
+
+
+def locate(data: Content) -> tuple[str | None, int]:
+    """Return the container's name, and the offset of a file that stands behind tags, zeros or newlines.
+
+    A stream of frames is read with all that stands before it: see `audio_start`.
+    """
     start = after_tags(data)
-    head = data[start : start + 32]
-    for name, magic in _SIGNATURES:
-        if all(head[at : at + len(word)] == word for at, word in magic.items()):
-            return name
-    if head[:4] == b"\0\0\1\xba":
-        return "mpeg"
+    for at in dict.fromkeys((start, skip(data, start, _LEADING))):
+        if name := _signature(data, at):
+            return name, at
     if _is_transport_stream(data):
-        return "mpegts"
+        return "mpegts", 0
+    first = skip(data, start, _LEADING)
     kind = framed.frame_kind(data, start)
-    if kind:
-        return kind
-    first = framed.first_frame(data, start)
-    if first:
-        return first[0]
-    return "mp3" if start else None
+    found = None if kind else framed.first_frame(data, start) or framed.first_frame(data, first)
+    return kind or (found[0] if found else "mp3" if start else None), 0
 
 
 def audio_start(data: Content) -> int:
@@ -86,8 +90,16 @@ def audio_start(data: Content) -> int:
     start = after_tags(data)
     if framed.frame_kind(data, start):
         return start
-    first = framed.first_frame(data, start)
+    first = framed.first_frame(data, start) or framed.first_frame(data, skip(data, start, _LEADING))
     return first[1] if first else start
+
+
+def _signature(data: Content, at: int) -> str | None:
+    head = data[at : at + 32]
+    for name, magic in _SIGNATURES:
+        if all(head[place : place + len(word)] == word for place, word in magic.items()):
+            return name
+    return "mpeg" if head[:4] == b"\0\0\1\xba" else None
 
 
 def _is_transport_stream(data: Content) -> bool:
@@ -103,7 +115,6 @@ def _is_transport_stream(data: Content) -> bool:
 def after_tags(data: Content, start: int = 0) -> int:
     """Return the offset behind ID3v2 tags at `start` and the zeros that some taggers leave behind them."""
     while data[start : start + 3] == b"ID3" and len(data) >= start + 10:
-        size = data[start + 6 : start + 10]
-        start += 10 + (size[0] << 21 | size[1] << 14 | size[2] << 7 | size[3])
+        start += id3_bytes(data[start : start + 10])
         start = skip(data, start, b"\0")
     return start

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import numpy as np
 
 from data_contracts.rejects import Reason
 from features.containers import allowed, completeness, framed, sniff
-from features.containers.content import Content, View
+from features.containers.content import Content
+from features.containers.extent import Extent, describe_tail
 from features.decode import ffmpeg_tracks
 from features.decode.clock import Clock, Timed
 from features.decode.stream import BLOCK_SAMPLES, Header, Tick, Unusable, no_tick, one_line
@@ -46,9 +48,9 @@ class FfmpegStream:
     at the end only where packets state it (Opus, Matroska): an AAC track in mp4 keeps up to a frame of it.
     """
 
-    def __init__(self, container: "InputContainer", content: Content, name: str, gap: str | None) -> None:
+    def __init__(self, container: "InputContainer", content: Content, name: str, extent: Extent) -> None:
         self._stream = ffmpeg_tracks.choose(container, content, name)
-        self._name, self._gap = name, gap
+        self._name, self._gap, self._tail = name, extent.missing, describe_tail(content, extent)
         self._codec = _codec_name(name, self._stream)
         self._error: Unusable | None = None
         self._format = 0, 0
@@ -74,7 +76,8 @@ class FfmpegStream:
             n_channels,
             n_promised=max(0, int(((seconds or 0.0) - _LENGTH_SLACK_S) * rate_hz)) if exact else None,
             bit_rate_bps=ffmpeg_tracks.bit_rate_bps(container, self._stream, len(content), seconds),
-            gap=gap,
+            gap=extent.missing,
+            missing_share=extent.missing_share,
             tags=ffmpeg_tracks.tags(container, self._stream),
         )
 
@@ -100,7 +103,7 @@ class FfmpegStream:
 
     @property
     def flaws(self) -> list[str]:
-        return self._clock.flaws
+        return [*self._clock.flaws, *filter(None, [self._tail])]
 
     def _is_whole(self, slack_s: float) -> bool:
         """Tell whether the promised end was reached, by count or by clock: a track may begin late, and pause."""
@@ -202,13 +205,15 @@ def open_stream(content: Content, container: str) -> Iterator[FfmpegStream]:
     """Open content by the demuxer of `container`, as `sniff` names it, alone. Raises Unusable."""
     import av
 
-    gap = completeness.find_missing(content, container)
-    start = sniff.audio_start(content) if container in framed.KINDS else 0
+    extent = completeness.measure(content, container)
+    gap = extent.missing
+    if container in framed.KINDS:
+        extent = replace(extent, start=sniff.audio_start(content))
     demuxer = allowed.DEMUXERS[container]
     options = {**_OPTIONS, "format_whitelist": demuxer}
     try:
         file = av.open(
-            View(content, start=start),
+            extent.view(content),
             format=demuxer,
             container_options=options,
             metadata_errors="replace",
@@ -218,7 +223,7 @@ def open_stream(content: Content, container: str) -> Iterator[FfmpegStream]:
         raise _to_unusable(error, container, gap) from error
     with file:
         try:
-            stream = FfmpegStream(cast("InputContainer", file), content, container, gap)
+            stream = FfmpegStream(cast("InputContainer", file), content, container, extent)
         except _decoder_errors() as error:
             raise _to_unusable(error, container, gap) from error
         yield stream

@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 
 from data_contracts.rejects import Reason
 from features.containers import allowed, parts, sniff
-from features.containers.content import Content
+from features.containers.content import Content, Part
 from features.decode.joined import JoinedStream
 from features.decode.stream import Stream, Unusable
 
@@ -15,14 +15,15 @@ def open_stream(content: Content) -> Iterator[Stream]:
     """Open the decoder for a file's bytes, whatever its name. Raises Unusable, and nothing else.
 
     libsndfile where it knows the container, FFmpeg for the rest and for the codecs that libsndfile does not have.
-    Truncation is found by the file's own sizes (see `completeness.find_missing`), in flac by its last frame, in mp3 by
+    Truncation is found by the file's own sizes (see `completeness.measure`), in flac by its last frame, in mp3 by
     its Xing or Info frame. An mp3 without one does not say how long it was: a part of it is a shorter recording.
 
     A file of several recordings, one after the other, is read as one.
     """
-    container = sniff.sniff(content)
+    container, start = sniff.locate(content)
     if container not in sniff.READABLE:
         raise refusal(content, container)
+    content = Part(content, start) if start else content
     found = parts.split(content, container)
     if len(found) > 1:
         yield JoinedStream(found, _open_part)
@@ -33,9 +34,12 @@ def open_stream(content: Content) -> Iterator[Stream]:
 
 @contextmanager
 def _open_part(content: Content, container: str | None = None) -> Iterator[Stream]:
-    container = container or sniff.sniff(content)
+    start = 0
+    if container is None:
+        container, start = sniff.locate(content)
     if container not in sniff.READABLE:
         raise refusal(content, container)
+    content = Part(content, start) if start else content
     with ExitStack() as stack:
         yield _open(stack, content, container)
 

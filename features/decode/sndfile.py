@@ -7,8 +7,9 @@ import numpy as np
 import soundfile as sf
 
 from data_contracts.rejects import Reason
-from features.containers import completeness, mp3
+from features.containers import completeness, flac, mp3
 from features.containers.content import Content, View
+from features.containers.extent import Extent, describe_tail
 from features.decode.stream import BLOCK_SAMPLES, Header, Tick, Unusable, no_tick, one_line
 
 _LENGTH_UNKNOWN = 1 << 60  # libsndfile's way of saying so is a length near 2**63
@@ -32,13 +33,15 @@ _TAGS = ("title", "copyright", "software", "artist", "comment", "date", "album",
 class SndfileStream:
     """A `Stream` of an open libsndfile file."""
 
-    def __init__(self, file: "_ForwardOnlyFile", header: Header, content: Content) -> None:
+    def __init__(self, file: "_ForwardOnlyFile", header: Header, content: Content, extent: Extent) -> None:
         self.header = header
-        self._file, self._content, self._n_skipped, self._tick = file, content, 0, no_tick
+        self._file, self._content, self._extent = file, content, extent
+        self._n_skipped, self._tick = 0, no_tick
 
     @property
     def flaws(self) -> list[str]:
-        return []
+        tail = describe_tail(self._content, self._extent)
+        return [tail] if tail else []
 
     def blocks(self) -> Iterator[np.ndarray]:
         max_frames, n_read = max(1, BLOCK_SAMPLES // self.header.n_channels), self._n_skipped
@@ -48,8 +51,9 @@ class SndfileStream:
                 n_frames = min(max_frames - n_read % max_frames, self._expected_rest(n_read, max_frames))
                 block = self._file.read(n_frames, dtype="float32", always_2d=True)
             except sf.LibsndfileError as error:
-                found = _to_unusable(error, self._content, self.header.container, self.header.gap)
-                if found.reason == Reason.TRUNCATED and max_frames > _SALVAGE_FRAMES:
+                found = self._to_unusable(error, n_read)
+                is_salvageable = found.reason == Reason.TRUNCATED or self.header.container == "flac"
+                if is_salvageable and max_frames > _SALVAGE_FRAMES:
                     max_frames = _SALVAGE_FRAMES  # the block is lost with the error: read it again in small ones
                     self._reopen(n_read, self._tick)
                     continue
@@ -86,7 +90,7 @@ class SndfileStream:
             self._discard(n_frames, tick)  # mp3 and opus carry state: only decoding leads to the same samples
 
     def _reopen(self, n_frames: int, tick: Tick) -> None:
-        self._file = _ForwardOnlyFile(_view(self._content, self.header.container))
+        self._file = _ForwardOnlyFile(_view(self._content, self.header.container, self._extent))
         self._discard(n_frames, tick)
 
     def _discard(self, n_frames: int, tick: Tick) -> None:
@@ -96,7 +100,15 @@ class SndfileStream:
                 n_frames -= n
                 tick()
         except sf.LibsndfileError as error:
-            raise _to_unusable(error, self._content, self.header.container, self.header.gap) from error
+            raise self._to_unusable(error, self._n_skipped - n_frames) from error
+
+    def _to_unusable(self, error: sf.LibsndfileError, n_read: int) -> Unusable:
+        """Translate an error behind `n_read` frames: a FLAC file breaks in its last frame where it is cut."""
+        gap, container = self.header.gap, self.header.container
+        last = flac.last_frame(self._content) if container == "flac" else None
+        if last and n_read > last[0] - _SALVAGE_FRAMES:
+            gap = "the last FLAC frame is incomplete"
+        return _to_unusable(error, container, gap)
 
 
 class _ForwardOnlyFile(sf.SoundFile):  # type: ignore[misc]
@@ -109,11 +121,11 @@ class _ForwardOnlyFile(sf.SoundFile):  # type: ignore[misc]
 @contextmanager
 def open_stream(content: Content, container: str) -> Iterator[SndfileStream]:
     """Open content of a `container`, as `sniff` names it. Raises Unusable."""
-    gap = completeness.find_missing(content, container)
+    extent = completeness.measure(content, container)
     try:
-        file = _ForwardOnlyFile(_view(content, container))
+        file = _ForwardOnlyFile(_view(content, container, extent))
     except sf.LibsndfileError as error:
-        raise _to_unusable(error, content, container, gap) from error
+        raise _to_unusable(error, container, extent.missing) from error
     except _DECODER_ERRORS as error:
         raise _corrupt_file(error, container) from error
     with file:
@@ -126,17 +138,18 @@ def open_stream(content: Content, container: str) -> Iterator[SndfileStream]:
             file.channels,
             n_promised=file.frames if known else None,
             bit_rate_bps=_bit_rate(file, len(content)),
-            gap=gap,
+            gap=extent.missing,
+            missing_share=extent.missing_share,
             tags=tuple(sorted(name for name in _TAGS if getattr(file, name, ""))),
         )
-        yield SndfileStream(file, header, content)
+        yield SndfileStream(file, header, content, extent)
 
 
-def _view(content: Content, container: str) -> View:
+def _view(content: Content, container: str, extent: Extent) -> View:
     if container != "mp3":
-        return View(content)
+        return extent.view(content)
     start, prefix = mp3.splice(content)
-    return View(content, start=start, prefix=prefix)
+    return View(content, start=start, end=extent.end, prefix=prefix)
 
 
 def _bit_rate(file: sf.SoundFile, n_bytes: int) -> int | None:
@@ -152,10 +165,8 @@ def _codec(file: sf.SoundFile) -> str:
     return container if container in {"flac", "mp3"} else f"{container}/{codec}"
 
 
-def _to_unusable(error: sf.LibsndfileError, content: Content, container: str, gap: str | None) -> Unusable:
+def _to_unusable(error: sf.LibsndfileError, container: str, gap: str | None) -> Unusable:
     message = " ".join(error.error_string.split())
-    if not gap and container == "flac" and completeness.flac_is_cut(content):
-        gap = "the last FLAC frame is incomplete"
     if gap:
         return Unusable(Reason.TRUNCATED, f"{gap} (libsndfile: {message})", container)
     reason = Reason.UNSUPPORTED if error.code in _UNSUPPORTED_CODES else Reason.CORRUPT

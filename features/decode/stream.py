@@ -28,6 +28,7 @@ class Header:
     n_promised: int | None = None  # frames, where the file says so and can be believed
     bit_rate_bps: int | None = None  # of the audio, on average
     gap: str | None = None  # the part that its own sizes promise beyond its last byte, in words
+    missing_share: float = 0.0  # of its bytes, where a part is missing
     tags: tuple[str, ...] = ()  # names of the tags it carries (title, artist …), sorted; their values are not kept
 
 

@@ -14,6 +14,7 @@ from features.containers.content import Part, View, map_file, skip
 @given(
     data=st.binary(max_size=50),
     prefix=st.binary(max_size=10),
+    suffix=st.binary(max_size=10),
     start=st.integers(0, 60),
     end=st.one_of(st.none(), st.integers(0, 60)),
     steps=st.lists(
@@ -24,9 +25,9 @@ from features.containers.content import Part, View, map_file, skip
         max_size=8,
     ),
 )
-def test_a_view_reads_like_a_file_of_the_same_bytes(data, prefix, start, end, steps):
-    shown = prefix + data[start:end]
-    view, file = View(data, start=start, end=end, prefix=prefix), io.BytesIO(shown)
+def test_a_view_reads_like_a_file_of_the_same_bytes(data, prefix, suffix, start, end, steps):
+    shown = prefix + data[start:end] + suffix
+    view, file = View(data, start=start, end=end, prefix=prefix, suffix=suffix), io.BytesIO(shown)
     for step, n in steps:
         if step == "read":
             assert view.read(n) == file.read(n)

@@ -8,6 +8,7 @@ import pytest
 import soundfile as sf
 from helpers.audio_files import read, verdict, written
 
+from data_contracts.rejects import Reason
 from features.containers import mp3
 
 RATE = 16_000
@@ -41,9 +42,11 @@ def test_mp3_without_its_length_is_read_to_the_end():
     header, found = read(bare)
     assert header.n_promised is None
     assert len(found) == pytest.approx(3 * RATE, abs=0.1 * RATE)
-    # Cut, it is a shorter recording: nothing in it says that there was more.
-    assert verdict(bare[: len(bare) // 2]) is None
-    assert len(read(bare[: len(bare) // 2])[1]) < 2 * RATE
+    # Cut between two frames, it is a shorter recording: nothing in it says that there was more.
+    half = b"".join(frames[1 : len(frames) // 2])
+    assert verdict(half) is None
+    assert len(read(half)[1]) < 2 * RATE
+    assert verdict(half[:-1]) == Reason.TRUNCATED
 
 
 def test_padding_between_tag_and_frames_is_passed_over():
