@@ -1,17 +1,14 @@
-"""Conditioning of a window's samples before analysis: DC removal and noise suppression."""
+"""Suppression of stationary noise in a window's samples before analysis."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
-from scipy.signal import butter, sosfilt, sosfilt_zi
 
 from data_contracts.errors import UsageError
 from data_contracts.fingerprint import fingerprint
 
 VERSION = "conditioning-1"
-PRE_ROLL_S = 1.0  # before a window, with which remove_dc returns it as if filtered from the recording's beginning
-_DC_CUTOFF_HZ = 20.0
 
 
 @dataclass(frozen=True)
@@ -36,21 +33,6 @@ class DenoiseConfig:
     def fingerprint(self) -> str:
         """Return the hash of this configuration and the code's version, 12 hex digits."""
         return fingerprint(self, VERSION)
-
-
-def remove_dc(samples: np.ndarray, rate_hz: int) -> np.ndarray:
-    """Filter (time,) float32 by a causal Butterworth high-pass of second order at 20 Hz; the length is kept.
-
-    The filter starts in the steady state of the first sample. With PRE_ROLL_S of the recording before it, a window
-    comes out as if all of the recording were filtered, to 1e-6 of full scale.
-    """
-    if not len(samples):
-        return samples.copy()
-    sos = butter(2, _DC_CUTOFF_HZ, "highpass", fs=rate_hz, output="sos")
-    state = sosfilt_zi(sos) * float(samples[0])
-    filtered: np.ndarray = sosfilt(sos, samples.astype(np.float64), zi=state)[0]
-    with np.errstate(over="ignore"):
-        return filtered.astype(np.float32)
 
 
 def denoise(

@@ -27,7 +27,7 @@ class AudioConfig:
     channels: str = "mix"  # the mean of all; each; left, right, or a number from 0
     silence_db: float = -80.0
     keep_truncated: bool = False  # keep the part of a truncated file that decodes, instead of a reject
-    dc: Literal["none", "high_pass"] = "none"  # a high-pass at 20 Hz
+    dc: Literal["none", "high_pass"] = "high_pass"  # offset, rumble and the mains' hum go: nothing below 61 Hz is left
     resampler: Literal["HQ", "VHQ", "MQ"] = "HQ"  # soxr's
     denoise: Literal["none", "wiener"] = "none"
     level_lufs: float | None = None
@@ -40,7 +40,7 @@ class AudioConfig:
     def fingerprint(self) -> str:
         """Return the hash of this configuration and the code's version, 12 hex digits."""
         own: tuple[str, ...] = ()
-        if self.denoise != "none" or self.dc != "none":
+        if self.denoise != "none":
             from features.decode import conditioning
 
             own = (conditioning.DenoiseConfig().fingerprint(),)

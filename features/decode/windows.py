@@ -69,9 +69,9 @@ class Windower:
     def _prepare(self, samples: np.ndarray, *, n_before: int, n_frames: int) -> np.ndarray:
         config, rate_hz, out_hz = self._config, self._rate_hz, self._config.sample_rate
         if config.dc == "high_pass":
-            from features.decode.conditioning import remove_dc
+            from features.decode.rumble import remove_rumble
 
-            samples = remove_dc(samples, rate_hz)
+            samples = remove_rumble(samples, rate_hz)
         if rate_hz != out_hz:
             samples = soxr.resample(samples, rate_hz, out_hz, quality=config.resampler)
         if config.denoise == "wiener":

@@ -67,7 +67,9 @@ class Settings(NotificationSettings):
         86_400.0, gt=0, description="seconds: a longer recording, or one that says so, is rejected as too_long"
     )
     keep_truncated: bool = Field(False, description="keep what decodes of a truncated file, instead of rejecting it")
-    dc: Literal["none", "high_pass"] = Field("none", description="high_pass: nothing below 20 Hz reaches the features")
+    dc: Literal["none", "high_pass"] = Field(
+        "high_pass", description="high_pass: no offset, rumble or hum below 61 Hz reaches the features"
+    )
     resampler: Literal["HQ", "VHQ", "MQ"] = Field("HQ", description="soxr's quality")
     denoise: Literal["none", "wiener"] = Field("none", description="wiener: steady noise is suppressed")
     level_lufs: float | None = Field(None, description="loudness (LUFS, ITU-R BS.1770) to which each signal is brought")

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from tables import print_head, print_machine, print_row
 
-from features.decode.conditioning import DenoiseConfig, denoise, remove_dc
+from features.decode.conditioning import DenoiseConfig, denoise
+from features.decode.rumble import remove_rumble
 from features.quality.bandwidth import BandwidthMeter
 from features.quality.dual_mono import DualMonoDetector
 from features.quality.loudness import LoudnessMeter
@@ -43,7 +44,7 @@ def main() -> None:
             row(name, samples, rate, spent_s)
         row("all measures", samples, rate, whole_s)
         mono = samples[:, 0].copy()
-        row("DC", mono, rate, seconds(partial(remove_dc, mono, rate)))
+        row("rumble", mono, rate, seconds(partial(remove_rumble, mono, rate)))
         row("noise", mono, rate, seconds(partial(denoise, mono, rate, config=DenoiseConfig())))
     waveform, lengths = torch.from_numpy(mono)[None], torch.tensor([len(mono)])
     row("VAD by energy", mono, rate, seconds(partial(energy_probabilities, waveform, lengths)))
