@@ -14,8 +14,9 @@ from data_contracts.channel_names import channel_names
 from data_contracts.errors import CorpusError, UsageError
 from data_contracts.object_store.client_options import storage_options
 from data_contracts.records import AudioObject
-from features.corpus.filesystem import stat_object
-from features.corpus.layout import date_in_path
+from features.corpus.filesystem import EPOCH, stat_object
+from features.corpus.layout import date_in_path, date_of_run
+from features.corpus.manifest_dates import parse_dates
 from features.corpus.object_frames import from_objects
 
 _RESERVED_COLUMNS = {"uri", "date"}
@@ -26,8 +27,8 @@ def manifest_pages(manifest: str, dates: Sequence[dt.date] | None, *, layout: st
     """Yield the manifest's objects of `dates` (all where None), a batch at a time.
 
     The date is the manifest's `date` column where it has one, else the one that `layout` finds in the path, else the
-    day of the last modification. A missing object is listed with etag `missing`: reading it will report that.
-    Relative URIs start at the corpus' root.
+    day of the last modification, and the run's for a missing object or a folder. Those are listed with etag `missing`
+    or `folder`: reading them will report that. Relative URIs start at the corpus' root.
     """
     rows = _scan(manifest)
     columns = rows.collect_schema().names()
@@ -35,19 +36,27 @@ def manifest_pages(manifest: str, dates: Sequence[dt.date] | None, *, layout: st
         raise UsageError(f"manifest {manifest}: expected a column `uri`; found {', '.join(columns) or 'none'}")
     rows = rows.filter(~pl.all_horizontal(pl.all().is_null()))  # a CSV's empty lines
     if "date" in columns:
-        day = pl.col("date").cast(pl.String).str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False)
-        rows = rows.with_columns(date=day)
+        rows = _parse_dates(rows, manifest)
         rows = rows if dates is None else rows.filter(pl.col("date").is_null() | pl.col("date").is_in(list(dates)))
-    wanted = None if dates is None else set(dates)
+    wanted, run_date = None if dates is None else set(dates), date_of_run(dates)
     with ThreadPoolExecutor(16, thread_name_prefix="stat") as pool:
         for batch in _batches(rows, manifest):
-            found = pool.map(lambda row: _object(row, layout=layout, root=root), batch.iter_rows(named=True))
+            found = pool.map(
+                lambda row: _object(row, layout=layout, root=root, run_date=run_date), batch.iter_rows(named=True)
+            )
             yield from_objects(item for item in found if wanted is None or item.date in wanted)
 
 
 def _batches(rows: pl.LazyFrame, manifest: str) -> Iterator[pl.DataFrame]:
     try:
         yield from rows.collect_batches(chunk_size=_BATCH_ROWS, maintain_order=True)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise CorpusError(f"the manifest {manifest} cannot be read: {error}") from error
+
+
+def _parse_dates(rows: pl.LazyFrame, manifest: str) -> pl.LazyFrame:
+    try:
+        return parse_dates(rows, manifest)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise CorpusError(f"the manifest {manifest} cannot be read: {error}") from error
 
@@ -70,7 +79,7 @@ def _scan(manifest: str) -> pl.LazyFrame:
     return rows
 
 
-def _object(row: dict[str, Any], *, layout: str, root: str) -> AudioObject:
+def _object(row: dict[str, Any], *, layout: str, root: str, run_date: dt.date) -> AudioObject:
     if not row["uri"]:
         raise CorpusError(f"a row of the manifest has no uri: {row}; take it out or fill it in")
     uri = str(row["uri"])
@@ -82,10 +91,11 @@ def _object(row: dict[str, Any], *, layout: str, root: str) -> AudioObject:
     _check_channel_names(uri, attributes.get("channel_names", ""))
     packed = json.dumps(attributes, default=str, sort_keys=True) if attributes else None
     try:
-        return replace(stat_object(uri, date), attributes=packed)
+        found = stat_object(uri, date)
     except (FileNotFoundError, CorpusError):
-        epoch = dt.datetime.fromtimestamp(0, dt.UTC)
-        return AudioObject(uri, "missing", 0, date or epoch.date(), epoch, packed)
+        found = AudioObject(uri, "missing", 0, date or run_date, EPOCH)
+    date = date or (found.date if found.modified > EPOCH else run_date)
+    return replace(found, date=date, attributes=packed)
 
 
 def _check_channel_names(uri: str, value: Any) -> None:

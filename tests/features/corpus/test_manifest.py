@@ -88,7 +88,7 @@ def test_a_date_column_may_hold_dates_or_times(root, tmp_path, kind):
     assert [item.date for item in _objects(_write(frame, tmp_path / "calls.parquet"), root, [DAY])] == [DAY]
 
 
-@pytest.mark.parametrize("date", [None, "", "yesterday"])
+@pytest.mark.parametrize("date", [None, "", " "])
 def test_a_row_without_a_date_takes_the_paths(root, tmp_path, suffix, date):
     """With dates asked for, such rows were once left out without a word."""
     frame = pl.DataFrame({"uri": ["2026/11/21/a.wav", "2026/11/22/b.wav"], "date": [date, "2026-11-22"]})
