@@ -26,10 +26,13 @@ Timed = tuple["AudioFrame", float | None]
 
 
 class Clock:
-    """Clock of one track; `start_s` is where the container's clock begins, `end_s` where it says that it ends."""
+    """Clock of one track, by the rules of its container; without a container, audio is laid end to end.
 
-    def __init__(self, container: str, start_s: float | None, end_s: float | None = None) -> None:
-        self._is_used, self._wrap_s = container in CLOCKED, _WRAP_S.get(container)
+    `start_s` is where the container's clock begins, `end_s` where it says that it ends.
+    """
+
+    def __init__(self, container: str | None, start_s: float | None, end_s: float | None = None) -> None:
+        self._is_used, self._wrap_s = container is not None, _WRAP_S.get(container or "")
         self._offset_s, self._end_s = start_s, end_s  # laid time 0 is at `_offset_s`
         self._laid_s = self._silence_s = 0.0
         self._jumps: list[str] = []

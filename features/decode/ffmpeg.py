@@ -1,18 +1,18 @@
 """Decoder by FFmpeg (PyAV), for files that libsndfile does not read. It decodes audio alone and opens no other file."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, NoReturn, cast
 
 import numpy as np
 
 from data_contracts.rejects import Reason
-from features.containers import allowed, completeness, framed, sniff
+from features.containers import allowed, completeness, framed, ogg_pages, sniff
 from features.containers.content import Content
 from features.containers.extent import Extent, describe_tail
-from features.decode import ffmpeg_tracks
-from features.decode.clock import Clock, Timed
+from features.decode import ffmpeg_samples, ffmpeg_tracks
+from features.decode.clock import CLOCKED, Clock, Timed
 from features.decode.stream import BLOCK_SAMPLES, Header, Tick, Unusable, no_tick, one_line
 
 if TYPE_CHECKING:
@@ -21,16 +21,6 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
 _MAX_CHANNELS = 64
-_MAX_PLANES = 7  # of more, PyAV 18.1 reads past the list: its end is only marked in a list of eight
-_SCALES = {"u8": 2.0**-7, "s16": 2.0**-15, "s32": 2.0**-31, "s64": 2.0**-63, "flt": 1.0, "dbl": 1.0}
-_DTYPES: dict[str, Any] = {
-    "u8": np.uint8,
-    "s16": np.int16,
-    "s32": np.int32,
-    "s64": np.int64,
-    "flt": np.float32,
-    "dbl": np.float64,
-}
 _OPTIONS = {
     "protocol_whitelist": "none",  # and `_refuse_open`: whatever a file refers to stays closed
     "codec_whitelist": ",".join(allowed.DECODERS),  # no video decoder runs, not even to learn a picture's size
@@ -57,7 +47,9 @@ class FfmpegStream:
         self._n_decoded = self._n_to_drop = 0
         self._tick: Tick = no_tick
         self._end_s = 0.0  # of what was decoded, by the container's clock
-        self._clock = Clock(name, *ffmpeg_tracks.clock_s(container))
+        pages = self._pages = ogg_pages.inspect(content) if name == "ogg" else ogg_pages.Pages()
+        has_clock = name in CLOCKED or not pages.is_steady
+        self._clock = Clock(name if has_clock else None, *ffmpeg_tracks.clock_s(container))
         self._frames = self._clock.lay(self._decode(container))
         self._first = next(self._frames, None)
         if self._first is None:
@@ -66,7 +58,8 @@ class FfmpegStream:
         if not 0 < n_channels <= _MAX_CHANNELS or rate_hz <= 0:
             error = f"expected 1 to {_MAX_CHANNELS} channels, found {n_channels} at {rate_hz} Hz"
             raise Unusable(Reason.UNSUPPORTED, error, self._codec)
-        seconds = ffmpeg_tracks.promised_s(container, self._stream, name)
+        is_plain = pages.is_steady and pages.begins_at_zero  # else its length is that of a clock
+        seconds = ffmpeg_tracks.promised_s(container, self._stream, name) if is_plain else None
         self._promised_s, self._promised_end_s = seconds, ffmpeg_tracks.promised_end_s(self._stream, name, seconds)
         exact = seconds is not None and name in ffmpeg_tracks.CLOCKLESS
         self.header = Header(
@@ -103,7 +96,7 @@ class FfmpegStream:
 
     @property
     def flaws(self) -> list[str]:
-        return [*self._clock.flaws, *filter(None, [self._tail])]
+        return [*self._pages.flaws, *self._clock.flaws, *filter(None, [self._tail])]
 
     def _is_whole(self, slack_s: float) -> bool:
         """Tell whether the promised end was reached, by count or by clock: a track may begin late, and pause."""
@@ -119,7 +112,7 @@ class FfmpegStream:
 
     def _samples(self) -> Iterator[np.ndarray]:
         """Yield the samples of each frame, (frames, channels) float32."""
-        convert = _interleave if self.header.n_channels <= _MAX_PLANES else _swresample_converter()
+        convert = ffmpeg_samples.converter(self.header.n_channels)
         timed, self._first = self._first, None
         while timed is not None:
             n_silent, frame = timed
@@ -239,35 +232,6 @@ def _refuse_open(*_: object) -> NoReturn:
 
 def _frame_format(frame: "AudioFrame") -> tuple[int, int]:
     return frame.sample_rate, frame.layout.nb_channels
-
-
-def _interleave(frame: "AudioFrame") -> np.ndarray:
-    """Convert a frame to (frames, channels) float32, full scale at 1."""
-    sample, n_channels = frame.format.name.removesuffix("p"), frame.layout.nb_channels
-    planes: list[Any] = list(frame.planes)
-    n_each = frame.samples if frame.format.is_planar else frame.samples * n_channels
-    arrays = [np.frombuffer(plane, _DTYPES[sample], n_each) for plane in planes[:n_channels]]
-    samples = np.stack(arrays, axis=1) if frame.format.is_planar else arrays[0].reshape(-1, n_channels)
-    if sample == "flt":
-        return samples.copy()  # the frame's memory is FFmpeg's
-    with np.errstate(over="ignore", invalid="ignore"):  # doubles beyond float32: the reader finds the infinity
-        scaled = samples.astype(np.float32) * np.float32(_SCALES[sample])
-    return scaled - 1 if sample == "u8" else scaled
-
-
-def _swresample_converter() -> Callable[["AudioFrame"], np.ndarray]:
-    """Return `_interleave` for more planes than PyAV can count: libswresample interleaves them."""
-    import av
-
-    resampler = av.AudioResampler(format="flt")
-
-    def convert(frame: "AudioFrame") -> np.ndarray:
-        if not frame.format.is_planar:
-            return _interleave(frame)
-        frame.pts = None
-        return np.concatenate([_interleave(converted) for converted in resampler.resample(frame)])
-
-    return convert
 
 
 def _message(error: Exception) -> str:

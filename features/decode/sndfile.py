@@ -7,7 +7,7 @@ import numpy as np
 import soundfile as sf
 
 from data_contracts.rejects import Reason
-from features.containers import completeness, flac, mp3
+from features.containers import completeness, flac, mp3, ogg_pages
 from features.containers.content import Content, View
 from features.containers.extent import Extent, describe_tail
 from features.decode.stream import BLOCK_SAMPLES, Header, Tick, Unusable, no_tick, one_line
@@ -33,15 +33,13 @@ _TAGS = ("title", "copyright", "software", "artist", "comment", "date", "album",
 class SndfileStream:
     """A `Stream` of an open libsndfile file."""
 
-    def __init__(self, file: "_ForwardOnlyFile", header: Header, content: Content, extent: Extent) -> None:
+    def __init__(
+        self, file: "_ForwardOnlyFile", header: Header, content: Content, extent: Extent, pages: ogg_pages.Pages
+    ) -> None:
         self.header = header
+        self.flaws = [*pages.flaws, *filter(None, [describe_tail(content, extent)])]
         self._file, self._content, self._extent = file, content, extent
         self._n_skipped, self._tick = 0, no_tick
-
-    @property
-    def flaws(self) -> list[str]:
-        tail = describe_tail(self._content, self._extent)
-        return [tail] if tail else []
 
     def blocks(self) -> Iterator[np.ndarray]:
         max_frames, n_read = max(1, BLOCK_SAMPLES // self.header.n_channels), self._n_skipped
@@ -122,6 +120,9 @@ class _ForwardOnlyFile(sf.SoundFile):  # type: ignore[misc]
 def open_stream(content: Content, container: str) -> Iterator[SndfileStream]:
     """Open content of a `container`, as `sniff` names it. Raises Unusable."""
     extent = completeness.measure(content, container)
+    pages = ogg_pages.inspect(content) if container == "ogg" else ogg_pages.Pages()
+    if not pages.is_steady:  # libsndfile would leave out what lies behind a position that goes back
+        raise Unusable(Reason.CORRUPT, "expected Ogg granule positions that follow from the packets, found jumps")
     try:
         file = _ForwardOnlyFile(_view(content, container, extent))
     except sf.LibsndfileError as error:
@@ -142,7 +143,7 @@ def open_stream(content: Content, container: str) -> Iterator[SndfileStream]:
             missing_share=extent.missing_share,
             tags=tuple(sorted(name for name in _TAGS if getattr(file, name, ""))),
         )
-        yield SndfileStream(file, header, content, extent)
+        yield SndfileStream(file, header, content, extent, pages)
 
 
 def _view(content: Content, container: str, extent: Extent) -> View:
