@@ -8,7 +8,8 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from features.containers import framed, sniff
-from features.containers.content import Content, release_pages
+from features.containers.content import Content, release_pages, skip
+from features.containers.extent import skip_tags
 
 _MAX_GAP_BYTES = 1024  # behind longer tags, mpg123 finds no next frame
 _STEP_BYTES = 1 << 20
@@ -43,16 +44,9 @@ def _has_length(data: Content, at: int, kind: str) -> bool:
 
 
 def _behind_tags(data: Content, at: int) -> int:
-    """Return the offset behind ID3 tags of both kinds and APE tags."""
-    start = -1
-    while at != start:
-        start = at
-        if data[at : at + 3] == b"TAG":
-            at += 128
-        if data[at : at + 8] == b"APETAGEX":
-            has_header = data[at + 23 : at + 24] >= b"\x80"  # else this is the footer, behind its items
-            at += 32 + (int.from_bytes(data[at + 12 : at + 16], "little") if has_header else 0)
-        at = sniff.after_tags(data, at)
+    """Return the offset behind tags and the zeros between them."""
+    while (behind := skip(data, skip_tags(data, at), b"\0")) != at:
+        at = behind
     return at
 
 

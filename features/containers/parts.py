@@ -1,12 +1,12 @@
 """Split of a file into the recordings that it holds, one after the other.
 
 Chained Ogg, recorders that start again and `cat` make such files; decoders stop at the first part without a word. A
-header that states the size of its samples is taken at its word: only what lies behind is searched. Where it does not,
-as in FLAC and Ogg, the file is searched for another.
+header that states a size is taken at its word where the file ends there, or another begins there. Else, and where none
+is stated, as in FLAC and Ogg, the file is searched for headers.
 """
 
 from features.containers import ends, framed_parts, headers, sniff
-from features.containers.content import Content, Part
+from features.containers.content import Content, Part, skip
 
 MAX_PARTS = 10_000
 _MAX_BOS_PAGES = 64
@@ -20,8 +20,8 @@ def split(data: Content, container: str) -> list[Content]:
     found, start, kind = list[Content](), 0, container
     while True:
         part = Part(data, start)
-        end = ends.stated_end(part, kind)
-        following = _next(part, kind, end) if len(found) < MAX_PARTS else None
+        stated = ends.stated_end(part, kind)
+        following = _next(part, kind, stated) if len(found) < MAX_PARTS else None
         found.append(Part(data, start, None if following is None else start + following))
         if following is None:
             return found if len(found) > 1 else [data]
@@ -29,15 +29,23 @@ def split(data: Content, container: str) -> list[Content]:
         kind = sniff.sniff(Part(data, start)) or ""
 
 
-def _next(part: Content, kind: str, end: int | None) -> int | None:
+def _next(part: Content, kind: str, stated: ends.Ends | None) -> int | None:
     """Return the offset of the next part."""
     if kind in framed_parts.FORMATS:
         return framed_parts.next_part(part, kind)
-    if end is not None:
-        return headers.find(part, end)
-    if not headers.has_header(kind):
-        return None
-    own = headers.find(part, 0, kind)
+    behind = None
+    if stated:
+        if stated.samples <= len(part) <= stated.file or (at := skip(part, stated.file, b"\0")) == len(part):
+            return None
+        behind = headers.find(part, stated.samples)
+        if behind is not None and behind <= at:
+            return behind
+    found = [behind, _search(part, kind)]  # a file that is cut states a size that reaches into the next
+    return min((at for at in found if at is not None), default=None)
+
+
+def _search(part: Content, kind: str) -> int | None:
+    own = headers.find(part, 0, kind) if headers.has_header(kind) else None
     if own is None:
         return None
     return headers.find(part, _behind_bos_pages(part, own) if kind == "ogg" else own + 1, kind)

@@ -35,7 +35,7 @@ def test_parts_of_several_formats():
     assert _split(b"".join(parts)) == parts
 
 
-@pytest.mark.parametrize("codec", ["wav/pcm_16", "flac", "mp3", "ogg/opus", "amr/amr_nb"])
+@pytest.mark.parametrize("codec", ["wav/pcm_16", "mp4/aac", "flac", "mp3", "ogg/opus", "amr/amr_nb"])
 @pytest.mark.parametrize("between", [bytes(3000), b"TAG" + bytes(125), b"ID3\3\0\0\0\0\x0f\x50" + bytes(2000)])
 def test_what_lies_between_belongs_to_the_part_before(codec, between):
     data = _tiny()[codec]
@@ -66,6 +66,16 @@ def test_only_what_lies_behind_the_stated_size_is_searched():
     outer = inner[:40] + struct.pack("<I", len(samples)) + samples
     assert _split(outer) == [outer]
     assert _split(outer + inner) == [outer, inner]
+
+
+@pytest.mark.parametrize(
+    "codec", ["wav/pcm_16", "au/ulaw", "aiff/pcm_16", "mp4/alac", "matroska/pcm_f32le", "nist/pcm_16"]
+)
+@pytest.mark.parametrize("n_lost", [1, 200, 500])
+def test_a_part_that_is_cut_ends_where_the_next_begins(codec, n_lost):
+    """A recorder that died, and was started again: the size in its header reaches into the next recording."""
+    data = _tiny()[codec]
+    assert _split(data[:-n_lost] + data + data) == [data[:-n_lost], data, data]
 
 
 @pytest.mark.parametrize("at", [0, 65_530, 65_535, 65_536, 131_000])

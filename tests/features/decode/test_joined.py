@@ -81,7 +81,7 @@ def test_windows_from_the_middle_are_those_of_the_whole(codecs, tmp_path):
 def test_of_parts_at_two_rates_the_better_is_kept():
     """A telephone call that becomes wideband loses nothing above 4 kHz."""
     narrow, wide = written(voice(1.0, 8000), "wav/pcm_16", 8000), written(voice(1.0), "wav/pcm_16")
-    joined = decode(narrow + wide)
+    joined = decode(narrow + wide, config=AudioConfig(dc="none"))
     assert isinstance(joined, Decoded)
     assert joined.measures.sample_rate_hz == 16_000
     assert joined.waveform[16_000:] == pytest.approx(voice(1.0)[:, 0], abs=1e-3)
@@ -90,7 +90,9 @@ def test_of_parts_at_two_rates_the_better_is_kept():
 def test_each_channel_of_parts_with_fewer():
     """Each channel has the mix of a part that has fewer: a call that was recorded in mono first."""
     mono, stereo = voice(1.0)[:, :1], voice(1.0, n_channels=2)
-    joined = decode(written(mono, "wav/float") + written(stereo, "wav/float"), config=AudioConfig(channels="each"))
+    joined = decode(
+        written(mono, "wav/float") + written(stereo, "wav/float"), config=AudioConfig(channels="each", dc="none")
+    )
     assert isinstance(joined, Decoded)
     for channel in (0, 1):
         assert joined.waveforms[channel] == pytest.approx(np.concatenate([mono[:, 0], stereo[:, channel]]), abs=1e-6)
