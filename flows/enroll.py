@@ -6,11 +6,12 @@ from data_contracts.addresses import normalize
 from flows.settings import Settings, configs
 from tasks.speakers import curation
 from tasks.speakers.enrollment import embed_recordings
-from tasks.speakers.lookup import slug
+from tasks.speakers.lookup import normal_name, slug
 
 
 def enroll(settings: Settings, name: str, uris: list[str]) -> dict[str, Any]:
     """Enroll `name` and return its row. A second one replaces the voice. Raises for recordings without speech."""
+    name = normal_name(name)
     slug(name)
     lake = settings.open_lake()
     model = settings.open_registry(lake).champion("speaker")

@@ -6,6 +6,7 @@ cards; other columns are ignored. An empty cell means "not labelled".
 
 import csv
 import io
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,8 +84,8 @@ def _read_folder(folder: Path) -> list[Clip]:
     clips = [
         Clip(
             folder / row["path"],
-            row["speaker"],
-            row["emotion"],
+            unicodedata.normalize("NFC", row["speaker"]),
+            unicodedata.normalize("NFC", row["emotion"]),
             row.get("corpus") or folder.name,
             row.get("license") or "",
         )

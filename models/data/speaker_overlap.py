@@ -2,6 +2,7 @@
 
 import csv
 import io
+import unicodedata
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -21,8 +22,13 @@ def overlapping_speakers(model: Path, clips: Sequence[Clip], recordings: Sequenc
     return {
         clip.speaker
         for clip, recording in zip(clips, recordings, strict=True)
-        if clip.speaker and (recording in seen or training_set.speaker_hash(clip.speaker) in known)
+        if clip.speaker and (recording in seen or not known.isdisjoint(_hashes(clip.speaker)))
     }
+
+
+def _hashes(speaker: str) -> set[str]:
+    """Return the hashes of a label, composed and decomposed: older models hold it as it was written."""
+    return {training_set.speaker_hash(unicodedata.normalize(form, speaker)) for form in ("NFC", "NFD")}
 
 
 def write_without_speakers(speakers: Collection[str], folder: Path, out: Path) -> Path:
@@ -33,7 +39,7 @@ def write_without_speakers(speakers: Collection[str], folder: Path, out: Path) -
         writer = csv.DictWriter(file, columns, extrasaction="ignore")
         writer.writeheader()
         for row in rows:
-            if row["speaker"] not in speakers:
+            if unicodedata.normalize("NFC", row["speaker"]) not in speakers:
                 place = {"path": str((folder / row["path"]).absolute()), "corpus": row.get("corpus") or folder.name}
                 writer.writerow({**row, **place})
     return out

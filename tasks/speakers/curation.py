@@ -19,7 +19,15 @@ from tasks.aggregates.emotion_daily import speaker_sums
 from tasks.publication.manual_change import ManualChange, publish_manual_change
 from tasks.publication.publish import publish_lock
 from tasks.publication.roll_forward import roll_forward_dead_runs
-from tasks.speakers.lookup import Row, check_name_free, display_name, existing_enrollment, find_speaker, load_speakers
+from tasks.speakers.lookup import (
+    Row,
+    check_name_free,
+    display_name,
+    existing_enrollment,
+    find_speaker,
+    load_speakers,
+    normal_name,
+)
 from tasks.speakers.reassignment import published_utterances, reassign, utterances_of, with_utterances
 
 
@@ -29,6 +37,7 @@ def enroll(lake: Lake, voice: Row) -> Row:
     Raises UsageError where the name's id is another's, or was merged.
     """
     row: Row = {}
+    voice = {**voice, "name": normal_name(voice["name"])}
 
     def make_change(run_id: str) -> ManualChange:
         speakers = load_speakers(lake)
@@ -47,6 +56,7 @@ def rename(lake: Lake, name_or_id: str, name: str) -> Row:
     Raises UsageError where `name_or_id` matches no speaker or several, and where the name is another's.
     """
     row: Row = {}
+    name = normal_name(name)
 
     def make_change(run_id: str) -> ManualChange | None:
         speakers = load_speakers(lake)

@@ -1,7 +1,12 @@
-"""Lookup of speakers by name or id, and checks of new names."""
+"""Lookup of speakers by name or id, and checks of new names.
+
+A name has one spelling, composed (Unicode's NFC): a Mac writes `é` as two characters, others as one. Lakes may hold
+decomposed names from before, which are found by either.
+"""
 
 import difflib
 import re
+import unicodedata
 from typing import Any
 
 import polars as pl
@@ -11,6 +16,15 @@ from data_contracts.lake import Lake
 from data_contracts.schema.tables import FORGOTTEN_ID, SPEAKERS
 
 Row = dict[str, Any]
+
+
+def normal_name(name: str) -> str:
+    """Return the one spelling of a name.
+
+    >>> normal_name("Jose\u0301") == "Jos\u00e9"
+    True
+    """
+    return unicodedata.normalize("NFC", name)
 
 
 def load_speakers(lake: Lake) -> pl.DataFrame:
@@ -25,6 +39,7 @@ def find_speaker(speakers: pl.DataFrame, name_or_id: str, *, merged: bool = Fals
     """
     rows = speakers.to_dicts()
     by_id = {row["speaker_id"]: row for row in rows}
+    name_or_id = name_or_id if name_or_id in by_id else normal_name(name_or_id)
     if name_or_id in by_id:
         row = by_id[name_or_id]
         if row["kind"] == "merged" and not merged:
@@ -32,7 +47,7 @@ def find_speaker(speakers: pl.DataFrame, name_or_id: str, *, merged: bool = Fals
             raise UsageError(f"{name_or_id} was merged into {display_name(survivor)}: say {survivor['speaker_id']}")
         return row
     current = [row for row in rows if row["kind"] != "merged"]
-    named = [row for row in current if row["name"].casefold() == name_or_id.casefold()]
+    named = [row for row in current if _caseless(row["name"]) == _caseless(name_or_id)]
     if len(named) == 1:
         return named[0]
     if named:
@@ -50,11 +65,10 @@ def existing_enrollment(speakers: pl.DataFrame, name: str) -> Row:
 
     Raises UsageError where the id is taken by another speaker, or was merged.
     """
-    rows = speakers.to_dicts()
-    for row in rows:
-        if row["kind"] != "merged" and row["name"] == name:
-            return row
-    speaker_id = slug(name)
+    rows, speaker_id = speakers.to_dicts(), slug(name)
+    named = [row for row in rows if row["kind"] != "merged" and normal_name(row["name"]) == normal_name(name)]
+    if named:
+        return min(named, key=lambda row: row["speaker_id"] != speaker_id)
     for row in rows:
         if row["speaker_id"] != speaker_id:
             continue
@@ -73,7 +87,7 @@ def slug(name: str) -> str:
     >>> slug("Ada Lovelace")
     'ada-lovelace'
     """
-    speaker_id = re.sub(r"[\W_]+", "-", name.casefold()).strip("-")
+    speaker_id = re.sub(r"[\W_]+", "-", _caseless(name)).strip("-")
     if not speaker_id:
         raise UsageError(f"a speaker's name needs a letter or a digit; found {name!r}")
     if speaker_id == FORGOTTEN_ID:
@@ -85,11 +99,15 @@ def check_name_free(speakers: pl.DataFrame, name: str, *, except_id: str) -> Non
     """Raise UsageError where `name` cannot be a name, or is that of a speaker other than `except_id`."""
     slug(name)
     for row in speakers.filter(pl.col("kind") != "merged", pl.col("speaker_id") != except_id).iter_rows(named=True):
-        if name.casefold() in {row["speaker_id"].casefold(), row["name"].casefold()}:
+        if _caseless(name) in {_caseless(row["speaker_id"]), _caseless(row["name"])}:
             raise UsageError(
                 f"{name!r} is {row['speaker_id']} already; are the two one person, then "
                 f"`undertone speakers merge {row['speaker_id']} {except_id}`, or choose another name"
             )
+
+
+def _caseless(name: str) -> str:
+    return normal_name(normal_name(name).casefold())
 
 
 def display_name(row: Row) -> str:
