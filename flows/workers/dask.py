@@ -8,12 +8,15 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from data_contracts.errors import TransientError, UsageError
 from flows.settings import Settings
 from flows.settings.configs import worker_resources
 from flows.workers import forkserver
+from flows.workers.patience import start_workers
+from flows.workers.pipe_queue import has_semaphores, use_pipes
 from tasks.compute.cluster import GPU, Cluster
 
 _MAX_SHARDS_ON_DRIVER = 8
@@ -68,12 +71,14 @@ def start_cluster(settings: Settings) -> RunningCluster:
         return RunningCluster(client, client.close)
     resources = worker_resources(settings)
     _configure_dask()
+    if not has_semaphores():
+        use_pipes()
     if kind == "cuda":
-        local = _start_cuda_cluster(n_workers(settings), pool=settings.rmm_pool)
+        start = partial(_start_cuda_cluster, n_workers(settings), pool=settings.rmm_pool)
     else:
-        local = _start_local_cluster(
-            kind, n_workers(settings), limit_bytes=int(resources.memory_mb * _MEMORY_LIMIT_FACTOR * 1_000_000)
-        )
+        limit_bytes = int(resources.memory_mb * _MEMORY_LIMIT_FACTOR * 1_000_000)
+        start = partial(_start_local_cluster, kind, n_workers(settings), limit_bytes=limit_bytes)
+    local = start_workers(start)
     client = Client(local, set_as_default=False)
     if kind == "processes":
         client.register_plugin(KeepMemory(resources.allocator_cache_bytes))

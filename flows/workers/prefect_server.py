@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from data_contracts.errors import TransientError
+from flows.workers.patience import START_S
 
-_START_TIMEOUT_S = 120.0
 _SETTINGS_FILES = {
     ".env": "PREFECT_",
     "prefect.toml": "",
@@ -103,7 +103,7 @@ def explain_unreachable(error: BaseException) -> TransientError | None:
 
 
 def _wait_until_healthy(server: subprocess.Popen[bytes], address: str) -> None:
-    deadline = time.monotonic() + _START_TIMEOUT_S
+    deadline = time.monotonic() + START_S
     while time.monotonic() < deadline and server.poll() is None:
         try:
             urllib.request.urlopen(address, timeout=10).close()
