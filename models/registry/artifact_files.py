@@ -4,6 +4,7 @@ import functools
 import shutil
 import tempfile
 import urllib.request
+from collections.abc import Iterable
 from multiprocessing import util
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,6 +19,19 @@ def local_path(uri: str) -> Path | None:
     if uri.startswith("file:"):
         return Path(urllib.request.url2pathname(urlsplit(uri).path))
     return Path(urllib.request.url2pathname(uri)) if uri.startswith("/") else None
+
+
+def carried_along(uri: str, homes: Iterable[str], here: Path) -> str:
+    """Return the address of an artifact that came `here` with its registry from one of the `homes` on record.
+
+    A lake in a folder may be moved, copied or mounted elsewhere; MLflow records full paths. What is not here stays
+    where the registry says.
+    """
+    place = local_path(uri)
+    for home in filter(None, map(local_path, homes)):
+        if place is not None and place.is_relative_to(home) and (found := here / place.relative_to(home)).exists():
+            return str(found)
+    return uri
 
 
 def fetch_folder(uri: str, registry: str | None) -> Path:

@@ -17,9 +17,9 @@ from data_contracts.records import ModelRef
 from models import WEIGHTS
 from models.registry import artifact
 from models.registry.answers import in_our_words, is_not_found, reason, without_password
-from models.registry.artifact_files import local_path, read_mlmodel
+from models.registry.artifact_files import carried_along, local_path, read_mlmodel
 from models.registry.compatibility import expected_fingerprints
-from models.registry.mlflow_api import MlflowClient, MlflowException
+from models.registry.mlflow_api import MlflowClient, MlflowException, ViewType
 from models.registry.registration import register_folder
 
 CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous", "challenger"
@@ -52,6 +52,7 @@ class Registry:
         self._shown = without_password(uri)
         if uri.startswith("sqlite:///"):
             Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        self._carried = _carried_folder(uri, artifacts)
         self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
 
     @in_our_words
@@ -160,8 +161,12 @@ class Registry:
             run = None
         if run is None:
             return {}, None
-        cards = [file.path for file in self._client.list_artifacts(run.info.run_id, "card")]
-        return dict(run.data.metrics), f"{run.info.artifact_uri}/{cards[0]}" if cards else None
+        artifacts = self._artifacts(run.info.artifact_uri)
+        if folder := local_path(artifacts):
+            cards = [str(path.relative_to(folder)) for path in sorted(folder.glob("card/*"))]
+        else:
+            cards = [file.path for file in self._client.list_artifacts(run.info.run_id, "card")]
+        return dict(run.data.metrics), f"{artifacts}/{cards[0]}" if cards else None
 
     def _version_with(self, number_or_alias: str, name: str) -> Any:
         """Return MLflow's entity of a version; None where there is none."""
@@ -182,19 +187,30 @@ class Registry:
         return artifact.content_digest(_SHIPPED / ref.name) not in {item.digest for item in self.versions(ref.name)}
 
     def _experiment(self) -> str:
-        found = self._client.get_experiment_by_name(_EXPERIMENT)
-        if found is not None and found.lifecycle_stage != "active":
+        """Return the experiment whose runs keep what is registered now; a lake that was moved begins another."""
+        name, found = _EXPERIMENT, self._client.get_experiment_by_name(_EXPERIMENT)
+        if found is not None and self._carried and local_path(found.artifact_location) != self._carried:
+            name = f"{_EXPERIMENT} in {self._carried}"
+            found = self._client.get_experiment_by_name(name)
+        if found is None:
+            artifacts = self.artifacts if self.uri.startswith("sqlite:") else None
+            return str(self._client.create_experiment(name, artifact_location=artifacts))
+        if found.lifecycle_stage != "active":
             raise ModelError(
-                f"expected the experiment {_EXPERIMENT} in {self._shown}; found that somebody deleted it; bring it "
-                f"back with `MLFLOW_TRACKING_URI={self._shown} mlflow experiments restore -x {found.experiment_id}`"
+                f"expected the experiment {name!r} in {self._shown}; found that somebody deleted it; bring it back "
+                f"with `MLFLOW_TRACKING_URI={self._shown} mlflow experiments restore -x {found.experiment_id}`"
             )
-        if found is not None:
-            return str(found.experiment_id)
-        artifacts = self.artifacts if self.uri.startswith("sqlite:") else None
-        return str(self._client.create_experiment(_EXPERIMENT, artifact_location=artifacts))
+        return str(found.experiment_id)
+
+    def _artifacts(self, uri: str) -> str:
+        """Return where an artifact lies that the registry says is at `uri`."""
+        if self._carried is None or uri.startswith(f"{self._carried}/"):
+            return uri
+        homes = [experiment.artifact_location for experiment in self._client.search_experiments(ViewType.ALL)]
+        return carried_along(uri, homes, self._carried)
 
     def _ref(self, name: str, version: str) -> ModelRef:
-        uri = self._client.get_model_version_download_uri(name, str(version))
+        uri = self._artifacts(self._client.get_model_version_download_uri(name, str(version)))
         server = self.uri if self.uri.startswith("http") else None  # hands artifacts out itself, where they are its own
         try:
             model = read_mlmodel(uri, server)
@@ -210,6 +226,12 @@ class Registry:
             metadata["registry"] = server
         content = metadata.get("digest") or digest(str(model.model_uuid or uri).encode())
         return ModelRef(name, str(version), str(local_path(uri) or uri), content, metadata)
+
+
+def _carried_folder(uri: str, artifacts: str | None) -> Path | None:
+    """Return the folder of artifacts that lies beside the database, and so moves with it; None for any other."""
+    folder = Path(artifacts or "")
+    return folder if uri == f"sqlite:///{folder.parent}/mlflow.db" and folder.is_absolute() else None
 
 
 def _numbers(versions: list[ModelVersion]) -> str:
