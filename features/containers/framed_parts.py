@@ -11,7 +11,7 @@ from features.containers import framed, sniff
 from features.containers.content import Content, release_pages, skip
 from features.containers.extent import skip_tags
 
-_MAX_GAP_BYTES = 1024  # behind longer tags, mpg123 finds no next frame
+_MAX_GAP_BYTES = {"mp3": 1024}  # of tags and zeros, that its decoder passes over
 _STEP_BYTES = 1 << 20
 _RESIDENT_STEPS = 16
 
@@ -28,14 +28,14 @@ def next_part(data: Content, kind: str) -> int | None:
         at = framed.find_chain(data, behind_tags, kind) or 0
         if not at:
             return None
-        between_tags = at == behind_tags and at - end > _MAX_GAP_BYTES
-        if between_tags or _format(data, at, kind) != form or _has_length(data, at, kind):
+        is_padded = at == behind_tags and at - end > _MAX_GAP_BYTES.get(kind, 0)
+        if is_padded or _format(data, at, kind) != form or _has_length(data, at, kind):
             return at
         at += framed.frame_size(data, at, kind)
 
 
 def _format(data: Content, at: int, kind: str) -> bytes:
-    """Return the bits of its header that a frame shares with the others of its recording."""
+    """Return the bits of its header that a frame shares with the others of its recording; none where any may follow."""
     return FORMATS[kind](data[at : at + 8].ljust(8, b"\0"))
 
 
@@ -53,7 +53,7 @@ def _behind_tags(data: Content, at: int) -> int:
 def _run_end(data: Content, at: int, kind: str, form: bytes) -> int:
     """Return the offset behind the frames of one format that follow each other without a gap."""
     if kind not in {"mp3", "mp2"}:
-        while (size := framed.frame_size(data, at, kind)) and _format(data, at, kind) == form:
+        while (size := framed.frame_size(data, at, kind)) and _format(data, at, kind) in {form, b""}:
             at += size
         return at
     pattern, n_steps = _mpeg_frames(kind, form), 0
@@ -86,10 +86,19 @@ def _mpeg(head: bytes) -> bytes:
     return bytes([head[1] & 0xFE, head[2] & 0x0C, head[3] >> 6 == 3])
 
 
+def _eac3(head: bytes) -> bytes:
+    """Rate and channels of the first stream; the others belong to it (ETSI TS 102 366, E.1.3.1)."""
+    mask = 0xFF if head[4] >= 0xC0 else 0xCF
+    return b"" if head[2] >> 3 else bytes([head[4] & mask])
+
+
 FORMATS: dict[str, Callable[[bytes], bytes]] = {
     "mp3": _mpeg,
     "mp2": _mpeg,
     "aac": lambda head: bytes([head[1] & 0x08, head[2] & 0xFD, head[3] & 0xC0]),  # also the object type
     "ac3": lambda head: bytes([head[4] & 0xC0, head[6] & 0xE0]),
+    "eac3": _eac3,
+    "loas": lambda _: b"",
+    "dts": lambda _: b"",
 }
-"""Bits of a frame's header that tell rate and channels, by kind; LOAS, E-AC-3 and DTS state them elsewhere."""
+"""Bits of a frame's header that tell rate and channels, by kind; LOAS and DTS state them elsewhere."""

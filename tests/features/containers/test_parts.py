@@ -94,7 +94,15 @@ def test_streams_that_are_multiplexed_begin_one_part():
     assert _split(link + link) == [link, link]
 
 
-@pytest.mark.parametrize("codec", ["mp3", "aac", "mp2", "ac3"])
+@pytest.mark.parametrize("codec", ["aac", "loas/aac_latm", "mp2", "ac3", "eac3"])
+def test_a_gap_of_zeros_or_tags_between_frames_ends_a_part(codec):
+    """FFmpeg takes it for damage."""
+    kind = KINDS[codec]
+    data = encoded(voice(0.3, kind.rate), kind)
+    assert _split(data + bytes(300) + data) == [data + bytes(300), data]
+
+
+@pytest.mark.parametrize("codec", ["mp3", "aac", "mp2", "ac3", "eac3"])
 def test_frames_of_another_format_begin_a_part(codec):
     def made(rate, n_channels):
         if codec == "mp3":
