@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
-from features.containers import framed, sniff
+from features.containers import framed, mp3, sniff
 from features.containers.content import Content, release_pages, skip
 from features.containers.extent import skip_tags
 
@@ -21,6 +21,9 @@ def next_part(data: Content, kind: str) -> int | None:
     at = sniff.audio_start(data)
     if kind not in FORMATS or not (size := framed.frame_size(data, at, kind)):
         return None
+    stated = _behind_tags(data, mp3.stated_end(data, at) or at) if kind == "mp3" else at
+    if stated > at and framed.find_chain(data, stated, kind) == stated:
+        return stated  # decoders stop there
     form, at = _format(data, at, kind), at + size  # the first of an mp3 may be a Xing frame
     while True:
         end = _run_end(data, at, kind, form)

@@ -3,8 +3,10 @@
 import re
 import struct
 
-from features.containers import sniff
+from features.containers import framed, sniff
 from features.containers.content import Content
+
+_SEARCH_BYTES = 8192  # for frames behind the stated end
 
 
 def splice(data: Content) -> tuple[int, bytes]:
@@ -30,6 +32,19 @@ def splice(data: Content) -> tuple[int, bytes]:
 
 
 def lacks_length(data: Content) -> bool:
-    """Tell whether an mp3 states no length; a missing end of such a file cannot be noticed."""
+    """Tell whether an mp3 states no length that can be believed; a missing end of such a file cannot be noticed."""
     start = sniff.audio_start(data)
-    return not re.search(rb"Xing|Info", data[start : start + 64])
+    if not re.search(rb"Xing|Info", data[start : start + 64]):
+        return True
+    end = stated_end(data, start)
+    return end is not None and framed.find_chain(data[end : end + _SEARCH_BYTES], 0, "mp3") is not None
+
+
+def stated_end(data: Content, at: int) -> int | None:
+    """Return the offset behind the frames that a Xing frame at `at` counts, by their bytes; None where it does not."""
+    head = data[at : at + 128]
+    found = re.search(rb"(?:Xing|Info)\0\0\0([\0-\x0f])", head)
+    if not found or not found[1][0] & 2:
+        return None
+    place = found.end() + (4 if found[1][0] & 1 else 0)
+    return at + int.from_bytes(head[place : place + 4], "big")

@@ -64,3 +64,12 @@ def test_wav_that_holds_mp3_is_read():
     header, found = read(wav)
     assert verdict(wav) is None
     assert (header.codec, len(found)) == ("wav/mpeg_layer_iii", pytest.approx(3 * RATE, abs=0.1 * RATE))
+
+
+@pytest.mark.parametrize("n_cut", [0, 1000])
+def test_frames_behind_those_that_a_xing_frame_counts_are_read(n_cut):
+    """Decoders stop at its count: of two files joined, the second without a Xing frame, half was silently lost."""
+    first, second = written(fading(2.0), "mp3"), b"".join(frames_of(written(fading(3.0), "mp3"))[1:])
+    _, found = read(first[: len(first) - n_cut] + second)
+    assert len(found) / RATE == pytest.approx(5.0 - n_cut / len(first) * 2, abs=0.2)
+    assert not mp3.lacks_length(first)
