@@ -3,6 +3,7 @@
 from typing import Any
 
 from data_contracts.addresses import normalize
+from data_contracts.errors import UsageError
 from flows.settings import Settings, configs
 from tasks.speakers import curation
 from tasks.speakers.enrollment import embed_recordings
@@ -10,7 +11,10 @@ from tasks.speakers.lookup import normal_name, slug
 
 
 def enroll(settings: Settings, name: str, uris: list[str]) -> dict[str, Any]:
-    """Enroll `name` and return its row. A second one replaces the voice. Raises for recordings without speech."""
+    """Enroll `name` and return its row. A second one replaces the voice.
+
+    Raises CorpusError for recordings without speech, UsageError for those of two voices.
+    """
     name = normal_name(name)
     slug(name)
     lake = settings.open_lake()
@@ -18,6 +22,11 @@ def enroll(settings: Settings, name: str, uris: list[str]) -> dict[str, Any]:
     sources = list(dict.fromkeys(map(normalize, uris)))
     config = configs.feature_config(settings, same_voice=float(model.metadata["threshold"]))
     voice = embed_recordings(sources, model, config, retry_policy=settings.retry_policy)
+    if voice.mixed:
+        raise UsageError(
+            f"expected recordings in which only {name} speaks; found two voices in {', '.join(voice.mixed)}: cut out "
+            "the other's part, or give another recording"
+        )
     speaker = {
         "name": name,
         "kind": "enrolled",

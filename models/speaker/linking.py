@@ -113,6 +113,17 @@ def link_speakers(
     return answer
 
 
+def voices_of_recording(
+    embeddings: np.ndarray,  # (n, dim)
+    seconds: np.ndarray,  # (n,) speech
+    decision: Decision,
+) -> list[list[int]]:
+    """Return the utterances of each voice of one recording, as `link_speakers` joins them; the longest voice first."""
+    keys = [("", 0, number) for number in range(len(embeddings))]
+    voices = _join_voices(keys, _normalise(np.asarray(embeddings, np.float32)), seconds, decision.recording_threshold)
+    return [voice.members for voice in sorted(voices, key=lambda voice: -voice.speech_s)]
+
+
 def pseudonym(key: Key, secret: str) -> str:
     """Return a stable name for a voice first heard in this utterance: a keyed hash, which reveals no recording.
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
 import torch
@@ -16,19 +17,25 @@ from features.decode.config import SAMPLE_RATE
 from features.dsp.batching import pad_batch
 from features.extraction.config import FeatureConfig
 from features.extraction.shard import find_speech_spans
-from models.serving import speaker_embedder
-from models.speaker.linking import Decision
+from features.segmentation.speaker_changes import split_at_changes
+from models.serving import sliding_embedder, speaker_embedder
+from models.speaker.linking import Decision, voices_of_recording
 
 MIN_SPEECH_S = 2.0
 
 
 @dataclass(frozen=True)
 class EnrolledVoice:
-    """A voice in the space of an encoder; `unlike` are the recordings in which another speaker seems to speak."""
+    """A voice in the space of an encoder.
+
+    `unlike` are the recordings in which another speaker seems to speak than in the others, `mixed` those in which two
+    seem to.
+    """
 
     centroid: np.ndarray  # (dim,) float32 of unit length
     speech_s: float
     unlike: list[str]
+    mixed: list[str]
 
 
 def embed_recordings(
@@ -45,10 +52,17 @@ def embed_recordings(
     silent = [uri for uri, found in zip(uris, spans, strict=True) if not found]
     if silent:
         raise CorpusError(f"expected speech in every recording; found none in {', '.join(silent)}: leave it out")
+    pieces = split_at_changes(
+        dict(enumerate(waveforms)),
+        dict(enumerate(spans)),
+        sliding_embedder(model, retry_policy),
+        config=config.changes,
+        device=device,
+    )
     segments = [
         (place, waveform[round(span.start_s * SAMPLE_RATE) : round(span.end_s * SAMPLE_RATE)])
-        for place, (waveform, found) in enumerate(zip(waveforms, spans, strict=True))
-        for span in found
+        for place, waveform in enumerate(waveforms)
+        for span in pieces[place]
     ]
     seconds = np.array([len(piece) / SAMPLE_RATE for _, piece in segments])
     if seconds.sum() < MIN_SPEECH_S:
@@ -59,14 +73,31 @@ def embed_recordings(
     vectors = np.concatenate([embed(*pad_batch([piece], device)) for _, piece in segments])
     places = np.array([place for place, _ in segments])
     means = [_mean_direction(vectors[places == place], seconds[places == place]) for place in range(len(uris))]
-    threshold = Decision.from_model(model).recording_threshold
+    decision = Decision.from_model(model)
+    threshold = decision.recording_threshold
     unlike = [uri for place, uri in enumerate(uris) if len(uris) > 1 and _closest_similarity(means, place) < threshold]
-    return EnrolledVoice(_mean_direction(vectors, seconds), float(seconds.sum()), unlike)
+    own = [places == place for place in range(len(uris))]
+    mixed = [
+        uri for uri, rows in zip(uris, own, strict=True) if _has_two_voices(vectors[rows], seconds[rows], decision)
+    ]
+    return EnrolledVoice(_mean_direction(vectors, seconds), float(seconds.sum()), unlike, mixed)
 
 
 def _mean_direction(vectors: np.ndarray, seconds: np.ndarray) -> np.ndarray:
     mean = np.average(vectors, axis=0, weights=seconds)
     return np.asarray(mean / np.linalg.norm(mean), np.float32)
+
+
+def _has_two_voices(vectors: np.ndarray, seconds: np.ndarray, decision: Decision) -> bool:
+    """Tell whether two voices of one recording, each long enough to be enrolled, are as unlike as two recordings'."""
+    means = [
+        _mean_direction(vectors[members], seconds[members])
+        for members in voices_of_recording(vectors, seconds, decision)
+        if seconds[members].sum() >= MIN_SPEECH_S
+    ]
+    return any(
+        _closest_similarity([one, other], 0) < decision.recording_threshold for one, other in combinations(means, 2)
+    )
 
 
 def _closest_similarity(means: list[np.ndarray], place: int) -> float:

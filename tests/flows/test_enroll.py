@@ -1,6 +1,8 @@
 """Enrollment: a voice enrolled once is recognised on every night, by name."""
 
+import numpy as np
 import pytest
+import soundfile as sf
 from helpers.corpora import sample_corpus
 
 from data_contracts.errors import CorpusError, UsageError
@@ -42,6 +44,21 @@ def test_a_name_is_not_taken_from_another(settings, sample):
     enroll(Settings.load(**settings), "Ada L.", [voice])
     with pytest.raises(UsageError, match=r"is 'Ada L\.' already"):
         enroll(Settings.load(**settings), "ada-l", [voice])
+
+
+@pytest.mark.parametrize("turns", [1, 2])
+def test_two_voices_in_a_file_are_refused(settings, sample, tmp_path, turns):
+    """They were enrolled as one, without a word; in two files they are told apart."""
+    night = sample / "2026/11/19"
+    voices = [sf.read(night / name)[0] for name in ("call-0001-voice-a.flac", "call-0002-voice-b.flac")]
+    parts = [part for pair in zip(*(np.array_split(voice, turns) for voice in voices), strict=True) for part in pair]
+    sf.write(tmp_path / "both.wav", np.concatenate(parts), 16_000)
+    files = [str(night / "call-0006-voice-a.flac"), str(tmp_path / "both.wav")]
+    with pytest.raises(
+        UsageError, match=r"expected recordings in which only Ada speaks; found two voices in \S*both.wav:"
+    ):
+        enroll(Settings.load(**settings), "Ada", files)
+    assert Lake(settings["lake"]).delta("speakers") is None
 
 
 def test_what_cannot_be_enrolled_says_why(settings, sample):
