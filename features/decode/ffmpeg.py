@@ -13,6 +13,7 @@ from features.containers.content import Content
 from features.containers.extent import Extent, describe_tail
 from features.decode import ffmpeg_samples, ffmpeg_tracks
 from features.decode.clock import CLOCKED, Clock, Timed
+from features.decode.conversion import Conversion, n_converted
 from features.decode.stream import BLOCK_SAMPLES, Header, Tick, Unusable, no_tick, one_line
 
 if TYPE_CHECKING:
@@ -55,9 +56,6 @@ class FfmpegStream:
         if self._first is None:
             raise self._error or self._no_samples()
         rate_hz, n_channels = self._format
-        if not 0 < n_channels <= _MAX_CHANNELS or rate_hz <= 0:
-            error = f"expected 1 to {_MAX_CHANNELS} channels, found {n_channels} at {rate_hz} Hz"
-            raise Unusable(Reason.UNSUPPORTED, error, self._codec)
         is_plain = pages.is_steady and pages.begins_at_zero  # else its length is that of a clock
         seconds = ffmpeg_tracks.promised_s(container, self._stream, name) if is_plain else None
         self._promised_s, self._promised_end_s = seconds, ffmpeg_tracks.promised_end_s(self._stream, name, seconds)
@@ -111,24 +109,40 @@ class FfmpegStream:
         self._tick = tick
 
     def _samples(self) -> Iterator[np.ndarray]:
-        """Yield the samples of each frame, (frames, channels) float32."""
+        """Yield the samples of each frame, (frames, channels) float32; of another format, at the first's."""
+        form, conversion = self._format, None
         convert = ffmpeg_samples.converter(self.header.n_channels)
         timed, self._first = self._first, None
         while timed is not None:
             n_silent, frame = timed
-            yield from self._silence(n_silent)
-            n_drop = min(self._n_to_drop, frame.samples)
-            self._n_to_drop -= n_drop
-            if n_drop:
+            if _frame_format(frame) != form or (n_silent and conversion):
+                if conversion:
+                    yield from self._without_dropped(conversion.finish())
+                form = _frame_format(frame)
+                convert = ffmpeg_samples.converter(form[1])
+                conversion = None if form == self._format else Conversion(form[0], *self._format)
+            yield from self._silence(n_converted(n_silent, form[0], self._format[0]))
+            if not conversion and self._n_to_drop >= frame.samples:
+                self._n_to_drop -= frame.samples
                 self._tick()
-            if n_drop < frame.samples:
+            else:
                 try:
-                    samples = self._require_finite(convert(frame)[n_drop:])
+                    samples = self._require_finite(convert(frame))
                 except _decoder_errors() as error:
                     self._error = self._to_unusable(error)
                     return
-                yield samples
+                yield from self._without_dropped(conversion.push(samples) if conversion else samples)
             timed = next(self._frames, None)
+        if conversion:
+            yield from self._without_dropped(conversion.finish())
+
+    def _without_dropped(self, samples: np.ndarray) -> Iterator[np.ndarray]:
+        n_drop = min(self._n_to_drop, len(samples))
+        self._n_to_drop -= n_drop
+        if n_drop:
+            self._tick()
+        if n_drop < len(samples):
+            yield samples[n_drop:]
 
     def _silence(self, n_frames: int) -> Iterator[np.ndarray]:
         n_drop = min(self._n_to_drop, n_frames)
@@ -140,7 +154,7 @@ class FfmpegStream:
             yield np.zeros((n_block, n_channels), np.float32)
 
     def _decode(self, container: "InputContainer") -> Iterator[Timed]:
-        """Yield frames of one format; end early, with `_error` set, at one that is damaged or of another format."""
+        """Yield frames; end early, with `_error` set, at one that is damaged."""
         n_late = 0
         try:
             for packet in container.demux(self._stream):
@@ -154,8 +168,8 @@ class FfmpegStream:
                 for frame in frames:
                     if not frame.samples:
                         continue
-                    self._require_same_format(frame)
-                    self._n_decoded += frame.samples
+                    self._require_usable(frame)
+                    self._n_decoded += n_converted(frame.samples, frame.sample_rate, self._format[0])
                     if frame.time is not None:
                         self._end_s = frame.time + frame.samples / frame.sample_rate
                     yield frame, frame.time
@@ -166,17 +180,15 @@ class FfmpegStream:
         except _decoder_errors() as error:
             self._error = self._to_unusable(error)
 
-    def _require_same_format(self, frame: "AudioFrame") -> None:
+    def _require_usable(self, frame: "AudioFrame") -> None:
         if frame.is_corrupt:
             raise ValueError("a frame is damaged")
-        if not self._n_decoded:
-            self._format = _frame_format(frame)
-        if _frame_format(frame) != self._format:
-            rate_hz, n_channels = self._format
-            at_s = self._n_decoded / rate_hz
-            found = f"found {frame.sample_rate} Hz, {frame.layout.nb_channels} channels after {at_s:.1f} s"
-            error = f"expected {rate_hz} Hz, {n_channels} channels throughout, {found}"
+        rate_hz, n_channels = _frame_format(frame)
+        if not 0 < n_channels <= _MAX_CHANNELS or rate_hz <= 0:
+            error = f"expected 1 to {_MAX_CHANNELS} channels, found {n_channels} at {rate_hz} Hz"
             raise Unusable(Reason.UNSUPPORTED, error, self._codec)
+        if not self._n_decoded:
+            self._format = rate_hz, n_channels
 
     def _require_finite(self, samples: np.ndarray) -> np.ndarray:
         """Raise ValueError where a codec decodes to NaN. Floats stored in a file are checked by the reader."""

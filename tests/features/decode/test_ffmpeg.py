@@ -183,14 +183,21 @@ def test_bit_rate():
         assert header.bit_rate_bps == pytest.approx(expected, rel=0.05)
 
 
-def test_another_rate_on_the_way_is_unsupported():
-    """Two streams without a header between them (see `containers.framed_parts`): at the first's rate, the second would
-    play at the wrong speed."""
-    kind = KINDS["loas/aac_latm"]
-    first, second = encoded(voice(1.0), kind), encoded(voice(1.0, 48_000), dataclasses.replace(kind, rate=48_000))
-    with pytest.raises(Unusable, match=r"expected 16000 Hz, 1 channels throughout, found 48000 Hz, 1 .* after 1\.\d s"):
-        read(first + second)
-    assert verdict(first + second) == Reason.UNSUPPORTED
+@pytest.mark.parametrize(("codec", "rate", "n_channels"), [("loas/aac_latm", 16_000, 1), ("mpegts/aac", 48_000, 2)])
+def test_another_format_on_the_way_is_read_at_the_first(codec, rate, n_channels):
+    """Two streams without a header between them: at its own rate, the second would play at the wrong speed."""
+    kind = dataclasses.replace(KINDS[codec], rate=rate)
+    other = dataclasses.replace(kind, rate=32_000)
+    first, second = encoded(voice(1.0, rate, n_channels), kind), encoded(voice(1.5, 32_000), other)
+    header, samples = read(first + second)
+    assert (header.sample_rate_hz, header.n_channels) == (rate, n_channels)
+    assert len(samples) / rate == pytest.approx(2.5, abs=0.25)
+    whole = voice(1.5, rate)[:, 0]
+    for channel in range(n_channels):
+        assert likeness(samples[-len(whole) - rate // 10 :, channel], whole, rate)[0] > 0.98
+    with open_stream(first + second) as stream:
+        stream.skip(rate + 1234)
+        assert np.array_equal(np.concatenate(list(stream.blocks())), samples[rate + 1234 :])
 
 
 def test_a_stream_joined_in_the_middle_is_read():
