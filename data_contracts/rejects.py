@@ -19,15 +19,19 @@ class Reason(StrEnum):
     UNREADABLE = "unreadable"  # the store failed, again and again
     VANISHED = "vanished"  # listed, and gone (or another) when it was read
     ACCESS_DENIED = "access_denied"
+    ARCHIVED = "archived"  # in Glacier or the like, to be restored before it can be read
     LOOP = "loop"  # a link that leads to itself
     NON_FINITE = "non_finite"  # NaN or infinite samples
 
 
-RETRYABLE = frozenset({Reason.UNREADABLE, Reason.VANISHED, Reason.ACCESS_DENIED, Reason.LOOP})
+RETRYABLE = frozenset({Reason.UNREADABLE, Reason.VANISHED, Reason.ACCESS_DENIED, Reason.ARCHIVED, Reason.LOOP})
 """Reasons that may pass by the next night: the following runs read such a file again by themselves."""
 
 MAX_TRIES = 3
-"""Attempts that fail for one and the same reason before a content is skipped until it changes."""
+"""Attempts that fail for one and the same reason before a content is skipped until it changes.
+
+Except ARCHIVED: a restored object is the same content, whenever that is, and the attempt is one refused request.
+"""
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,9 @@ _NETWORK = (
 )
 _BUSY_ERRNO = {errno.EBUSY, getattr(errno, "EREMOTEIO", errno.EIO)}  # what s3fs makes of "slow down", "internal error"
 _DISK_FULL_ERRNO = {errno.ENOSPC, errno.EDQUOT}
+# S3's Glacier and Deep Archive; Azure's archive tier, as far as its documents say. Google's archive is read at once.
+_ARCHIVED_CODE = "InvalidObjectState"
+_ARCHIVED_TEXT = re.compile(r"InvalidObjectState|BlobArchived|BlobBeingRehydrated|archived blob")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 # deltalake and Polars put a store's answer into the text of an OSError.
 _CODE = re.compile(r"<Code>(\w+)</Code>")
@@ -79,6 +82,11 @@ def is_transient(error: BaseException) -> bool:
     return error.errno in _BUSY_ERRNO or (error.errno is None and bool(_NETWORK_TEXT.search(_message(error))))
 
 
+def is_archived(error: BaseException | None) -> bool:
+    """Tell whether an object lies in an archive and must be restored before it can be read."""
+    return error is not None and (error_code(error) == _ARCHIVED_CODE or bool(_ARCHIVED_TEXT.search(_message(error))))
+
+
 def is_disk_full(error: BaseException | None) -> bool:
     """Tell whether a disk (or a quota) is full."""
     return getattr(error, "errno", None) in _DISK_FULL_ERRNO or "No space left" in str(error)  # Delta gives no number
@@ -95,7 +103,7 @@ def _translate(action: str, error: Exception, error_class: type[UndertoneError])
         )
     if is_transient(error):
         return TransientError(message)
-    if isinstance(error, OSError) or is_disk_full(error):
+    if isinstance(error, OSError) or is_disk_full(error) or is_archived(error):
         return error_class(_system_message(action, error))
     if isinstance(error, boto.BotoCoreError | boto.ClientError):
         return error_class(f"{message}; check the AWS settings, the credentials among them")
@@ -104,6 +112,8 @@ def _translate(action: str, error: Exception, error_class: type[UndertoneError])
 
 def _system_message(action: str, error: Exception) -> str:
     message = f"{action}: {_message(error)}"
+    if is_archived(error):
+        return f"{message}: it lies in an archive (Glacier or the like); restore it, and run again when that is done"
     if isinstance(error, PermissionError):
         remedy = "check the credentials and the bucket's policy" if error.filename is None else "give this user access"
         return f"{action}: access denied ({_message(error)}); {remedy}"

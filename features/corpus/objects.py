@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from data_contracts.errors import ComputeError, CorpusError, TransientError
-from data_contracts.object_store.error_translation import BUSY, error_code, is_disk_full, translate_errors
+from data_contracts.object_store.error_translation import BUSY, error_code, is_archived, is_disk_full, translate_errors
 from data_contracts.object_store.retry import RetryPolicy
 from data_contracts.records import AudioObject
 from data_contracts.rejects import Reason, Reject
@@ -96,10 +96,8 @@ def fetch_or_reject(uri: str, read: Callable[[], T], retry_policy: RetryPolicy) 
             raise ComputeError(
                 f"{tempfile.gettempdir()}: {cause}: large objects are copied there; make room, or set TMPDIR"
             ) from last
-        if isinstance(cause, PermissionError):
-            return Reject(Reason.ACCESS_DENIED, f"{cause or 'access denied'}; grant this run read access to it")
-        if getattr(cause, "errno", None) == errno.ELOOP:
-            return Reject(Reason.LOOP, f"{cause}: a link that leads to itself; take it out, or let it lead to a file")
+        if (refusal := _refusal(cause)) is not None:
+            return refusal
         is_file_fault = error_code(cause) not in BUSY and _store_answers(uri, retry_policy)
         n_failed += is_file_fault
         if n_failed == _MAX_TRIES:
@@ -107,6 +105,17 @@ def fetch_or_reject(uri: str, read: Callable[[], T], retry_policy: RetryPolicy) 
     raise TransientError(
         f"{last}; its store did not answer for {retry_policy.total_s:.0f} s: run again when it does"
     ) from last
+
+
+def _refusal(cause: BaseException | None) -> Reject | None:
+    """Return the reject of an object that its store or file system does not hand over; None for other errors."""
+    if is_archived(cause):
+        return Reject(Reason.ARCHIVED, f"{cause}; restore it from the archive: it is read by the first run after that")
+    if isinstance(cause, PermissionError):
+        return Reject(Reason.ACCESS_DENIED, f"{cause or 'access denied'}; grant this run read access to it")
+    if getattr(cause, "errno", None) == errno.ELOOP:
+        return Reject(Reason.LOOP, f"{cause}: a link that leads to itself; take it out, or let it lead to a file")
+    return None
 
 
 def _reject_folder(item: AudioObject, retry_policy: RetryPolicy) -> Reject:

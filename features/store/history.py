@@ -8,7 +8,7 @@ import datetime as dt
 import polars as pl
 
 from data_contracts.lake import Lake
-from data_contracts.rejects import MAX_TRIES, RETRYABLE
+from data_contracts.rejects import MAX_TRIES, RETRYABLE, Reason
 from features.store.shard_files import rows
 
 _ATTEMPT_COLUMNS = ["uri", "etag", "tries", "status", "reason", "read_at"]
@@ -45,13 +45,14 @@ def attempts(lake: Lake, version: str, date: dt.date) -> pl.DataFrame:
     """Summarise the attempts at each content (uri, etag) of a date.
 
     Columns: `tries`; `is_read`, an attempt succeeded; `is_settled`, an attempt succeeded or failed for a reason that is
-    not retryable; `exhausted`, the reason of MAX_TRIES failures, else null; `read_after`, the last read of its URI.
+    not retryable; `exhausted`, the reason of MAX_TRIES failures (never `archived`), else null; `read_after`, the last
+    read of its URI.
     A try that two runs made at the same time counts once. Memory: six columns of the date's rows.
     """
     tried = rows(lake, version, date, _ATTEMPT_COLUMNS)
     key = ["uri", "etag"]
     n_tries = pl.col("tries").n_unique()
-    failed = tried.drop_nulls("reason").group_by(*key, "reason").agg(n_tries=n_tries)
+    failed = tried.filter(pl.col("reason") != str(Reason.ARCHIVED)).group_by(*key, "reason").agg(n_tries=n_tries)
     exhausted = failed.filter(pl.col("n_tries") >= MAX_TRIES).sort("reason")
     contents = tried.group_by(key).agg(
         pl.col("tries").max(),

@@ -26,6 +26,20 @@ def test_foreign_errors_are_translated(foreign, ours, says):
     assert type(caught.value) is ours
 
 
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        translate_boto_error(boto.ClientError({"Error": {"Code": "InvalidObjectState", "Message": "no"}}, "GetObject")),
+        OSError("Generic S3 error: <Error><Code>InvalidObjectState</Code></Error>"),
+        OSError("This operation is not permitted on an archived blob. ErrorCode:BlobArchived"),
+        Exception("ErrorCode:BlobBeingRehydrated"),
+    ],
+)
+def test_an_archived_object_is_no_matter_of_rights(foreign):
+    with pytest.raises(LakeError, match=r"it lies in an archive.*restore it"), translate_errors("reading x"):
+        raise foreign
+
+
 def test_errors_of_the_corpus_are_called_so():
     with pytest.raises(CorpusError, match="listing x: access denied"), translate_errors("listing x", CorpusError):
         raise PermissionError

@@ -19,6 +19,8 @@ from data_contracts.records import AudioObject
 from data_contracts.rejects import Reason, Reject
 from features.corpus import objects
 from features.corpus.filesystem import stat_object
+from features.corpus.layout import Corpus
+from features.corpus.listing import list_objects
 from features.corpus.object_cache import fetch_shared
 from features.corpus.objects import FetchedObject, fetch, read_object
 
@@ -121,3 +123,20 @@ def test_a_shared_object_is_copied_once_and_evicted_by_the_next(s3, tmp_path, mo
     with fetch_shared(replace(_item(f"s3://{s3}/b"), uri=f"s3://{s3}/c")) as missing:
         assert missing.reason is Reason.VANISHED
     assert not list((tmp_path / "temporary").iterdir())
+
+
+@pytest.mark.parametrize("storage_class", ["GLACIER", "DEEP_ARCHIVE"])
+@pytest.mark.parametrize("n_bytes", [900, 10_000])
+def test_an_archived_object_is_rejected_until_it_is_restored(s3, storage_class, n_bytes):
+    """It was `access_denied`, "grant this run read access"."""
+    client, place = boto3.client("s3"), {"Bucket": s3, "Key": "a.wav"}
+    client.put_object(**place, Body=DATA[:n_bytes], StorageClass=storage_class)
+    item = next(iter(list_objects(Corpus(f"s3://{s3}", "modified"), None)))
+    with fetched(item) as found:
+        assert isinstance(found, Reject)
+        assert found.reason == Reason.ARCHIVED
+        assert "restore it from the archive" in found.error
+    client.restore_object(**place, RestoreRequest={"Days": 1})
+    with fetched(item) as found:
+        assert isinstance(found, FetchedObject)
+        assert found.sha256 == _recording_id(DATA[:n_bytes])

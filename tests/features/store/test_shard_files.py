@@ -166,13 +166,20 @@ def test_a_permanent_reject_is_settled(lake, reason):
     assert attempts(lake, "v1", DAY)["a", "e1"] == Attempts(1, reason is None, reason not in RETRYABLE, None)
 
 
-@pytest.mark.parametrize("reason", sorted(Reason))
+@pytest.mark.parametrize("reason", sorted(set(Reason) - {Reason.ARCHIVED}))
 def test_three_times_the_same_reason_is_enough(lake, reason):
     for tries in (1, 2, 3):
         _write(lake, f"0{tries}", _row("a", tries=tries, reason=reason))
         found = attempts(lake, "v1", DAY)["a", "e1"]
         assert found.exhausted == (reason if tries == 3 else None)
         assert found.is_done == (tries == 3 or reason not in RETRYABLE)
+
+
+def test_an_archived_object_is_never_left_alone(lake):
+    """It is the same content when it is restored, be that weeks later."""
+    for tries in range(1, 6):
+        _write(lake, f"0{tries}", _row("a", tries=tries, reason="archived"))
+    assert attempts(lake, "v1", DAY)["a", "e1"] == Attempts(5, False, False, None)
 
 
 def test_another_reason_counts_anew(lake):
