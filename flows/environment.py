@@ -1,6 +1,9 @@
 """Environment variables of this process and its children, set once, before a library reads them."""
 
+import logging
 from collections.abc import MutableMapping
+
+from flows import places
 
 DEFAULTS = {
     "DO_NOT_TRACK": "true",
@@ -21,9 +24,11 @@ _LIBRARIES = ("AWS_", "AZURE_", "DASK_", "GOOGLE_", "MLFLOW_", "PREFECT_")
 
 
 def prepare(environ: MutableMapping[str, str]) -> None:
-    """Set what is missing; what a user has set stays."""
+    """Set what is missing, and replace what cannot work; what else a user has set stays."""
     for name in [name for name, value in environ.items() if not value and name.startswith(_LIBRARIES)]:
         del environ[name]  # `AWS_PROFILE=` in a compose file means unset; botocore seeks a profile without a name
+    for line in places.settle(environ):
+        logging.getLogger("undertone").warning(line)
     for name, value in DEFAULTS.items():
         environ.setdefault(name, value)
     _exempt_loopback_from_proxies(environ)

@@ -4,6 +4,7 @@ import importlib.util
 import itertools
 import os
 import platform
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -14,8 +15,10 @@ from rich.console import Console
 from data_contracts.errors import UndertoneError
 from data_contracts.lake.conditional_writes import require_conditional_writes
 from data_contracts.schema.tables import TABLE_KEYS
+from flows.places import home_folder, is_writable
 from flows.settings import Settings
 from flows.terminal.screen import escape_for_console
+from flows.workers.prefect_server import prefect_home
 
 State = Literal["ok", "note", "missing"]
 _MARKS = {"ok": "[green]ok     [/green]", "note": "[yellow]note   [/yellow]", "missing": "[red]missing[/red]"}
@@ -38,6 +41,7 @@ def examine(flags: dict[str, Any]) -> list[Finding]:
         return [_python(), Finding("settings", "missing", str(error))]
     checks: dict[str, Callable[[Settings], tuple[State, str]]] = {
         "settings": _settings,
+        "places": _places,
         "corpus": _corpus,
         "lake": _lake,
         "registry": _registry,
@@ -75,6 +79,14 @@ def _settings(settings: Settings) -> tuple[State, str]:
     if unknown:
         return "note", "; ".join(unknown)
     return "ok", f"set: {', '.join(sorted(settings.model_fields_set)) or 'none, all by default'}"
+
+
+def _places(settings: Settings) -> tuple[State, str]:  # noqa: ARG001 - every check has this form
+    home = home_folder(os.environ)
+    words = f"temporary files in {tempfile.gettempdir()}, Prefect's state in {prefect_home()}"
+    if home is None or not is_writable(home):
+        return "note", f"HOME={home or ''} cannot be written: {words}; set HOME, or PREFECT_HOME and XDG_STATE_HOME"
+    return "ok", words
 
 
 def _corpus(settings: Settings) -> tuple[State, str]:

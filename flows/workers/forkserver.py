@@ -5,7 +5,7 @@ import importlib
 import os
 import socket
 import sys
-from multiprocessing import connection, forkserver, util
+from multiprocessing import forkserver, util
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +54,10 @@ def n_threads() -> int:
 
 def _fork() -> None:
     with socket.socket(socket.AF_UNIX) as listener:
-        address = connection.arbitrary_address("AF_UNIX")  # type: ignore[attr-defined]
+        folder = os.open(util.get_temp_dir(), os.O_PATH)
+        address = f"/proc/self/fd/{folder}/listener"  # the folder's own name may be longer than a socket's, 107 bytes
         listener.bind(address)
-        if not util.is_abstract_socket_namespace(address):
-            Path(address).chmod(0o600)
+        Path(address).chmod(0o600)
         listener.listen()
         alive_r, alive_w = os.pipe()
         pid = os.fork()

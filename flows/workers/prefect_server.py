@@ -10,7 +10,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from data_contracts.errors import TransientError
+from data_contracts.errors import TransientError, UsageError
 from flows.workers.patience import START_S
 
 _SETTINGS_FILES = {
@@ -48,7 +48,7 @@ def start_server() -> Callable[[], None]:
         return lambda: None
     if _has_settings_file():
         return _start_as_prefect_does
-    _home().mkdir(parents=True, exist_ok=True)  # Prefect's command creates this folder, its server does not
+    _make_home()
     server = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", _SERVER],
         env={**os.environ, **_SETTINGS},
@@ -64,13 +64,24 @@ def start_server() -> Callable[[], None]:
 
 def _has_settings_file() -> bool:
     """Return whether a file may configure Prefect; only Prefect reads all of them, and slowly."""
-    profiles = os.environ.get("PREFECT_PROFILES_PATH") or str(_home() / "profiles.toml")
+    profiles = os.environ.get("PREFECT_PROFILES_PATH") or str(prefect_home() / "profiles.toml")
     markers = {profiles: "PREFECT_"} | _SETTINGS_FILES
     return any(Path(path).is_file() and marker in Path(path).read_text("utf-8") for path, marker in markers.items())
 
 
-def _home() -> Path:
+def prefect_home() -> Path:
     return Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()
+
+
+def _make_home() -> None:
+    """Create the folder of Prefect's state: its command does, its server does not. Raises UsageError."""
+    try:
+        prefect_home().mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"expected a folder for Prefect's state that can be written; found {prefect_home()} ({error.strerror}); "
+            "set PREFECT_HOME to another"
+        ) from error
 
 
 def _start_as_prefect_does() -> None:
