@@ -45,7 +45,7 @@ class FfmpegStream:
         self._codec = _codec_name(name, self._stream)
         self._error: Unusable | None = None
         self._format = 0, 0
-        self._n_decoded = self._n_to_drop = 0
+        self._n_packets = self._n_decoded = self._n_to_drop = 0
         self._tick: Tick = no_tick
         self._end_s = 0.0  # of what was decoded, by the container's clock
         pages = self._pages = ogg_pages.inspect(content) if name == "ogg" else ogg_pages.Pages()
@@ -94,7 +94,8 @@ class FfmpegStream:
 
     @property
     def flaws(self) -> list[str]:
-        return [*self._pages.flaws, *self._clock.flaws, *filter(None, [self._tail])]
+        edited = ffmpeg_tracks.describe_edits(self._stream, self._name, self._n_packets, self._n_decoded)
+        return [*self._pages.flaws, *self._clock.flaws, *filter(None, [None if self._error else edited, self._tail])]
 
     def _is_whole(self, slack_s: float) -> bool:
         """Tell whether the promised end was reached, by count or by clock: a track may begin late, and pause."""
@@ -173,6 +174,7 @@ class FfmpegStream:
                     if frame.time is not None:
                         self._end_s = frame.time + frame.samples / frame.sample_rate
                     yield frame, frame.time
+                self._n_packets += packet.size > 0
                 if packet.is_corrupt:
                     raise ValueError("a packet is incomplete, or follows a lost one")
         except Unusable as error:

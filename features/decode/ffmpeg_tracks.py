@@ -34,6 +34,7 @@ _WRITTEN_BY_PROGRAMS = {
     *("service_provider", "metadatacreator", "canseektoend", "hasvideo", "hasaudio", "audiocodecid", "videocodecid"),
 }
 _MAX_TAGS, _MAX_NAME = 64, 40
+_MIN_EDIT_S = 0.25  # encoders leave out their delay
 
 
 def choose(container: "InputContainer", content: Content, name: str) -> "AudioStream":
@@ -88,6 +89,15 @@ def clock_s(container: "InputContainer") -> tuple[float | None, float | None]:
         return None, None
     start_s = container.start_time / 1_000_000
     return start_s, start_s + container.duration / 1_000_000 if container.duration else None
+
+
+def describe_edits(stream: "AudioStream", name: str, n_packets: int, n_decoded: int) -> str | None:
+    """Return in words what an mp4's edit list leaves out of its sound, from a quarter of a second on."""
+    n_read = n_decoded if stream.codec_context.name.startswith("pcm") else n_packets  # as the file counts them
+    if name not in {"mp4", "quicktime"} or not 0 < n_read < stream.frames:
+        return None
+    left_s = n_decoded / stream.codec_context.sample_rate * (stream.frames - n_read) / n_read
+    return f"an edit list leaves out {left_s:.1f} s of the sound" if left_s > _MIN_EDIT_S else None
 
 
 def bit_rate_bps(container: "InputContainer", stream: "AudioStream", n_bytes: int, seconds: float | None) -> int | None:

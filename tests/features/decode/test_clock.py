@@ -1,5 +1,6 @@
 """Times by the container's clock: silence in gaps, and no audio lost whatever the timestamps say."""
 
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -155,4 +156,15 @@ def test_a_file_with_a_wrong_cluster_time_is_read_and_says_so():
     found = decode(data[:at] + (60_000).to_bytes(2, "big") + data[at + 2 :], config=AudioConfig())
     assert found.seconds == pytest.approx(12.0, abs=0.1)
     assert "clock jumps ahead by" in found.measures.flaw
+    assert decode(data).measures.flaw is None
+
+
+@pytest.mark.parametrize("codec", ["mp4/aac", "mp4/alac", "mp4/pcm_s24be", "mp4/amr_nb"])
+def test_what_an_edit_list_leaves_out_is_told(codec):
+    """A trimmed voice memo holds what was trimmed; a damaged header looks the same."""
+    data = encoded(voice(4.0, KINDS[codec].rate), KINDS[codec])
+    at = data.index(b"elst") + 12  # ISO/IEC 14496-12, 8.6.6: the first segment's duration, by the film's clock
+    found = decode(data[:at] + (1000).to_bytes(4, "big") + data[at + 4 :])
+    assert found.seconds == pytest.approx(1.0, abs=0.1)
+    assert re.search(r"an edit list leaves out [23]\.\d s of the sound", found.measures.flaw)
     assert decode(data).measures.flaw is None
