@@ -15,6 +15,7 @@ _JOINED_S = 1.0
 _HEADER_BYTES, _TRAILER_BYTES = 512, 768  # in which fields are changed
 _PAGE_S = 0.5  # of audio that a cut, or a hole, may take along: it ends a page, a packet or a frame
 _WIDTHS = (1, 2, 4, 8)
+_ANY_RATE = {"aac", "mp2", "ac3", "eac3", "ogg/flac"}
 
 
 @dataclass(frozen=True)
@@ -35,20 +36,25 @@ class Mutant:
     held_s: float
 
 
-def good_files() -> list[Good]:
-    """Make a file of every format that is decoded."""
-    made = [_make(codec, kind) for codec, kind in audio_files.KINDS.items()]
-    made += [
-        Good(
-            codec,
-            audio_files.written(audio_files.voice(SECONDS), codec),
-            tuple((audio_files.written(audio_files.voice(_JOINED_S, rate), codec, rate), _JOINED_S) for rate in rates),
-        )
-        for codec in audio_files.FAST
-        for rates in [(16_000,) if "gsm" in codec else (16_000, 24_000)]
-    ]
-    dsf = audio_files.dsf(audio_files.voice(0.3, 44_100)[:, 0])
-    return [*made, Good("dsf", dsf, ((dsf, 0.3),))]
+CODECS = (*audio_files.KINDS, *audio_files.FAST, "dsf")
+"""Formats that are decoded, by the codec that the header names."""
+
+
+def good_file(codec: str) -> Good:
+    """Make a file of a format, and others to join to it."""
+    if codec == "dsf":
+        data = audio_files.dsf(audio_files.voice(0.3, 44_100)[:, 0])
+        return Good(codec, data, ((data, 0.3),))
+    if codec in audio_files.FAST:
+        rates = (16_000,) if "gsm" in codec else (16_000, 24_000)
+        joined = [audio_files.written(audio_files.voice(_JOINED_S, rate), codec, rate) for rate in rates]
+        data = audio_files.written(audio_files.voice(SECONDS), codec)
+        return Good(codec, data, tuple((other, _JOINED_S) for other in joined))
+    kind = audio_files.KINDS[codec]
+    kinds = [kind, *([replace(kind, rate=32_000)] if codec in _ANY_RATE else [])]
+    joined = [audio_files.encoded(audio_files.voice(_JOINED_S, each.rate, each.n_channels), each) for each in kinds]
+    data = audio_files.encoded(audio_files.voice(SECONDS, kind.rate, kind.n_channels), kind)
+    return Good(codec, data, tuple((other, _JOINED_S) for other in joined))
 
 
 def mutant(good: Good, seconds: float, n: int, seed: int) -> Mutant:
@@ -56,15 +62,6 @@ def mutant(good: Good, seconds: float, n: int, seed: int) -> Mutant:
     source = random.Random(f"{seed} {good.codec} {n}")
     change = list(CHANGES)[n % len(CHANGES)]
     return replace(CHANGES[change](good, seconds, source), change=change)
-
-
-def _make(codec: str, kind: audio_files.Kind) -> Good:
-    data = audio_files.encoded(audio_files.voice(SECONDS, kind.rate, kind.n_channels), kind)
-    joined = [(audio_files.encoded(audio_files.voice(_JOINED_S, kind.rate, kind.n_channels), kind), _JOINED_S)]
-    if codec in {"aac", "mp2", "ac3", "eac3", "ogg/flac"}:
-        other = replace(kind, rate=32_000)
-        joined.append((audio_files.encoded(audio_files.voice(_JOINED_S, 32_000), other), _JOINED_S))
-    return Good(codec, data, tuple(joined))
 
 
 def _cut(good: Good, seconds: float, source: random.Random) -> Mutant:

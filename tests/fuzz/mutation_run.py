@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fuzz.mutants import CHANGES, Good, Mutant, good_files, mutant
+from fuzz.mutants import CHANGES, CODECS, Good, Mutant, good_file, mutant
 
 from data_contracts.rejects import Reject
 from features.decode import process_pool
@@ -97,9 +97,7 @@ def main() -> int:
     print(f"{wanted.mutants} mutants of each format, seed {wanted.seed}: {', '.join(CHANGES)}\n")
     print("| format | ok | ok with a flaw | rejected | crashes | hangs | violations |\n|---|---|---|---|---|---|---|")
     found: list[str] = []
-    for good in good_files():
-        if chosen and good.codec not in chosen:
-            continue
+    for good in (good_file(codec) for codec in CODECS if not chosen or codec in chosen):
         outcomes = run_format(good, wanted.mutants, wanted.seed)
         print(_row(good.codec, outcomes), flush=True)
         total.counts += outcomes.counts

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 import pytest
-from fuzz.mutants import CHANGES, Good, Mutant, mutant
-from fuzz.mutation_run import judge
+from fuzz.mutants import CHANGES, CODECS, Good, Mutant, good_file, mutant
+from fuzz.mutation_run import judge, run_format
 from helpers.audio_files import voice, written
 
 from data_contracts.rejects import Reason, Reject
@@ -39,6 +39,14 @@ def test_the_same_samples_at_another_rate_are_no_violation():
 )
 def test_crashes_and_hangs_are_told_from_rejects(error, outcome):
     assert judge(Mutant("cut", DATA, 1.0), WHOLE, Reject(Reason.CORRUPT, error))[0] == outcome
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_no_mutant_loses_audio_without_a_word(codec):
+    """A slice of the run over 1,000 mutants of each format."""
+    outcomes = run_format(good_file(codec), 5, seed=1)
+    assert outcomes.bad == []
+    assert outcomes.counts.total() == 5
 
 
 def test_number_and_seed_name_a_mutant():
