@@ -8,7 +8,7 @@ import soundfile as sf
 
 from data_contracts.rejects import Reason
 from features.containers import completeness, flac, mp3, ogg_pages
-from features.containers.content import Content, View
+from features.containers.content import Content, View, unpack
 from features.containers.extent import Extent, describe_tail
 from features.decode.stream import BLOCK_SAMPLES, Header, Tick, Unusable, no_tick, one_line
 
@@ -130,20 +130,26 @@ def open_stream(content: Content, container: str) -> Iterator[SndfileStream]:
     except _DECODER_ERRORS as error:
         raise _corrupt_file(error, container) from error
     with file:
-        known = container in _EXACT_LENGTHS and file.frames < _LENGTH_UNKNOWN
-        known = known and not (container == "mp3" and mp3.lacks_length(content))
         header = Header(
             container,
             _codec(file),
             file.samplerate,
             file.channels,
-            n_promised=file.frames if known else None,
+            n_promised=_promised_frames(file, content, container),
             bit_rate_bps=_bit_rate(file, len(content)),
             gap=extent.missing,
             missing_share=extent.missing_share,
             tags=tuple(sorted(name for name in _TAGS if getattr(file, name, ""))),
         )
         yield SndfileStream(file, header, content, extent, pages)
+
+
+def _promised_frames(file: sf.SoundFile, content: Content, container: str) -> int | None:
+    if container == "caf" and file.subtype.startswith("ALAC"):
+        at = content.find(b"pakt")  # libsndfile counts the packets of a damaged table
+        return int(unpack(">q", content, at + 20)[0]) if 0 <= at <= len(content) - 28 else None
+    known = container in _EXACT_LENGTHS and file.frames < _LENGTH_UNKNOWN
+    return file.frames if known and not (container == "mp3" and mp3.lacks_length(content)) else None
 
 
 def _view(content: Content, container: str, extent: Extent) -> View:

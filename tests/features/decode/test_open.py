@@ -129,3 +129,11 @@ def test_header_of_a_tagged_flac():
 def test_an_empty_file(header):
     assert verdict(b"") == Reason.EMPTY
     assert verdict(header) == Reason.EMPTY
+
+
+def test_a_damaged_table_of_packets_is_noticed():
+    """libsndfile counts the packets up to the first of size 0, and takes that for the length."""
+    data = written(voice(2.0), "caf/alac_16")
+    at = data.index(b"pakt") + 36 + 4  # CAF 1.0: the chunk's header, the table's own, the third packet's size
+    assert verdict(data) is None
+    assert verdict(data[:at] + bytes(2) + data[at + 2 :]) == Reason.TRUNCATED
