@@ -11,6 +11,7 @@ from features.containers.content import Content, unpack
 _UNKNOWN_SIZE = 0x7FFF_F000  # and more: see `features.containers.completeness`
 _W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 _EBML, _SEGMENT = 0x1A45DFA3, 0x18538067
+_MEDIA = {b"wide", b"mdat"}
 _MAX_CHUNKS = 100_000
 
 
@@ -88,16 +89,24 @@ def _nist(data: Content) -> Ends | None:
 
 
 def _mp4(data: Content) -> Ends | None:
-    """Boxes of ISO/IEC 14496-12, 4.2, up to the next that names a file's type."""
+    """Boxes of ISO/IEC 14496-12, 4.2, up to the next that only another file may have."""
+    seen = list[bytes]()
 
     def size(at: int) -> int:
         n_bytes, name = unpack(">I4s", data, at)
-        if (at and name == b"ftyp") or b"\0" in name:
+        is_next = name == b"moov" and name in seen or (name in _MEDIA and _is_old_movie(seen))
+        seen.append(name)
+        if is_next or (at and name == b"ftyp") or b"\0" in name:
             return 0
         return int(n_bytes if n_bytes > 1 else unpack(">Q", data, at + 8)[0] if n_bytes else len(data) - at)
 
     *_, end = _chunks(data, 0, size)
     return _ends(end)
+
+
+def _is_old_movie(boxes: list[bytes]) -> bool:
+    """Tell whether these are all boxes of a QuickTime movie from before file types, whose media come first."""
+    return b"ftyp" not in boxes and b"moov" in boxes and b"mdat" in boxes[: boxes.index(b"moov")]
 
 
 def _matroska(data: Content) -> Ends | None:

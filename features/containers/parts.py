@@ -37,6 +37,8 @@ def _next(part: Content, kind: str, stated: ends.Ends | None) -> int | None:
     if stated:
         if stated.samples <= len(part) <= stated.file or (at := skip(part, stated.file, b"\0")) == len(part):
             return None
+        if kind == "quicktime" and sniff.sniff(Part(part, stated.file)) == kind:
+            return stated.file
         behind = headers.find(part, stated.samples)
         if behind is not None and behind <= at:
             return behind

@@ -8,6 +8,7 @@ given a header with the sizes put right.
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
 from features.containers.content import Content, unpack
 from features.containers.extent import Extent, id3_bytes
@@ -82,7 +83,8 @@ def _measure_samples(data: Content, form: _Form, before: list[_Chunk], chunk: _C
     n_bytes, missing = min(size, n_left), None
     end = start + n_bytes
     if n_bytes == stated:
-        trailing = list(_trailing(data, form, end))
+        others = _trailing(data, form, end)
+        trailing = list(takewhile(lambda other: other.name != form.samples, others))  # more samples are a tail
         end = max([end, *(other.end for other in trailing)])
     else:
         end -= n_bytes % (_block_bytes(data, before) or 1)

@@ -85,6 +85,14 @@ def test_a_header_is_found_wherever_it_begins(at):
     assert headers.find(data, at + 1, "flac") is None
 
 
+def test_movies_from_before_file_types():
+    data = _tiny()["mp4/pcm_s24be"]
+    old = data[:4] + b"wide" + data[8:]
+    assert sniff.sniff(old) == "quicktime"
+    assert _split(old) == [old]
+    assert _split(old + old + data) == [old, old, data]
+
+
 def test_streams_that_are_multiplexed_begin_one_part():
     """A video's Ogg file has a page for each of its streams at its beginning."""
     data = _tiny()["ogg/opus"]

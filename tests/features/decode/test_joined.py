@@ -1,5 +1,6 @@
 """Files that hold several recordings, one after the other: bytes of audio that no row accounts for do not exist."""
 
+import struct
 from dataclasses import replace
 from functools import cache
 
@@ -148,6 +149,19 @@ def test_a_part_that_is_a_header_alone_adds_nothing():
     found = decode(whole + written(voice(1.0)[:0], "wav/pcm_16") + whole)
     assert isinstance(found, Decoded)
     assert (found.seconds, found.measures.flaw) == (2, None)
+
+
+@pytest.mark.parametrize("second", ["wav/pcm_16", "mp3"])
+def test_what_is_not_read_behind_the_first_part_is_told(second):
+    """Samples in two chunks of one wav, or a stream of frames behind a wav: no header of a file's own begins them."""
+    first = written(voice(1.0), "wav/pcm_16")
+    more = written(voice(1.0), second)
+    more = more[36:] if second == "wav/pcm_16" else more
+    form = struct.pack("<I", len(first) - 8 + (len(more) if second == "wav/pcm_16" else 0))
+    found = decode(first[:4] + form + first[8:] + more)
+    assert isinstance(found, Decoded)
+    assert found.seconds == 1
+    assert found.measures.flaw == f"{len(more)} bytes behind the end of the audio are not read"
 
 
 STATED = [
