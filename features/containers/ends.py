@@ -94,7 +94,7 @@ def _mp4(data: Content) -> Ends | None:
 
     def size(at: int) -> int:
         n_bytes, name = unpack(">I4s", data, at)
-        is_next = name == b"moov" and name in seen or (name in _MEDIA and _is_old_movie(seen))
+        is_next = (name == b"moov" and name in seen) or (name in _MEDIA and _is_old_movie(seen))
         seen.append(name)
         if is_next or (at and name == b"ftyp") or b"\0" in name:
             return 0
