@@ -2,6 +2,7 @@
 
 import os
 import re
+import unicodedata
 from pathlib import Path
 
 from data_contracts.errors import UsageError
@@ -69,6 +70,16 @@ def normal_uri(uri: str) -> str:
         return protocol + uri[len(protocol) :]
     path = _FILE_URL.sub("", uri, count=1) if is_url(uri) else uri
     return normal_path(path) if path.startswith("/") else uri
+
+
+def spellings(path: str) -> list[str]:
+    r"""Return how a path of somebody's list may be spelled on disk: as it is, then with slashes, then by Unicode.
+
+    >>> spellings("a/b.wav"), spellings(r"a\b.wav")
+    (['a/b.wav'], ['a\\b.wav', 'a/b.wav'])
+    """
+    slashed = path.replace("\\", "/")
+    return list(dict.fromkeys([path, slashed, *(unicodedata.normalize(form, slashed) for form in ("NFC", "NFD"))]))
 
 
 def normal_path(path: str) -> str:

@@ -13,7 +13,8 @@ from typing import Any
 from data_contracts.errors import ModelError, UndertoneError, UsageError
 from data_contracts.records import ModelRef
 from models.data import training_set
-from models.data.labelled_speech import manifest_digest_from_ids, read_labels
+from models.data.labelled_speech import manifest_digest_from_ids
+from models.data.labels_file import read_labels
 from models.data.speaker_overlap import overlapping_speakers, recording_ids, write_without_speakers
 from models.metrics.names import FIGURES, format_figure
 from models.pretrained.emotion import PretrainedEmotion

@@ -1,5 +1,6 @@
 """Manifest in place of a listing: Parquet, CSV or JSONL with a `uri`; further columns are kept as attributes."""
 
+import contextlib
 import datetime as dt
 import json
 from collections.abc import Iterator, Sequence
@@ -9,14 +10,14 @@ from typing import Any
 
 import polars as pl
 
-from data_contracts.addresses import is_url, normal_uri
+from data_contracts.addresses import is_url, normal_uri, spellings
 from data_contracts.channel_names import channel_names
 from data_contracts.errors import CorpusError, UsageError
-from data_contracts.object_store.client_options import storage_options
 from data_contracts.records import AudioObject
 from features.corpus.filesystem import EPOCH, stat_object
 from features.corpus.layout import date_in_path, date_of_run
 from features.corpus.manifest_dates import parse_dates
+from features.corpus.manifest_files import scan_manifest
 from features.corpus.object_frames import from_objects
 
 _RESERVED_COLUMNS = {"uri", "date"}
@@ -30,7 +31,7 @@ def manifest_pages(manifest: str, dates: Sequence[dt.date] | None, *, layout: st
     day of the last modification, and the run's for a missing object or a folder. Those are listed with etag `missing`
     or `folder`: reading them will report that. Relative URIs start at the corpus' root.
     """
-    rows = _scan(manifest)
+    rows = scan_manifest(manifest)
     columns = rows.collect_schema().names()
     if "uri" not in columns:
         raise UsageError(f"manifest {manifest}: expected a column `uri`; found {', '.join(columns) or 'none'}")
@@ -61,24 +62,6 @@ def _parse_dates(rows: pl.LazyFrame, manifest: str) -> pl.LazyFrame:
         raise CorpusError(f"the manifest {manifest} cannot be read: {error}") from error
 
 
-def _scan(manifest: str) -> pl.LazyFrame:
-    options = storage_options(manifest) or None
-    suffix = manifest.rsplit(".", 1)[-1].lower()
-    try:
-        if suffix in {"parquet", "pq"}:
-            rows = pl.scan_parquet(manifest, storage_options=options, glob=False)
-        elif suffix == "csv":
-            rows = pl.scan_csv(manifest, storage_options=options, infer_schema=False, glob=False)
-        elif suffix in {"jsonl", "ndjson"}:
-            rows = pl.scan_ndjson(manifest, storage_options=options, infer_schema_length=None)
-        else:
-            raise UsageError(f"manifest: expected .parquet, .csv or .jsonl; found {manifest}")
-        rows.collect_schema()
-    except (FileNotFoundError, pl.exceptions.PolarsError, OSError) as error:
-        raise CorpusError(f"the manifest {manifest} cannot be read: {error}") from error
-    return rows
-
-
 def _object(row: dict[str, Any], *, layout: str, root: str, run_date: dt.date) -> AudioObject:
     if not row["uri"]:
         raise CorpusError(f"a row of the manifest has no uri: {row}; take it out or fill it in")
@@ -90,12 +73,17 @@ def _object(row: dict[str, Any], *, layout: str, root: str, run_date: dt.date) -
     attributes = {name: value for name, value in row.items() if name not in _RESERVED_COLUMNS and value is not None}
     _check_channel_names(uri, attributes.get("channel_names", ""))
     packed = json.dumps(attributes, default=str, sort_keys=True) if attributes else None
-    try:
-        found = stat_object(uri, date)
-    except (FileNotFoundError, CorpusError):
-        found = AudioObject(uri, "missing", 0, date or run_date, EPOCH)
+    found = _find(uri, date) or AudioObject(uri, "missing", 0, date or run_date, EPOCH)
     date = date or (found.date if found.modified > EPOCH else run_date)
     return replace(found, date=date, attributes=packed)
+
+
+def _find(uri: str, date: dt.date | None) -> AudioObject | None:
+    """Describe an object, by another spelling where it is only there under that; None where it is missing."""
+    for spelling in spellings(uri):
+        with contextlib.suppress(FileNotFoundError, CorpusError):
+            return stat_object(spelling, date)
+    return None
 
 
 def _check_channel_names(uri: str, value: Any) -> None:

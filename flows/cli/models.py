@@ -27,6 +27,9 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train a model on labelled speech and register it as @challenger; the champion stays until one is promoted."""
+    from models.data.labels_file import read_labels
+
+    read_labels(Path(folder) for folder in corpus)  # before anything heavy is imported
     from flows.train import train as flow
 
     labels = [label.strip() for label in classes.split(",")] if classes else None
@@ -55,6 +58,9 @@ def evaluate(
 
     Without a lake, the shipped model is evaluated.
     """
+    from models.data.labels_file import read_labels
+
+    read_labels([Path(corpus)])  # before anything heavy is imported
     answer = _evaluate(require_model(name), Path(corpus), version=version, lake=lake)
     if as_json:
         print(json.dumps(answer))

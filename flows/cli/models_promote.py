@@ -1,6 +1,7 @@
 """`undertone models promote` and `rollback`: changes of the champion."""
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -41,10 +42,13 @@ def promote(
     speaker that either was trained on.
     """
     from data_contracts.errors import ModelError
-    from flows import promote as flow
     from flows.settings import Settings
+    from models.data.labels_file import read_labels
 
     settings = Settings.load(**given_flags(lake=lake, evaluation_corpus=corpus or None))
+    read_labels(Path(folder) for folder in [settings.evaluation_corpus] if folder)  # before heavy imports
+    from flows import promote as flow
+
     outcome = flow.promote(settings, require_model(name), version, unheard=unheard, force=force, reason=reason)
     if as_json:
         print(json.dumps(outcome.record()))

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from models.data import training_set
-from models.data.labelled_speech import Clip, manifest_digest_from_ids, read_labels
+from models.data.labelled_speech import manifest_digest_from_ids
+from models.data.labels_file import Clip, read_labels
 from models.data.speaker_overlap import recording_ids
 
 

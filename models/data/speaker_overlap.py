@@ -1,14 +1,13 @@
 """Speaker overlap between training and evaluation: find it in a labelled folder, and write the folder without it."""
 
 import csv
-import io
 import unicodedata
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from data_contracts.fingerprint import digest
 from models.data import training_set
-from models.data.labelled_speech import Clip
+from models.data.labels_file import Clip, labels_rows
 
 
 def recording_ids(clips: Sequence[Clip]) -> list[str]:
@@ -33,13 +32,13 @@ def _hashes(speaker: str) -> set[str]:
 
 def write_without_speakers(speakers: Collection[str], folder: Path, out: Path) -> Path:
     """Write a `labels.csv` into `out` of the clips of other speakers in `folder`; its paths are absolute."""
-    rows = csv.DictReader(io.StringIO((folder / "labels.csv").read_text(encoding="utf-8-sig"), newline=""), restval="")
-    columns = list(dict.fromkeys([*(rows.fieldnames or []), "corpus"]))
+    names, rows = labels_rows(folder)
+    columns = list(dict.fromkeys([*names, "corpus"]))
     with (out / "labels.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, extrasaction="ignore")
         writer.writeheader()
         for row in rows:
-            if unicodedata.normalize("NFC", row["speaker"]) not in speakers:
+            if row["speaker"] not in speakers:
                 place = {"path": str((folder / row["path"]).absolute()), "corpus": row.get("corpus") or folder.name}
                 writer.writerow({**row, **place})
     return out

@@ -18,7 +18,8 @@ from features.extraction.config import FeatureConfig
 from models.data.augmentation import rerecord
 from models.data.codecs import CODECS, transcode
 from models.data.emotion_labels import emotion_named
-from models.data.labelled_speech import Speech, manifest_digest, read_labels, read_speech
+from models.data.labelled_speech import Speech, manifest_digest, read_speech
+from models.data.labels_file import read_labels
 
 FEATURE_NAMES: tuple[str, ...] = (*EGEMAPS_NAMES, *SUPRASEGMENTAL_NAMES)
 _BATCH_SAMPLES = 60 * SAMPLE_RATE

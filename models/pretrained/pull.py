@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from data_contracts.errors import ModelError, UsageError
-from models.data.labelled_speech import read_labels, read_speech
+from models.data.labelled_speech import read_speech
+from models.data.labels_file import read_labels
 from models.pretrained import from_speechbrain, from_transformers
 from models.pretrained.source import Origin, fetch_configuration, fetch_source
 from models.pretrained.speaker import PretrainedSpeaker

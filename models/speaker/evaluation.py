@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from data_contracts.errors import UsageError
-from models.data.labelled_speech import Speech, read_labels, read_speech
+from models.data.labelled_speech import Speech, read_speech
+from models.data.labels_file import read_labels
 from models.data.training_set import seen_speakers
 from models.speaker.identification import closed_set, open_set
 from models.speaker.protocol import SpeakerEncoder

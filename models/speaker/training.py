@@ -17,7 +17,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from data_contracts.errors import UsageError
 from models.data.augmentation import disturb, mask_bands, recolour
-from models.data.labelled_speech import Speech, manifest_digest, read_labels, read_speech
+from models.data.labelled_speech import Speech, manifest_digest, read_speech
+from models.data.labels_file import read_labels
 from models.speaker.crops import Crops
 from models.speaker.encoder import SAMPLE_RATE, EncoderConfig, build_network, spectrogram
 from models.speaker.identification import closed_set

@@ -27,7 +27,7 @@ from features.decode.config import SAMPLE_RATE
 from features.decode.recording import Decoded, decode
 from features.dsp.batching import pad_batch, sorted_batches
 from features.dsp.gemaps import egemaps
-from models.data.labelled_speech import Clip, read_labels
+from models.data.labels_file import Clip, read_labels
 
 PROTOCOLS = {
     "emodb": ("leave one speaker out", LeaveOneGroupOut()),

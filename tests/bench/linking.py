@@ -22,7 +22,8 @@ import torch
 from tables import print_head, print_row
 
 from features.decode.config import SAMPLE_RATE
-from models.data.labelled_speech import read_labels, read_speech
+from models.data.labelled_speech import read_speech
+from models.data.labels_file import read_labels
 from models.speaker.linking import Decision, Voiceprint, link_speakers
 from models.speaker.model import SpeakerModel
 from models.speaker.trials import embed_all

@@ -39,7 +39,8 @@ from features.extraction.shard import find_speech_spans
 from features.segmentation.config import VadConfig
 from features.segmentation.segments import Span
 from features.segmentation.speaker_changes import ChangeConfig, SlidingEmbedder, split_at_changes
-from models.data.labelled_speech import Speech, read_labels, read_speech
+from models.data.labelled_speech import Speech, read_speech
+from models.data.labels_file import read_labels
 from models.data.speaker_overlap import overlapping_speakers
 from models.speaker.model import SpeakerModel
 from models.speaker.sliding import sliding_by_crops

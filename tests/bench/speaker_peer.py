@@ -18,7 +18,8 @@ from tables import print_head, print_row
 
 import models
 from features.decode.config import SAMPLE_RATE
-from models.data.labelled_speech import Speech, read_labels, read_speech
+from models.data.labelled_speech import Speech, read_speech
+from models.data.labels_file import read_labels
 from models.data.training_set import seen_speakers
 from models.speaker.identification import closed_set
 from models.speaker.model import SpeakerModel

@@ -12,7 +12,8 @@ import torch
 
 from data_contracts.fingerprint import digest
 from models.data import labelled_speech
-from models.data.labelled_speech import Clip, Speech
+from models.data.labelled_speech import Speech
+from models.data.labels_file import Clip
 
 RATE = 16_000
 _MOODS = {  # pitch, loudness, pace in Hz, breath

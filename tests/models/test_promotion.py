@@ -11,7 +11,7 @@ from data_contracts.records import ModelRef
 from features.extraction.config import FeatureConfig
 from models import promotion
 from models.data import training_set
-from models.data.labelled_speech import read_labels
+from models.data.labels_file import read_labels
 from models.data.speaker_overlap import overlapping_speakers, recording_ids, write_without_speakers
 from models.promotion import judge_challenger
 

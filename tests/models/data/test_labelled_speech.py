@@ -7,7 +7,8 @@ import pytest
 import soundfile as sf
 
 from data_contracts.errors import CorpusError, UsageError
-from models.data.labelled_speech import Clip, Speech, manifest_digest, read_labels, read_speech
+from models.data.labelled_speech import Speech, manifest_digest, read_speech
+from models.data.labels_file import Clip, read_labels
 
 
 def _write(folder: Path, text: str) -> Path:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from models.data import training_set
-from models.data.labelled_speech import read_labels
+from models.data.labels_file import read_labels
 from models.data.provenance import record
 from models.data.speaker_overlap import recording_ids
 from models.registry.cards import training_licences, write_card

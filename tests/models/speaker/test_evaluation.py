@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from data_contracts.errors import UsageError
-from models.data.labelled_speech import Speech, read_labels, read_speech
+from models.data.labelled_speech import Speech, read_speech
+from models.data.labels_file import read_labels
 from models.speaker.encoder import EncoderConfig, build_network
 from models.speaker.evaluation import evaluate_across_emotions, evaluate_by_length, evaluate_speaker
 from models.speaker.model import SpeakerModel

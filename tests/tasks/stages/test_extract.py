@@ -20,7 +20,8 @@ from features.segmentation.config import VadConfig
 from features.segmentation.speaker_changes import ChangeConfig
 from features.store import shard_files
 from models import serving
-from models.data.labelled_speech import read_labels, read_speech
+from models.data.labelled_speech import read_speech
+from models.data.labels_file import read_labels
 from models.registry import loading
 from models.registry.mlflow_registry import Registry
 from models.serving import sliding_embedder, speaker_embedder
