@@ -108,18 +108,20 @@ def _lake(settings: Settings) -> tuple[State, str]:
 
 
 def _registry(settings: Settings) -> tuple[State, str]:
+    from models.registry.addresses import without_password
     from models.registry.artifact import MODEL_NAMES
 
     lake = settings.open_lake()
     registry = settings.open_registry(lake)
-    uri = registry.uri
+    uri = without_password(registry.uri)
     champions = ", ".join(registry.champion(name).label for name in MODEL_NAMES)
+    passed_over = [f"{name}={os.environ[name]}" for name in settings.mlflow_variables_passed_over()]
     if uri.startswith("sqlite") and not lake.is_local:
-        return (
-            "note",
-            f"{uri} is this machine's own; set UNDERTONE_REGISTRY to a shared MLflow server. @champion: {champions}",
-        )
-    return "ok", f"{uri}; @champion: {champions}"
+        uri += " is this machine's own; set UNDERTONE_REGISTRY to a shared MLflow server"
+    elif not passed_over:
+        return "ok", f"{uri}; @champion: {champions}"
+    words = f"; passed over, because they are for MLflow's own runs: {', '.join(passed_over)}" if passed_over else ""
+    return "note", f"{uri}; @champion: {champions}{words}"
 
 
 def _speakers(settings: Settings) -> tuple[State, str]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from data_contracts.lake import Lake
     from models.registry.mlflow_registry import Registry
 
+_MLFLOW_ELSEWHERE = ("MLFLOW_REGISTRY_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME")
 _SECRET = {"notify", "pseudonym_key"}
 
 
@@ -189,13 +190,25 @@ class Settings(NotificationSettings):
         """Open the model registry of `lake`."""
         from models.registry.mlflow_registry import Registry
 
-        return Registry(self.registry_uri(lake), lake.uri_of("registry", "artifacts"))
+        return Registry(self.registry_uri(lake), lake.uri_of("registry", "artifacts"), self.retry_policy)
+
+    def mlflow_variables_passed_over(self) -> list[str]:
+        """Return the variables that steer MLflow elsewhere and not here: a folder of runs, an active run, …."""
+        from models.registry.addresses import is_file_store
+
+        tracking = os.environ.get("MLFLOW_TRACKING_URI", "")
+        ignored = [] if self.registry or not is_file_store(tracking) else ["MLFLOW_TRACKING_URI"]
+        return ignored + [name for name in _MLFLOW_ELSEWHERE if os.environ.get(name)]
 
     def registry_uri(self, lake: "Lake") -> str:
         """Return MLflow's address: as set, beside a local lake, or one for each lake in the user's state folder."""
-        uri = self.registry or os.environ.get("MLFLOW_TRACKING_URI")
-        if uri:
-            return uri
+        from models.registry.addresses import is_file_store, registry_address
+
+        if self.registry:
+            return registry_address(self.registry, "UNDERTONE_REGISTRY, or `registry` in undertone.toml")
+        tracking = os.environ.get("MLFLOW_TRACKING_URI")
+        if tracking and not is_file_store(tracking):
+            return registry_address(tracking, "MLFLOW_TRACKING_URI")
         if lake.is_local:
             return f"sqlite:///{lake.uri_of('registry', 'mlflow.db')}"
         name = hashlib.sha256(lake.uri.encode()).hexdigest()[:12]

@@ -13,12 +13,15 @@ from typing import Any
 
 from data_contracts.errors import ModelError
 from data_contracts.fingerprint import digest
+from data_contracts.object_store.retry import RetryPolicy
 from data_contracts.records import ModelRef
 from models import WEIGHTS
 from models.registry import artifact
-from models.registry.answers import in_our_words, is_not_found, reason, without_password
+from models.registry.addresses import without_password
+from models.registry.answers import in_our_words, is_not_found, reason, require_answer
 from models.registry.artifact_files import carried_along, local_path, read_mlmodel
 from models.registry.compatibility import expected_fingerprints
+from models.registry.database import require_database
 from models.registry.mlflow_api import MlflowClient, MlflowException, ViewType
 from models.registry.registration import register_folder
 
@@ -45,13 +48,15 @@ class Registry:
     """One MLflow tracking server or database; `artifacts` is where a new experiment keeps its files."""
 
     @in_our_words
-    def __init__(self, uri: str, artifacts: str | None = None) -> None:
+    def __init__(self, uri: str, artifacts: str | None = None, retry_policy: RetryPolicy = RetryPolicy()) -> None:
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.ERROR)
         self.uri, self.artifacts = uri, artifacts
         self._shown = without_password(uri)
         if uri.startswith("sqlite:///"):
-            Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+            require_database(Path(uri.removeprefix("sqlite:///")))
+        if uri.startswith("http"):
+            require_answer(uri, retry_policy)
         self._carried = _carried_folder(uri, artifacts)
         self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
 
