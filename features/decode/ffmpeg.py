@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn, cast
 import numpy as np
 
 from data_contracts.rejects import Reason
-from features.containers import allowed, completeness, framed, ogg_pages, sniff
+from features.containers import allowed, completeness, damaged_packets, framed, ogg_pages, sniff
 from features.containers.content import Content
 from features.containers.extent import Extent, describe_tail
 from features.decode import ffmpeg_samples, ffmpeg_tracks
@@ -48,7 +48,8 @@ class FfmpegStream:
         self._n_packets = self._n_decoded = self._n_to_drop = 0
         self._tick: Tick = no_tick
         self._end_s = 0.0  # of what was decoded, by the container's clock
-        pages = self._pages = ogg_pages.inspect(content) if name == "ogg" else ogg_pages.Pages()
+        pages = ogg_pages.inspect(content) if name == "ogg" else ogg_pages.Pages()
+        self._damage = [*pages.flaws, *filter(None, [damaged_packets.describe(content, name)])]
         has_clock = name in CLOCKED or not pages.is_steady
         self._clock = Clock(name if has_clock else None, *ffmpeg_tracks.clock_s(container))
         self._frames = self._clock.lay(self._decode(container))
@@ -95,7 +96,7 @@ class FfmpegStream:
     @property
     def flaws(self) -> list[str]:
         edited = ffmpeg_tracks.describe_edits(self._stream, self._name, self._n_packets, self._n_decoded)
-        return [*self._pages.flaws, *self._clock.flaws, *filter(None, [None if self._error else edited, self._tail])]
+        return [*self._damage, *self._clock.flaws, *filter(None, [None if self._error else edited, self._tail])]
 
     def _is_whole(self, slack_s: float) -> bool:
         """Tell whether the promised end was reached, by count or by clock: a track may begin late, and pause."""
