@@ -43,5 +43,5 @@ class _LocalTable(DeltaTable):
     def table_uri(self) -> str:
         return unquote(super().table_uri)
 
-    def file_uris(self, partition_filters: Any = None) -> list[str]:
-        return [unquote(uri) for uri in super().file_uris(partition_filters)]
+    def file_uris(self, *filters: Any, **more: Any) -> list[str]:
+        return [unquote(uri) for uri in super().file_uris(*filters, **more)]

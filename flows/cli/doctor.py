@@ -155,7 +155,11 @@ def _compute(settings: Settings) -> tuple[State, str]:
     kind = cluster_kind(settings)
     if gpus and kind != "cuda":
         return "note", f"{', '.join(gpus)} would be used with the extra: pip install 'undertone[cuda]'"
-    return "ok", f"cluster {kind}, {n_workers(settings)} workers; GPUs: {', '.join(gpus) or 'none'}"
+    words = f"cluster {kind}, {n_workers(settings)} workers; GPUs: {', '.join(gpus) or 'none'}"
+    ignored = sorted(name for name in os.environ if name.startswith("DASK_") and not name.startswith("DASK_LOGGING"))
+    if ignored and "://" not in kind:
+        words += f"; ignored by a cluster of our own: {', '.join(ignored)}"
+    return "ok", words
 
 
 def _prefect(settings: Settings) -> tuple[State, str]:  # noqa: ARG001 - every check has this form

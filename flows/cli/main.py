@@ -10,7 +10,6 @@ from functools import partial
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from data_contracts.errors import UndertoneError, UsageError
 from flows.cli import dashboard, maintain, models, rejects, report, speakers, tables
@@ -27,7 +26,7 @@ from flows.cli.options import (
     given_flags,
 )
 from flows.cli.startup import run_command
-from flows.terminal.screen import escape_for_console, make_console
+from flows.terminal.screen import escape_for_console, make_console, make_error_console
 
 app = typer.Typer(
     name="undertone",
@@ -42,7 +41,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 done · 1 the run failed · 2 wrong usage · 3 validation stopped the publication.",
 )
 console = make_console()
-error_console = Console(stderr=True)
+error_console = make_error_console()
 _debug = False
 
 

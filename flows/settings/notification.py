@@ -9,8 +9,9 @@ from pydantic_settings import (
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    TomlConfigSettingsSource,
 )
+
+from flows.settings.toml_file import TomlFile
 
 Event = Literal["failed", "stopped", "drift"]
 EVENTS: tuple[Event, ...] = get_args(Event)
@@ -46,7 +47,7 @@ class NotificationSettings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Rank flags before the environment before the file."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        return init_settings, env_settings, TomlFile(settings_cls)
 
     @field_validator("notify", mode="before")
     @classmethod

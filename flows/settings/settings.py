@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -130,8 +129,6 @@ class Settings(NotificationSettings):
             warn_once(line)
         try:
             return cls(**{name: value for name, value in flags.items() if value is not None})
-        except tomllib.TOMLDecodeError as error:
-            raise UsageError(f"{Path('undertone.toml').absolute()} is no TOML: {error}") from error
         except ValidationError as error:
             raise UsageError("settings: " + "; ".join(map(_describe_error, error.errors()))) from error
 

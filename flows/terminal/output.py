@@ -1,5 +1,6 @@
 """Output of rows as a table, CSV, JSON or Parquet, in batches, so that an answer may be larger than memory."""
 
+import contextlib
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ import pyarrow.parquet as pq
 from rich.console import Console
 
 from data_contracts.errors import UsageError
-from flows.terminal.screen import Format, escape_control, escape_control_in_json
+from flows.terminal.screen import Format, escape_control, escape_control_in_json, require_written
 from flows.terminal.summary import rich_table
 
 _MAX_ROWS = 200  # in a printed table
@@ -53,6 +54,7 @@ def _table(console: Console, batches: pa.RecordBatchReader) -> None:
     console.print(rich_table(first_rows))
     if n_rows > _MAX_ROWS:
         console.print(f"{_MAX_ROWS} of {n_rows:,} rows; --format csv, json or parquet gives all")
+    require_written(console)
 
 
 def _csv(batches: pa.RecordBatchReader, separator: str = ",") -> Iterator[str]:
@@ -129,8 +131,9 @@ class _CountingFile:
 def _open_output(output: Path | None) -> Iterator[_CountingFile]:
     """Open the file, which appears when it is complete, or standard output."""
     if output is None:
-        yield _CountingFile(sys.stdout.buffer)
-        sys.stdout.flush()
+        with contextlib.suppress(BrokenPipeError):  # `| head` has seen enough
+            yield _CountingFile(sys.stdout.buffer)
+            sys.stdout.flush()
         return
     draft = output.with_name(f".{output.name}.part")
     try:

@@ -2,10 +2,12 @@
 
 import re
 import sys
-from typing import Literal
+from typing import IO, Literal, cast
 
 from rich.console import Console
 from rich.markup import escape
+
+from flows.terminal.streams import LenientStream
 
 Format = Literal["table", "csv", "json", "parquet"]
 _PIPE_WIDTH = 150
@@ -17,7 +19,22 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066
 
 def make_console() -> Console:
     """Return a console as wide as the window, or wide where there is none."""
-    return Console() if sys.stdout.isatty() else Console(width=_PIPE_WIDTH)
+    is_window = sys.stdout is not None and sys.stdout.isatty()
+    return Console(file=_lenient("stdout"), width=None if is_window else _PIPE_WIDTH)
+
+
+def make_error_console() -> Console:
+    return Console(file=_lenient("stderr"), stderr=True)
+
+
+def require_written(console: Console) -> None:
+    """Raise OSError where an answer could not be printed, for a full disk."""
+    if isinstance(console.file, LenientStream):
+        console.file.require_written()
+
+
+def _lenient(name: Literal["stdout", "stderr"]) -> IO[str]:
+    return cast(IO[str], LenientStream(name))
 
 
 def escape_control(words: str, *, keep: str = "") -> str:

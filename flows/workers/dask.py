@@ -92,9 +92,16 @@ def start_cluster(settings: Settings) -> RunningCluster:
 
 
 def _configure_dask() -> None:
-    """Keep Dask from retrying after deaths and from spilling: `tasks.compute.mapping` decides what is tried again."""
-    import dask
+    """Keep Dask from retrying after deaths and from spilling: `tasks.compute.mapping` decides what is tried again.
 
+    Else it is as Dask comes: what a user has set for other clusters (`~/.config/dask`, `DASK_…`: encryption, ports, a
+    folder that is not here) holds for standing ones alone.
+    """
+    import dask
+    import distributed  # noqa: F401 - its defaults are among those
+
+    logs = {name: value for name, value in os.environ.items() if name.startswith("DASK_LOGGING__")}
+    dask.config.refresh(paths=[], env=logs)
     dask.config.set(
         {
             "distributed.scheduler.allowed-failures": 0,

@@ -24,7 +24,7 @@ def use_pipes() -> None:
     """Give the nannies of this process queues over pipes."""
     from distributed import nanny
 
-    nanny.get_mp_context = lambda: SimpleNamespace(Queue=PipeQueue)
+    vars(nanny)["get_mp_context"] = lambda: SimpleNamespace(Queue=PipeQueue)
 
 
 class PipeQueue:

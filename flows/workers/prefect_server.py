@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from data_contracts.errors import TransientError, UsageError
+from flows.settings.toml_file import decode
 from flows.workers.patience import START_S
 
 _SETTINGS_FILES = {
@@ -42,11 +43,12 @@ def start_server() -> Callable[[], None]:
     """Start the server while the command imports; call the returned function to wait for it.
 
     Call it before Prefect is imported, which reads the address from the environment. No server is started where
-    PREFECT_API_URL names one.
+    PREFECT_API_URL names one. Raises UsageError where Prefect could not read its files of settings.
     """
+    has_settings_file = _has_settings_file()
     if os.environ.get("PREFECT_API_URL"):
         return lambda: None
-    if _has_settings_file():
+    if has_settings_file:
         return _start_as_prefect_does
     _make_home()
     server = subprocess.Popen(
@@ -63,10 +65,18 @@ def start_server() -> Callable[[], None]:
 
 
 def _has_settings_file() -> bool:
-    """Return whether a file may configure Prefect; only Prefect reads all of them, and slowly."""
+    """Return whether a file may configure Prefect; only Prefect reads all of them, and slowly.
+
+    Raises UsageError for one that Prefect cannot decode: it reads `.env`, whose ever that is.
+    """
     profiles = os.environ.get("PREFECT_PROFILES_PATH") or str(prefect_home() / "profiles.toml")
     markers = {profiles: "PREFECT_"} | _SETTINGS_FILES
-    return any(Path(path).is_file() and marker in Path(path).read_text("utf-8") for path, marker in markers.items())
+    texts = {
+        marker: decode(Path(path).read_bytes(), Path(path).absolute())
+        for path, marker in markers.items()
+        if Path(path).is_file()
+    }
+    return any(marker in text for marker, text in texts.items())
 
 
 def prefect_home() -> Path:

@@ -74,3 +74,29 @@ def test_an_empty_variable_means_unset(monkeypatch):
         monkeypatch.setenv(f"UNDERTONE_{name.upper()}", "")
     assert Settings.load() == Settings()
     assert Settings.load().model_fields_set == set()
+
+
+def test_the_file_may_begin_with_a_byte_order_mark():
+    """Windows' editors write one; it was "Invalid statement (at line 1, column 1)"."""
+    Path("undertone.toml").write_bytes(b"\xef\xbb\xbfreaders = 3\r\n")
+    assert Settings.load().readers == 3
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        ('corpus = "x"\nlayout = "é"\n'.encode("latin-1"), "Latin-1 or another code page in line 2"),
+        ('corpus = "x"'.encode("utf-16"), "UTF-16 in line 1"),
+        ('corpus = "x"'.encode("utf-16-le"), "UTF-16 in line 1"),
+    ],
+)
+def test_the_file_in_another_encoding_is_told_of(data, found):
+    Path("undertone.toml").write_bytes(data)
+    with pytest.raises(UsageError, match=rf"undertone\.toml: expected UTF-8; found {found}; save it as UTF-8"):
+        Settings.load()
+
+
+def test_a_file_that_is_no_toml_is_told_of():
+    Path("undertone.toml").write_text("corpus = \n")
+    with pytest.raises(UsageError, match=r"undertone\.toml is no TOML: .*line 1"):
+        Settings.load()

@@ -1,5 +1,6 @@
 """Clusters that a setting chooses, and the start of their workers."""
 
+import importlib
 import importlib.util
 import sys
 from types import ModuleType
@@ -62,3 +63,17 @@ def test_a_scheduler_that_does_not_answer_is_told_of(monkeypatch):
     monkeypatch.setattr(distributed, "Client", refused)
     with pytest.raises(TransientError, match="no Dask scheduler answers at tcp://"):
         dask.start_cluster(Settings(cluster="tcp://127.0.0.1:1"))
+
+
+def test_a_cluster_of_our_own_takes_no_configuration_of_other_clusters(monkeypatch):
+    """`require-encryption` for a company's cluster: "Encryption required by Dask configuration", and no worker."""
+    monkeypatch.setenv("DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION", "True")
+    monkeypatch.setenv("DASK_TEMPORARY_DIRECTORY", "/proc/nowhere")
+    monkeypatch.setenv("DASK_LOGGING__DISTRIBUTED", "critical")
+    config = importlib.import_module("dask").config
+    config.refresh()
+    assert config.get("temporary-directory") == "/proc/nowhere"
+    dask._configure_dask()
+    assert (config.get("temporary-directory"), config.get("distributed.comm.require-encryption")) == (None, None)
+    assert config.get("logging.distributed") == "critical"
+    assert config.get("distributed.scheduler.allowed-failures") == 0

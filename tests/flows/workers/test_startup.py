@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from helpers.paths import ROOT
 
+from data_contracts.errors import UsageError
 from flows.workers import prefect_server
 
 _COMMAND = """
@@ -111,6 +112,15 @@ def test_where_a_file_may_set_prefect_up_prefect_is_asked(tmp_path, monkeypatch,
     (tmp_path / "home").mkdir()
     (tmp_path / file).write_text(text)
     assert prefect_server._has_settings_file() == asks
+
+
+@pytest.mark.parametrize("api_url", ["", "http://127.0.0.1:9/api"])
+def test_a_file_that_prefect_cannot_decode_is_told_of(tmp_path, monkeypatch, api_url):
+    """Prefect reads the `.env` of another program where one stands: UnicodeDecodeError."""
+    monkeypatch.setenv("PREFECT_API_URL", api_url)
+    (tmp_path / ".env").write_bytes(b"A=1\nNAME=Jos\xe9\n")
+    with pytest.raises(UsageError, match=r"\.env: expected UTF-8; found Latin-1 .* in line 2; save it as UTF-8"):
+        prefect_server.start_server()
 
 
 def test_no_server_is_cluster_where_one_is_named(monkeypatch):
