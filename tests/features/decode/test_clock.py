@@ -1,11 +1,14 @@
 """Times by the container's clock: silence in gaps, and no audio lost whatever the timestamps say."""
 
+import itertools
 import re
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from helpers.audio_files import KINDS, encoded, read, voice
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from features.decode.clock import MAX_SILENCE_S, Clock
 from features.decode.config import AudioConfig
@@ -133,6 +136,20 @@ def test_a_clock_far_ahead_is_not_followed():
     assert places == pytest.approx(steady(100))
     assert flaws
     assert laid([*steady(50), *steady(50, 600.0)], end_s=601.0)[0][50] == pytest.approx(600.0)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    times_s=st.lists(st.one_of(st.none(), st.floats(-1e12, 1e12), st.floats(0, 30)), max_size=60),
+    container=st.sampled_from(["matroska", "mpegts", None]),
+    start_s=st.one_of(st.none(), st.floats(-1e9, 1e9)),
+    end_s=st.one_of(st.none(), st.floats(-1e9, 1e9)),
+)
+def test_whatever_the_timestamps_all_frames_are_laid_in_order_with_bounded_silence(times_s, container, start_s, end_s):
+    places, _ = laid(times_s, container, start_s, end_s)
+    assert len(places) == len(times_s)
+    assert all(later - place > FRAME_S - 1e-6 for place, later in itertools.pairwise(places))
+    assert not places or places[-1] <= MAX_SILENCE_S + FRAME_S * len(places)
 
 
 def test_the_clock_of_transport_streams_wraps_around():
