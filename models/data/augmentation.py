@@ -8,6 +8,7 @@ from torch import Tensor
 _TAIL_SAMPLES = 8_000  # longest reverberation of a room
 _RATE = 16_000
 _MAX_MASKED_FRAMES, _MAX_MASKED_BANDS = 20, 10
+_HUM_HARMONICS = 6
 
 
 def disturb(
@@ -37,6 +38,22 @@ def rerecord(
     spectrum = spectrum + background_noise(spectrum, random, babble=0.0, min_snr_db=15, max_snr_db=50)
     rerecorded: Tensor = torch.fft.irfft(spectrum, n=size + _TAIL_SAMPLES)[:, :size]
     return rerecorded * 10 ** (_uniform(len(waveform), -15, 10, random) / 20)
+
+
+def add_hum(
+    waveform: Tensor,  # (batch, time), float32 at 16 kHz
+    random: torch.Generator,
+) -> Tensor:  # (batch, time)
+    """Add an offset of up to 5 % and mains hum of 50 or 60 Hz, 5 to 35 dB below each row, with five harmonics."""
+    n, size = waveform.shape
+    turns = torch.arange(size) / _RATE * torch.where(_uniform(n, 0, 1, random) < 0.5, 50.0, 60.0)
+    level = waveform.square().mean(1, keepdim=True).sqrt() * 10 ** (-_uniform(n, 5, 35, random) / 20)
+    hum = _uniform(n, -0.05, 0.05, random).expand(n, size)
+    for nth in range(1, _HUM_HARMONICS + 1):
+        fall_db = torch.zeros(n, 1) if nth == 1 else _uniform(n, 5, 35, random)
+        phase = _uniform(n, 0, 1, random)
+        hum = hum + level * 2**0.5 * 10 ** (-fall_db / 20) * torch.sin(2 * math.pi * ((nth * turns + phase) % 1))
+    return waveform + hum
 
 
 def room_responses(n: int, random: torch.Generator) -> Tensor:

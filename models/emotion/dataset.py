@@ -11,11 +11,12 @@ from torch import Tensor
 
 from data_contracts.errors import UsageError
 from features.decode.config import SAMPLE_RATE
+from features.decode.rumble import remove_rumble
 from features.dsp.batching import pad_batch, sorted_batches
 from features.dsp.gemaps import EGEMAPS_NAMES, egemaps_and_lld
 from features.dsp.suprasegmentals import SUPRASEGMENTAL_NAMES, suprasegmental
 from features.extraction.config import FeatureConfig
-from models.data.augmentation import rerecord
+from models.data.augmentation import add_hum, rerecord
 from models.data.codecs import CODECS, transcode
 from models.data.emotion_labels import emotion_named
 from models.data.labelled_speech import Speech, manifest_digest, read_speech
@@ -24,7 +25,7 @@ from models.data.labels_file import read_labels
 FEATURE_NAMES: tuple[str, ...] = (*EGEMAPS_NAMES, *SUPRASEGMENTAL_NAMES)
 _BATCH_SAMPLES = 60 * SAMPLE_RATE
 _MAX_SPEED_CHANGE = 0.08  # faster or slower
-_SPED_SHARE, _CODED_SHARE = 0.5, 0.35  # of the copies
+_SPED_SHARE, _HUMMING_SHARE, _CODED_SHARE = 0.5, 0.3, 0.35  # of the copies
 
 
 @dataclass(frozen=True)
@@ -112,19 +113,23 @@ def emotion_features(waveforms: Sequence[np.ndarray]) -> Tensor:
 def _augment(
     waveforms: Sequence[np.ndarray], random: np.random.Generator, generator: torch.Generator
 ) -> list[np.ndarray]:
-    """Return a copy of each clip: some at another speed, all in another room at another level, some through a codec."""
+    """Return a copy of each clip, without what the pipeline subtracts: some at another speed, all in another room at
+    another level, some with hum and an offset, some through a codec.
+    """
     sped = [_change_speed(waveform, random) if random.random() < _SPED_SHARE else waveform for waveform in waveforms]
     copies: list[np.ndarray] = [np.empty(0)] * len(sped)
     for batch in sorted_batches([len(waveform) for waveform in sped], max_samples=_BATCH_SAMPLES):
         waveform, lengths = pad_batch([sped[index] for index in batch], torch.device("cpu"))
-        rerecorded = rerecord(waveform, generator).numpy()
-        for index, row, length in zip(batch, rerecorded, lengths.tolist(), strict=True):
+        rerecorded = rerecord(waveform, generator)
+        hums = torch.rand(len(batch), 1, generator=generator) < _HUMMING_SHARE
+        rerecorded = torch.where(hums, add_hum(rerecorded, generator), rerecorded)
+        for index, row, length in zip(batch, rerecorded.numpy(), lengths.tolist(), strict=True):
             copies[index] = row[:length]
     codecs = list(CODECS.values())
     for index, copy in enumerate(copies):
         if random.random() < _CODED_SHARE:
             copies[index] = transcode(copy, codecs[random.integers(len(codecs))])
-    return copies
+    return [remove_rumble(copy, SAMPLE_RATE) for copy in copies]
 
 
 def _change_speed(waveform: np.ndarray, random: np.random.Generator) -> np.ndarray:

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from models.data.augmentation import disturb, mask_bands, recolour, rerecord
+from models.data.augmentation import add_hum, disturb, mask_bands, recolour, rerecord
 
 
-@pytest.mark.parametrize("change", [disturb, recolour, rerecord])
+@pytest.mark.parametrize("change", [add_hum, disturb, recolour, rerecord])
 def test_augmentation_changes_a_copy_and_repeats(change: Callable[..., torch.Tensor]) -> None:
     waveform = torch.randn(6, 4_000, generator=torch.Generator().manual_seed(0)) * 0.1
     before = waveform.clone()
@@ -37,3 +37,17 @@ def test_recolouring_tilts_about_500_hz_and_leaves_the_rest() -> None:
     tilt_db = change_db[:, 4_000:5_000].mean(1) - change_db[:, 200:500].mean(1)
     assert tilt_db.abs().max() > 10
     assert tilt_db.abs().max() < 40
+
+
+def test_hum_lies_at_multiples_of_the_mains_below_the_voice() -> None:
+    waveform = torch.randn(16, 16_000, generator=torch.Generator().manual_seed(0)) * 0.1
+    spectrum = torch.fft.rfft(add_hum(waveform, torch.Generator().manual_seed(1)) - waveform).abs() / 8_000
+    assert spectrum[:, 0].max() < 2 * 0.05 + 1e-6  # the offset
+    lines = torch.stack([spectrum[:, hz * torch.arange(1, 7)] for hz in (50, 60)])
+    loudest_db = 20 * (lines[:, :, 0].amax(0) / 0.1 / 2**0.5).log10()
+    assert loudest_db.min() > -36
+    assert loudest_db.max() < -4
+    between = spectrum.clone()
+    for hz in (50, 60):
+        between[:, hz * torch.arange(0, 7)] = 0
+    assert between.max() < 1e-5
