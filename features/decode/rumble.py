@@ -9,6 +9,7 @@ from scipy.signal import firwin, kaiserord
 REACH_S = 0.25  # a sample of the result depends on no other farther away
 _STOP_HZ, _PASS_HZ = 61.0, 75.0  # above the mains' 60 Hz; the deepest voices lose their fundamental, not their pitch
 _REJECTION_DB = 90.0
+_HELD_S = 0.02
 _BLOCK_TAPS = 8  # blocks of this many kernels: memory stays small at any rate
 
 
@@ -16,7 +17,8 @@ def remove_rumble(samples: np.ndarray, rate_hz: int) -> np.ndarray:
     """Return (time,) float32 without what is below 61 Hz (by 90 dB), and as it was from 75 Hz on; the length is kept.
 
     A low-pass (linear phase, Kaiser's window) finds what is subtracted, so that nothing is shifted in time. Beyond its
-    ends the signal counts as mirrored: a constant becomes 0 throughout.
+    ends the signal counts as mirrored: a constant becomes 0 throughout. So does a constant stretch of 20 ms or more: a
+    muted line stays digital silence.
     """
     if not len(samples):
         return samples.copy()
@@ -28,7 +30,15 @@ def remove_rumble(samples: np.ndarray, rate_hz: int) -> np.ndarray:
         low = irfft(rfft(piece, n_fft) * response, n_fft)[n_taps - 1 :]
         kept = samples[begin : begin + hop]
         found[begin : begin + hop] = kept - low[: len(kept)]
+    found[_is_held(samples, round(_HELD_S * rate_hz))] = 0.0
     return found
+
+
+def _is_held(samples: np.ndarray, n_least: int) -> np.ndarray:
+    """Mark the samples, (time,) bool, of stretches that are constant for so many or more."""
+    edges = np.concatenate([[0], np.flatnonzero(np.diff(samples)) + 1, [len(samples)]])
+    lengths = np.diff(edges)
+    return np.repeat(lengths >= n_least, lengths)
 
 
 @functools.lru_cache(maxsize=8)

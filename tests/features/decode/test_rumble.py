@@ -57,3 +57,14 @@ def test_an_offset_goes_from_the_first_sample_to_the_last(seconds, rate):
 
 def test_silence_stays_silence():
     assert not remove_rumble(np.zeros(RATE, np.float32), RATE).any()
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.02])
+def test_a_muted_line_stays_digital_silence(offset):
+    """Else the low-pass rings into it, and pauses seem to hold the faintest of noises."""
+    speech = noise_array(RATE).astype(np.float32)
+    muted = np.concatenate([np.zeros(RATE, np.float32), speech, np.zeros(RATE // 2, np.float32)])
+    found = remove_rumble(muted + np.float32(offset), RATE)
+    assert not found[:RATE].any()
+    assert not found[-RATE // 2 :].any()
+    assert found[RATE : 2 * RATE].std() == pytest.approx(speech.std(), rel=0.02)
