@@ -9,6 +9,8 @@ from multiprocessing import forkserver, util
 from pathlib import Path
 from typing import Any
 
+from data_contracts.errors import UsageError
+
 # Imports of several seconds that start no thread. Others start some: pyarrow, Polars, deltalake and their users.
 _PRELOADED = (
     "distributed.nanny",
@@ -34,12 +36,24 @@ def prepare() -> bool:
     os.environ.setdefault(
         "OPENBLAS_NUM_THREADS", "1"
     )  # one worker for each core; and numpy would start threads at import
-    for name in _PRELOADED:
-        importlib.import_module(name)
+    _preload()
     if n_threads() > 1:
         return False
     _fork()
     return True
+
+
+def _preload() -> None:
+    """Import what is shared. Raises UsageError where Dask cannot read a user's configuration, as it does at import."""
+    try:
+        for name in _PRELOADED:
+            importlib.import_module(name)
+    except ValueError as error:
+        if "dask config file" not in str(error):
+            raise
+        raise UsageError(
+            f"expected YAML in Dask's configuration; found {' '.join(str(error).split())}; mend or move that file"
+        ) from error
 
 
 def is_ready() -> bool:

@@ -11,7 +11,7 @@ import pytest
 from helpers.paths import ROOT
 
 from data_contracts.errors import UsageError
-from flows.workers import prefect_server
+from flows.workers import forkserver, prefect_server
 
 _COMMAND = """
 import os, sys
@@ -121,6 +121,17 @@ def test_a_file_that_prefect_cannot_decode_is_told_of(tmp_path, monkeypatch, api
     (tmp_path / ".env").write_bytes(b"A=1\nNAME=Jos\xe9\n")
     with pytest.raises(UsageError, match=r"\.env: expected UTF-8; found Latin-1 .* in line 2; save it as UTF-8"):
         prefect_server.start_server()
+
+
+def test_a_configuration_that_dask_cannot_read_is_told_of(monkeypatch):
+    def import_module(_name):
+        raise ValueError("A dask config file at '/h/.config/dask/x.yaml' is malformed, original error message:\n\nx")
+
+    monkeypatch.setattr(forkserver.importlib, "import_module", import_module)
+    with pytest.raises(
+        UsageError, match=r"found A dask config file at '/h/.*' is malformed.* x; mend or move that file"
+    ):
+        forkserver._preload()
 
 
 def test_no_server_is_cluster_where_one_is_named(monkeypatch):
