@@ -69,6 +69,7 @@ class Counts:
     n_bytes: int = 0
     n_ok: int = 0
     n_rejected: int = 0
+    n_truncated: int = 0  # of n_ok: it lacks a part
     n_duplicates: int = 0  # of n_ok: another name for a recording of the same shard
     n_long: int = 0  # of n_objects: described by several tasks
     n_segments: int = 0

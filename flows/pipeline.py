@@ -172,7 +172,7 @@ def _extract(run: Run, ledger: Ledger, workers: Workers) -> Run:
     output.say(
         "extract",
         f"{done.audio_s / 60:,.1f} min of audio, {done.n_segments:,} utterances, {done.n_rejected} rejected, "
-        f"{rate:.0f}x real time",
+        f"{f'{done.n_truncated} truncated and kept, ' if done.n_truncated else ''}{rate:.0f}x real time",
     )
     return run
 

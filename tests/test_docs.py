@@ -179,7 +179,7 @@ def test_settings_of_the_feature_version_are_marked():
             if isinstance(value, bool):
                 other[name] = not value
             elif isinstance(value, int | float):
-                other[name] = value / 2 if name in ("rmm_pool", "drift_share") else value + 1
+                other[name] = value / 2 if name in ("rmm_pool", "drift_share", "truncated_share") else value + 1
             else:
                 other[name] = "https://example.org" if name == "notify" else "elsewhere"
         assert (version(**{name: other[name]}) != version()) == (name in IN_THE_FEATURE_VERSION), name

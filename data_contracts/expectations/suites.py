@@ -63,6 +63,7 @@ def suites(classes: Sequence[str]) -> dict[str, list[Any]]:
             one_of("reason", [str(reason) for reason in Reason]),
             between("bytes", 0, None),
             between("seconds", 0, None),
+            between("truncated_s", 0, None),
             between("clipped_share", 0, 1),
             between("speech_ratio", 0, 1),
             between("bandwidth_hz", 0, None),

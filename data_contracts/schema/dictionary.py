@@ -74,9 +74,14 @@ _COMMON: dict[str, ColumnDoc] = {
     "snr_db": ColumnDoc("speech above what is heard between it", "dB"),
     "bandwidth_hz": ColumnDoc("the frequency up to which there is content", "Hz"),
     "tags_dropped": ColumnDoc("names of the file's tags; their values are kept nowhere"),
+    "truncated_s": ColumnDoc(
+        "what the file promises and does not hold, estimated; 0 where it is whole; null of most rejects, and of what "
+        "was read before this was measured",
+        "s",
+    ),
     "status": ColumnDoc("ok or rejected"),
     "reason": ColumnDoc("why it was rejected, one of a fixed vocabulary"),
-    "error": ColumnDoc("the decoder's own words"),
+    "error": ColumnDoc("the decoder's own words; of a usable recording: what is missing, not read or odd in it"),
     "emotion_model": ColumnDoc("the model that scored: name, version and the beginning of its digest"),
     "speaker_model": ColumnDoc("the model that told voices apart: name, version and the beginning of its digest"),
     "feature_version": ColumnDoc("the fingerprint of code and configuration that computed the features"),
@@ -133,6 +138,8 @@ _BY_TABLE: dict[str, dict[str, ColumnDoc]] = {
         "speech_s": ColumnDoc("speech in the usable ones, added up", "s"),
         "n_abstained": ColumnDoc("utterances with too little voice to tell an emotion"),
         "clipped_share": ColumnDoc("samples that are clipped, the mean of the usable ones", "0 to 1"),
+        "n_truncated": ColumnDoc("usable ones that lack a part; null of days published before they were counted"),
+        "truncated_s": ColumnDoc("what those lack, estimated, added up; null as n_truncated is", "s"),
     },
     "rejects_daily": {
         "n": ColumnDoc("recordings"),

@@ -42,6 +42,7 @@ QUALITY_FIELDS = [
     pa.field("snr_db", pa.float32()),
     pa.field("bandwidth_hz", pa.float32()),  # up to which there is content
     pa.field("tags_dropped", pa.list_(pa.string())),  # names of the tags; their values are kept nowhere
+    pa.field("truncated_s", pa.float64()),  # promised by the file and missing
     pa.field("status", pa.string(), nullable=False),
     pa.field("reason", pa.string()),
     pa.field("error", pa.string()),

@@ -127,6 +127,8 @@ QUALITY_DAILY = pa.schema(
             for which in ("_p10", "", "_p90")  # the median between the percentiles
         ),
         pa.field("clipped_share", pa.float64()),  # mean
+        pa.field("n_truncated", pa.int64()),  # null of what was published before it was counted
+        pa.field("truncated_s", pa.float64()),
     ]
 )
 REJECTS_DAILY = pa.schema(

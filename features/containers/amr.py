@@ -18,7 +18,7 @@ def measure(data: Content) -> Extent:
         if at + size > len(data):
             n_found = len(data) - at
             error = f"the frame at byte {at} is {size} bytes long, found {n_found}"
-            return Extent(len(data), error, size - n_found)
+            return Extent(len(data), error, size)
         at += size
     return Extent(len(data) if _goes_on(data, at, sizes) else min(at, len(data)))
 

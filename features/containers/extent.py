@@ -17,7 +17,7 @@ class Extent:
 
     end: int
     missing: str | None = None  # the part that its own sizes promise beyond its last byte, in words
-    n_missing: int = 0  # bytes of it; 0 where they are not known
+    n_missing: int = 0  # bytes of it, with what is there of a unit that is cut; 0 where they are not known
     start: int = 0
     prefix: bytes = b""  # a header with the sizes put right, in place of the file's own
     suffix: bytes = b""  # the last page, marked as such
@@ -27,9 +27,8 @@ class Extent:
         return View(data, start=self.start, end=self.end, prefix=self.prefix, suffix=self.suffix)
 
     @property
-    def missing_share(self) -> float:
-        """Bytes that are missing, of all that were promised: 0 to 1."""
-        return self.n_missing / max(1, self.n_missing + self.end - self.start)
+    def n_bytes(self) -> int:
+        return self.end - self.start + len(self.suffix)
 
 
 def compare(promised: int, data: Content) -> Extent:

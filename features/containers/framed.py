@@ -50,7 +50,7 @@ def measure(data: Content, kind: str, start: int) -> Extent:
         size = size or _HEADER_BYTES
     if not size or not rest:
         return Extent(at)
-    return Extent(len(data), f"the last frame lacks {size - rest} bytes", size - rest)
+    return Extent(len(data), f"the last frame lacks {size - rest} bytes", size)
 
 
 def find_chain(data: Content, start: int, kind: str) -> int | None:

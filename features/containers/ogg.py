@@ -3,23 +3,28 @@
 Live recorders do not mark it, and libsndfile refuses Opus without the mark.
 """
 
-from functools import lru_cache
-
+from features.containers import ogg_pages
 from features.containers.content import Content
 from features.containers.extent import Extent
 
 _HEADER_BYTES = 27
 _END_OF_STREAM = 4
+_CONTINUED = 255  # size of a segment whose packet goes on in the next
 
 
 def measure(data: Content) -> Extent:
-    """Return the extent of the whole pages; a page that is cut is missing, and nothing is known of later ones."""
+    """Return the extent of the pages; of a last one that is cut, its whole packets are read.
+
+    Nothing is known of later pages. The cut page goes on saying where it ends, so that what it lacks is noticed.
+    """
     missing, n_missing, at = None, 0, data.rfind(b"OggS")
     end = _page_end(data, at)
     if end is None or end > len(data) or data[end:] in {b"O", b"Og", b"Ogg"}:
-        missing = "the last Ogg page is incomplete"
-        n_missing = end - len(data) if end and end > len(data) else 1
-        at = at if end and end <= len(data) else data.rfind(b"OggS", 0, max(0, at))
+        missing, is_whole = "the last Ogg page is incomplete", end is not None and end <= len(data)
+        n_missing = max(1, (end or 0) - len(data))
+        if not is_whole and (page := _whole_packets(data[at:])):
+            return Extent(at, missing, n_missing, suffix=page)
+        at = at if is_whole else data.rfind(b"OggS", 0, max(0, at))
     while at > 0 and data[at + 6 : at + 14] == b"\xff" * 8:  # no packet ends on it
         at = data.rfind(b"OggS", 0, at)
     end = _page_end(data, at) if at >= 0 else None
@@ -28,6 +33,23 @@ def measure(data: Content) -> Extent:
     if data[at + 5] & _END_OF_STREAM:
         return Extent(len(data) if missing else end, missing, n_missing)
     return Extent(at, missing, n_missing, suffix=_mark_last(data[at:end]))
+
+
+def _whole_packets(page: bytes) -> bytes | None:
+    """Return a page of the packets that are whole in a page that is cut, as the last; None where none is."""
+    sizes = page[_HEADER_BYTES : _HEADER_BYTES + page[26]] if len(page) >= _HEADER_BYTES else b""
+    if not sizes or len(sizes) < page[26] or page[6:14] == b"\xff" * 8:
+        return None
+    body, n_segments, n_bytes, end = page[_HEADER_BYTES + len(sizes) :], 0, 0, 0
+    for n, size in enumerate(sizes):
+        end += size
+        if end > len(body):
+            break
+        if size < _CONTINUED:
+            n_segments, n_bytes = n + 1, end
+    if not n_segments:
+        return None
+    return _mark_last(page[:26] + bytes([n_segments]) + sizes[:n_segments] + body[:n_bytes])
 
 
 def _page_end(data: Content, at: int) -> int | None:
@@ -42,22 +64,5 @@ def _mark_last(page: bytes) -> bytes:
     """Return a page with the mark of the last one, and its checksum."""
     marked = bytearray(page)
     marked[5] |= _END_OF_STREAM
-    marked[22:26] = bytes(4)
-    marked[22:26] = _crc32(marked).to_bytes(4, "little")
+    marked[22:26] = ogg_pages.checksum(bytes(marked)).to_bytes(4, "little")
     return bytes(marked)
-
-
-def _crc32(data: bytes | bytearray) -> int:
-    """The checksum of RFC 3533, 6: most significant bit first, beginning with 0."""
-    table, crc = _crc32_table(), 0
-    for byte in data:
-        crc = (crc << 8 & 0xFFFF_FFFF) ^ table[crc >> 24 ^ byte]
-    return crc
-
-
-@lru_cache(maxsize=1)
-def _crc32_table() -> list[int]:
-    table = [byte << 24 for byte in range(256)]
-    for _ in range(8):
-        table = [(crc << 1 ^ (0x04C1_1DB7 if crc >> 31 else 0)) & 0xFFFF_FFFF for crc in table]
-    return table

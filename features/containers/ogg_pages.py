@@ -128,7 +128,7 @@ def _pages(data: Content) -> Iterator[tuple[int, bytes | None]]:
             size = _HEADER_BYTES + n_segments + sum(head[_HEADER_BYTES : _HEADER_BYTES + n_segments])
             is_whole = at + size <= len(data)
             page = data[at : at + size]
-            if is_whole and _has_checksum(page):
+            if is_whole and checksum(page) == int.from_bytes(page[22:26], "little"):
                 yield at, page
                 at += size
                 continue
@@ -152,8 +152,8 @@ def _packets(page: bytes) -> Iterator[tuple[int | None, bool]]:
         yield begins, False
 
 
-def _has_checksum(page: bytes) -> bool:
+def checksum(page: bytes) -> int:
     """The CRC of RFC 3533, 6, which takes bits from the most significant on: zlib's, of reversed bits."""
     zeroed = page[:22] + bytes(4) + page[26:]
     crc = zlib.crc32(zeroed.translate(_BITS_REVERSED), 0xFFFF_FFFF) ^ 0xFFFF_FFFF
-    return int(f"{crc:032b}"[::-1], 2) == int.from_bytes(page[22:26], "little")
+    return int(f"{crc:032b}"[::-1], 2)

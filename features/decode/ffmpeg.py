@@ -69,7 +69,8 @@ class FfmpegStream:
             n_promised=max(0, int(((seconds or 0.0) - _LENGTH_SLACK_S) * rate_hz)) if exact else None,
             bit_rate_bps=ffmpeg_tracks.bit_rate_bps(container, self._stream, len(content), seconds),
             gap=extent.missing,
-            missing_share=extent.missing_share,
+            n_bytes=extent.n_bytes,
+            n_missing_bytes=extent.n_missing,
             tags=ffmpeg_tracks.tags(container, self._stream),
         )
 
@@ -86,12 +87,14 @@ class FfmpegStream:
         if n_buffered:
             yield np.concatenate(buffer)
         if self._error and not self._is_whole(0.0):
+            self._error.missing_s = self._missing_s()
             raise self._error  # behind the promised end, a damaged tag may stand
-        if self._promised_s is not None and not self._is_whole(_LENGTH_SLACK_S):
+        if self._promised_s is not None and not self._is_whole(0.0 if self._gap else _LENGTH_SLACK_S):
             found = f"decoded {self._n_decoded / self.header.sample_rate_hz:.2f} s, to {self._end_s:.2f} s"
             hole = not self._gap and completeness.detects_any_cut(self._name)
             error = f"the header promises {self._promised_s:.2f} s, {found}"
-            raise Unusable(Reason.CORRUPT if hole else Reason.TRUNCATED, error, self._codec)
+            reason = Reason.CORRUPT if hole else Reason.TRUNCATED
+            raise Unusable(reason, error, self._codec, missing_s=self._missing_s())
 
     @property
     def flaws(self) -> list[str]:
@@ -100,10 +103,14 @@ class FfmpegStream:
 
     def _is_whole(self, slack_s: float) -> bool:
         """Tell whether the promised end was reached, by count or by clock: a track may begin late, and pause."""
+        return self._promised_s is not None and self._missing_s() <= slack_s
+
+    def _missing_s(self) -> float:
+        """Return how far the promised end was not reached; 0 where none is promised."""
         if self._promised_s is None or self._promised_end_s is None:
-            return False
-        reached = self._n_decoded / self.header.sample_rate_hz >= self._promised_s - slack_s
-        return reached or self._end_s >= self._promised_end_s - slack_s
+            return 0.0
+        by_count_s = self._promised_s - self._n_decoded / self.header.sample_rate_hz
+        return max(0.0, min(by_count_s, self._promised_end_s - self._end_s))
 
     def skip(self, n_frames: int, tick: Tick = no_tick) -> None:
         """Decode and drop frames: AAC, AMR, AC-3 and others carry state from frame to frame."""

@@ -32,6 +32,7 @@ class JoinedStream:
     def __init__(self, contents: Sequence[Content], open_part: _Open) -> None:
         self._open, self._n_to_skip, self._tick = open_part, 0, no_tick
         self.flaws, self._parts, errors, cut = list[str](), list[_Part](), list[Unusable](), list[str]()
+        n_unopened = 0
         for n, content in enumerate(contents):
             at = content.start if isinstance(content, Part) else 0
             if n == MAX_PARTS:
@@ -45,12 +46,13 @@ class JoinedStream:
                 errors.append(error)
                 if error.reason == Reason.TRUNCATED:
                     cut.append(f"{place}: {error.error}")
+                    n_unopened += len(content)
                 elif error.reason != Reason.EMPTY:
                     self.flaws.append(f"{place}, was not read: {error.error}")
         if not self._parts:
             raise errors[0]
         cut += [f"{part.place}: {part.header.gap}" for part in self._parts if part.header.gap]
-        self.header = _join_headers(self._parts, gap="; ".join(cut))
+        self.header = _join_headers(self._parts, gap="; ".join(cut), n_unopened=n_unopened)
 
     def blocks(self) -> Iterator[np.ndarray]:
         cut: Unusable | None = None
@@ -58,10 +60,12 @@ class JoinedStream:
             try:
                 yield from self._skipped(self._blocks_of(part))
             except Unusable as error:
-                found = Unusable(error.reason, f"{part.place}: {error.error}", error.codec, n_frames=error.n_frames)
+                words, missing_s = f"{part.place}: {error.error}", error.missing_s
                 if error.reason != Reason.TRUNCATED:
-                    raise found from error
-                cut = cut or found
+                    raise Unusable(error.reason, words, error.codec, n_frames=error.n_frames) from error
+                if cut:
+                    words, missing_s = f"{cut.error}; {words}", missing_s + cut.missing_s
+                cut = Unusable(error.reason, words, error.codec, missing_s=missing_s)
         if cut:
             raise cut
 
@@ -98,7 +102,7 @@ class JoinedStream:
                 yield block[n_drop:]
 
 
-def _join_headers(parts: Sequence[_Part], *, gap: str) -> Header:
+def _join_headers(parts: Sequence[_Part], *, gap: str, n_unopened: int) -> Header:
     headers = [part.header for part in parts]
     rate_hz = max(header.sample_rate_hz for header in headers)
     promised = [
@@ -112,6 +116,8 @@ def _join_headers(parts: Sequence[_Part], *, gap: str) -> Header:
         n_promised=None if None in promised else sum(n for n in promised if n is not None),
         bit_rate_bps=_mean_bit_rate(parts),
         gap=gap or None,
+        n_bytes=sum(header.n_bytes for header in headers),
+        n_missing_bytes=sum(header.n_missing_bytes for header in headers) + n_unopened,
         tags=tuple(sorted({tag for header in headers for tag in header.tags})),
     )
 

@@ -99,7 +99,7 @@ def _decode_stream(
     ]
     meter = _make_meter(header) if whole else None
     stream.skip(first_frame(first, rate_hz), tick)
-    flaw, end = header.gap, last * WINDOW_S * config.sample_rate
+    cut, end = None, last * WINDOW_S * config.sample_rate
     try:
         for block in stream.blocks():
             signals = channels.signals(block, config.channels, numbers, found.mixed)
@@ -115,16 +115,16 @@ def _decode_stream(
             if any(window.start >= end for window in ready):
                 return
     except Unusable as error:
-        if not (config.keep_truncated and error.reason == Reason.TRUNCATED):
+        if error.reason != Reason.TRUNCATED:
             raise
-        flaw = error.error
-    if meter:
-        flaw = checks.require_usable(meter, header, flaw, config)
+        cut = error
+    lacks = checks.require_usable(meter, header, cut, config) if meter else None
     for windower in windowers:
         yield from (window for window in windower.finish() if window.start < end)
-    if meter:
-        flaws = [*filter(None, [found.flaw, flaw]), *stream.flaws]
-        yield _to_measures(meter, header, numbers, found, "; ".join(flaws) or None)
+    if meter and lacks:
+        flaws = [*filter(None, [found.flaw, lacks.words]), *stream.flaws]
+        measures = _to_measures(meter, header, numbers, found, "; ".join(flaws) or None)
+        yield replace(measures, truncated_s=lacks.seconds)
 
 
 def _make_meter(header: Header) -> "Meter":

@@ -138,7 +138,8 @@ def open_stream(content: Content, container: str) -> Iterator[SndfileStream]:
             n_promised=_promised_frames(file, content, container),
             bit_rate_bps=_bit_rate(file, len(content)),
             gap=extent.missing,
-            missing_share=extent.missing_share,
+            n_bytes=extent.n_bytes,
+            n_missing_bytes=extent.n_missing,
             tags=tuple(sorted(name for name in _TAGS if getattr(file, name, ""))),
         )
         yield SndfileStream(file, header, content, extent, pages)

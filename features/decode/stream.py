@@ -28,7 +28,8 @@ class Header:
     n_promised: int | None = None  # frames, where the file says so and can be believed
     bit_rate_bps: int | None = None  # of the audio, on average
     gap: str | None = None  # the part that its own sizes promise beyond its last byte, in words
-    missing_share: float = 0.0  # of its bytes, where a part is missing
+    n_bytes: int = 0  # that hold its audio
+    n_missing_bytes: int = 0  # of the gap, as far as they are known
     tags: tuple[str, ...] = ()  # names of the tags it carries (title, artist …), sorted; their values are not kept
 
 
@@ -57,9 +58,18 @@ class Stream(Protocol):
 class Unusable(Exception):  # noqa: N818 - it names what is wrong with the file; `features.decode.recording` makes a Reject of it
     """Error of a file that cannot be used, with the reason of its reject."""
 
-    def __init__(self, reason: Reason, error: str, codec: str | None = None, *, n_frames: int | None = None) -> None:
+    def __init__(
+        self,
+        reason: Reason,
+        error: str,
+        codec: str | None = None,
+        *,
+        n_frames: int | None = None,
+        missing_s: float = 0.0,  # of a truncated file, where it says so
+    ) -> None:
         super().__init__(error)
-        self.reason, self.error, self.codec, self.n_frames = reason, error, codec, n_frames
+        self.reason, self.error, self.codec = reason, error, codec
+        self.n_frames, self.missing_s = n_frames, missing_s
 
 
 def one_line(error: Exception) -> str:

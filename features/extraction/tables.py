@@ -86,6 +86,7 @@ def count_recordings(counts: Counts, recordings: Sequence[Mapping[str, Any]]) ->
     counts.n_bytes += sum(row["bytes"] for row in recordings)
     counts.n_ok += len(usable)
     counts.n_rejected += len(recordings) - len(usable)
+    counts.n_truncated += sum((row.get("truncated_s") or 0) > 0 for row in usable)
     counts.n_segments += sum(row["n_segments"] for row in once)
     counts.audio_s += sum(row["seconds"] for row in usable)
     counts.speech_s += sum(row["speech_s"] for row in usable)

@@ -25,7 +25,8 @@ class Measures:
     channels: tuple[int, ...] = (0,)  # that were analysed; of two channels that carry the same, the first
     gains_db: dict[int, float] = field(default_factory=dict)  # by channel, where loudness is levelled
     mixed: tuple[int, ...] = ()  # the channels of the mix, where it is not that of all
-    flaw: str | None = None  # the missing part of a truncated file that is kept
+    truncated_s: float = 0.0  # promised and missing, estimated
+    flaw: str | None = None  # what is missing, not read or odd in a file that is kept
 
 
 def db(amplitude: float) -> float:

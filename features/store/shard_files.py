@@ -123,7 +123,7 @@ def _read_rows(lake: Lake, version: str, date: dt.date, columns: list[str] | Non
         for shard, table in packs.tables(lake, pack, wanted):
             if packs_by_shard[shard] == pack:
                 frames.append(pl.DataFrame(table).with_columns(shard=pl.lit(shard)))
-    return pl.concat(frame.select(*wanted, "shard") for frame in frames)
+    return pl.concat(frames, how="diagonal").select(*wanted, "shard")  # an earlier version lacks columns
 
 
 def _retry_vanished(read: Callable[[], T]) -> T:

@@ -31,7 +31,7 @@ class Views:
 
     def table(self, name: str, delta: DeltaTable | None) -> None:
         """Add a view of a table at its opened version; empty where it was never published."""
-        schema = _schema(name) if delta is None else pa.schema(delta.schema().to_arrow())
+        schema = _schema(name) if delta is None else _with_new_columns(pa.schema(delta.schema().to_arrow()), name)
         actions = pl.DataFrame(delta.get_add_actions(flatten=True)) if delta is not None else pl.DataFrame()
         if actions.is_empty() or delta is None:
             self.connection.register(name, schema.empty_table())
@@ -88,6 +88,11 @@ class Views:
 
 def _schema(table: str) -> pa.Schema:
     return tables.utterances_schema(()) if table == "utterances" else getattr(tables, table.upper())
+
+
+def _with_new_columns(stored: pa.Schema, table: str) -> pa.Schema:
+    """Return a stored schema with the columns that a table has gained since, which are null."""
+    return pa.schema([*stored, *(field for field in _schema(table) if field.name not in stored.names)])
 
 
 def _sql_string(value: str) -> str:

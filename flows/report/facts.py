@@ -31,7 +31,8 @@ _SQL = {
         FROM speaker_daily d LEFT JOIN speakers s USING (speaker_id) WHERE {_RUN_DAYS.replace("date", "d.date")}
         GROUP BY ALL ORDER BY speech_min DESC, name LIMIT {_TOP}""",
     "sources": f"""SELECT source, sum(n_recordings)::BIGINT AS n_recordings, sum(n_rejected)::BIGINT AS n_rejected,
-        sum(seconds) / 3600 AS hours, sum(n_abstained)::BIGINT AS n_abstained, sum(n_utterances)::BIGINT AS n_utterances
+        coalesce(sum(n_truncated), 0)::BIGINT AS n_truncated, sum(seconds) / 3600 AS hours,
+        sum(n_abstained)::BIGINT AS n_abstained, sum(n_utterances)::BIGINT AS n_utterances
         FROM quality_daily WHERE {_RUN_DAYS} GROUP BY ALL ORDER BY n_recordings DESC, source LIMIT {_TOP}""",
     "quality": f"""SELECT * FROM quality_daily WHERE {_DAYS} AND source = (SELECT source FROM quality_daily
         WHERE {_RUN_DAYS} GROUP BY 1 ORDER BY sum(n_recordings) DESC, source LIMIT 1) ORDER BY date""",

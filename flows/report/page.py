@@ -155,11 +155,12 @@ def _quality(facts: Facts) -> Html:
             f"{row['n_recordings']:,}",
             f"{row['hours']:,.2f}",
             _share(row["n_rejected"], row["n_recordings"]),
+            _share(row["n_truncated"], row["n_recordings"]),
             _share(row["n_abstained"], row["n_utterances"]),
         ]
         for row in sources.iter_rows(named=True)
     ]
-    listing = table(["source", "recordings", "audio (h)", "rejected", "no emotion told"], rows, numbers=4)
+    listing = table(["source", "recordings", "audio (h)", "rejected", "truncated", "no emotion told"], rows, numbers=5)
     measures = [
         charts.measure_chart(values, name, title)
         for name, title in _MEASURES.items()

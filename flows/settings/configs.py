@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from data_contracts.errors import UsageError
 from features.decode.config import AudioConfig
 from features.resources import Resources
 from flows.settings import Settings
@@ -13,10 +14,15 @@ if TYPE_CHECKING:
 
 def audio_config(settings: Settings) -> AudioConfig:
     """Return the channels to analyse and the preparation of the audio. Raises UsageError."""
+    if settings.strict and settings.keep_truncated:
+        raise UsageError(
+            "settings: expected strict or keep_truncated, which contradict each other, found both; set one"
+        )
     return AudioConfig(
         max_s=settings.max_s,
         channels=settings.channels,
         keep_truncated=settings.keep_truncated,
+        truncated_share=1.0 if settings.strict else settings.truncated_share,
         dc=settings.dc,
         resampler=settings.resampler,
         denoise=settings.denoise,

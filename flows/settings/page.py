@@ -31,7 +31,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Corpus and lake": ("corpus", "lake", "layout", "manifest", "hidden", "look_back_days"),
     "Audio": (
         *("channels", "channel_names", "dc", "resampler", "denoise", "level_lufs", "vad", "speaker_changes"),
-        *("max_s", "keep_truncated", "long_s", "logmel", "lld"),
+        *("max_s", "truncated_share", "strict", "keep_truncated", "long_s", "logmel", "lld"),
     ),
     "Compute": (
         *("cluster", "workers", "readers", "decoders", "decode_timeout_s", "memory_mb", "rmm_pool"),
@@ -52,7 +52,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 IN_THE_FEATURE_VERSION = frozenset(
     {
         *("channels", "dc", "resampler", "denoise", "level_lufs", "vad", "speaker_changes"),
-        *("max_s", "keep_truncated", "logmel", "lld"),
+        *("max_s", "truncated_share", "strict", "keep_truncated", "logmel", "lld"),
     }
 )
 

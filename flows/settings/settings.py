@@ -66,7 +66,11 @@ class Settings(NotificationSettings):
     max_s: float = Field(
         86_400.0, gt=0, description="seconds: a longer recording, or one that says so, is rejected as too_long"
     )
-    keep_truncated: bool = Field(False, description="keep what decodes of a truncated file, instead of rejecting it")
+    truncated_share: float = Field(
+        0.5, ge=0, le=1, description="share of a truncated file's promised length that must decode, or it is rejected"
+    )
+    strict: bool = Field(False, description="reject every truncated file: a truncated_share of 1")
+    keep_truncated: bool = Field(False, description="keep what decodes of a truncated file: a truncated_share of 0")
     dc: Literal["none", "high_pass"] = Field(
         "high_pass", description="high_pass: no offset, rumble or hum below 61 Hz reaches the features"
     )

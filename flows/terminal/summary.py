@@ -59,10 +59,11 @@ def print_summary(console: Console, ledger: Ledger) -> None:
         _print_rescored(console, ledger)
         return
     speed = f", {done.audio_s / elapsed_s:.0f}x real time" if done.audio_s else ""
+    truncated = f"{done.n_truncated} truncated and kept, " if done.n_truncated else ""
     console.print(
         f"[bold green]Done[/bold green] in {elapsed_s:.1f} s{speed}: {done.audio_s / 3600:.2f} h of audio, "
         f"{ledger.n_published_recordings:,} recordings and {ledger.n_published_utterances:,} utterances published, "
-        f"{done.n_rejected} files rejected, {ledger.n_new_speakers} new speakers.",
+        f"{done.n_rejected} files rejected, {truncated}{ledger.n_new_speakers} new speakers.",
         highlight=False,
     )
     _print_versions(console, ledger)

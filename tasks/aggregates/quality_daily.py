@@ -29,6 +29,8 @@ def quality_daily(recordings: pl.DataFrame, utterances: pl.DataFrame) -> pl.Data
             n_rejected=(~usable).sum().cast(pl.Int64),
             seconds=pl.col("seconds").filter(usable).sum(),
             speech_s=pl.col("speech_s").filter(usable).sum(),
+            n_truncated=(pl.col("truncated_s").filter(usable) > 0).sum().cast(pl.Int64),
+            truncated_s=pl.col("truncated_s").filter(usable).sum(),
             clipped_share=pl.col("clipped_share").filter(usable).cast(pl.Float64).mean(),
             **percentiles,
         )
@@ -37,7 +39,10 @@ def quality_daily(recordings: pl.DataFrame, utterances: pl.DataFrame) -> pl.Data
     utterance_counts = utterances.group_by(_BY).agg(
         n_utterances=pl.len().cast(pl.Int64), n_abstained=is_too_short.sum().cast(pl.Int64)
     )
-    counts = ("n_recordings", "n_ok", "n_rejected", "seconds", "speech_s", "n_utterances", "n_abstained")
+    counts = (
+        *("n_recordings", "n_ok", "n_rejected", "n_truncated", "truncated_s"),
+        *("seconds", "speech_s", "n_utterances", "n_abstained"),
+    )
     return (
         by_source.join(
             utterance_counts, on=_BY, how="full", coalesce=True

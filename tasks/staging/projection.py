@@ -10,7 +10,7 @@ from features.corpus.sources import Sources
 
 _COLUMNS = (
     *("uri", "recording_id", "date", "source", "attributes", "status", "reason"),
-    *("seconds", "speech_s", "clipped_share", *QUALITY_MEASURES),
+    *("seconds", "speech_s", "clipped_share", "truncated_s", *QUALITY_MEASURES),
 )
 
 

@@ -33,7 +33,7 @@ DATA = Path(__file__).parents[1] / "data" / "lake_417aaf7"
 WEIGHTS = Path(models.__file__).parent / "weights"
 BUCKET = "undertone-earlier"
 VERSION = "83d983da8118"
-NEW_VERSION, NEW_PULLED_VERSION = "a1dee6f1eeba", "f0cb139e78d7"  # today's, with the same models
+NEW_VERSION, NEW_PULLED_VERSION = "7df7c3194153", "0492746c18ac"  # today's, with the same models
 EMOTION, LINEAR, SPEAKER = "emotion/1+53b62d0f", "emotion/2+16ab2742", "speaker/1+6e6a51c2"
 ROWS = {
     **{"utterances": 5, "speakers": 4, "rejects": 2, "recordings": 8, "runs": 5, "drift": 276, "feature_daily": 267},
@@ -50,11 +50,11 @@ UTTERANCES = [
 EXTRACTOR = "d45f1bad8df5"  # speaker/1's
 VERSIONS = (
     ({}, NEW_VERSION),
-    ({"denoise": "wiener"}, "031fe6ceb036"),
-    ({"vad": "energy"}, "4959fd5b4dcd"),
-    ({"logmel": True, "lld": True}, "744c7377bd11"),
-    ({"speaker_changes": False}, "4af254ea5fd4"),
-    ({"channels": "each", "dc": "high_pass", "level_lufs": -23.0}, "5d9da69c2b96"),
+    ({"denoise": "wiener"}, "82e5b6984df9"),
+    ({"vad": "energy"}, "964302b4162b"),
+    ({"logmel": True, "lld": True}, "dab06b01a1e6"),
+    ({"speaker_changes": False}, "9f11eac87e08"),
+    ({"channels": "each", "dc": "high_pass", "level_lufs": -23.0}, "f91ae78f2168"),
 )
 
 
@@ -111,6 +111,11 @@ def test_every_table_and_feature_set_is_read(query):
     assert {row["emotion_model"] for row in utterances} == {EMOTION}
     assert {row["speaker_model"] for row in utterances} == {SPEAKER}
     assert {row["feature_version"] for row in utterances} == {VERSION}
+
+
+def test_columns_that_were_added_since_are_null(query):
+    assert query("SELECT count(truncated_s) AS n FROM recordings") == [{"n": 0}]
+    assert query("SELECT count(n_truncated) + count(truncated_s) AS n FROM quality_daily") == [{"n": 0}]
 
 
 def test_what_people_ask_is_answered(undertone):

@@ -40,7 +40,7 @@ def test_mpeg_audio_at_every_rate(rate):
 @pytest.mark.parametrize("n_cut", [1, 3, 60])
 def test_missing_bytes_of_the_last_frame(codec, n_cut):
     data, kind = encode(codec), codec.partition("/")[0]
-    assert framed.measure(data, kind, 0).n_missing == 0
+    assert framed.measure(data, kind, 0).missing is None
     middle = len(data) // 2
     whole = next(
         at
@@ -48,18 +48,18 @@ def test_missing_bytes_of_the_last_frame(codec, n_cut):
         if framed.frame_kind(data, at) == kind and framed.first_frame(data, at) == (kind, at)
     )
     size = framed.KINDS[kind](data[whole : whole + 8])
-    assert framed.measure(data[: whole + size - n_cut], kind, 0).n_missing == n_cut
+    assert framed.measure(data[: whole + size - n_cut], kind, 0).missing == f"the last frame lacks {n_cut} bytes"
 
 
 def test_only_the_end_of_a_long_stream_is_looked_at():
     data = encode("ac3")
     n = 10 * framed._SEARCH_BYTES // len(data)
-    assert framed.measure(data * n, "ac3", 0).n_missing == 0
-    assert framed.measure((data * n)[:-7], "ac3", 0).n_missing == 7
+    assert framed.measure(data * n, "ac3", 0).missing is None
+    assert framed.measure((data * n)[:-7], "ac3", 0).missing == "the last frame lacks 7 bytes"
 
 
 def test_bytes_behind_the_last_frame_are_ignored():
     data = encode("aac")
-    assert framed.measure(data + b"TAG" + bytes(125), "aac", 0).n_missing == 0
+    assert framed.measure(data + b"TAG" + bytes(125), "aac", 0).missing is None
     assert framed.frame_kind(b"", 0) is None
     assert framed.first_frame(b"\xff" * 1000, 0) is None

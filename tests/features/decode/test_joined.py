@@ -103,13 +103,14 @@ def test_each_channel_of_parts_with_fewer():
 def test_a_part_that_is_cut(n):
     parts = [written(voice(1.0), "flac")] * 3
     parts[n] = parts[n][:-4000]
-    found = decode(b"".join(parts), config=AudioConfig())
+    found = decode(b"".join(parts), config=AudioConfig(truncated_share=1.0))
     assert isinstance(found, Reject)
     assert found.reason == Reason.TRUNCATED
     assert f"part {n + 1} of 3" in found.error
-    kept = decode(b"".join(parts), config=AudioConfig(keep_truncated=True))
+    kept = decode(b"".join(parts))
     assert isinstance(kept, Decoded)
     assert 2.5 < kept.seconds < 3
+    assert kept.seconds + kept.measures.truncated_s == pytest.approx(3.0)
     assert f"part {n + 1} of 3" in kept.measures.flaw
 
 

@@ -244,25 +244,6 @@ def test_a_silent_channel_beside_one_that_speaks_is_kept():
     assert reason_of(stereo(tone(), np.zeros(RATE, np.float32)), channels="right") == Reason.SILENT
 
 
-@pytest.mark.parametrize("codec", ["wav/pcm_16", "flac", "ogg/vorbis", "mp3"])
-def test_the_intact_part_of_a_truncated_file_is_kept_on_request(codec):
-    data = encoded(hiss(4.0), codec)
-    cut = data[: len(data) // 2]
-    assert reason_of(cut) == Reason.TRUNCATED
-    found = decode(cut, config=AudioConfig(keep_truncated=True))
-    assert isinstance(found, Decoded), found
-    assert 0.5 < found.seconds < 3.5
-    assert found.measures.flaw
-    whole = decode(data)
-    n = len(found.waveform) - 2000
-    assert found.waveform[:n] == pytest.approx(whole.waveform[:n], abs=1e-3)
-    assert decode(data, config=AudioConfig(keep_truncated=True)).measures.flaw is None
-
-
-def test_a_truncated_file_without_samples_is_a_reject_nevertheless():
-    assert reason_of(encoded(tone())[:44], keep_truncated=True) in {Reason.TRUNCATED, Reason.EMPTY}
-
-
 def test_an_offset_is_taken_away_and_measured_all_the_same():
     data = encoded(tone(2.0) * 0.5 + 0.3)
     found, as_it_is = decode(data), decode(data, config=AudioConfig(dc="none"))
@@ -279,5 +260,5 @@ def test_an_impossible_preparation_is_refused(wrong):
 
 def test_every_strategy_is_part_of_the_fingerprint():
     chosen = [{}, {"channels": "each"}, {"dc": "none"}, {"resampler": "VHQ"}, {"denoise": "wiener"}]
-    chosen += [{"level_lufs": -23.0}, {"keep_truncated": True}]
+    chosen += [{"level_lufs": -23.0}, {"keep_truncated": True}, {"truncated_share": 0.9}]
     assert len({AudioConfig(**strategy).fingerprint() for strategy in chosen}) == len(chosen)

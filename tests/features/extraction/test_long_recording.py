@@ -126,18 +126,29 @@ def test_an_object_that_vanishes_after_the_survey_is_a_reject(lake, sample, tmp_
     assert _rows(lake, "segments", "split", "0c").is_empty()
 
 
-def test_a_truncated_long_file_is_rejected_or_kept_by_configuration(lake, sample, tmp_path):
+@pytest.mark.parametrize(("share", "config"), [(0.7, AudioConfig()), (0.4, AudioConfig(keep_truncated=True))])
+def test_a_truncated_long_file_is_kept_as_if_it_were_read_whole(lake, sample, tmp_path, share, config):
     data = _call(sample, 150.0, 16_000, format="FLAC")
-    (tmp_path / "call").write_bytes(data[: len(data) // 2])
-    ref = _plan(lake, tmp_path / "call", "0d")
-    n_ranges, counts = _split(lake, ref, FeatureConfig())
-    assert (n_ranges, counts.n_rejected) == (0, 1)
-    (row,) = _rows(lake, "recordings", "split", "0d").to_dicts()
-    assert row["reason"] == "truncated"
-    lake.remove("features")
-    n_ranges, counts = _split(lake, ref, FeatureConfig(AudioConfig(keep_truncated=True)))
-    assert n_ranges == 2
-    (row,) = _rows(lake, "recordings", "split", "0d").to_dicts()
+    (tmp_path / "call").write_bytes(data[: round(share * len(data))])
+    ref, features = _plan(lake, tmp_path / "call", "0d"), FeatureConfig(config)
+    whole = extract_shard(lake, ref, version="whole", config=features, embedders=EMBEDDERS, resources=WHOLE)
+    n_ranges, counts = _split(lake, ref, features)
+    assert n_ranges == {0.7: 2, 0.4: 1}[share]
+    assert whole.counts.n_truncated == counts.n_truncated == 1
+    left, right = (_rows(lake, "recordings", version, "0d") for version in ("whole", "split"))
+    assert_frame_equal(left, right)
+    assert_frame_equal(*(_rows(lake, "segments", version, "0d") for version in ("whole", "split")))
+    (row,) = right.to_dicts()
     assert (row["status"], row["reason"]) == ("ok", None)
     assert "FLAC frame is incomplete" in row["error"]
-    assert 60 < row["seconds"] < 90
+    assert row["seconds"] + row["truncated_s"] == pytest.approx(150.0)
+
+
+@pytest.mark.parametrize(("share", "config"), [(0.4, AudioConfig()), (0.99, AudioConfig(truncated_share=1.0))])
+def test_a_long_file_that_lacks_too_much_is_a_reject(lake, sample, tmp_path, share, config):
+    data = _call(sample, 150.0, 16_000, format="FLAC")
+    (tmp_path / "call").write_bytes(data[: round(share * len(data))])
+    n_ranges, counts = _split(lake, _plan(lake, tmp_path / "call", "0e"), FeatureConfig(config))
+    assert (n_ranges, counts.n_rejected, counts.n_truncated) == (0, 1, 0)
+    (row,) = _rows(lake, "recordings", "split", "0e").to_dicts()
+    assert row["reason"] == "truncated"

@@ -3,12 +3,22 @@
 import pytest
 
 from data_contracts.errors import UsageError
+from features.decode.config import AudioConfig
 from flows.settings import Settings, configs
 from models.drift.distance import DriftConfig
 
 
 def test_nothing_set_is_the_configuration_as_it_stands_beside_the_code():
     assert configs.drift_config(Settings.load()) == DriftConfig()
+    assert configs.audio_config(Settings.load()) == AudioConfig()
+
+
+def test_what_is_kept_of_truncated_files():
+    wanted = [{}, {"truncated_share": 0.9}, {"strict": True}, {"keep_truncated": True}]
+    shares = [configs.audio_config(Settings.load(**settings)).least_share for settings in wanted]
+    assert shares == [0.5, 0.9, 1.0, 0.0]
+    with pytest.raises(UsageError, match="strict or keep_truncated"):
+        configs.audio_config(Settings.load(strict=True, keep_truncated=True))
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,7 @@ def recordings() -> pl.DataFrame:
                 "loudness_lufs": random.normal(-23, 4),
                 "snr_db": None if n % 7 == 0 else random.normal(20, 5),
                 "bandwidth_hz": random.choice([4_000.0, 8_000.0]),
+                "truncated_s": (None, 0.0, 0.0, 0.25)[n % 4],
                 "clipped_share": random.uniform(0, 0.01),
             }
         )
@@ -113,7 +114,9 @@ def test_quality_of_a_day(recordings, with_sources):
                quantile_cont(snr_db::DOUBLE, 0.1) FILTER (status = 'ok') AS snr_db_p10,
                median(loudness_lufs::DOUBLE) FILTER (status = 'ok') AS loudness_lufs,
                quantile_cont(bandwidth_hz::DOUBLE, 0.9) FILTER (status = 'ok') AS bandwidth_hz_p90,
-               avg(clipped_share::DOUBLE) FILTER (status = 'ok') AS clipped_share
+               avg(clipped_share::DOUBLE) FILTER (status = 'ok') AS clipped_share,
+               count(*) FILTER (status = 'ok' AND truncated_s > 0) AS n_truncated,
+               sum(truncated_s) FILTER (status = 'ok') AS truncated_s
         FROM recordings GROUP BY ALL ORDER BY ALL
     """).pl()
     found = quality_daily(recordings, with_sources)
