@@ -51,7 +51,7 @@ class Registry:
     def __init__(self, uri: str, artifacts: str | None = None, retry_policy: RetryPolicy = RetryPolicy()) -> None:
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.ERROR)
-        self.uri, self.artifacts = uri, artifacts
+        self.uri, self.artifacts, self._retry_policy = uri, artifacts, retry_policy
         self._shown = without_password(uri)
         if uri.startswith("sqlite:///"):
             require_database(Path(uri.removeprefix("sqlite:///")))
@@ -218,7 +218,7 @@ class Registry:
         uri = self._artifacts(self._client.get_model_version_download_uri(name, str(version)))
         server = self.uri if self.uri.startswith("http") else None  # hands artifacts out itself, where they are its own
         try:
-            model = read_mlmodel(uri, server)
+            model = read_mlmodel(uri, server, self._retry_policy)
         except (MlflowException, OSError) as error:
             raise ModelError(
                 f"expected the artifacts of {name}/{version} in {uri}; found none: {reason(error)}; bring them back, "
