@@ -121,7 +121,10 @@ def test_header_of_a_tagged_flac():
         file.title = "Budget"
         file.write(voice(1.0))
     header, _ = read(sink.getvalue())
-    assert header == Header("flac", "flac", RATE, 1, n_promised=RATE, bit_rate_bps=header.bit_rate_bps, tags=("title",))
+    n_bytes, bit_rate_bps = len(sink.getvalue()), header.bit_rate_bps
+    assert header == Header(
+        "flac", "flac", RATE, 1, n_promised=RATE, n_bytes=n_bytes, bit_rate_bps=bit_rate_bps, tags=("title",)
+    )
     assert header.bit_rate_bps == pytest.approx(8 * len(sink.getvalue()), rel=0.01)
 
 
