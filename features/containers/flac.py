@@ -1,12 +1,13 @@
-"""Last frame of a FLAC file: the sample that it ends with, which the file's header may not say."""
+"""Last frame of a FLAC file: the sample and the byte that it ends with, which the file's header may not say."""
 
 import re
+from functools import lru_cache
 
 from features.containers.content import Content, unpack
 from features.containers.extent import Extent
 
 _SEARCH_BYTES = 1 << 18
-_MAX_HEADER = 16
+_MAX_HEADER, _MIN_FRAME = 16, 8
 _MAX_SAMPLES = (1 << 36) - 1
 _FIRST_FRAME = 42  # behind the mark and STREAMINFO, at least
 _SYNC = re.compile(rb"\xff[\xf8\xf9][^\x00-\x0f]")
@@ -17,13 +18,20 @@ def measure(data: Content) -> Extent:
 
     Encoders that write to a pipe leave the number open.
     """
-    if data[:4] != b"fLaC" or len(data) < _FIRST_FRAME:
+    if data[:4] != b"fLaC" or len(data) < _FIRST_FRAME or (found := _find_last_frame(data)) is None:
         return Extent(len(data))
-    stated, last = unpack(">Q", data, 18)[0], last_frame(data)
-    if last is None or last[1] <= stated & _MAX_SAMPLES:
-        return Extent(len(data))
-    stream = stated & ~_MAX_SAMPLES | last[1]
-    return Extent(len(data), start=26, prefix=data[:18] + stream.to_bytes(8, "big"))
+    at, (_, n_samples) = found
+    end, stated = _frame_end(data, at), unpack(">Q", data, 18)[0]
+    if n_samples <= stated & _MAX_SAMPLES:
+        return Extent(end)
+    stream = stated & ~_MAX_SAMPLES | n_samples
+    return Extent(end, start=26, prefix=data[:18] + stream.to_bytes(8, "big"))
+
+
+def find_last_frame(data: Content) -> tuple[int, int] | None:
+    """Return the offsets of the last frame, and behind it or at the end of what is there; None without a frame."""
+    found = _find_last_frame(data)
+    return (found[0], _frame_end(data, found[0])) if found else None
 
 
 def last_frame(data: Content) -> tuple[int, int] | None:
@@ -32,19 +40,39 @@ def last_frame(data: Content) -> tuple[int, int] | None:
     Found by the last frame header (RFC 9639, 9.1) that its own CRC-8, the stream's properties and the frame before it
     confirm; the frame itself may be cut.
     """
+    found = _find_last_frame(data)
+    return found[1] if found else None
+
+
+def _find_last_frame(data: Content) -> tuple[int, tuple[int, int]] | None:
+    """Return the offset of the last frame, and its samples."""
     at = len(data)
     while at > _FIRST_FRAME:
         first = max(_FIRST_FRAME, at - _SEARCH_BYTES)
         block = data[first : at + _MAX_HEADER]
-        headers = (
-            _read_header(data, block[match.start() : match.start() + _MAX_HEADER]) for match in _SYNC.finditer(block)
-        )
-        frames = [frame for frame in headers if frame]
-        ends = {0, *(end for _, end in frames)}
-        if found := next((frame for frame in reversed(frames) if frame[0] in ends), None):
+        places = [match.start() for match in _SYNC.finditer(block)]
+        headers = ((first + place, _read_header(data, block[place : place + _MAX_HEADER])) for place in places)
+        frames = [(place, frame) for place, frame in headers if frame]
+        ends = {0, *(end for _, (_, end) in frames)}
+        if found := next((frame for frame in reversed(frames) if frame[1][0] in ends), None):
             return found
         at = first
     return None
+
+
+def _frame_end(data: Content, at: int) -> int:
+    """Return the offset behind the frame at `at`, by its own CRC-16 (RFC 9639, 9.3); the end where it is cut.
+
+    The last offset that the checksum confirms within the longest frame: chance confirms one in 65,536 behind the
+    frame, and never takes a byte of it.
+    """
+    max_bytes = int.from_bytes(data[15:18], "big") or _SEARCH_BYTES
+    table, crc, end = _crc16_table(), 0, len(data)
+    for offset, byte in enumerate(data[at : at + max_bytes], at + 1):
+        crc = (crc << 8 & 0xFFFF) ^ table[crc >> 8 ^ byte]
+        if not crc and offset > at + _MIN_FRAME:
+            end = offset
+    return end
 
 
 def _read_header(data: Content, head: bytes) -> tuple[int, int] | None:
@@ -70,6 +98,14 @@ def _read_header(data: Content, head: bytes) -> tuple[int, int] | None:
         n_samples = 192 if code == 1 else 576 << code - 2 if code < 6 else 256 << code - 8
     start = number if head[1] & 1 else number * max_block
     return start, start + n_samples
+
+
+@lru_cache(maxsize=1)
+def _crc16_table() -> list[int]:
+    table = [byte << 8 for byte in range(256)]
+    for _ in range(8):
+        table = [(crc << 1 ^ (0x8005 if crc & 0x8000 else 0)) & 0xFFFF for crc in table]
+    return table
 
 
 def _crc8(data: bytes) -> int:

@@ -5,7 +5,7 @@ header that states a size is taken at its word where the file ends there, or ano
 is stated, as in FLAC and Ogg, the file is searched for headers.
 """
 
-from features.containers import ends, framed_parts, headers, sniff
+from features.containers import ends, flac, framed_parts, headers, sniff
 from features.containers.content import Content, Part, skip
 
 MAX_PARTS = 10_000
@@ -50,7 +50,12 @@ def _search(part: Content, kind: str) -> int | None:
     own = headers.find(part, 0, kind) if headers.has_header(kind) else None
     if own is None:
         return None
-    return headers.find(part, _behind_bos_pages(part, own) if kind == "ogg" else own + 1, kind)
+    found = headers.find(part, _behind_bos_pages(part, own) if kind == "ogg" else own + 1, kind)
+    if kind == "flac":
+        limit = len(part) if found is None else found
+        frame = flac.find_last_frame(Part(part, own, limit))
+        return headers.find(part, own + frame[0]) if frame and own + frame[1] < limit else found
+    return found
 
 
 def _behind_bos_pages(data: Content, at: int) -> int:

@@ -30,8 +30,9 @@ def test_each_part_is_a_file(codec):
     assert _split(3 * data) == ([3 * data] if codec in READ_ON else [data] * 3)
 
 
-def test_parts_of_several_formats():
-    parts = [_tiny()[codec] for codec in ("wav/pcm_16", "caf/pcm_16", "flac")]
+@pytest.mark.parametrize("order", [("wav/pcm_16", "caf/pcm_16", "flac"), ("flac", "wav/pcm_16", "flac", "ogg/opus")])
+def test_parts_of_several_formats(order):
+    parts = [_tiny()[codec] for codec in order]
     assert _split(b"".join(parts)) == parts
 
 
