@@ -1,6 +1,7 @@
 """File systems of the corpus and the attributes of their objects. The corpus is only ever read."""
 
 import datetime as dt
+from collections.abc import Iterable
 from typing import Any
 
 import fsspec
@@ -88,4 +89,14 @@ def connect(uri: str, retry_policy: RetryPolicy = RetryPolicy()) -> tuple[Any, s
 
 def is_local(fs: Any) -> bool:
     """Tell whether a file system's paths are this machine's."""
-    return "file" in (fs.protocol if isinstance(fs.protocol, tuple) else (fs.protocol,))
+    return "file" in _protocols(fs)
+
+
+def paths_on(fs: Any, addresses: Iterable[str]) -> list[str]:
+    """Return the paths of those addresses that are on this file system; a bucket of another store is another bucket."""
+    own = [address for address in addresses if protocol_of(address) in _protocols(fs)]
+    return [str(fs._strip_protocol(address)).rstrip("/") for address in own]
+
+
+def _protocols(fs: Any) -> tuple[str, ...]:
+    return fs.protocol if isinstance(fs.protocol, tuple) else (fs.protocol,)

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from features.corpus import object_frames
+from features.corpus.filesystem import paths_on
 from features.corpus.layout import Corpus
 from features.corpus.names import is_hidden, is_lake, to_text
 from features.corpus.unlisted_folders import unlisted_entry
@@ -16,7 +17,7 @@ from features.corpus.unlisted_folders import unlisted_entry
 
 def local_pages(fs: Any, path: str, corpus: Corpus) -> Iterator[pl.DataFrame]:
     """Yield files below `path`, a folder at a time; follow links but never in a circle, leave out pipes and devices."""
-    own = {os.path.realpath(folder) for folder in corpus.own_folders}
+    own = set(map(os.path.realpath, paths_on(fs, corpus.own_folders)))
     waiting: list[tuple[str, frozenset[str]]] = [(path, frozenset())]
     while waiting:
         folder, parents = waiting.pop()
@@ -42,7 +43,7 @@ def local_pages(fs: Any, path: str, corpus: Corpus) -> Iterator[pl.DataFrame]:
 
 def store_pages(fs: Any, path: str, corpus: Corpus) -> Iterator[pl.DataFrame]:
     """Yield files of a store below `path`."""
-    own = {str(fs._strip_protocol(folder)).rstrip("/") for folder in corpus.own_folders}
+    own = set(paths_on(fs, corpus.own_folders))
     waiting = [path]
     while waiting:
         folder = waiting.pop()

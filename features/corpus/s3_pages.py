@@ -8,6 +8,7 @@ import polars as pl
 
 from data_contracts.errors import CorpusError
 from features.corpus import object_frames
+from features.corpus.filesystem import paths_on
 from features.corpus.layout import Corpus
 from features.corpus.names import HIDDEN
 from features.corpus.unlisted_folders import unlisted_entry
@@ -54,6 +55,6 @@ def _is_marker(fs: Any, bucket: str, key: str, corpus: Corpus) -> bool:
 
 def _is_no_lake(fs: Any, bucket: str, prefix: str, corpus: Corpus) -> pl.Expr:
     """Return an expression that is false for keys in our own folders below `prefix`."""
-    own = [str(fs._strip_protocol(folder)).partition("/") for folder in corpus.own_folders]
+    own = [path.partition("/") for path in paths_on(fs, corpus.own_folders)]
     below = [f"{folder}/" for owner, _, folder in own if owner == bucket and folder.startswith(prefix)]
     return ~pl.any_horizontal(pl.lit(False), *(_KEY.str.starts_with(folder) for folder in below))

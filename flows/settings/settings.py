@@ -179,7 +179,7 @@ class Settings(NotificationSettings):
             layout=self.layout,
             manifest=self.manifest,
             hidden=self.hidden,
-            own_folders=(self.lake,) if self.lake else (),
+            own_folders=tuple(filter(None, (self.lake, *_state_folders()))),
             retry_policy=self.retry_policy,
         )
 
@@ -215,6 +215,12 @@ class Settings(NotificationSettings):
         name = hashlib.sha256(lake.uri.encode()).hexdigest()[:12]
         state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
         return f"sqlite:///{state / 'undertone' / name / 'mlflow.db'}"
+
+
+def _state_folders() -> list[str]:
+    """Return the folders of state that the environment names; by default they are hidden ones in the home."""
+    state = os.environ.get("XDG_STATE_HOME")
+    return [*([f"{state}/undertone"] if state else []), os.environ.get("PREFECT_HOME") or ""]
 
 
 def _describe_error(error: Any) -> str:

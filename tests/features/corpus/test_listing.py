@@ -78,6 +78,13 @@ def test_the_lake_inside_its_corpus_is_left_out(put):
     assert _names(f"{root}/lakes", own_folders=own) == ["a.wav", "mine-not/a.wav"]
 
 
+def test_a_lake_of_that_name_elsewhere_leaves_nothing_out(put):
+    root = put(["lake/a.wav"])
+    path = root.partition("://")[2] or root
+    for elsewhere in ("gs://", "/" if "://" in root else "s3:/"):
+        assert _names(root, own_folders=(f"{elsewhere}{path}/lake",)) == ["lake/a.wav"]
+
+
 def test_a_corpus_inside_its_lake_is_listed(put):
     root = put(["calls/a.wav"])
     assert _names(f"{root}/calls", own_folders=(root,)) == ["a.wav"]

@@ -37,6 +37,15 @@ def test_addresses_have_one_spelling(tmp_path):
             Settings.load(**{name: "s3:/bucket/prefix"})
 
 
+def test_lake_and_state_are_not_listed(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", f"{tmp_path}/state")
+    monkeypatch.setenv("PREFECT_HOME", f"{tmp_path}/prefect")
+    corpus = Settings.load(corpus=str(tmp_path), lake="lake").open_corpus()
+    assert corpus.own_folders == tuple(f"{tmp_path}/{name}" for name in ("lake", "state/undertone", "prefect"))
+    with pytest.raises(UsageError, match="expected the lake in a folder of its own"):
+        Settings.load(corpus="lake", lake="./lake/.").open_corpus()
+
+
 def test_wrong_settings_name_themselves():
     with pytest.raises(UsageError, match=r"cluster.*expected auto"):
         Settings.load(cluster="quantum")
