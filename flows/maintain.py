@@ -18,16 +18,22 @@ from tasks.staging.live_runs import live_runs
 
 @flow(name="maintain", **NOTIFY_HOOKS)
 def maintain(
-    dry_run: bool = False, drop_versions: bool = False, settings: dict[str, Any] | None = None
+    dry_run: bool = False,
+    drop_versions: bool = False,
+    accept_changes: bool = False,
+    settings: dict[str, Any] | None = None,
 ) -> list[MaintenanceReport]:
     """Compact tables and features and remove old files, as the settings say; return a report.
 
-    `dry_run` reports what would be done. `settings` are the flags by name. Runs may go on meanwhile.
+    `dry_run` reports what would be done; `accept_changes` publishes what other tools changed in the tables. `settings`
+    are the flags by name. Runs may go on meanwhile.
     """
     loaded = Settings.load(**(settings or {}))
     lake = loaded.open_lake()
     now = store_time(lake)
-    done = tidy_tables(lake, keep_versions_days=loaded.keep_versions_days, dry_run=dry_run)
+    done = tidy_tables(
+        lake, keep_versions_days=loaded.keep_versions_days, dry_run=dry_run, accept_changes=accept_changes
+    )
     done += pack_features(lake, now, older_than_days=loaded.pack_after_days, dry_run=dry_run)
     done.append(expire_stagings(lake, now, older_than_days=loaded.keep_stagings_days, dry_run=dry_run))
     done.append(expire_reports(lake, now, older_than_days=loaded.keep_reports_days, dry_run=dry_run))

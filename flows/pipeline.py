@@ -31,7 +31,7 @@ from tasks.stages.discover import discover
 from tasks.stages.discover_rejects import discover_rejects
 from tasks.stages.extract import extract
 from tasks.stages.plan import plan
-from tasks.stages.publish import finish, roll_forward
+from tasks.stages.publish import check_tables, finish, roll_forward
 from tasks.staging.feature_damage import require_features
 from tasks.staging.found_objects import Discovery
 from tasks.staging.pending import dates_in_store
@@ -60,6 +60,9 @@ def process(
     ledger = _open_ledger(run)
     try:
         with heartbeat(run.lake, ledger), workers_for(settings) as workers:
+            if note := check_tables(run, publishes=stage != "features"):
+                reporter.get().say("publish", note)
+                run = replace(run, restores=True)
             for run_id in roll_forward(run.lake):
                 reporter.get().say("publish", f"finished what run {run_id} had audited and not yet published")
             with contextlib.suppress(UndertoneError):  # a missing notification is no reason to stop

@@ -1,6 +1,7 @@
 """Errors about files of a lake that are gone, or are not what was written, with the command that brings each back."""
 
 import contextlib
+import datetime as dt
 from collections.abc import Iterator
 
 import polars as pl
@@ -20,17 +21,27 @@ def repair_command(path: str) -> str:
     '`undertone backfill --from 2026-11-21 --to 2026-11-21 --force` reads these recordings again'
     """
     folders = path.split("/")
+    days = [date for date in map(date_in, folders) if date is not None]
     if folders[0] == "features":
-        days = [date.isoformat() for date in map(date_in, folders) if date is not None]
-        window = f" --from {days[0]} --to {days[0]}" if days else ""
-        return f"`undertone backfill{window} --force` reads these recordings again"
+        return f"`undertone backfill{window(days)} --force` reads these recordings again"
     if folders[0] == "analytics" and len(folders) > 2:
-        return "`undertone doctor --lake-check` lists all that is lost, and says what brings it back"
+        return (
+            f"`undertone backfill{window(days)} --stage score --force` publishes these rows again from stored features"
+        )
     if path == "analytics/published.json":
         return "remove it and run `undertone backfill`, which writes it anew from the newest versions of the tables"
     if folders[0] == "staging" and len(folders) > 2 and run_in(folders[1]):
         return f"run the same command again; if this stays, remove staging/{folders[1]}: nothing published is there"
     return "bring it back from a copy"
+
+
+def window(days: list[dt.date]) -> str:
+    """Return the flags of a backfill over these days, or over all.
+
+    >>> window([dt.date(2026, 11, 21), dt.date(2026, 11, 19)]), window([])
+    (' --from 2026-11-19 --to 2026-11-21', '')
+    """
+    return f" --from {min(days)} --to {max(days)}" if days else ""
 
 
 def missing_file(uri: str, path: str, expected: str) -> DamagedFile:

@@ -27,14 +27,23 @@ def read_footer(uri: str, path: str) -> pq.FileMetaData:
     n_bytes = lake.retry_policy.call(
         f"looking at {lake.uri_of(path)}", lambda: int(lake.fs.info(f"{lake.path}/{path}")["size"])
     )
-    tail = lake.read_range(path, max(0, n_bytes - _TAIL_BYTES), n_bytes)
-    n_footer = int.from_bytes(tail[-8:-4], "little") + 8  # the Parquet format: thrift, its length, PAR1
-    if n_footer > len(tail):
-        tail = lake.read_range(path, n_bytes - n_footer, n_bytes)
-    with parsing(uri, path, "a whole pack of feature files", n_bytes):
-        footer = pq.read_metadata(pa.BufferReader(tail))
+    footer = parquet_footer(lake, path, n_bytes)
+    with parsing(uri, path, "a pack of feature files", n_bytes):
         row_groups(footer)
-        return footer
+    return footer
+
+
+def parquet_footer(lake: Tables, path: str, n_bytes: int) -> pq.FileMetaData:
+    """Read the footer of a Parquet file of that size, and no other byte.
+
+    Raises FileNotFoundError, and DamagedFile where there is none.
+    """
+    tail = lake.read_range(path, max(0, n_bytes - _TAIL_BYTES), n_bytes) if n_bytes else b""
+    n_footer = int.from_bytes(tail[-8:-4], "little") + 8  # the Parquet format: thrift, its length, PAR1
+    if len(tail) < n_footer <= n_bytes:
+        tail = lake.read_range(path, n_bytes - n_footer, n_bytes)
+    with parsing(lake.uri, path, "a whole Parquet file", n_bytes):
+        return pq.read_metadata(pa.BufferReader(tail))
 
 
 def row_groups(metadata: pq.FileMetaData) -> dict[str, int | None]:

@@ -15,7 +15,7 @@ from collections.abc import Collection
 import polars as pl
 from deltalake.exceptions import DeltaError
 
-from data_contracts.errors import UsageError
+from data_contracts.errors import DamagedFile, UsageError
 from data_contracts.lake.snapshot import Snapshot, snapshot
 from data_contracts.lake.tables import Tables
 from data_contracts.schema.tables import RUNS
@@ -114,7 +114,7 @@ def _require_available(past: Snapshot, table: str) -> None:
     )
     try:
         delta = past.delta(table)
-    except DeltaError as error:
+    except (DeltaError, DamagedFile) as error:
         raise UsageError(message) from error
     needed = (
         {f"analytics/{table}/{path}" for path in pl.DataFrame(delta.get_add_actions(flatten=True))["path"]}

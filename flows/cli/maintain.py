@@ -33,6 +33,9 @@ def maintain(
     drop_versions: Annotated[
         bool, typer.Option("--drop-versions", help="Drop the features that no published row is made of.")
     ] = False,
+    accept_changes: Annotated[
+        bool, typer.Option("--accept-changes", help="Publish what other tools changed in the tables.")
+    ] = False,
     lake: Lake = None,
     as_json: Json = False,
 ) -> None:
@@ -55,7 +58,7 @@ def maintain(
     from flows.maintain import maintain as flow
 
     wait_for_server()
-    done = flow(dry_run=dry_run, drop_versions=drop_versions, settings=flags)
+    done = flow(dry_run=dry_run, drop_versions=drop_versions, accept_changes=accept_changes, settings=flags)
     if as_json:
         print(json.dumps([asdict(line) for line in done]))
     else:

@@ -1,7 +1,7 @@
 """Totals by speaker, updated from what a publication adds and removes.
 
 Adding up all utterances of the touched speakers would read the whole table for every night. It is done only for the
-speakers who lose utterances on their first or last day.
+speakers who lose utterances on their first or last day, and by a run that publishes lost tables again.
 """
 
 from dataclasses import dataclass
@@ -77,7 +77,8 @@ def _sums(
         speech_s=pl.when(count > 0).then(pl.max_horizontal(_updated("speech_s"), 0.0)).otherwise(0.0),
         first_seen=pl.min_horizontal("first_seen", "first_seen_after"),
         last_seen=pl.max_horizontal("last_seen", "last_seen_after"),
-        is_recount_needed=(count > 0) & (_is_emptied_day("first_seen") | _is_emptied_day("last_seen")),
+        is_recount_needed=pl.lit(run.restores)
+        | ((count > 0) & (_is_emptied_day("first_seen") | _is_emptied_day("last_seen"))),
     )
     recounted = _recount(run, rows.filter("is_recount_needed").select("speaker_id"), added, removed)
     is_empty = pl.col("n_utterances") == 0

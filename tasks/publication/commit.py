@@ -12,8 +12,10 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 from data_contracts.errors import LakeError, TransientError, UndertoneError
 from data_contracts.lake import Lake
 from data_contracts.object_store.error_translation import translate_errors
-from data_contracts.schema.tables import PARTITIONED_TABLES, TABLE_KEYS
+from data_contracts.schema import tables
+from data_contracts.schema.tables import PARTITIONED_TABLES, TABLE_KEYS, utterances_schema
 
+_DIMENSIONS = ("arousal", "valence", "dominance")
 RUN_ID, ATTEMPT = "undertone.run_id", "undertone.attempt"
 _MAINTENANCE = ("OPTIMIZE", "VACUUM")  # they change no row
 _MAX_NAMED_DATES = 400  # more are given as a range
@@ -104,10 +106,20 @@ def _date_literals(dates: list[dt.date]) -> list[str]:
     return [f"CAST('{date.isoformat()}' AS DATE)" for date in sorted(set(dates))]
 
 
+def _is_ours(table: str, column: str) -> bool:
+    """Tell whether Undertone writes a column: the table's, or a score of a taxonomy that this model does not have."""
+    if table == "utterances":
+        return column.startswith("score_") or column in utterances_schema((), _DIMENSIONS).names
+    return column in getattr(tables, table.upper()).names
+
+
 def _merge(target: DeltaTable, change: Change, rows: pa.Table, properties: CommitProperties) -> None:
-    """Update, insert, and delete the keys in `deletes`, in one merge."""
+    """Update, insert, and delete the keys in `deletes`, in one merge.
+
+    Our columns that the rows lack become null; a column that another tool added keeps its values.
+    """
     for column in pa.schema(target.schema().to_arrow()):
-        if column.name not in rows.column_names:  # a score of a taxonomy that this model does not have
+        if column.name not in rows.column_names and _is_ours(change.table, column.name):
             rows = rows.append_column(column, pa.nulls(rows.num_rows, column.type))
     frames = [pl.DataFrame(rows).with_columns(gone_=pl.lit(False))]
     if change.deletes is not None and change.deletes.num_rows:

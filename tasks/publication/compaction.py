@@ -11,10 +11,12 @@ from deltalake.exceptions import DeltaError
 
 from data_contracts.errors import DamagedFile, LakeError
 from data_contracts.lake import Lake
+from data_contracts.lake.published_version import OUR_STAMP
 from data_contracts.lake.snapshot import snapshot
 from data_contracts.schema.tables import TABLE_KEYS
 from tasks.maintenance_report import MaintenanceReport, files_below, total_bytes
 
+STAMP = {f"{OUR_STAMP}flow": "maintain"}
 _TOMBSTONE_DAYS = 7  # for so long Delta remembers the files that a version replaced
 _DELTA_TARGET_BYTES = 100 << 20  # delta-rs's own
 
@@ -34,7 +36,7 @@ def compact_table(lake: Lake, table: str, delta: DeltaTable, keep_days: int, *, 
         if dry_run:
             after = _estimate_compacted(before)
         else:
-            delta.optimize.compact(commit_properties=CommitProperties(custom_metadata={"undertone.flow": "maintain"}))
+            delta.optimize.compact(commit_properties=CommitProperties(custom_metadata=STAMP))
             after = _file_sizes(delta)["size_bytes"].to_list()
         n_removed, removed_bytes = _vacuum(lake, table, delta, keep_days, dry_run=dry_run)
         if not dry_run:
@@ -88,7 +90,7 @@ def _vacuum(lake: Lake, table: str, delta: DeltaTable, keep_days: int, *, dry_ru
     names = {path.rsplit(f"{folder}/", 1)[-1] for path in delta.vacuum(dry_run=True, **options)}
     removed = {path: existing[path] for name in names if (path := f"{folder}/{name}") in existing}
     if removed and not dry_run:
-        delta.vacuum(dry_run=False, **options)
+        delta.vacuum(dry_run=False, commit_properties=CommitProperties(custom_metadata=STAMP), **options)
     return len(removed), total_bytes(removed)
 
 

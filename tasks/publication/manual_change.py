@@ -10,6 +10,7 @@ from data_contracts.lake import Lake
 from data_contracts.lake.snapshot import newest_versions
 from data_contracts.schema.tables import DAILY_TABLES
 from tasks.publication.publish import publish_lock, publish_staged
+from tasks.publication.recovery import require_restored
 from tasks.publication.roll_forward import roll_forward_dead_runs
 from tasks.run import staging_paths as paths
 from tasks.run.context import new_id
@@ -34,6 +35,7 @@ def publish_manual_change(lake: Lake, flow: str, make: Callable[[str], ManualCha
     now = dt.datetime.now(dt.UTC)
     ledger = Ledger(new_id(now), flow, now, verdict="passed")
     with publish_lock(lake, ledger.run_id) as lock:
+        require_restored(lake)
         roll_forward_dead_runs(lock)
         base = newest_versions(lake)
         change = make(ledger.run_id)

@@ -12,6 +12,7 @@ from data_contracts.lake.conditional_writes import require_conditional_writes
 from data_contracts.lake.snapshot import move_pointer, newest_versions
 from data_contracts.schema.tables import DAILY_TABLES, RUNS, STAGED_TABLES
 from tasks.publication.commit import ATTEMPT, RUN_ID, Change, commit, commits
+from tasks.publication.foreign_changes import require_no_changes
 from tasks.publication.lock import HeldLock, hold_lock
 from tasks.run import staging_paths as paths
 from tasks.run.ledger import Ledger
@@ -20,10 +21,16 @@ _BASE_TABLES = ("utterances", "speakers", "recordings")  # read by the stages be
 
 
 @contextmanager
-def publish_lock(lake: Lake, holder: str) -> Iterator[HeldLock]:
-    """Hold the publish lock. Raises LakeError where the store has no conditional writes, which the lock needs."""
+def publish_lock(lake: Lake, holder: str, *, accept_changes: bool = False) -> Iterator[HeldLock]:
+    """Hold the publish lock.
+
+    Raises LakeError where the store has no conditional writes, which the lock needs, and where another tool changed
+    rows since the last publication: what is published next would publish that too. `accept_changes` does.
+    """
     require_conditional_writes(lake)
     with hold_lock(lake, holder) as lock:
+        if not accept_changes:
+            require_no_changes(lake)
         yield lock
 
 
@@ -74,7 +81,8 @@ def write_ledger(lock: HeldLock, ledger: Ledger, *, is_last: bool, since: int | 
         ledger.status, ledger.finished = "done", dt.datetime.now(dt.UTC)
     commit(lake, Change("runs", pa.Table.from_pylist([ledger.row()], schema=RUNS)), _stamp(ledger), since=since)
     runs = lake.delta("runs")
-    move_pointer(lake, ledger.run_id, ledger.versions | ({"runs": int(runs.version())} if runs is not None else {}))
+    versions = ledger.versions | ({"runs": int(runs.version())} if runs is not None else {})
+    move_pointer(lake, ledger.run_id, versions, keep_lost=not (is_last and ledger.n_published_recordings))
     if is_last:
         clear_staging(lake, ledger.run_id)
     else:

@@ -46,6 +46,7 @@ class Run:
     shard_tries: int = 3
     force: bool = False
     rescore: bool = False  # also what other model versions have published
+    restores: bool = False  # tables that were lost: what is added up of them is added up anew
     retry: RejectFilter | None = None  # read these rejects, and nothing else
     batch_recordings: int = 50_000  # staged, audited and published at a time
     batch: int = 0  # batches published so far

@@ -10,6 +10,7 @@ from helpers.mailboxes import webhook
 
 import flows.settings.configs
 from data_contracts.lake import Lake
+from data_contracts.lake.pointer import POINTER
 from data_contracts.lake.snapshot import move_pointer, newest_versions
 from data_contracts.schema.tables import TABLE_KEYS
 from flows.analytics.sql import query
@@ -90,11 +91,12 @@ def _as_before(lake):
     now = {table: lake.scan(table).collect() for table in ("recordings", "emotion_daily")}
     daily = now["emotion_daily"].group_by("date", "emotion").agg(pl.col("n_utterances").sum(), pl.col("speech_s").sum())
     before = {"recordings": now["recordings"].drop("source"), "emotion_daily": daily.with_columns(mean_score=0.5)}
+    (run_id,) = lake.scan("runs").collect()["run_id"]
+    lake.remove(POINTER)
     for table, rows in before.items():
         lake.remove(f"analytics/{table}")
         parts = ["date"] if table == "recordings" else None
         write_deltalake(lake.uri_of("analytics", table), rows.to_arrow(), partition_by=parts)
     for table in NEW:
         lake.remove(f"analytics/{table}")
-    (run_id,) = lake.scan("runs").collect()["run_id"]
     move_pointer(lake, run_id, newest_versions(lake))

@@ -177,7 +177,7 @@ def test_a_dead_run_is_rolled_forward_first_under_the_lock(lake, monkeypatch):
     held, said = [], []
 
     @contextlib.contextmanager
-    def lock(_lake, holder):
+    def lock(_lake, holder, **_how):
         held.append(holder)
         yield
         held.clear()
