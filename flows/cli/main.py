@@ -172,13 +172,18 @@ def doctor(
     notify: Annotated[
         bool, typer.Option("--notify", help="Send a trial message to the receivers of UNDERTONE_NOTIFY.")
     ] = False,
+    lake_check: Annotated[
+        bool,
+        typer.Option("--lake-check", help="Hold all that the lake claims against its files, and name what is lost."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Check settings, stores, models and extras, and say what to do about each."""
     from flows.cli.doctor import examine, print_findings, try_receivers
+    from flows.cli.lake_check import check_lake
 
     flags = given_flags(corpus=corpus, lake=lake)
-    findings = [try_receivers(flags)] if notify else examine(flags)
+    findings = [try_receivers(flags)] if notify else check_lake(flags) if lake_check else examine(flags)
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings]))
     else:
