@@ -44,6 +44,7 @@ class FfmpegStream:
         self._name, self._gap, self._tail = name, extent.missing, describe_tail(content, extent)
         self._codec = _codec_name(name, self._stream)
         self._error: Unusable | None = None
+        self._late = list[str]()  # of a stream joined in the middle, what comes before its first whole frame
         self._format = 0, 0
         self._n_packets = self._n_decoded = self._n_to_drop = 0
         self._tick: Tick = no_tick
@@ -99,7 +100,8 @@ class FfmpegStream:
     @property
     def flaws(self) -> list[str]:
         edited = ffmpeg_tracks.describe_edits(self._stream, self._name, self._n_packets, self._n_decoded)
-        return [*self._damage, *self._clock.flaws, *filter(None, [None if self._error else edited, self._tail])]
+        others = filter(None, [None if self._error else edited, self._tail])
+        return [*self._damage, *self._late, *self._clock.flaws, *others]
 
     def _is_whole(self, slack_s: float) -> bool:
         """Tell whether the promised end was reached, by count or by clock: a track may begin late, and pause."""
@@ -164,7 +166,7 @@ class FfmpegStream:
 
     def _decode(self, container: "InputContainer") -> Iterator[Timed]:
         """Yield frames; end early, with `_error` set, at one that is damaged."""
-        n_late = 0
+        n_late = n_late_bytes = 0
         try:
             for packet in container.demux(self._stream):
                 try:
@@ -173,6 +175,8 @@ class FfmpegStream:
                     n_late += 1
                     if self._n_decoded or self._name not in _BROADCAST or n_late > _MAX_LEADING_FAILURES:
                         raise
+                    n_late_bytes += packet.size
+                    self._late = [f"the first {n_late_bytes} bytes of sound do not decode"]
                     continue
                 for frame in frames:
                     if not frame.samples:

@@ -1,6 +1,7 @@
 """Formats of FFmpeg: samples and lengths are those that were encoded."""
 
 import dataclasses
+import re
 import struct
 
 import av
@@ -11,6 +12,7 @@ from helpers.audio_files import KINDS, Kind, dsf, encoded, likeness, read, verdi
 
 from data_contracts.rejects import Reason
 from features.decode.open import open_stream
+from features.decode.recording import decode
 from features.decode.stream import Unusable
 
 LOSSLESS = {"alac", "flac", "tta", "wavpack", "pcm_s24be", "pcm_f64be", "pcm_f32le", "pcm_s16le"}
@@ -206,6 +208,14 @@ def test_a_stream_joined_in_the_middle_is_read():
     _, whole = read(data)
     _, found = read(data[len(data) // 3 :])
     assert 0.55 * len(whole) < len(found) < 0.7 * len(whole)
+
+
+def test_what_does_not_decode_at_the_beginning_is_told():
+    """A damaged beginning is one packet for FFmpeg, up to the next whole frame that it finds."""
+    data = encoded(voice(2.0), KINDS["aac"])
+    found = decode(data[:200] + b"\x55" * 2000 + data[2200:])
+    assert re.match(r"the first \d+ bytes of sound do not decode", found.measures.flaw)
+    assert found.seconds < 1.9
 
 
 HOLED = ["mp4/aac", "mp4/alac", "aac", "loas/aac_latm", "matroska/aac", "flv/aac", "ac3", "wav/ac3", "realmedia/ac3"]
