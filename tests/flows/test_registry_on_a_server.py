@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import requests
 from helpers.emotion_model import save_emotion_model
+from helpers.explore_profile import EXPLORES
 from helpers.mlflow_server import mlflow_server
 from helpers.once import serve_once
 from mlflow import MlflowClient
@@ -100,6 +101,23 @@ def test_a_night_is_scored_twice_by_models_of_a_server(server, undertone, few, t
     (row,) = json.loads(undertone("query", "SELECT DISTINCT emotion_model FROM utterances", "--format", "json"))
     assert row["emotion_model"] == Registry(server).champion("emotion").label
     undertone("speakers", "--json")
+
+
+@pytest.mark.skipif(not EXPLORES, reason="HYPOTHESIS_PROFILE=explore adds the commands that read audio")
+@pytest.mark.usefixtures("_prefect")
+def test_commands_that_read_audio_work_however_often(server, undertone, few, tmp_path, monkeypatch):
+    monkeypatch.setenv("UNDERTONE_REGISTRY", server)
+    monkeypatch.setenv("UNDERTONE_CLUSTER", "threads")
+    clips = sorted(few.rglob("call-*-voice-*.flac"))
+    rows = [f"{clip},{clip.stem},{mood}" for clip, mood in zip(clips, ("anger", "neutral"), strict=True)]
+    (tmp_path / "labelled").mkdir()
+    (tmp_path / "labelled" / "labels.csv").write_text("\n".join(["path,speaker,emotion", *rows]))
+    for _ in range(2):
+        undertone("backfill", "--corpus", str(few))
+        undertone("backfill", "--stage", "score", "--force")
+        undertone("enroll", "Ada Lovelace", str(clips[0]))
+        assert undertone("models", "evaluate", "emotion", "--corpus", str(tmp_path / "labelled"), "--json")["n"] == 2
+        undertone("doctor", "--corpus", str(few))
 
 
 def test_a_worker_process_loads_what_a_server_keeps(server):
