@@ -4,6 +4,8 @@ from functools import cache
 
 import numpy as np
 import pytest
+from fuzz.mutants import Good, mutant
+from fuzz.mutation_run import judge
 from helpers.audio_files import KINDS, encoded, voice, written
 
 from data_contracts.errors import UsageError
@@ -96,3 +98,13 @@ def test_a_truncated_file_without_samples_is_a_reject_nevertheless():
 def test_a_share_lies_between_0_and_1():
     with pytest.raises(UsageError, match="truncated_share: expected a share"):
         AudioConfig(truncated_share=1.5)
+
+
+@pytest.mark.parametrize("codec", [*STATED, *UNSTATED, *AT_THE_END])
+def test_no_cut_and_no_tail_loses_audio_without_a_word(codec):
+    good = Good(codec, made(codec), ((made(codec), SECONDS),))
+    mutants = [mutant(good, whole(codec).seconds, n, seed=3) for n in range(40)]
+    for changed in mutants:
+        if changed.change in {"cut", "tail"}:
+            outcome, words = judge(changed, whole(codec), decode(changed.data))
+            assert outcome in {"ok", "flaw", "rejected"}, words
