@@ -53,8 +53,8 @@ def _check_tables(lake: Lake) -> Iterator[Finding]:
         for file in lost:
             words = f"{file.path}: {file.found}; {restore_command([file])} publishes these rows again"
             yield Finding("tables", "missing", words)
-    for table, words in find_changes(lake).items():
-        yield Finding("tables", "missing", f"{table} was changed by another tool: {', '.join(words)}")
+    for table, changes in find_changes(lake).items():
+        yield Finding("tables", "missing", f"{table} was changed by another tool: {', '.join(changes)}")
     for table, version in pointer.versions.items():
         delta = find_published(lake, table, version).delta if version != LOST and table not in losses else None
         if delta is not None:
