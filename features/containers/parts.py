@@ -61,7 +61,7 @@ def _search(part: Content, kind: str) -> int | None:
 def _behind_bos_pages(data: Content, at: int) -> int:
     """Return the offset behind the Ogg pages that begin the streams of one link, multiplexed (RFC 3533, 4)."""
     for _ in range(_MAX_BOS_PAGES):
-        if data[at : at + 5] != b"OggS\0" or not data[at + 5] & 2:
+        if at + 27 > len(data) or data[at : at + 5] != b"OggS\0" or not data[at + 5] & 2:
             break
         n_segments = data[at + 26]
         at += 27 + n_segments + sum(data[at + 27 : at + 27 + n_segments])

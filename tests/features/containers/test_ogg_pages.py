@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from helpers.audio_files import KINDS, encoded, likeness, read, voice, written
 
+from data_contracts.rejects import Reason
 from features.containers.ogg_pages import Pages, inspect
 from features.decode.recording import decode
 
@@ -108,3 +109,9 @@ def test_a_damaged_last_page_is_told(codec):
     flaw = getattr(found, "error", None) or found.measures.flaw
     assert flaw
     assert inspect(bytes(data)).flaws[0].startswith("Ogg pages are damaged or missing: 1, from byte")
+
+
+@pytest.mark.parametrize("n_bytes", [6, 15, 26])
+def test_a_first_page_that_is_cut_in_its_header_is_a_reject(n_bytes):
+    """It ended in an error of ours, which a mutation run found."""
+    assert decode(FILES["ogg/opus"][:n_bytes]).reason == Reason.EMPTY
