@@ -50,7 +50,7 @@ def _search(part: Content, kind: str) -> int | None:
     own = headers.find(part, 0, kind) if headers.has_header(kind) else None
     if own is None:
         return None
-    found = headers.find(part, _behind_bos_pages(part, own) if kind == "ogg" else own + 1, kind)
+    found = headers.find(part, max(own + 1, _behind_bos_pages(part, own)) if kind == "ogg" else own + 1, kind)
     if kind == "flac":
         limit = len(part) if found is None else found
         frame = flac.find_last_frame(Part(part, own, limit))

@@ -114,4 +114,4 @@ def test_a_damaged_last_page_is_told(codec):
 @pytest.mark.parametrize("n_bytes", [6, 15, 26])
 def test_a_first_page_that_is_cut_in_its_header_is_a_reject(n_bytes):
     """It ended in an error of ours, which a mutation run found."""
-    assert decode(FILES["ogg/opus"][:n_bytes]).reason == Reason.EMPTY
+    assert decode(FILES["ogg/opus"][:n_bytes]).reason in {Reason.TRUNCATED, Reason.CORRUPT}
