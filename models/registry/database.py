@@ -1,7 +1,9 @@
 """A registry's SQLite file, opened before MLflow does, which would try for minutes."""
 
 import contextlib
+import fcntl
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -25,3 +27,17 @@ def require_database(path: Path) -> None:
             f"expected the database of the model registry in {path}; found that it cannot be opened: {found}; look at "
             "the file and its folder, or name another registry by UNDERTONE_REGISTRY"
         )
+
+
+@contextlib.contextmanager
+def alone_with_new(path: Path) -> Iterator[None]:
+    """Keep other processes out while MLflow makes the tables of a new database: two that do leave it broken."""
+    if path.exists() and path.stat().st_size and not path.with_suffix(".new").exists():
+        yield
+        return
+    gate = path.with_suffix(".new")
+    with gate.open("a") as file:
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    gate.unlink(missing_ok=True)

@@ -4,6 +4,7 @@ A model is a folder (`weights.safetensors`, `config.json` and, optionally, its c
 the code in `models.<name>` (`_load_pyfunc`); nothing is pickled. The shipped folders are registered on first use.
 """
 
+import contextlib
 import json
 import logging
 from collections.abc import Mapping
@@ -21,7 +22,7 @@ from models.registry.addresses import without_password
 from models.registry.answers import in_our_words, is_not_found, reason, require_answer
 from models.registry.artifact_files import carried_along, local_path, read_mlmodel
 from models.registry.compatibility import expected_fingerprints
-from models.registry.database import require_database
+from models.registry.database import alone_with_new, require_database
 from models.registry.mlflow_api import MlflowClient, MlflowException, ViewType
 from models.registry.registration import register_folder
 
@@ -58,7 +59,9 @@ class Registry:
         if uri.startswith("http"):
             require_answer(uri, retry_policy)
         self._carried = _carried_folder(uri, artifacts)
-        self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        is_file = uri.startswith("sqlite:///")
+        with alone_with_new(Path(uri.removeprefix("sqlite:///"))) if is_file else contextlib.nullcontext():
+            self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
 
     @in_our_words
     def champion(self, name: str) -> ModelRef:

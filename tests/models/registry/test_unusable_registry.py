@@ -15,6 +15,7 @@ from data_contracts.object_store.retry import RetryPolicy
 from flows import environment
 from flows.settings import Settings
 from models.registry.addresses import registry_address
+from models.registry.database import alone_with_new
 from models.registry.mlflow_registry import Registry
 
 IMPATIENT = RetryPolicy(0.3, 0.3)
@@ -101,6 +102,26 @@ def test_a_database_that_cannot_be_opened(content, tmp_path):
     file.mkdir() if content is None else file.write_bytes(content)
     words = _complaint(lambda: Registry(f"sqlite:///{file}"), ModelError)
     assert words.startswith(f"expected the database of the model registry in {file}; found that it cannot be opened: ")
+
+
+def test_one_process_at_a_time_makes_a_database(tmp_path):
+    """Two commands on a new lake at once left a database that no command could open any more."""
+    file, made = tmp_path / "mlflow.db", []
+
+    def make() -> None:
+        with alone_with_new(file):
+            made.append(file.exists())
+            file.write_bytes(b"tables")
+
+    with alone_with_new(file):
+        other = threading.Thread(target=make)
+        other.start()
+        other.join(0.2)
+        file.write_bytes(b"tables")
+        assert made == []
+    other.join()
+    assert made == [True]
+    assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
 
 
 def test_a_database_whose_driver_is_missing(monkeypatch):
