@@ -110,8 +110,12 @@ def _(features, rows):
         FunctionTransformer(np.clip, kw_args={"a_min": -4, "a_max": 4}),
         LogisticRegression(C=0.003, class_weight="balanced", max_iter=1_000),
     )
-    folds = GroupKFold(min(5, len(set(speakers))))
-    predicted = cross_val_predict(pipeline, compressed, emotions, groups=speakers, cv=folds)
+    folds = list(GroupKFold(min(5, len(set(speakers)))).split(features, emotions, speakers))
+    stop(
+        any(len(set(emotions[train])) < 2 for train, _ in folds),
+        "Without the speakers of a fold, one emotion is left: label more of the others (`--labels FILE`).",
+    )
+    predicted = cross_val_predict(pipeline, compressed, emotions, cv=folds)
     uar = float(recall_score(emotions, predicted, average="macro"))
     return compressed, emotions, pipeline, predicted, speakers, uar
 

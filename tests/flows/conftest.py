@@ -9,11 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import dask
 import polars as pl
 import pytest
 from distributed.utils import get_mp_context
 from helpers.corpora import sample_corpus
+from helpers.dask_defaults import dask_defaults
 from helpers.once import make_once
 from helpers.paths import SHARED_CORPORA
 from helpers.warm_process import Warm, warm
@@ -32,7 +32,7 @@ from tasks.run.ledger import Ledger
 @pytest.fixture(scope="session", autouse=True)
 def _forked() -> Iterator[None]:
     """Dask's workers are forked, as a command's are, from a process that begins when the first is needed."""
-    with dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}):
+    with dask_defaults({"distributed.worker.multiprocessing-method": "forkserver"}):
         get_mp_context().set_forkserver_preload([*forkserver._PRELOADED, "scipy.signal", "models.speaker.encoder"])
         yield
 

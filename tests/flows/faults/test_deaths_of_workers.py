@@ -1,9 +1,9 @@
 """Promises 1 and 3 with real worker deaths: everything else is published as usual."""
 
-import dask
 import polars as pl
 import pytest
 from helpers.corpora import sample_corpus
+from helpers.dask_defaults import dask_defaults
 from helpers.explore_profile import unless_exploring
 from polars.testing import assert_frame_equal
 
@@ -67,7 +67,7 @@ def deadly(tmp_path):
     def workers(deed, name):
         path = tmp_path / "deadly.py"
         path.write_text(DEADLY.format(deed=deed, name=name, marker=str(tmp_path / "once")))
-        return dask.config.set({"distributed.worker.preload": [str(path)]})
+        return dask_defaults({"distributed.worker.preload": [str(path)]})
 
     return workers
 
