@@ -4,6 +4,7 @@ import datetime as dt
 from pathlib import Path
 
 import pytest
+from helpers.explore_profile import only_exploring
 from helpers.tables import assert_same_tables
 
 from data_contracts.errors import DamagedFile, LakeError
@@ -50,6 +51,7 @@ def test_a_run_that_reads_audio_writes_the_shards_again(lake, published_few, con
     assert query(lake, COUNTS).equals(rows)
 
 
+@only_exploring
 def test_recordings_that_cannot_be_read_need_force(lake, published_few, contents):
     before, rows = contents(lake.uri), query(lake, COUNTS)
     _cut(_file(lake, "recordings", DAY))

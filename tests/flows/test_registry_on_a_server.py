@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import requests
 from helpers.emotion_model import save_emotion_model
-from helpers.explore_profile import EXPLORES
+from helpers.explore_profile import only_exploring
 from helpers.mlflow_server import mlflow_server
 from helpers.once import serve_once
 from mlflow import MlflowClient
@@ -103,7 +103,7 @@ def test_a_night_is_scored_twice_by_models_of_a_server(server, undertone, few, t
     undertone("speakers", "--json")
 
 
-@pytest.mark.skipif(not EXPLORES, reason="HYPOTHESIS_PROFILE=explore adds the commands that read audio")
+@only_exploring
 @pytest.mark.usefixtures("_prefect")
 def test_commands_that_read_audio_work_however_often(server, undertone, few, tmp_path, monkeypatch):
     monkeypatch.setenv("UNDERTONE_REGISTRY", server)
@@ -120,6 +120,7 @@ def test_commands_that_read_audio_work_however_often(server, undertone, few, tmp
         undertone("doctor", "--corpus", str(few))
 
 
+@only_exploring
 def test_a_worker_process_loads_what_a_server_keeps(server):
     """It knows of the server by the reference alone, and leaves no copy behind."""
     refs = [Registry(server).champion(name) for name in MODEL_NAMES]

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from helpers.explore_profile import only_exploring
 from helpers.tables import assert_same_tables
 
 from data_contracts.errors import DamagedFile, LakeError
@@ -35,6 +36,7 @@ def test_tables_that_are_gone_are_published_again_from_the_features(published_fe
     assert nightly(date=NEXT, settings=published_few).n_published_recordings == 0
 
 
+@only_exploring
 def test_a_data_file_that_is_gone_costs_its_date_alone(published_few, contents):
     lake, before = Lake(published_few["lake"]), contents(published_few["lake"])
     next(Path(lake.uri, "analytics", "utterances").glob(f"date={DAY}/*.parquet")).unlink()

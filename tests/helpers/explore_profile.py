@@ -4,10 +4,13 @@ import os
 from collections.abc import Sequence
 from typing import TypeVar
 
+import pytest
+
 T = TypeVar("T")
 
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "undertone")
 EXPLORES = PROFILE == "explore"
+only_exploring = pytest.mark.skipif(not EXPLORES, reason="HYPOTHESIS_PROFILE=explore adds it, for its time")
 
 
 def unless_exploring(chosen: Sequence[T], everything: Sequence[T]) -> list[T]:

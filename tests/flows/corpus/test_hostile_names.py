@@ -10,6 +10,7 @@ import unicodedata
 import polars as pl
 import pytest
 import soundfile as sf
+from helpers.explore_profile import only_exploring
 from helpers.raw_keys import put_as_named
 from typer.testing import CliRunner
 
@@ -119,6 +120,7 @@ def test_in_a_folder(settings, tmp_path, clips):
     _check_output(here, files)
 
 
+@only_exploring
 def test_on_s3(settings, s3, clips):
     names = [*ANYWHERE, *ON_S3]
     audio = [*zip(names, clips(len(names)), strict=True), (BAD, b"not audio")]

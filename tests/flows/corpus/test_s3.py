@@ -4,7 +4,7 @@ import csv
 
 import polars as pl
 import pytest
-from helpers.explore_profile import EXPLORES, unless_exploring
+from helpers.explore_profile import only_exploring
 from helpers.tables import assert_same_tables
 
 from data_contracts.lake import Lake
@@ -28,22 +28,22 @@ def test_s3_and_a_folder_give_the_same_tables(settings, s3, sample, contents, sa
     assert Lake(there["lake"]).scan("utterances").collect().height == ledger.n_published_utterances
 
 
+@only_exploring
 def test_processes_reach_s3_too(settings, s3, few):
     upload(few, s3, "calls/")
     there = settings | {"corpus": f"s3://{s3}/calls", "lake": f"s3://{s3}/lake", "cluster": "processes"}
     assert backfill(settings=there).extracted.n_objects == 3
 
 
+@only_exploring
 @pytest.mark.corpora
 @pytest.mark.slow
 def test_real_speech_over_s3(settings, s3, shared_corpora, contents, tmp_path):
-    """43 emotion clips (where one explores 1,299, and LibriSpeech): all counted; a second run does nothing; other
-    shards, the same tables.
-    """
+    """1,299 emotion clips, and LibriSpeech: all counted; a second run does nothing; other shards, the same tables."""
     with (shared_corpora / "labels.csv").open() as file:
         labelled = list(csv.DictReader(file))
-    corpora = unless_exploring(["emodb"], ["emodb", "ravdess", "librispeech_train-clean-100"])
-    rows = [row for row in labelled if row["corpus"] in corpora][:: 1 if EXPLORES else 8]
+    corpora = ["emodb", "ravdess", "librispeech_train-clean-100"]
+    rows = [row for row in labelled if row["corpus"] in corpora]
     for row in rows:
         clip = tmp_path / "clips" / row["path"]
         clip.parent.mkdir(parents=True, exist_ok=True)
@@ -51,7 +51,7 @@ def test_real_speech_over_s3(settings, s3, shared_corpora, contents, tmp_path):
     upload(tmp_path / "clips", s3, "calls/2026/11/21/")
     there = settings | {"corpus": f"s3://{s3}/calls", "lake": f"s3://{s3}/lake"}
     ledger = backfill(settings=there)
-    assert ledger.n_listed == ledger.extracted.n_objects == len(rows) == (1299 + 251 if EXPLORES else 43)
+    assert ledger.n_listed == ledger.extracted.n_objects == len(rows) == 1299 + 251
     assert ledger.extracted.n_ok + ledger.extracted.n_rejected == len(rows)
     assert ledger.extracted.n_rejected < 0.01 * len(rows)
     lake = Lake(there["lake"])

@@ -6,7 +6,7 @@ import boto3
 import polars as pl
 import pytest
 from helpers.corpora import sample_corpus
-from helpers.explore_profile import EXPLORES, unless_exploring
+from helpers.explore_profile import only_exploring, unless_exploring
 from helpers.faulty_s3 import TRANSIENT, Fault
 from helpers.once import make_once
 from helpers.tables import assert_same_tables
@@ -64,9 +64,10 @@ def test_one_request_in_twenty_fails(kind, here, faulty, contents, undisturbed):
     assert backfill(settings=here).n_published_recordings == 0
 
 
+@only_exploring
 def test_an_outage_in_mid_run_is_waited_for(here, faulty, contents, undisturbed):
     """While audio is read, and again while it is published. No recording is marked for what is the store's fault."""
-    outage_s = 30.0 if EXPLORES else 4.0
+    outage_s = 30.0
     there = here | {"store_patience_s": 4 * outage_s}
     faulty.do(
         Fault("outage", on=AUDIO, times=1, seconds=outage_s),

@@ -11,6 +11,7 @@ import pytest
 from distributed import Client
 from helpers import standing_cluster
 from helpers.corpora import sample_corpus
+from helpers.explore_profile import only_exploring
 from helpers.once import make_once
 from helpers.tables import assert_same_tables
 
@@ -49,6 +50,7 @@ def _host(folder: Path) -> dict[str, str]:
     return {name: str(folder / name.lower()) for name in names}
 
 
+@only_exploring
 @pytest.mark.slow
 def test_hosts_that_share_nothing_but_s3(settings, corpus, s3, expected, contents, tmp_path):
     """Waveform tasks go to the two workers that offer a GPU; the tables equal those of threads."""
