@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from features.containers.chunked import ebml_number
 from features.containers.content import Content, unpack
+from features.containers.riff import UNKNOWN_SIZE
 
-_UNKNOWN_SIZE = 0x7FFF_F000  # and more: see `features.containers.completeness`
 _W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 _EBML, _SEGMENT = 0x1A45DFA3, 0x18538067
 _MEDIA = {b"wide", b"mdat"}
@@ -36,7 +36,7 @@ def _riff(data: Content) -> Ends | None:
     for at in _chunks(data, 12, lambda at: 8 + (size := _size(data, at, order)) + size % 2):
         if data[at : at + 4] == name:
             size = _size(data, at, order)
-            return _ends(at + 8 + size, 8 + form if form < _UNKNOWN_SIZE else 0) if 0 < size < _UNKNOWN_SIZE else None
+            return _ends(at + 8 + size, 8 + form if form < UNKNOWN_SIZE else 0) if 0 < size < UNKNOWN_SIZE else None
     return None
 
 
@@ -46,7 +46,7 @@ def _rf64(data: Content) -> Ends | None:
     for at in _chunks(data, 12, lambda at: 8 + (size := _size(data, at, "<")) + size % 2):
         if data[at : at + 4] == b"data":
             own = _size(data, at, "<")
-            return _ends(at + 8 + (size if own >= _UNKNOWN_SIZE else own), form + 8)
+            return _ends(at + 8 + (size if own >= UNKNOWN_SIZE else own), form + 8)
     return None
 
 
@@ -74,7 +74,7 @@ def _caf(data: Content) -> Ends | None:
 
 def _au(data: Content) -> Ends | None:
     header, size = unpack(">II", data, 4)
-    return _ends(header + size) if 0 < size < _UNKNOWN_SIZE else None
+    return _ends(header + size) if 0 < size < UNKNOWN_SIZE else None
 
 
 def _nist(data: Content) -> Ends | None:

@@ -12,8 +12,8 @@ class Killed(BaseException):
     """No handler may catch it, as none catches a kill."""
 
 
-@pytest.mark.parametrize("table", ["utterances", "speakers", "speaker_daily", "runs"])
-def test_a_merge_that_died_is_finished(table, lake, monkeypatch):
+def _die_in_merge(lake, monkeypatch, table):
+    """Merge a found speaker into an enrolled one, and be killed before the commit of `table`."""
     commit = tasks.publication.publish.commit
 
     def die_at(at, change, *arguments, **options):
@@ -25,6 +25,11 @@ def test_a_merge_that_died_is_finished(table, lake, monkeypatch):
         death.setattr(tasks.publication.publish, "commit", die_at)
         with pytest.raises(Killed):
             curation.merge(lake, "ada-lovelace", ["spk_b"])
+
+
+@pytest.mark.parametrize("table", ["utterances", "speakers", "speaker_daily", "runs"])
+def test_a_merge_that_died_is_finished(table, lake, monkeypatch):
+    _die_in_merge(lake, monkeypatch, table)
     assert len(roll_forward.fn(lake)) == 1
     assert lake.scan("utterances").filter(speaker_id="ada-lovelace").collect().height == 3
     assert lake.scan("runs").filter(flow="speakers merge").collect().height == 1
@@ -34,17 +39,7 @@ def test_a_merge_that_died_is_finished(table, lake, monkeypatch):
 
 def test_the_next_publication_finishes_a_merge_that_died_first(lake, monkeypatch):
     """A regression: half of it was lost where another publication came before the next run started."""
-    commit = tasks.publication.publish.commit
-
-    def die_at_speakers(at, change, *arguments, **options):
-        if change.table == "speakers":
-            raise Killed
-        commit(at, change, *arguments, **options)
-
-    with monkeypatch.context() as death:
-        death.setattr(tasks.publication.publish, "commit", die_at_speakers)
-        with pytest.raises(Killed):
-            curation.merge(lake, "ada-lovelace", ["spk_b"])
+    _die_in_merge(lake, monkeypatch, "speakers")
     curation.rename(lake, "spk_c", "Cleo")
     assert set(lake.scan("speakers").filter(kind="merged").collect()["speaker_id"]) == {"spk_b"}
     check_tables_agree(lake)
