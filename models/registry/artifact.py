@@ -30,7 +30,7 @@ def version_metadata(name: str, config: Mapping[str, Any]) -> dict[str, Any]:
             *("classes", "egemaps", "features"),
             *("kind", "dimensions", "feature_set", "feature_dim", "extractor_digest"),
         ),
-        "speaker": ("dim", "threshold", "calibration", "extractor_digest", "kind"),
+        "speaker": ("dim", "threshold", "calibration", "log_odds", "centre", "extractor_digest", "kind"),
     }[name]
     pulled = (config.get("training") or {}).get("pulled")
     return {key: config[key] for key in keep if key in config} | ({"pulled": pulled} if pulled else {})

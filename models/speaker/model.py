@@ -23,6 +23,7 @@ from features.dsp.batching import chunk_size
 from features.dsp.mel import MelConfig
 from models.data import training_set
 from models.speaker.encoder import EncoderConfig, build_network, cut_windows, spectrogram
+from models.speaker.log_odds import LogOdds
 from models.speaker.pyfunc import SpeakerPyfunc
 from models.speaker.score_norm import Cohort, cosines
 from models.speaker.sliding import sliding_embeddings
@@ -35,9 +36,10 @@ class SpeakerModel:
     """Speaker encoder with the threshold and calibration of its scores.
 
     `threshold`: the cosine above which two voices are the same. `calibration` (slope, offset): the probability that
-    they are is sigmoid(slope * cosine + offset). `cohort`: the strangers that `scores` are relative to where
-    `normalised`. `extractor_digest` names the encoder alone: with another threshold the embeddings, and so the stored
-    features, stay the same. `trained_on` holds the first 12 hex digits of the SHA-256 of every training recording.
+    they are is sigmoid(slope * cosine + offset). `log_odds` tell it by cosine and durations; None of a model trained
+    before they were fitted. `cohort`: the strangers that `scores` are relative to where `normalised`.
+    `extractor_digest` names the encoder alone: with another threshold the embeddings, and so the stored features, stay
+    the same. `trained_on` holds the first 12 hex digits of the SHA-256 of every training recording.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class SpeakerModel:
         recordings: Iterable[str] = (),
         cohort: Cohort | None = None,
         normalised: bool = False,
+        log_odds: LogOdds | None = None,
     ) -> None:
         self.encoder = encoder.eval()
         self.config = config
@@ -59,6 +62,7 @@ class SpeakerModel:
         self.trained_on = frozenset(recordings)
         self.dim = config.dim
         self.cohort, self.normalised = cohort, normalised
+        self.log_odds = log_odds
 
     @torch.inference_mode()
     def embed(
@@ -118,6 +122,7 @@ class SpeakerModel:
             "dim": self.dim,
             "threshold": self.threshold,
             "calibration": list(self.calibration),
+            "log_odds": self.log_odds and self.log_odds.as_dict(),
             "extractor_digest": self.extractor_digest,
             "normalised": self.normalised,
             "cohort": self.cohort
@@ -158,6 +163,7 @@ class SpeakerModel:
             recordings=training_set.read(folder),
             cohort=None if strangers is None else _cohort(strangers, stored["cohort"]),
             normalised=stored.get("normalised", False),
+            log_odds=LogOdds.from_dict(stored["log_odds"]) if stored.get("log_odds") else None,
         )
 
     def _weights(self) -> dict[str, Tensor]:

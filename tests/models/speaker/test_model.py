@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from data_contracts.errors import ModelError
 from models.speaker.encoder import EncoderConfig, build_network, cut_windows, spectrogram
+from models.speaker.log_odds import LogOdds
 from models.speaker.model import SpeakerModel, _load_pyfunc
 from models.speaker.score_norm import Cohort
 
@@ -107,6 +108,14 @@ def test_another_threshold_is_the_same_extractor_and_other_weights_are_not(model
     other = SpeakerModel(build_network(SMALL), SMALL, threshold=0.4, calibration=(9.0, -3.0))
     assert same.extractor_digest == model.extractor_digest != other.extractor_digest
     assert len(model.extractor_digest) == 12
+
+
+def test_log_odds_are_stored_and_are_no_part_of_the_extractor(model: SpeakerModel, tmp_path: Path) -> None:
+    log_odds = LogOdds(0.5, (-1.0, 2.0, 3.0, 4.0, -5.0))
+    SpeakerModel(model.encoder, SMALL, threshold=0.4, calibration=(9.0, -3.0), log_odds=log_odds).save(tmp_path)
+    again = SpeakerModel.load(tmp_path)
+    assert again.log_odds == log_odds
+    assert again.extractor_digest == model.extractor_digest
 
 
 def test_a_cohort_is_stored_beside_the_weights_and_is_no_part_of_the_extractor(
