@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError
@@ -58,6 +59,7 @@ class PretrainedSpeaker:
         except (TypeError, RuntimeError) as error:
             raise ModelError(f"the weights do not fit the network of hyperparams.yaml: {error}") from error
         self.dim = int(network.get("lin_neurons", 192))
+        self.centre = np.zeros(self.dim, np.float32)
 
     @torch.inference_mode()
     def embed(

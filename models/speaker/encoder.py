@@ -4,17 +4,19 @@ ECAPA-TDNN (Desplanques et al., Interspeech 2020) as SpeechBrain builds it, smal
 that padding, batch and neighbours change nothing.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from data_contracts.fingerprint import fingerprint
 from features.dsp.mel import MelConfig, log_mel
 from models.speechbrain_compat import speechbrain_importable
 
 SAMPLE_RATE = 16_000
 _RMS_LEVEL = 0.05  # that every window is brought to: loudness says little about the speaker
+_LATER_FIELDS = {"frames_joined": 1, "scale": 8}  # older models have neither, and keep their digest
 _MEAN_BAND = -10.0  # about the mean of speech at that level, so that the input lies around zero
 
 
@@ -32,6 +34,13 @@ class EncoderConfig:
     window_s: float = 2.0
     mean_kept: float = 1.0  # of each band's mean over the window; 0 takes it away, and with it what a channel adds
     mel: MelConfig = MelConfig(hop_s=0.016)
+    frames_joined: int = 1  # of log-mel into one of the network's
+    scale: int = 8  # groups of channels in a block, each heard through the ones before (Res2Net)
+
+    def fingerprint(self) -> str:
+        """Return a digest of this configuration, 12 hex digits; of an older model's, what it was then."""
+        fields = {name: value for name, value in asdict(self).items() if value != _LATER_FIELDS.get(name)}
+        return fingerprint({"__type__": "EncoderConfig", **fields})
 
     @property
     def window(self) -> int:
@@ -47,13 +56,14 @@ def import_network_class() -> Any:
 
 
 def build_network(config: EncoderConfig) -> nn.Module:
-    """Return an untrained encoder, from (batch, frames, n_mels) to (batch, 1, dim)."""
+    """Return an untrained encoder, from (batch, frames, n_mels · frames_joined) to (batch, 1, dim)."""
     built: nn.Module = import_network_class()(
-        config.mel.n_mels,
+        config.mel.n_mels * config.frames_joined,
         lin_neurons=config.dim,
         channels=[config.channels] * 4 + [config.merged_channels],
         attention_channels=config.attention_channels,
         se_channels=config.attention_channels,
+        res2net_scale=config.scale,
     )
     return built
 
@@ -79,8 +89,18 @@ def cut_windows(
 def spectrogram(
     cut: Tensor,  # (n, window) samples
     config: EncoderConfig,
+) -> Tensor:  # (n, frames, n_mels · frames_joined)
+    """Return the network's input: `log_bands`, every few frames side by side."""
+    bands = log_bands(cut, config)
+    n_frames = bands.shape[1] // config.frames_joined
+    return bands[:, : n_frames * config.frames_joined].reshape(len(bands), n_frames, -1)
+
+
+def log_bands(
+    cut: Tensor,  # (n, window) samples
+    config: EncoderConfig,
 ) -> Tensor:  # (n, frames, n_mels)
-    """Return the network's input: log-mel of the window at a fixed level, less each band's mean over the window."""
+    """Return log-mel of the window at a fixed level, less each band's mean over the window."""
     level = cut.square().mean(1, keepdim=True).sqrt().clamp_min(1e-5)
     lengths = torch.full((len(cut),), cut.shape[1], device=cut.device)
     bands, _ = log_mel(cut * (_RMS_LEVEL / level), lengths, config=config.mel, sample_rate=SAMPLE_RATE)

@@ -18,7 +18,7 @@ from safetensors.torch import save as serialise
 from torch import Tensor, nn
 
 from data_contracts.errors import ModelError
-from data_contracts.fingerprint import digest, fingerprint
+from data_contracts.fingerprint import digest
 from features.dsp.batching import chunk_size
 from features.dsp.mel import MelConfig
 from models.data import training_set
@@ -29,6 +29,7 @@ from models.speaker.score_norm import Cohort, cosines
 from models.speaker.sliding import sliding_embeddings
 
 _COHORT = "cohort"  # beside the encoder's weights, in one file
+_CENTRE_DIGITS = 5
 _WINDOWS_PER_BATCH = {"cpu": 64, "cuda": 1024}  # bounds the memory of a long utterance
 
 
@@ -37,9 +38,10 @@ class SpeakerModel:
 
     `threshold`: the cosine above which two voices are the same. `calibration` (slope, offset): the probability that
     they are is sigmoid(slope * cosine + offset). `log_odds` tell it by cosine and durations; None of a model trained
-    before they were fitted. `cohort`: the strangers that `scores` are relative to where `normalised`.
-    `extractor_digest` names the encoder alone: with another threshold the embeddings, and so the stored features, stay
-    the same. `trained_on` holds the first 12 hex digits of the SHA-256 of every training recording.
+    before they were fitted. `cohort`: the strangers that `scores` are relative to where `normalised`. `centre`, (dim,):
+    the mean embedding of training's voices, zeros of a model trained before it was taken. `extractor_digest` names the
+    encoder alone: with another threshold the embeddings, and so the stored features, stay the same. `trained_on` holds
+    the first 12 hex digits of the SHA-256 of every training recording.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class SpeakerModel:
         cohort: Cohort | None = None,
         normalised: bool = False,
         log_odds: LogOdds | None = None,
+        centre: np.ndarray | None = None,
     ) -> None:
         self.encoder = encoder.eval()
         self.config = config
@@ -62,6 +65,7 @@ class SpeakerModel:
         self.trained_on = frozenset(recordings)
         self.dim = config.dim
         self.cohort, self.normalised = cohort, normalised
+        self.centre = np.zeros(config.dim, np.float32) if centre is None else np.asarray(centre, np.float32)
         self.log_odds = log_odds
 
     @torch.inference_mode()
@@ -110,8 +114,8 @@ class SpeakerModel:
 
     @cached_property
     def extractor_digest(self) -> str:
-        """12 hex digits of SHA-256 over the encoder's weights and configuration, without thresholds and cohort."""
-        return digest(fingerprint(self.config).encode() + serialise(self._weights()), 12)
+        """12 hex digits of SHA-256 over the encoder's weights and configuration, without what lies beside it."""
+        return digest(self.config.fingerprint().encode() + serialise(self._weights()), 12)
 
     def save(self, folder: Path) -> None:
         """Write `weights.safetensors` (matrices as float16), `config.json` and `trained_on.txt`."""
@@ -123,6 +127,7 @@ class SpeakerModel:
             "threshold": self.threshold,
             "calibration": list(self.calibration),
             "log_odds": self.log_odds and self.log_odds.as_dict(),
+            "centre": [round(float(value), _CENTRE_DIGITS) for value in self.centre],
             "extractor_digest": self.extractor_digest,
             "normalised": self.normalised,
             "cohort": self.cohort
@@ -164,6 +169,7 @@ class SpeakerModel:
             cohort=None if strangers is None else _cohort(strangers, stored["cohort"]),
             normalised=stored.get("normalised", False),
             log_odds=LogOdds.from_dict(stored["log_odds"]) if stored.get("log_odds") else None,
+            centre=np.array(stored["centre"], np.float32) if "centre" in stored else None,
         )
 
     def _weights(self) -> dict[str, Tensor]:

@@ -11,7 +11,8 @@ class SpeakerEncoder(Protocol):
     """A speaker model on tensors; its results stay on the waveform's device.
 
     `threshold` and `calibration` are those of cosines, `decision` that of `scores`. `trained_on` holds the first 12 hex
-    digits of the SHA-256 of every training recording, as far as they are known.
+    digits of the SHA-256 of every training recording, as far as they are known. `centre` is the mean embedding of the
+    training's voices, zeros where it is not known.
     """
 
     threshold: float
@@ -19,6 +20,7 @@ class SpeakerEncoder(Protocol):
     trained_on: frozenset[str]
     normalised: bool
     dim: int
+    centre: np.ndarray  # (dim,) float32
 
     def embed(
         self,

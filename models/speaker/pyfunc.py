@@ -17,6 +17,7 @@ class SpeakerPyfunc:
         self.model = model
         self.threshold, self.calibration = model.threshold, model.calibration
         self.dim, self.extractor_digest = model.dim, model.extractor_digest
+        self.centre = model.centre
 
     def predict(
         self,

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from dataclasses import replace
+from dataclasses import field, make_dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +14,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_contracts.errors import ModelError
+from data_contracts.fingerprint import fingerprint
 from models.speaker.encoder import EncoderConfig, build_network, cut_windows, spectrogram
 from models.speaker.log_odds import LogOdds
 from models.speaker.model import SpeakerModel, _load_pyfunc
 from models.speaker.score_norm import Cohort
 
+OlderConfig = make_dataclass(
+    "EncoderConfig",
+    [
+        (name, object, field(default=getattr(EncoderConfig(), name)))
+        for name in EncoderConfig.__dataclass_fields__
+        if name not in ("frames_joined", "scale")
+    ],
+)
 SMALL = EncoderConfig(dim=16, channels=16, merged_channels=24, attention_channels=8, window_s=0.5)
 
 
@@ -131,6 +140,26 @@ def test_a_cohort_is_stored_beside_the_weights_and_is_no_part_of_the_extractor(
     assert (again.cohort.nearest, again.cohort.threshold, again.cohort.calibration) == (3, 2.5, (1.5, -2.0))
     np.testing.assert_array_equal(again.cohort.vectors, strangers)
     assert again.extractor_digest == model.extractor_digest
+
+
+def test_the_centre_is_stored_and_no_part_of_the_extractor(model: SpeakerModel, tmp_path: Path) -> None:
+    centre = np.linspace(-0.2, 0.2, 16, dtype=np.float32)
+    SpeakerModel(model.encoder, SMALL, threshold=0.4, calibration=(9.0, -3.0), centre=centre).save(tmp_path)
+    again = SpeakerModel.load(tmp_path)
+    np.testing.assert_allclose(again.centre, centre, atol=1e-5, rtol=0)
+    assert _load_pyfunc(str(tmp_path)).centre.shape == (16,)
+    assert again.extractor_digest == model.extractor_digest
+    assert not model.centre.any()
+
+
+def test_older_models_keep_their_digest_and_joined_frames_halve_their_number() -> None:
+    older = fingerprint(OlderConfig())
+    assert EncoderConfig().fingerprint() == older
+    assert replace(EncoderConfig(), frames_joined=2).fingerprint() != older
+    heard = padded_noise(8_000)[0]
+    bands, joined = (spectrogram(heard, replace(SMALL, frames_joined=n)) for n in (1, 2))
+    assert torch.equal(joined[:, 0], bands[:, :2].flatten(1))
+    assert joined.shape[1:] == (bands.shape[1] // 2, 160)
 
 
 def test_scores_are_cosines_unless_the_model_normalises(model: SpeakerModel) -> None:
