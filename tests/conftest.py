@@ -1,4 +1,4 @@
-"""Fixtures of all tests: a clean environment, an S3 server on loopback, the sample corpus."""
+"""Fixtures of all tests: a clean environment, an S3 server on loopback, a corpus of synthetic voices."""
 
 import contextlib
 import os
@@ -112,7 +112,7 @@ def faulty(s3: str) -> Iterator[FaultyStore]:
 
 @pytest.fixture(scope="session")
 def sample() -> Path:
-    """The shipped corpus, laid out by date."""
+    """A corpus of synthetic voices, laid out by date."""
     return SAMPLE
 
 

@@ -45,11 +45,16 @@ def demo(console: Console, *, corpus: str | None, lake: str | None, s3: bool) ->
     lake = lake or normalize("demo-lake" if corpus is None else f"demo-lake-{Path(corpus).name}")
     if is_url(lake):
         raise UsageError(f"--lake: the demo's lake is a folder; found {lake!r}; for a bucket use `undertone backfill`")
+    is_sample = corpus is None
     if corpus is None:
         corpus = str(_sample_copy(Path(lake).parent / "demo-corpus"))
-        console.print(f"Corpus: 30 short clips of six [bold]synthetic[/bold] voices (espeak-ng), in {corpus}")
-        console.print("They show the job at work; what the models say of such voices means little.")
+        console.print(
+            f"Corpus: 30 clips of eight people who read (LibriSpeech), two excerpts of meetings (AMI), in {corpus}"
+        )
+        console.print("No shipped model has learned from these voices. Speech under CC BY 4.0: flows/sample/README.md")
     _run(console, corpus=corpus, lake=lake, layout=layout)
+    if is_sample:
+        _print_truth(console, Lake(lake))
     settings_file = _write_settings(lake, corpus, layout)
     console.print()
     console.print("Go on from here:" + (f"   ({settings_file} names this lake)" if settings_file else ""))
@@ -73,6 +78,8 @@ def _run_over_s3(console: Console, corpus: str | None) -> None:
         console.print(f"S3 at {endpoint}: {n_files} objects in s3://corpus, the lake in s3://lake/undertone")
         layout = "modified" if corpus else DEFAULT_LAYOUT
         _run(console, corpus="s3://corpus", lake="s3://lake/undertone", layout=layout)
+        if corpus is None:
+            _print_truth(console, Lake("s3://lake/undertone"))
     console.print("\nThe S3 server lived in memory and is gone. Without --s3 the lake stays.")
 
 
@@ -96,10 +103,21 @@ def _print_tables(console: Console, lake: Lake) -> None:
             console.print(rich_table(answer, title))
 
 
+def _print_truth(console: Console, lake: Lake) -> None:
+    from flows.cli.demo_truth import compare_with_truth
+    from flows.terminal.summary import rich_table
+
+    console.print()
+    console.print(rich_table(compare_with_truth(lake, SAMPLE.parent), "What is true, and what was found"))
+
+
 def _sample_copy(folder: Path) -> Path:
-    """Copy the sample once: files keep their times, so that a second demo finds nothing new."""
-    if not folder.exists():
-        shutil.copytree(SAMPLE, folder)
+    """Copy what of the sample is not there: files keep their times, so that a second demo finds nothing new."""
+    for source in sorted(path for path in SAMPLE.rglob("*") if path.is_file()):
+        place = folder / source.relative_to(SAMPLE)
+        if not place.exists():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, place)
     return folder
 
 

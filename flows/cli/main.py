@@ -63,7 +63,7 @@ def _options(
 
 @app.command()
 def demo(
-    corpus: Annotated[str | None, typer.Option(help="Your own folder; default: the synthetic sample corpus.")] = None,
+    corpus: Annotated[str | None, typer.Option(help="Your own folder; default: the sample corpus.")] = None,
     lake: Annotated[str | None, typer.Option(help="The demo's lake; default: demo-lake, one for each corpus.")] = None,
     s3: Annotated[bool, typer.Option("--s3", help="Serve corpus and lake from an embedded S3 server.")] = False,
 ) -> None:

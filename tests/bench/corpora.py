@@ -1,4 +1,4 @@
-"""Speech for the benches: the shared corpora, or the sample's synthetic clips, repeated as often as needed."""
+"""Speech for the benches: the shared corpora, or the tests' synthetic clips, repeated as often as needed."""
 
 import csv
 import io
@@ -13,11 +13,11 @@ import soundfile as sf
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared" / "corpora"
-SAMPLE = ROOT / "flows" / "sample" / "corpus"
+SAMPLE = ROOT / "tests" / "data" / "synthetic_voices" / "corpus"
 
 
 def gather(corpus: Path | None, target: Path, seconds: float) -> tuple[float, int]:
-    """Copy files of `corpus`, or of the sample, up to `seconds` of audio over three dates; return seconds and count."""
+    """Copy at least `seconds` of `corpus`, or of synthetic voices, over three dates; return seconds and count."""
     total, count = 0.0, 0
     for name, length, content in _labelled(corpus) if corpus else _repeated(SAMPLE):
         if total >= seconds:

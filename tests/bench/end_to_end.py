@@ -4,7 +4,7 @@
     .venv/bin/python tests/bench/end_to_end.py [CORPUS] [--hours 1] [--no-peer] [--peer-python PATH]
 
 CORPUS is a folder with a labels.csv (path, duration_s); without one ../shared/corpora is taken where it is, else the
-sample's synthetic clips. What is shorter than --hours is repeated, at many levels. Everything runs as a user would run
+tests' synthetic clips. What is shorter than --hours is repeated, at many levels. Everything runs as a user would run
 it, in processes of its own, corpus and lake in S3 on loopback: moto's server, or Ceph's where
 `python tests/helpers/radosgw.py run --` stands before.
 """
@@ -43,7 +43,7 @@ def main() -> None:
         audio_s, n_files = gather(options.corpus, work / "corpus", options.hours * 3600)
         upload(work / "corpus", bucket, "calls/")
         print_machine()
-        print(f"data: {options.corpus or 'synthetic sample, repeated'}: {n_files} files, {audio_s / 3600:.2f} h")
+        print(f"data: {options.corpus or 'synthetic voices, repeated'}: {n_files} files, {audio_s / 3600:.2f} h")
         print(f"store: S3 at {os.environ['AWS_ENDPOINT_URL']}\n")
         environment = os.environ | {
             "UNDERTONE_CORPUS": f"s3://{bucket}/calls",

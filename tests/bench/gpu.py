@@ -45,7 +45,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         audio_s, n_files = gather(options.corpus, work / "corpus", options.hours * 3600)
-        print(f"data: {options.corpus or 'synthetic sample, repeated'}: {n_files} files, {audio_s / 3600:.2f} h\n")
+        print(f"data: {options.corpus or 'synthetic voices, repeated'}: {n_files} files, {audio_s / 3600:.2f} h\n")
         print_head(*_HEAD)
         for number, chosen in enumerate(options.cluster or ["cuda"]):
             cluster, _, workers = chosen.partition(":")

@@ -49,7 +49,7 @@ def main() -> None:
     waveforms = read(options.corpus, 60 * options.minutes)
     few = waveforms[: 1 + sum(ends < 60 * options.core_minutes for ends in np.cumsum([*map(len, waveforms)]) / RATE)]
     audio_s, few_s = (sum(map(len, some)) / RATE for some in (waveforms, few))
-    what = options.corpus or "synthetic sample, repeated"
+    what = options.corpus or "synthetic voices, repeated"
     print(f"data: {what}: {len(waveforms)} clips, {audio_s / 60:.1f} min, {few_s / 60:.1f} of them on a core")
     core = torch.device("cpu")
     if not torch.cuda.is_available():

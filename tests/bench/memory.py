@@ -2,7 +2,7 @@
 
     .venv/bin/python tests/bench/memory.py [CORPUS] [--hours 6] [--memory-mb 2000]
 
-Ten minutes of CORPUS' speech (../shared/corpora where it is, else the sample's synthetic clips) are coded as AAC once,
+Ten minutes of CORPUS' speech (../shared/corpora where it is, else the tests' synthetic clips) are coded as AAC once,
 and their packets repeated until they last so many hours: one m4a, beside twenty short files. `undertone backfill`
 extracts them in processes of its own; every half second the resident memory of each of its processes is read. Once with
 the long file and once without it: what differs is what the long file costs.

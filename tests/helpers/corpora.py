@@ -1,4 +1,4 @@
-"""Small corpora: a few files of the shipped sample, laid out by date."""
+"""Small corpora: a few files of the synthetic voices, laid out by date."""
 
 import shutil
 from pathlib import Path

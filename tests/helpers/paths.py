@@ -4,7 +4,8 @@ from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
 ROOT = TESTS.parent
-SAMPLE = ROOT / "flows" / "sample" / "corpus"
+SYNTHETIC_VOICES = TESTS / "data" / "synthetic_voices"
+SAMPLE = SYNTHETIC_VOICES / "corpus"
 SHARED_CORPORA = ROOT.parent / "shared" / "corpora"
 WEIGHTS = ROOT / "models" / "weights"
 IMPORTABLE = f"{ROOT}:{TESTS}"

@@ -1,128 +1,77 @@
-"""The shipped sample corpus agrees with its script, labels and README; espeak-ng is not needed here."""
+"""The demo's sample agrees with its reference: voices kept out of training, three nights, what each odd file is for."""
 
 import csv
 from collections import Counter, defaultdict
-from pathlib import Path
 
-import librosa
-import numpy as np
 import pytest
 import soundfile as sf
+from helpers.paths import ROOT
 
-from flows.sample import make_sample
+from models.data.kept_out import is_kept_out
 
-CORPUS = make_sample.HERE / "corpus"
-BAD = (make_sample.EMPTY, make_sample.TRUNCATED, make_sample.TEXT)
-CLIPS = make_sample.clips()
-GOOD = [*(clip.path for clip in CLIPS), make_sample.DUPLICATE[1]]
-
-
-def _decoded(path: str) -> tuple[np.ndarray, int]:
-    samples, rate_hz = sf.read(CORPUS / path, always_2d=True)
-    return samples, rate_hz
+SAMPLE = ROOT / "flows" / "sample"
+CORPUS = SAMPLE / "corpus"
+FILES = {path.relative_to(CORPUS).as_posix(): path for path in CORPUS.rglob("*") if path.is_file()}
+BAD = {"2026/11/19/empty.wav", "2026/11/20/truncated.flac", "2026/11/21/readme-not-audio.mp3"}
 
 
-def _f0_hz(path: str) -> np.ndarray:
-    samples, rate_hz = _decoded(path)
-    sizes = {"frame_length": rate_hz // 8, "hop_length": rate_hz // 100}
-    f0 = librosa.yin(samples.mean(axis=1), fmin=55, fmax=450, sr=rate_hz, **sizes)
-    level = librosa.feature.rms(y=samples.mean(axis=1), **sizes)[0][: f0.size]
-    return f0[level > 0.25 * level.max()]
+@pytest.fixture(scope="module")
+def turns() -> list[dict[str, str]]:
+    with (SAMPLE / "reference.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
 
 
-def test_the_corpus_holds_what_the_script_lists_and_nothing_else() -> None:
-    found = {path.relative_to(CORPUS).as_posix() for path in CORPUS.rglob("*") if path.is_file()}
-    assert found == {*GOOD, *BAD}
-    assert len(CLIPS) == 30
-    assert Counter(Path(path).parent.as_posix() for path in found) == {
-        "2026/11/19": 11, "2026/11/20": 11, "2026/11/21": 12,
-    }  # fmt: skip
+def test_the_reference_is_of_every_file_with_speech(turns):
+    assert {turn["file"] for turn in turns} == FILES.keys() - BAD
+    for turn in turns:
+        length_s = sf.info(FILES[turn["file"]]).duration
+        assert 0 <= float(turn["start_s"]) < float(turn["end_s"]) <= length_s + 0.001
 
 
-def test_labels_are_the_generated_listing_without_emotions() -> None:
-    with (make_sample.HERE / "labels.csv").open(newline="") as file:
-        header, *rows = csv.reader(file)
-    assert header == ["path", "speaker", "emotion"]
-    assert [tuple(row) for row in rows] == make_sample.label_rows()
-    assert {path for path, _, _ in make_sample.label_rows()} == set(GOOD)
-    assert {emotion for _, _, emotion in make_sample.label_rows()} == {""}
+def test_eight_readers_kept_out_of_training_come_back_on_other_nights(turns):
+    nights, pieces = defaultdict(set), Counter()
+    for turn in turns:
+        if turn["speaker"].startswith("libri-"):
+            nights[turn["speaker"]].add(turn["file"][:10])
+            pieces[turn["speaker"]] += "-copy." not in turn["file"]
+    assert len(nights) == 8
+    assert all(map(is_kept_out, nights))
+    assert pieces.total() == 30
+    assert {len(dates) for dates in nights.values()} == {3}
 
 
-def test_it_is_small() -> None:
-    assert sum(path.stat().st_size for path in CORPUS.rglob("*") if path.is_file()) < 3_000_000
+def test_two_meetings_of_several_voices(turns):
+    voices = defaultdict(set)
+    for turn in turns:
+        if turn["speaker"].startswith("ami-"):
+            voices[turn["file"]].add(turn["speaker"])
+    assert {name: len(who) for name, who in voices.items()} == {
+        "2026/11/20/meeting-a.ogg": 3,
+        "2026/11/21/meeting-b.ogg": 4,
+    }
 
 
-@pytest.mark.parametrize("path", GOOD)
-def test_every_clip_decodes_and_is_neither_silent_nor_clipped(path: str) -> None:
-    samples, rate_hz = _decoded(path)
-    assert 1.5 <= len(samples) / rate_hz <= 12
-    assert 0.1 < np.abs(samples).max() < 0.95
-    assert np.sqrt((samples**2).mean()) > 0.01  # -40 dBFS
+def test_it_is_small_and_short():
+    assert sum(path.stat().st_size for path in FILES.values()) < 4_000_000
+    assert sum(sf.info(FILES[name]).duration for name in FILES.keys() - BAD) < 200
 
 
-def test_formats() -> None:
-    seen = Counter((info.format, info.subtype, info.samplerate, info.channels) for info in map(sf.info, _paths()))
-    assert seen == {
-        ("FLAC", "PCM_16", 16_000, 1): 22,
-        ("FLAC", "PCM_16", 16_000, 2): 1,
-        ("OGG", "VORBIS", 16_000, 1): 2,
+def test_formats():
+    found = [sf.info(FILES[name]) for name in sorted(FILES.keys() - BAD)]
+    assert Counter((info.format, info.subtype, info.samplerate, info.channels) for info in found) == {
+        ("OGG", "VORBIS", 16_000, 1): 27,
+        ("OGG", "VORBIS", 16_000, 2): 1,
         ("OGG", "OPUS", 16_000, 1): 1,
-        ("MP3", "MPEG_LAYER_III", 16_000, 1): 2,
+        ("FLAC", "PCM_16", 16_000, 1): 1,
+        ("MP3", "MPEG_LAYER_III", 16_000, 1): 1,
         ("WAV", "PCM_16", 8_000, 1): 2,
     }
 
 
-def _paths() -> list[str]:
-    return [str(CORPUS / clip.path) for clip in CLIPS]
-
-
-def test_six_voices_come_back_on_other_nights() -> None:
-    nights = defaultdict(set)
-    for clip in CLIPS:
-        nights[clip.voice].add(clip.path[:10])
-    assert {voice: len(dates) for voice, dates in nights.items()} == {
-        "voice-a": 3, "voice-b": 3, "voice-c": 3, "voice-d": 3, "voice-e": 3, "voice-f": 2,
-    }  # fmt: skip
-
-
-def test_the_voices_median_f0_differ() -> None:
-    f0_hz = {
-        voice: np.median(np.concatenate([_f0_hz(clip.path) for clip in CLIPS if clip.voice == voice]))
-        for voice in make_sample.VOICES
-    }
-    assert np.diff(sorted(f0_hz.values())).min() > 15
-
-
-def test_one_clip_holds_a_pause_of_a_second_and_a_half() -> None:
-    (clip,) = (clip for clip in CLIPS if len(clip.sentences) == 2)
-    samples, rate_hz = _decoded(clip.path)
-    loud = np.flatnonzero(np.abs(samples[:, 0]) > 0.004)  # the noise under the speech stays below it
-    assert np.diff(loud).max() / rate_hz == pytest.approx(1.5, abs=0.05)
-
-
-def test_the_duplicate_is_exact() -> None:
-    original, copy = (CORPUS / path for path in make_sample.DUPLICATE)
-    assert copy.read_bytes() == original.read_bytes()
-
-
-@pytest.mark.parametrize("path", BAD)
-def test_bad_files_do_not_decode(path: str) -> None:
-    with pytest.raises(sf.LibsndfileError):
-        _decoded(path)
-
-
-def test_each_bad_file_is_bad_in_its_own_way() -> None:
-    assert (CORPUS / make_sample.EMPTY).stat().st_size == 0
-    whole = (CORPUS / make_sample.DUPLICATE[0]).read_bytes()
-    cut = (CORPUS / make_sample.TRUNCATED).read_bytes()
-    assert whole.startswith(cut)
-    assert 0 < len(cut) < len(whole) / 2
-    assert "This is text" in (CORPUS / make_sample.TEXT).read_text()
-
-
-def test_ogg_serials_are_fixed_and_checksums_hold() -> None:
-    """libsndfile draws a serial number at random: two runs of the script once gave different bytes."""
-    for path in (clip.path for clip in CLIPS if clip.path.endswith((".ogg", ".opus"))):
-        ogg = (CORPUS / path).read_bytes()
-        assert ogg[14:18] == b"\x01\x00\x00\x00"
-        assert make_sample.with_fixed_serial(ogg) == ogg
+def test_the_copy_is_exact_and_bad_files_do_not_decode():
+    (copy,) = (name for name in FILES if "-copy." in name)
+    (original,) = (path for path in FILES.values() if path.name == copy.rpartition("/")[2].replace("-copy", ""))
+    assert FILES[copy].read_bytes() == original.read_bytes()
+    for name in BAD:
+        with pytest.raises(sf.LibsndfileError):
+            sf.read(FILES[name])

@@ -1,4 +1,7 @@
-"""Generator of the sample corpus: thirty espeak-ng clips in six voices. Run by hand: python make_sample.py"""
+"""Generator of the tests' corpus: thirty espeak-ng clips in six voices.
+
+Run by hand: `PYTHONPATH=tests python tests/helpers/synthetic_voices.py`
+"""
 
 import csv
 import re
@@ -14,7 +17,8 @@ import soundfile as sf
 import soxr
 from numpy.typing import NDArray
 
-HERE = Path(__file__).parent
+from helpers.paths import SYNTHETIC_VOICES
+
 RATE_HZ = 16_000
 PAUSE_S = 1.5
 PAUSE = " || "
@@ -50,7 +54,7 @@ class Clip:
 def clips() -> list[Clip]:
     """Return the thirty clips in the order of their numbers."""
     listed = []
-    for number, line in enumerate((HERE / "clips.txt").read_text().splitlines()[1:], start=1):
+    for number, line in enumerate((SYNTHETIC_VOICES / "clips.txt").read_text().splitlines()[1:], start=1):
         date, letter, manner, ending, text = line.split(maxsplit=4)
         path = f"{date}/call-{number:04d}-voice-{letter}{ending}"
         listed.append(Clip(path, f"voice-{letter}", manner, tuple(text.split(PAUSE))))
@@ -117,7 +121,7 @@ def ogg_crc(page: bytes) -> int:
 
 
 def main() -> None:
-    corpus = HERE / "corpus"
+    corpus = SYNTHETIC_VOICES / "corpus"
     shutil.rmtree(corpus, ignore_errors=True)
     for seed, clip in enumerate(clips()):
         (corpus / clip.path).parent.mkdir(parents=True, exist_ok=True)
@@ -128,11 +132,11 @@ def main() -> None:
     (corpus / TRUNCATED).write_bytes(whole[: len(whole) * 2 // 5])
     (corpus / EMPTY).write_bytes(b"")
     (corpus / TEXT).write_text("Notes for the night shift. This is text, whatever its name says.\n")
-    with (HERE / "labels.csv").open("w", newline="") as file:
+    with (SYNTHETIC_VOICES / "labels.csv").open("w", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([("path", "speaker", "emotion"), *label_rows()])
     output = subprocess.run(["espeak-ng", "--version"], check=True, capture_output=True, text=True).stdout
     version = output.split("text-to-speech: ")[1].split()[0]
-    readme = HERE / "README.md"
+    readme = SYNTHETIC_VOICES / "README.md"
     readme.write_text(re.sub(r"espeak-ng \d[\d.]*\d", f"espeak-ng {version}", readme.read_text()))
 
 
