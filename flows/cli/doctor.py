@@ -110,18 +110,20 @@ def _lake(settings: Settings) -> tuple[State, str]:
 def _registry(settings: Settings) -> tuple[State, str]:
     from models.registry.addresses import without_password
     from models.registry.artifact import MODEL_NAMES
+    from models.registry.shipped import newer_shipped
 
     lake = settings.open_lake()
     registry = settings.open_registry(lake)
     uri = without_password(registry.uri)
     champions = ", ".join(registry.champion(name).label for name in MODEL_NAMES)
+    newer = [words for name in MODEL_NAMES if (words := newer_shipped(registry, name))]
     passed_over = [f"{name}={os.environ[name]}" for name in settings.mlflow_variables_passed_over()]
     if uri.startswith("sqlite") and not lake.is_local:
         uri += " is this machine's own; set UNDERTONE_REGISTRY to a shared MLflow server"
-    elif not passed_over:
+    elif not passed_over and not newer:
         return "ok", f"{uri}; @champion: {champions}"
     words = f"; passed over, because they are for MLflow's own runs: {', '.join(passed_over)}" if passed_over else ""
-    return "note", f"{uri}; @champion: {champions}{words}"
+    return "note", "; ".join([f"{uri}; @champion: {champions}{words}", *newer])
 
 
 def _speakers(settings: Settings) -> tuple[State, str]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.cli import models_promote, models_pull, models_show
+from flows.cli import models_add, models_promote, models_pull, models_show
 from flows.cli.options import Json, Lake, Model, given_flags, open_registry, require_model
 from flows.terminal.screen import make_console
 
@@ -69,6 +69,7 @@ def evaluate(
         console.print(f"[bold]{key:<14}[/bold]{_format(value)}", highlight=False, soft_wrap=True)
 
 
+models_add.add_to(app)
 models_promote.add_to(app)
 models_pull.add_to(app)
 

@@ -50,10 +50,12 @@ def show(
         models.champion(name)
     ref = models.version(name, version)
     card = loading.read_card(ref)
+    (registered,) = (item for item in models.versions(name) if item.version == ref.version)
     if not as_json:
+        row = _row(registered)
+        print(f"{ref.label} {row['aliases']}".rstrip() + f" · licence: {row['licence'] or 'not said'}\n")
         print(card or f"{ref.label} has no card: nobody wrote a README.md into its folder.")
         return
-    (registered,) = (item for item in models.versions(name) if item.version == ref.version)
     metrics, place = models.metrics_and_card(ref)
     history = [change for change in read_changes(models, name) if ref.label in {change["version"], change["replaced"]}]
     answer = {"label": ref.label, **_row(registered), "metadata": ref.metadata, "metrics": metrics, "card_at": place}

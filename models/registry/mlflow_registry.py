@@ -5,7 +5,6 @@ the code in `models.<name>` (`_load_pyfunc`); nothing is pickled. The shipped fo
 """
 
 import contextlib
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from models.registry import artifact
 from models.registry.addresses import without_password
 from models.registry.answers import in_our_words, is_not_found, reason, require_answer
 from models.registry.artifact_files import carried_along, local_path, read_mlmodel
-from models.registry.compatibility import expected_fingerprints
+from models.registry.compatibility import check_features
 from models.registry.database import alone_with_new, require_database
 from models.registry.mlflow_api import MlflowClient, MlflowException, ViewType
 from models.registry.registration import register_folder
@@ -29,7 +28,7 @@ from models.registry.registration import register_folder
 CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous", "challenger"
 _EXPERIMENT = "undertone"
 _SHIPPED = WEIGHTS
-_SHIPPED_DESCRIPTION = "shipped with Undertone"
+SHIPPED_DESCRIPTION = "shipped with Undertone"
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ class Registry:
         found = self._version_with(CHAMPION, name)
         if found is None:
             others = self.versions(name)
-            if any(item.description != _SHIPPED_DESCRIPTION for item in others):
+            if any(item.description != SHIPPED_DESCRIPTION for item in others):
                 raise ModelError(
                     f"expected a version of {name} with the alias champion in {self._shown}; found versions "
                     f"{_numbers(others)} without it; run `undertone models promote {name} N`"
@@ -80,11 +79,11 @@ class Registry:
             if others:  # registered by a process that died before it named it
                 self._client.set_registered_model_alias(name, CHAMPION, others[0].version)
                 return self._ref(name, others[0].version)
-            return self.register(name, _SHIPPED / name, alias=CHAMPION, description=_SHIPPED_DESCRIPTION)
+            return self.register(name, _SHIPPED / name, alias=CHAMPION, description=SHIPPED_DESCRIPTION)
         ref = self._ref(name, found.version)
-        if found.description == _SHIPPED_DESCRIPTION and self._is_outdated(ref):
+        if found.description == SHIPPED_DESCRIPTION and self._is_outdated(ref):
             self._client.set_registered_model_alias(name, PREVIOUS, ref.version)
-            return self.register(name, _SHIPPED / name, alias=CHAMPION, description=_SHIPPED_DESCRIPTION)
+            return self.register(name, _SHIPPED / name, alias=CHAMPION, description=SHIPPED_DESCRIPTION)
         return ref
 
     @in_our_words
@@ -188,11 +187,12 @@ class Registry:
             return None
 
     def _is_outdated(self, ref: ModelRef) -> bool:
-        """Return whether it reads other features than the model shipped now, which was never registered here."""
-        shipped = json.loads((_SHIPPED / ref.name / "config.json").read_text())
-        if expected_fingerprints(ref.metadata) == expected_fingerprints(shipped):
-            return False
-        return artifact.content_digest(_SHIPPED / ref.name) not in {item.digest for item in self.versions(ref.name)}
+        """Return whether it reads features that are no longer computed, and the shipped one was never registered."""
+        try:
+            check_features(ref)
+        except ModelError:
+            return artifact.content_digest(_SHIPPED / ref.name) not in {item.digest for item in self.versions(ref.name)}
+        return False
 
     def _experiment(self) -> str:
         """Return the experiment whose runs keep what is registered now; a lake that was moved begins another."""

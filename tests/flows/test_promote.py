@@ -194,3 +194,14 @@ def test_a_card_is_shown(own_registry, challenger, tmp_path):
     assert told["aliases"] == "@champion"
     assert Path(told["card_at"]).read_text() == told["card"]
     assert "has no card" in _invoke(own_registry, tmp_path, "show", "emotion", "2").output
+
+
+def test_shipped_weights_are_added_by_a_command(own_registry, challenger, tmp_path):
+    said = _invoke(own_registry, tmp_path, "add", "shipped").output
+    assert f"{own_registry.version('emotion', '1').label} is @champion already. Licence: " in said
+    succession.promote(_settings(own_registry, tmp_path), "emotion", "2", force=True)
+    answer = json.loads(_invoke(own_registry, tmp_path, "add", "shipped", "--json").output)
+    found = [(item["model"], item["version"], item["registered"], item["champion"]) for item in answer]
+    assert found == [("emotion", "1", False, False), ("speaker", "1", False, True)]
+    shown = _invoke(own_registry, tmp_path, "show", "emotion", "1").output.splitlines()[0]
+    assert shown == f"emotion/1+{answer[0]['digest'][:8]} @previous · licence: {answer[0]['licence']}"

@@ -13,7 +13,7 @@ from flows import environment
 from flows.cli.main import app
 
 RUN = CliRunner()
-MODELS = ("list", "show", "train", "evaluate", "promote", "rollback")
+MODELS = ("list", "show", "add", "train", "evaluate", "promote", "rollback")
 COMMANDS = (
     "demo",
     "nightly",

@@ -46,22 +46,32 @@ def test_versions_aliases_and_promotion(models, tmp_path):
 
 def test_a_new_version_of_the_features_replaces_the_shipped_champion(models, first):
     """A lake of the version before had its champion for features that nobody computed any more: every night failed."""
+    save_emotion_model(first, seed=1, egemaps="beef")
     before = models.champion("emotion")
-    save_emotion_model(first, seed=2, egemaps="beef")
+    save_emotion_model(first, seed=2)
     now = models.champion("emotion")
-    assert (now.version, now.metadata["features"]) == ("2", {"egemaps": "beef"})
+    assert (now.version, now.metadata["features"]) == ("2", {"egemaps": COMPUTED})
     assert models.champion("emotion") == now
     assert models.version("emotion", "previous") == before
     models.promote("emotion", "1")  # an explicit choice stands
     assert models.champion("emotion") == before
 
 
+def test_newly_shipped_weights_replace_no_champion_that_still_works(models, first):
+    before = models.champion("emotion")
+    save_emotion_model(first, seed=2)
+    assert models.champion("emotion") == before
+
+
 def test_a_champion_trained_here_stays(models, first, tmp_path):
     models.champion("emotion")
     own = models.register(
-        "emotion", save_emotion_model(tmp_path / "own", seed=3), alias="champion", description="trained here"
+        "emotion",
+        save_emotion_model(tmp_path / "own", seed=3, egemaps="beef"),
+        alias="champion",
+        description="trained here",
     )
-    save_emotion_model(first, seed=2, egemaps="beef")
+    save_emotion_model(first, seed=2)
     assert models.champion("emotion") == own
 
 
