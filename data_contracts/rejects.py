@@ -1,4 +1,4 @@
-"""Rejects of recordings, with the vocabularies of reasons for a reject and for a missing emotion."""
+"""Rejects of recordings, with the vocabularies of reasons for a reject, a missing emotion and a missing speaker."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -51,3 +51,9 @@ class UnscoredReason(StrEnum):
 
     TOO_LITTLE_SPEECH = "too_little_speech"  # hardly any voiced sound
     NO_CLASSES = "no_classes"  # the model predicts dimensions only
+
+
+class UnidentifiedReason(StrEnum):
+    """Reason for an utterance without a speaker."""
+
+    TOO_LITTLE_SPEECH = "too_little_speech"  # like no speaker that is known, and too short to be a new one

@@ -133,7 +133,7 @@ def _():
 @app.cell
 def _(both):
     by_speaker = (
-        both.group_by("speaker_id")
+        both.group_by(pl.col("speaker_id").fill_null("unknown"))
         .agg(utterances=pl.len(), differ=(~pl.col("same")).sum(), share=(~pl.col("same")).mean())
         .sort("differ", "speaker_id", descending=[True, False])
     )

@@ -54,8 +54,9 @@ def _():
 @app.cell(hide_code=True)
 def _(lake, recordings, utterances):
     _files = recordings["status"].value_counts().sort("status").iter_rows()
+    _n_speakers = utterances["speaker_id"].drop_nulls().n_unique()
     mo.md(f"""
-    `{lake.uri}` holds **{len(utterances):,} utterances** of {utterances["speaker_id"].n_unique():,} speakers, in
+    `{lake.uri}` holds **{len(utterances):,} utterances** of {_n_speakers:,} speakers, in
     {", ".join(f"{n:,} recordings that are {status}" for status, n in _files)}.
     """)
 
@@ -70,7 +71,7 @@ def _():
 @app.cell
 def _(lake):
     by_speaker = lake.sql("""
-        SELECT coalesce(name, speaker_id) AS speaker,
+        SELECT coalesce(name, speaker_id, 'unknown') AS speaker,
                count(*) AS utterances,
                round(sum(end_s - start_s), 1) AS speech_s,
                count(DISTINCT date) AS nights,
@@ -107,7 +108,7 @@ def _(recordings, speakers, utterances):
         .with_columns(
             recording=pl.col("date").dt.strftime("%d %b  ") + pl.col("uri").str.extract(r"([^/]+)$"),
             emotion=pl.col("emotion").fill_null("too little said"),
-            speaker=pl.coalesce("name", "speaker_id"),
+            speaker=pl.coalesce("name", "speaker_id", pl.lit("unknown")),
             middle_s=(pl.col("start_s") + pl.col("end_s")) / 2,
         )
         .select("recording", "seconds", "start_s", "middle_s", "end_s", "emotion", "speaker")

@@ -56,7 +56,7 @@ def _(speakers, utterances):
         SELECT coalesce(name, speaker_id) AS speaker, coalesce(kind, 'forgotten') AS kind, date,
                coalesce(emotion, 'too little said') AS emotion, count(*) AS utterances, sum(end_s - start_s) AS speech_s
         FROM utterances LEFT JOIN speakers USING (speaker_id)
-        GROUP BY ALL
+        WHERE speaker_id IS NOT NULL GROUP BY ALL
     """).pl()
     totals = duckdb.sql("""
         SELECT speaker, kind, sum(utterances)::BIGINT AS utterances, sum(speech_s) AS speech_s,

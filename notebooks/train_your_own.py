@@ -62,7 +62,9 @@ def _(labels, recordings, utterances):
             _labels.select("recording_id", "speaker", "emotion").unique("recording_id"), on="recording_id"
         )
     else:
-        labelled = utterances.select(*KEY, "feature_version", "emotion", speaker="speaker_id").drop_nulls("emotion")
+        labelled = utterances.select(*KEY, "feature_version", "emotion", speaker="speaker_id").drop_nulls(
+            ["emotion", "speaker"]
+        )
     stop(
         labelled["speaker"].n_unique() < 2 or labelled["emotion"].n_unique() < 2,
         "Two speakers and two emotions at least, so that one can be held out: label more (`--labels FILE`).",

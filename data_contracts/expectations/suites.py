@@ -2,15 +2,15 @@
 
 Some expectations read columns that the audit adds beside the published ones: `recording_s` (the recording's length,
 null where the utterance has no recording), `score_sum`, `unscored` (1 where emotion, scores, dimensions and reason
-do not go together), and the one-row frame `run` (what was counted against what is staged, and how the night compares
-with the nights before). An expectation costs about 50 ms with its page, so `TABLES_WITHOUT_SUITE` have none of their
-own.
+do not go together), `unidentified` (the same of speaker, score and reason), and the one-row frame `run` (what was
+counted against what is staged, and how the night compares with the nights before). An expectation costs about 50 ms
+with its page, so `TABLES_WITHOUT_SUITE` have none of their own.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
-from data_contracts.rejects import Reason, UnscoredReason
+from data_contracts.rejects import Reason, UnidentifiedReason, UnscoredReason
 from data_contracts.schema.tables import TABLE_KEYS
 
 ROUNDING_S = 0.04  # one VAD chunk: a segment's end may round past the last sample
@@ -70,7 +70,7 @@ def suites(classes: Sequence[str]) -> dict[str, list[Any]]:
             between("unexplained", 0, 0),
         ],
         "utterances": [
-            *present("recording_id", "channel", "segment", "start_s", "end_s", "speaker_id"),
+            *present("recording_id", "channel", "segment", "start_s", "end_s"),
             *present("emotion_model", "speaker_model", "feature_version", "run_id", "date"),
             unique("recording_id", "channel", "segment"),
             *present("recording_s"),
@@ -81,6 +81,8 @@ def suites(classes: Sequence[str]) -> dict[str, list[Any]]:
             *([between("score_sum", 0.999, 1.001), one_of("emotion", classes)] if classes else []),
             one_of("emotion_reason", [str(reason) for reason in UnscoredReason]),
             between("unscored", 0, 0),
+            one_of("speaker_reason", [str(reason) for reason in UnidentifiedReason]),
+            between("unidentified", 0, 0),
             between("speaker_score", 0, 1),
         ],
         "speakers": [

@@ -105,8 +105,11 @@ _BY_TABLE: dict[str, dict[str, ColumnDoc]] = {
         "arousal": ColumnDoc("excited or calm; where the model tells it, on the model's own scale"),
         "valence": ColumnDoc("pleasant or unpleasant; where the model tells it, on the model's own scale"),
         "dominance": ColumnDoc("in control or not; where the model tells it, on the model's own scale"),
+        "speaker_id": ColumnDoc("who spoke: an id or a pseudonym; forgotten; null where speaker_reason says why"),
+        "speaker_reason": ColumnDoc("why there is no speaker: too_little_speech"),
         "speaker_score": ColumnDoc(
-            "the probability that the voice is this speaker's: the calibrated cosine of the embeddings", "0 to 1"
+            "the probability that the voice is this speaker's, by likeness and by how much speech was compared",
+            "0 to 1",
         ),
         "speaker_known": ColumnDoc("whether the speaker is enrolled by name"),
     },
@@ -122,7 +125,7 @@ _BY_TABLE: dict[str, dict[str, ColumnDoc]] = {
         "merged_into": ColumnDoc("of a merged voice: whose it is"),
     },
     "emotion_daily": {
-        "speaker_kind": ColumnDoc("enrolled: known by name; found: a pseudonym; forgotten"),
+        "speaker_kind": ColumnDoc("enrolled: known by name; found: a pseudonym; forgotten; unknown: too little speech"),
         "speech_s": ColumnDoc("the utterances' length, added up", "s"),
         "mean_score": ColumnDoc("the mean of the winning class's score", "0 to 1"),
         "score_low": ColumnDoc(

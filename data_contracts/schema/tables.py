@@ -27,6 +27,8 @@ PLAN = pa.schema([*OBJECT_FIELDS, pa.field("read_after", pa.timestamp("us", tz="
 _SOURCE = pa.field("source", pa.string(), nullable=False)  # of which part of the corpus; see `features.corpus.sources`
 UNKNOWN_SOURCE = "unknown"
 """Source of utterances that no recording is listed for."""
+UNKNOWN_KIND = "unknown"
+"""Kind of speaker of utterances without one."""
 
 RECORDINGS = pa.schema(
     [
@@ -54,8 +56,9 @@ def utterances_schema(classes: Sequence[str], dimensions: Sequence[str] = ()) ->
             pa.field("emotion_reason", pa.string()),  # why there is none
             *(pa.field(f"score_{name}", pa.float64()) for name in classes),
             *(pa.field(name, pa.float64()) for name in dimensions),
-            pa.field("speaker_id", pa.string(), nullable=False),
-            pa.field("speaker_score", pa.float64(), nullable=False),
+            pa.field("speaker_id", pa.string()),
+            pa.field("speaker_reason", pa.string()),  # why there is none
+            pa.field("speaker_score", pa.float64()),
             pa.field("speaker_known", pa.bool_(), nullable=False),
             *_VERSIONS,
             _DATE,
@@ -101,7 +104,7 @@ EMOTION_DAILY = pa.schema(
     [
         _DATE,
         _SOURCE,
-        pa.field("speaker_kind", pa.string(), nullable=False),  # enrolled | found | forgotten
+        pa.field("speaker_kind", pa.string(), nullable=False),  # enrolled | found | forgotten | unknown
         _EMOTION,
         *_TOTALS,
         pa.field("mean_score", pa.float64()),

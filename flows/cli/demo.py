@@ -18,13 +18,13 @@ SAMPLE = Path(flows.__path__[0], "sample", "corpus")
 
 TABLES = {
     "Who spoke, and how": """
-        SELECT speaker_id AS speaker, count(*) AS utterances, round(sum(end_s - start_s), 1) AS speech_s,
-               count(DISTINCT date) AS nights, mode(emotion ORDER BY emotion) AS mostly,
-               round(avg(speaker_score), 2) AS speaker_score
+        SELECT coalesce(speaker_id, 'unknown') AS speaker, count(*) AS utterances,
+               round(sum(end_s - start_s), 1) AS speech_s, count(DISTINCT date) AS nights,
+               mode(emotion ORDER BY emotion) AS mostly, round(avg(speaker_score), 2) AS speaker_score
         FROM utterances GROUP BY 1 ORDER BY utterances DESC, speaker LIMIT 10""",
     "Some utterances": """
         SELECT u.date, regexp_extract(r.uri, '[^/]+$') AS recording, round(u.start_s, 2) AS start_s,
-               round(u.end_s, 2) AS end_s, u.emotion, u.speaker_id AS speaker
+               round(u.end_s, 2) AS end_s, u.emotion, coalesce(u.speaker_id, 'unknown') AS speaker
         FROM utterances u JOIN (SELECT recording_id, min(uri) AS uri FROM recordings GROUP BY 1) r USING (recording_id)
         ORDER BY u.date, recording, u.start_s LIMIT 8""",
     "Emotions": "SELECT emotion, count(*) AS utterances FROM utterances GROUP BY 1 ORDER BY 2 DESC",

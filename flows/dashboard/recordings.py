@@ -9,7 +9,7 @@ import polars as pl
 
 from data_contracts.lake import Lake
 from data_contracts.lake.snapshot import Snapshot, snapshot
-from data_contracts.schema.tables import RECORDINGS
+from data_contracts.schema.tables import RECORDINGS, UNKNOWN_KIND
 from features.segmentation.segments import Span
 from flows.dashboard.filters import Filters
 
@@ -78,7 +78,7 @@ def read_recording(lake: Lake, recording_id: str, date: dt.date) -> Recording | 
         "end_s",
         pl.col("emotion").fill_null("too little said"),
         pl.max_horizontal(scores).alias("score") if scores else pl.lit(None, pl.Float64).alias("score"),
-        pl.coalesce("name", "speaker_id").alias("name"),
+        pl.coalesce("name", "speaker_id", pl.lit(UNKNOWN_KIND)).alias("name"),
         "speaker_known",
     )
     channels = tuple(row["channels"] or [0])

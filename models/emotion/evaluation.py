@@ -21,6 +21,7 @@ from models.data.training_set import seen_speakers
 from models.emotion.dataset import Table, build_table, read_emotional_speech
 from models.emotion.fitting import EmotionRecipe, fit
 from models.emotion.model import EmotionModel
+from models.emotion.speaker_adaptation import NO_SPEAKER
 from models.emotion.training import predict_adapted_logits, predict_logits, speaker_folds
 from models.metrics.bootstrap import interval_by_speaker
 from models.metrics.classification import classification_metrics, uar
@@ -161,7 +162,7 @@ def pipeline_speakers(model: SpeakerEncoder | None, speech: Sequence[Speech]) ->
             decision=Decision(model.threshold, *model.calibration),
             pseudonym_key=corpus,
         )
-        names[rows] = identities.speaker_ids
+        names[rows] = [name or NO_SPEAKER for name in identities.speaker_ids]
     return names.astype(str)
 
 

@@ -22,6 +22,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
+NO_SPEAKER = ""
+"""Name of nobody: utterances without a speaker count for the corpus, and have its offset alone."""
 ROUNDS = 2  # of posteriors from offsets, and offsets from posteriors
 _FULL_WEIGHT_S = 2.0  # of speech; shorter utterances weigh less
 _MIN_BETWEEN_SHARE = 0.3  # of the between-speaker variance, for unmixed emotions: posteriors err
@@ -81,7 +83,7 @@ def corpus_offset(sums: Sums, prior: Prior) -> Tensor:
 
 
 def speaker_offsets(sums: Sums, prior: Prior) -> Tensor:
-    """Return (n_speakers, n_features), the offsets to subtract: the corpus's and each speaker's own.
+    """Return (n_speakers, n_features), the offsets to subtract: the corpus's and each speaker's own, if it is one's.
 
     The corpus's mix of emotions counts as usual; a speaker's deviation from it is not part of the voice.
     """
@@ -90,7 +92,8 @@ def speaker_offsets(sums: Sums, prior: Prior) -> Tensor:
     unusual = sums.posteriors / n - sums.posteriors.sum(0) / sums.weight.sum().clamp_min(1e-9)
     own = sums.features / n - corpus - (1 - mixed) * (unusual @ prior.class_means.double())
     between = (_MIN_BETWEEN_SHARE + (1 - _MIN_BETWEEN_SHARE) * mixed) * prior.between
-    return corpus + own * (n * between / (n * between + prior.within))
+    is_speaker = torch.tensor([[name != NO_SPEAKER] for name in sums.speakers], dtype=own.dtype)
+    return corpus + is_speaker * own * (n * between / (n * between + prior.within))
 
 
 def mixedness(

@@ -14,6 +14,7 @@ from typing import Self, TypeVar
 import numpy as np
 
 from data_contracts.records import ModelRef
+from data_contracts.rejects import UnidentifiedReason
 
 T = TypeVar("T")
 Key = tuple[str, int, int]  # recording_id, channel, segment
@@ -58,12 +59,20 @@ class Decision:
 
 @dataclass
 class Identities:
-    """Speakers of utterances, row for row with their keys, and the speakers newly founded."""
+    """Speakers of utterances, row for row with their keys, and the speakers newly founded.
 
-    speaker_ids: list[str]
+    Without a speaker there is a reason, and the score is NaN.
+    """
+
+    speaker_ids: list[str | None]
     scores: np.ndarray  # (n,) probability that the utterance is its speaker's
     known: list[bool]
     founded: list[Voiceprint] = field(default_factory=list)
+
+    @property
+    def reasons(self) -> list[str | None]:
+        """Reason of each utterance that has no speaker."""
+        return [str(UnidentifiedReason.TOO_LITTLE_SPEECH) if name is None else None for name in self.speaker_ids]
 
 
 @dataclass(frozen=True)
@@ -94,7 +103,7 @@ def link_speakers(
     cosine.
     """
     embeddings = _normalise(np.asarray(embeddings, np.float32))
-    answer = Identities([""] * len(keys), np.zeros(len(keys)), [False] * len(keys))
+    answer = Identities([None] * len(keys), np.zeros(len(keys)), [False] * len(keys))
     voices = _join_voices(keys, embeddings, np.asarray(seconds, np.float64), decision.recording_threshold)
     gallery = _Gallery(speakers, decision.threshold, dim=embeddings.shape[1], reserved_names=reserved_names)
     n_before = len(speakers)

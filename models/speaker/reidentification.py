@@ -9,7 +9,7 @@ from models.speaker.linking import Identities, Voiceprint
 
 
 def matching_speakers(
-    found: Sequence[str],  # (n,) speaker of each utterance under the new encoder
+    found: Sequence[str | None],  # (n,) speaker of each utterance under the new encoder
     before: Sequence[str | None],  # (n,) speaker published under another encoder; None without one
     seconds: np.ndarray,  # (n,) speech
 ) -> dict[str, str]:
@@ -21,6 +21,8 @@ def matching_speakers(
     speech_s: dict[str, float] = {}
     shared_s: dict[tuple[str, str], float] = {}
     for now, then, length in zip(found, before, seconds, strict=True):
+        if now is None:
+            continue
         speech_s[now] = speech_s.get(now, 0.0) + float(length)
         if then is not None:
             shared_s[now, then] = shared_s.get((now, then), 0.0) + float(length)
@@ -50,7 +52,7 @@ def match_across_encoders(
     ]
     return replace(
         answer,
-        speaker_ids=[names.get(name, name) for name in answer.speaker_ids],
+        speaker_ids=[name and names.get(name, name) for name in answer.speaker_ids],
         known=[
             known[names[name]] if name in names else is_known
             for name, is_known in zip(answer.speaker_ids, answer.known, strict=True)

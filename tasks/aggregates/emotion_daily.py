@@ -2,14 +2,17 @@
 
 import polars as pl
 
-from data_contracts.schema.tables import FORGOTTEN_ID, UTTERANCE_KEY
+from data_contracts.schema.tables import FORGOTTEN_ID, UNKNOWN_KIND, UTTERANCE_KEY
 from tasks.aggregates.intervals import mean_by
 
 _SPEECH_S = (pl.col("end_s") - pl.col("start_s")).sort_by(UTTERANCE_KEY).sum()  # in one order: float sums stay the same
 _TOTALS = {"n_utterances": pl.len().cast(pl.Int64), "speech_s": _SPEECH_S}
 _HAS_EMOTION = pl.col("emotion").is_not_null()
+_HAS_SPEAKER = pl.col("speaker_id").is_not_null()
 _SPEAKER_KIND = (
-    pl.when(pl.col("speaker_id") == FORGOTTEN_ID)
+    pl.when(~_HAS_SPEAKER)
+    .then(pl.lit(UNKNOWN_KIND))
+    .when(pl.col("speaker_id") == FORGOTTEN_ID)
     .then(pl.lit(FORGOTTEN_ID))
     .when("speaker_known")
     .then(pl.lit("enrolled"))
@@ -18,9 +21,11 @@ _SPEAKER_KIND = (
 
 
 def speaker_sums(utterances: pl.LazyFrame) -> pl.LazyFrame:
-    """Return first_seen, last_seen, n_utterances and speech_s by speaker_id."""
-    return utterances.group_by("speaker_id").agg(
-        first_seen=pl.col("date").min(), last_seen=pl.col("date").max(), **_TOTALS
+    """Return first_seen, last_seen, n_utterances and speech_s by speaker_id, of utterances that have one."""
+    return (
+        utterances.filter(_HAS_SPEAKER)
+        .group_by("speaker_id")
+        .agg(first_seen=pl.col("date").min(), last_seen=pl.col("date").max(), **_TOTALS)
     )
 
 
@@ -39,6 +44,6 @@ def emotion_daily(utterances: pl.DataFrame) -> pl.DataFrame:
 
 
 def speaker_daily(utterances: pl.LazyFrame) -> pl.LazyFrame:
-    """Return the rows of the table; utterances without an emotion do not count."""
+    """Return the rows of the table; utterances without an emotion or a speaker do not count."""
     by = ["date", "speaker_id", "emotion"]
-    return utterances.filter(_HAS_EMOTION).group_by(by).agg(**_TOTALS).sort(by)
+    return utterances.filter(_HAS_EMOTION, _HAS_SPEAKER).group_by(by).agg(**_TOTALS).sort(by)

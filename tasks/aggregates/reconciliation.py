@@ -39,7 +39,10 @@ def count_broken_keys(tables: dict[str, pl.DataFrame]) -> int:
 
 
 def with_recording_lengths(run: Run, utterances: pl.DataFrame) -> pl.DataFrame:
-    """Add the length of each recording, the sum of the scores, and `unscored`: 1 where scores and reason contradict."""
+    """Add the length of each recording, the sum of the scores, and where a reason contradicts what there is.
+
+    `unscored` is 1 where scores and their reason contradict each other, `unidentified` where the speaker and its do.
+    """
     lengths = (
         read_pending(run)
         .filter(pl.col("status") == "ok")
@@ -57,8 +60,12 @@ def with_recording_lengths(run: Run, utterances: pl.DataFrame) -> pl.DataFrame:
     if has_dimension:
         none, every = ~pl.any_horizontal(has_dimension), pl.all_horizontal(has_dimension)
         is_consistent &= pl.when(is_too_short).then(none).otherwise(every)
+    has_speaker = [pl.col(name).is_not_null() for name in ("speaker_id", "speaker_score")]
+    is_identified = pl.when(pl.col("speaker_reason").is_null()).then(pl.all_horizontal(has_speaker))
     return utterances.join(lengths, on="recording_id", how="left").with_columns(
-        score_sum=total, unscored=(~is_consistent).cast(pl.Int64)
+        score_sum=total,
+        unscored=(~is_consistent).cast(pl.Int64),
+        unidentified=(~is_identified.otherwise(~pl.any_horizontal(has_speaker))).cast(pl.Int64),
     )
 
 

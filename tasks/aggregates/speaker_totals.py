@@ -34,7 +34,7 @@ def update_speaker_totals(run: Run, after: pl.DataFrame, *, added: pl.DataFrame,
     """
     before = run.lake.frame("speakers", tables.SPEAKERS).collect()
     voices = pl.DataFrame(run.lake.read_parquet(paths.voices(run.id)))
-    touched = pl.concat([rows.select("speaker_id") for rows in (added, removed, voices)]).unique()
+    touched = pl.concat([rows.select("speaker_id") for rows in (added, removed, voices)]).drop_nulls().unique()
     gallery = _with_voices(run, before, voices).join(touched, on="speaker_id", how="semi")
     rows = gallery.join(_sums(run, before, after, added, removed), on="speaker_id", how="left").with_columns(
         pl.col("n_utterances").fill_null(0), pl.col("speech_s").fill_null(0.0), run_id=pl.lit(run.id)

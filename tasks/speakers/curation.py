@@ -69,7 +69,7 @@ def rename(lake: Lake, name_or_id: str, name: str) -> Row:
         tables = {"speakers": _table([row])}
         if before["kind"] != "found":
             return _validated(ManualChange(tables), run_id)
-        is_theirs = pl.col("speaker_id") == before["speaker_id"]
+        is_theirs = pl.col("speaker_id").eq_missing(before["speaker_id"])
         after = published_utterances(lake).with_columns(speaker_known=is_theirs | pl.col("speaker_known"))
         return _validated(with_utterances(lake, tables, after.filter(is_theirs).collect(), after), run_id)
 

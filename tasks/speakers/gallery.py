@@ -91,7 +91,7 @@ class Gallery:
             else:
                 self.founded[voice.speaker_id] = voice.centroid
         for speaker_id, previous_id, length in zip(identities.speaker_ids, previous_ids, seconds, strict=True):
-            if previous_id is not None:
+            if previous_id is not None and speaker_id is not None:
                 pair = previous_id, speaker_id
                 self.matched_s[pair] = self.matched_s.get(pair, 0.0) + float(length)
         return identities

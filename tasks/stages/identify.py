@@ -46,7 +46,8 @@ def identify(run: Run, pending: PendingRecordings) -> Identification:
         frames.append(
             voices.select(UTTERANCE_KEY).with_columns(
                 speaker_id=pl.Series(identities.speaker_ids, dtype=pl.String),
-                speaker_score=pl.Series(identities.scores, dtype=pl.Float64),
+                speaker_reason=pl.Series(identities.reasons, dtype=pl.String),
+                speaker_score=pl.Series(identities.scores, dtype=pl.Float64, nan_to_null=True),
                 speaker_known=pl.Series(identities.known, dtype=pl.Boolean),
             )
         )

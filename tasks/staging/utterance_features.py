@@ -11,6 +11,7 @@ from data_contracts.schema import tables
 from data_contracts.schema.tables import UTTERANCE_KEY
 from features.dsp.gemaps import EGEMAPS_NAMES
 from features.store import history, shard_files
+from models.emotion.speaker_adaptation import NO_SPEAKER
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
 from tasks.staging.pending import read_pending
@@ -48,6 +49,8 @@ def write_index(run: Run, date: dt.date) -> list[str]:
 def load_shard(run: Run, date: dt.date, shard: str, *, use_cache: bool) -> tuple[pl.DataFrame, Tensor]:
     """Return a shard's utterances (key, speaker_id, waits, seconds, voiced_s), and their features, float32.
 
+    speaker_id is `NO_SPEAKER` where nobody is known.
+
     The features, (n, n_features), are those of the emotion model's feature sets, concatenated; eGeMAPS for a model that
     names none. With `use_cache` they may come from the last few shards that this process read for the run.
     """
@@ -58,7 +61,7 @@ def load_shard(run: Run, date: dt.date, shard: str, *, use_cache: bool) -> tuple
     rows = (
         index.join(segments, on=UTTERANCE_KEY)
         .join(voiced, on=UTTERANCE_KEY)
-        .with_columns(voiced_s=pl.col("voiced_share") * pl.col("seconds"))
+        .with_columns(pl.col("speaker_id").fill_null(NO_SPEAKER), voiced_s=pl.col("voiced_share") * pl.col("seconds"))
         .unique(UTTERANCE_KEY, keep="first")
         .sort(UTTERANCE_KEY)
         .select(*UTTERANCE_KEY, "speaker_id", "waits", "seconds", "voiced_s")

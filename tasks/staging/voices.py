@@ -29,7 +29,7 @@ def read_voices(run: Run, counted: pl.DataFrame, date: dt.date, shards: list[str
 def no_identities() -> pl.DataFrame:
     """Return no rows, with the columns of `identities.parquet`."""
     schema = utterances_schema(())
-    columns = [*UTTERANCE_KEY, "speaker_id", "speaker_score", "speaker_known"]
+    columns = [*UTTERANCE_KEY, "speaker_id", "speaker_reason", "speaker_score", "speaker_known"]
     return pl.DataFrame(pa.schema([schema.field(name) for name in columns]).empty_table())
 
 

@@ -8,11 +8,12 @@ from helpers.three_speakers import DAYS, UTTERANCES, check_tables_agree, enrollm
 from data_contracts.errors import UsageError
 from data_contracts.lake import Lake
 from data_contracts.lake.snapshot import newest_versions
-from data_contracts.schema.tables import FORGOTTEN_ID, SPEAKERS
+from data_contracts.schema.tables import FORGOTTEN_ID, SPEAKERS, utterances_schema
 from tasks.publication.manual_change import ManualChange, publish_manual_change
 from tasks.speakers import curation
 from tasks.speakers.gallery import voiceprints
 from tasks.speakers.lookup import load_speakers
+from tasks.speakers.reassignment import with_utterances
 
 
 def test_a_renamed_voice_is_known_by_its_name(lake):
@@ -26,6 +27,24 @@ def test_a_renamed_voice_is_known_by_its_name(lake):
     assert {v.speaker_id: v.known for v in voiceprints(load_speakers(lake), "e1")}["spk_b"]
     check_tables_agree(lake)
     assert curation.rename(lake, "ben", "Benjamin")["name"] == "Benjamin"
+    check_tables_agree(lake)
+
+
+def test_utterances_of_nobody_stay_nobodys(lake):
+    """`speaker_id == name` is null for them, and null was written into a column that others read as true or false."""
+    nobody = {**_utterances(lake)[-1], "segment": 1, "speaker_id": None, "speaker_reason": "too_little_speech"}
+    table = pa.Table.from_pylist([nobody | {"speaker_score": None}], schema=utterances_schema(("anger",)))
+    change = with_utterances(
+        lake, {}, pl.DataFrame(table), pl.concat([lake.scan("utterances"), pl.LazyFrame(table)], how="diagonal")
+    )
+    publish_manual_change(lake, "a run", lambda _: change)
+    curation.rename(lake, "spk_b", "Ben")
+    curation.merge(lake, "Ben", ["spk_c"])
+    curation.forget(lake, "Ben")
+    row = _utterances(lake)[-1]
+    told = ("speaker_id", "speaker_reason", "speaker_score", "speaker_known")
+    assert [row[name] for name in told] == [None, "too_little_speech", None, False]
+    assert "unknown" in lake.scan("emotion_daily").collect()["speaker_kind"]
     check_tables_agree(lake)
 
 
@@ -124,6 +143,10 @@ def test_a_lake_of_a_version_without_merges(tmp_path):
         "ben": None,
         "spk_b": "ben",
     }
+
+
+def _utterances(lake):
+    return lake.scan("utterances").sort("recording_id", "segment").collect().to_dicts()
 
 
 def _parquet_with(lake, word):

@@ -21,7 +21,7 @@ from features.store import shard_files
 from models import serving
 from models.emotion.dataset import FEATURE_NAMES
 from models.emotion.model import EmotionModel, Member
-from models.emotion.speaker_adaptation import Prior
+from models.emotion.speaker_adaptation import NO_SPEAKER, Prior
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
 from tasks.stages.score import score
@@ -32,7 +32,7 @@ from tasks.staging.shard_cache import MAX_SHARDS
 DAY, CLASSES = dt.date(2026, 11, 21), ("anger", "neutral")
 KEY = list(UTTERANCE_KEY)
 N, WIDTH = 12, len(FEATURE_NAMES)
-SPEAKERS = ["ann", "bob", "cleo"] * 4
+SPEAKERS = [*["ann", "bob", "cleo"] * 3, None, "bob", "cleo"]
 SECONDS = np.linspace(1.0, 3.2, N)
 
 
@@ -119,7 +119,7 @@ def _scored(lake: Lake, features: np.ndarray, shards: dict[str, list[int]], *, p
 
 
 def _expected(model: EmotionModel, features: np.ndarray, rows: list[int]) -> np.ndarray:
-    speakers = [SPEAKERS[row] for row in rows]
+    speakers = [SPEAKERS[row] or NO_SPEAKER for row in rows]
     return model.scores(torch.from_numpy(features[rows]), speakers, torch.from_numpy(SECONDS[rows])).numpy()
 
 
