@@ -1,12 +1,12 @@
 """Conversations and readings made of real voices, with who speaks when.
 
-    .venv/bin/python tests/bench/make_conversations.py conversations|readers OUT [--voices kept-out|dev|train]
+    .venv/bin/python tests/bench/make_conversations.py conversations|readers OUT [--voices kept-out|dev|train|FILE]
         [--corpora DIR] [--n-voices 10] [--first-voice 0] [--files N] [--minutes 25] [--nights 3] [--seed 0]
 
 OUT becomes a corpus laid out by date, `OUT/2026/11/21/….flac`, with `OUT/reference.csv` (file, start_s, end_s,
 speaker). Voices are those of LibriSpeech in ../shared/corpora with one clip of 9 s or more: by default the ones that
-no shipped model learns from (`models.data.kept_out`); `dev` are those that thresholds may be set on; `--first-voice`
-takes others of the same choice. The same seed makes the same bytes.
+no shipped model learns from (`models.data.kept_out`); `dev` are those that thresholds may be set on; a FILE names
+speakers, one a line. `--first-voice` takes others of the same choice. The same seed makes the same bytes.
 
 conversations  on one channel, of two to four voices: turns of 1.5 to 9 s, pauses of 0.1 to 1.5 s, a fifth of the turns
                beginning up to 1.5 s before the one before ends; rooms, seats, levels and noise drawn for each; every
@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import rooms
 import soundfile as sf
-from single_voices import CHOICES, Voice, read_voices, stretch
+from single_voices import Voice, read_voices, stretch
 
 from features.decode.config import SAMPLE_RATE
 
@@ -46,7 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kind", choices=("conversations", "readers"))
     parser.add_argument("out", type=Path)
-    parser.add_argument("--voices", choices=tuple(CHOICES), default="kept-out")
+    parser.add_argument("--voices", default="kept-out", help="kept-out, dev, train, or a file of names")
     parser.add_argument("--corpora", type=Path, default=SHARED)
     parser.add_argument("--n-voices", type=int, default=10)
     parser.add_argument("--first-voice", type=int, default=0, help="of the choice, shuffled once for all seeds")

@@ -52,9 +52,13 @@ CHOICES = {
 
 
 def read_voices(folder: Path, corpus: str, choice: str) -> list[Voice]:
-    """Return the chosen voices of a corpus with `labels.csv` whose clip lasts `MIN_CLIP_S`, in the order of labels."""
+    """Return the chosen voices of a corpus with `labels.csv` whose clip lasts `MIN_CLIP_S`, in the order of labels.
+
+    `choice` is one of `CHOICES`, or a file that names speakers, one a line.
+    """
+    is_chosen = CHOICES[choice] if choice in CHOICES else set(Path(choice).read_text().split()).__contains__
     with (folder / "labels.csv").open() as file:
-        rows = [row for row in csv.DictReader(file) if row["corpus"] == corpus and CHOICES[choice](row["speaker"])]
+        rows = [row for row in csv.DictReader(file) if row["corpus"] == corpus and is_chosen(row["speaker"])]
     voices = []
     for row in sorted(rows, key=lambda row: row["speaker"]):
         if float(row["duration_s"]) >= MIN_CLIP_S:
