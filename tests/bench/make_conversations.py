@@ -1,7 +1,8 @@
 """Conversations and readings made of real voices, with who speaks when.
 
-    .venv/bin/python tests/bench/make_conversations.py conversations|readers OUT [--voices kept-out|dev|train|FILE]
-        [--corpora DIR] [--n-voices 10] [--first-voice 0] [--files N] [--minutes 25] [--nights 3] [--seed 0]
+    .venv/bin/python tests/bench/make_conversations.py conversations|readers|actors OUT
+        [--voices kept-out|dev|train|FILE] [--corpora DIR] [--n-voices 10] [--first-voice 0] [--files N]
+        [--minutes 25] [--nights 3] [--seed 0]
 
 OUT becomes a corpus laid out by date, `OUT/2026/11/21/….flac`, with `OUT/reference.csv` (file, start_s, end_s,
 speaker). Voices are those of LibriSpeech in ../shared/corpora with one clip of 9 s or more: by default the ones that
@@ -12,18 +13,21 @@ conversations  on one channel, of two to four voices: turns of 1.5 to 9 s, pause
                beginning up to 1.5 s before the one before ends; rooms, seats, levels and noise drawn for each; every
                other one through a telephone's band (8 kHz, mu-law or GSM), each speaker at a microphone of their own
 readers        of one voice, 2 to 20 s: a room, a microphone, a level and noise drawn for each file
+actors         neutral and calm clips of RAVDESS as they are, of the first `--n-voices`: no voice is cut and repeated
 """
 
 import argparse
 import csv
 import datetime as dt
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import rooms
 import soundfile as sf
-from single_voices import Voice, read_voices, stretch
+import soxr
+from single_voices import Voice, join, phrases, read_voices, stretch
 
 from features.decode.config import SAMPLE_RATE
 
@@ -44,7 +48,7 @@ class Made:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kind", choices=("conversations", "readers"))
+    parser.add_argument("kind", choices=("conversations", "readers", "actors"))
     parser.add_argument("out", type=Path)
     parser.add_argument("--voices", default="kept-out", help="kept-out, dev, train, or a file of names")
     parser.add_argument("--corpora", type=Path, default=SHARED)
@@ -55,8 +59,13 @@ def main() -> None:
     parser.add_argument("--nights", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    voices = draw_voices(options.corpora, options.voices, options.n_voices, options.first_voice)
     random = np.random.default_rng(options.seed)
+    if options.kind == "actors":
+        write_reference(
+            options.out, deal_actors(options.corpora, options.out, options.n_voices, options.nights, random)
+        )
+        return
+    voices = draw_voices(options.corpora, options.voices, options.n_voices, options.first_voice)
     rows: list[Row] = []
     n_files = options.files or (16 if options.kind == "conversations" else 100)
     companies = draw_companies(voices, n_files, random)
@@ -72,11 +81,34 @@ def main() -> None:
             path = write(options.out / name, made.waveform, line=0)
         rows += [(str(path.relative_to(options.out)), *turn) for turn in made.turns]
         seconds += len(made.waveform) / SAMPLE_RATE
-    with (options.out / "reference.csv").open("w", newline="") as file:
+    write_reference(options.out, rows)
+    print(f"{n_files} {options.kind} of {len(voices)} voices, {seconds / 60:.1f} minutes, in {options.out}")
+
+
+def write_reference(folder: Path, rows: list[Row]) -> None:
+    with (folder / "reference.csv").open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("file", "start_s", "end_s", "speaker"))
         writer.writerows((name, f"{start:.3f}", f"{end:.3f}", who) for name, start, end, who in rows)
-    print(f"{n_files} {options.kind} of {len(voices)} voices, {seconds / 60:.1f} minutes, in {options.out}")
+
+
+def deal_actors(corpora: Path, out: Path, n_voices: int, n_nights: int, random: np.random.Generator) -> list[Row]:
+    """Copy the calm clips, shuffled over the nights; return who speaks when in them."""
+    with (corpora / "labels.csv").open() as file:
+        labels = [row for row in csv.DictReader(file) if row["corpus"] == "ravdess"]
+    chosen = sorted({row["speaker"] for row in labels})[:n_voices]
+    clips = [row for row in labels if row["speaker"] in chosen and row["emotion"] in {"neutral", "calm"}]
+    rows = []
+    for nth, place in enumerate(random.permutation(len(clips))):
+        source = corpora / clips[place]["path"]
+        target = out / f"{FIRST_NIGHT + dt.timedelta(days=nth % n_nights):%Y/%m/%d}" / source.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, target)
+        waveform, rate = sf.read(source, dtype="float32")
+        spans = join(phrases(soxr.resample(waveform, rate, SAMPLE_RATE)), 0.3)
+        name, speaker = str(target.relative_to(out)), clips[place]["speaker"]
+        rows += [(name, start / SAMPLE_RATE, end / SAMPLE_RATE, speaker) for start, end in spans]
+    return rows
 
 
 def draw_voices(corpora: Path, choice: str, n: int, first: int) -> list[Voice]:
