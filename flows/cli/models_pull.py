@@ -37,7 +37,7 @@ def pull(
     lake: Lake = None,
     as_json: Json = False,
 ) -> None:
-    """Register somebody else's model as @challenger: SpeechBrain's, or an audio-classification model of transformers.
+    """Register somebody else's model as @challenger: WeSpeaker's, SpeechBrain's, or one of transformers for audio.
 
     Its weights are converted, its code is never run. Emotion models are split into an extractor, whose vectors become a
     feature set, and a head. Models of transformers need the extra `hub`.

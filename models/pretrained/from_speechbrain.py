@@ -17,6 +17,7 @@ from torch import Tensor
 from data_contracts.errors import ModelError
 from models.data.emotion_labels import emotion_named
 from models.pretrained import checkpoint, hyperparams
+from models.pretrained.ecapa import EcapaEncoder
 from models.pretrained.emotion import write_pretrained_emotion
 from models.pretrained.extractor import build_config, import_transformers
 from models.pretrained.speaker import PretrainedSpeaker
@@ -70,10 +71,9 @@ def convert_speaker(folder: Path, *, training: dict[str, Any]) -> PretrainedSpea
             f"speaker encoders; found {norm}"
         )
     weights: dict[str, Tensor] = {k: v.detach().clone() for k, v in model.mods.embedding_model.state_dict().items()}
+    encoder = EcapaEncoder(_arguments(values, "compute_features"), _arguments(values, "embedding_model"), weights)
     return PretrainedSpeaker(
-        _arguments(values, "compute_features"),
-        _arguments(values, "embedding_model"),
-        weights,
+        encoder,
         threshold=THRESHOLD,
         calibration=CALIBRATION,
         training=training,

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -10,8 +10,8 @@ from typing import Any, Literal
 from data_contracts.errors import ModelError, UsageError
 from models.data.labelled_speech import read_speech
 from models.data.labels_file import read_labels
-from models.pretrained import from_speechbrain, from_transformers
-from models.pretrained.source import Origin, fetch_configuration, fetch_source
+from models.pretrained import from_speechbrain, from_transformers, from_wespeaker
+from models.pretrained.source import UNSTATED, Origin, fetch_configuration, fetch_source
 from models.pretrained.speaker import PretrainedSpeaker
 from models.speaker import trials
 
@@ -47,11 +47,14 @@ def pull_model(
     folder, into = work / "source", work / "model"
     origin = fetch_source(source, place=place, revision=revision, into=folder)
     name = _detect_name(folder, source)
+    if origin.licence == UNSTATED and from_wespeaker.is_wespeaker(folder):
+        origin = replace(origin, licence=from_wespeaker.licence_of(folder, source) or UNSTATED)
     if wanted and wanted != name:
         raise ModelError(f"expected a model for {wanted} at {origin.place}, found one for {name}: leave --as out")
     training = {"pulled": origin.record() | {"code_version": version("undertone")}}
     if name == "speaker":
-        model = from_speechbrain.convert_speaker(folder, training=training)
+        convert = from_wespeaker if from_wespeaker.is_wespeaker(folder) else from_speechbrain
+        model = convert.convert_speaker(folder, training=training)
         remarks, metrics = _calibrate(model, corpora)
         model.save(into)
     elif corpora:
@@ -69,9 +72,12 @@ def _detect_name(folder: Path, source: str) -> ModelName:
         return "speaker" if from_speechbrain.detect_name(folder) == "speaker" else "emotion"
     if from_transformers.is_transformers(folder):
         return "emotion"
+    if from_wespeaker.is_wespeaker(folder):
+        return "speaker"
     found = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
     raise ModelError(
-        f"expected hyperparams.yaml (SpeechBrain) or config.json (transformers) in {source}, found {found}"
+        f"expected hyperparams.yaml (SpeechBrain), config.json (transformers), or config.yaml and avg_model.pt or "
+        f"pytorch_model.bin (WeSpeaker, pyannote) in {source}, found {found}: give the folder that holds them"
     )
 
 
@@ -92,9 +98,9 @@ def _calibrate(model: PretrainedSpeaker, corpora: Sequence[Path]) -> tuple[list[
     if not corpora:
         slope, offset = model.calibration
         return [
-            f"The threshold, a cosine of {model.threshold}, is SpeechBrain's; speaker_score is a convention "
-            f"(sigmoid of {slope:g} x cosine {offset:+g}) and measured on nothing: give --corpus DIR of labelled "
-            "speech to set both"
+            f"The threshold, a cosine of {model.threshold}, is {_RULES[model.encoder.kind]}; speaker_score is a "
+            f"convention (sigmoid of {slope:g} x cosine {offset:+g}) and measured on nothing: give --corpus DIR of "
+            "labelled speech to set both"
         ], {}
     speech = list(read_speech([clip for clip in read_labels(corpora) if clip.speaker]))
     utterances = trials.embed_speech(model, trials.halve_single_clips(speech))
@@ -116,7 +122,8 @@ def model_card(pulled: PulledModel) -> str:
     parts = [
         f"# {pulled.name.capitalize()}: {origin.source}, pulled with `undertone models pull`",
         f"**From** {origin.place}, {commit}.",
-        f"**Licence: {origin.licence}**, as its source states it. The weights are the source's, in another format.",
+        f"**Licence: {origin.licence}**, as its source states it. The weights are the source's, in another format."
+        + _NOTICES.get(config["kind"], ""),
         _content_paragraph(config),
     ]
     if "labels" in config:
@@ -147,6 +154,13 @@ def _content_paragraph(config: dict[str, Any]) -> str:
     )
 
 
+_RULES = {"speechbrain-ecapa": "SpeechBrain's", "wespeaker-resnet": "a guess, since its authors name none"}
+_NOTICES = {
+    "wespeaker-resnet": (
+        " WeSpeaker: H. Wang et al., *WeSpeaker: a research and production oriented speaker embedding learning "
+        "toolkit*, ICASSP 2023; batch normalisation was folded into the convolutions."
+    )
+}
 _LIMITS = {
     "emotion": (
         "- Not adapted to speakers: the same voice is judged as the model learned it.\n"

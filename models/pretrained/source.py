@@ -1,6 +1,7 @@
 """Fetch a published model's files: from the hub at one commit, from a folder, or from any fsspec prefix."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,11 @@ import yaml
 
 from data_contracts.errors import ModelError, UsageError
 
-_PATTERNS = ("*.json", "*.yaml", "*.txt", "*.ckpt", "*.safetensors", "pytorch_model*.bin", "README.md")
+_PATTERNS = ("*.json", "*.yaml", "*.txt", "*.ckpt", "*.safetensors", "pytorch_model*.bin", "avg_model.pt", "README.md")
+_CREATIVE_COMMONS = re.compile(r"^cc-(by[a-z-]*)-(\d\.\d)$")  # as the hub spells them
+UNSTATED = "see source"
+"""Licence of a model whose source names none."""
+
 _CODE_SUFFIXES = {".py", ".pyc", ".so", ".sh"}  # never copied: no foreign code is run
 
 
@@ -115,9 +120,10 @@ def _licence(folder: Path) -> str:
     readme = folder / "README.md"
     text = readme.read_text(encoding="utf-8", errors="replace") if readme.is_file() else ""
     if not text.startswith("---"):
-        return "see source"
+        return UNSTATED
     try:
         front_matter = yaml.safe_load(text.split("---", 2)[1])
     except (yaml.YAMLError, IndexError):
-        return "see source"
-    return str(front_matter.get("license") or "see source") if isinstance(front_matter, dict) else "see source"
+        return UNSTATED
+    stated = str(front_matter.get("license") or UNSTATED) if isinstance(front_matter, dict) else UNSTATED
+    return _CREATIVE_COMMONS.sub(lambda found: f"CC {found[1].upper()} {found[2]}", stated)

@@ -34,7 +34,8 @@ class ResNetShape:
         bands: int = self.n_bands
         for _ in self.blocks[1:]:
             bands = halved(bands)
-        return self.channels * 2 ** (len(self.blocks) - 1) * bands
+        last: int = self.channels * 2 ** (len(self.blocks) - 1)
+        return last * bands
 
     def record(self) -> dict[str, Any]:
         """Return the fields, for JSON."""

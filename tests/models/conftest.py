@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 import torch
+from helpers.wespeaker import write_pyannote
 
 from data_contracts.fingerprint import digest
 from models.data import labelled_speech
@@ -209,3 +210,9 @@ def iemocap(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "label_encoder.txt").write_text(_LABELS)
     (folder / "custom_interface.py").write_text(_CODE)
     return folder
+
+
+@pytest.fixture(scope="session")
+def wespeaker(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a speaker encoder in pyannote's published layout, with random weights."""
+    return write_pyannote(tmp_path_factory.mktemp("wespeaker"))

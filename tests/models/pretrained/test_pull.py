@@ -47,6 +47,23 @@ def test_a_speaker_encoder_is_registered_with_speechbrains_threshold(ecapa, mode
         assert words in card
 
 
+def test_a_resnet_of_wespeaker_is_registered_and_its_licence_shown(wespeaker, models, tmp_path):
+    name = "pyannote/wespeaker-voxceleb-resnet34-LM"
+    pulled = pull_model(name, tmp_path / "stated", place=str(wespeaker), wanted="speaker")
+    ref = models.register("speaker", pulled.folder, alias="challenger", description="pulled")
+    assert (ref.metadata["kind"], ref.metadata["dim"]) == ("wespeaker-resnet", 16)
+    assert ref.metadata["pulled"]["licence"] == "CC BY 4.0"
+    own = serving.own_speaker_encoder(ref)
+    assert own is not None
+    assert own.embed(torch.zeros(1, 16_000), torch.tensor([16_000])).shape == (1, 16)
+    card = (pulled.folder / "README.md").read_text()
+    for words in ("CC BY 4.0", "ICASSP 2023", "its authors name none", "Not for authentication"):
+        assert words in card
+    bare = tmp_path / "bare"
+    shutil.copytree(wespeaker, bare, ignore=shutil.ignore_patterns("README.md"))
+    assert pull_model(name, tmp_path / "unstated", place=str(bare)).origin.licence == "CC BY 4.0"
+
+
 @pytest.mark.usefixtures("_all_is_speech")
 def test_labelled_speech_sets_threshold_and_calibration(ecapa, corpus, tmp_path):
     pulled = pull_model("it", tmp_path, place=str(ecapa), corpora=[corpus])
@@ -105,7 +122,9 @@ def test_what_cannot_be_pulled_is_refused(iemocap, ecapa, tmp_path):
         pull_model("it", tmp_path / "2", place=str(iemocap), corpora=[tmp_path])
     (tmp_path / "odd").mkdir()
     (tmp_path / "odd" / "notes.txt").write_text("x")
-    with pytest.raises(ModelError, match=r"expected hyperparams.yaml .* or config.json .*, found notes.txt"):
+    with pytest.raises(
+        ModelError, match=r"expected hyperparams.yaml .* config.json .*avg_model.pt .*, found notes.txt"
+    ):
         pull_model("it", tmp_path / "3", place=str(tmp_path / "odd"))
     (tmp_path / "odd" / "hyperparams.yaml").write_text("a: 1")
     with pytest.raises(ModelError, match=r"found no .ckpt"):

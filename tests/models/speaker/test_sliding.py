@@ -7,7 +7,7 @@ import pytest
 import torch
 from helpers.sound import padded_noise
 
-from models.pretrained import from_speechbrain
+from models.pretrained import from_speechbrain, from_wespeaker
 from models.speaker.encoder import EncoderConfig, build_network
 from models.speaker.model import SpeakerModel
 from models.speaker.sliding import sliding_by_crops
@@ -28,10 +28,14 @@ def model() -> SpeakerModel:
     return SpeakerModel(encoder, SMALL, threshold=0.4, calibration=(9.0, -3.0))
 
 
-@pytest.fixture(params=["trained here", "pulled"])
-def embed_sliding(request, model, ecapa) -> Callable:
+@pytest.fixture(params=["trained here", "SpeechBrain's", "WeSpeaker's"])
+def embed_sliding(request, model, ecapa, wespeaker) -> Callable:
     """Return a function from (waveform, lengths) to each row's windows of each length."""
-    encoder = model if request.param == "trained here" else from_speechbrain.convert_speaker(ecapa, training={})
+    encoder = {
+        "trained here": lambda: model,
+        "SpeechBrain's": lambda: from_speechbrain.convert_speaker(ecapa, training={}),
+        "WeSpeaker's": lambda: from_wespeaker.convert_speaker(wespeaker, training={}),
+    }[request.param]()
     return lambda waveform, lengths: encoder.sliding_embeddings(waveform, lengths, WINDOWS_S, HOP_S)
 
 
