@@ -15,20 +15,23 @@ def matching_speakers(
 ) -> dict[str, str]:
     """Return the earlier speaker that each new speaker matches, one to one.
 
-    A new speaker matches the earlier one that more than half of its speech was published as; of several that match the
-    same one, the one with the most of that speech does.
+    A new speaker matches the earlier one that most of its speech was published as, where that is more than half of the
+    speech of either. Of several that match the same one, the one with the most of that speech does.
     """
     speech_s: dict[str, float] = {}
+    published_s: dict[str, float] = {}
     shared_s: dict[tuple[str, str], float] = {}
     for now, then, length in zip(found, before, seconds, strict=True):
-        if now is None:
-            continue
-        speech_s[now] = speech_s.get(now, 0.0) + float(length)
         if then is not None:
+            published_s[then] = published_s.get(then, 0.0) + float(length)
+        if now is not None:
+            speech_s[now] = speech_s.get(now, 0.0) + float(length)
+        if now is not None and then is not None:
             shared_s[now, then] = shared_s.get((now, then), 0.0) + float(length)
     matches: dict[str, str] = {}
     for (now, then), length in sorted(shared_s.items(), key=lambda item: (-item[1], item[0])):
-        if length > speech_s[now] / 2 and then not in matches.values():
+        is_free = now not in matches and then not in matches.values()
+        if is_free and length > min(speech_s[now], published_s[then]) / 2:
             matches[now] = then
     return matches
 

@@ -15,8 +15,7 @@ from data_contracts.schema.tables import SPEAKERS, UTTERANCE_KEY
 from models.speaker.linking import Identities, Voiceprint
 from models.speaker.reidentification import match_across_encoders
 
-_KEY = list(UTTERANCE_KEY)
-_MAX_SHIFT_S = 0.05  # of begin and end of the same utterance under another encoder
+_CHANNEL = list(UTTERANCE_KEY[:2])
 _MAX_NAMED = 5
 
 
@@ -64,20 +63,30 @@ class Gallery:
         return cls(speakers, prints, previous, dict(reencoded))
 
     def previous_ids(self, lake: Lake, date: dt.date, utterances: pl.DataFrame) -> list[str | None]:
-        """Return the published speaker_id of each of a date's utterances, where it is in `previous_space`."""
+        """Return who was published, of `previous_space`, at the middle of each of a date's utterances.
+
+        Another encoder hears other changes of speaker, so that utterances have other numbers and other ends.
+        """
         if not self.previous_space:
             return [None] * len(utterances)
         published = (
             lake.frame("utterances", tables.utterances_schema(()))
             .filter(pl.col("date") == date)
             .join(pl.LazyFrame({"speaker_id": list(self.previous_space)}), on="speaker_id", how="semi")
-            .join(utterances.lazy().select(_KEY), on=_KEY, how="semi")
-            .select(*_KEY, "speaker_id", published_start_s="start_s", published_end_s="end_s")
+            .join(utterances.lazy().select(_CHANNEL), on=_CHANNEL, how="semi")
+            .select(*_CHANNEL, "speaker_id", "start_s", published_end_s="end_s")
             .collect()
         )
-        is_same = [(pl.col(name) - pl.col(f"published_{name}")).abs() < _MAX_SHIFT_S for name in ("start_s", "end_s")]
-        joined = utterances.join(published, on=_KEY, how="left", maintain_order="left")
-        return joined.select(pl.when(*is_same).then("speaker_id")).to_series().to_list()
+        middles = utterances.select(*_CHANNEL, middle_s=(pl.col("start_s") + pl.col("end_s")) / 2).with_row_index()
+        joined = middles.sort("middle_s").join_asof(
+            published.sort("start_s"),
+            left_on="middle_s",
+            right_on="start_s",
+            by=_CHANNEL,
+            check_sortedness=False,  # both are
+        )
+        then = pl.when(pl.col("middle_s") < pl.col("published_end_s")).then("speaker_id")
+        return joined.sort("index").select(then).to_series().to_list()
 
     def add(self, identities: Identities, previous_ids: list[str | None], seconds: np.ndarray) -> Identities:
         """Add the founded speakers, under their previous id where they are in `previous_space`. Returns the new ids."""

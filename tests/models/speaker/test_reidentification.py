@@ -15,8 +15,11 @@ ONES = np.ones(8)
         ("xxyy", "aabb", {"x": "a", "y": "b"}),
         ("xxxy", "aaaa", {"x": "a"}),  # one voice became two: the larger part keeps the name
         ("xxxx", "aaab", {"x": "a"}),  # two voices became one
-        ("xxxx", "aabb", {}),  # no half is more than half
-        ("xxxx", "aa..", {}),
+        ("xxxx", "aabb", {"x": "a"}),  # halves: one of them
+        ("xxxxx", "aabbc", {"x": "a"}),  # a voice that the earlier encoder took for three
+        ("xxxxyyyy", "abcdabcd", {}),  # no more than half of either
+        ("xxxx", "aa..", {"x": "a"}),  # the rest had no speaker
+        ("--xx", "aaab", {"x": "b"}),  # hardly any of a is x
         ("xxx", "aa.", {"x": "a"}),
         ("xx", "..", {}),
         ("x--", "aab", {"x": "a"}),  # too short to be told now
