@@ -24,6 +24,15 @@ def train(
         str | None, typer.Option(help="Of emotion, the classes: any labels, with commas. Default: the shipped four.")
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same model.")] = 0,
+    teachers: Annotated[
+        str | None, typer.Option(help="Of a speaker model, a folder of encoders that teach it; without, labels alone.")
+    ] = None,
+    dvector: Annotated[str | None, typer.Option(help="The folder of Resemblyzer's wheel, if it is another.")] = None,
+    cache: Annotated[str | None, typer.Option(help="A folder that keeps what the teachers say.")] = None,
+    any_licence: Annotated[
+        bool,
+        typer.Option("--any-licence", help="Of a speaker model: data that is not free for any use takes part."),
+    ] = False,
     lake: Lake = None,
     as_json: Json = False,
 ) -> None:
@@ -35,7 +44,8 @@ def train(
 
     labels = [label.strip() for label in classes.split(",")] if classes else None
     settings = given_flags(lake=lake)
-    ref = flow(name=require_model(name), corpora=corpus, classes=labels, seed=seed, settings=settings)
+    taught = {"teachers": teachers, "dvector": dvector, "cache": cache, "any_licence": any_licence}
+    ref = flow(name=require_model(name), corpora=corpus, classes=labels, seed=seed, settings=settings, **taught)
     metrics, card = open_registry(lake).metrics_and_card(ref)
     if as_json:
         version = {"model": ref.name, "version": ref.version, "digest": ref.digest}

@@ -13,4 +13,17 @@ def is_kept_out(speaker: str) -> bool:
     >>> [is_kept_out(name) for name in ("libri-1040", "libri-103", "")]
     [True, False, False]
     """
-    return bool(speaker) and int(digest(speaker.encode(), 8), 16) % _ONE_IN == 0
+    return _eighth(speaker) == 0
+
+
+def is_for_calibration(speaker: str) -> bool:
+    """Return whether a labelled speaker is one of a second eighth, on whom thresholds and calibrations are set.
+
+    >>> [is_for_calibration(name) for name in ("libri-1040", "libri-1081", "")]
+    [False, False, False]
+    """
+    return _eighth(speaker) == 1
+
+
+def _eighth(speaker: str) -> int | None:
+    return int(digest(speaker.encode(), 8), 16) % _ONE_IN if speaker else None

@@ -29,7 +29,7 @@ def record(folder: Path, corpora: Sequence[Path]) -> None:
     defaults = {"manifest": manifest_digest_from_ids(used.values(), used), "code_version": version("undertone")}
     config["training"] = defaults | (config.get("training") or {}) | {"data": _by_corpus(list(used.values()))}
     path.write_text(json.dumps(config, indent=2) + "\n")
-    training_set.write_speakers(folder, (clip.speaker for clip in used.values()))
+    training_set.write_speakers(folder, (clip.speaker for clip in used.values() if clip.speaker))
 
 
 def _by_corpus(clips: Sequence[Clip]) -> dict[str, dict[str, Any]]:
@@ -39,7 +39,7 @@ def _by_corpus(clips: Sequence[Clip]) -> dict[str, dict[str, Any]]:
     return {
         name: {
             "clips": len(items),
-            "speakers": len({clip.speaker for clip in items}),
+            "speakers": len({clip.speaker for clip in items if clip.speaker}),
             "licences": sorted({clip.licence for clip in items}),
         }
         for name, items in sorted(corpora.items())

@@ -3,13 +3,7 @@
 import re
 from collections.abc import Iterable
 
-_CONDITIONS = {  # of a licence, and the words for them in Creative Commons' and a few other common licences
-    "no derivatives": r"\bnd\b|no ?deriv",
-    "not commercial": r"\bnc\b|non-?commercial|research|academic",
-    "share alike": r"\bsa\b|share-?alike|\bgpl|\bodbl",
-    "attribution": r"\bcc[\s-]*by\b|attribution|\bmit\b|\bbsd|\bapache",
-}
-_NO_CONDITIONS = r"\bcc-?0\b|public domain|\bfree\b|unlicen[cs]e|\bpddl"
+from models.data.licences import conditions
 
 
 def combined_licence(licences: Iterable[str]) -> str:
@@ -26,8 +20,8 @@ def combined_licence(licences: Iterable[str]) -> str:
     >>> combined_licence(["CC BY 4.0", ""])
     "unknown: as your data's"
     """
-    conditions_of = {name: _conditions(name) for name in sorted(set(licences))}
-    understood = {name: conditions for name, conditions in conditions_of.items() if conditions is not None}
+    conditions_of = {name: conditions(name) for name in sorted(set(licences))}
+    understood = {name: found for name, found in conditions_of.items() if found is not None}
     if len(understood) < len(conditions_of) or not conditions_of:
         strange = ", ".join(name for name in conditions_of if name and name not in understood)
         return "unknown: as your data's" + (f" ({strange})" if strange else "")
@@ -42,10 +36,4 @@ def is_non_commercial(licence: str) -> bool:
     >>> [is_non_commercial(name) for name in ("CC BY-NC-SA 4.0", "CC BY 4.0 and CC BY-NC 4.0", "Apache-2.0")]
     [True, True, False]
     """
-    return "not commercial" in (_conditions(licence) or ())
-
-
-def _conditions(licence: str) -> frozenset[str] | None:
-    """Return the conditions of a licence; None where it is not understood."""
-    found = frozenset(name for name, words in _CONDITIONS.items() if re.search(words, licence.lower()))
-    return found if found or re.search(_NO_CONDITIONS, licence.lower()) else None
+    return "not commercial" in (conditions(licence) or ())

@@ -1,6 +1,6 @@
 """Training examples of the speaker encoder: crops of up to two seconds of every clip, in several voices."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -11,6 +11,10 @@ from models.data.codecs import Codec, transcode
 from models.data.labelled_speech import Speech
 from models.data.pitch_shift import change_voice, vary_pitch
 from models.speaker.recipe import SpeakerRecipe
+from models.speaker.targets import voice_name
+
+RandomLength = Callable[[np.random.Generator], int]
+"""Samples of a crop, drawn anew for each."""
 
 _CODECS = (
     Codec(8_000, "WAV", "GSM610"),
@@ -30,8 +34,11 @@ class Crops:
     def __init__(self, speech: Sequence[Speech], *, recipe: SpeakerRecipe, window: int, seed: int) -> None:
         self.recipe, self.window = recipe, window
         self.random = np.random.default_rng(seed)
-        self.speakers = sorted({item.clip.speaker for item in speech})
-        clips = [[item.waveform for item in speech if item.clip.speaker == name] for name in self.speakers]
+        by_name: dict[str, list[np.ndarray]] = {}
+        for item in speech:
+            by_name.setdefault(voice_name(item), []).append(item.waveform)
+        self.speakers = sorted(by_name)
+        clips = [by_name[name] for name in self.speakers]
         seconds = np.array([sum(map(len, waveforms)) for waveforms in clips], float) / SAMPLE_RATE
         self.chance = seconds**recipe.favour / (seconds**recipe.favour).sum()
         self.copies = [
@@ -41,22 +48,27 @@ class Crops:
         ]
         self.n_classes = len(self.copies)
 
-    def draw(self, n: int) -> tuple[Tensor, Tensor]:
-        """Return (n, window) samples and (n,) classes."""
+    def draw(
+        self, n: int, *, window: int | None = None, random_length: RandomLength | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return (n, window) samples and (n,) classes; a shorter crop is repeated until it fills the window."""
         speakers = self.random.choice(len(self.speakers), size=n, p=self.chance)
         speeds = self.random.integers(len(self.recipe.speeds), size=n)
         classes = speeds * len(self.speakers) + speakers
-        cut = np.stack([self._crop(self.copies[index]) for index in classes])
+        size, draw_length = window or self.window, random_length or self._random_length
+        cut = np.stack([self._crop(self.copies[index], draw_length(self.random), size) for index in classes])
         return torch.from_numpy(cut.astype(np.float32) / 2**15), torch.from_numpy(classes)
 
-    def _crop(self, copies: list[np.ndarray]) -> np.ndarray:
+    def _random_length(self, random: np.random.Generator) -> int:
+        if random.random() >= self.recipe.short:
+            return self.window
+        return int(random.integers(round(self.recipe.shortest_s * SAMPLE_RATE), self.window))
+
+    def _crop(self, copies: list[np.ndarray], length: int, window: int) -> np.ndarray:
         lengths = np.array([len(copy) for copy in copies], float)
         copy = copies[self.random.choice(len(copies), p=lengths / lengths.sum())]
-        shortest = round(self.recipe.shortest_s * SAMPLE_RATE)
-        is_short = self.random.random() < self.recipe.short
-        length = int(self.random.integers(shortest, self.window)) if is_short else self.window
         start = int(self.random.integers(max(1, len(copy) - length + 1)))
-        return np.resize(copy[start : start + length], self.window)
+        return np.resize(copy[start : start + length], window)
 
 
 def make_copies(

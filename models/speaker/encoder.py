@@ -48,6 +48,9 @@ class EncoderConfig:
         return round(self.window_s * SAMPLE_RATE)
 
 
+STUDENT = EncoderConfig(dim=192, channels=256, merged_channels=512, frames_joined=2, scale=4)  # of the shipped weights
+
+
 def import_network_class() -> Any:
     """Import and return SpeechBrain's network class; a second the first time."""
     with speechbrain_importable():
@@ -91,7 +94,11 @@ def spectrogram(
     config: EncoderConfig,
 ) -> Tensor:  # (n, frames, n_mels · frames_joined)
     """Return the network's input: `log_bands`, every few frames side by side."""
-    bands = log_bands(cut, config)
+    return join_frames(log_bands(cut, config), config)
+
+
+def join_frames(bands: Tensor, config: EncoderConfig) -> Tensor:  # (n, frames, n_mels) to the network's input
+    """Return every `frames_joined` frames side by side; what is left at the end is dropped."""
     n_frames = bands.shape[1] // config.frames_joined
     return bands[:, : n_frames * config.frames_joined].reshape(len(bands), n_frames, -1)
 

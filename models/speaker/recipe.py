@@ -1,4 +1,4 @@
-"""Hyperparameters of the speaker encoder's training; the defaults are those of the shipped weights."""
+"""Hyperparameters of the speaker encoder's training: on labels alone, and as a student of teachers."""
 
 from dataclasses import dataclass
 
@@ -32,3 +32,36 @@ class SpeakerRecipe:
     false_accept_rate: float = 0.01  # at the threshold
     cohort_nearest: int = 50  # strangers of training that a normalised score is relative to
     normalised: bool = True  # scores by the cohort, not cosines: the card says what it brings
+
+
+@dataclass(frozen=True)
+class StudentRecipe(SpeakerRecipe):
+    """Hyperparameters of a student; the defaults are those of the shipped weights.
+
+    Most steps are on windows half as long as the encoder's, which cost half.
+    """
+
+    steps: int = 4_000
+    batch: int = 96  # on half windows; on whole ones half as many
+    speeds: tuple[float, ...] = (1.0, 0.85, 1.18)  # the teachers say what voice each makes
+    copies: int = 2
+    coded: float = 0.4
+    favour: float = 0.5
+    scale: float = 20.0  # of cosines, in the cross entropy over all voices
+    cosine: float = 5.0  # weight of the cosine to the target, beside the cross entropy
+    average: float = 0.995
+    warm_up: int = 150  # steps until the learning rate is reached; from half of the steps on it falls to nothing
+    half: float = 0.75  # of the steps
+    shortest_s: float = 0.3
+    short_s: float = 0.6  # the longest of the short crops of half windows
+    least_speech_s: float = 0.3
+    longest_s: float = 8.0  # that the teachers hear at once
+    normalised: bool = False
+
+    def rate(self, step: int) -> float:
+        """Return the share of the learning rate at a step.
+
+        >>> [StudentRecipe(steps=1_000).rate(step) for step in (0, 149, 500, 750)]
+        [0.006666666666666667, 1.0, 1.0, 0.5]
+        """
+        return min(1.0, (step + 1) / self.warm_up, 2 * (1 - step / self.steps))

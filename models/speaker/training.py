@@ -1,36 +1,34 @@
-"""Training of the speaker encoder: classify augmented two-second crops by voice.
+"""Training of the speaker encoder: read speech, hold voices out, fit on the others, calibrate on those held out.
 
-Read the speech, hold some voices out, fit the encoder on the others with an additive angular margin (Deng et al., CVPR
-2019), then find the threshold and the calibration on the held-out voices.
+With teachers the encoder is their student (`models.speaker.distillation`) and the voices held out are fixed by their
+names; without, it learns to tell labelled speakers apart (`models.speaker.classification`).
 """
 
-import dataclasses
-import math
-from collections.abc import Callable, Sequence
+import logging
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from data_contracts.errors import UsageError
-from models.data.augmentation import disturb, mask_bands, recolour
-from models.data.labelled_speech import Speech, manifest_digest, read_speech
+from models.data.kept_out import is_for_calibration, is_kept_out
+from models.data.labelled_speech import Speech, read_speech
 from models.data.labels_file import read_labels
-from models.speaker.crops import Crops
-from models.speaker.encoder import SAMPLE_RATE, EncoderConfig, build_network, spectrogram
-from models.speaker.identification import closed_set
+from models.data.licences import is_restrictive
+from models.speaker.classification import fit
+from models.speaker.distillation import fit_student
+from models.speaker.encoder import SAMPLE_RATE, STUDENT, EncoderConfig
+from models.speaker.held_out import calibrate, held_out_speakers, measure, training_record
 from models.speaker.model import SpeakerModel
-from models.speaker.recipe import SpeakerRecipe
-from models.speaker.score_norm import Cohort, speaker_means
-from models.speaker.trials import embed_speech, halve_single_clips, pair_trials, shorten_every_second
-from models.speechbrain_compat import speechbrain_importable
+from models.speaker.progress import Progress
+from models.speaker.recipe import SpeakerRecipe, StudentRecipe
+from models.speaker.teachers import Teachers
 
-_RECIPE, _ENCODER = SpeakerRecipe(), EncoderConfig()
-Progress = Callable[[int, float, nn.Module], None]
-"""Callback with the step, its loss, and the encoder averaged over the steps so far."""
+_LOG = logging.getLogger(__name__)
+_FEWEST_HELD_OUT = 2  # speakers: fewer make no pair
+_RECIPE, _STUDENT_RECIPE, _ENCODER = SpeakerRecipe(), StudentRecipe(), EncoderConfig()
 
 
 def train_speaker(
@@ -40,121 +38,79 @@ def train_speaker(
     seed: int = 0,
     recipe: SpeakerRecipe = _RECIPE,
     encoder: EncoderConfig = _ENCODER,
+    any_licence: bool = False,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Train on the labelled speech of `corpora`, write the model to `out`, and return the held-out voices' metrics.
 
-    Raises UsageError where there are too few speakers to hold any out.
+    Clips under a licence that asks for more than attribution take no part, unless `any_licence`. Raises UsageError
+    where there are too few speakers to hold any out.
     """
-    clips = [clip for clip in read_labels(corpora) if clip.speaker]
-    speech = [item for item in read_speech(clips) if len(item.waveform) >= recipe.least_speech_s * SAMPLE_RATE]
+    speech = _read(corpora, recipe, any_licence=any_licence, labelled=True)
     held_out = held_out_speakers(speech, share=recipe.held_out, seed=seed)
     training = [item for item in speech if item.clip.speaker not in held_out]
     unseen = [item for item in speech if item.clip.speaker in held_out]
     network = fit(training, recipe=recipe, config=encoder, seed=seed, progress=progress)
-    SpeakerModel(network, encoder, threshold=0.0, calibration=(1.0, 0.0)).save(out)
-    model = SpeakerModel.load(out)  # in the stored precision
-    metrics = calibrate_and_measure(model, training, unseen, recipe=recipe, seed=seed)
-    model.save(out)
-    return metrics
+    return _finish(network, encoder, out, training, unseen, unseen, recipe=recipe, seed=seed)
 
 
-def calibrate_and_measure(
-    model: SpeakerModel, training: Sequence[Speech], unseen: Sequence[Speech], *, recipe: SpeakerRecipe, seed: int
+def train_student(
+    corpora: Sequence[Path],
+    teachers: Teachers,
+    out: Path,
+    *,
+    seed: int = 0,
+    recipe: StudentRecipe = _STUDENT_RECIPE,
+    encoder: EncoderConfig = STUDENT,
+    any_licence: bool = False,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Set the model's threshold, calibration, cohort and training record; return the held-out voices' metrics.
+    """Train a student of `teachers` on speech of `corpora`, labelled or not; else as `train_speaker`.
 
-    The threshold and the calibration come from pairs of mixed lengths, as in a night: some clips whole, others cut.
+    An eighth of the labelled voices is kept out to judge the model, another to calibrate it (`models.data.kept_out`).
+    Raises UsageError where either has no pairs of voices.
     """
-    mixed = shorten_every_second(halve_single_clips(unseen), lengths_s=recipe.lengths_s, seed=seed)
-    mixed_utterances = embed_speech(model, mixed)
-    trials = pair_trials(mixed_utterances)
-    model.threshold, model.calibration = trials.threshold(recipe.false_accept_rate), trials.calibration()
-    seen = embed_speech(model, training)
-    cohort = Cohort(speaker_means(seen.vectors, seen.speakers), recipe.cohort_nearest)
-    trials = pair_trials(mixed_utterances, cohort.scores)
-    model.cohort = dataclasses.replace(
-        cohort, threshold=trials.threshold(recipe.false_accept_rate), calibration=trials.calibration()
-    )
-    model.normalised = recipe.normalised
-    utterances = embed_speech(model, halve_single_clips(unseen))
-    metrics = pair_trials(utterances, model.scores).metrics()
-    metrics["top1"] = round(closed_set(utterances, model.scores), 4)
-    model.training = {
-        "recipe": dataclasses.asdict(recipe),
-        "seed": seed,
-        "n_clips": len(training),
-        "n_speakers": len({item.clip.speaker for item in training}),
-        "minutes": round(sum(len(item.waveform) for item in training) / SAMPLE_RATE / 60, 1),
-        "corpora": sorted({item.clip.corpus for item in training}),
-        "licences": {
-            corpus: sorted({item.clip.licence for item in training if item.clip.corpus == corpus})
-            for corpus in sorted({item.clip.corpus for item in training})
-        },
-        "manifest": manifest_digest(training),
-        "held_out_speakers": sorted({item.clip.speaker for item in unseen}),
-        "held_out": metrics,
-        "false_accept_rate": recipe.false_accept_rate,
-    }
-    model.trained_on = frozenset(item.recording_id for item in training)
-    return metrics
+    speech = _read(corpora, recipe, any_licence=any_licence, labelled=False)
+    judges = [item for item in speech if is_kept_out(item.clip.speaker)]
+    calibration = [item for item in speech if is_for_calibration(item.clip.speaker)]
+    if min(len({item.clip.speaker for item in part}) for part in (judges, calibration)) < _FEWEST_HELD_OUT:
+        raise UsageError(
+            f"expected {_FEWEST_HELD_OUT} labelled speakers or more in each of the two eighths that are held out; "
+            f"found {len(judges)} and {len(calibration)} clips of them: add labelled speech"
+        )
+    chosen = {id(item) for item in (*judges, *calibration)}
+    training = [item for item in speech if id(item) not in chosen]
+    network = fit_student(training, teachers, recipe=recipe, config=encoder, seed=seed, progress=progress)
+    return _finish(network, encoder, out, training, calibration, judges, recipe=recipe, seed=seed)
 
 
-def held_out_speakers(speech: Sequence[Speech], *, share: float, seed: int) -> set[str]:
-    """Return the speakers to hold out of training: `share` of each corpus, at least two."""
-    held_out: set[str] = set()
-    for corpus in sorted({item.clip.corpus for item in speech}):
-        names = sorted({item.clip.speaker for item in speech if item.clip.corpus == corpus})
-        n = max(2, math.ceil(share * len(names)))
-        if len(names) < n + 2:
-            raise UsageError(
-                f"expected at least {n + 2} speakers in the corpus {corpus!r}, {n} of them to hold out; "
-                f"found {len(names)}: add speakers, or leave that corpus out"
-            )
-        order = np.random.default_rng([seed, len(names)]).permutation(len(names))
-        held_out |= {names[index] for index in order[:n]}
-    return held_out
+def _read(corpora: Sequence[Path], recipe: SpeakerRecipe, *, any_licence: bool, labelled: bool) -> list[Speech]:
+    clips = [clip for clip in read_labels(corpora) if clip.speaker or not labelled]
+    left_out = {} if any_licence else Counter((c.corpus, c.licence) for c in clips if is_restrictive(c.licence))
+    for (corpus, licence), n in sorted(left_out.items()):
+        _LOG.warning("%s: %d clips under %s take no part; --any-licence uses them", corpus, n, licence)
+    used = [clip for clip in clips if (clip.corpus, clip.licence) not in left_out]
+    return [item for item in read_speech(used) if len(item.waveform) >= recipe.least_speech_s * SAMPLE_RATE]
 
 
-def fit(
-    speech: Sequence[Speech],
+def _finish(
+    network: nn.Module,
+    encoder: EncoderConfig,
+    out: Path,
+    training: Sequence[Speech],
+    calibration: Sequence[Speech],
+    judges: Sequence[Speech],
     *,
     recipe: SpeakerRecipe,
-    config: EncoderConfig,
     seed: int,
-    progress: Progress | None = None,
-) -> nn.Module:
-    """Return an encoder trained to tell the speakers of `speech` apart."""
-    torch.manual_seed(seed)
-    encoder = build_network(config)
-    with speechbrain_importable():
-        from speechbrain.lobes.models.ECAPA_TDNN import Classifier
-        from speechbrain.nnet.losses import AdditiveAngularMargin, LogSoftmaxWrapper
-
-    crops = Crops(speech, recipe=recipe, window=config.window, seed=seed)
-    classifier = Classifier(config.dim, lin_neurons=config.dim, out_neurons=crops.n_classes)
-    parameters = [*encoder.parameters(), *classifier.parameters()]
-    optimiser = torch.optim.AdamW(parameters, weight_decay=recipe.weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.learning_rate, total_steps=recipe.steps)
-    average = get_ema_multi_avg_fn(recipe.average)  # type: ignore[no-untyped-call]
-    averaged = AveragedModel(encoder, multi_avg_fn=average, use_buffers=True)
-    noise = torch.Generator().manual_seed(seed)
-    encoder.train()
-    for step in range(recipe.steps):
-        waveform, speaker = crops.draw(recipe.batch)
-        bands = mask_bands(spectrogram(disturb(recolour(waveform, noise), noise), config), noise)
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=recipe.half_precision):
-            voices = encoder(bands)
-        margin = recipe.margin * min(1.0, step / max(1.0, recipe.margin_from * recipe.steps))
-        loss_of = LogSoftmaxWrapper(AdditiveAngularMargin(margin, recipe.scale))
-        loss = loss_of(classifier(voices.float()), speaker[:, None])
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(parameters, 5.0)
-        optimiser.step()
-        schedule.step()
-        averaged.update_parameters(encoder)
-        if progress:
-            progress(step, float(loss.detach()), averaged.module)
-    module: nn.Module = averaged.module
-    return module.eval()
+) -> dict[str, Any]:
+    """Write the model, calibrated, and return the judging voices' metrics."""
+    SpeakerModel(network, encoder, threshold=0.0, calibration=(1.0, 0.0)).save(out)
+    model = SpeakerModel.load(out)  # in the stored precision
+    calibrate(model, training, calibration, recipe=recipe, seed=seed)
+    metrics = measure(model, judges)
+    held_out = [*judges, *calibration]
+    model.training = training_record(training, held_out, recipe=recipe, seed=seed) | {"held_out": metrics}
+    model.trained_on = frozenset(item.recording_id for item in training)
+    model.save(out)
+    return metrics

@@ -74,3 +74,7 @@ def test_other_classes_are_trained_by_any_of_their_names(tmp_path, labelled):
     for name, classes in (("emotion", ["anger"]), ("speaker", ["anger", "sadness"])):
         with pytest.raises(UsageError, match="expected two classes or more of a model of emotion"):
             train(name, [str(labelled)], classes=classes, settings={"lake": lake})
+    with pytest.raises(UsageError, match="expected --teachers with a speaker model alone"):
+        train("emotion", [str(labelled)], teachers=str(tmp_path), settings={"lake": lake})
+    with pytest.raises(UsageError, match="expected wespeaker_resnet34_lm"):
+        train("speaker", [str(labelled)], teachers=str(tmp_path), settings={"lake": lake})
