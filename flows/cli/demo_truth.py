@@ -3,12 +3,13 @@
 import csv
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 import pyarrow as pa
 
 from data_contracts.lake import Lake
+from flows.analytics.conversations import evaluate_conversations
 from flows.analytics.sql import query
 
 _UTTERANCES = """
@@ -35,10 +36,11 @@ def compare_with_truth(lake: Lake, sample: Path) -> pa.Table:
     speakers = _read_speakers(sample / "reference.csv")
     names = {path.relative_to(sample / "corpus").as_posix() for path in sample.glob("corpus/**/*") if path.is_file()}
     utterances, files = (_with_names(query(lake, sql)) for sql in (_UTTERANCES, _FILES))
+    judged = evaluate_conversations(lake, sample / "reference.csv")["by_recording"]
     alone = {name: next(iter(who)) for name, who in speakers.items() if len(who) == 1}
     answers = [
         *_readers(utterances.filter(pl.col("file").is_in(list(alone))), alone),
-        _meetings(utterances, {name: who for name, who in speakers.items() if len(who) > 1}),
+        *_meetings([item for item in judged if item["speakers_true"] > 1]),
         *_odd_files(files.filter(pl.col("file").is_in(list(names))), names, set(speakers)),
     ]
     return pa.Table.from_pylist([answer._asdict() for answer in answers])
@@ -81,12 +83,12 @@ def _share_of_largest(pairs: pl.DataFrame, by: str, total: float) -> float:
     return pairs.group_by(by).agg(pl.col("seconds").max())["seconds"].sum() / total if total else 0.0
 
 
-def _meetings(utterances: pl.DataFrame, meetings: dict[str, set[str]]) -> Answer:
-    found = utterances.filter(pl.col("file").is_in(list(meetings))).drop_nulls("speaker_id")
-    by_file = dict(found.group_by("file").agg(pl.col("speaker_id").n_unique()).iter_rows())
-    counts = [(str(len(meetings[name])), str(by_file.get(name, 0))) for name in sorted(meetings)]
-    true, said = (" and ".join(column) for column in zip(*counts, strict=True))
-    return Answer("voices in each meeting", true, said)
+def _meetings(meetings: list[dict[str, Any]]) -> Iterator[Answer]:
+    counts = [" and ".join(str(item[f"speakers_{side}"]) for item in meetings) for side in ("true", "found")]
+    yield Answer("voices in each meeting", *counts)
+    reference_s = sum(item["reference_s"] for item in meetings)
+    error = sum(item["der"] * item["reference_s"] for item in meetings) / reference_s
+    yield Answer("diarization error there", "0%", f"{error:.0%}, overlaps counted")
 
 
 def _odd_files(files: pl.DataFrame, names: set[str], with_speech: set[str]) -> Iterator[Answer]:

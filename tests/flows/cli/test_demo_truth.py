@@ -48,7 +48,9 @@ def lake(tmp_path: Path) -> Lake:
     spoken = pl.DataFrame(said, schema=names, orient="row", infer_schema_length=None)
     lake = make_lake(tmp_path / "lake")
     tables = {
-        "recordings": pl.DataFrame({"uri": uris.values(), "recording_id": ids.values()}),
+        "recordings": pl.DataFrame({"uri": uris.values(), "recording_id": ids.values()}).with_columns(
+            status=pl.lit("ok"), reason=pl.lit(None, pl.String), date=dt.date(2026, 11, 19)
+        ),
         "utterances": spoken.with_columns(score_anger=1 - pl.col("score_neutral"), date=dt.date(2026, 11, 19)),
         "rejects": pl.DataFrame({"uri": [uris["empty.wav"], uris["other.wav"]], "reason": ["empty", "not_audio"]}),
     }
@@ -64,6 +66,7 @@ def test_what_is_true_stands_beside_what_was_found(lake, sample):
         ("their calm speech", "neutral", "50% of 4 utterances"),
         ("confidence where it is not", "low", "0.80, the mean of 1"),
         ("voices in each meeting", "2", "1"),
+        ("diarization error there", "0%", "25%, overlaps counted"),
         ("files that cannot be used", "1", "1 rejected"),
         ("copies", "1", "1 counted once"),
     ]
