@@ -6,6 +6,7 @@ import altair as alt
 
 VERMILLION, BLUE, GREEN, ORANGE = "#D55E00", "#0072B2", "#009E73", "#E69F00"
 PINK, SKY, YELLOW, GREY = "#CC79A7", "#56B4E9", "#F0E442", "#999999"
+PALE = "#D9DEE4"
 PALETTE = (BLUE, ORANGE, GREEN, PINK, SKY, VERMILLION, YELLOW, GREY)
 
 EMOTIONS = {
@@ -19,6 +20,9 @@ EMOTIONS = {
     "surprise": YELLOW,
 }
 """Colours of the emotions in every chart; a model's other classes take unused colours of the palette."""
+
+NO_ANSWER = {"too little said": PALE, "unknown": PALE}
+"""Colours of utterances that have no emotion, or no speaker."""
 
 VERDICTS = {"done": GREEN, "running": SKY, "stopped": ORANGE, "failed": VERMILLION, "dead": PINK}
 KINDS = {"enrolled": BLUE, "found": ORANGE, "forgotten": GREY}

@@ -3,7 +3,7 @@
 import altair as alt
 import polars as pl
 
-from flows.charts.palette import BLUE, EMOTIONS, SKY, colour_scale
+from flows.charts.palette import BLUE, EMOTIONS, NO_ANSWER, SKY, colour_scale
 from flows.charts.panels import Chart, apply_style
 
 _VALUE_AXIS = alt.Axis(minExtent=44, maxExtent=44)  # as wide in each, so that their times lie under each other
@@ -22,12 +22,12 @@ def waveform(envelope: pl.DataFrame, span: tuple[float, float]) -> Chart:
 
 def emotion_bars(utterances: pl.DataFrame, span: tuple[float, float]) -> Chart:
     """Draw a bar an utterance, coloured by emotion. Columns: channel, start_s, end_s, emotion."""
-    return _bars(utterances, span, "emotion", EMOTIONS)
+    return _bars(utterances, span, "emotion", EMOTIONS | NO_ANSWER)
 
 
 def speaker_bars(utterances: pl.DataFrame, span: tuple[float, float]) -> Chart:
     """Draw a bar an utterance, coloured by speaker. Columns: channel, start_s, end_s, name."""
-    return _bars(utterances, span, "name", {})
+    return _bars(utterances, span, "name", NO_ANSWER)
 
 
 def contour(frames: pl.DataFrame, span: tuple[float, float], column: str, title: str, colour: str = BLUE) -> Chart:

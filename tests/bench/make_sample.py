@@ -29,7 +29,7 @@ from models.data.kept_out import is_kept_out  # noqa: E402
 RATE_HZ, SEED = 16_000, 0
 READERS_OF_A_GENDER, CLIPS = 4, 30
 CLIP_S, PIECE_S, EDGE_S = (11.9, 16.5), (2.0, 5.0), 0.01
-MEETINGS = {"trn00.flac": "meeting-a.ogg", "trn07.flac": "meeting-b.ogg"}  # others hold one voice, or hardly any speech
+MEETINGS = {"trn07.flac": "meeting-a.ogg", "trn00.flac": "meeting-b.ogg"}  # others hold one voice, or hardly any speech
 NIGHTS = ("2026/11/19", "2026/11/20", "2026/11/21")
 ODD = {1: ".flac", 5: "-8k.wav", 10: ".opus", 14: ".mp3", 19: "-stereo.ogg", 24: "-8k.wav"}  # by the piece's number
 COPIED = 3  # a piece

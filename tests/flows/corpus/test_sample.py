@@ -46,8 +46,8 @@ def test_two_meetings_of_several_voices(turns):
         if turn["speaker"].startswith("ami-"):
             voices[turn["file"]].add(turn["speaker"])
     assert {name: len(who) for name, who in voices.items()} == {
-        "2026/11/20/meeting-a.ogg": 3,
-        "2026/11/21/meeting-b.ogg": 4,
+        "2026/11/20/meeting-a.ogg": 4,
+        "2026/11/21/meeting-b.ogg": 3,
     }
 
 
