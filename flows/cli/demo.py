@@ -24,10 +24,13 @@ TABLES = {
         FROM utterances GROUP BY 1 ORDER BY utterances DESC, speaker LIMIT 10""",
     "Some utterances": """
         SELECT u.date, regexp_extract(r.uri, '[^/]+$') AS recording, round(u.start_s, 2) AS start_s,
-               round(u.end_s, 2) AS end_s, u.emotion, coalesce(u.speaker_id, 'unknown') AS speaker
+               round(u.end_s, 2) AS end_s, coalesce(u.emotion, u.emotion_reason) AS emotion,
+               coalesce(u.speaker_id, 'unknown') AS speaker
         FROM utterances u JOIN (SELECT recording_id, min(uri) AS uri FROM recordings GROUP BY 1) r USING (recording_id)
         ORDER BY u.date, recording, u.start_s LIMIT 8""",
-    "Emotions": "SELECT emotion, count(*) AS utterances FROM utterances GROUP BY 1 ORDER BY 2 DESC",
+    "Emotions": """
+        SELECT coalesce(emotion, emotion_reason) AS emotion, count(*) AS utterances
+        FROM utterances GROUP BY 1 ORDER BY 2 DESC, 1""",
     "What could not be used": """
         SELECT regexp_extract(uri, '[^/]+$') AS file, reason, error FROM rejects ORDER BY uri LIMIT 8""",
 }
