@@ -119,6 +119,7 @@ def open_run(
         resources=configs.worker_resources(settings),
         pseudonym_key=settings.pseudonym_key,
         sources=Sources(settings.corpus, settings.layout),
+        emotion_prior=configs.emotion_prior(settings, emotion),
         channel_names=settings.channel_names,
         drift=configs.drift_config(settings),
         shard_tries=settings.shard_tries,
@@ -205,6 +206,7 @@ def _open_ledger(run: Run) -> Ledger:
         emotion_model=run.emotion.label,
         speaker_model=run.speaker.label,
         feature_version=run.feature_version,
+        emotion_prior=run.emotion_prior,
         is_watched=deployment.id is not None,
     )
     ledger.save(run.lake)

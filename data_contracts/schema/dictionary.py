@@ -83,6 +83,10 @@ _COMMON: dict[str, ColumnDoc] = {
     "reason": ColumnDoc("why it was rejected, one of a fixed vocabulary"),
     "error": ColumnDoc("the decoder's own words; of a usable recording: what is missing, not read or odd in it"),
     "emotion_model": ColumnDoc("the model that scored: name, version and the beginning of its digest"),
+    "emotion_prior": ColumnDoc(
+        "shares expected of the emotions: natural, balanced or shares; null of models that others trained, and of what "
+        "was published before there was one"
+    ),
     "speaker_model": ColumnDoc("the model that told voices apart: name, version and the beginning of its digest"),
     "feature_version": ColumnDoc("the fingerprint of code and configuration that computed the features"),
     "version": ColumnDoc("the feature version: a folder's name"),

@@ -20,6 +20,8 @@ _VERSIONS = [
     pa.field("run_id", pa.string(), nullable=False),
 ]
 
+_EMOTION_PRIOR = pa.field("emotion_prior", pa.string())  # null of other people's models, and before there was one
+
 _DATE = pa.field("date", pa.date32(), nullable=False)
 
 PLAN = pa.schema([*OBJECT_FIELDS, pa.field("read_after", pa.timestamp("us", tz="UTC"))])
@@ -37,6 +39,7 @@ RECORDINGS = pa.schema(
         _DATE,
         _SOURCE.with_nullable(True),  # null of what was published before there were sources
         *_VERSIONS,
+        _EMOTION_PRIOR,
     ]
 )
 
@@ -61,6 +64,7 @@ def utterances_schema(classes: Sequence[str], dimensions: Sequence[str] = ()) ->
             pa.field("speaker_score", pa.float64()),
             pa.field("speaker_known", pa.bool_(), nullable=False),
             *_VERSIONS,
+            _EMOTION_PRIOR,
             _DATE,
         ]
     )
@@ -198,6 +202,7 @@ RUNS = pa.schema(
         pa.field("verdict", pa.string(), nullable=False),  # passed | warned | nothing_to_check
         pa.field("validation", pa.string()),  # where the Data Docs are
         pa.field("versions", pa.string()),  # JSON: the Delta version of each table that this run left
+        _EMOTION_PRIOR,
     ]
 )
 

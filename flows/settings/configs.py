@@ -2,7 +2,9 @@
 
 from typing import TYPE_CHECKING
 
+from data_contracts.emotion_prior import BALANCED, expected_shares
 from data_contracts.errors import UsageError
+from data_contracts.records import ModelRef
 from features.decode.config import AudioConfig
 from features.resources import Resources
 from flows.settings import Settings
@@ -43,6 +45,17 @@ def feature_config(settings: Settings, *, same_voice: float) -> "FeatureConfig":
         logmel=settings.logmel,
         lld=settings.lld,
     )
+
+
+def emotion_prior(settings: Settings, emotion: ModelRef) -> str | None:
+    """Return the prior as published rows name it: balanced where nothing is known of the model's logits, or of neutral.
+
+    None for other people's models: what they answer is no posterior that one could shift. Raises UsageError.
+    """
+    if "features" not in emotion.metadata:
+        return None
+    shares = expected_shares(settings.emotion_prior, emotion.metadata["classes"])
+    return settings.emotion_prior if shares and emotion.metadata.get("has_logit_statistics") else BALANCED
 
 
 def worker_resources(settings: Settings) -> Resources:

@@ -38,7 +38,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("shard_bytes", "shard_tries"),
     ),
     "Object stores": ("store_patience_s", "store_timeout_s"),
-    "Models and speakers": ("registry", "evaluation_corpus", "pseudonym_key"),
+    "Models and speakers": ("registry", "emotion_prior", "evaluation_corpus", "pseudonym_key"),
     "Publication": ("publish_recordings",),
     "Drift": (
         *("drift_days", "drift_psi", "drift_share", "drift_cosine"),

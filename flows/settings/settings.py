@@ -10,6 +10,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from data_contracts.addresses import normalize
 from data_contracts.channel_names import channel_names
+from data_contracts.emotion_prior import normalize_prior
 from data_contracts.errors import UsageError
 from data_contracts.lake_addresses import lake_address
 from data_contracts.object_store.retry import RetryPolicy
@@ -90,6 +91,11 @@ class Settings(NotificationSettings):
     evaluation_corpus: str = Field(
         "", description="labelled speech on which `models promote` compares a challenger with the champion"
     )
+    emotion_prior: str = Field(
+        "natural",
+        description="shares of the emotions before anything is heard: natural (mostly neutral), balanced (all alike), "
+        "or such as anger=0.1,neutral=0.8",
+    )
     pseudonym_key: str = Field("undertone", description="the secret in the hash that names unknown speakers")
     pack_after_days: int = Field(7, ge=0, description="days after which `maintain` packs a date's feature files")
     keep_versions_days: int = Field(
@@ -156,6 +162,14 @@ class Settings(NotificationSettings):
         if value in {"auto", "threads", "processes", "cuda"} or value.startswith(("tcp://", "tls://")):
             return value
         raise ValueError("expected auto, threads, processes, cuda or tcp://HOST:PORT")
+
+    @field_validator("emotion_prior")
+    @classmethod
+    def _known_prior(cls, value: str) -> str:
+        try:
+            return normalize_prior(value)
+        except UsageError as error:
+            raise ValueError(str(error)) from error
 
     @field_validator("channel_names", mode="before")
     @classmethod

@@ -21,6 +21,8 @@ from torch import Tensor, nn
 from data_contracts.errors import ModelError
 from models.data import training_set
 from models.emotion import speaker_adaptation
+from models.emotion.label_shift import shifted_posteriors
+from models.emotion.logit_statistics import LogitStatistics
 from models.emotion.speaker_adaptation import Prior
 
 CLASSES = ("anger", "happiness", "neutral", "sadness")
@@ -65,6 +67,7 @@ class EmotionModel:
         classes: Sequence[str] = CLASSES,
         temperature: float = 1.0,
         adapted_temperature: float = 1.0,
+        statistics: LogitStatistics | None = None,  # None: shares of the classes cannot be estimated
         training: dict[str, Any] | None = None,
         recordings: Iterable[str] = (),
     ) -> None:
@@ -73,6 +76,7 @@ class EmotionModel:
         self.temperature, self.adapted_temperature = temperature, adapted_temperature
         self.feature_names, self.classes = tuple(feature_names), tuple(classes)
         self.features = dict(features)
+        self.statistics = statistics
         self.training = training or {}
         self.trained_on = frozenset(recordings)
 
@@ -112,20 +116,39 @@ class EmotionModel:
         """Return the probabilities of features from which offsets were subtracted."""
         return self.probabilities(standardised, adapted=True)
 
+    def date_posteriors(
+        self,
+        logits: Tensor,  # (n, n_classes) of all utterances of a date, adapted
+        speakers: Sequence[str],
+        weight: Tensor,  # (n,) `speaker_adaptation.utterance_weight`
+        *,
+        shares: Sequence[float] | None = None,  # (n_classes,) expected of the classes; None: they count alike
+    ) -> Tensor:  # (n, n_classes) float64
+        """Return the probabilities: the less is heard, the flatter; with `shares`, where the date's are unknown."""
+        sharpness = speaker_adaptation.sharpness(weight).double()[:, None]
+        balanced = (logits.double() * sharpness / self.adapted_temperature).softmax(-1)
+        if shares is None or self.statistics is None:
+            return balanced
+        return shifted_posteriors(logits, balanced, speakers, weight, statistics=self.statistics, shares=shares)
+
     def scores(
         self,
         features: Tensor,  # (n, n_features)
         speakers: Sequence[str] | None = None,  # any name for each
         seconds: Tensor | None = None,  # (n,) of speech; None: enough for full weight
+        *,
+        shares: Sequence[float] | None = None,  # (n_classes,) expected of the classes; None: they count alike
     ) -> Tensor:  # (n, n_classes), each row sums to one
-        """Return the probabilities, at equal prior odds of the classes.
+        """Return the probabilities.
 
-        With `speakers` the features count as a whole corpus, and are adapted to it and to its speakers; without, each
-        utterance is scored by itself.
+        With `speakers` the features count as a whole date, and are adapted to it and to its speakers; without, each
+        utterance is scored by itself, at equal prior odds of the classes.
         """
         if speakers is None:
             return self.probabilities(self.standardise(features), adapted=False)
-        return self.class_posteriors(self.adapt(features, speakers, seconds))
+        weight = torch.ones(len(features)) if seconds is None else speaker_adaptation.utterance_weight(seconds)
+        logits = self.logits(self.adapt(features, speakers, seconds), adapted=True)
+        return self.date_posteriors(logits, speakers, weight, shares=shares)
 
     def adapt(self, features: Tensor, speakers: Sequence[str], seconds: Tensor | None = None) -> Tensor:
         """Return (n, n_features) standardised, less the offsets of their corpus and its speakers."""
@@ -147,6 +170,7 @@ class EmotionModel:
             "features": self.features,
             "temperature": self.temperature,
             "adapted_temperature": self.adapted_temperature,
+            **({"logit_statistics": self.statistics.as_json()} if self.statistics else {}),
             "training": self.training,
             "feature_names": self.feature_names,
         }
@@ -176,6 +200,9 @@ class EmotionModel:
                 classes=stored["classes"],
                 temperature=stored["temperature"],
                 adapted_temperature=stored["adapted_temperature"],
+                statistics=LogitStatistics.from_json(stored["logit_statistics"])
+                if "logit_statistics" in stored
+                else None,
                 training=stored.get("training"),
                 recordings=training_set.read(folder),
             )

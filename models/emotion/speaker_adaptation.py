@@ -26,6 +26,7 @@ NO_SPEAKER = ""
 """Name of nobody: utterances without a speaker count for the corpus, and have its offset alone."""
 ROUNDS = 2  # of posteriors from offsets, and offsets from posteriors
 _FULL_WEIGHT_S = 2.0  # of speech; shorter utterances weigh less
+_MIN_SHARPNESS = 0.25
 _MIN_BETWEEN_SHARE = 0.3  # of the between-speaker variance, for unmixed emotions: posteriors err
 _MIXED_ENTROPY = 0.7  # of the maximal entropy; above it a speaker's emotions count as mixed
 
@@ -73,6 +74,11 @@ class Sums:
 def utterance_weight(seconds: Tensor) -> Tensor:
     """Return the weight of an utterance for its speaker, 0 to 1: full from two seconds of speech on."""
     return (seconds / _FULL_WEIGHT_S).clamp(0, 1)
+
+
+def sharpness(weight: Tensor) -> Tensor:
+    """Return the factor on the logits of an utterance: the noise of what little is heard flattens its posteriors."""
+    return weight.clamp(_MIN_SHARPNESS**2, 1).sqrt()
 
 
 def corpus_offset(sums: Sums, prior: Prior) -> Tensor:

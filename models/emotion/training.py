@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from data_contracts.errors import UsageError
 from models.emotion.dataset import Table, build_table, read_emotional_speech
 from models.emotion.fitting import EmotionRecipe, fit
+from models.emotion.logit_statistics import fit_statistics
 from models.emotion.model import CLASSES, EmotionModel
 from models.metrics.bootstrap import interval_by_speaker
 from models.metrics.classification import classification_metrics, uar
@@ -45,6 +46,7 @@ def train_emotion(
     model.temperature, model.adapted_temperature = (
         fit_temperature(logits, labels) for logits in (held_out.alone, held_out.adapted)
     )
+    model.statistics = fit_statistics(held_out.adapted, table.labels, table.speakers, table.corpora)
     metrics = _metrics(held_out, table, model)
     model.training = {
         "recipe": dataclasses.asdict(recipe),

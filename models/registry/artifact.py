@@ -33,7 +33,8 @@ def version_metadata(name: str, config: Mapping[str, Any]) -> dict[str, Any]:
         "speaker": ("dim", "threshold", "calibration", "log_odds", "centre", "extractor_digest", "kind"),
     }[name]
     pulled = (config.get("training") or {}).get("pulled")
-    return {key: config[key] for key in keep if key in config} | ({"pulled": pulled} if pulled else {})
+    found = {key: config[key] for key in keep if key in config} | ({"pulled": pulled} if pulled else {})
+    return found | ({"has_logit_statistics": True} if "logit_statistics" in config else {})
 
 
 def training_parameters(config: Mapping[str, Any]) -> dict[str, Any]:

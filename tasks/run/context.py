@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
+from data_contracts.emotion_prior import expected_shares
 from data_contracts.lake import Lake
 from data_contracts.records import ModelRef
 from data_contracts.schema import tables
@@ -41,6 +42,7 @@ class Run:
     resources: Resources
     pseudonym_key: str
     sources: Sources = Sources()
+    emotion_prior: str | None = None  # shares expected of the emotions; None: the model's scores are taken as they are
     channel_names: tuple[str, ...] = ()  # of recordings whose manifest names none
     drift: DriftConfig = DriftConfig()
     shard_tries: int = 3
@@ -62,6 +64,11 @@ class Run:
     @property
     def classes(self) -> list[str]:
         return list(self.emotion.metadata["classes"])
+
+    @property
+    def shares(self) -> tuple[float, ...] | None:
+        """The share expected of each class; None where all count alike, or the model decides."""
+        return expected_shares(self.emotion_prior, self.classes) if self.emotion_prior else None
 
     @property
     def dimensions(self) -> list[str]:

@@ -36,6 +36,7 @@ class Ledger:
     emotion_model: str = ""
     speaker_model: str = ""
     feature_version: str = ""
+    emotion_prior: str | None = None
     n_listed: int = 0
     n_known: int = 0
     left_alone: dict[str, int] = field(default_factory=dict)  # rejects that failed too often, by reason

@@ -20,6 +20,8 @@ Below `staging/run=ID/`; a stage's name stands for the stage and the functions t
 | heard/date=D.parquet | score | workers of score |
 | sums/date=D/SHARD.parquet | workers of score | score |
 | offsets/date=D.parquet | score | workers of score |
+| logits/date=D/SHARD.parquet | workers of score | score |
+| posteriors/date=D.parquet | score | workers of score |
 | scores/date=D/SHARD.parquet | workers of score | integrate |
 | tables/TABLE.parquet | integrate, manual changes | audit, publish |
 | deletes/TABLE.parquet | integrate, manual changes | audit, publish |
@@ -123,6 +125,14 @@ def speaker_sums(run_id: str, date: dt.date, shard: str) -> str:
 
 def speaker_offsets(run_id: str, date: dt.date) -> str:
     return f"{folder(run_id)}/offsets/date={date.isoformat()}.parquet"
+
+
+def logits(run_id: str, date: dt.date, shard: str) -> str:
+    return f"{folder(run_id)}/logits/date={date.isoformat()}/{shard}.parquet"
+
+
+def posteriors(run_id: str, date: dt.date) -> str:
+    return f"{folder(run_id)}/posteriors/date={date.isoformat()}.parquet"
 
 
 def scores(run_id: str, date: dt.date, shard: str) -> str:

@@ -1,8 +1,9 @@
 """Stage 5: emotion scores from stored features, adapted to the speakers of stage 4; no audio is read.
 
 A date is a corpus of its own: the offsets common to its utterances, and those of each speaker, are estimated from all
-of the date's stored features in a few passes over its shards, of which only sums by speaker come back. So a nightly run
-and a backfill agree about a date, and late recordings are adapted together with those that were there before.
+of the date's stored features in a few passes over its shards, of which only sums by speaker come back; then the shares
+of the emotions, from the logits of all its utterances. So a nightly run and a backfill agree about a date, and late
+recordings are adapted together with those that were there before.
 """
 
 import datetime as dt
@@ -18,7 +19,14 @@ from tasks.run.context import Run
 from tasks.stages.stage import stage
 from tasks.staging import adaptation, utterance_features
 from tasks.staging.pending import PendingRecordings
-from tasks.workers.score import score_one, sum_features, sum_posteriors, uses_speaker_adaptation
+from tasks.workers.score import (
+    score_one,
+    speakers_and_weights,
+    sum_features,
+    sum_posteriors,
+    uses_speaker_adaptation,
+    write_logits,
+)
 
 Shards = Mapping[dt.date, Sequence[str]]
 
@@ -30,6 +38,8 @@ def score(run: Run, pending: PendingRecordings, client: Any) -> int:
     all_shards = {date: utterance_features.write_index(run, date) for date in pending.shards}
     if uses_speaker_adaptation(run):
         _adapt(run, all_shards, client)
+    if run.shares:
+        _estimate_shares(run, all_shards, client)
     return sum(_map_shards(pending.shards, score_one, run, client))
 
 
@@ -47,6 +57,19 @@ def _adapt(run: Run, shards: Shards, client: Any) -> None:
             posteriors = adaptation.read_sums(run, date, shards[date]).posteriors
             offsets = speaker_adaptation.speaker_offsets(replace(own, posteriors=posteriors), prior)
             adaptation.write_offsets(run, date, own.speakers, offsets)
+
+
+def _estimate_shares(run: Run, shards: Shards, client: Any) -> None:
+    """Write the posteriors of each date's utterances, by the shares of the classes that the date and its speakers show.
+
+    A date's logits are read together: a number a class and utterance.
+    """
+    model = serving.emotion_model(run.emotion, run.lake.retry_policy)
+    _map_shards(shards, write_logits, run, client)
+    for date, names in shards.items():
+        rows, logits = adaptation.read_logits(run, date, names)
+        posteriors = model.date_posteriors(logits, *speakers_and_weights(rows), shares=run.shares)
+        adaptation.write_posteriors(run, date, rows, posteriors)
 
 
 def _map_shards(shards: Shards, function: Callable[[Run, dt.date, str], int], run: Run, client: Any) -> list[int]:

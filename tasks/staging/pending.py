@@ -66,10 +66,11 @@ def drop_published(run: Run, current: pl.DataFrame, published: pl.DataFrame) -> 
     )
     if run.force:
         return current
-    labels = {"feature_version": run.feature_version}
+    labels: dict[str, str | None] = {"feature_version": run.feature_version}
     if run.rescore:
         labels |= {"emotion_model": run.emotion.label, "speaker_model": run.speaker.label}
-    same = published.filter(*(pl.col(name) == label for name, label in labels.items()))
+        labels |= {"emotion_prior": run.emotion_prior}
+    same = published.filter(*(pl.col(name).eq_missing(pl.lit(label)) for name, label in labels.items()))
     return current.join(same.select("uri", "etag", "tries"), on=["uri", "etag", "tries"], how="anti")
 
 

@@ -13,7 +13,7 @@ from tasks.run.context import Run
 
 _COLUMNS = (
     *("uri", "etag", "recording_id", "date", "status", "read_at", "tries", "n_segments"),
-    *("feature_version", "emotion_model", "speaker_model"),
+    *("feature_version", "emotion_model", "emotion_prior", "speaker_model"),
 )
 _UTTERANCE_COLUMNS = (*tables.UTTERANCE_KEY, "date", "speaker_id", "start_s", "end_s")
 

@@ -14,6 +14,7 @@ def recordings_to_stage(run: Run) -> pl.DataFrame:
     """Return the pending recordings with their source and every version that made them."""
     return projection.recordings_with_sources(read_pending(run), run.sources).with_columns(
         emotion_model=pl.lit(run.emotion.label),
+        emotion_prior=pl.lit(run.emotion_prior, pl.String),
         speaker_model=pl.lit(run.speaker.label),
         feature_version=pl.lit(run.feature_version),
         run_id=pl.lit(run.id),

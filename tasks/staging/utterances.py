@@ -36,6 +36,7 @@ def utterances_with_scores(run: Run, pending: PendingRecordings) -> pl.DataFrame
         .with_columns(
             emotion=_likeliest_emotion(run.classes),
             emotion_model=pl.lit(run.emotion.label),
+            emotion_prior=pl.lit(run.emotion_prior, pl.String),
             speaker_model=pl.lit(run.speaker.label),
             feature_version=pl.lit(run.feature_version),
             run_id=pl.lit(run.id),

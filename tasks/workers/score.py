@@ -32,7 +32,7 @@ def sum_features(run: Run, date: dt.date, shard: str) -> int:
     rows, standardised, _ = _load_standardised(run, date, shard, use_cache=False)
     no_posteriors = torch.zeros(len(rows), len(run.classes))
     return adaptation.write_sums(
-        run, date, shard, Sums.from_utterances(*_speakers_and_weights(rows), standardised, no_posteriors)
+        run, date, shard, Sums.from_utterances(*speakers_and_weights(rows), standardised, no_posteriors)
     )
 
 
@@ -41,8 +41,15 @@ def sum_posteriors(run: Run, date: dt.date, shard: str) -> int:
     rows, standardised, model = _load_standardised(run, date, shard)
     posteriors = model.class_posteriors(standardised - adaptation.read_offsets(run, date, rows))
     return adaptation.write_sums(
-        run, date, shard, Sums.from_utterances(*_speakers_and_weights(rows), standardised[:, :0], posteriors)
+        run, date, shard, Sums.from_utterances(*speakers_and_weights(rows), standardised[:, :0], posteriors)
     )
+
+
+def write_logits(run: Run, date: dt.date, shard: str) -> int:
+    """Write the logits of all utterances, adapted. Returns their number."""
+    rows, standardised, model = _load_standardised(run, date, shard)
+    logits = model.logits(standardised - adaptation.read_offsets(run, date, rows), adapted=True)
+    return adaptation.write_logits(run, date, shard, rows, logits)
 
 
 def score_one(run: Run, date: dt.date, shard: str) -> int:
@@ -71,8 +78,12 @@ def _scores(run: Run, date: dt.date, shard: str) -> tuple[pl.DataFrame, np.ndarr
         rows, vectors = utterance_features.load_shard(run, date, shard, use_cache=False)
         return rows, serving.pretrained_emotion_model(run.emotion, run.lake.retry_policy).scores(vectors).numpy()
     if uses_speaker_adaptation(run):
+        if run.shares:
+            rows, _ = utterance_features.load_shard(run, date, shard, use_cache=True)
+            return rows, adaptation.read_posteriors(run, date, rows).numpy()
         rows, standardised, model = _load_standardised(run, date, shard)
-        return rows, model.class_posteriors(standardised - adaptation.read_offsets(run, date, rows)).numpy()
+        logits = model.logits(standardised - adaptation.read_offsets(run, date, rows), adapted=True)
+        return rows, model.date_posteriors(logits, *speakers_and_weights(rows)).numpy()
     rows, features = utterance_features.load_shard(run, date, shard, use_cache=False)
     from models.registry import loading
 
@@ -92,8 +103,8 @@ def _load_standardised(
     return rows, model.standardise(features), model
 
 
-def _speakers_and_weights(rows: pl.DataFrame) -> tuple[list[str], Tensor]:
-    """The speaker_id and the weight of each utterance."""
+def speakers_and_weights(rows: pl.DataFrame) -> tuple[list[str], Tensor]:
+    """Return the speaker_id and the weight of each utterance."""
     return rows["speaker_id"].to_list(), speaker_adaptation.utterance_weight(
         torch.from_numpy(np.array(rows["seconds"].to_numpy()))
     )

@@ -1,6 +1,7 @@
 """Configurations from settings: every setting has its field, and the defaults agree."""
 
 import pytest
+from helpers.runs import model_ref
 
 from data_contracts.errors import UsageError
 from features.decode.config import AudioConfig
@@ -42,3 +43,26 @@ def test_a_setting_of_drift_reaches_its_field(setting, field, value, monkeypatch
 def test_thresholds_that_mean_nothing_are_refused(setting, value):
     with pytest.raises(UsageError, match=setting):
         Settings.load(**{setting: value})
+
+
+@pytest.mark.parametrize(
+    ("metadata", "prior"),
+    [
+        ({"classes": ["anger", "neutral"], "features": {}, "has_logit_statistics": True}, "natural"),
+        (
+            {"classes": ["calm", "upset"], "features": {}, "has_logit_statistics": True},
+            "balanced",
+        ),  # nothing is neutral
+        ({"classes": ["anger", "neutral"], "features": {}}, "balanced"),  # trained before there were statistics
+        ({"classes": ["anger", "neutral"]}, None),  # of other people
+    ],
+)
+def test_a_prior_applies_to_models_whose_logits_are_known(metadata, prior):
+    assert configs.emotion_prior(Settings.load(), model_ref("emotion", **metadata)) == prior
+
+
+def test_a_prior_has_one_spelling_or_is_refused(monkeypatch):
+    monkeypatch.setenv("UNDERTONE_EMOTION_PRIOR", "neutral=.70, Anger=0.1")
+    assert Settings.load().emotion_prior == "anger=0.1,neutral=0.7"
+    with pytest.raises(UsageError, match=r"emotion_prior.*expected natural, balanced"):
+        Settings.load(emotion_prior="mostly calm")

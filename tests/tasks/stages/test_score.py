@@ -20,6 +20,7 @@ from features.extraction.config import FeatureConfig
 from features.store import shard_files
 from models import serving
 from models.emotion.dataset import FEATURE_NAMES
+from models.emotion.logit_statistics import LogitStatistics
 from models.emotion.model import EmotionModel, Member
 from models.emotion.speaker_adaptation import NO_SPEAKER, Prior
 from tasks.run import staging_paths as paths
@@ -59,14 +60,15 @@ def model(monkeypatch: pytest.MonkeyPatch) -> EmotionModel:
         feature_names=FEATURE_NAMES,
         features=FeatureConfig().fingerprints(),
         classes=CLASSES,
+        statistics=LogitStatistics(*(torch.tensor(rows).double() for rows in ([[1.0], [-1.0]], [[1.0]], [[2.0]]))),
     )
     monkeypatch.setattr(serving, "emotion_model", lambda ref, _: made)
     return made
 
 
-def _run(lake: Lake) -> Run:
+def _run(lake: Lake, emotion_prior: str = "balanced") -> Run:
     emotion = model_ref("emotion", classes=list(CLASSES), features=FeatureConfig().fingerprints())
-    return make_run(lake, DAY, emotion=emotion)
+    return make_run(lake, DAY, emotion=emotion, emotion_prior=emotion_prior)
 
 
 def _keys(rows: list[int]) -> list[list]:
@@ -100,9 +102,16 @@ def _store(lake: Lake, features: np.ndarray, shards: dict[str, list[int]]) -> No
         shard_files.write_shard(lake, stored, version="v1", date=DAY, shard=shard, configuration="")
 
 
-def _scored(lake: Lake, features: np.ndarray, shards: dict[str, list[int]], *, pending_rows: list[int]) -> pl.DataFrame:
+def _scored(
+    lake: Lake,
+    features: np.ndarray,
+    shards: dict[str, list[int]],
+    *,
+    pending_rows: list[int],
+    emotion_prior: str = "balanced",
+) -> pl.DataFrame:
     """Run the stage. Returns every pending utterance's scores, by recording."""
-    run = _run(lake)
+    run = _run(lake, emotion_prior)
     _store(lake, features, shards)
     rows = {shard: [row for row in members if row in pending_rows] for shard, members in shards.items()}
     places = [(f"{row:032x}", shard, DAY, True) for shard, members in rows.items() for row in members]
@@ -118,9 +127,21 @@ def _scored(lake: Lake, features: np.ndarray, shards: dict[str, list[int]], *, p
     return pl.concat(found).sort("recording_id")
 
 
-def _expected(model: EmotionModel, features: np.ndarray, rows: list[int]) -> np.ndarray:
-    speakers = [SPEAKERS[row] or NO_SPEAKER for row in rows]
-    return model.scores(torch.from_numpy(features[rows]), speakers, torch.from_numpy(SECONDS[rows])).numpy()
+def _expected(
+    model: EmotionModel, features: np.ndarray, rows: list[int], shares: tuple[float, ...] | None = None
+) -> np.ndarray:
+    speakers, seconds = [SPEAKERS[row] or NO_SPEAKER for row in rows], torch.from_numpy(SECONDS[rows])
+    return model.scores(torch.from_numpy(features[rows]), speakers, seconds, shares=shares).numpy()
+
+
+@pytest.mark.parametrize("layout", [[list(range(N))], [[5, 0, 11], [1, 2, 3, 4], [10, 9, 8, 7, 6]]])
+def test_shares_are_estimated_over_the_date_for_any_layout_of_shards(tmp_path, features, model, layout) -> None:
+    shards = {f"{index:02x}": rows for index, rows in enumerate(layout)}
+    found = _scored(Lake(str(tmp_path)), features, shards, pending_rows=list(range(N)), emotion_prior="neutral=0.8")
+    expected = _expected(model, features, list(range(N)), shares=(0.2, 0.8))
+    scores = found.select("score_anger", "score_neutral").to_numpy()
+    np.testing.assert_allclose(scores[:-1], expected[:-1], atol=1e-5)
+    assert np.abs(expected - _expected(model, features, list(range(N)))).max() > 0.1
 
 
 @pytest.mark.parametrize("layout", [[list(range(N))], [[5, 0, 11], [1, 2, 3, 4], [10, 9, 8, 7, 6]]])
