@@ -1,19 +1,23 @@
 """Evaluation of an emotion model on a labelled folder; speakers of its training set are never scored as unseen.
 
     uar            each clip by itself
-    uar_adaptive   adapted to the speakers that the pipeline itself finds, without labels, as in a nightly run
+    uar_adaptive   adapted to the speakers that the pipeline itself finds, without labels, as in a nightly run with
+                   `emotion_prior` balanced; uar_adaptive_natural: natural, the default
     uar_oracle     adapted to the speakers of the labels, the limit of better speaker identification
 
 Plain numbers for JSON, and one sentence, `protocol`, on how they were measured.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
+from data_contracts.emotion_prior import NATURAL, expected_shares
 from features.decode.config import SAMPLE_RATE
 from models.data.emotion_labels import emotion_named
 from models.data.labelled_speech import Speech
@@ -21,7 +25,7 @@ from models.data.training_set import seen_speakers
 from models.emotion.dataset import Table, build_table, read_emotional_speech
 from models.emotion.fitting import EmotionRecipe, fit
 from models.emotion.model import EmotionModel
-from models.emotion.speaker_adaptation import NO_SPEAKER
+from models.emotion.speaker_adaptation import NO_SPEAKER, utterance_weight
 from models.emotion.training import predict_adapted_logits, predict_logits, speaker_folds
 from models.metrics.bootstrap import interval_by_speaker
 from models.metrics.classification import classification_metrics, uar
@@ -29,6 +33,7 @@ from models.speaker.linking import Decision, link_speakers
 from models.speaker.protocol import SpeakerEncoder
 from models.speaker.trials import embed_all
 
+_KEPT = ("accuracy", "per_class", "confusion", "log_loss", "ece", "wrong_confidence")
 _MAX_LEAVE_ONE_OUT = 10  # speakers: with more, four folds
 
 
@@ -37,7 +42,8 @@ class ClipPosteriors:
     """Class posteriors (n, n_classes) of clips, in three ways."""
 
     alone: np.ndarray  # each clip by itself
-    adaptive: np.ndarray  # with the speakers that the pipeline finds
+    adaptive: np.ndarray  # with the speakers that the pipeline finds, all classes as likely
+    natural: np.ndarray  # the same, with the shares of natural speech expected
     oracle: np.ndarray  # with the speakers of the labels
 
 
@@ -88,12 +94,27 @@ def evaluate_emotion(
 
 def score_clips(model: EmotionModel, table: Table, found: np.ndarray) -> ClipPosteriors:
     """Return the posteriors of the clips: alone, with the speakers `found` (n,), with those of the labels."""
-    own = predict_logits(model, table)
-    logits = (own.alone, predict_adapted_logits(model, table, found), own.adapted)
-    temperatures = (model.temperature, model.adapted_temperature, model.adapted_temperature)
+    own, adapted = predict_logits(model, table), predict_adapted_logits(model, table, found)
+    natural, balanced = expected_shares(NATURAL, model.classes), None
     return ClipPosteriors(
-        *((each.double() / t).softmax(-1).numpy() for each, t in zip(logits, temperatures, strict=True))
+        alone=(own.alone.double() / model.temperature).softmax(-1).numpy(),
+        adaptive=_date_posteriors(model, table, adapted, found, balanced),
+        natural=_date_posteriors(model, table, adapted, found, natural),
+        oracle=_date_posteriors(model, table, own.adapted, table.speakers, balanced),
     )
+
+
+def _date_posteriors(
+    model: EmotionModel, table: Table, logits: Tensor, speakers: np.ndarray, shares: Sequence[float] | None
+) -> np.ndarray:
+    """Return the posteriors (n, n_classes) of clips, each corpus a date of its own."""
+    posteriors = np.zeros(logits.shape)
+    weight = utterance_weight(torch.from_numpy(table.seconds))
+    for corpus in np.unique(table.corpora):
+        rows = np.flatnonzero(table.corpora == corpus)
+        names = [str(speakers[row]) for row in rows]
+        posteriors[rows] = model.date_posteriors(logits[rows], names, weight[rows], shares=shares).numpy()
+    return posteriors
 
 
 def score_by_folds(
@@ -101,7 +122,7 @@ def score_by_folds(
 ) -> ClipPosteriors:
     """Return the same from models whose training set lacks the clip's speaker."""
     folds = speaker_folds(table.speakers, n_folds)
-    whole = ClipPosteriors(*(np.zeros((len(table), len(table.classes))) for _ in range(3)))
+    whole = ClipPosteriors(*(np.zeros((len(table), len(table.classes))) for _ in fields(ClipPosteriors)))
     for fold in np.unique(folds):
         is_held_out = folds == fold
         model = _fit_like(table.rows(~is_held_out), like, recipe=recipe, seed=seed)
@@ -174,6 +195,7 @@ def _fit_like(table: Table, like: EmotionModel, *, recipe: EmotionRecipe, seed: 
     """Fit a model to the table, with the temperatures of another."""
     model = fit(table, recipe=recipe, seed=seed)
     model.temperature, model.adapted_temperature = like.temperature, like.adapted_temperature
+    model.statistics = like.statistics if model.classes == like.classes else None
     return model
 
 
@@ -185,12 +207,13 @@ def _metrics(posteriors: ClipPosteriors, table: Table) -> dict[str, Any]:
     """Return the metrics of clips by themselves, and beside them those of the adapted posteriors."""
     result = classification_metrics(posteriors.alone, table.labels, table.classes)
     result["uar_interval"] = _interval(posteriors.alone, table)
-    for way in ("adaptive", "oracle"):
+    for way, name in (("adaptive", "adaptive"), ("natural", "adaptive_natural"), ("oracle", "oracle")):
         scores = getattr(posteriors, way)
-        result[f"uar_{way}"] = round(uar(scores.argmax(1), table.labels), 4)
-        result[f"uar_{way}_interval"] = _interval(scores, table)
-    adaptive = classification_metrics(posteriors.adaptive, table.labels, table.classes)
-    result["adaptive"] = {key: adaptive[key] for key in ("accuracy", "per_class", "confusion", "log_loss", "ece")}
+        result[f"uar_{name}"] = round(uar(scores.argmax(1), table.labels), 4)
+        result[f"uar_{name}_interval"] = _interval(scores, table)
+    for way in ("adaptive", "natural"):
+        metrics = classification_metrics(getattr(posteriors, way), table.labels, table.classes)
+        result[way] = {key: metrics[key] for key in _KEPT}
     return result | {"n_speakers": len(np.unique(table.speakers))}
 
 

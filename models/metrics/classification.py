@@ -13,7 +13,11 @@ def classification_metrics(
     labels: np.ndarray,  # (n,) indices into `classes`
     classes: Sequence[str],
 ) -> dict[str, Any]:
-    """Return plain numbers for JSON. UAR is the mean recall of the classes that occur; `ece` the calibration error."""
+    """Return plain numbers for JSON.
+
+    UAR is the mean recall of the classes that occur; `ece` the calibration error;
+    `wrong_confidence` the mean confidence of what is wrong, None where nothing is.
+    """
     predicted = scores.argmax(1)
     confusion = np.zeros((len(classes), len(classes)), int)
     np.add.at(confusion, (labels, predicted), 1)
@@ -29,8 +33,13 @@ def classification_metrics(
         },
         "log_loss": round(float(-np.log(likelihood).mean()), 4),
         "ece": round(calibration_error(scores.max(1), predicted == labels), 4),
+        "wrong_confidence": _mean(scores.max(1)[predicted != labels]),
         "n": len(labels),
     }
+
+
+def _mean(values: np.ndarray) -> float | None:
+    return round(float(values.mean()), 4) if len(values) else None
 
 
 def uar(predicted: np.ndarray, labels: np.ndarray) -> float:
