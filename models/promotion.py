@@ -81,6 +81,16 @@ def evaluate(name: str, folder: Path, corpus: Path, *, voices: Path) -> dict[str
     return evaluate_speaker(load_speaker(folder), corpus)
 
 
+def evaluate_calm(folder: Path, corpus: Path, *, voices: Path, emotion_prior: str) -> dict[str, Any]:
+    """Evaluate the emotion model in `folder` on calm speech. Raises UsageError for a pulled one."""
+    from models.emotion.calm import evaluate_calm as evaluate_own
+    from models.emotion.model import EmotionModel
+
+    if is_pretrained(folder):
+        raise UsageError("expected a model that was trained here for --calm, found a pulled one: choose a --version")
+    return evaluate_own(EmotionModel.load(folder), corpus, speaker=load_speaker(voices), emotion_prior=emotion_prior)
+
+
 def _compare(
     challenger: ModelRef, champion: ModelRef | None, corpus: Path, *, voices: ModelRef, unheard: bool
 ) -> PromotionVerdict:

@@ -28,6 +28,10 @@ def evaluate(
     corpus: Annotated[
         str | None, typer.Option(help="Of a model, a folder with labels.csv: path, speaker, emotion.")
     ] = None,
+    calm: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="Of emotion, a folder of calm speech without labels: is it called neutral?"),
+    ] = None,
     version: Annotated[str, typer.Option(help="Of a model, a version's number or alias.")] = "champion",
     reference: Annotated[
         Path | None,
@@ -47,14 +51,16 @@ def evaluate(
     Without a lake, the shipped model is evaluated. The protocol of the figures is named with them.
     """
     if name == _CONVERSATIONS:
-        _refuse("conversations are those of the lake", corpus=corpus)
+        _refuse("conversations are those of the lake", corpus=corpus, calm=calm)
         answer = _evaluate_conversations(reference, start, end, as_of=as_of, lake=lake)
         if not as_json:
             _print_conversations(answer)
             return
     else:
         _refuse("that is of conversations", reference=reference, start=start, end=end, as_of=as_of)
-        answer = _evaluate_model(require_model(name), corpus, version=version, lake=lake)
+        if name != "emotion" or corpus is not None:
+            _refuse("that is of emotion, without --corpus", calm=calm)
+        answer = _evaluate_model(require_model(name), corpus, calm, version=version, lake=lake)
     if as_json:
         print(json.dumps(answer))
         return
@@ -83,12 +89,17 @@ def _refuse(why: str, **flags: Any) -> None:
         raise UsageError(f"expected no {found} here: {why}; see `undertone models evaluate --help`")
 
 
-def _evaluate_model(name: str, corpus: str | None, *, version: str, lake: str | None) -> dict[str, Any]:
+def _evaluate_model(
+    name: str, corpus: str | None, calm: str | None, *, version: str, lake: str | None
+) -> dict[str, Any]:
     from models.data.labels_file import read_labels
 
-    if corpus is None:
+    if corpus is not None:
+        read_labels([Path(corpus)])  # before anything heavy is imported
+    elif calm is None:
         raise UsageError(f"expected --corpus DIR, a folder with labels.csv, to evaluate {name} on; found none")
-    read_labels([Path(corpus)])  # before anything heavy is imported
+    elif not Path(calm).is_dir():
+        raise UsageError(f"expected a folder of recordings for --calm, found none at {calm}: check the path")
     from flows.settings import Settings
     from models import WEIGHTS, promotion
 
@@ -105,7 +116,10 @@ def _evaluate_model(name: str, corpus: str | None, *, version: str, lake: str | 
     else:
         folder, voices = WEIGHTS / name, WEIGHTS / "speaker"
         label = f"{name}, as shipped"
-    return {"model": label, **promotion.evaluate(name, folder, Path(corpus), voices=voices)}
+    if calm is not None:
+        prior = settings.emotion_prior
+        return {"model": label, **promotion.evaluate_calm(folder, Path(calm), voices=voices, emotion_prior=prior)}
+    return {"model": label, **promotion.evaluate(name, folder, Path(str(corpus)), voices=voices)}
 
 
 def _evaluate_conversations(

@@ -42,6 +42,15 @@ def read_speech(clips: Sequence[Clip], config: VadConfig = VadConfig()) -> Itera
 
     The same content under another name counts once, as in the pipeline.
     """
+    for clip, recording_id, pieces in read_utterances(clips, config):
+        if pieces:
+            yield Speech(clip, recording_id, np.concatenate(pieces))
+
+
+def read_utterances(
+    clips: Sequence[Clip], config: VadConfig = VadConfig()
+) -> Iterator[tuple[Clip, str, list[np.ndarray]]]:
+    """Yield the recording_id and the stretches of speech of each clip that decodes, in order; of a content once."""
     known: set[str] = set()
     for first in range(0, len(clips), _CLIPS_PER_BATCH):
         decoded: list[tuple[Clip, str, np.ndarray]] = []
@@ -54,6 +63,5 @@ def read_speech(clips: Sequence[Clip], config: VadConfig = VadConfig()) -> Itera
                 known.add(recording_id)
         found = find_speech_spans([waveform for *_, waveform in decoded], config, torch.device("cpu"))
         for (clip, recording_id, waveform), spans in zip(decoded, found, strict=True):
-            if spans:
-                pieces = [waveform[round(s.start_s * SAMPLE_RATE) : round(s.end_s * SAMPLE_RATE)] for s in spans]
-                yield Speech(clip, recording_id, np.concatenate(pieces))
+            edges = [(round(s.start_s * SAMPLE_RATE), round(s.end_s * SAMPLE_RATE)) for s in spans]
+            yield clip, recording_id, [waveform[start:end] for start, end in edges]

@@ -98,13 +98,13 @@ def score_clips(model: EmotionModel, table: Table, found: np.ndarray) -> ClipPos
     natural, balanced = expected_shares(NATURAL, model.classes), None
     return ClipPosteriors(
         alone=(own.alone.double() / model.temperature).softmax(-1).numpy(),
-        adaptive=_date_posteriors(model, table, adapted, found, balanced),
-        natural=_date_posteriors(model, table, adapted, found, natural),
-        oracle=_date_posteriors(model, table, own.adapted, table.speakers, balanced),
+        adaptive=date_posteriors(model, table, adapted, found, balanced),
+        natural=date_posteriors(model, table, adapted, found, natural),
+        oracle=date_posteriors(model, table, own.adapted, table.speakers, balanced),
     )
 
 
-def _date_posteriors(
+def date_posteriors(
     model: EmotionModel, table: Table, logits: Tensor, speakers: np.ndarray, shares: Sequence[float] | None
 ) -> np.ndarray:
     """Return the posteriors (n, n_classes) of clips, each corpus a date of its own."""
@@ -176,7 +176,7 @@ def pipeline_speakers(model: SpeakerEncoder | None, speech: Sequence[Speech]) ->
         rows = [index for index, item in enumerate(speech) if item.clip.corpus == corpus]
         waveforms = [speech[index].waveform for index in rows]
         identities = link_speakers(
-            [(speech[index].recording_id, 0, 0) for index in rows],
+            [(speech[index].recording_id, 0, index) for index in rows],
             embed_all(model, waveforms),
             np.array([len(waveform) / SAMPLE_RATE for waveform in waveforms]),
             [],
