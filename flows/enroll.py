@@ -31,6 +31,7 @@ def enroll(settings: Settings, name: str, uris: list[str]) -> dict[str, Any]:
         "name": name,
         "kind": "enrolled",
         "centroid": voice.centroid.tolist(),
+        "centroid_s": voice.speech_s,
         "extractor": model.metadata["extractor_digest"],
         "sources": sources,
     }

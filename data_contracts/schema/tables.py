@@ -83,6 +83,7 @@ SPEAKERS = pa.schema(
         pa.field("n_utterances", pa.int64(), nullable=False),
         pa.field("speech_s", pa.float64(), nullable=False),
         pa.field("centroid", pa.list_(pa.float32()), nullable=False),
+        pa.field("centroid_s", pa.float64()),  # null of what was published before it was kept
         pa.field("extractor", pa.string(), nullable=False),  # the encoder in whose space the centroid lies
         pa.field("sources", pa.list_(pa.string()), nullable=False),  # the recordings of an enrollment
         pa.field("merged_into", pa.string()),  # of a merged voice: the speaker_id it belongs to

@@ -29,7 +29,9 @@ from models.emotion.speaker_adaptation import NO_SPEAKER, utterance_weight
 from models.emotion.training import predict_adapted_logits, predict_logits, speaker_folds
 from models.metrics.bootstrap import interval_by_speaker
 from models.metrics.classification import classification_metrics, uar
-from models.speaker.linking import Decision, link_speakers
+from models.speaker.centring import night_centre
+from models.speaker.decision import Decision
+from models.speaker.linking import link_speakers
 from models.speaker.protocol import SpeakerEncoder
 from models.speaker.trials import embed_all
 
@@ -172,15 +174,18 @@ def pipeline_speakers(model: SpeakerEncoder | None, speech: Sequence[Speech]) ->
     names = np.array([item.recording_id for item in speech], dtype=object)
     if model is None:
         return names.astype(str)
+    decision = Decision.from_encoder(model)
     for corpus in sorted({item.clip.corpus for item in speech}):
         rows = [index for index, item in enumerate(speech) if item.clip.corpus == corpus]
-        waveforms = [speech[index].waveform for index in rows]
+        embeddings = embed_all(model, [speech[index].waveform for index in rows])
+        seconds = np.array([len(speech[index].waveform) / SAMPLE_RATE for index in rows])
         identities = link_speakers(
             [(speech[index].recording_id, 0, index) for index in rows],
-            embed_all(model, waveforms),
-            np.array([len(waveform) / SAMPLE_RATE for waveform in waveforms]),
+            embeddings,
+            seconds,
             [],
-            decision=Decision(model.threshold, *model.calibration),
+            decision=decision,
+            centre=night_centre(embeddings, seconds, decision),
             pseudonym_key=corpus,
         )
         names[rows] = [name or NO_SPEAKER for name in identities.speaker_ids]

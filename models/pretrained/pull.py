@@ -7,16 +7,23 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from data_contracts.errors import ModelError, UsageError
-from models.data.labelled_speech import read_speech
+from features.decode.config import SAMPLE_RATE
+from models.data.labelled_speech import Speech, read_speech
 from models.data.labels_file import read_labels
 from models.pretrained import from_speechbrain, from_transformers, from_wespeaker
 from models.pretrained.source import UNSTATED, Origin, fetch_configuration, fetch_source
 from models.pretrained.speaker import PretrainedSpeaker
 from models.speaker import trials
+from models.speaker.centring import centred
+from models.speaker.log_odds import fit_log_odds
+from models.speaker.score_norm import speaker_means
 
 ModelName = Literal["emotion", "speaker"]
 FALSE_ACCEPT_RATE = 0.01  # of a threshold set on labelled speech
+LENGTHS_S = (1.0, 2.0, 4.0)  # that every second clip of it is cut to, so that durations can be told
 
 
 @dataclass(frozen=True)
@@ -106,12 +113,23 @@ def _calibrate(model: PretrainedSpeaker, corpora: Sequence[Path]) -> tuple[list[
     utterances = trials.embed_speech(model, trials.halve_single_clips(speech))
     pairs = trials.pair_trials(utterances)
     model.threshold, model.calibration = pairs.threshold(FALSE_ACCEPT_RATE), pairs.calibration()
+    _fit_durations(model, speech)
     metrics = {"eer": round(pairs.eer(), 4), "min_dcf": round(pairs.min_dcf(), 4), "n_trials": len(pairs.scores)}
     model.training["calibrated"] = metrics | {"corpora": [path.name for path in corpora], "n_clips": len(speech)}
     return [
         f"Threshold {model.threshold:.3f}, at {FALSE_ACCEPT_RATE:.0%} of the other voices accepted, and calibration "
         f"from {len(speech)} clips: equal error rate {pairs.eer():.1%}"
     ], metrics
+
+
+def _fit_durations(model: PretrainedSpeaker, speech: list[Speech]) -> None:
+    """Set the centre, and the log odds, from pairs of mixed lengths."""
+    mixed = trials.shorten_every_second(trials.halve_single_clips(speech), lengths_s=LENGTHS_S, seed=0)
+    utterances = trials.embed_speech(model, mixed)
+    model.centre = speaker_means(utterances.vectors, utterances.speakers).mean(0)
+    seconds = np.array([len(item.waveform) / SAMPLE_RATE for item in mixed])
+    vectors = centred(utterances.vectors, model.centre)
+    model.log_odds = fit_log_odds(vectors, utterances.speakers, utterances.corpora, seconds)
 
 
 def model_card(pulled: PulledModel) -> str:

@@ -17,6 +17,7 @@ from data_contracts.errors import ModelError
 from data_contracts.fingerprint import digest, fingerprint
 from models.pretrained.ecapa import EcapaEncoder
 from models.pretrained.resnet import ResnetEncoder
+from models.speaker.log_odds import LogOdds
 from models.speaker.pyfunc import SpeakerPyfunc
 from models.speaker.score_norm import cosines
 
@@ -48,7 +49,10 @@ class PulledEncoder(Protocol):
 
 
 class PretrainedSpeaker:
-    """Speaker encoder like `SpeakerModel`: `embed`, a threshold on the cosine and its calibration."""
+    """Speaker encoder like `SpeakerModel`: `embed`, a threshold on the cosine and its calibration.
+
+    `log_odds` and `centre` are set from labelled speech; without it durations are not known.
+    """
 
     normalised, cohort = False, None
 
@@ -59,13 +63,16 @@ class PretrainedSpeaker:
         threshold: float,
         calibration: tuple[float, float],
         training: dict[str, Any],
+        log_odds: LogOdds | None = None,
+        centre: Sequence[float] | None = None,
     ) -> None:
         self.encoder = encoder
         self.threshold, self.calibration = threshold, calibration
         self.training = training
         self.trained_on: frozenset[str] = frozenset()
         self.dim = encoder.dim
-        self.centre = np.zeros(self.dim, np.float32)
+        self.log_odds = log_odds
+        self.centre = np.zeros(self.dim, np.float32) if centre is None else np.asarray(centre, np.float32)
 
     @torch.inference_mode()
     def embed(
@@ -111,11 +118,17 @@ class PretrainedSpeaker:
             "dim": self.dim,
             "threshold": self.threshold,
             "calibration": list(self.calibration),
+            **self._what_durations_say(),
             "extractor_digest": self.extractor_digest,
             **self.encoder.arguments,
             "training": self.training,
         }
         (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+
+    def _what_durations_say(self) -> dict[str, Any]:
+        if self.log_odds is None:
+            return {}
+        return {"log_odds": self.log_odds.as_dict(), "centre": [round(float(value), 5) for value in self.centre]}
 
     @classmethod
     def load(cls, folder: Path) -> "PretrainedSpeaker":
@@ -130,6 +143,8 @@ class PretrainedSpeaker:
                 threshold=float(stored["threshold"]),
                 calibration=(slope, offset),
                 training=stored["training"],
+                log_odds=LogOdds.from_dict(stored["log_odds"]) if "log_odds" in stored else None,
+                centre=stored.get("centre"),
             )
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             raise ModelError(

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from models.speaker.linking import Identities, Voiceprint
+from models.speaker.linking import Identities
 
 
 def matching_speakers(
@@ -48,7 +48,7 @@ def match_across_encoders(
     then = [before[index] if before[index] in known else None for index in rows]
     names = matching_speakers([answer.speaker_ids[index] for index in rows], then, np.asarray(seconds)[rows])
     voices = [
-        Voiceprint(names[voice.speaker_id], voice.centroid, known[names[voice.speaker_id]])
+        replace(voice, speaker_id=names[voice.speaker_id], known=known[names[voice.speaker_id]])
         if voice.speaker_id in names
         else voice
         for voice in answer.founded

@@ -14,7 +14,7 @@ from tasks.aggregates.emotion_daily import speaker_sums
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
 
-_IDENTITY = ("speaker_id", "name", "kind", "centroid", "extractor", "sources", "merged_into")
+_IDENTITY = ("speaker_id", "name", "kind", "centroid", "centroid_s", "extractor", "sources", "merged_into")
 _SUMS = ("first_seen", "last_seen", "n_utterances", "speech_s")
 
 

@@ -19,7 +19,9 @@ from features.extraction.config import FeatureConfig
 from features.extraction.shard import find_speech_spans
 from features.segmentation.speaker_changes import split_at_changes
 from models.serving import sliding_embedder, speaker_embedder
-from models.speaker.linking import Decision, voices_of_recording
+from models.speaker.centring import centred
+from models.speaker.decision import Decision
+from models.speaker.linking import voices_of_recording
 
 MIN_SPEECH_S = 2.0
 
@@ -72,11 +74,11 @@ def embed_recordings(
     embed = speaker_embedder(model, retry_policy)
     vectors = np.concatenate([embed(*pad_batch([piece], device)) for _, piece in segments])
     places = np.array([place for place, _ in segments])
-    means = [_mean_direction(vectors[places == place], seconds[places == place]) for place in range(len(uris))]
-    decision = Decision.from_model(model)
-    threshold = decision.recording_threshold
-    unlike = [uri for place, uri in enumerate(uris) if len(uris) > 1 and _closest_similarity(means, place) < threshold]
-    own = [places == place for place in range(len(uris))]
+    own, decision = [places == place for place in range(len(uris))], Decision.from_model(model)
+    means = [_mean_direction(vectors[rows], seconds[rows]) for rows in own]
+    lengths = [float(seconds[rows].sum()) for rows in own]
+    alike = [_closest(means, lengths, place, decision) for place in range(len(uris))] if len(uris) > 1 else []
+    unlike = [uri for uri, evidence in zip(uris, alike, strict=False) if evidence < decision.same_voice]
     mixed = [
         uri for uri, rows in zip(uris, own, strict=True) if _has_two_voices(vectors[rows], seconds[rows], decision)
     ]
@@ -90,19 +92,22 @@ def _mean_direction(vectors: np.ndarray, seconds: np.ndarray) -> np.ndarray:
 
 def _has_two_voices(vectors: np.ndarray, seconds: np.ndarray, decision: Decision) -> bool:
     """Tell whether two voices of one recording, each long enough to be enrolled, are as unlike as two recordings'."""
-    means = [
-        _mean_direction(vectors[members], seconds[members])
+    voices = [
+        (_mean_direction(vectors[members], seconds[members]), float(seconds[members].sum()))
         for members in voices_of_recording(vectors, seconds, decision)
         if seconds[members].sum() >= MIN_SPEECH_S
     ]
     return any(
-        _closest_similarity([one, other], 0) < decision.recording_threshold for one, other in combinations(means, 2)
+        _closest([one[0], other[0]], [one[1], other[1]], 0, decision) < decision.same_voice
+        for one, other in combinations(voices, 2)
     )
 
 
-def _closest_similarity(means: list[np.ndarray], place: int) -> float:
-    """The cosine of a recording's voice with the most similar other recording."""
-    return float(max(means[place] @ mean for other, mean in enumerate(means) if other != place))
+def _closest(means: list[np.ndarray], seconds: list[float], place: int, decision: Decision) -> float:
+    """The evidence that a recording's voice is that of the most similar other recording."""
+    vectors = centred(np.stack(means), decision.own_centre(len(means[0])))
+    evidence = decision.evidence(vectors @ vectors[place], np.array(seconds), seconds[place])
+    return float(np.delete(evidence, place).max())
 
 
 def _waveform(uri: str, config: FeatureConfig, retry_policy: RetryPolicy) -> np.ndarray:

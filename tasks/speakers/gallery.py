@@ -2,17 +2,17 @@
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 
 from data_contracts.lake import Lake
 from data_contracts.schema import tables
 from data_contracts.schema.tables import SPEAKERS, UTTERANCE_KEY
 from models.speaker.linking import Identities, Voiceprint
+from models.speaker.log_odds import MAX_S
 from models.speaker.reidentification import match_across_encoders
 
 _CHANNEL = list(UTTERANCE_KEY[:2])
@@ -20,21 +20,22 @@ _MAX_NAMED = 5
 
 
 def voiceprints(
-    speakers: pl.DataFrame, extractor: str, reencoded: Mapping[str, np.ndarray] | None = None
+    speakers: pl.DataFrame, extractor: str, reencoded: Mapping[str, Voiceprint] | None = None
 ) -> list[Voiceprint]:
     """Return the voices of the table that are in the space of `extractor`, a merged voice under its survivor's id.
 
-    `reencoded` holds centroids by speaker_id that are used before the table's.
+    `reencoded` holds voiceprints by speaker_id that are used before the table's.
     """
     rows: dict[str, dict[str, Any]] = {row["speaker_id"]: row for row in speakers.iter_rows(named=True)}
     found = []
     for speaker_id, row in rows.items():
         owner = rows.get(row["merged_into"] or speaker_id)
-        centroid = (reencoded or {}).get(speaker_id)
-        if centroid is None and row["extractor"] == extractor:
-            centroid = np.asarray(row["centroid"], np.float32)
-        if owner is not None and centroid is not None:
-            found.append(Voiceprint(owner["speaker_id"], centroid, owner["kind"] == "enrolled"))
+        voice = (reencoded or {}).get(speaker_id)
+        if voice is None and row["extractor"] == extractor:
+            seconds = MAX_S if row["centroid_s"] is None else row["centroid_s"]
+            voice = Voiceprint(speaker_id, np.asarray(row["centroid"], np.float32), known=False, speech_s=seconds)
+        if owner is not None and voice is not None:
+            found.append(replace(voice, speaker_id=owner["speaker_id"], known=owner["kind"] == "enrolled"))
     return found
 
 
@@ -48,13 +49,13 @@ class Gallery:
     speakers: pl.DataFrame  # the published table
     voiceprints: list[Voiceprint]
     previous_space: dict[str, bool]
-    reencoded: dict[str, np.ndarray]  # new centroids for rows of the table
-    founded: dict[str, np.ndarray] = field(default_factory=dict)
+    reencoded: dict[str, Voiceprint]  # for rows of the table
+    founded: dict[str, Voiceprint] = field(default_factory=dict)
     n_reidentified: int = 0
     matched_s: dict[tuple[str, str], float] = field(default_factory=dict)  # seconds by (previous id, id)
 
     @classmethod
-    def from_lake(cls, lake: Lake, extractor: str, reencoded: dict[str, np.ndarray]) -> "Gallery":
+    def from_lake(cls, lake: Lake, extractor: str, reencoded: dict[str, Voiceprint]) -> "Gallery":
         speakers = lake.frame("speakers", SPEAKERS).collect()
         prints = voiceprints(speakers, extractor, reencoded)
         current = {voice.speaker_id for voice in prints}
@@ -94,24 +95,20 @@ class Gallery:
         self.voiceprints += identities.founded
         for voice in identities.founded:
             if voice.speaker_id in self.previous_space:
-                self.reencoded[voice.speaker_id] = voice.centroid
+                self.reencoded[voice.speaker_id] = voice
                 self.n_reidentified += 1
                 del self.previous_space[voice.speaker_id]
             else:
-                self.founded[voice.speaker_id] = voice.centroid
+                self.founded[voice.speaker_id] = voice
         for speaker_id, previous_id, length in zip(identities.speaker_ids, previous_ids, seconds, strict=True):
             if previous_id is not None and speaker_id is not None:
                 pair = previous_id, speaker_id
                 self.matched_s[pair] = self.matched_s.get(pair, 0.0) + float(length)
         return identities
 
-    def new_centroids(self) -> pa.Table:
-        """Return speaker_id and centroid of the speakers that are re-encoded or founded."""
-        rows = [
-            {"speaker_id": name, "centroid": centroid.tolist()}
-            for name, centroid in {**self.reencoded, **self.founded}.items()
-        ]
-        return pa.Table.from_pylist(rows, schema=pa.schema([SPEAKERS.field("speaker_id"), SPEAKERS.field("centroid")]))
+    def new_voices(self) -> list[Voiceprint]:
+        """Return the voiceprints of the speakers that are re-encoded or founded."""
+        return [*self.reencoded.values(), *self.founded.values()]
 
     def unmatched(self) -> list[str]:
         """Return notes about the enrolled speakers that this encoder does not recognise."""

@@ -3,14 +3,15 @@
 from dataclasses import dataclass, field
 
 import polars as pl
-import pyarrow as pa
 
 from data_contracts.errors import TransientError, UndertoneError
 from data_contracts.schema.tables import SPEAKERS
+from models.speaker.linking import Voiceprint
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
 from tasks.speakers.enrollment import embed_recordings
 from tasks.stages.stage import stage_named
+from tasks.staging.voices import voiceprint_table
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,6 @@ def reenroll(run: Run) -> Reenrollment:
         except UndertoneError as error:
             failed.append(f"{row['name']} was enrolled under another encoder and is not heard again: {error}")
             continue
-        voices.append({"speaker_id": row["speaker_id"], "centroid": voice.centroid.tolist()})
-    columns = pa.schema([SPEAKERS.field("speaker_id"), SPEAKERS.field("centroid")])
-    run.lake.write_parquet(paths.reenrolled(run.id), pa.Table.from_pylist(voices, schema=columns))
+        voices.append(Voiceprint(row["speaker_id"], voice.centroid, known=True, speech_s=voice.speech_s))
+    run.lake.write_parquet(paths.reenrolled(run.id), voiceprint_table(voices))
     return Reenrollment(len(voices), failed)

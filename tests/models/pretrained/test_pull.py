@@ -70,6 +70,8 @@ def test_labelled_speech_sets_threshold_and_calibration(ecapa, corpus, tmp_path)
     model = load_speaker(pulled.folder)
     assert model.threshold != 0.25
     assert model.calibration[0] > 0
+    assert model.log_odds is not None, "and how durations are read, with the mean voice"
+    assert model.centre.any()
     assert pulled.metrics["n_trials"] > 0
     assert "equal error rate" in (pulled.folder / "README.md").read_text()
     assert "Nothing was measured" not in (pulled.folder / "README.md").read_text()

@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.speaker.linking import Decision, Voiceprint, link_speakers, pseudonym
+from models.speaker.decision import Decision
+from models.speaker.linking import Voiceprint, link_speakers, pseudonym
+from models.speaker.log_odds import LogOdds
 
 DECISION = Decision(threshold=0.5, slope=10.0, offset=-5.0)
 DIM = 16
@@ -128,8 +130,11 @@ def test_within_a_recording_even_odds_join_across_recordings_the_threshold_does(
     near = np.stack([a, 0.6 * a + 0.8 * b])
     assert len(_link([("r", 0, 0), ("r", 0, 1)], near, decision=strict).founded) == 1
     assert len(_link([("r", 0, 0), ("s", 0, 0)], near, decision=strict).founded) == 2
-    assert Decision(threshold=0.4, slope=10.0, offset=-5.0).recording_threshold == 0.4, "never stricter than across"
-    assert Decision(threshold=0.4, slope=0.0, offset=-5.0).recording_threshold == 0.4
+    lax, flat = Decision(threshold=0.4, slope=10.0, offset=-5.0), Decision(threshold=0.4, slope=0.0, offset=-5.0)
+    for decision in (lax, flat):
+        assert decision.same_voice == decision.same_speaker, "never stricter than across"
+        near = decision.evidence(np.array([0.39, 0.41]), 1.0, 1.0) > decision.same_speaker
+        assert near.tolist() == [False, True]
 
 
 def test_a_night_is_clustered_before_anybody_is_founded():
@@ -150,17 +155,40 @@ def test_a_word_is_no_voice_of_its_own_beside_longer_speech():
     heard = np.stack([a, 0.2 * a + 0.1 * b + np.sqrt(0.95) * noise, b])
     answer = _link(keys, heard, seconds=seconds)
     assert answer.speaker_ids == [pseudonym(keys[n], "k") for n in (0, 0, 2)]
-    alone = _link(keys[1:2], heard[1:2], seconds=seconds[1:2])
-    assert alone.speaker_ids == [pseudonym(keys[1], "k")]
 
 
-def test_a_short_voice_founds_after_the_long_ones():
-    voice = _voices(1)[0]
-    keys = [("a", 0, 0), ("b", 0, 0)]
-    heard = _utterances(np.stack([voice, voice]))
-    answer = _link(keys, heard, seconds=np.array([0.5, 5.0]))
-    assert answer.speaker_ids == [pseudonym(keys[1], "k")] * 2
+def test_too_little_speech_founds_nobody():
+    voice, other = _voices(2)
+    keys = [("a", 0, 0), ("b", 0, 0), ("c", 0, 0)]
+    heard = _utterances(np.stack([voice, voice, other]))
+    answer = _link(keys, heard, seconds=np.array([0.5, 5.0, 0.5]))
+    assert answer.speaker_ids == [pseudonym(keys[1], "k")] * 2 + [None]
+    assert answer.reasons == [None, None, "too_little_speech"]
+    assert np.isnan(answer.scores).tolist() == [False, False, True]
+    assert answer.known == [False] * 3
     assert answer.founded[0].centroid == pytest.approx(heard[1], abs=1e-5)
+    assert answer.founded[0].speech_s == 5.0
+    nobody = _link(keys, heard, seconds=np.full(3, 0.5))
+    assert (nobody.speaker_ids, nobody.founded) == ([None] * 3, [])
+
+
+def test_words_of_one_recording_are_a_voice_together():
+    voice = _voices(1)[0]
+    keys = [("a", 0, n) for n in range(4)]
+    answer = _link(keys, _utterances(np.stack([voice] * 4)), seconds=np.full(4, 0.5))
+    assert answer.speaker_ids == [pseudonym(keys[0], "k")] * 4
+
+
+def test_more_speech_needs_more_likeness():
+    """The same cosine of 0.45 is one voice of two seconds, and two of twenty."""
+    log_odds = LogOdds(1.0, (0.0, 20.0, -10.0, 0.0, 0.0))
+    a, b = _voices(2)
+    near = np.stack([a, 0.45 * a + np.sqrt(1 - 0.45**2) * b])
+    decision = Decision(0.5, 10.0, -5.0, log_odds)
+    founded = [
+        _link([("r", 0, 0), ("s", 0, 0)], near, seconds=np.full(2, s), decision=decision).founded for s in (2, 20)
+    ]
+    assert list(map(len, founded)) == [1, 2]
 
 
 def test_a_speaker_may_have_several_voices():
@@ -219,7 +247,8 @@ def test_linking_a_night_again_gives_the_same_answer(night, threshold):
     assert again.speaker_ids == first.speaker_ids
     assert again.founded == []
     np.testing.assert_allclose(again.scores, first.scores, atol=1e-5)
-    assert {speaker.speaker_id for speaker in first.founded} == set(first.speaker_ids)  # nobody without an utterance
+    named = set(first.speaker_ids) - {None}
+    assert {speaker.speaker_id for speaker in first.founded} == named  # nobody without an utterance
 
 
 @pytest.mark.parametrize("n", [1, 64, 200])
@@ -235,4 +264,5 @@ def test_a_gallery_of_any_size(n):
 
 def test_a_probability_is_one_whatever_the_cosine():
     wild = Decision(0.5, 1e6, -3.0)
-    assert wild.probability(np.array([-1.0, 0.0, 1.0])) == pytest.approx([0.0, 1 / (1 + np.exp(3.0)), 1.0])
+    evidence = wild.evidence(np.array([-1.0, 0.0, 1.0]), 1.0, 1.0)
+    assert wild.probability(evidence) == pytest.approx([0.0, 1 / (1 + np.exp(3.0)), 1.0])
