@@ -1,4 +1,4 @@
-"""Who was published where an utterance is now, though another encoder cuts utterances elsewhere."""
+"""Speakers published where an utterance is now, though another encoder cuts utterances elsewhere."""
 
 import datetime as dt
 
