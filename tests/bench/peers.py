@@ -8,6 +8,10 @@ import time
 from pathlib import Path
 
 import numpy as np
+import torch
+
+from features.dsp.batching import pad_batch
+from models.wespeaker.weights import load_ort
 
 _HERE = Path(__file__).parent
 
@@ -35,6 +39,16 @@ def opensmile_egemaps(
         _, lines = run_peer(python, "opensmile_peer.py", source, target, *[f0] * tracks)
         by_frame = [file[key] for file in [np.load(f0)] for key in file.files] if tracks else []
         return lines[-2], np.load(target), float(lines[-1]), by_frame
+
+
+def wespeaker_embeddings(waveforms: list[np.ndarray], model: Path) -> tuple[str, np.ndarray, float]:
+    """Return WeSpeaker's name, (n, dim) embeddings, and seconds of processor time; `model` is its `.ort` file."""
+    network = load_ort(model)
+    started = time.process_time()
+    with torch.inference_mode():
+        rows = [network.embed(*pad_batch([waveform], torch.device("cpu"))) for waveform in waveforms]
+    seconds = time.process_time() - started
+    return "WeSpeaker ResNet34-LM", torch.nn.functional.normalize(torch.cat(rows)).numpy(), seconds
 
 
 def resemblyzer_embeddings(waveforms: list[np.ndarray], python: str) -> tuple[str, np.ndarray, float]:
