@@ -6,6 +6,7 @@ import shutil
 import threading
 
 import pytest
+from helpers.explore_profile import only_exploring
 from helpers.tables import assert_same_tables
 from typer.testing import CliRunner
 
@@ -123,7 +124,7 @@ def test_a_run_that_staged_before_and_publishes_after(settings, contents, monkey
     assert commits.count(ledger.run_id) == 1
 
 
-@pytest.mark.slow
+@only_exploring
 def test_a_backfill_meanwhile(settings, contents):
     """Maintenance over and over while a forced backfill reads, writes, scores and publishes what it packs."""
     lake, before = Lake(settings["lake"]), contents(settings["lake"])

@@ -4,7 +4,7 @@ import os
 import signal
 import time
 
-import pytest
+from helpers.explore_profile import only_exploring
 from helpers.prefect_server import prefect_server
 from helpers.tables import assert_same_tables
 
@@ -14,7 +14,7 @@ PATIENCE_S = 240
 ON_IT = "from prefect.context import refresh_global_settings_context; refresh_global_settings_context()"
 
 
-@pytest.mark.slow
+@only_exploring
 def test_killed_in_mid_run(command, settings, few, few_lake, tmp_path, contents, lake):
     where = ("--corpus", str(few), "--lake", lake.uri, "--cluster", "threads", "--workers", "1")
     with prefect_server(tmp_path) as (environment, server):

@@ -6,7 +6,7 @@ import boto3
 import polars as pl
 import pytest
 from helpers.corpora import sample_corpus
-from helpers.explore_profile import only_exploring, unless_exploring
+from helpers.explore_profile import EXPLORES, only_exploring, unless_exploring
 from helpers.faulty_s3 import TRANSIENT, Fault
 from helpers.once import make_once
 from helpers.tables import assert_same_tables
@@ -114,7 +114,10 @@ def test_one_that_vanishes_before_it_is_read_is_a_reject(here, faulty, contents,
 def test_one_that_is_overwritten_before_it_is_read_is_taken_by_the_next_run(
     source, here, settings, faulty, contents, sample, corpus
 ):
-    """Content stored under an etag is that etag's, and a copy of another file counts once."""
+    """Content stored under an etag is that etag's, and a copy of another file counts once.
+
+    That the tables are those of a file that came a night later is left to explore: it takes two runs more.
+    """
     data = next((sample / "2026/11").glob(f"*/{source}")).read_bytes()
     listed = boto3.client("s3").head_object(Bucket=here["corpus"].split("/")[2], Key=f"calls/{DAY}/{FILES[1]}")["ETag"]
     faulty.do(Fault("put", on=f"{AUDIO}{FILES[1]}", times=1, data=data.hex()))
@@ -124,6 +127,8 @@ def test_one_that_is_overwritten_before_it_is_read_is_taken_by_the_next_run(
     (row,) = Lake(here["lake"]).scan("rejects").filter(pl.col("uri").str.ends_with(FILES[1])).collect().to_dicts()
     assert (row["reason"], row["etag"]) == ("vanished", listed.strip('"'))
     assert backfill(settings=here).n_published_recordings == 1
+    if not EXPLORES:
+        return
     (corpus / DAY / FILES[1]).unlink()  # as if it had come a night later: a voice is scored by what is known of it
     backfill(settings=settings | {"corpus": str(corpus)})
     (corpus / DAY / FILES[1]).write_bytes(data)
@@ -131,6 +136,7 @@ def test_one_that_is_overwritten_before_it_is_read_is_taken_by_the_next_run(
     assert_same_tables(contents(here["lake"]), contents(settings["lake"]))
 
 
+@only_exploring
 def test_a_store_that_stays_away_ends_the_run_and_the_next_goes_on(here, faulty, contents, undisturbed):
     faulty.do(Fault("outage", on=AUDIO, first=2, times=1, seconds=3600.0))
     with pytest.raises(TransientError, match=r"run again when"):

@@ -1,7 +1,6 @@
 """A real Prefect server on loopback: `prefect deploy --all` succeeds, and a worker completes a run."""
 
 import json
-import shutil
 import subprocess
 import sys
 import urllib.error
@@ -9,6 +8,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from helpers.corpora import sample_corpus
 from helpers.prefect_server import ROOT, end, get, prefect_server, start, wait_for
 
 from data_contracts.lake import Lake
@@ -21,9 +21,9 @@ def server(tmp_path):
 
 
 @pytest.mark.slow
-def test_deploy_all_and_a_worker_carries_a_run(server, settings, sample, tmp_path):
+def test_deploy_all_and_a_worker_carries_a_run(server, settings, tmp_path):
     corpus = tmp_path / "corpus"
-    shutil.copytree(sample / "2026" / "11" / "19", corpus / "2026" / "11" / "19")
+    sample_corpus(corpus, "19/call-0001-voice-a.flac", "19/call-0002-voice-b.flac", "19/call-0032-empty.wav")
     flags = settings | {"corpus": str(corpus)}
     _prefect(server, "work-pool", "create", "undertone", "--type", "process")
     said = _prefect(server, "--no-prompt", "deploy", "--all", cwd=ROOT)
@@ -44,7 +44,7 @@ def test_deploy_all_and_a_worker_carries_a_run(server, settings, sample, tmp_pat
             end(worker)
     assert _state(server, run["id"]) == "COMPLETED", (tmp_path / "worker.log").read_text()[-3000:]
     ledger = Lake(flags["lake"]).scan("runs").collect().row(0, named=True)
-    assert (ledger["flow"], ledger["n_read"], ledger["n_rejected"]) == ("nightly", 11, 1)
+    assert (ledger["flow"], ledger["n_read"], ledger["n_rejected"]) == ("nightly", 3, 1)
     artifacts = {item["key"]: item for item in _post(server, "artifacts/filter", {})}
     assert set(artifacts) == {"undertone-run", "undertone-validation"}
     assert ledger["run_id"] in artifacts["undertone-run"]["description"]
