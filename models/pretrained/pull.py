@@ -172,7 +172,7 @@ def _content_paragraph(config: dict[str, Any]) -> str:
     )
 
 
-_RULES = {"speechbrain-ecapa": "SpeechBrain's", "wespeaker-resnet": "a guess, since its authors name none"}
+_RULES = {"speechbrain-ecapa": "SpeechBrain's", "wespeaker-resnet": "that of read English, its authors name none"}
 _NOTICES = {
     "wespeaker-resnet": (
         " WeSpeaker: H. Wang et al., *WeSpeaker: a research and production oriented speaker embedding learning "
