@@ -38,13 +38,22 @@ def register_folder(
     with tempfile.TemporaryDirectory(prefix="undertone-model-") as place:
         _save(Path(place, _FOLDER), folder, name, config, Model(_FOLDER, run.run_id, metadata=metadata))
         client.log_artifacts(run.run_id, str(Path(place, _FOLDER)), _FOLDER)
-    licences = training_licences(training)
-    tags = {"digest": content} | ({"undertone.licence": combined_licence(licences)} if licences else {})
+    licence = _licence(training)
+    tags = {"digest": content} | ({"undertone.licence": licence} if licence else {})
     source = f"{run.artifact_uri}/{_FOLDER}"
     _create_model(client, name)
     version = client.create_model_version(name, source, run.run_id, tags=tags, description=description)
     client.set_terminated(run.run_id)
     return str(version.version)
+
+
+def _licence(training: Mapping[str, Any]) -> str | None:
+    """Return the licence that a pulled model's source states, or that of the training's data; None where none is."""
+    stated = (training.get("pulled") or {}).get("licence")
+    if stated:
+        return str(stated)
+    licences = training_licences(training)
+    return combined_licence(licences) if licences else None
 
 
 def _create_model(client: MlflowClient, name: str) -> None:

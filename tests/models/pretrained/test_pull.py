@@ -53,6 +53,7 @@ def test_a_resnet_of_wespeaker_is_registered_and_its_licence_shown(wespeaker, mo
     ref = models.register("speaker", pulled.folder, alias="challenger", description="pulled")
     assert (ref.metadata["kind"], ref.metadata["dim"]) == ("wespeaker-resnet", 16)
     assert ref.metadata["pulled"]["licence"] == "CC BY 4.0"
+    assert models.versions("speaker")[0].tags["undertone.licence"] == "CC BY 4.0"
     own = serving.own_speaker_encoder(ref)
     assert own is not None
     assert own.embed(torch.zeros(1, 16_000), torch.tensor([16_000])).shape == (1, 16)
