@@ -23,6 +23,7 @@ from models.speaker.score_norm import speaker_means
 
 ModelName = Literal["emotion", "speaker"]
 FALSE_ACCEPT_RATE = 0.01  # of a threshold set on labelled speech
+MIN_MEDIAN_S = 1.0  # of its clips, from which it can say what durations mean
 LENGTHS_S = (1.0, 2.0, 4.0)  # that every second clip of it is cut to, so that durations can be told
 
 
@@ -113,12 +114,21 @@ def _calibrate(model: PretrainedSpeaker, corpora: Sequence[Path]) -> tuple[list[
     utterances = trials.embed_speech(model, trials.halve_single_clips(speech))
     pairs = trials.pair_trials(utterances)
     model.threshold, model.calibration = pairs.threshold(FALSE_ACCEPT_RATE), pairs.calibration()
-    _fit_durations(model, speech)
+    seconds = [len(item.waveform) / SAMPLE_RATE for item in speech]
+    remarks = []
+    if np.median(seconds) < MIN_MEDIAN_S:
+        remarks.append(
+            f"Half of the clips have less than {MIN_MEDIAN_S:g} s of speech, too little to learn what durations say: "
+            "long utterances are judged as short ones"
+        )
+    else:
+        _fit_durations(model, speech)
     metrics = {"eer": round(pairs.eer(), 4), "min_dcf": round(pairs.min_dcf(), 4), "n_trials": len(pairs.scores)}
     model.training["calibrated"] = metrics | {"corpora": [path.name for path in corpora], "n_clips": len(speech)}
     return [
         f"Threshold {model.threshold:.3f}, at {FALSE_ACCEPT_RATE:.0%} of the other voices accepted, and calibration "
-        f"from {len(speech)} clips: equal error rate {pairs.eer():.1%}"
+        f"from {len(speech)} clips: equal error rate {pairs.eer():.1%}",
+        *remarks,
     ], metrics
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.paths import WEIGHTS
+from helpers.sound import white_noise
 
 from data_contracts.errors import ModelError, UsageError
 from models import promotion, serving
@@ -78,6 +79,16 @@ def test_labelled_speech_sets_threshold_and_calibration(ecapa, corpus, tmp_path)
     assert "Nothing was measured" not in (pulled.folder / "README.md").read_text()
     judged = promotion.evaluate("speaker", pulled.folder, corpus, voices=pulled.folder)
     assert judged["eer"] == pulled.metrics["eer"]
+
+
+def test_clips_of_a_moment_say_nothing_of_durations(ecapa, spoken, tmp_path, monkeypatch):
+    """Fitted to digits of 0.4 s, the evidence of two seconds was that all voices are one."""
+    clips = [spoken(white_noise(6_400, seed=n).numpy(), speaker=f"s{n % 3}") for n in range(9)]
+    monkeypatch.setattr("models.pretrained.pull.read_labels", lambda _: [clip.clip for clip in clips])
+    monkeypatch.setattr("models.pretrained.pull.read_speech", lambda _: clips)
+    pulled = pull_model("it", tmp_path, place=str(ecapa), corpora=[tmp_path])
+    assert load_speaker(pulled.folder).log_odds is None
+    assert "less than 1 s of speech" in pulled.remarks[1]
 
 
 @pytest.mark.usefixtures("_all_is_speech")
