@@ -56,6 +56,17 @@ def test_probabilities_of_other_voices_come_true(fitted):
         assert weights @ told == pytest.approx(0.5, abs=0.06)
 
 
+def test_other_sessions_ask_less_of_long_speech(fitted):
+    """Pairs of one session are nearer than those of a voice in another room, and are left out where they are known."""
+    vectors, speakers, corpora, seconds = _speech()
+    sessions = np.arange(len(vectors)) % 4
+    random = np.random.default_rng(5)
+    rooms = vectors + 0.15 * random.normal(size=(N_SPEAKERS * 4, DIM))[np.arange(len(vectors)) // EACH * 4 + sessions]
+    rooms /= np.linalg.norm(rooms, axis=1, keepdims=True)
+    apart = fit_log_odds(rooms, speakers, corpora, seconds, sessions=sessions)
+    assert apart(0.5, 10.0, 10.0) > fitted(0.5, 10.0, 10.0)
+
+
 def test_stored_as_json_and_read_again(fitted):
     assert LogOdds.from_dict(json.loads(json.dumps(fitted.as_dict()))) == fitted
 
