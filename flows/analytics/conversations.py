@@ -106,7 +106,7 @@ class _Recordings:
                 "of its path into the reference"
             )
         usable = [row for row in fitting if row["status"] == "ok"]
-        return (usable or fitting or [None])[0]
+        return next(iter(usable or fitting), None)
 
 
 def _plain(name: str) -> str:
