@@ -1,13 +1,13 @@
 """Answers about real speech before and after a change: who spoke, how many there are, whether calm is called calm.
 
-    .venv/bin/python tests/bench/answers.py WORK [--code NAME=CHECKOUT …] [--only PART …] [--shared DIR]
-        [--pulled NAME=FOLDER …] [--peer-python PATH] [--workers N] [--json FILE]
+    .venv/bin/python tests/bench/answers.py WORK [--code NAME=CHECKOUT …] [--only PART …] [--voices FILE]
+        [--shared DIR] [--pulled NAME=FOLDER …] [--peer-python PATH] [--workers N] [--json FILE]
 
 Each `--code` is a checkout of this repository (`git worktree add ../before COMMIT`), `after` is this one. Its own
 command does what a user's does: `backfill` over corpora that are made here (`make_conversations.py`), shipped weights
 and default settings; lakes stay in WORK and are not made twice for a commit. What is published is judged by the code
-here. Encoders are judged by themselves, too: those of the checkouts, `--pulled` folders of models, and Resemblyzer at
---peer-python, into which it was installed by hand.
+here. Encoders are judged by themselves, too: those of the checkouts, W of ../shared/teachers, `--pulled` folders of
+models, and Resemblyzer (R) at --peer-python, into which it was installed by hand.
 
 readers        100 readings of ten voices over three nights: speakers found, purity, coverage; and whether calm speech
                is called neutral: the share, and the mean confidence of what is not
@@ -16,8 +16,9 @@ conversations  sixteen on one channel, ten voices: error rates and speakers foun
 ami            ten excerpts of meetings
 eer            equal error rates of pairs by cosine, plain and with the set's mean taken away
 
-The voices are kept out of all training of the shipped weights; a voice of LibriSpeech has one clip, so phrases recur
-in other rooms, levels and bands: text and session are the same, and counting is easier than over real nights.
+The voices are kept out of all training of the weights shipped here, unless `--voices` names others: earlier weights
+may have heard them. A voice of LibriSpeech has one clip, so phrases recur in other rooms, levels and bands: text and
+session are the same, and counting is easier than over real nights.
 """
 
 import argparse
@@ -31,7 +32,7 @@ from typing import Any
 
 import torch
 from tables import print_head, print_machine, print_row
-from verification_sets import by_folder, by_resemblyzer, judge, read_sets
+from verification_sets import by_folder, by_resemblyzer, judge, pulled_folder, read_sets
 
 from data_contracts import lake as lakes
 from flows.analytics.conversations import evaluate_conversations
@@ -51,6 +52,9 @@ def main() -> None:
     parser.add_argument("work", type=Path)
     parser.add_argument("--code", action="append", default=[], metavar="NAME=CHECKOUT")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument(
+        "--voices", default="kept-out", help="as of make_conversations.py; give each choice its own WORK"
+    )
     parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared")
     parser.add_argument("--pulled", action="append", default=[], metavar="NAME=FOLDER")
     parser.add_argument("--peer-python")
@@ -65,7 +69,7 @@ def main() -> None:
     print(", ".join(f"{name}: {each}" for name, each in commits.items()))
     answers: dict[str, Any] = {"commits": commits}
     for part in (part for part in options.only if part != "eer"):
-        corpus = make_corpus(part, options.work / part, options.shared)
+        corpus = make_corpus(part, options.work / part, options.shared, options.voices)
         told = {name: run(place, corpus, options.work, options.workers) for name, place in checkouts.items()}
         answers[part] = {name: figures(lake, corpus) for name, lake in told.items()}
         print_part(part, answers[part])
@@ -73,8 +77,9 @@ def main() -> None:
         sets = read_sets([options.shared / "corpora", options.shared / "voices"])
         folders = {name: place / "models" / "weights" / "speaker" for name, place in checkouts.items()}
         encoders = {f"{name} ({commits[name]})": by_folder(folder, checkouts[name]) for name, folder in folders.items()}
-        pulled = (each.partition("=") for each in options.pulled)
-        encoders |= {name: by_folder(Path(folder), ROOT) for name, _, folder in pulled}
+        w = options.shared / "teachers" / "wespeaker_resnet34_lm.ort"
+        pulled = [each.partition("=") for each in [*options.pulled, *([f"W={w}"] if w.is_file() else [])]]
+        encoders |= {name: by_folder(pulled_folder(Path(folder), options.work), ROOT) for name, _, folder in pulled}
         if options.peer_python:
             encoders["R"] = by_resemblyzer(options.peer_python)
         answers["eer"] = judge(sets, encoders, options.work / "vectors")
@@ -89,7 +94,7 @@ def commit(checkout: Path) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def make_corpus(part: str, folder: Path, shared: Path) -> Path:
+def make_corpus(part: str, folder: Path, shared: Path, voices: str) -> Path:
     """Return the folder of a corpus laid out by date with its reference, after making it where it is not there."""
     if (folder / "reference.csv").is_file():
         return folder
@@ -102,7 +107,8 @@ def make_corpus(part: str, folder: Path, shared: Path) -> Path:
         return folder
     first = {"readers": 10, "actors": 0, "conversations": 0}[part]  # other voices in each
     script = Path(__file__).with_name("make_conversations.py")
-    command = [sys.executable, script, part, folder, "--corpora", shared / "corpora", "--first-voice", str(first)]
+    chosen = ["--corpora", shared / "corpora", "--voices", voices, "--first-voice", str(first)]
+    command = [sys.executable, script, part, folder, *chosen]
     subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
     return folder
 

@@ -16,38 +16,42 @@ from features.decode.config import SAMPLE_RATE
 from models.data.kept_out import is_kept_out
 from models.data.labelled_speech import Speech, read_speech
 from models.data.labels_file import Clip, read_labels
+from models.pretrained.from_wespeaker import CALIBRATION, THRESHOLD
+from models.pretrained.resnet import ResnetEncoder
+from models.pretrained.speaker import PretrainedSpeaker
 from models.speaker.score_norm import cosines
 from models.speaker.trials import Utterances, pair_trials
+from models.wespeaker.weights import load_ort
 
 HERE = Path(__file__).parent
-_PIECE_S, _MAX_CLIPS = 3.0, 10  # LibriSpeech's single clips are cut; of a speaker with many clips these are drawn
-_SETS: dict[str, tuple[str, Callable[[str], bool]]] = {
-    "LibriSpeech, kept out": ("librispeech_train-clean-100", is_kept_out),
-    "RAVDESS": ("ravdess", bool),
-    "Emo-DB": ("emodb", bool),
-    "FSDD digits": ("fsdd", bool),
-    "Speech Commands, kept out": ("speech_commands", is_kept_out),
+_PIECE_S = 3.0  # LibriSpeech's single clips are cut
+_SETS: dict[str, tuple[str, Callable[[str], bool], int]] = {
+    "LibriSpeech, kept out": ("librispeech_train-clean-100", is_kept_out, 1),
+    "RAVDESS": ("ravdess", bool, 10),
+    "Emo-DB": ("emodb", bool, 10),
+    "FSDD digits": ("fsdd", bool, 40),
+    "Speech Commands, kept out": ("speech_commands", is_kept_out, 3),
 }
-"""By name: the corpus in labels.csv, and which of its speakers. RAVDESS and FSDD teach no shipped encoder."""
+"""By name: the corpus in labels.csv, which of its speakers, and how many clips of each are drawn.
+
+RAVDESS and FSDD teach no shipped encoder; Emo-DB does, but for the voice kept out: it stands for what was heard.
+"""
 
 
 def read_sets(folders: list[Path]) -> dict[str, list[Speech]]:
     """Return each set's speech, as the pipeline's detection of speech finds it."""
     clips = read_labels(folders)
-    return {name: _read(clips, corpus, is_chosen) for name, (corpus, is_chosen) in _SETS.items()}
+    return {name: _read(clips, *chosen) for name, chosen in _SETS.items()}
 
 
-def _read(clips: list[Clip], corpus: str, is_chosen: Callable[[str], bool]) -> list[Speech]:
+def _read(clips: list[Clip], corpus: str, is_chosen: Callable[[str], bool], n_clips: int) -> list[Speech]:
     by_speaker: dict[str, list[Clip]] = {}
     for clip in clips:
         if clip.corpus == corpus and clip.speaker and is_chosen(clip.speaker):
             by_speaker.setdefault(clip.speaker, []).append(clip)
     random = np.random.default_rng(0)
-    drawn = [
-        own[int(place)] for own in by_speaker.values() for place in sorted(random.permutation(len(own))[:_MAX_CLIPS])
-    ]
-    single = all(len(own) == 1 for own in by_speaker.values())
-    return [piece for item in read_speech(drawn) for piece in (_pieces(item) if single else [item])]
+    drawn = [own[int(place)] for own in by_speaker.values() for place in sorted(random.permutation(len(own))[:n_clips])]
+    return [piece for item in read_speech(drawn) for piece in (_pieces(item) if n_clips == 1 else [item])]
 
 
 def _pieces(item: Speech) -> Iterator[Speech]:
@@ -103,6 +107,17 @@ def by_folder(folder: Path, checkout: Path) -> Callable[[list[np.ndarray]], np.n
             return np.load(target)
 
     return embed
+
+
+def pulled_folder(place: Path, work: Path) -> Path:
+    """Return the folder of a pulled encoder; of an `.ort` file with WeSpeaker's ResNet34, one made of it in `work`."""
+    if place.suffix != ".ort":
+        return place
+    folder = work / place.stem
+    if not folder.is_dir():
+        encoder = ResnetEncoder(load_ort(place))
+        PretrainedSpeaker(encoder, threshold=THRESHOLD, calibration=CALIBRATION, training={}).save(folder)
+    return folder
 
 
 def by_resemblyzer(python: str) -> Callable[[list[np.ndarray]], np.ndarray]:
