@@ -23,7 +23,7 @@ from flows.settings import Settings, configs
 from flows.terminal.progress import reporter
 from flows.terminal.screen import escape_for_console
 from flows.workers.dask import Workers, workers_for
-from models.registry.compatibility import check_features
+from models.registry.compatibility import check_features, shipped_extractor_config
 from tasks.run.context import RejectFilter, Run, new_id
 from tasks.run.heartbeat import heartbeat
 from tasks.run.ledger import Ledger
@@ -132,8 +132,8 @@ def open_run(
 
 def extractor_digests(speaker: ModelRef, emotion: ModelRef) -> list[str]:
     """Return the digests of the models that read audio; their features are stored under these."""
-    emotion_digests = [emotion.metadata["extractor_digest"]] if "feature_set" in emotion.metadata else []
-    return [str(digest) for digest in (speaker.metadata["extractor_digest"], *emotion_digests)]
+    source = emotion.metadata if "feature_set" in emotion.metadata else shipped_extractor_config()
+    return [str(model["extractor_digest"]) for model in (speaker.metadata, source)]
 
 
 def _extractor_labels(run: Run) -> str:

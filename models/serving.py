@@ -25,6 +25,7 @@ from data_contracts.object_store.retry import RetryPolicy
 from data_contracts.records import ModelRef
 from features.extraction.utterances import Embed
 from features.segmentation.speaker_changes import SlidingEmbedder
+from models.emotion.extractor import shipped_extractor
 from models.emotion.model import EmotionModel
 from models.registry.artifact import EMOTION_LOADER, LOADERS, SELF_CONTAINED_LOADERS
 from models.registry.compatibility import check_features
@@ -67,6 +68,11 @@ def emotion_model(ref: ModelRef, retry_policy: RetryPolicy = RetryPolicy()) -> E
 def emotion_embedder(ref: ModelRef, retry_policy: RetryPolicy = RetryPolicy()) -> Embed:
     """Return the extractor of a pretrained emotion model, as a function of waveforms and lengths."""
     return lambda waveform, lengths: pretrained_emotion_model(ref, retry_policy).embed(waveform, lengths).cpu().numpy()
+
+
+def embed_emotion(waveform: Tensor, lengths: Tensor) -> np.ndarray:
+    """Return the shipped extractor's vectors (batch, dim) of waveforms (batch, time) and lengths (batch,)."""
+    return shipped_extractor().embed(waveform, lengths).cpu().numpy()
 
 
 def speaker_embedder(ref: ModelRef, retry_policy: RetryPolicy = RetryPolicy()) -> Embed:

@@ -39,7 +39,7 @@ FEATURE_SET_DOCS: dict[str, str] = {
     "egemaps": "an utterance's 88 functionals of eGeMAPS (Eyben et al. 2016)",
     "suprasegmental": "an utterance's statistics of contours, timbre and rhythm",
     "embeddings": "an utterance's speaker embedding",
-    "emotion_embeddings": "what a pulled emotion model's extractor heard in an utterance, for its head",
+    "emotion_embeddings": "what the shipped extractor heard in an utterance, for emotion models; or a pulled model's",
     "logmel": "an utterance's log-mel frames; stored where UNDERTONE_LOGMEL is set",
     "lld": "an utterance's 25 descriptors of eGeMAPS by frame; stored where UNDERTONE_LLD is set",
 }

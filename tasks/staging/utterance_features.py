@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from data_contracts.schema import tables
+from data_contracts.schema.feature_sets import FEATURE_SETS
 from data_contracts.schema.tables import UTTERANCE_KEY
 from features.dsp.gemaps import EGEMAPS_NAMES
 from features.store import history, shard_files
@@ -85,7 +86,9 @@ def _read_features(run: Run, date: dt.date, shard: str, *, use_cache: bool) -> F
 def _feature_sets(run: Run) -> list[str]:
     """The emotion model's inputs: its own extractor's set, those it was trained on, or eGeMAPS."""
     metadata = run.emotion.metadata
-    return [metadata["feature_set"]] if "feature_set" in metadata else list(metadata.get("features", ["egemaps"]))
+    if "feature_set" in metadata:
+        return [metadata["feature_set"]]
+    return sorted(metadata.get("features", ["egemaps"]), key=FEATURE_SETS.index)  # registries keep no order
 
 
 def _read_feature_set(run: Run, feature_set: str, date: dt.date, shard: str) -> pl.DataFrame:

@@ -13,7 +13,8 @@ from features.extraction.long_recording import (
 from features.extraction.shard import ShardExtraction, extract_shard
 from features.extraction.utterances import Embedder
 from features.resources import use_full_precision
-from models.serving import emotion_embedder, sliding_embedder, speaker_embedder
+from models.registry.compatibility import shipped_extractor_config
+from models.serving import embed_emotion, emotion_embedder, sliding_embedder, speaker_embedder
 from tasks.run import staging_paths as paths
 from tasks.run.context import Run
 
@@ -85,7 +86,9 @@ def embedders(run: Run) -> dict[str, Embedder]:
         speaker_embedder(speaker, retry_policy), int(speaker.metadata["dim"]), sliding_embedder(speaker, retry_policy)
     )
     by_feature_set = {"embeddings": voices}
-    if "feature_set" in emotion.metadata:
+    if "feature_set" not in emotion.metadata:
+        by_feature_set["emotion_embeddings"] = Embedder(embed_emotion, int(shipped_extractor_config()["dim"]))
+    else:
         vectors = Embedder(emotion_embedder(emotion, retry_policy), int(emotion.metadata["feature_dim"]))
         by_feature_set[emotion.metadata["feature_set"]] = vectors
     return by_feature_set
