@@ -38,8 +38,8 @@ def train(
 
     `classes` are the emotions to distinguish, by any of their names; the shipped four where none are given. `teachers`
     is the folder of the encoders that teach a speaker model, `dvector` that of Resemblyzer's wheel where it lies
-    elsewhere, `cache` keeps what they say. A speaker model learns from data whose licence asks for more than
-    attribution only with `any_licence`.
+    elsewhere, `cache` keeps what they say. A model learns from data whose licence asks for more than attribution only
+    with `any_licence`.
     """
     if not corpora:
         raise UsageError("training needs at least one folder with a labels.csv: --corpus DIR")
@@ -75,7 +75,7 @@ def fit(
         from models.emotion.training import train_emotion
 
         emotions = [emotion_named(label) for label in classes or CLASSES]
-        metrics = train_emotion(corpora, out, classes=emotions, seed=seed)
+        metrics = train_emotion(corpora, out, classes=emotions, seed=seed, any_licence=taught_by.any_licence)
     else:
         metrics = _train_speaker(corpora, out, seed=seed, taught_by=taught_by)
     record(out, corpora)

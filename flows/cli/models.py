@@ -31,7 +31,7 @@ def train(
     cache: Annotated[str | None, typer.Option(help="A folder that keeps what the teachers say.")] = None,
     any_licence: Annotated[
         bool,
-        typer.Option("--any-licence", help="Of a speaker model: data that is not free for any use takes part."),
+        typer.Option("--any-licence", help="Data that is not free for any use takes part."),
     ] = False,
     lake: Lake = None,
     as_json: Json = False,

@@ -193,7 +193,11 @@ def pipeline_speakers(model: SpeakerEncoder | None, speech: Sequence[Speech]) ->
 
 
 def _recipe_of(model: EmotionModel) -> EmotionRecipe:
-    return EmotionRecipe(**model.training.get("recipe", {}))
+    """Return the recipe of the model's training; today's, where that was an earlier one."""
+    stored, known = model.training.get("recipe", {}), {field.name for field in fields(EmotionRecipe)}
+    if not stored.keys() <= known:
+        return EmotionRecipe()
+    return EmotionRecipe(**{name: tuple(v) if isinstance(v, list) else v for name, v in stored.items()})
 
 
 def _fit_like(table: Table, like: EmotionModel, *, recipe: EmotionRecipe, seed: int) -> EmotionModel:

@@ -1,78 +1,87 @@
-"""Fit the emotion model to a table of features: networks, and a linear model for adapted features.
+"""Fit the emotion model to a table of features: two linear discriminants, for features with and without offsets.
 
-The networks train on features less all, part or none of the offsets of corpus and speaker, because they will score all
-three; the linear model trains only on features less both offsets.
+Each is Fisher's, with a covariance shrunk towards a multiple of the identity (Friedman, JASA 84, 1989), one of the
+functionals and one of what the extractor heard, their logits added. That for adapted features learns from acted speech
+less the offsets of corpus and speaker; the other from features as they are, and from natural speech as neutral.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from models.emotion.dataset import FEATURE_NAMES, Table, current_fingerprints
+from models.emotion.dataset import FEATURE_NAMES, NEUTRAL, Table, all_names, current_fingerprints
 from models.emotion.model import EmotionModel, Member, clip_features, compress, standardise
+from models.emotion.speaker_adaptation import Prior
 from models.emotion.variance_components import VarianceComponents, decompose_variance
 
-_INITIAL_TEMPERATURE = 0.6  # before one is fitted: smoothed labels make small logits
+_N_FUNCTIONALS = len(FEATURE_NAMES)
+_LOGIT = 4.0  # the mean logit of a class for its own mean, before a temperature is fitted
 
 
 @dataclass(frozen=True)
 class EmotionRecipe:
-    """Hyperparameters of the fit. Every clip counts as it is, and in `n_copies` augmented copies.
+    """Hyperparameters of the fit. The names of the fields are stored in `config.json`."""
 
-    The names of the fields are stored in `config.json`.
-    """
-
-    n_copies: int = 6
-    n_networks: int = 4
-    n_linear: int = 2  # of the networks: without a hidden layer
-    ridge: float = 300.0  # of the linear model: the square of its weights against a clip
-    hidden: int = 128
-    steps: int = 800
-    batch: int = 256
-    learning_rate: float = 3e-3
-    weight_decay: float = 0.05
-    dropout: float = 0.5  # of the hidden layer
-    feature_dropout: float = 0.3
-    label_smoothing: float = 0.1
-    clean: float = 0.33  # share of clips as they are
-    adapted: float = 0.5  # share without the speaker's offset
-    unadapted: float = 0.2  # share with it, half of them with the corpus's, too; the rest keeps a random part of it
+    n_copies: int = 0  # augmented copies of each clip, beside it
+    heard_shrinkage: float = 0.1
+    functional_components: int = 60
+    functional_shrinkage: float = 0.6
+    functional_share: float = 0.25  # of the logits
+    intensity: float = 0.8  # of the emotions, seen from neutral: people act more strongly than they speak
+    calm: tuple[str, ...] = ("librispeech_train-clean-100", "picovoice_intent")  # corpora that count as neutral
+    calm_clips: int = 250  # of each, at most
     folds: int = 5  # of speakers, for the temperature
+    least_temperatures: tuple[float, float] = (1.5, 1.5)  # alone, adapted: what another corpus needs
 
 
-def fit(table: Table, *, recipe: EmotionRecipe, seed: int) -> EmotionModel:
+def fit(table: Table, *, recipe: EmotionRecipe, seed: int = 0) -> EmotionModel:  # noqa: ARG001 - nothing is drawn
     """Fit a model to the clips in `table`; classes and corpora count alike however often they occur."""
-    mean, scale = _scale(table)
-    values = standardise(table.values, mean, scale)
-    components = [_decompose(copy, table) for copy in values]
-    examples = _ExampleSampler(values, components, table, recipe)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        members = _fit_members(examples, recipe, len(table.classes))
+    acted = table.rows(is_acted(table))
+    mean, scale = _scale(acted)
+    values = standardise(acted.values.flatten(0, 1), mean, scale)
+    labels = np.tile(acted.labels, len(acted.values))
+    parts = [_decompose(copy, acted) for copy in standardise(acted.values, mean, scale)]
+    offsets = torch.cat([part.corpora + part.speakers for part in parts])
+    everything = clip_features(standardise(table.values[0], mean, scale))
+    neutral = table.classes.index(NEUTRAL) if NEUTRAL in table.classes else None
+    features, n_classes = _parts(scale, recipe), len(table.classes)
     return EmotionModel(
-        members,
-        linear=_fit_linear(examples, len(table), recipe, len(table.classes)),
+        [_discriminant(everything, table.labels, table.corpora, features, n_classes=n_classes)],
+        linear=_discriminant(
+            clip_features(values - offsets),
+            labels,
+            np.tile(acted.corpora, len(acted.values)),
+            features,
+            n_classes=n_classes,
+            neutral=neutral,
+            intensity=recipe.intensity,
+        ),
+        linear_share=1.0,
         mean=mean,
         scale=scale,
-        prior=components[0].prior,
-        feature_names=FEATURE_NAMES,
+        prior=_prior(parts[0], table, everything, neutral),
+        feature_names=all_names(),
         features=current_fingerprints(),
         classes=table.classes,
-        temperature=_INITIAL_TEMPERATURE,
-        adapted_temperature=_INITIAL_TEMPERATURE,
     )
 
 
-def _scale(table: Table) -> tuple[Tensor, Tensor]:
+def is_acted(table: Table) -> np.ndarray:
+    """Return a mask (n,) of the clips of corpora with more than one class; all where there is no such corpus."""
+    several = [name for name in np.unique(table.corpora) if len(set(table.labels[table.corpora == name])) > 1]
+    mask = np.isin(table.corpora, several)
+    return mask if mask.any() else np.ones(len(table), bool)
+
+
+def _scale(acted: Table) -> tuple[Tensor, Tensor]:
     """Return the mean over clips, and the deviation within speakers over the copies, of compressed features."""
-    values = compress(table.values)
+    values = compress(acted.values)
     mean, overall = values[0].mean(0), values[0].std(0).clamp_min(1e-6)
     residuals = []
     for copy in (values - mean) / overall:
-        components = _decompose(copy, table)
+        components = _decompose(copy, acted)
         residuals.append(copy - components.corpora - components.speakers)
     return mean, overall * torch.cat(residuals).square().mean(0).sqrt().clamp_min(1e-3)
 
@@ -81,88 +90,90 @@ def _decompose(copy: Tensor, table: Table) -> VarianceComponents:
     return decompose_variance(copy, table.labels, table.speakers, table.corpora, n_classes=len(table.classes))
 
 
-class _ExampleSampler:
-    """Draw training examples: every class of every corpus equally often, with or without their offsets."""
-
-    def __init__(
-        self, values: Tensor, components: Sequence[VarianceComponents], table: Table, recipe: EmotionRecipe
-    ) -> None:
-        self.recipe = recipe
-        self.values = values.flatten(0, 1)
-        self.corpora = torch.cat([part.corpora for part in components])
-        self.speakers = torch.cat([part.speakers for part in components])
-        self.labels = torch.from_numpy(np.tile(table.labels, len(values)))
-        names, place = np.unique(table.corpora, return_inverse=True)
-        cells = place * len(table.classes) + table.labels
-        tally = np.bincount(cells, minlength=len(names) * len(table.classes))
-        self.corpus_classes = torch.from_numpy(tally.reshape(len(names), -1) > 0)  # (n_corpora, n_classes)
-        self.corpus = torch.from_numpy(np.tile(place, len(values)))
-        weight = np.tile(1 / tally[cells], (len(values), 1))
-        weight[0] *= recipe.clean
-        weight[1:] *= (1 - recipe.clean) / max(1, len(values) - 1)
-        self.share = torch.from_numpy(weight.ravel() / weight.sum())
-        self.cumulative = self.share.cumsum(0)
-
-    def draw(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Return (batch, n_features) features, (batch,) labels, (batch, n_classes) classes that the corpus labels."""
-        n, recipe = self.recipe.batch, self.recipe
-        drawn = torch.searchsorted(self.cumulative, torch.rand(n, dtype=torch.float64)).clamp_max(len(self.labels) - 1)
-        kind, part = torch.rand(n, 1), torch.rand(n, 1)
-        part = torch.where(kind < recipe.adapted, 1.0, torch.where(kind < 1 - recipe.unadapted, part, 0.0))
-        corpus = (kind < 1 - recipe.unadapted / 2).float()
-        features = self.values[drawn] - corpus * self.corpora[drawn] - part * self.speakers[drawn]
-        return features, self.labels[drawn], self.corpus_classes[self.corpus[drawn]]
+def _prior(components: VarianceComponents, table: Table, everything: Tensor, neutral: int | None) -> Prior:
+    """Return the acted corpora's prior of offsets, which calm corpora widen: their neutral lies elsewhere."""
+    prior, corpora = components.prior, [components.prior.corpora]
+    for name in np.unique(table.corpora[~is_acted(table)]) if neutral is not None else []:
+        rows = torch.from_numpy(table.corpora == name)
+        corpora.append((everything[rows].mean(0) - prior.class_means[neutral]).square())
+    return Prior(prior.between, prior.within, torch.stack(corpora).amax(0), prior.class_means)
 
 
-def _fit_members(examples: _ExampleSampler, recipe: EmotionRecipe, n_classes: int) -> list[Member]:
-    n_features = examples.values.shape[1]
-    hidden = [recipe.hidden] * recipe.n_networks + [0] * recipe.n_linear
-    members = nn.ModuleList(Member(n_features, n_classes, hidden=n, dropout=recipe.dropout) for n in hidden)
-    optimiser = torch.optim.AdamW(members.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, recipe.steps)
-    for _ in range(recipe.steps):
-        features, labels, is_labelled = examples.draw()
-        features = clip_features(features)
-        losses = [
-            _loss(
-                member(nn.functional.dropout(features, recipe.feature_dropout)),
-                labels,
-                is_labelled,
-                recipe.label_smoothing,
+@dataclass(frozen=True)
+class _Part:
+    """Features that share a covariance, the units in which it is shrunk, and their share of the logits."""
+
+    columns: Tensor  # (n_features,) bool
+    units: Tensor  # (n columns,) of one standardised feature
+    n_components: int
+    shrinkage: float
+    share: float
+
+
+def _parts(scale: Tensor, recipe: EmotionRecipe) -> list[_Part]:
+    """Return the functionals, each in its own deviation, and what was heard, in the extractor's units."""
+    heard = torch.arange(len(scale)) >= _N_FUNCTIONALS
+    share = recipe.functional_share if heard.any() else 1.0
+    units = torch.ones(int((~heard).sum())).double()
+    parts = [_Part(~heard, units, recipe.functional_components, recipe.functional_shrinkage, share)]
+    if heard.any():
+        units = (scale[heard] / scale[heard].max()).double()
+        parts.append(_Part(heard, units, len(units), recipe.heard_shrinkage, 1 - share))
+    return parts
+
+
+def _discriminant(
+    values: Tensor,  # (n, n_features), standardised
+    labels: np.ndarray,  # (n,)
+    corpora: np.ndarray,  # (n,)
+    parts: list[_Part],
+    *,
+    n_classes: int,
+    neutral: int | None = None,  # the class that the others are brought towards
+    intensity: float = 1.0,
+) -> Member:
+    """Return the discriminants of all parts of the features as one linear layer; corpora and classes count alike."""
+    member, values = Member(values.shape[1], n_classes, hidden=0), values.double()
+    _, place = np.unique(corpora, return_inverse=True)
+    share = torch.from_numpy(1 / np.bincount(place)[place] / len(np.bincount(place)))
+    means = _class_means(values, labels, place, n_classes)
+    residuals = (values - means[torch.from_numpy(labels)]) * share.sqrt()[:, None]
+    if neutral is not None:
+        means = means[neutral] + intensity * (means - means[neutral])
+    with torch.no_grad():
+        member.outer.bias.zero_()
+        for part in parts:
+            basis = part.units[:, None] * _principal_axes(
+                values[:, part.columns] * part.units, share, part.n_components
             )
-            for member in members
-        ]
-        optimiser.zero_grad()
-        torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        schedule.step()
-    return list(members.eval())  # type: ignore[arg-type]
+            weight, bias = _fisher(residuals[:, part.columns] @ basis, means[:, part.columns] @ basis, part.shrinkage)
+            member.outer.weight[:, part.columns] = (part.share * weight @ basis.T).float()
+            member.outer.bias += (part.share * bias).float()
+    return member
 
 
-def _fit_linear(examples: _ExampleSampler, n: int, recipe: EmotionRecipe, n_classes: int) -> Member:
-    """Fit ridge logistic regression to the first `n` clips, less all offsets; classes count alike."""
-    features = clip_features((examples.values - examples.corpora - examples.speakers)[:n])
-    labels, is_labelled = examples.labels[:n], examples.corpus_classes[examples.corpus[:n]]
-    weight = examples.share[:n].float() / examples.share[:n].mean()
-    linear = Member(features.shape[1], n_classes, hidden=0)
-    for parameter in linear.parameters():
-        nn.init.zeros_(parameter)
-    optimiser = torch.optim.LBFGS(linear.parameters(), max_iter=100, line_search_fn="strong_wolfe")
-
-    def loss() -> Tensor:
-        optimiser.zero_grad()
-        log_likelihood = linear(features).masked_fill(~is_labelled, -1e4).log_softmax(-1)[torch.arange(n), labels]
-        total: Tensor = -(weight * log_likelihood).sum() + 0.5 * recipe.ridge * linear.outer.weight.square().sum()
-        total.backward()  # type: ignore[no-untyped-call]
-        return total
-
-    optimiser.step(loss)  # type: ignore[no-untyped-call]
-    return linear
+def _class_means(values: Tensor, labels: np.ndarray, place: np.ndarray, n_classes: int) -> Tensor:
+    """Return (n_classes, n_features): the mean over the corpora that hold a class of their means of it."""
+    means = torch.zeros(n_classes, values.shape[1], dtype=values.dtype)
+    for index in range(n_classes):
+        own = [values[torch.from_numpy((labels == index) & (place == corpus))] for corpus in np.unique(place)]
+        means[index] = torch.stack([rows.mean(0) for rows in own if len(rows)] or [means[index]]).mean(0)
+    return means
 
 
-def _loss(logits: Tensor, labels: Tensor, is_labelled: Tensor, smoothing: float) -> Tensor:
-    """Return the cross-entropy among the classes that the clip's corpus labels; the others count neither way."""
-    log_likelihood = logits.masked_fill(~is_labelled, -1e4).log_softmax(-1)
-    target = is_labelled / is_labelled.sum(-1, keepdim=True) * smoothing
-    target[torch.arange(len(labels)), labels] += 1 - smoothing
-    return -(target * log_likelihood).sum(-1).mean()
+def _principal_axes(values: Tensor, share: Tensor, n_components: int) -> Tensor:
+    """Return the first axes (n columns, n_components) of (n, n columns) values each with a share (n,)."""
+    centred = (values - share @ values) * share.sqrt()[:, None]
+    axes: Tensor = torch.linalg.svd(centred, full_matrices=False).Vh[:n_components].T
+    return axes
+
+
+def _fisher(residuals: Tensor, means: Tensor, shrinkage: float) -> tuple[Tensor, Tensor]:
+    """Return weight (n_classes, n) and bias of the discriminant of classes with one covariance, that of residuals."""
+    covariance = residuals.T @ residuals
+    n = len(covariance)
+    covariance = (1 - shrinkage) * covariance + shrinkage * covariance.trace() / n * torch.eye(n).double()
+    weight = torch.linalg.solve(covariance, means.T).T
+    own = (weight * means).sum(1)
+    unit = _LOGIT / own.mean().clamp_min(1e-9)
+    return unit * weight, -0.5 * unit * own

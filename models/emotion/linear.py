@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from data_contracts.errors import ModelError
-from models.emotion.dataset import FEATURE_NAMES, current_fingerprints
+from features.extraction.config import FeatureConfig
+from models.emotion.dataset import FEATURE_NAMES
 from models.emotion.model import EmotionModel, Member
 from models.emotion.speaker_adaptation import Prior
 
@@ -44,7 +45,7 @@ def linear_model(
         scale=torch.from_numpy(scale).float(),
         prior=Prior(torch.zeros(n), torch.ones(n), torch.zeros(n), torch.zeros(len(classes), n)),
         feature_names=FEATURE_NAMES,
-        features=current_fingerprints(),
+        features=FeatureConfig().fingerprints(),
         classes=classes,
         recordings=(name[:12] for name in recordings),
     )

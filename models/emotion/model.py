@@ -28,7 +28,7 @@ from models.emotion.speaker_adaptation import Prior
 CLASSES = ("anger", "happiness", "neutral", "sadness")
 _MAX_DEVIATIONS = 10.0  # of a raw feature, so that no outlier dominates a speaker's mean
 _MAX_INPUT = 4.0  # deviations; beyond, a feature says no more
-_LINEAR_SHARE = 0.6  # of the logits, where offsets are known
+_LINEAR_SHARE = 0.6  # of the logits, where offsets are known, of models that do not say
 
 
 class Member(nn.Module):
@@ -59,6 +59,7 @@ class EmotionModel:
         members: Sequence[Member],
         *,
         linear: Member,  # for features without offsets
+        linear_share: float = _LINEAR_SHARE,  # of the logits, where offsets are known
         mean: Tensor,  # (n_features,), of the compressed features
         scale: Tensor,  # (n_features,), their deviation within a speaker
         prior: Prior,
@@ -72,6 +73,7 @@ class EmotionModel:
         recordings: Iterable[str] = (),
     ) -> None:
         self.members, self.linear = nn.ModuleList(members).eval(), linear.eval()
+        self.linear_share = linear_share
         self.mean, self.scale, self.prior = mean, scale, prior
         self.temperature, self.adapted_temperature = temperature, adapted_temperature
         self.feature_names, self.classes = tuple(feature_names), tuple(classes)
@@ -105,7 +107,8 @@ class EmotionModel:
         """Return the mean logits of the networks, joined by the linear model where `adapted`."""
         clipped = clip_features(standardised)
         logits = torch.stack([member(clipped) for member in self.members]).mean(0)
-        return (1 - _LINEAR_SHARE) * logits + _LINEAR_SHARE * self.linear(clipped) if adapted else logits
+        share = self.linear_share
+        return (1 - share) * logits + share * self.linear(clipped) if adapted else logits
 
     def probabilities(self, standardised: Tensor, *, adapted: bool) -> Tensor:
         """Return the probabilities (n, n_classes) float64 of (n, n_features), each row sums to one."""
@@ -168,6 +171,7 @@ class EmotionModel:
         config = {
             "classes": self.classes,
             "features": self.features,
+            "linear_share": self.linear_share,
             "temperature": self.temperature,
             "adapted_temperature": self.adapted_temperature,
             **({"logit_statistics": self.statistics.as_json()} if self.statistics else {}),
@@ -198,6 +202,7 @@ class EmotionModel:
                 feature_names=stored["feature_names"],
                 features=stored["features"],
                 classes=stored["classes"],
+                linear_share=stored.get("linear_share", _LINEAR_SHARE),
                 temperature=stored["temperature"],
                 adapted_temperature=stored["adapted_temperature"],
                 statistics=LogitStatistics.from_json(stored["logit_statistics"])

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from data_contracts.errors import UsageError
 from models.emotion.dataset import Table, build_table, read_emotional_speech
-from models.emotion.fitting import EmotionRecipe, fit
+from models.emotion.fitting import EmotionRecipe, fit, is_acted
 from models.emotion.logit_statistics import fit_statistics
 from models.emotion.model import CLASSES, EmotionModel
 from models.metrics.bootstrap import interval_by_speaker
@@ -30,24 +30,31 @@ def train_emotion(
     seed: int = 0,
     classes: Sequence[str] = CLASSES,
     recipe: EmotionRecipe = EmotionRecipe(),
+    any_licence: bool = False,
 ) -> dict[str, Any]:
     """Train on the clips of `corpora` that are labelled with one of `classes`, and write the model to `out`.
 
-    Returns the metrics of the held-out speakers of each fold. A corpus need not have every class. Raises UsageError
-    where there is no speaker to hold out, or a class without a clip.
+    Corpora that the recipe names as calm take part as neutral. Data whose licence asks for more than attribution takes
+    part with `any_licence` alone. Returns the metrics of the held-out speakers of each fold, in the corpora with more
+    than one class. A corpus need not have every class. Raises UsageError where there is no speaker to hold out, or a
+    class without a clip.
     """
-    table = build_table(read_emotional_speech(corpora, classes), classes, n_copies=recipe.n_copies, seed=seed)
+    speech = read_emotional_speech(
+        corpora, classes, calm=recipe.calm, n_calm=recipe.calm_clips, any_licence=any_licence
+    )
+    table = build_table(speech, classes, n_copies=recipe.n_copies, seed=seed)
     missing = [name for index, name in enumerate(classes) if index not in table.labels]
     if missing:
         raise UsageError(f"expected clips of every emotion ({', '.join(classes)}), found none of {', '.join(missing)}")
     held_out = predict_out_of_fold(table, speaker_folds(table.speakers, recipe.folds), recipe=recipe, seed=seed)
-    labels = torch.from_numpy(table.labels)
-    model = fit(table, recipe=recipe, seed=seed)
+    model, acted = fit(table, recipe=recipe, seed=seed), is_acted(table)
+    labels = torch.from_numpy(table.labels[acted])
     model.temperature, model.adapted_temperature = (
-        fit_temperature(logits, labels) for logits in (held_out.alone, held_out.adapted)
+        max(least, fit_temperature(logits[torch.from_numpy(acted)], labels))
+        for least, logits in zip(recipe.least_temperatures, (held_out.alone, held_out.adapted), strict=True)
     )
     model.statistics = fit_statistics(held_out.adapted, table.labels, table.speakers, table.corpora)
-    metrics = _metrics(held_out, table, model)
+    metrics = _metrics(held_out.rows(acted), table.rows(acted), model)
     model.training = {
         "recipe": dataclasses.asdict(recipe),
         "seed": seed,
@@ -71,6 +78,10 @@ class ClipLogits:
     alone: Tensor  # each clip by itself
     adapted: Tensor  # with its corpus and, as labelled, its speaker
 
+    def rows(self, mask: np.ndarray) -> "ClipLogits":
+        """Return those of some of the clips."""
+        return ClipLogits(self.alone[torch.from_numpy(mask)], self.adapted[torch.from_numpy(mask)])
+
 
 def predict_out_of_fold(table: Table, folds: np.ndarray, *, recipe: EmotionRecipe, seed: int) -> ClipLogits:
     """Return logits from models whose training set lacks the speakers of the clip's fold."""
@@ -86,19 +97,24 @@ def predict_out_of_fold(table: Table, folds: np.ndarray, *, recipe: EmotionRecip
 
 def predict_logits(model: EmotionModel, table: Table, speakers: np.ndarray | None = None) -> ClipLogits:
     """Return the logits of the clips as they are, with `speakers`, or those of the labels."""
-    alone = model.logits(model.standardise(table.values[0]), adapted=False)
+    alone = model.logits(model.standardise(_own_features(model, table)), adapted=False)
     return ClipLogits(alone, predict_adapted_logits(model, table, table.speakers if speakers is None else speakers))
 
 
 def predict_adapted_logits(model: EmotionModel, table: Table, speakers: np.ndarray) -> Tensor:
     """Return logits (n, n_classes) of the clips, each corpus adapted by itself and to its `speakers`."""
-    values, seconds = table.values[0], torch.from_numpy(table.seconds)
+    values, seconds = _own_features(model, table), torch.from_numpy(table.seconds)
     logits = torch.zeros(len(table), len(table.classes))
     for corpus in np.unique(table.corpora):
         rows = np.flatnonzero(table.corpora == corpus)
         names = [str(speakers[index]) for index in rows]
         logits[rows] = model.logits(model.adapt(values[rows], names, seconds[rows]), adapted=True)
     return logits
+
+
+def _own_features(model: EmotionModel, table: Table) -> Tensor:
+    """Return the features (n, n_features) of the clips that the model reads: functionals come first."""
+    return table.values[0][:, : len(model.feature_names)]
 
 
 def speaker_folds(speakers: np.ndarray, n: int) -> np.ndarray:

@@ -20,7 +20,7 @@ from models.registry.mlflow_registry import Registry
 
 pytestmark = pytest.mark.usefixtures("_prefect")
 MOODS = ("anger", "happiness", "neutral", "sadness")
-FAST = EmotionRecipe(n_copies=0, n_networks=1, n_linear=1, hidden=4, steps=5, batch=8, folds=2)
+FAST = EmotionRecipe(functional_components=8, folds=2)
 
 
 @pytest.fixture

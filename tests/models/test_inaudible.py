@@ -16,7 +16,7 @@ from features.decode.config import AudioConfig
 from features.decode.recording import decode
 from features.extraction.shard import find_speech_spans
 from features.segmentation.config import VadConfig
-from models.emotion.dataset import emotion_features
+from models.emotion.dataset import all_features
 from models.emotion.model import EmotionModel
 from models.speaker.model import SpeakerModel
 from models.speaker.trials import embed_all
@@ -72,7 +72,7 @@ def read(samples, config=AudioConfig()):
         np.concatenate([waveform[round(s.start_s * RATE) : round(s.end_s * RATE)] for s in found])
         for waveform, found in zip(waveforms, spans, strict=True)
     ]
-    features, model = emotion_features(spoken), EmotionModel.load(WEIGHTS / "emotion")
+    features, model = all_features(spoken), EmotionModel.load(WEIGHTS / "emotion")
     return Reading(
         [np.array([(span.start_s, span.end_s) for span in found]) for found in spans],
         model.standardise(features),

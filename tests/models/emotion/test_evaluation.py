@@ -19,7 +19,7 @@ from models.speaker.model import SpeakerModel
 
 pytestmark = pytest.mark.usefixtures("_all_is_speech")
 
-FAST = EmotionRecipe(n_copies=0, n_networks=1, n_linear=0, hidden=4, steps=40, batch=32, folds=2)
+FAST = EmotionRecipe(functional_components=20, folds=2)
 TINY = EncoderConfig(dim=16, channels=16, merged_channels=24, attention_channels=8, window_s=0.5)
 
 

@@ -8,15 +8,14 @@ import torch
 from helpers.paths import WEIGHTS
 
 from data_contracts.errors import ModelError
-from features.extraction.config import FeatureConfig
-from models.emotion.dataset import FEATURE_NAMES
+from models.data.licences import is_restrictive
+from models.emotion.dataset import all_names, current_fingerprints
 from models.emotion.model import CLASSES, EmotionModel, Member, compress, standardise
 from models.emotion.pyfunc import _load_pyfunc
 from models.emotion.speaker_adaptation import Prior
 
 NAMES = ("pitch", "level", "pace")
 AVERAGE = torch.tensor([100.0, -20.0, 4.0])
-SHIPPED = WEIGHTS / "emotion"
 
 
 @pytest.fixture
@@ -139,10 +138,14 @@ def test_pyfunc_names_missing_columns(model: EmotionModel, tmp_path: Path) -> No
         _load_pyfunc(str(tmp_path)).predict(pd.DataFrame({"level": [0.0]}))
 
 
-def test_shipped_model_fits_the_features_of_this_version() -> None:
-    model = EmotionModel.load(SHIPPED)
-    assert model.feature_names == FEATURE_NAMES
-    assert model.features == FeatureConfig().fingerprints(), "the features have changed: train it again"
+@pytest.mark.parametrize(("name", "is_free"), [("emotion", True), ("emotion_research", False)])
+def test_shipped_models_fit_the_features_of_this_version(name: str, is_free: bool) -> None:
+    folder = WEIGHTS / name
+    model = EmotionModel.load(folder)
+    assert model.feature_names == all_names()
+    assert model.features == current_fingerprints(), "the features have changed: train it again"
     assert len(model.trained_on) == model.training["n_clips"]
-    assert (SHIPPED / "weights.safetensors").stat().st_size < 1_000_000
-    assert "CC BY-NC-SA 4.0" in (SHIPPED / "README.md").read_text()
+    assert (folder / "weights.safetensors").stat().st_size < 1_000_000
+    licences = {licence for corpus in model.training["licences"].values() for licence in corpus}
+    assert is_free == (not any(map(is_restrictive, licences)))
+    assert is_free != ("**Licence: CC BY-NC-SA 4.0" in (folder / "README.md").read_text())

@@ -14,7 +14,7 @@ from models.emotion.model import CLASSES, EmotionModel
 
 pytestmark = pytest.mark.usefixtures("_all_is_speech")
 
-FAST_EMOTION = EmotionRecipe(n_copies=1, n_networks=1, n_linear=1, hidden=16, steps=120, batch=32, folds=4)
+FAST_EMOTION = EmotionRecipe(n_copies=1, functional_components=20, folds=4)
 
 
 def test_emotion_training_learns_what_is_easy(corpus: Path, tmp_path: Path) -> None:
