@@ -24,7 +24,8 @@ from models.emotion.speaker_adaptation import NO_SPEAKER
 
 _ROUNDS = 6  # of explanations from a date's centre, and the centre from them
 _STEPS = 3  # of responsibilities from a speaker's offset, and the offset from them
-_EXPECTED_STRENGTH = 1.0  # of the Dirichlet of expected moods, in utterances: moods last
+_EXPECTED_STRENGTH = 0.3  # of the Dirichlet of expected moods, in utterances: moods last
+_VOICE_SHARE = 0.5  # of the variance of speakers: in training each was heard in a room of their own
 _EXPECTED_SPEAKERS = (4.0, 1.0)  # Beta prior of a date's speakers as expected, and of any mix
 _CENTRE_RATIO = 4.0  # of the variance of dates to that of speakers
 _DOUBT = 6.0  # times the variance within speakers, for the posterior: other corpora scatter more than training
@@ -92,7 +93,8 @@ class _Date:
         self.values = logits.double() @ contrasts(self.n_classes).T
         self.weight = weight.double().clamp(_MIN_WEIGHT, 1)[:, None]
         self.shares = torch.tensor(shares, dtype=torch.float64)
-        self.means, self.within, self.between = statistics.means, statistics.within, statistics.between
+        self.means, self.within = statistics.means, statistics.within
+        self.between = _VOICE_SHARE * statistics.between
         self.precision, self.speaker_precision = torch.linalg.inv(self.within), torch.linalg.inv(self.between)
         self.n = self.sums(self.weight)  # (n_speakers, 1)
         self.totals = self.sums(self.weight * self.values)
