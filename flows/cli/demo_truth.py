@@ -65,8 +65,8 @@ def _readers(utterances: pl.DataFrame, readers: dict[str, str]) -> Iterator[Answ
     told = utterances.with_columns(reader=pl.col("file").replace_strict(readers, return_dtype=pl.String))
     pairs = told.group_by("reader", "speaker_id").agg(pl.col("seconds").sum())
     named = pairs.drop_nulls("speaker_id")
-    purity = _share_of_largest(named, "speaker_id", named["seconds"].sum())
-    coverage = _share_of_largest(named, "reader", pairs["seconds"].sum())
+    purity = _share_of_largest(named, "speaker_id", float(named["seconds"].sum()))
+    coverage = _share_of_largest(named, "reader", float(pairs["seconds"].sum()))
     words = f"{n_found} (purity {purity:.2f}, coverage {coverage:.2f})"
     yield Answer("readers", str(len(set(readers.values()))), words)
     neutral = pl.col("emotion") == "neutral"
@@ -80,7 +80,8 @@ def _readers(utterances: pl.DataFrame, readers: dict[str, str]) -> Iterator[Answ
 
 def _share_of_largest(pairs: pl.DataFrame, by: str, total: float) -> float:
     """Return the share of `total` seconds that lie in the largest pair of each `by`."""
-    return pairs.group_by(by).agg(pl.col("seconds").max())["seconds"].sum() / total if total else 0.0
+    largest = pairs.group_by(by).agg(pl.col("seconds").max())["seconds"]
+    return float(largest.sum()) / total if total else 0.0
 
 
 def _meetings(meetings: list[dict[str, Any]]) -> Iterator[Answer]:
