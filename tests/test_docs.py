@@ -169,6 +169,7 @@ def test_every_setting_has_a_word_and_one_heading():
 def test_settings_of_the_feature_version_are_marked():
     other = {"channels": "each", "dc": "none", "resampler": "VHQ", "denoise": "wiener", "level_lufs": -23.0}
     other |= {"vad": "energy", "cluster": "threads", "layout": "modified", "notify_on": "drift"}
+    other["emotion_prior"] = "balanced"
 
     def version(**flags):
         return configs.feature_config(Settings.load(**flags), same_voice=0.6).version("encoder")
