@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -44,7 +44,7 @@ def train(
 
     labels = [label.strip() for label in classes.split(",")] if classes else None
     settings = given_flags(lake=lake)
-    taught = {"teachers": teachers, "dvector": dvector, "cache": cache, "any_licence": any_licence}
+    taught: dict[str, Any] = {"teachers": teachers, "dvector": dvector, "cache": cache, "any_licence": any_licence}
     ref = flow(name=require_model(name), corpora=corpus, classes=labels, seed=seed, settings=settings, **taught)
     metrics, card = open_registry(lake).metrics_and_card(ref)
     if as_json:

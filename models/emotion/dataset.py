@@ -136,7 +136,12 @@ def build_table(speech: Sequence[Speech], classes: Sequence[str], *, n_copies: i
 
 def all_features(waveforms: Sequence[np.ndarray]) -> Tensor:
     """Return features (n, len(all_names())) of (time,) waveforms at 16 kHz."""
-    heard = map_batches(shipped_extractor().embed, waveforms, torch.device("cpu"), max_samples=_BATCH_SAMPLES)
+    extractor = shipped_extractor()
+
+    def embed(waveform: Tensor, lengths: Tensor) -> list[Tensor]:
+        return [*extractor.embed(waveform, lengths)]
+
+    heard = map_batches(embed, waveforms, torch.device("cpu"), max_samples=_BATCH_SAMPLES)
     return torch.cat([emotion_features(waveforms), torch.stack(heard)], dim=1)
 
 

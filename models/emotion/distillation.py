@@ -145,7 +145,7 @@ def _train(
             pooled = network(bands, n_frames)
         loss = ((head(pooled.float()) - target) / spread).square().mean()
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         nn.utils.clip_grad_norm_([*network.parameters(), *head.parameters()], 1.0)
         optimiser.step()
         kept = min(recipe.average, (step + 1) / (step + 20))
@@ -213,8 +213,8 @@ def fit_projection(
     """Return the extractor: principal components of the head's and the network's means, each in its deviation."""
     longest = round(network.config.longest_s * SAMPLE_RATE)
 
-    def pooled(waveform: Tensor, lengths: Tensor) -> Tensor:
-        return network(*spectrogram(*cut_middle(waveform, lengths, longest=longest), network.config))
+    def pooled(waveform: Tensor, lengths: Tensor) -> list[Tensor]:
+        return [*network(*spectrogram(*cut_middle(waveform, lengths, longest=longest), network.config))]
 
     means = torch.stack(map_batches(pooled, waveforms, torch.device("cpu"), max_samples=60 * SAMPLE_RATE)).double()
     both = torch.cat([head.weight.double(), torch.eye(means.shape[1]).double()])  # (values, 2 * width)

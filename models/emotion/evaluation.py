@@ -197,7 +197,8 @@ def _recipe_of(model: EmotionModel) -> EmotionRecipe:
     stored, known = model.training.get("recipe", {}), {field.name for field in fields(EmotionRecipe)}
     if not stored.keys() <= known:
         return EmotionRecipe()
-    return EmotionRecipe(**{name: tuple(v) if isinstance(v, list) else v for name, v in stored.items()})
+    values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in stored.items()}
+    return EmotionRecipe(**values)
 
 
 def _fit_like(table: Table, like: EmotionModel, *, recipe: EmotionRecipe, seed: int) -> EmotionModel:

@@ -168,7 +168,8 @@ class EmotionExtractor:
         self.network.to(device)
         waveform, lengths = cut_middle(waveform, lengths, longest=round(self.config.longest_s * SAMPLE_RATE))
         pooled = self.network(*spectrogram(waveform, lengths, self.config))
-        return (pooled - self.mean.to(device)) @ self.projection.to(device)
+        vectors: Tensor = (pooled - self.mean.to(device)) @ self.projection.to(device)
+        return vectors
 
     @functools.cached_property
     def extractor_digest(self) -> str:

@@ -148,7 +148,7 @@ def _discriminant(
             )
             weight, bias = _fisher(residuals[:, part.columns] @ basis, means[:, part.columns] @ basis, part.shrinkage)
             member.outer.weight[:, part.columns] = (part.share * weight @ basis.T).float()
-            member.outer.bias += (part.share * bias).float()
+            member.outer.bias.add_((part.share * bias).float())
     return member
 
 

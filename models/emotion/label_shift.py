@@ -145,14 +145,16 @@ class _Date:
     def _log_likelihoods(self, centre: Tensor, offsets: Tensor) -> Tensor:
         """Return (n, n_classes), less a constant."""
         left = (self.values - centre - offsets[self.place])[:, None] - self.means
-        return -0.5 * ((left @ self.precision) * left).sum(-1)
+        log_likelihoods: Tensor = -0.5 * ((left @ self.precision) * left).sum(-1)
+        return log_likelihoods
 
     def centre(self, explained: Sequence[_Explanation], belief: Tensor) -> Tensor:
         """Return the date's own offset, (d,)."""
-        counts = sum(belief[:, [row]] * each.weighted_counts for row, each in enumerate(explained))
+        counts = torch.stack([each.weighted_counts for each in explained], dim=1).mul(belief[:, :, None]).sum(1)
         left = (self.totals - counts @ self.means) / self.n
         precision = self.speaker_precision / _CENTRE_RATIO + self.mean_precision.sum(0)
-        return torch.linalg.solve(precision, torch.einsum("sij,sj->i", self.mean_precision, left))
+        offset: Tensor = torch.linalg.solve(precision, torch.einsum("sij,sj->i", self.mean_precision, left))
+        return offset
 
     def posteriors(self, centre: Tensor, explained: Sequence[tuple[_Explanation, Tensor]]) -> Tensor:
         """Return (n, n_classes), the mean over explanations by the belief in them; offsets are uncertain."""

@@ -38,7 +38,8 @@ def contrasts(n_classes: int) -> Tensor:
     basis = torch.zeros(n_classes - 1, n_classes, dtype=torch.float64)
     for row in range(1, n_classes):
         basis[row - 1, :row], basis[row - 1, row] = 1.0, -row
-    return basis / basis.norm(dim=1, keepdim=True)
+    orthonormal: Tensor = basis / basis.norm(dim=1, keepdim=True)
+    return orthonormal
 
 
 def fit_statistics(
@@ -99,4 +100,5 @@ def _covariance_between(residual: Tensor, speakers: np.ndarray, within: Tensor) 
 def _raise(covariance: Tensor, floor: float) -> Tensor:
     """Return the covariance with no eigenvalue below `floor`."""
     values, vectors = torch.linalg.eigh(covariance)
-    return vectors @ torch.diag(values.clamp_min(floor)) @ vectors.T
+    raised: Tensor = vectors @ torch.diag(values.clamp_min(floor)) @ vectors.T
+    return raised

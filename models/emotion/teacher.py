@@ -54,7 +54,7 @@ class Teacher:
 
     def give(self, network: FrameNetwork) -> None:
         """Copy the teacher's beginning to the extractor's network."""
-        state = {}
+        state: dict[str, Tensor] = {}
         for own, name in _OWN_NAMES.items():
             gain, shift = ("gamma", "beta") if "norm" in own else ("weight", "bias")
             state |= {f"{own}.weight": self.weights[f"{name}.{gain}"], f"{own}.bias": self.weights[f"{name}.{shift}"]}

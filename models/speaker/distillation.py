@@ -50,7 +50,7 @@ def fit_student(
             vectors = encoder(join_frames(bands, config)).squeeze(1)
         loss = distance(vectors.float(), targets[voice], targets, recipe=recipe)
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(encoder.parameters(), 5.0)
         optimiser.step()
         schedule.step()

@@ -46,7 +46,7 @@ class DVector(nn.Module):
         """Return (n, 256) float32 of unit length: the means over the windows of each float32 waveform at 16 kHz."""
         windows = [_windows(torch.from_numpy(np.ascontiguousarray(waveform))) for waveform in waveforms]
         row = torch.repeat_interleave(torch.arange(len(windows)), torch.tensor([len(part) for part in windows]))
-        vectors = torch.cat([self(part) for part in torch.cat(windows).split(_WINDOWS_PER_BATCH)])
+        vectors = torch.cat([self(part) for part in torch.split(torch.cat(windows), _WINDOWS_PER_BATCH)])
         total = torch.zeros(len(windows), DIM).index_add_(0, row, vectors)
         means: np.ndarray = nn.functional.normalize(total).numpy()
         return means

@@ -50,7 +50,7 @@ def centred_by_corpus(utterances: Utterances) -> np.ndarray:
     for name in np.unique(utterances.corpora):
         rows = utterances.corpora == name
         vectors[rows] -= speaker_means(utterances.vectors[rows], utterances.speakers[rows]).mean(0)
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-9)
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-9))
 
 
 def measure(model: SpeakerModel, unseen: Sequence[Speech]) -> dict[str, Any]:
