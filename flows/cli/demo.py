@@ -54,7 +54,7 @@ def demo(console: Console, *, corpus: str | None, lake: str | None, s3: bool) ->
         console.print(
             f"Corpus: 30 clips of eight people who read (LibriSpeech), two excerpts of meetings (AMI), in {corpus}"
         )
-        console.print("No shipped model has learned from these voices. Speech under CC BY 4.0: flows/sample/README.md")
+        console.print("Speech under CC BY 4.0, and who of it a shipped model has heard: flows/sample/README.md")
     _run(console, corpus=corpus, lake=lake, layout=layout)
     if is_sample:
         _print_truth(console, Lake(lake))
