@@ -210,6 +210,8 @@ def purity_and_coverage(true: np.ndarray, found: list[str | None], seconds: np.n
     """
     has_speaker = np.array([name is not None for name in found])
     names = [name for name in found if name is not None]
+    if not names:
+        return 1.0, 0.0, 1.0
     (trues, column), (founds, line) = (np.unique(each, return_inverse=True) for each in (true, np.array(names)))
     table = np.zeros((len(founds), len(trues)))
     np.add.at(table, (line, column[has_speaker]), seconds[has_speaker])
