@@ -60,7 +60,7 @@ def evaluate(
         _refuse("that is of conversations", reference=reference, start=start, end=end, as_of=as_of)
         if name != "emotion" or corpus is not None:
             _refuse("that is of emotion, without --corpus", calm=calm)
-        answer = _evaluate_model(require_model(name), corpus, calm, version=version, lake=lake)
+        answer = _evaluate_model(name, corpus, calm, version=version, lake=lake)
     if as_json:
         print(json.dumps(answer))
         return
@@ -96,9 +96,10 @@ def _evaluate_model(
 
     if corpus is not None:
         read_labels([Path(corpus)])  # before anything heavy is imported
-    elif calm is None:
+    require_model(name)
+    if corpus is None and calm is None:
         raise UsageError(f"expected --corpus DIR, a folder with labels.csv, to evaluate {name} on; found none")
-    elif not Path(calm).is_dir():
+    if calm is not None and not Path(calm).is_dir():
         raise UsageError(f"expected a folder of recordings for --calm, found none at {calm}: check the path")
     from flows.settings import Settings
     from models import WEIGHTS, promotion

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -188,7 +189,8 @@ def test_nothing_to_go_back_to_is_said(own_registry, tmp_path):
 
 def test_a_card_is_shown(own_registry, challenger, tmp_path):
     shown = _invoke(own_registry, tmp_path, "show", "emotion", "1")
-    assert shown.output.strip() == (SHIPPED / "README.md").read_text().strip()
+    assert re.match(r"emotion/1\+\w+ @champion · licence: ", shown.output)
+    assert shown.output.strip().endswith((SHIPPED / "README.md").read_text().strip())
     told = json.loads(_invoke(own_registry, tmp_path, "show", "emotion", "1", "--json").output)
     assert told["label"].startswith("emotion/1+")
     assert told["aliases"] == "@champion"

@@ -30,6 +30,7 @@ def lake(sample: Path, _prefect: None, tmp_path_factory: pytest.TempPathFactory)
                 place.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(path, place)
         settings = {"corpus": str(folder / "corpus"), "lake": str(folder / "lake"), "cluster": "threads"}
+        settings["emotion_prior"] = "balanced"  # several emotions among calm voices
         settings["registry"] = (
             f"sqlite:///{folder / 'lake' / 'registry' / 'mlflow.db'}"  # whatever the environment sets
         )

@@ -73,11 +73,15 @@ def test_a_trained_classifier_becomes_a_challenger_that_can_be_judged(lake, labe
 def scored_twice(lake, registry):
     """The lake scored once more, by a model that predicts more anger than the champion."""
     model = EmotionModel.load(loading.weights_folder(registry.champion("emotion")))
-    model.linear.outer.bias.data[0] += 1.0
+    for member in (*model.members, model.linear):
+        member.outer.bias.data[0] += 1.0
     folder = lake.parent / "angrier"
     model.save(folder)
     registry.promote("emotion", registry.register("emotion", folder, alias="angrier", description="test").version)
-    backfill(stage="score", settings={"lake": str(lake), "registry": registry.uri, "cluster": "threads"})
+    backfill(
+        stage="score",
+        settings={"lake": str(lake), "registry": registry.uri, "cluster": "threads", "emotion_prior": "balanced"},
+    )
     return lake
 
 

@@ -81,7 +81,7 @@ def _rows(lake: Lake, feature_set: str, version: str, shard: str) -> pl.DataFram
     ids=["mix", "each", "levelled"],
 )
 def test_rows_are_the_same_as_of_the_recording_read_whole(lake, sample, tmp_path, config, rate_hz, kind):
-    (tmp_path / "call").write_bytes(_call(sample, 125.0, rate_hz, **kind))
+    (tmp_path / "call").write_bytes(_call(sample, 150.0, rate_hz, **kind))
     ref = _plan(lake, tmp_path / "call", "0a")
     whole = extract_shard(lake, ref, version="whole", config=config, embedders=EMBEDDERS, resources=WHOLE)
     n_ranges, counts = _split(lake, ref, config)

@@ -34,7 +34,7 @@ class Tables:
         return self.tables[table].lazy()
 
     def read_parquet(self, _path):
-        voices = self.tables["speakers"].clear().select("speaker_id", "centroid")
+        voices = self.tables["speakers"].clear().select("speaker_id", "centroid", "centroid_s")
         return voices.to_arrow()
 
 
