@@ -1,7 +1,7 @@
 """Promise 1 with real processes: kill -9 at each stage and at any store request, then a second run."""
 
 import pytest
-from helpers.explore_profile import EXPLORES, unless_exploring
+from helpers.explore_profile import only_exploring, unless_exploring
 from helpers.faulty_s3 import Fault
 from helpers.tables import assert_same_tables
 from hypothesis import HealthCheck, given
@@ -58,10 +58,11 @@ def test_killed_in_each_stage_one_after_the_other(there, command, faulty, few_la
 
 
 @pytest.mark.slow
+@only_exploring
 def test_killed_at_any_request(there, command, faulty, few_lake, contents, tmp_path):
     """Kills repeat; each last request is either done or not."""
 
-    @hypothesis_settings(max_examples=30 if EXPLORES else 1, suppress_health_check=list(HealthCheck), database=None)
+    @hypothesis_settings(max_examples=30, suppress_health_check=list(HealthCheck), database=None)
     @given(
         st.lists(st.tuples(st.integers(1, N_REQUESTS), st.sampled_from(["kill", "kill_after"])), min_size=1, max_size=2)
     )
