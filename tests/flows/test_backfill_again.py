@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 from helpers.corpora import sample_corpus
+from helpers.explore_profile import only_exploring
 from helpers.tables import assert_same_tables
 
 import features.extraction.prefetch
@@ -117,6 +118,7 @@ def test_a_failed_read_takes_nothing_away(published_few, monkeypatch):
     assert backfill(settings=published_few).n_published_recordings == 0
 
 
+@only_exploring
 def test_a_file_saved_on_another_day_does_not_flip_back(settings, tmp_path, sample):
     """Its old content stays in the store under its old day; what was read last is what the tables show."""
     corpus = tmp_path / "corpus"

@@ -4,6 +4,7 @@ import threading
 
 import polars as pl
 import pytest
+from helpers.explore_profile import only_exploring
 from helpers.tables import assert_same_tables
 
 import flows.publish_in_parts
@@ -23,6 +24,7 @@ def settings(settings, few):
     return settings | {"corpus": str(few)}
 
 
+@only_exploring
 def test_date_by_date_is_as_at_once_and_readers_see_whole_publications(settings, contents, few_lake):
     """A reader goes on reading throughout: what the pointer names always belongs together."""
     lake, reader = Lake(settings["lake"]), Reader(settings["lake"])

@@ -110,6 +110,7 @@ def test_one_that_vanishes_before_it_is_read_is_a_reject(here, faulty, contents,
     assert_same_tables(*({name: side[name] for name in said} for side in (tables, without)))
 
 
+@only_exploring
 @pytest.mark.parametrize("source", unless_exploring([FILES[2]], [FILES[2], "call-0023-voice-c.flac"]))
 def test_one_that_is_overwritten_before_it_is_read_is_taken_by_the_next_run(
     source, here, settings, faulty, contents, sample, corpus
