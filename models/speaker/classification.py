@@ -6,15 +6,14 @@ An additive angular margin (Deng et al., CVPR 2019) that grows from nothing; eac
 from collections.abc import Sequence
 
 import torch
-from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch import Tensor, nn
 
-from models.data.augmentation import disturb, mask_bands, recolour
 from models.data.labelled_speech import Speech
 from models.speaker.crops import Crops
-from models.speaker.encoder import EncoderConfig, build_network, join_frames, log_bands
+from models.speaker.encoder import EncoderConfig, build_network
 from models.speaker.progress import Progress
 from models.speaker.recipe import SpeakerRecipe
+from models.speaker.steps import disturbed_input, run_steps
 from models.speechbrain_compat import speechbrain_importable
 
 
@@ -38,25 +37,24 @@ def fit(
     parameters = [*encoder.parameters(), *classifier.parameters()]
     optimiser = torch.optim.AdamW(parameters, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.learning_rate, total_steps=recipe.steps)
-    average = get_ema_multi_avg_fn(recipe.average)  # type: ignore[no-untyped-call]
-    averaged = AveragedModel(encoder, multi_avg_fn=average, use_buffers=True)
     noise = torch.Generator().manual_seed(seed)
-    encoder.train()
-    for step in range(recipe.steps):
+
+    def loss_at(step: int) -> Tensor:
         waveform, speaker = crops.draw(recipe.batch)
-        bands = mask_bands(log_bands(disturb(recolour(waveform, noise), noise), config), noise)
+        bands = disturbed_input(waveform, noise, config)
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=recipe.half_precision):
-            voices = encoder(join_frames(bands, config))
+            voices = encoder(bands)
         margin = recipe.margin * min(1.0, step / max(1.0, recipe.margin_from * recipe.steps))
         loss_of = LogSoftmaxWrapper(AdditiveAngularMargin(margin, recipe.scale))
-        loss = loss_of(classifier(voices.float()), speaker[:, None])
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(parameters, 5.0)
-        optimiser.step()
-        schedule.step()
-        averaged.update_parameters(encoder)
-        if progress:
-            progress(step, float(loss.detach()), averaged.module)
-    module: nn.Module = averaged.module
-    return module.eval()
+        loss: Tensor = loss_of(classifier(voices.float()), speaker[:, None])
+        return loss
+
+    return run_steps(
+        encoder,
+        loss_at,
+        optimiser=optimiser,
+        schedule=schedule,
+        steps=recipe.steps,
+        average=recipe.average,
+        progress=progress,
+    )

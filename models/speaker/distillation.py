@@ -9,14 +9,13 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from models.data.augmentation import disturb, mask_bands, recolour
 from models.data.labelled_speech import Speech
 from models.speaker.crops import Crops
-from models.speaker.encoder import SAMPLE_RATE, EncoderConfig, build_network, join_frames, log_bands
+from models.speaker.encoder import SAMPLE_RATE, EncoderConfig, build_network
 from models.speaker.progress import Progress
 from models.speaker.recipe import StudentRecipe
+from models.speaker.steps import disturbed_input, run_steps
 from models.speaker.targets import ask_teachers, group_voices, make_targets
 from models.speaker.teachers import Teachers
 
@@ -39,26 +38,24 @@ def fit_student(
     encoder = build_network(config)
     optimiser = torch.optim.AdamW(encoder.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, recipe.rate)
-    average = get_ema_multi_avg_fn(recipe.average)  # type: ignore[no-untyped-call]
-    averaged = AveragedModel(encoder, multi_avg_fn=average, use_buffers=True)
     noise = torch.Generator().manual_seed(seed)
-    encoder.train()
-    for step in range(recipe.steps):
+
+    def loss_at(_step: int) -> Tensor:
         waveform, voice = _draw(crops, recipe)
-        bands = mask_bands(log_bands(disturb(recolour(waveform, noise), noise), config), noise)
+        bands = disturbed_input(waveform, noise, config)
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=recipe.half_precision):
-            vectors = encoder(join_frames(bands, config)).squeeze(1)
-        loss = distance(vectors.float(), targets[voice], targets, recipe=recipe)
-        optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(encoder.parameters(), 5.0)
-        optimiser.step()
-        schedule.step()
-        averaged.update_parameters(encoder)
-        if progress:
-            progress(step, float(loss.detach()), averaged.module)
-    module: nn.Module = averaged.module
-    return module.eval()
+            vectors = encoder(bands).squeeze(1)
+        return distance(vectors.float(), targets[voice], targets, recipe=recipe)
+
+    return run_steps(
+        encoder,
+        loss_at,
+        optimiser=optimiser,
+        schedule=schedule,
+        steps=recipe.steps,
+        average=recipe.average,
+        progress=progress,
+    )
 
 
 def _draw(crops: Crops, recipe: StudentRecipe) -> tuple[Tensor, Tensor]:
